@@ -1,0 +1,207 @@
+"""Assembles the dashboard: Dash on Flask for the pages, FastAPI around it for everything else.
+
+Callbacks stay plain functions, each in a thread of its own, so that a slow one never holds up
+`/healthz` or another reader; docs/decisions.md has the measurements behind this form.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, cast
+
+import dash_mantine_components as dmc
+from a2wsgi import WSGIMiddleware
+from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash.development.base_component import Component
+from fastapi import FastAPI
+from flask import Flask, Response, jsonify, request
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp
+from werkzeug.exceptions import HTTPException
+
+from dashboard import api, ids, middleware
+from dashboard.components.controls import notes
+from dashboard.source import Snapshot, Source
+from dashboard.state import parse_query
+from dashboard.views import VIEWS
+from fmcore import FmcoreError
+
+log = logging.getLogger(__name__)
+
+TITLE = "Feature Map Dashboard"
+# Ten callbacks that wait for a disk leave six for everybody else.
+CALLBACK_THREADS = 16
+
+
+def create_app(source: Source, *, allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> ASGIApp:
+    """The whole server as an ASGI application, ready for its first request.
+
+    Args:
+        source: where the pages get their arrays.
+        allowed_hosts: names that requests may ask for; others, as in DNS rebinding, get a 400.
+
+    Raises:
+        InputFileError, StoreError: if the store cannot be opened.
+    """
+    source.snapshot()  # a store that cannot be opened is better said now than in a page
+    pages = _create_dash(source)
+    app = FastAPI(
+        title=TITLE, version=version("feature-map-dashboard"), docs_url=None, redoc_url=None
+    )
+    app.include_router(api.router)
+    # Last, because it takes every path that is left.
+    app.mount("/", cast(ASGIApp, WSGIMiddleware(pages.server, workers=CALLBACK_THREADS)))
+    app.add_middleware(middleware.BodyLimit)
+    app.add_middleware(middleware.SecurityHeaders, script_hashes=pages.csp_hashes())
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
+    return app
+
+
+def _create_dash(source: Source) -> Dash:
+    server = Flask(__name__)
+    app = Dash(
+        __name__,
+        server=server,
+        title=TITLE,
+        update_title=None,
+        # The mere presence of asgiref would switch Flask to its slow asynchronous dispatch.
+        use_async=False,
+        enable_mcp=False,
+        compress=False,
+        serve_locally=True,
+        suppress_callback_exceptions=True,  # a page's components are not there before it is open
+    )
+    app.layout = lambda: _frame(source.snapshot())
+    _register_frame(app, source)
+    for view in VIEWS:
+        view.register(app, source)
+    _answer_errors(app)
+    # One request before the first real one: Dash fills its registry in the first request, and
+    # others that come meanwhile get a 500 (plotly/dash#3971).
+    answer = server.test_client().get("/")
+    if answer.status_code != 200:
+        raise RuntimeError(f"the dashboard does not answer: {answer.status}")
+    return app
+
+
+def _frame(snapshot: Snapshot) -> Component:
+    """The frame of every page: what is looked at, the navigation, the colour scheme."""
+    about = snapshot.about()
+    accuracy = float(about["model"]["test_accuracy"])
+    header = html.Header(
+        [
+            html.H1(TITLE),
+            html.Nav(
+                [
+                    dcc.Link(
+                        view.title, id=ids.NAV.format(view=view.name), href=f"/{view.name}"
+                    )
+                    for view in VIEWS
+                ]
+            ),
+            html.Div(
+                [
+                    dmc.Text(str(about["dataset"]["source"]), size="sm", fw=500),
+                    dmc.Text(
+                        f"{snapshot.name} · {about['model']['name']} · "
+                        f"{snapshot.catalog.n_samples:,} samples · "
+                        f"test accuracy {accuracy:.2%}",
+                        size="xs",
+                        c="dimmed",
+                    ),
+                ],
+                className="about",
+            ),
+            dmc.ColorSchemeToggle(
+                lightIcon="☀",
+                darkIcon="☾",
+                variant="default",
+                size="lg",
+                **{"aria-label": "Light or dark"},
+            ),
+        ],
+        className="frame",
+    )
+    return dmc.MantineProvider(
+        [dcc.Location(id=ids.URL, refresh=False), dcc.Store(id=ids.SCHEME), header, html.Main(id=ids.PAGE)],
+        defaultColorScheme="auto",
+        theme={"primaryColor": "indigo"},
+    )
+
+
+def _register_frame(app: Dash, source: Source) -> None:
+    names = [view.name for view in VIEWS]
+
+    @app.callback(
+        Output(ids.PAGE, "children"),
+        *(Output(ids.NAV.format(view=name), "className") for name in names),
+        Input(ids.URL, "pathname"),
+        Input(ids.URL, "search"),
+    )
+    def show_page(path: str | None, search: str | None) -> tuple[list[Component] | str, ...]:
+        snapshot = source.snapshot()
+        name = (path or "").strip("/") or names[0]
+        shown, problems = parse_query(search, snapshot.catalog)
+        view = next((view for view in VIEWS if view.name == name), None)
+        if view is None:
+            view, problems = VIEWS[0], (f"There is no page {name!r}.", *problems)
+        page = [*notes(problems), view.layout(snapshot, shown)]
+        return page, *("active" if one is view else "" for one in VIEWS)
+
+    app.clientside_callback(
+        ClientsideFunction("scheme", "current"),
+        Output(ids.SCHEME, "data"),
+        Input(ids.URL, "pathname"),
+    )
+    for view in VIEWS:
+        app.clientside_callback(
+            ClientsideFunction("address", "remember"),
+            [
+                Output(ids.NAV.format(view=name), "href", allow_duplicate=True)
+                for name in names
+            ],
+            Input(view.query_id, "data"),
+            prevent_initial_call="initial_duplicate",
+        )
+
+
+def _answer_errors(app: Dash) -> None:
+    """Gives every failing request a status and one line, and the log the rest."""
+    server = app.server
+
+    @server.before_request
+    def check_callback() -> tuple[Response, int] | None:
+        if request.path != "/_dash-update-component":
+            return None
+        body = request.get_json()  # 400 for bad JSON, 415 for another type
+        problem = _callback_problem(body, app.callback_map)
+        return (jsonify(error=problem), 400) if problem else None
+
+    @server.errorhandler(Exception)
+    def answer(error: Exception) -> tuple[Response, int]:
+        match error:
+            case HTTPException():
+                return jsonify(error=error.description), error.code or 500
+            case FmcoreError():
+                return jsonify(error=str(error)), 400
+            case _:
+                log.exception("a request to %s failed", request.path, exc_info=error)
+                return jsonify(error="internal error; the server's log has it"), 500
+
+
+def _callback_problem(body: Any, known: dict[str, Any]) -> str:
+    """What is wrong with the body of a callback request; empty where nothing is.
+
+    Dash itself answers 500 to each of these.
+    """
+    if not isinstance(body, dict) or body.get("output") not in known:
+        return "unknown callback"
+    inputs, outputs = body.get("inputs"), body.get("outputs")
+    if not isinstance(inputs, list) or not isinstance(outputs, dict | list):
+        return "a callback needs inputs and outputs"
+    expected = known[body["output"]]["inputs"]
+    if len(inputs) != len(expected) or not all(isinstance(one, dict) for one in inputs):
+        return f"expected {len(expected)} inputs, found {len(inputs)}"
+    return ""

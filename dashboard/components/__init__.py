@@ -1,0 +1,1 @@
+"""Arguments to Dash components; no callbacks, no stores."""

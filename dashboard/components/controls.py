@@ -1,0 +1,105 @@
+"""Labelled controls and cards, all alike on every page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash.development.base_component import Component
+
+
+def select(
+    component_id: str,
+    *,
+    caption: str,
+    options: Mapping[str, str],
+    value: str | None,
+    clearable: bool = False,
+    placeholder: str = "",
+) -> Component:
+    """A drop-down; searchable where there is much to choose from.
+
+    Args:
+        component_id: its id.
+        caption: the words above it.
+        options: what a person reads, by value.
+        value: the chosen one.
+        clearable: whether nothing may be chosen.
+        placeholder: what is shown for nothing.
+    """
+    return dmc.Select(
+        id=component_id,
+        label=caption,
+        data=[{"value": key, "label": text} for key, text in options.items()],
+        value=value,
+        clearable=clearable,
+        allowDeselect=clearable,
+        placeholder=placeholder,
+        searchable=len(options) > 12,
+        size="sm",
+    )
+
+
+def number(component_id: str, *, caption: str, value: int, largest: int) -> Component:
+    """A whole number from 0 to `largest`."""
+    return dmc.NumberInput(
+        id=component_id,
+        label=caption,
+        value=value,
+        min=0,
+        max=largest,
+        allowDecimal=False,
+        clampBehavior="blur",
+        debounce=250,
+        size="sm",
+    )
+
+
+def segments(
+    component_id: str, *, caption: str, options: Mapping[str, str], value: str
+) -> Component:
+    """A few choices side by side."""
+    return dmc.Stack(
+        [
+            dmc.Text(caption, size="sm", fw=500),
+            dmc.SegmentedControl(
+                id=component_id,
+                data=[{"value": key, "label": text} for key, text in options.items()],
+                value=value,
+                size="sm",
+                fullWidth=True,
+            ),
+        ],
+        gap=4,
+    )
+
+
+def card(children: Sequence[Component] | Component, *, title: str = "", **options: Any) -> Component:
+    """A framed box with a heading."""
+    heading = [dmc.Title(title, order=2, className="card-title")] if title else []
+    body = list(children) if isinstance(children, list | tuple) else [children]
+    return dmc.Paper(dmc.Stack([*heading, *body], gap="sm"), withBorder=True, p="md", **options)
+
+
+def facts(rows: Mapping[str, str]) -> Component:
+    """Names and values in two columns."""
+    return dmc.Table(
+        [
+            dmc.TableTbody(
+                [
+                    dmc.TableTr([dmc.TableTd(name, className="fact-name"), dmc.TableTd(value)])
+                    for name, value in rows.items()
+                ]
+            )
+        ],
+        withRowBorders=False,
+        className="facts",
+    )
+
+
+def notes(sentences: Sequence[str]) -> list[Component]:
+    """What a link asked for and this store does not have."""
+    return [
+        dmc.Alert(sentence, color="yellow", withCloseButton=True, mb="md") for sentence in sentences
+    ]

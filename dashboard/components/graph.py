@@ -1,0 +1,30 @@
+"""Every graph of the dashboard is made here, so that none offers to send data anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc
+
+# plotly.js 4 shows a button that uploads the figure unless it is told not to.
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "responsive": True,
+    "scrollZoom": True,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "png", "scale": 2},
+}
+
+
+def graph(component_id: str, *, height: str, bare: bool = False) -> dcc.Graph:
+    """A graph as wide as its box.
+
+    Args:
+        component_id: its id.
+        height: in CSS; `auto` where a callback sets its proportions.
+        bare: no tool bar and no zoom, for small pictures.
+    """
+    config = CONFIG | {"displayModeBar": False, "scrollZoom": False} if bare else CONFIG
+    # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
+    return dcc.Graph(id=component_id, style={"height": height}, className="graph", config=config)

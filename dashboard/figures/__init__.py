@@ -1,0 +1,1 @@
+"""Arrays to `plotly.graph_objects.Figure`, pure; `theme` decides every colour."""

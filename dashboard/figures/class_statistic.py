@@ -1,0 +1,67 @@
+"""A statistic for each class and filter, as a heatmap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
+
+
+def class_statistic_figure(
+    values: NDArray[np.generic],
+    *,
+    title: str,
+    class_names: Sequence[str],
+    selected: tuple[int, int],
+    theme: Theme,
+    revision: str,
+) -> go.Figure:
+    """Class by filter; the selected cell is framed.
+
+    Args:
+        values: [class, filter]; NaN, where a class has no samples, stays empty.
+        title: what the statistic is called.
+        class_names: the name of each class.
+        selected: (class index, filter index).
+        theme: the colours.
+        revision: as long as it is the same, the reader's zoom is kept.
+    """
+    shown = values.astype(np.float64)
+    known = shown[np.isfinite(shown)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    figure = base_figure(theme, uirevision=revision)
+    figure.add_trace(
+        go.Heatmap(
+            z=shown,
+            customdata=np.repeat(np.array(class_names, dtype=object)[:, np.newaxis], len(shown[0]), 1),
+            hovertemplate=(
+                "class %{customdata}, filter %{x}<br><b>%{z:.9~g}</b><extra></extra>"
+            ),
+            hoverongaps=False,
+            colorbar=color_bar(title),
+            **color_scale(low, high),
+        )
+    )
+    class_index, filter_index = selected
+    figure.add_shape(
+        type="rect",
+        x0=filter_index - 0.5,
+        x1=filter_index + 0.5,
+        y0=class_index - 0.5,
+        y1=class_index + 0.5,
+        line={"color": theme.accent, "width": 3},
+    )
+    n_classes, n_filters = shown.shape
+    plain = {"showgrid": False, "zeroline": False}
+    figure.update_xaxes(title="filter", range=[-0.5, n_filters - 0.5], **plain)
+    figure.update_yaxes(title="class", range=[n_classes - 0.5, -0.5], automargin=True, **plain)
+    figure.update_layout(margin={"l": 48, "r": 8, "t": 8, "b": 44})
+    if n_filters <= 40:
+        figure.update_xaxes(dtick=1)
+    if n_classes <= 40:
+        figure.update_yaxes(tickvals=list(range(n_classes)), ticktext=list(class_names))
+    return figure

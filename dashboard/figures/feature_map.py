@@ -1,0 +1,85 @@
+"""One feature map or mean map, enlarged; and the input image beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dashboard.figures.theme import GRAY, Theme, base_figure, color_bar, color_scale
+
+
+def feature_map_figure(
+    values: NDArray[np.float32],
+    *,
+    span: tuple[float, float],
+    theme: Theme,
+    title: str = "activation",
+    revision: str = "",
+) -> go.Figure:
+    """One map with its axes and a colour bar in the units of the activation.
+
+    Args:
+        values: <float32>[y, x].
+        span: what the colours span, (low, high).
+        theme: the colours.
+        title: of the colour bar.
+        revision: as long as it is the same, the reader's zoom is kept.
+    """
+    figure = base_figure(theme, uirevision=revision)
+    figure.add_trace(
+        go.Heatmap(
+            z=values,
+            hovertemplate="y %{y}, x %{x}<br><b>%{z:.9~g}</b><extra></extra>",
+            colorbar=color_bar(title),
+            **color_scale(*span),
+        )
+    )
+    return _pixels(figure, values.shape)
+
+
+def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
+    """The input image as stored: gray for one channel, colours for three, else the first channel.
+
+    Args:
+        image: <uint8 or float32>[image_y, image_x, image_channel].
+        theme: the colours.
+    """
+    figure = base_figure(theme)
+    if image.shape[2] == 3 and image.dtype == np.uint8:
+        figure.add_trace(go.Image(z=image, hovertemplate="y %{y}, x %{x}<br>%{z}<extra></extra>"))
+    else:
+        limits = {"zmin": 0, "zmax": 255} if image.dtype == np.uint8 else {}
+        figure.add_trace(
+            go.Heatmap(
+                z=image[:, :, 0],
+                colorscale=GRAY,
+                showscale=False,
+                hovertemplate="y %{y}, x %{x}<br><b>%{z}</b><extra></extra>",
+                **limits,
+            )
+        )
+    return _pixels(figure, image.shape)
+
+
+def empty_figure(message: str, *, theme: Theme) -> go.Figure:
+    """A figure that says why there is none."""
+    figure = base_figure(theme)
+    figure.add_annotation(text=message, showarrow=False, font={"size": 14})
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def _pixels(figure: go.Figure, shape: tuple[int, ...]) -> go.Figure:
+    """Square pixels, y downwards, indices as ticks."""
+    rows, columns = shape[:2]
+    plain = {"showgrid": False, "zeroline": False, "ticks": "outside", "ticklen": 3}
+    figure.update_xaxes(range=[-0.5, columns - 0.5], constrain="domain", **plain)
+    figure.update_yaxes(
+        range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain", automargin=True, **plain
+    )
+    figure.update_layout(margin={"l": 28, "r": 8, "t": 8, "b": 28})
+    return figure

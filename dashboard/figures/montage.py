@@ -1,0 +1,197 @@
+"""All feature maps of a sample in one picture: where each tile lies, and the figure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
+
+# Plotly redraws every cell at each zoom, about 0.25 µs a cell: past this it feels slow.
+CELL_LIMIT = 250_000
+FEW_TILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Where the tiles of a montage lie; one cell is one value.
+
+    Attributes:
+        height: cells of a tile from top to bottom.
+        width: cells of a tile from left to right.
+        n_tiles: how many tiles.
+        columns: tiles in a row.
+        gap_y: cells above each tile, room for its name.
+        gap_x: cells to the right of each tile.
+    """
+
+    height: int
+    width: int
+    n_tiles: int
+    columns: int
+    gap_y: int
+    gap_x: int
+
+    @classmethod
+    def of(cls, shape: tuple[int, int, int]) -> Tiling:
+        """The tiling of maps of a shape (y, x, filter): 8 columns, as the tutorial draws it."""
+        height, width, n_tiles = shape
+        few = n_tiles <= FEW_TILES
+        columns = min(n_tiles, 8) if few else math.ceil(math.sqrt(2 * n_tiles))
+        room = 0.16 if few else 0.4  # a name keeps its size in pixels while tiles shrink
+        return cls(
+            height, width, n_tiles, columns, math.ceil(room * height), math.ceil(0.04 * width)
+        )
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        return -(-self.n_tiles // self.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells of the whole picture, (y, x)."""
+        return (
+            self.rows * (self.height + self.gap_y),
+            self.columns * (self.width + self.gap_x) - self.gap_x,
+        )
+
+    def origin(self, tile: int) -> tuple[int, int]:
+        """The first cell (y, x) of a tile."""
+        row, column = divmod(tile, self.columns)
+        return (
+            row * (self.height + self.gap_y) + self.gap_y,
+            column * (self.width + self.gap_x),
+        )
+
+    def locate(self, y: int, x: int) -> tuple[int, int, int] | None:
+        """The (tile, y, x) that a cell shows, or None in a gap: the inverse of `origin`."""
+        row, inner_y = divmod(y, self.height + self.gap_y)
+        column, inner_x = divmod(x, self.width + self.gap_x)
+        tile = row * self.columns + column
+        if inner_y < self.gap_y or inner_x >= self.width or tile >= self.n_tiles:
+            return None
+        return tile, inner_y - self.gap_y, inner_x
+
+
+def montage(maps: NDArray[np.floating], tiling: Tiling) -> NDArray[np.float32]:
+    """Lays maps out as tiles of one picture.
+
+    Args:
+        maps: <float>[y, x, filter].
+        tiling: where they go.
+
+    Returns:
+        <float32>[cell_y, cell_x]; gaps are NaN.
+    """
+    picture = np.full(tiling.shape, np.nan, dtype=np.float32)
+    for tile in range(tiling.n_tiles):
+        y, x = tiling.origin(tile)
+        picture[y : y + tiling.height, x : x + tiling.width] = maps[:, :, tile]
+    return picture
+
+
+def shrink_step(shape: tuple[int, int, int], limit: int = CELL_LIMIT) -> int:
+    """How many pixels each way one cell stands for, so that a montage stays under a limit."""
+    return max(1, math.ceil(math.sqrt(math.prod(shape) / limit)))
+
+
+def shrink(maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The largest value of each block of step x step pixels, so that sparse activity stays seen.
+
+    Args:
+        maps: <float32>[y, x, filter].
+        step: pixels each way; 1 gives the maps back.
+    """
+    if step == 1:
+        return maps
+    height, width, filters = maps.shape
+    rows, columns = -(-height // step), -(-width // step)
+    padded = np.full((rows * step, columns * step, filters), -np.inf, dtype=maps.dtype)
+    padded[:height, :width] = maps
+    return padded.reshape(rows, step, columns, step, filters).max(axis=(1, 3))
+
+
+def montage_figure(
+    maps: NDArray[np.float32],
+    *,
+    ranges: NDArray[np.float64],
+    selected: int,
+    theme: Theme,
+    revision: str,
+) -> go.Figure:
+    """The montage as one heatmap trace; its customdata is (filter, y, x, stored value).
+
+    Args:
+        maps: <float32>[y, x, filter], as stored.
+        ranges: <float64>[2, filter], what the colours of each tile span; where they differ, tiles
+            are coloured by their share of it and the colour bar says so.
+        selected: the filter to frame.
+        theme: the colours.
+        revision: as long as it is the same, the reader's zoom is kept.
+    """
+    step = shrink_step(maps.shape)
+    shown = shrink(maps, step)
+    tiling = Tiling.of((shown.shape[0], shown.shape[1], shown.shape[2]))
+    low, high = ranges
+    shared = bool((low == low[0]).all() and (high == high[0]).all())
+    if shared:
+        colored, scale = shown, color_scale(float(low[0]), float(high[0]))
+    else:
+        span = np.where(high > low, high - low, 1.0)
+        colored, scale = (shown - low) / span, color_scale(0.0, 1.0)
+    figure = base_figure(theme, uirevision=revision, dragmode="zoom", showlegend=False)
+    about = "largest of the block " if step > 1 else ""
+    figure.add_trace(
+        go.Heatmap(
+            z=montage(colored, tiling),
+            customdata=_customdata(shown, tiling, step),
+            hovertemplate=(
+                "filter %{customdata[0]}<br>y %{customdata[1]}, x %{customdata[2]}<br>"
+                f"<b>{about}%{{customdata[3]:.9~g}}</b><extra></extra>"
+            ),
+            hoverongaps=False,
+            colorbar=color_bar("activation" if shared else "share of the filter's range"),
+            **scale,
+        )
+    )
+    figure.add_trace(_names(maps, tiling, theme))
+    y, x = tiling.origin(selected)
+    figure.add_shape(
+        type="rect",
+        x0=x - 0.5,
+        x1=x + tiling.width - 0.5,
+        y0=y - 0.5,
+        y1=y + tiling.height - 0.5,
+        line={"color": theme.accent, "width": 3},
+    )
+    rows, columns = tiling.shape
+    figure.update_xaxes(visible=False, range=[-1, columns], constrain="domain")
+    figure.update_yaxes(visible=False, range=[rows, -1], scaleanchor="x", constrain="domain")
+    return figure
+
+
+def _customdata(shown: NDArray[np.float32], tiling: Tiling, step: int) -> NDArray[np.float32]:
+    """(filter, y, x, value) of each cell, <float32>[cell_y, cell_x, 4]."""
+    y, x, tile = np.indices(shown.shape, dtype=np.float32)
+    return np.stack([montage(each, tiling) for each in (tile, y * step, x * step, shown)], axis=2)
+
+
+def _names(maps: NDArray[np.float32], tiling: Tiling, theme: Theme) -> go.Scatter:
+    """The name of each tile above it; a map that is all zero says so."""
+    zero = ~maps.any(axis=(0, 1))
+    origins = np.array([tiling.origin(tile) for tile in range(tiling.n_tiles)])
+    return go.Scatter(
+        x=origins[:, 1] - 0.5,
+        y=origins[:, 0] - 0.5,
+        mode="text",
+        text=[f"{tile} all 0" if zero[tile] else str(tile) for tile in range(tiling.n_tiles)],
+        textposition="top right",
+        textfont={"size": 11 if tiling.n_tiles <= FEW_TILES else 8, "color": theme.text},
+        hoverinfo="skip",
+        cliponaxis=False,
+    )

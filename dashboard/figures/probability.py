@@ -1,0 +1,50 @@
+"""The model's belief in each class, as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dashboard.figures.theme import Theme, base_figure
+
+MOST_CLASSES = 10
+
+
+def probability_figure(
+    probability: NDArray[np.float32],
+    *,
+    class_names: Sequence[str],
+    label: int,
+    theme: Theme,
+) -> go.Figure:
+    """The ten likeliest classes, and the true one; the true class is green, a wrong prediction red.
+
+    Args:
+        probability: <float32>[class].
+        class_names: the name of each class.
+        label: true class index.
+        theme: the colours.
+    """
+    chosen = set(np.argsort(-probability, kind="stable")[:MOST_CLASSES].tolist()) | {label}
+    classes = sorted(chosen)
+    prediction = int(probability.argmax())
+    colors = {index: theme.faint for index in classes} | {prediction: theme.bad, label: theme.good}
+    figure = base_figure(theme, bargap=0.25)
+    figure.add_trace(
+        go.Bar(
+            x=probability[classes],
+            y=[class_names[index] for index in classes],
+            orientation="h",
+            marker={"color": [colors[index] for index in classes]},
+            text=[f"{probability[index]:.3f}" for index in classes],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="class %{y}<br><b>%{x:.9~g}</b><extra></extra>",
+        )
+    )
+    figure.update_xaxes(range=[0, 1.25], visible=False, fixedrange=True)
+    figure.update_yaxes(type="category", autorange="reversed", automargin=True, fixedrange=True)
+    return figure

@@ -1,0 +1,69 @@
+"""Every colour of every figure, for the light and the dark scheme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+SEQUENTIAL = "Viridis"
+DIVERGING = "RdBu_r"
+GRAY = "gray"
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours of one scheme.
+
+    Attributes:
+        text: for titles, ticks and names.
+        faint: for grid lines, and bars that are not meant.
+        accent: for what is selected.
+        good: for what is right.
+        bad: for what is wrong.
+    """
+
+    text: str
+    faint: str
+    accent: str
+    good: str
+    bad: str
+
+
+LIGHT = Theme(text="#212529", faint="#ced4da", accent="#e8590c", good="#2b8a3e", bad="#c92a2a")
+DARK = Theme(text="#dee2e6", faint="#495057", accent="#ff922b", good="#51cf66", bad="#ff8787")
+
+
+def theme_for(scheme: str | None) -> Theme:
+    """The colours of a scheme, `light` or `dark`."""
+    return DARK if scheme == "dark" else LIGHT
+
+
+def base_figure(theme: Theme, **layout: Any) -> go.Figure:
+    """An empty figure on a transparent ground, in the page's font."""
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": theme.text, "size": 12, "family": "system-ui, sans-serif"},
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        hoverlabel={"font": {"family": "ui-monospace, monospace", "size": 12}},
+        **layout,
+    )
+    return figure
+
+
+def color_scale(low: float, high: float) -> dict[str, Any]:
+    """Colour scale and limits of values: diverging about zero where some are negative."""
+    if low < 0:
+        limit = max(-low, high)
+        return {"colorscale": DIVERGING, "zmin": -limit, "zmax": limit}
+    # A constant picture still needs a span, or Plotly chooses one about it.
+    return {"colorscale": SEQUENTIAL, "zmin": low, "zmax": high if high > low else low + 1.0}
+
+
+def color_bar(title: str) -> dict[str, Any]:
+    """A slim colour bar with a title."""
+    return {"title": {"text": title, "side": "right"}, "thickness": 12, "outlinewidth": 0}

@@ -1,0 +1,123 @@
+"""The only door to stores: opens them read-only in each process, and gives numpy out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.state import Catalog
+from fmcore import Layer, Store, open_store
+from fmcore.statistics import STATISTICS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One sample and what the model made of it.
+
+    Attributes:
+        index: its index.
+        image: <uint8 or float32>[image_y, image_x, image_channel].
+        label: true class index.
+        prediction: the model's class index.
+        probability: <float32>[class].
+    """
+
+    index: int
+    image: NDArray[Any]
+    label: int
+    prediction: int
+    probability: NDArray[np.float32]
+
+
+class Snapshot:
+    """One store as it was when it was opened; safe to share between threads.
+
+    Attributes:
+        catalog: what there is to choose from.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._labels = store.labels
+        self._predictions = store.predictions
+        self.class_sizes = store.class_sizes
+        self.catalog = Catalog(
+            n_filters={path: layer.n_filters for path, layer in store.layers.items()},
+            n_samples=store.n_samples,
+            class_names=store.class_names,
+            statistics=tuple(STATISTICS),
+        )
+        # Statistics are small, and every redraw of a montage asks for the range of its layer.
+        self.filter_range = lru_cache(maxsize=64)(self._filter_range)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._store.path.name
+
+    def about(self) -> dict[str, dict[str, str | int | float]]:
+        """Attributes of the store, the model, the data set and the capture."""
+        return self._store.about()
+
+    def layer(self, path: str) -> Layer:
+        """One layer; raises `LayerNotFoundError`."""
+        return self._store.layers[path]
+
+    def sample(self, index: int) -> Sample:
+        """One sample; raises `SampleNotFoundError`."""
+        return Sample(
+            index=index,
+            image=self._store.image(index),
+            label=int(self._labels[index]),
+            prediction=int(self._predictions[index]),
+            probability=self._store.probability(index),
+        )
+
+    def matching(self, class_index: int | None, outcome: str) -> NDArray[np.int64]:
+        """The samples of a class (or of all) with an outcome, by index, ascending."""
+        chosen = np.ones(len(self._labels), dtype=np.bool_)
+        if class_index is not None:
+            chosen &= self._labels == class_index
+        if outcome != "all":
+            chosen &= (self._labels == self._predictions) == (outcome == "correct")
+        return np.flatnonzero(chosen)
+
+    def _filter_range(self, path: str) -> NDArray[np.float64]:
+        """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
+        return self.layer(path).filter_range()
+
+
+class Source:
+    """Gives the current snapshot of a store, opened anew when the file is another one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._opened: tuple[tuple[int, int, int], Snapshot] | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The store as it is now; one callback asks once, so that its numbers belong together.
+
+        Raises:
+            InputFileError, StoreError: if the file is gone or is no store.
+        """
+        with self._lock:
+            key = self._key()
+            if self._opened is None or key is None or self._opened[0] != key:
+                # The old file is left to its readers; it closes when the last of them lets go.
+                snapshot = Snapshot(open_store(self._path))
+                self._opened = (key or (0, 0, 0), snapshot)
+            return self._opened[1]
+
+    def _key(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,236 @@
+"""Classes: a statistic for each class and filter; a cell opens the class's mean map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+import plotly.graph_objects as go
+from dash import Dash, Input, Output, State, ctx, dcc, html
+from dash.development.base_component import Component
+
+from dashboard import ids, state
+from dashboard.components.controls import card, number, select
+from dashboard.components.graph import graph
+from dashboard.figures.class_statistic import class_statistic_figure
+from dashboard.figures.feature_map import empty_figure, feature_map_figure
+from dashboard.figures.theme import theme_for
+from dashboard.source import Snapshot, Source
+from dashboard.views.record import View
+from fmcore.statistics import STATISTICS
+
+
+def layout(snapshot: Snapshot, shown: state.State) -> Component:
+    """The page: the heatmap, and below it one class and filter."""
+    catalog = snapshot.catalog
+    layers = {path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()}
+    statistics = {name: one.title for name, one in STATISTICS.items()}
+    classes = {str(index): name for index, name in enumerate(catalog.class_names)}
+    return html.Div(
+        [
+            dcc.Store(id=ids.CLASSES_QUERY),
+            card(
+                [
+                    html.Div(
+                        [
+                            select(
+                                ids.CLASSES_LAYER,
+                                caption="Layer",
+                                options=layers,
+                                value=shown.layer,
+                            ),
+                            select(
+                                ids.CLASSES_STATISTIC,
+                                caption="Statistic",
+                                options=statistics,
+                                value=shown.statistic,
+                            ),
+                        ],
+                        className="controls",
+                    ),
+                    dmc.Text(id=ids.CLASSES_MEANING, size="sm", c="dimmed"),
+                    graph(ids.CLASSES_HEATMAP, height="400px"),
+                ],
+                title="Every class and filter",
+            ),
+            card(
+                [
+                    html.Div(
+                        [
+                            select(
+                                ids.CLASSES_CLASS,
+                                caption="Class",
+                                options=classes,
+                                value=_option(shown.class_index),
+                                placeholder=f"{catalog.class_names[0]} (none chosen)",
+                            ),
+                            number(
+                                ids.CLASSES_FILTER,
+                                caption="Filter",
+                                value=shown.filter_index,
+                                largest=catalog.n_filters[shown.layer] - 1,
+                            ),
+                        ],
+                        className="controls",
+                    ),
+                    html.Div(
+                        [
+                            html.Div(
+                                [
+                                    dmc.Text("Mean map of the class", size="sm", fw=500),
+                                    graph(ids.CLASSES_MEAN_MAP, height="380px"),
+                                ]
+                            ),
+                            html.Div(id=ids.CLASSES_NUMBERS),
+                        ],
+                        className="pair",
+                    ),
+                ],
+                title="One class and filter",
+            ),
+        ],
+        className="stack",
+    )
+
+
+def register(app: Dash, source: Source) -> None:
+    """Adds the page's callbacks."""
+
+    def parsed(snapshot: Snapshot, **values: object) -> state.State:
+        return state.parse(values, snapshot.catalog)[0]
+
+    @app.callback(
+        Output(ids.CLASSES_HEATMAP, "figure"),
+        Output(ids.CLASSES_MEANING, "children"),
+        Input(ids.CLASSES_LAYER, "value"),
+        Input(ids.CLASSES_STATISTIC, "value"),
+        Input(ids.CLASSES_CLASS, "value"),
+        Input(ids.CLASSES_FILTER, "value"),
+        Input(ids.SCHEME, "data"),
+    )
+    def draw_heatmap(
+        layer: str, statistic: str, class_index: object, filter_index: object, scheme: str
+    ) -> tuple[go.Figure, str]:
+        snapshot = source.snapshot()
+        shown = parsed(
+            snapshot,
+            layer=layer,
+            statistic=statistic,
+            filter=filter_index,
+            **{"class": class_index},
+        )
+        about = STATISTICS[shown.statistic]
+        figure = class_statistic_figure(
+            snapshot.layer(shown.layer).statistic(shown.statistic),
+            title=about.title,
+            class_names=snapshot.catalog.class_names,
+            selected=(shown.class_index or 0, shown.filter_index),
+            theme=theme_for(scheme),
+            revision=shown.layer,
+        )
+        n_samples = int(snapshot.class_sizes.sum())
+        return figure, f"{about.definition} {n_samples:,} samples. Click a cell to open it."
+
+    @app.callback(
+        Output(ids.CLASSES_MEAN_MAP, "figure"),
+        Output(ids.CLASSES_NUMBERS, "children"),
+        Input(ids.CLASSES_LAYER, "value"),
+        Input(ids.CLASSES_CLASS, "value"),
+        Input(ids.CLASSES_FILTER, "value"),
+        Input(ids.SCHEME, "data"),
+    )
+    def draw_cell(
+        layer: str, class_index: object, filter_index: object, scheme: str
+    ) -> tuple[go.Figure, Component]:
+        snapshot, theme = source.snapshot(), theme_for(scheme)
+        shown = parsed(snapshot, layer=layer, filter=filter_index, **{"class": class_index})
+        row, column = shown.class_index or 0, shown.filter_index
+        one = snapshot.layer(shown.layer)
+        mean_map = one.mean_map(row, column)
+        if mean_map is None:
+            reason = str(one.attributes["class_maps"])
+            figure = empty_figure(f"This store keeps no mean maps<br>({reason})", theme=theme)
+        elif not snapshot.class_sizes[row]:
+            figure = empty_figure("This class has no samples", theme=theme)
+        else:
+            span = (float(mean_map.min()), float(mean_map.max()))
+            figure = feature_map_figure(
+                mean_map, span=span, theme=theme, title="mean activation", revision=shown.layer
+            )
+        return figure, numbers_table(snapshot, shown.layer, row, column)
+
+    @app.callback(
+        Output(ids.CLASSES_CLASS, "value"),
+        Output(ids.CLASSES_FILTER, "value"),
+        Output(ids.CLASSES_FILTER, "max"),
+        Input(ids.CLASSES_HEATMAP, "clickData"),
+        Input(ids.CLASSES_LAYER, "value"),
+        State(ids.CLASSES_CLASS, "value"),
+        State(ids.CLASSES_FILTER, "value"),
+        prevent_initial_call=True,
+    )
+    def choose_cell(
+        click: dict[str, Any] | None, layer: str, class_index: object, filter_index: object
+    ) -> tuple[str | None, int, int]:
+        snapshot = source.snapshot()
+        if click and ctx.triggered_id == ids.CLASSES_HEATMAP:
+            class_index, filter_index = click["points"][0]["y"], click["points"][0]["x"]
+        shown = parsed(snapshot, layer=layer, filter=filter_index, **{"class": class_index})
+        largest = snapshot.catalog.n_filters[shown.layer] - 1
+        return _option(shown.class_index), shown.filter_index, largest
+
+    @app.callback(
+        Output(ids.CLASSES_QUERY, "data"),
+        Input(ids.CLASSES_LAYER, "value"),
+        Input(ids.CLASSES_STATISTIC, "value"),
+        Input(ids.CLASSES_CLASS, "value"),
+        Input(ids.CLASSES_FILTER, "value"),
+        State(ids.URL, "search"),
+    )
+    def remember(
+        layer: str, statistic: str, class_index: object, filter_index: object, search: str | None
+    ) -> str:
+        catalog = source.snapshot().catalog
+        link = state.parse_query(search, catalog)[0]
+        values = {
+            "layer": layer,
+            "sample": link.sample,
+            "filter": filter_index,
+            "class": class_index,
+            "outcome": link.outcome,
+            "range": link.color_range,
+            "statistic": statistic,
+        }
+        return state.parse(values, catalog)[0].query()
+
+
+def numbers_table(snapshot: Snapshot, layer: str, row: int, column: int) -> Component:
+    """Every statistic of a class and filter, beside the same over the other classes."""
+    one = snapshot.layer(layer)
+    lines = []
+    for name, about in STATISTICS.items():
+        values = one.statistic(name)
+        across = values[:, column]
+        lines.append([about.title, *(_number(v) for v in (across[row], min(across), max(across)))])
+    name = snapshot.catalog.class_names[row]
+    title = f"Class {name}, filter {column} of {layer}, {snapshot.class_sizes[row]:,} samples"
+    head = ["", "This class", "Smallest class", "Largest class"]
+    return dmc.Stack([dmc.Text(title, size="sm", fw=500), dmc.Table(data={"head": head, "body": lines})])
+
+
+def _option(class_index: int | None) -> str | None:
+    return None if class_index is None else str(class_index)
+
+
+def _number(value: Any) -> str:
+    return f"{int(value):,}" if value.dtype.kind in "iu" else f"{float(value):.6g}"
+
+
+VIEW = View(
+    name="classes",
+    title="Classes",
+    description="A statistic for each class and filter, and the mean map behind a cell.",
+    query_id=ids.CLASSES_QUERY,
+    layout=layout,
+    register=register,
+)

@@ -1,0 +1,19 @@
+"""Every feature map of a whole test set, in one HDF5 file.
+
+>>> from fmcore import capture_activations, open_store          # doctest: +SKIP
+>>> capture_activations(model, x_test, y_test, "store.h5")      # doctest: +SKIP
+>>> with open_store("store.h5") as store:                       # doctest: +SKIP
+...     maps = store.layers["conv1"].feature_maps(0)            # <float32>[y, x, filter]
+
+Importing this package imports neither Keras nor Dash.
+"""
+
+from importlib.metadata import version
+
+from fmcore.errors import FmcoreError
+from fmcore.pipeline import capture_activations
+from fmcore.storage import Layer, Store, open_store
+
+__version__ = version("feature-map-dashboard")
+
+__all__ = ["FmcoreError", "Layer", "Store", "capture_activations", "open_store"]

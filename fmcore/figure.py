@@ -1,0 +1,69 @@
+"""The tutorial's own picture: the feature maps of one sample, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import FmcoreError
+from fmcore.files import publish
+from fmcore.selection import match_names
+from fmcore.storage import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 8
+INCHES_PER_TILE = 1.5
+
+
+def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
+    """A grid of 8 columns, viridis, no axes, titled `Layer: conv1`; each map has its own range.
+
+    Args:
+        maps: <float32>[y, x, filter].
+        layer: the layer's path, for the title.
+    """
+    from matplotlib.figure import Figure  # not pyplot: it keeps global state and wants a display
+
+    n_filters = maps.shape[2]
+    rows = -(-n_filters // COLUMNS)
+    # The title's height does not shrink with few rows, so it is added to the tiles' own.
+    figure = Figure(figsize=(COLUMNS * INCHES_PER_TILE, rows * INCHES_PER_TILE + 0.6))
+    figure.suptitle(f"Layer: {layer}")
+    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    for index, axis in enumerate(axes.flat):
+        axis.axis("off")
+        if index < n_filters:
+            axis.imshow(maps[:, :, index], cmap="viridis")
+    figure.tight_layout()
+    return figure
+
+
+def write_figures(
+    store: Store, out: Path, *, sample: int, layers: str = "*", overwrite: bool = False
+) -> list[Path]:
+    """Writes `<layer>_sample<n>.png` for each layer.
+
+    Raises:
+        SampleNotFoundError, SelectionError: if there is no such sample or layer.
+        OutputError: if a file exists and `overwrite` is false, or the disk refuses.
+    """
+    try:
+        import matplotlib as _  # noqa: F401
+    except ImportError as error:
+        raise FmcoreError(
+            "figures need matplotlib; pip install 'feature-map-dashboard[figures]'"
+        ) from error
+    store.check_sample(sample)
+    written = []
+    for name in match_names(list(store.layers), layers, what=f"layer of {store.path.name}"):
+        layer = store.layers[name]
+        path = out / f"{layer.group}_sample{sample}.png"
+        with publish(path, overwrite=overwrite) as partial:
+            feature_map_figure(layer.feature_maps(sample), layer=name).savefig(partial, dpi=120)
+        written.append(path)
+    return written

@@ -1,0 +1,166 @@
+"""The Keras probe: finds convolutional layers and runs them all in one traced forward pass."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from fmcore.errors import ModelError
+from fmcore.records import Captured, LayerSpec, ModelInfo
+from fmcore.selection import match_names
+
+CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
+
+
+class KerasProbe:
+    """Captures convolutional layers of an image classifier; see `fmcore.capture.Probe`.
+
+    Attributes:
+        layers: the captured layers, in the model's order.
+        n_classes: length of the model's output.
+        image_shape: (image_y, image_x, image_channel) of its input.
+    """
+
+    def __init__(self, model: keras.Model, *, layers: str = "*") -> None:
+        """Finds the layers and builds the forward pass once.
+
+        Args:
+            model: one image input, one output [sample, class].
+            layers: comma-separated globs over layer names.
+
+        Raises:
+            ModelError: if the model is no such classifier, or has no convolutional layer.
+            SelectionError: if a glob matches nothing.
+        """
+        self.image_shape = _image_shape(model)
+        self.n_classes = _n_classes(model)
+        found = {layer.name: layer for layer in model.layers if isinstance(layer, CONVOLUTIONS)}
+        if not found:
+            raise ModelError(
+                f"model {model.name!r} has no convolutional layer; its layers are "
+                f"{', '.join(f'{layer.name} ({type(layer).__name__})' for layer in model.layers)}"
+            )
+        names = match_names(list(found), layers, what=f"convolutional layer of {model.name!r}")
+        chosen = [found[name] for name in names]
+        self.layers: Sequence[LayerSpec] = tuple(map(_layer_spec, chosen))
+        self._softmax = _ends_in_softmax(model)
+        self.info = _model_info(model, softmax=self._softmax)
+        outputs = [layer.output for layer in chosen] + [model.outputs[0]]
+        forward = keras.Model(model.inputs, outputs)
+        signature = tf.TensorSpec([None, *self.image_shape], tf.float32)
+
+        def run(images: Any) -> Any:
+            return forward([images], training=False)
+
+        self._run = tf.function(run, input_signature=[signature], autograph=False)
+
+    def __call__(self, images: NDArray[np.float32]) -> Captured:
+        """Runs one batch, <float32>[sample, image_y, image_x, image_channel]."""
+        *activations, output = self._run(images)
+        if not self._softmax:
+            output = tf.nn.softmax(tf.cast(output, tf.float32))
+        return Captured(
+            activations=tuple(np.asarray(each, dtype=np.float32) for each in activations),
+            probability=np.asarray(output, dtype=np.float32),
+        )
+
+
+def nested_convolutions(model: keras.Model) -> dict[str, int]:
+    """Convolutional layers inside models inside the model, which a probe does not reach."""
+    nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    counts = {
+        inner.name: sum(
+            isinstance(layer, CONVOLUTIONS)
+            for layer in inner._flatten_layers(include_self=False)  # no public walk exists
+        )
+        for inner in nested
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def _image_shape(model: keras.Model) -> tuple[int, int, int]:
+    if not model.built or len(getattr(model, "inputs", None) or ()) != 1:
+        raise ModelError(
+            f"model {model.name!r} must be built and have one image input; found "
+            f"{len(getattr(model, 'inputs', None) or ())} inputs"
+        )
+    shape = tuple(model.inputs[0].shape[1:])
+    if len(shape) != 3 or None in shape:
+        raise ModelError(
+            f"model {model.name!r} takes inputs of shape {shape}; expected images of one size, "
+            "(y, x, channel)"
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def _n_classes(model: keras.Model) -> int:
+    if len(model.outputs) != 1:
+        raise ModelError(f"model {model.name!r} has {len(model.outputs)} outputs; expected one")
+    shape = tuple(model.outputs[0].shape[1:])
+    if len(shape) != 1 or shape[0] is None or shape[0] < 2:
+        raise ModelError(
+            f"model {model.name!r} puts out {shape} for each image; expected a number for each of "
+            "at least 2 classes"
+        )
+    return int(shape[0])
+
+
+def _layer_spec(layer: Any) -> LayerSpec:
+    if layer.data_format != "channels_last":
+        raise ModelError(
+            f"layer {layer.name!r} is {layer.data_format}; only channels_last is captured"
+        )
+    shape = tuple(layer.output.shape[1:])
+    if None in shape:
+        raise ModelError(f"layer {layer.name!r} has no fixed size: {shape}")
+    weights = {weight.name: np.asarray(weight, dtype=np.float32) for weight in layer.weights}
+    return LayerSpec(
+        path=layer.name,
+        shape=(shape[0], shape[1], shape[2]),
+        kind=type(layer).__name__,
+        activation=keras.activations.serialize(layer.activation)
+        if layer.activation is not None
+        else "linear",
+        kernel_size=tuple(layer.kernel_size),
+        strides=tuple(layer.strides),
+        padding=layer.padding,
+        dilation=tuple(layer.dilation_rate),
+        # The axes of a transposed or separable kernel are other ones; the store has no place for
+        # them under this name.
+        kernel=weights.get("kernel") if isinstance(layer, keras.layers.Conv2D) else None,
+        bias=weights.get("bias"),
+    )
+
+
+def _ends_in_softmax(model: keras.Model) -> bool:
+    last = model.outputs[0]._keras_history.operation
+    if isinstance(last, keras.layers.Softmax):
+        return True
+    return getattr(last, "activation", None) is keras.activations.softmax
+
+
+def _model_info(model: keras.Model, *, softmax: bool) -> ModelInfo:
+    architecture = model.to_json()
+    digest = hashlib.sha256(architecture.encode())
+    for weight in model.weights:
+        value = np.asarray(weight)
+        digest.update(f"{weight.path}{value.dtype.str}{value.shape}".encode())
+        digest.update(value.tobytes())
+    return ModelInfo(
+        name=model.name,
+        digest=digest.hexdigest(),
+        architecture=architecture,
+        framework=f"keras {keras.__version__}, tensorflow {tf.__version__}",
+        output="the model's own softmax" if softmax else "softmax of the model's output",
+    )

@@ -1,0 +1,228 @@
+"""Model + test set + capture: the verbs of the command line, as functions.
+
+The only module that wires Keras in, and it imports it inside the functions, so that importing
+`fmcore` stays quick and free of it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmcore import capture as capturing
+from fmcore.dataset import (
+    Dataset,
+    LabelledImages,
+    check_labels,
+    class_names_for,
+    input_scale,
+    labelled_images,
+)
+from fmcore.errors import DatasetError, FmcoreError, ModelError
+from fmcore.files import publish, refuse_existing
+
+if TYPE_CHECKING:
+    import keras
+
+    from fmcore.model.probe import KerasProbe
+
+log = logging.getLogger(__name__)
+
+
+def _no_progress(_: int) -> None:
+    return None
+
+
+def train(
+    dataset: Dataset,
+    out: Path,
+    *,
+    epochs: int = 3,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> dict[str, list[float]]:
+    """Trains the tutorial's network and writes it, with its history beside it as JSON.
+
+    Returns:
+        For each quantity such as `val_accuracy`, its value after each epoch.
+
+    Raises:
+        DatasetError: if the data set has no training images.
+        OutputError: if `out` exists and `overwrite` is false, or the disk refuses.
+    """
+    if dataset.train is None:
+        raise DatasetError(
+            f"{dataset.source} has no training images; expected arrays x_train and y_train"
+        )
+    if out.suffix != ".keras":
+        raise ModelError(f"{out}: name a file that ends in .keras")
+    history_path = out.with_suffix(".history.json")
+    refuse_existing(out, overwrite=overwrite)
+    _need_keras()
+    from fmcore.model.train import train_tutorial_network
+
+    trained = train_tutorial_network(
+        dataset.train,
+        n_classes=len(dataset.class_names),
+        epochs=epochs,
+        seed=seed,
+        progress=progress,
+    )
+    history = dict(trained.history)
+    about = {"data": dataset.source, "epochs": epochs, "seed": seed, "history": history}
+    with publish(history_path, overwrite=True) as partial:
+        partial.write_text(json.dumps(about, indent=2) + "\n")
+    with publish(out, overwrite=overwrite) as partial:
+        trained.model.save(partial)
+    return history
+
+
+def capture_dataset(
+    model: Path,
+    dataset: Dataset,
+    store: Path,
+    *,
+    layers: str = "*",
+    batch_size: int = capturing.DEFAULT_BATCH_SIZE,
+    overwrite: bool = False,
+    on_progress: Callable[[int], object] = _no_progress,
+) -> Path:
+    """Captures the test images of a data set with a saved model; uint8 pixels are divided by 255.
+
+    Raises:
+        InputFileError, ModelError, DatasetError, SelectionError, OutputError: as the parts do.
+    """
+    refuse_existing(store, overwrite=overwrite)
+    _need_keras()
+    from fmcore.model.load import load_model
+
+    return _capture(
+        load_model(model),
+        dataset.test,
+        store,
+        layers=layers,
+        class_names=dataset.class_names,
+        dataset_name=dataset.name,
+        dataset_source=dataset.source,
+        divide_by=input_scale(dataset.test.images),
+        batch_size=batch_size,
+        overwrite=overwrite,
+        on_progress=on_progress,
+    )
+
+
+def capture_activations(
+    model: keras.Model | str | Path,
+    images: Any,
+    labels: Any,
+    store: str | Path,
+    *,
+    layers: str = "*",
+    class_names: Sequence[str] = (),
+    dataset_name: str = "images",
+    batch_size: int = capturing.DEFAULT_BATCH_SIZE,
+    overwrite: bool = False,
+    on_progress: Callable[[int], object] = _no_progress,
+) -> Path:
+    """Stores every convolutional layer's activations for a whole test set in one HDF5 file.
+
+    The model sees the images as they are given, as in `model.predict(images)`.
+
+    Args:
+        model: a Keras model, or the path of a `.keras` file.
+        images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed.
+        labels: <int>[sample], true class index.
+        store: the file to write; it appears when it is whole.
+        layers: comma-separated globs over layer names.
+        class_names: the name of each class; numbers for those left out.
+        dataset_name: what the store records as the name of the test set.
+        batch_size: samples that go through the model together.
+        overwrite: replace a store of that name.
+        on_progress: called with the number of samples of each batch when it is written.
+
+    Returns:
+        The path of the store; `fmcore.open_store` reads it.
+
+    Raises:
+        DatasetError: if images and labels do not fit each other or the model.
+        ModelError: if the model is no image classifier with convolutional layers.
+        SelectionError: if a glob matches no layer.
+        OutputError: if the store exists and `overwrite` is false, or the disk refuses.
+    """
+    path = Path(store)
+    refuse_existing(path, overwrite=overwrite)
+    samples = labelled_images(images, labels, where="capture_activations(images, labels)")
+    _need_keras()
+    if isinstance(model, str | Path):
+        from fmcore.model.load import load_model
+
+        model = load_model(Path(model))
+    return _capture(
+        model,
+        samples,
+        path,
+        layers=layers,
+        class_names=class_names,
+        dataset_name=dataset_name,
+        dataset_source="arrays in Python",
+        divide_by=1.0,
+        batch_size=batch_size,
+        overwrite=overwrite,
+        on_progress=on_progress,
+    )
+
+
+def _capture(
+    model: keras.Model,
+    samples: LabelledImages,
+    store: Path,
+    *,
+    layers: str,
+    class_names: Sequence[str],
+    dataset_source: str,
+    batch_size: int,
+    **options: Any,
+) -> Path:
+    from fmcore.model.probe import KerasProbe, nested_convolutions
+
+    if batch_size < 1:
+        raise DatasetError(f"batch size {batch_size}; expected at least 1")
+    for name, count in nested_convolutions(model).items():
+        log.warning("%d convolutional layers inside the nested model %r are left out", count, name)
+    probe = KerasProbe(model, layers=layers)
+    _check_fit(probe, samples, where=dataset_source)
+    return capturing.capture(
+        probe,
+        samples,
+        store,
+        class_names=class_names_for(class_names, probe.n_classes),
+        model=probe.info,
+        dataset_source=dataset_source,
+        batch_size=batch_size,
+        **options,
+    )
+
+
+def _check_fit(probe: KerasProbe, samples: LabelledImages, *, where: str) -> None:
+    found = samples.images.shape[1:]
+    if found != probe.image_shape:
+        raise DatasetError(
+            f"{where}: images are {'x'.join(map(str, found))}, the model takes "
+            f"{'x'.join(map(str, probe.image_shape))} (y, x, channel)"
+        )
+    check_labels(samples.labels, probe.n_classes, where=where)
+
+
+def _need_keras() -> None:
+    try:
+        import fmcore.model
+        import keras  # noqa: F401
+    except ImportError as error:
+        raise FmcoreError(
+            f"this needs Keras and TensorFlow ({error}); "
+            "pip install 'feature-map-dashboard[train]'"
+        ) from error

@@ -1,0 +1,86 @@
+"""The frozen nouns that sub-packages hand to each other; no Keras, no HDF5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerSpec:
+    """One captured layer of a model.
+
+    Attributes:
+        path: the layer's Keras path, such as `conv1`; the truth about its name.
+        shape: sizes of one sample's activation: (y, x, filter).
+        kind: the Keras class, such as `Conv2D`.
+        activation: name of the activation function the output has passed, such as `relu`.
+        kernel_size: (y, x), in pixels of the layer's input.
+        strides: (y, x).
+        padding: `valid` or `same`.
+        dilation: (y, x).
+        kernel: <float32>[kernel_y, kernel_x, kernel_input, kernel_output], or None where unknown.
+        bias: <float32>[filter], or None where the layer has none.
+    """
+
+    path: str
+    shape: tuple[int, int, int]
+    kind: str = ""
+    activation: str = ""
+    kernel_size: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    padding: str = ""
+    dilation: tuple[int, int] = (1, 1)
+    kernel: NDArray[np.float32] | None = None
+    bias: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model a capture ran.
+
+    Attributes:
+        name: the model's own name.
+        digest: SHA-256 of the architecture and the weights, in hex.
+        architecture: the model's configuration as JSON.
+        framework: who ran it, such as `keras 3.15.1, tensorflow 2.21.0`.
+        output: how the probabilities were made from the model's output.
+    """
+
+    name: str
+    digest: str = ""
+    architecture: str = "{}"
+    framework: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """Which test set a capture ran over.
+
+    Attributes:
+        name: such as `mnist`.
+        source: where its images came from, in words a person understands.
+        fingerprint: SHA-256 of the images and labels in order, in hex.
+        preprocessing: what was done to an image before the model saw it.
+    """
+
+    name: str
+    source: str
+    fingerprint: str
+    preprocessing: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Captured:
+    """What a model makes of one batch of images.
+
+    Attributes:
+        activations: for each captured layer, <float32>[sample, y, x, filter].
+        probability: <float32>[sample, class].
+    """
+
+    activations: tuple[NDArray[np.float32], ...]
+    probability: NDArray[np.float32]

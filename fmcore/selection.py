@@ -1,0 +1,36 @@
+"""Which layers a pattern names: pure matching on strings, with near matches for typing errors."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from fmcore.errors import SelectionError
+
+
+def near_matches(word: str, words: Sequence[str]) -> str:
+    """A clause such as `; did you mean conv1?`, empty where nothing is near."""
+    near = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
+    return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def match_names(names: Sequence[str], pattern: str, *, what: str) -> list[str]:
+    """The names that a comma-separated list of globs takes, in their own order.
+
+    Args:
+        names: what there is to choose from.
+        pattern: such as `conv1`, `block?_*` or `conv1,conv3`.
+        what: the noun for the message, such as `layer of model.keras`.
+
+    Raises:
+        SelectionError: if one of the globs matches nothing.
+    """
+    globs = [part.strip() for part in pattern.split(",") if part.strip()]
+    for glob in globs or [pattern]:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise SelectionError(
+                f"{glob!r} matches no {what}; there are {', '.join(names) or 'none'}"
+                f"{near_matches(glob, names)}"
+            )
+    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]

@@ -1,0 +1,124 @@
+"""Count, mean, spread, range and zeros of activations for each class and filter, mergeable.
+
+Partial results of any split of the samples merge to the result of the whole, so a capture may run
+in batches, in any order, or in parallel:
+
+>>> values, labels = np.array([1.0, 2.0, 9.0]).reshape(3, 1, 1, 1), np.array([0, 0, 1])
+>>> first = Moments.from_batch(values[:1], labels[:1], n_classes=2)
+>>> rest = Moments.from_batch(values[1:], labels[1:], n_classes=2)
+>>> first.merge(rest).read_out()["mean"].tolist()
+[[1.5], [9.0]]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.statistics.pooled import Pooled
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Raw moments over samples and pixels; only finite values enter mean, spread and range.
+
+    Attributes:
+        n_values: <int64>[class, filter], finite values seen.
+        n_zero: <int64>[class, filter], values that are exactly zero.
+        n_nonfinite: <int64>[class, filter], values that are NaN or infinite.
+        mean: <float64>[class, filter], 0 where nothing was seen.
+        m2: <float64>[class, filter], sum of squared deviations from the mean.
+        min: <float64>[class, filter], +inf where nothing was seen.
+        max: <float64>[class, filter], -inf where nothing was seen.
+    """
+
+    n_values: NDArray[np.int64]
+    n_zero: NDArray[np.int64]
+    n_nonfinite: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    m2: NDArray[np.float64]
+    min: NDArray[np.float64]
+    max: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, n_classes: int, n_filters: int) -> Moments:
+        """Nothing seen yet: `m.merge(empty)` equals `m`."""
+        shape = (n_classes, n_filters)
+        count = np.zeros(shape, dtype=np.int64)
+        zero = np.zeros(shape)
+        return cls(count, count, count, zero, zero, np.full(shape, np.inf), np.full(shape, -np.inf))
+
+    @classmethod
+    def from_batch(
+        cls, values: NDArray[np.floating], labels: NDArray[np.integer], *, n_classes: int
+    ) -> Moments:
+        """The moments of one batch.
+
+        Args:
+            values: <float>[sample, y, x, filter].
+            labels: <int>[sample], each in `range(n_classes)`.
+            n_classes: rows of the result, also for classes the batch lacks.
+        """
+        return cls.from_pooled(Pooled.from_batch(values), labels, n_classes=n_classes)
+
+    @classmethod
+    def from_pooled(
+        cls, pooled: Pooled, labels: NDArray[np.integer], *, n_classes: int
+    ) -> Moments:
+        """The moments of one batch, from the reduction of each of its maps."""
+        member = np.equal.outer(np.arange(n_classes), labels)  # [class, sample]
+        weight = member.astype(np.float64)
+        n_values = _sum(member, pooled.n_values)
+        mean = weight @ (pooled.mean * pooled.n_values) / np.maximum(n_values, 1)
+        between = pooled.n_values * (pooled.mean - mean[labels]) ** 2
+        low, high = np.full(mean.shape, np.inf), np.full(mean.shape, -np.inf)
+        np.minimum.at(low, labels, pooled.min)
+        np.maximum.at(high, labels, pooled.max)
+        return cls(
+            n_values=n_values,
+            n_zero=_sum(member, pooled.n_zero),
+            n_nonfinite=_sum(member, pooled.n_pixels - pooled.n_values),
+            mean=mean,
+            m2=weight @ (pooled.m2 + between),
+            min=low,
+            max=high,
+        )
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of both sets of samples together; associative.
+
+        Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance".
+        """
+        n_values = self.n_values + other.n_values
+        share = other.n_values / np.maximum(n_values, 1)
+        delta = other.mean - self.mean
+        return Moments(
+            n_values=n_values,
+            n_zero=self.n_zero + other.n_zero,
+            n_nonfinite=self.n_nonfinite + other.n_nonfinite,
+            mean=self.mean + delta * share,
+            m2=self.m2 + other.m2 + delta**2 * self.n_values * share,
+            min=np.minimum(self.min, other.min),
+            max=np.maximum(self.max, other.max),
+        )
+
+    def read_out(self) -> dict[str, NDArray[np.generic]]:
+        """Every statistic by its name in `STATISTICS`; NaN where a class has no finite value."""
+        seen = np.where(self.n_values > 0, self.n_values, np.nan)
+        values = self.n_values + self.n_nonfinite
+        return {
+            "mean": np.where(self.n_values > 0, self.mean, np.nan),
+            "std": np.sqrt(self.m2 / seen),
+            "min": np.where(self.n_values > 0, self.min, np.nan),
+            "max": np.where(self.n_values > 0, self.max, np.nan),
+            "zero_fraction": self.n_zero / np.where(values > 0, values, np.nan),
+            "n_values": self.n_values,
+            "n_nonfinite": self.n_nonfinite,
+        }
+
+
+def _sum(member: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Integer sums of the samples of each class, <int64>[class, filter]: exact at any size."""
+    return member.astype(np.int64) @ counts

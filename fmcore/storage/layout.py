@@ -1,0 +1,58 @@
+"""Chunk shapes and group names: pure arithmetic on shapes and strings, no HDF5."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# The dashboard's main read is all filters of one sample. Under 8 KiB a sample the overhead of a
+# chunk outweighs it, so several share one; over 256 KiB a reader of one filter inflates too much.
+SMALL_SAMPLE_BYTES = 8 << 10
+LARGE_SAMPLE_BYTES = 256 << 10
+TABLE_CHUNK_BYTES = 32 << 10
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
+
+
+def activation_chunk(
+    n_samples: int, shape: tuple[int, int, int], *, itemsize: int = 4
+) -> tuple[int, int, int, int]:
+    """The chunk of an activation array, (samples, y, x, filters).
+
+    Args:
+        n_samples: length of the sample axis, at least 1.
+        shape: (y, x, filter) of one sample.
+        itemsize: bytes of one value.
+    """
+    height, width, filters = shape
+    map_bytes = height * width * itemsize
+    sample_bytes = map_bytes * filters
+    if sample_bytes < SMALL_SAMPLE_BYTES:
+        return min(n_samples, -(-SMALL_SAMPLE_BYTES // sample_bytes)), height, width, filters
+    if sample_bytes > LARGE_SAMPLE_BYTES:
+        return 1, height, width, min(filters, max(1, LARGE_SAMPLE_BYTES // map_bytes))
+    return 1, height, width, filters
+
+
+def table_chunk(shape: Sequence[int], *, itemsize: int) -> tuple[int, ...]:
+    """The chunk of any other array: whole rows, about `TABLE_CHUNK_BYTES` of them."""
+    row_bytes = itemsize
+    for size in shape[1:]:
+        row_bytes *= size
+    return min(shape[0], max(1, TABLE_CHUNK_BYTES // row_bytes)), *shape[1:]
+
+
+def group_names(paths: Sequence[str]) -> list[str]:
+    """A safe, unique group name for each layer path: the path itself where it is plain.
+
+    HDF5 accepts a group called `..`, and Keras two layers of one name, so a path is never used as
+    it comes. The attribute `layer_path` keeps the truth.
+    """
+    names: list[str] = []
+    for path in paths:
+        plain = path if _PLAIN.fullmatch(path) else re.sub(r"[^A-Za-z0-9_-]+", "_", path)[:80]
+        name, suffix = plain or "layer", 2
+        while name in names:
+            name, suffix = f"{plain or 'layer'}_{suffix}", suffix + 1
+        names.append(name)
+    return names

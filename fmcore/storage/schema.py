@@ -1,0 +1,145 @@
+"""What lies in a store, as a table; writer, validator and FORMAT.md are checked against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fmcore.statistics import POOLED, STATISTICS
+
+FORMAT = "fmcore-store"
+FORMAT_VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """One array of the store.
+
+    Attributes:
+        path: where it lies; `{layer}` stands for the group of each captured layer.
+        dtypes: numpy names of the types it may have; `bytes` is a fixed-length UTF-8 string.
+        axes: the names of its axes, each a dimension scale of that name (see `scale_path`).
+        meaning: one sentence.
+        optional: whether a store may lack it.
+    """
+
+    path: str
+    dtypes: tuple[str, ...]
+    axes: tuple[str, ...]
+    meaning: str
+    optional: bool = False
+
+
+SCHEMA: tuple[ArraySpec, ...] = (
+    ArraySpec("model/architecture", ("uint8",), ("byte",), "the model's configuration, JSON"),
+    ArraySpec("classes/name", ("bytes",), ("class",), "the name of each class"),
+    ArraySpec("classes/n_samples", ("int64",), ("class",), "samples that bear each label"),
+    ArraySpec("samples/id", ("bytes",), ("sample",), "a name that stays with the sample"),
+    ArraySpec(
+        "samples/image",
+        ("uint8", "float32"),
+        ("sample", "image_y", "image_x", "image_channel"),
+        "the image as a person recognises it, before preprocessing",
+    ),
+    ArraySpec("samples/label", ("int64",), ("sample",), "true class index"),
+    ArraySpec("samples/prediction", ("int64",), ("sample",), "the model's class index"),
+    ArraySpec("samples/probability", ("float32",), ("sample", "class"), "the model's belief"),
+    ArraySpec(
+        "layers/{layer}/activation",
+        ("float32",),
+        ("sample", "y", "x", "filter"),
+        "what the layer outputs, channels last",
+    ),
+    ArraySpec(
+        "layers/{layer}/kernel",
+        ("float32",),
+        ("kernel_y", "kernel_x", "kernel_input", "kernel_output"),
+        "the layer's weights",
+        optional=True,
+    ),
+    ArraySpec("layers/{layer}/bias", ("float32",), ("filter",), "the layer's bias", optional=True),
+    *(
+        ArraySpec(
+            f"layers/{{layer}}/pooled/{name}",
+            ("int32",) if name in ("max_y", "max_x") else ("float32",),
+            ("sample", "filter"),
+            meaning,
+        )
+        for name, meaning in POOLED.items()
+    ),
+    *(
+        ArraySpec(
+            f"layers/{{layer}}/class/{statistic.name}",
+            (statistic.dtype,),
+            ("class", "filter"),
+            statistic.definition,
+        )
+        for statistic in STATISTICS.values()
+    ),
+    ArraySpec(
+        "layers/{layer}/class/mean_map",
+        ("float32",),
+        ("class", "y", "x", "filter"),
+        "mean over the samples of the class, pixel by pixel",
+        optional=True,
+    ),
+    ArraySpec(
+        "layers/{layer}/class/std_map",
+        ("float32",),
+        ("class", "y", "x", "filter"),
+        "population standard deviation over the samples of the class, pixel by pixel",
+        optional=True,
+    ),
+)
+
+# Attributes by the group that bears them; the text says what they hold.
+ATTRIBUTES: dict[str, dict[str, str]] = {
+    "/": {
+        "format": f"`{FORMAT}`",
+        "format_version": "`major.minor`; a reader refuses another major, and ignores what it does "
+        "not know of a newer minor",
+        "writer": "program and version that wrote the file",
+        "libraries": "versions of numpy, h5py and HDF5 that wrote it",
+        "created": "UTC, ISO 8601",
+        "attributes_sha256": "digest over all other attributes and axis references",
+    },
+    "/model": {
+        "name": "the model's own name",
+        "digest": "SHA-256 of architecture and weights",
+        "framework": "who ran the model, with versions",
+        "output": "how the probabilities were made from the model's output",
+        "test_accuracy": "share of samples whose prediction equals their label",
+    },
+    "/dataset": {
+        "name": "name of the test set",
+        "source": "where its images came from",
+        "fingerprint": "SHA-256 of images and labels in order",
+        "preprocessing": "what was done to an image before the model saw it",
+    },
+    "/capture": {"batch_size": "samples that went through the model together"},
+    "/layers/{layer}": {
+        "layer_path": "the layer's Keras path: the truth about its name",
+        "layer_index": "its place among the captured layers, from 0",
+        "kind": "Keras class, such as `Conv2D`",
+        "activation_function": "such as `relu`",
+        "kernel_size": "int32 (y, x)",
+        "strides": "int32 (y, x)",
+        "padding": "`valid` or `same`",
+        "dilation": "int32 (y, x)",
+        "class_maps": "`full`, or why there are none",
+    },
+}
+
+
+def scale_path(axis: str, array_path: str) -> str:
+    """Where the dimension scale of an axis lies: beside the arrays that share it.
+
+    Args:
+        axis: such as `filter`.
+        array_path: the array's path with the layer's group filled in.
+    """
+    if axis in ("sample", "class"):
+        return axis  # shared by the whole file
+    parts = array_path.split("/")
+    # An axis of a layer belongs to the layer's group, also for arrays in groups below it.
+    home = parts[:2] if parts[0] == "layers" else parts[:-1]
+    return "/".join((*home, axis))
