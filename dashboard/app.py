@@ -35,7 +35,9 @@ TITLE = "Feature Map Dashboard"
 CALLBACK_THREADS = 16
 
 
-def create_app(source: Source, *, allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> ASGIApp:
+def create_app(
+    source: Source, *, allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost")
+) -> ASGIApp:
     """The whole server as an ASGI application, ready for its first request.
 
     Args:
@@ -63,9 +65,9 @@ def _create_dash(source: Source) -> Dash:
     server = Flask(__name__)
     app = Dash(
         __name__,
-        server=server,
+        server=server,  # type: ignore[arg-type]
         title=TITLE,
-        update_title=None,
+        update_title=None,  # type: ignore[arg-type]
         # The mere presence of asgiref would switch Flask to its slow asynchronous dispatch.
         use_async=False,
         enable_mcp=False,
@@ -95,9 +97,7 @@ def _frame(snapshot: Snapshot) -> Component:
             html.H1(TITLE),
             html.Nav(
                 [
-                    dcc.Link(
-                        view.title, id=ids.NAV.format(view=view.name), href=f"/{view.name}"
-                    )
+                    dcc.Link(view.title, id=ids.NAV.format(view=view.name), href=f"/{view.name}")
                     for view in VIEWS
                 ]
             ),
@@ -125,7 +125,12 @@ def _frame(snapshot: Snapshot) -> Component:
         className="frame",
     )
     return dmc.MantineProvider(
-        [dcc.Location(id=ids.URL, refresh=False), dcc.Store(id=ids.SCHEME), header, html.Main(id=ids.PAGE)],
+        [
+            dcc.Location(id=ids.URL, refresh=False),
+            dcc.Store(id=ids.SCHEME),
+            header,
+            html.Main(id=ids.PAGE),
+        ],
         defaultColorScheme="auto",
         theme={"primaryColor": "indigo"},
     )
@@ -158,10 +163,7 @@ def _register_frame(app: Dash, source: Source) -> None:
     for view in VIEWS:
         app.clientside_callback(
             ClientsideFunction("address", "remember"),
-            [
-                Output(ids.NAV.format(view=name), "href", allow_duplicate=True)
-                for name in names
-            ],
+            [Output(ids.NAV.format(view=name), "href", allow_duplicate=True) for name in names],
             Input(view.query_id, "data"),
             prevent_initial_call="initial_duplicate",
         )
@@ -169,7 +171,7 @@ def _register_frame(app: Dash, source: Source) -> None:
 
 def _answer_errors(app: Dash) -> None:
     """Gives every failing request a status and one line, and the log the rest."""
-    server = app.server
+    server: Flask = app.server
 
     @server.before_request
     def check_callback() -> tuple[Response, int] | None:

@@ -62,7 +62,8 @@ def serve(app: ASGIApp, listening: socket.socket, *, open_browser: bool) -> None
     server = _server(app)
     if open_browser:
         threading.Thread(
-            target=_when_started, args=(server, lambda: webbrowser.open(address(listening))),
+            target=_when_started,
+            args=(server, lambda: webbrowser.open(address(listening))),
             daemon=True,
         ).start()
     server.run(sockets=[listening])
@@ -118,9 +119,8 @@ def _when_started(server: uvicorn.Server, then: Callable[[], object] = lambda: N
 
 def _status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=START_TIMEOUT_SECONDS) as answer:
+        with urllib.request.urlopen(url, timeout=START_TIMEOUT_SECONDS) as answer:  # noqa: S310 (ours)
             answer.read()
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
-

@@ -48,9 +48,7 @@ class _LayerSums:
 
     def add(self, values: NDArray[np.float32], labels: NDArray[np.int64], n_classes: int) -> Pooled:
         pooled = Pooled.from_batch(values)
-        self.moments = self.moments.merge(
-            Moments.from_pooled(pooled, labels, n_classes=n_classes)
-        )
+        self.moments = self.moments.merge(Moments.from_pooled(pooled, labels, n_classes=n_classes))
         if self.maps is not None:
             self.maps = self.maps.merge(ClassMaps.from_batch(values, labels, n_classes=n_classes))
         return pooled

@@ -19,6 +19,7 @@ from fmcore.dataset import load_dataset
 from fmcore.errors import FmcoreError
 from fmcore.export import FORMATS, check_folder, export_store
 from fmcore.figure import write_figures
+from fmcore.startup import without_startup_notes
 from fmcore.storage import open_store, problems
 
 
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(options: argparse.Namespace) -> None:
     dataset = load_dataset(options.data, data_dir=options.data_dir, progress=_on_terminal())
     n_train = len(dataset.train) if dataset.train is not None else 0
-    print(f"Data: {dataset.source}; {n_train:,} images to train")
+    print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)
+    with without_startup_notes():
+        pipeline.need_keras()
     history = pipeline.train(
         dataset,
         options.out,
@@ -57,7 +60,9 @@ def _train(options: argparse.Namespace) -> None:
 
 def _capture(options: argparse.Namespace) -> None:
     dataset = load_dataset(options.data, data_dir=options.data_dir, progress=_on_terminal())
-    print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture")
+    print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
+    with without_startup_notes():
+        pipeline.need_keras()
     started = time.perf_counter()
     with _bar(len(dataset.test), "sample") as bar:
         pipeline.capture_dataset(
@@ -167,10 +172,6 @@ def _bar(total: int | None, unit: str, *, scale: bool = False) -> tqdm[Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fmcore",
-        description="Store every feature map of a whole test set, and get it back out.",
-        suggest_on_error=True,
-    ) if sys.version_info >= (3, 14) else argparse.ArgumentParser(
         prog="fmcore",
         description="Store every feature map of a whole test set, and get it back out.",
     )

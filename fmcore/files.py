@@ -58,7 +58,7 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         try:
             yield partial
             os.fsync(descriptor)
-            os.replace(partial, path)
+            partial.replace(path)
             _flush_folder(path.parent)
         except BaseException:
             partial.unlink(missing_ok=True)

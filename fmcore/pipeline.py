@@ -6,6 +6,7 @@ The only module that wires Keras in, and it imports it inside the functions, so 
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -36,6 +37,20 @@ def _no_progress(_: int) -> None:
     return None
 
 
+def need_keras() -> None:
+    """Imports Keras, which takes seconds.
+
+    Raises:
+        FmcoreError: if it is not installed, with the remedy.
+    """
+    try:
+        importlib.import_module("fmcore.model.load")
+    except ImportError as error:
+        raise FmcoreError(
+            f"this needs Keras and TensorFlow ({error}); pip install 'feature-map-dashboard[train]'"
+        ) from error
+
+
 def train(
     dataset: Dataset,
     out: Path,
@@ -62,7 +77,7 @@ def train(
         raise ModelError(f"{out}: name a file that ends in .keras")
     history_path = out.with_suffix(".history.json")
     refuse_existing(out, overwrite=overwrite)
-    _need_keras()
+    need_keras()
     from fmcore.model.train import train_tutorial_network
 
     trained = train_tutorial_network(
@@ -97,7 +112,7 @@ def capture_dataset(
         InputFileError, ModelError, DatasetError, SelectionError, OutputError: as the parts do.
     """
     refuse_existing(store, overwrite=overwrite)
-    _need_keras()
+    need_keras()
     from fmcore.model.load import load_model
 
     return _capture(
@@ -156,7 +171,7 @@ def capture_activations(
     path = Path(store)
     refuse_existing(path, overwrite=overwrite)
     samples = labelled_images(images, labels, where="capture_activations(images, labels)")
-    _need_keras()
+    need_keras()
     if isinstance(model, str | Path):
         from fmcore.model.load import load_model
 
@@ -215,14 +230,3 @@ def _check_fit(probe: KerasProbe, samples: LabelledImages, *, where: str) -> Non
             f"{'x'.join(map(str, probe.image_shape))} (y, x, channel)"
         )
     check_labels(samples.labels, probe.n_classes, where=where)
-
-
-def _need_keras() -> None:
-    try:
-        import fmcore.model
-        import keras  # noqa: F401
-    except ImportError as error:
-        raise FmcoreError(
-            f"this needs Keras and TensorFlow ({error}); "
-            "pip install 'feature-map-dashboard[train]'"
-        ) from error

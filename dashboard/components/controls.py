@@ -75,7 +75,9 @@ def segments(
     )
 
 
-def card(children: Sequence[Component] | Component, *, title: str = "", **options: Any) -> Component:
+def card(
+    children: Sequence[Component] | Component, *, title: str = "", **options: Any
+) -> Component:
     """A framed box with a heading."""
     heading = [dmc.Title(title, order=2, className="card-title")] if title else []
     body = list(children) if isinstance(children, list | tuple) else [children]

@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
-CONFIG: dict[str, Any] = {
+CONFIG: Any = {
     "displaylogo": False,
     "showSendToCloud": False,
     "responsive": True,

@@ -37,10 +37,10 @@ def class_statistic_figure(
     figure.add_trace(
         go.Heatmap(
             z=shown,
-            customdata=np.repeat(np.array(class_names, dtype=object)[:, np.newaxis], len(shown[0]), 1),
-            hovertemplate=(
-                "class %{customdata}, filter %{x}<br><b>%{z:.9~g}</b><extra></extra>"
+            customdata=np.repeat(
+                np.array(class_names, dtype=object)[:, np.newaxis], len(shown[0]), 1
             ),
+            hovertemplate=("class %{customdata}, filter %{x}<br><b>%{z:.9~g}</b><extra></extra>"),
             hoverongaps=False,
             colorbar=color_bar(title),
             **color_scale(low, high),

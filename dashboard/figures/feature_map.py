@@ -37,7 +37,7 @@ def feature_map_figure(
             **color_scale(*span),
         )
     )
-    return _pixels(figure, values.shape)
+    return _pixels(figure, values.shape, toward="right")
 
 
 def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
@@ -61,7 +61,7 @@ def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
                 **limits,
             )
         )
-    return _pixels(figure, image.shape)
+    return _pixels(figure, image.shape, toward="left")
 
 
 def empty_figure(message: str, *, theme: Theme) -> go.Figure:
@@ -73,11 +73,13 @@ def empty_figure(message: str, *, theme: Theme) -> go.Figure:
     return figure
 
 
-def _pixels(figure: go.Figure, shape: tuple[int, ...]) -> go.Figure:
-    """Square pixels, y downwards, indices as ticks."""
+def _pixels(figure: go.Figure, shape: tuple[int, ...], *, toward: str) -> go.Figure:
+    """Square pixels, y downwards, indices as ticks; what room is left over lies on one side."""
     rows, columns = shape[:2]
     plain = {"showgrid": False, "zeroline": False, "ticks": "outside", "ticklen": 3}
-    figure.update_xaxes(range=[-0.5, columns - 0.5], constrain="domain", **plain)
+    figure.update_xaxes(
+        range=[-0.5, columns - 0.5], constrain="domain", constraintoward=toward, **plain
+    )
     figure.update_yaxes(
         range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain", automargin=True, **plain
     )

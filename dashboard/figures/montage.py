@@ -177,13 +177,15 @@ def montage_figure(
 
 def _customdata(shown: NDArray[np.float32], tiling: Tiling, step: int) -> NDArray[np.float32]:
     """(filter, y, x, value) of each cell, <float32>[cell_y, cell_x, 4]."""
-    y, x, tile = np.indices(shown.shape, dtype=np.float32)
-    return np.stack([montage(each, tiling) for each in (tile, y * step, x * step, shown)], axis=2)
+    indices: NDArray[np.float32] = np.indices(shown.shape, dtype=np.float32)
+    y, x, tile = indices
+    parts = (tile, y * step, x * step, shown)
+    return np.stack([montage(each, tiling) for each in parts], axis=2)
 
 
 def _names(maps: NDArray[np.float32], tiling: Tiling, theme: Theme) -> go.Scatter:
     """The name of each tile above it; a map that is all zero says so."""
-    zero = ~maps.any(axis=(0, 1))
+    zero = np.logical_not(np.any(maps, axis=(0, 1)))
     origins = np.array([tiling.origin(tile) for tile in range(tiling.n_tiles)])
     return go.Scatter(
         x=origins[:, 1] - 0.5,

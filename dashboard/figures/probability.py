@@ -31,7 +31,7 @@ def probability_figure(
     chosen = set(np.argsort(-probability, kind="stable")[:MOST_CLASSES].tolist()) | {label}
     classes = sorted(chosen)
     prediction = int(probability.argmax())
-    colors = {index: theme.faint for index in classes} | {prediction: theme.bad, label: theme.good}
+    colors = dict.fromkeys(classes, theme.faint) | {prediction: theme.bad, label: theme.good}
     figure = base_figure(theme, bargap=0.25)
     figure.add_trace(
         go.Bar(

@@ -62,7 +62,7 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
                                 caption="Class",
                                 options=classes,
                                 value=_option(shown.class_index),
-                                placeholder=f"{catalog.class_names[0]} (none chosen)",
+                                placeholder=catalog.class_names[0],
                             ),
                             number(
                                 ids.CLASSES_FILTER,
@@ -215,7 +215,9 @@ def numbers_table(snapshot: Snapshot, layer: str, row: int, column: int) -> Comp
     name = snapshot.catalog.class_names[row]
     title = f"Class {name}, filter {column} of {layer}, {snapshot.class_sizes[row]:,} samples"
     head = ["", "This class", "Smallest class", "Largest class"]
-    return dmc.Stack([dmc.Text(title, size="sm", fw=500), dmc.Table(data={"head": head, "body": lines})])
+    return dmc.Stack(
+        [dmc.Text(title, size="sm", fw=500), dmc.Table(data={"head": head, "body": lines})]
+    )
 
 
 def _option(class_index: int | None) -> str | None:

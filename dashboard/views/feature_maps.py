@@ -191,19 +191,12 @@ def register(app: Dash, source: Source) -> None:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(parsed(snapshot, sample=sample).sample)
         names = snapshot.catalog.class_names
-        bars = probability_figure(
-            one.probability, class_names=names, label=one.label, theme=theme
-        )
+        bars = probability_figure(one.probability, class_names=names, label=one.label, theme=theme)
         right = one.label == one.prediction
         verdict = dmc.Group(
             [
-                dmc.Badge(f"label {names[one.label]}", color="green", variant="light", size="lg"),
-                dmc.Badge(
-                    f"predicted {names[one.prediction]}",
-                    color="green" if right else "red",
-                    variant="light",
-                    size="lg",
-                ),
+                _badge(f"label {names[one.label]}", right=True),
+                _badge(f"predicted {names[one.prediction]}", right=right),
             ],
             gap="xs",
         )
@@ -235,9 +228,7 @@ def register(app: Dash, source: Source) -> None:
         layer: str, sample: object, filter_index: object, color_range: str, scheme: str
     ) -> tuple[go.Figure, dict[str, str], str]:
         snapshot = source.snapshot()
-        shown = parsed(
-            snapshot, layer=layer, sample=sample, filter=filter_index, range=color_range
-        )
+        shown = parsed(snapshot, layer=layer, sample=sample, filter=filter_index, range=color_range)
         maps = snapshot.layer(shown.layer).feature_maps(shown.sample)
         figure = montage_figure(
             maps,
@@ -261,9 +252,7 @@ def register(app: Dash, source: Source) -> None:
         layer: str, sample: object, filter_index: object, color_range: str, scheme: str
     ) -> tuple[go.Figure, Component]:
         snapshot = source.snapshot()
-        shown = parsed(
-            snapshot, layer=layer, sample=sample, filter=filter_index, range=color_range
-        )
+        shown = parsed(snapshot, layer=layer, sample=sample, filter=filter_index, range=color_range)
         maps = snapshot.layer(shown.layer).feature_maps(shown.sample)
         low, high = color_ranges(snapshot, shown, maps)[:, shown.filter_index]
         values = maps[:, :, shown.filter_index]
@@ -321,6 +310,12 @@ def register(app: Dash, source: Source) -> None:
         return state.parse(values, catalog)[0].query()
 
 
+def _badge(text: str, *, right: bool) -> Component:
+    # tt: a class name is shown as it is, not in capitals.
+    color = "green" if right else "red"
+    return dmc.Badge(text, color=color, variant="light", size="lg", tt="none")
+
+
 def neighbour(matching: np.ndarray[Any, Any], sample: int, direction: int) -> int | None:
     """The next sample of a selection in a direction; from outside it, the nearest one onwards.
 
@@ -348,6 +343,8 @@ def position_text(matching: np.ndarray[Any, Any], sample: int, n_samples: int) -
     if not len(matching):
         return f"0 of {n_samples:,} samples match; choose another class or prediction."
     place = int(np.searchsorted(matching, sample))
+    if len(matching) == n_samples:
+        return f"{n_samples:,} samples; the arrow keys step through them."
     if place < len(matching) and matching[place] == sample:
         return f"{place + 1:,} of {len(matching):,} that match, of {n_samples:,} samples"
     return f"Not among the {len(matching):,} that match, of {n_samples:,} samples"
@@ -381,16 +378,18 @@ def montage_note(shape: tuple[int, ...], color_range: str) -> str:
     shown = f"All {filters} of {filters} filters, {height}×{width} each. "
     if step > 1:
         shown += f"Each cell is the largest of {step}×{step} values; one filter is shown exactly. "
-    return shown + {
-        "layer": "Colours span the layer's activations over the whole test set.",
-        "filter": "Colours span each filter's activations over the whole test set.",
-        "map": "Colours span each map's own values: brightness does not compare between maps.",
-    }[color_range] + " Drag or scroll to zoom, double-click to go back, click to enlarge."
+    return (
+        shown
+        + {
+            "layer": "Colours span the layer's activations over the whole test set.",
+            "filter": "Colours span each filter's activations over the whole test set.",
+            "map": "Colours span each map's own values: brightness does not compare between maps.",
+        }[color_range]
+        + " Drag or scroll to zoom, double-click to go back, click to enlarge."
+    )
 
 
-def filter_facts(
-    values: np.ndarray[Any, Any], whole_set: np.ndarray[Any, Any]
-) -> dict[str, str]:
+def filter_facts(values: np.ndarray[Any, Any], whole_set: np.ndarray[Any, Any]) -> dict[str, str]:
     """What is said beside an enlarged map."""
     y, x = np.unravel_index(int(values.argmax()), values.shape)
     here = "all zero" if not values.any() else f"{values.max():.6g} at y {y}, x {x}"

@@ -19,7 +19,7 @@ from fmcore.files import publish
 from fmcore.selection import match_names
 from fmcore.storage import Layer, Store
 
-FORMATS = {each.name: each for each in (npy.FORMAT,)}
+FORMATS: dict[str, Format] = {each.name: each for each in (npy.FORMAT,)}
 MANIFEST = "manifest.json"
 BLOCK_BYTES = 32 << 20
 
@@ -138,7 +138,7 @@ def _counted(
         on_progress(block.nbytes)
 
 
-class _Hashed(io.RawIOBase, BinaryIO):  # type: ignore[misc]
+class _Hashed(io.RawIOBase, BinaryIO):
     """A stream that takes the SHA-256 of what passes through."""
 
     def __init__(self, stream: BinaryIO) -> None:

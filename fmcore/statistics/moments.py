@@ -64,9 +64,7 @@ class Moments:
         return cls.from_pooled(Pooled.from_batch(values), labels, n_classes=n_classes)
 
     @classmethod
-    def from_pooled(
-        cls, pooled: Pooled, labels: NDArray[np.integer], *, n_classes: int
-    ) -> Moments:
+    def from_pooled(cls, pooled: Pooled, labels: NDArray[np.integer], *, n_classes: int) -> Moments:
         """The moments of one batch, from the reduction of each of its maps."""
         member = np.equal.outer(np.arange(n_classes), labels)  # [class, sample]
         weight = member.astype(np.float64)

@@ -1,0 +1,98 @@
+# The verbs of the project. `make demo` and `make test` need nothing before them but python3.
+
+PYTHON ?= python3
+DATA ?= mnist
+MODEL ?= data/mnist.keras
+STORE ?= data/mnist.h5
+OUT ?= data/export
+FIGURES ?= data/figures
+PORT ?= 8050
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+# The newest h5py, which TensorFlow does not allow yet, and no TensorFlow: as a viewer has it.
+VIEWER := .venv-viewer
+READY_VIEWER := $(VIEWER)/.ready
+VIEWER_H5PY := 3.16.0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train capture export serve figures test check bench clean
+
+help: ## say what each verb does
+	@echo "Feature Map Dashboard: make VERB [DATA=mnist|FILE.npz] [MODEL=…] [STORE=…] [OUT=…] [ARGS=…]"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+
+setup: $(READY) ## make .venv with all that the other verbs need
+
+demo: $(STORE) ## train, capture and open the dashboard (HEADLESS=1: only see that it answers)
+ifdef HEADLESS
+	$(BIN)/fmdash serve $(STORE) --check --port 0
+else
+	$(BIN)/fmdash serve $(STORE) --port $(PORT)
+endif
+
+train: $(READY) ## train the tutorial's network on DATA and save it as MODEL
+	$(BIN)/fmcore train --data $(DATA) --out $(MODEL) $(ARGS)
+
+capture: $(READY) ## run the test set of DATA through MODEL and write STORE
+	$(BIN)/fmcore capture $(MODEL) --data $(DATA) --out $(STORE) $(ARGS)
+
+export: $(READY) ## write the arrays of STORE to OUT, with a manifest
+	$(BIN)/fmcore export $(STORE) --out $(OUT) $(ARGS)
+
+serve: $(READY) ## open the dashboard of STORE
+	$(BIN)/fmdash serve $(STORE) --port $(PORT) $(ARGS)
+
+figures: $(STORE) ## draw the feature maps of one sample with matplotlib into FIGURES
+	$(BIN)/fmcore figure $(STORE) --out $(FIGURES) --force $(ARGS)
+
+test: $(READY_DEV) $(READY_VIEWER) ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+check: $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest
+
+bench: $(READY_DEV) ## time and weigh a capture and its reads against what everybody writes
+	$(BIN)/python tests/benchmarks/codec.py
+	$(BIN)/python tests/benchmarks/memory.py
+
+clean: ## remove the environments and caches; models, stores and exports stay
+	rm -rf $(VENV) $(VIEWER) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find fmcore dashboard tests -name __pycache__ -prune -exec rm -rf {} +
+
+# What the demo makes is made once; `make train ARGS=--force` makes it anew.
+$(MODEL): | $(READY)
+	$(BIN)/fmcore train --data $(DATA) --out $(MODEL)
+
+$(STORE): $(MODEL) | $(READY)
+	$(BIN)/fmcore capture $(MODEL) --data $(DATA) --out $(STORE) --force
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version)." \
+	    "Name another one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; \
+	  exit 1; }
+	@echo "Installing into $(VENV): about 1 GB to fetch with TensorFlow, some minutes at most"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,dashboard,figures]'
+	@touch $@
+
+$(READY_DEV): $(READY)
+	@echo "Installing what tests and checks need into $(VENV)"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(READY_VIEWER): pyproject.toml constraints.txt
+	@echo "Installing the dashboard alone, without TensorFlow, into $(VIEWER)"
+	@$(PYTHON) -m venv $(VIEWER)
+	@{ grep -v '^h5py==' constraints.txt; echo "h5py==$(VIEWER_H5PY)"; } > $(VIEWER)/constraints.txt
+	@$(VIEWER)/bin/python -m pip install --quiet -c $(VIEWER)/constraints.txt -e '.[dashboard]'
+	@touch $@
