@@ -17,12 +17,12 @@ CONFIG: Any = {
 }
 
 
-def graph(component_id: str, *, height: str, bare: bool = False) -> dcc.Graph:
+def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc.Graph:
     """A graph as wide as its box.
 
     Args:
         component_id: its id.
-        height: in CSS; `auto` where a callback sets its proportions.
+        height: in CSS; `auto` where a callback sets its style.
         bare: no tool bar and no zoom, for small pictures.
     """
     config = CONFIG | {"displayModeBar": False, "scrollZoom": False} if bare else CONFIG

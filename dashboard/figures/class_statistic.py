@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from dashboard.figures import box
 from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
 
 
@@ -33,7 +34,9 @@ def class_statistic_figure(
     shown = values.astype(np.float64)
     known = shown[np.isfinite(shown)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    figure = base_figure(theme, uirevision=revision)
+    figure = base_figure(
+        theme, margin={"l": 48, "r": 96, "t": box.TOOL_BAR, "b": 44}, uirevision=revision
+    )
     figure.add_trace(
         go.Heatmap(
             z=shown,
@@ -59,7 +62,6 @@ def class_statistic_figure(
     plain = {"showgrid": False, "zeroline": False}
     figure.update_xaxes(title="filter", range=[-0.5, n_filters - 0.5], **plain)
     figure.update_yaxes(title="class", range=[n_classes - 0.5, -0.5], automargin=True, **plain)
-    figure.update_layout(margin={"l": 48, "r": 8, "t": 8, "b": 44})
     if n_filters <= 40:
         figure.update_xaxes(dtick=1)
     if n_classes <= 40:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from dashboard.figures import box
 from dashboard.figures.theme import GRAY, Theme, base_figure, color_bar, color_scale
 
 
@@ -28,7 +29,7 @@ def feature_map_figure(
         title: of the colour bar.
         revision: as long as it is the same, the reader's zoom is kept.
     """
-    figure = base_figure(theme, uirevision=revision)
+    figure = base_figure(theme, margin=box.MAP.margin, uirevision=revision)
     figure.add_trace(
         go.Heatmap(
             z=values,
@@ -37,7 +38,7 @@ def feature_map_figure(
             **color_scale(*span),
         )
     )
-    return _pixels(figure, values.shape, toward="right")
+    return _pixels(figure, values.shape)
 
 
 def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
@@ -47,7 +48,7 @@ def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
         image: <uint8 or float32>[image_y, image_x, image_channel].
         theme: the colours.
     """
-    figure = base_figure(theme)
+    figure = base_figure(theme, margin=box.IMAGE.margin)
     if image.shape[2] == 3 and image.dtype == np.uint8:
         figure.add_trace(go.Image(z=image, hovertemplate="y %{y}, x %{x}<br>%{z}<extra></extra>"))
     else:
@@ -61,27 +62,22 @@ def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
                 **limits,
             )
         )
-    return _pixels(figure, image.shape, toward="left")
+    return _pixels(figure, image.shape)
 
 
 def empty_figure(message: str, *, theme: Theme) -> go.Figure:
     """A figure that says why there is none."""
-    figure = base_figure(theme)
+    figure = base_figure(theme, margin=box.MAP.margin)
     figure.add_annotation(text=message, showarrow=False, font={"size": 14})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure
 
 
-def _pixels(figure: go.Figure, shape: tuple[int, ...], *, toward: str) -> go.Figure:
-    """Square pixels, y downwards, indices as ticks; what room is left over lies on one side."""
+def _pixels(figure: go.Figure, shape: tuple[int, ...]) -> go.Figure:
+    """Rows downwards, indices as ticks."""
     rows, columns = shape[:2]
     plain = {"showgrid": False, "zeroline": False, "ticks": "outside", "ticklen": 3}
-    figure.update_xaxes(
-        range=[-0.5, columns - 0.5], constrain="domain", constraintoward=toward, **plain
-    )
-    figure.update_yaxes(
-        range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain", automargin=True, **plain
-    )
-    figure.update_layout(margin={"l": 28, "r": 8, "t": 8, "b": 28})
+    figure.update_xaxes(range=[-0.5, columns - 0.5], **plain)
+    figure.update_yaxes(range=[rows - 0.5, -0.5], **plain)
     return figure

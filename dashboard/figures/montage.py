@@ -9,11 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from dashboard.figures import box
 from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
 
 # Plotly redraws every cell at each zoom, about 0.25 µs a cell: past this it feels slow.
 CELL_LIMIT = 250_000
-FEW_TILES = 64
+FEW_TILES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,22 @@ class Tiling:
 
     @classmethod
     def of(cls, shape: tuple[int, int, int]) -> Tiling:
-        """The tiling of maps of a shape (y, x, filter): 8 columns, as the tutorial draws it."""
+        """The tiling of maps of a shape (y, x, filter).
+
+        8 columns, as the tutorial draws them; of many tiles, about three times as many columns as
+        rows, so that they fit a screen.
+        """
         height, width, n_tiles = shape
         few = n_tiles <= FEW_TILES
-        columns = min(n_tiles, 8) if few else math.ceil(math.sqrt(2 * n_tiles))
+        columns = 8 if few else math.ceil(math.sqrt(3 * n_tiles))
         room = 0.16 if few else 0.4  # a name keeps its size in pixels while tiles shrink
         return cls(
-            height, width, n_tiles, columns, math.ceil(room * height), math.ceil(0.04 * width)
+            height,
+            width,
+            n_tiles,
+            columns,
+            gap_y=math.ceil(room * height),
+            gap_x=math.ceil(0.04 * width),
         )
 
     @property
@@ -100,6 +110,13 @@ def shrink_step(shape: tuple[int, int, int], limit: int = CELL_LIMIT) -> int:
     return max(1, math.ceil(math.sqrt(math.prod(shape) / limit)))
 
 
+def montage_tiling(shape: tuple[int, int, int]) -> Tiling:
+    """The tiling of the montage of maps of a shape (y, x, filter), shrunk where it must be."""
+    height, width, filters = shape
+    step = shrink_step(shape)
+    return Tiling.of((-(-height // step), -(-width // step), filters))
+
+
 def shrink(maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """The largest value of each block of step x step pixels, so that sparse activity stays seen.
 
@@ -136,7 +153,7 @@ def montage_figure(
     """
     step = shrink_step(maps.shape)
     shown = shrink(maps, step)
-    tiling = Tiling.of((shown.shape[0], shown.shape[1], shown.shape[2]))
+    tiling = montage_tiling(maps.shape)
     low, high = ranges
     shared = bool((low == low[0]).all() and (high == high[0]).all())
     if shared:
@@ -144,7 +161,9 @@ def montage_figure(
     else:
         span = np.where(high > low, high - low, 1.0)
         colored, scale = (shown - low) / span, color_scale(0.0, 1.0)
-    figure = base_figure(theme, uirevision=revision, dragmode="zoom", showlegend=False)
+    figure = base_figure(
+        theme, margin=box.MONTAGE.margin, uirevision=revision, dragmode="zoom", showlegend=False
+    )
     about = "largest of the block " if step > 1 else ""
     figure.add_trace(
         go.Heatmap(
@@ -170,8 +189,8 @@ def montage_figure(
         line={"color": theme.accent, "width": 3},
     )
     rows, columns = tiling.shape
-    figure.update_xaxes(visible=False, range=[-1, columns], constrain="domain")
-    figure.update_yaxes(visible=False, range=[rows, -1], scaleanchor="x", constrain="domain")
+    figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5])
+    figure.update_yaxes(visible=False, range=[rows - 0.5, -0.5])
     return figure
 
 

@@ -32,7 +32,7 @@ def probability_figure(
     classes = sorted(chosen)
     prediction = int(probability.argmax())
     colors = dict.fromkeys(classes, theme.faint) | {prediction: theme.bad, label: theme.good}
-    figure = base_figure(theme, bargap=0.25)
+    figure = base_figure(theme, margin={"l": 8, "r": 8, "t": 0, "b": 0}, bargap=0.25)
     figure.add_trace(
         go.Bar(
             x=probability[classes],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ def theme_for(scheme: str | None) -> Theme:
     return DARK if scheme == "dark" else LIGHT
 
 
-def base_figure(theme: Theme, **layout: Any) -> go.Figure:
+def base_figure(theme: Theme, *, margin: Mapping[str, int | bool], **layout: Any) -> go.Figure:
     """An empty figure on a transparent ground, in the page's font."""
     figure = go.Figure()
     figure.update_layout(
@@ -48,7 +49,8 @@ def base_figure(theme: Theme, **layout: Any) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": theme.text, "size": 12, "family": "system-ui, sans-serif"},
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        margin=margin,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": theme.faint, "activecolor": theme.text},
         hoverlabel={"font": {"family": "ui-monospace, monospace", "size": 12}},
         **layout,
     )

@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from dashboard import ids, state
 from dashboard.components.controls import card, number, select
 from dashboard.components.graph import graph
+from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
 from dashboard.figures.theme import theme_for
@@ -78,7 +79,7 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
                             html.Div(
                                 [
                                     dmc.Text("Mean map of the class", size="sm", fw=500),
-                                    graph(ids.CLASSES_MEAN_MAP, height="380px"),
+                                    graph(ids.CLASSES_MEAN_MAP),
                                 ]
                             ),
                             html.Div(id=ids.CLASSES_NUMBERS),
@@ -133,6 +134,7 @@ def register(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output(ids.CLASSES_MEAN_MAP, "figure"),
+        Output(ids.CLASSES_MEAN_MAP, "style"),
         Output(ids.CLASSES_NUMBERS, "children"),
         Input(ids.CLASSES_LAYER, "value"),
         Input(ids.CLASSES_CLASS, "value"),
@@ -141,7 +143,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def draw_cell(
         layer: str, class_index: object, filter_index: object, scheme: str
-    ) -> tuple[go.Figure, Component]:
+    ) -> tuple[go.Figure, dict[str, str], Component]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         shown = parsed(snapshot, layer=layer, filter=filter_index, **{"class": class_index})
         row, column = shown.class_index or 0, shown.filter_index
@@ -157,7 +159,8 @@ def register(app: Dash, source: Source) -> None:
             figure = feature_map_figure(
                 mean_map, span=span, theme=theme, title="mean activation", revision=shown.layer
             )
-        return figure, numbers_table(snapshot, shown.layer, row, column)
+        style = box.MAP.fixed((one.shape[0], one.shape[1]))
+        return figure, style, numbers_table(snapshot, shown.layer, row, column)
 
     @app.callback(
         Output(ids.CLASSES_CLASS, "value"),

@@ -13,8 +13,9 @@ from dash.development.base_component import Component
 from dashboard import ids, state
 from dashboard.components.controls import card, facts, number, segments, select
 from dashboard.components.graph import graph
+from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure, image_figure
-from dashboard.figures.montage import Tiling, montage_figure, shrink_step
+from dashboard.figures.montage import montage_figure, montage_tiling, shrink_step
 from dashboard.figures.probability import probability_figure
 from dashboard.figures.theme import theme_for
 from dashboard.source import Snapshot, Source
@@ -85,7 +86,7 @@ def _sample_card() -> Component:
         [
             html.Div(id=ids.MAPS_VERDICT),
             dmc.Text("Probability of each class", size="sm", fw=500),
-            graph(ids.MAPS_PROBABILITY, height="250px", bare=True),
+            graph(ids.MAPS_PROBABILITY, height="230px", bare=True),
         ],
         title="Prediction",
     )
@@ -114,7 +115,7 @@ def _montage_card(catalog: state.Catalog, shown: state.State) -> Component:
                 className="controls",
             ),
             dmc.Text(id=ids.MAPS_MONTAGE_NOTE, size="sm", c="dimmed"),
-            graph(ids.MAPS_MONTAGE, height="auto"),
+            html.Div(graph(ids.MAPS_MONTAGE), className="fluid"),
         ],
         title="All filters",
     )
@@ -140,13 +141,13 @@ def _filter_card(catalog: state.Catalog, shown: state.State) -> Component:
                     html.Div(
                         [
                             dmc.Text("Feature map", size="sm", fw=500),
-                            graph(ids.MAPS_ENLARGED, height="380px"),
+                            graph(ids.MAPS_ENLARGED),
                         ]
                     ),
                     html.Div(
                         [
                             dmc.Text("Input image", size="sm", fw=500),
-                            graph(ids.MAPS_INPUT, height="380px"),
+                            graph(ids.MAPS_INPUT),
                         ]
                     ),
                 ],
@@ -184,10 +185,13 @@ def register(app: Dash, source: Source) -> None:
         Output(ids.MAPS_VERDICT, "children"),
         Output(ids.MAPS_PROBABILITY, "figure"),
         Output(ids.MAPS_INPUT, "figure"),
+        Output(ids.MAPS_INPUT, "style"),
         Input(ids.MAPS_SAMPLE, "value"),
         Input(ids.SCHEME, "data"),
     )
-    def draw_sample(sample: object, scheme: str) -> tuple[Component, go.Figure, go.Figure]:
+    def draw_sample(
+        sample: object, scheme: str
+    ) -> tuple[Component, go.Figure, go.Figure, dict[str, str]]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(parsed(snapshot, sample=sample).sample)
         names = snapshot.catalog.class_names
@@ -200,7 +204,8 @@ def register(app: Dash, source: Source) -> None:
             ],
             gap="xs",
         )
-        return verdict, bars, image_figure(one.image, theme=theme)
+        style = box.IMAGE.fixed((one.image.shape[0], one.image.shape[1]))
+        return verdict, bars, image_figure(one.image, theme=theme), style
 
     @app.callback(
         Output(ids.MAPS_POSITION, "children"),
@@ -237,10 +242,12 @@ def register(app: Dash, source: Source) -> None:
             theme=theme_for(scheme),
             revision=shown.layer,
         )
-        return figure, montage_style(maps.shape), montage_note(maps.shape, shown.color_range)
+        style = box.MONTAGE.fluid(montage_tiling(maps.shape).shape)
+        return figure, style, montage_note(maps.shape, shown.color_range)
 
     @app.callback(
         Output(ids.MAPS_ENLARGED, "figure"),
+        Output(ids.MAPS_ENLARGED, "style"),
         Output(ids.MAPS_FILTER_NOTE, "children"),
         Input(ids.MAPS_LAYER, "value"),
         Input(ids.MAPS_SAMPLE, "value"),
@@ -250,7 +257,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def draw_filter(
         layer: str, sample: object, filter_index: object, color_range: str, scheme: str
-    ) -> tuple[go.Figure, Component]:
+    ) -> tuple[go.Figure, dict[str, str], Component]:
         snapshot = source.snapshot()
         shown = parsed(snapshot, layer=layer, sample=sample, filter=filter_index, range=color_range)
         maps = snapshot.layer(shown.layer).feature_maps(shown.sample)
@@ -260,7 +267,8 @@ def register(app: Dash, source: Source) -> None:
             values, span=(float(low), float(high)), theme=theme_for(scheme), revision=shown.layer
         )
         whole_set = snapshot.filter_range(shown.layer)[:, shown.filter_index]
-        return figure, facts(filter_facts(values, whole_set))
+        style = box.MAP.fixed((values.shape[0], values.shape[1]))
+        return figure, style, facts(filter_facts(values, whole_set))
 
     @app.callback(
         Output(ids.MAPS_FILTER, "value"),
@@ -273,7 +281,10 @@ def register(app: Dash, source: Source) -> None:
     def choose_filter(click: dict[str, Any] | None, layer: str, current: object) -> Any:
         snapshot = source.snapshot()
         if ctx.triggered_id == ids.MAPS_MONTAGE and click:
-            current = int(click["points"][0]["customdata"][0])
+            point = click["points"][0]
+            shape = snapshot.layer(parsed(snapshot, layer=layer).layer).shape
+            clicked = montage_tiling(shape).locate(int(point["y"]), int(point["x"]))
+            current = current if clicked is None else clicked[0]
         shown = parsed(snapshot, layer=layer, filter=current)
         largest = snapshot.catalog.n_filters[shown.layer] - 1
         return shown.filter_index, largest
@@ -361,14 +372,6 @@ def color_ranges(
         return whole_set
     low, high = whole_set[0].min(), whole_set[1].max()
     return np.stack([np.full(maps.shape[2], low), np.full(maps.shape[2], high)])
-
-
-def montage_style(shape: tuple[int, ...]) -> dict[str, str]:
-    """A box of the montage's own proportions, so that tiles fill its width."""
-    step = shrink_step((shape[0], shape[1], shape[2]))
-    rows, columns = Tiling.of((-(-shape[0] // step), -(-shape[1] // step), shape[2])).shape
-    # 9 % more width for the colour bar; auto, because dcc.Graph sets a height of its own.
-    return {"height": "auto", "aspectRatio": f"{columns * 1.09:.0f} / {rows}"}
 
 
 def montage_note(shape: tuple[int, ...], color_range: str) -> str:

@@ -1,0 +1,44 @@
+"""The box a picture is drawn in, of such a size that every cell is square.
+
+Plotly could keep cells square itself (`scaleanchor`), but then a change of size leaves the axes
+with ranges made for the old one; a box of the right proportions needs no such constraint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Room around a picture, in CSS pixels, for ticks and the colour bar."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+    @property
+    def margin(self) -> dict[str, int | bool]:
+        """As Plotly's layout takes it; fixed, so that the picture fills the rest exactly."""
+        sides = {"l": self.left, "r": self.right, "t": self.top, "b": self.bottom}
+        return sides | {"autoexpand": False}
+
+    def fluid(self, cells: tuple[int, int]) -> dict[str, str]:
+        """The style of a box as wide as its container, for a picture of (y, x) cells."""
+        across, along = self.left + self.right, self.top + self.bottom
+        ratio = cells[0] / cells[1]
+        return {"height": f"calc((100cqw - {across}px) * {ratio:.5f} + {along}px)"}
+
+    def fixed(self, cells: tuple[int, int], *, longest: int = 340) -> dict[str, str]:
+        """The style of a box whose picture of (y, x) cells is `longest` pixels on one side."""
+        pixels = longest / max(cells)
+        width = round(cells[1] * pixels) + self.left + self.right
+        height = round(cells[0] * pixels) + self.top + self.bottom
+        return {"width": f"{width}px", "height": f"{height}px"}
+
+
+TOOL_BAR = 28  # what Plotly's tool bar would otherwise cover
+MONTAGE = Box(left=4, right=88, top=TOOL_BAR, bottom=4)
+MAP = Box(left=34, right=88, top=TOOL_BAR, bottom=26)
+IMAGE = Box(left=34, right=8, top=TOOL_BAR, bottom=26)
