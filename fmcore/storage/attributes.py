@@ -7,10 +7,13 @@ with a fixed length, and a digest lets `validate` see a flipped bit in any of th
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+from fmcore.storage.walk import walk
 
 DIGEST = "attributes_sha256"
 # Written by HDF5's dimension scales: references, covered through the names they resolve to.
@@ -43,8 +46,6 @@ def attributes_digest(file: h5py.File) -> str:
             digest.update(f"{path}#{axes}".encode())
 
     add("/", file)
-    paths: list[str] = []
-    file.visit(paths.append)
-    for path in sorted(paths):
-        add(path, file[path])
+    for path, node in walk(file, Path(file.name)):
+        add(path, node)
     return digest.hexdigest()

@@ -27,8 +27,8 @@ from fmcore.errors import (
 )
 from fmcore.selection import near_matches
 from fmcore.storage.attributes import read_text
-from fmcore.storage.guard import refuse_foreign_parts
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION
+from fmcore.storage.walk import walk
 
 # What h5py raises for a chunk whose checksum fails or a file that was cut short.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
@@ -57,7 +57,8 @@ class Store:
         self._handle: h5py.File | None = _open(path)
         try:
             _check_format(self._handle, path)
-            refuse_foreign_parts(self._handle, path)
+            for _ in walk(self._handle, path):
+                pass  # before anything is read, all of it is seen to be the file's own
             groups = self._handle["layers"].values()
             found = [Layer(self, group.name) for group in groups]
             self._layers = {layer.path: layer for layer in sorted(found, key=lambda one: one.index)}

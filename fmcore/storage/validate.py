@@ -23,9 +23,20 @@ def problems(path: str | Path) -> Iterator[str]:
         groups = [layer.group for layer in store.layers.values()]
         for spec in SCHEMA:
             for group in groups if "{layer}" in spec.path else [""]:
-                yield from _array_problems(store.file, spec, spec.path.format(layer=group))
-        yield from _attribute_problems(store.file, groups)
-        yield from _content_problems(store)
+                path_inside = spec.path.format(layer=group)
+                yield from _readable(
+                    f"/{path_inside}", _array_problems(store.file, spec, path_inside)
+                )
+        yield from _readable("the attributes", _attribute_problems(store.file, groups))
+        yield from _readable("the samples", _content_problems(store))
+
+
+def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
+    """The problems found, and that HDF5 could not go on where it could not."""
+    try:
+        yield from found
+    except DAMAGE as error:
+        yield f"{what} cannot be read: {error}"
 
 
 def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:
@@ -37,27 +48,21 @@ def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str
     found = "bytes" if array.dtype.kind == "S" else array.dtype.name
     if found not in spec.dtypes:
         yield f"/{path} has dtype {found}, expected {' or '.join(spec.dtypes)}"
+    if not array.fletcher32:
+        yield f"/{path} has no Fletcher32 checksum, so damage to it would go unseen"
     if array.ndim != len(spec.axes):
         yield f"/{path} has {array.ndim} axes, expected {len(spec.axes)}: {', '.join(spec.axes)}"
         return
     for axis, size, scales in zip(spec.axes, array.shape, array.dims, strict=True):
         expected = scale_path(axis, path)
-        try:
-            names = [scale.name.lstrip("/") for scale in scales.values()]
-        except DAMAGE as error:
-            names = [f"unreadable ({error})"]
+        names = [scale.name.lstrip("/") for scale in scales.values()]
         if names != [expected]:
             yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
         elif file[expected].shape != (size,):
             yield f"/{path}: {axis} is {size}, but /{expected} says {file[expected].shape[0]}"
-    if not array.fletcher32:
-        yield f"/{path} has no Fletcher32 checksum, so damage to it would go unseen"
-    try:
-        step = array.chunks[0] if array.chunks else len(array)
-        for start in range(0, len(array), step):
-            array[start : start + step]
-    except (OSError, RuntimeError) as error:
-        yield f"/{path} is damaged: {error}"
+    step = array.chunks[0] if array.chunks else len(array)
+    for start in range(0, len(array), step):
+        array[start : start + step]  # reading verifies the checksum of each chunk
 
 
 def _attribute_problems(file: h5py.File, groups: list[str]) -> Iterator[str]:
@@ -67,25 +72,17 @@ def _attribute_problems(file: h5py.File, groups: list[str]) -> Iterator[str]:
             missing = [name for name in names if name not in file[where].attrs]
             if missing:
                 yield f"{where} lacks the attributes {', '.join(missing)}"
-    try:
-        if attributes_digest(file) != read_text(file, DIGEST):
-            yield f"the attributes or axis references differ from their digest ({DIGEST})"
-    except DAMAGE as error:
-        yield f"the attributes cannot be read: {error}"
+    if attributes_digest(file) != read_text(file, DIGEST):
+        yield f"the attributes or axis references differ from their digest ({DIGEST})"
 
 
 def _content_problems(store: Store) -> Iterator[str]:
     n_classes = len(store.class_names)
-    try:
-        for name, values in (("label", store.labels), ("prediction", store.predictions)):
-            outside = (values < 0) | (values >= n_classes)
-            if outside.any():
-                yield (
-                    f"/samples/{name} of sample {int(np.argmax(outside))} is outside the "
-                    f"{n_classes} classes"
-                )
-        counted = np.bincount(np.clip(store.labels, 0, n_classes - 1), minlength=n_classes)
-        if not np.array_equal(counted, store.class_sizes):
-            yield "/classes/n_samples does not count /samples/label"
-    except DAMAGE:
-        return  # an array that cannot be read is already named above
+    for name, values in (("label", store.labels), ("prediction", store.predictions)):
+        outside = (values < 0) | (values >= n_classes)
+        if outside.any():
+            row = int(np.argmax(outside))
+            yield f"/samples/{name} of sample {row} is outside the {n_classes} classes"
+    counted = np.bincount(np.clip(store.labels, 0, n_classes - 1), minlength=n_classes)
+    if not np.array_equal(counted, store.class_sizes):
+        yield "/classes/n_samples does not count /samples/label"

@@ -1,0 +1,28 @@
+"""Fixtures that several tests share; all of them are real files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from factories import make_store
+from hypothesis import settings
+
+from fmcore.storage import open_store
+
+# Derandomised in CI, so that a run that passed passes again.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(scope="session")
+def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(tmp_path_factory.mktemp("store") / "tiny.h5")
+
+
+@pytest.fixture
+def store(store_path: Path):
+    with open_store(store_path) as opened:
+        yield opened

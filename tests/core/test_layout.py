@@ -1,0 +1,78 @@
+"""Chunks cover every element once and stay within bounds; group names are safe and unique."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmcore.storage import layout
+from fmcore.storage.writer import _blocks
+
+SHAPES = [
+    (26, 26, 16),
+    (11, 11, 32),
+    (14, 14, 512),
+    (4, 4, 7),
+    (224, 224, 64),
+    (1, 1, 1000),
+    (600, 600, 3),
+    (1, 1, 1),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("n_samples", [1, 5, 1000])
+def test_a_chunk_holds_one_sample_unless_samples_are_small_or_large(shape, n_samples):
+    rows, height, width, filters = layout.activation_chunk(n_samples, shape)
+    assert (height, width) == shape[:2]
+    sample_bytes = 4 * int(np.prod(shape))
+    chunk_bytes = 4 * rows * height * width * filters
+    assert 1 <= rows <= n_samples
+    assert 1 <= filters <= shape[2]
+    if sample_bytes < layout.SMALL_SAMPLE_BYTES:
+        assert chunk_bytes >= layout.SMALL_SAMPLE_BYTES or rows == n_samples
+        assert chunk_bytes < 2 * layout.SMALL_SAMPLE_BYTES
+    elif sample_bytes > layout.LARGE_SAMPLE_BYTES:
+        assert chunk_bytes <= layout.LARGE_SAMPLE_BYTES or filters == 1
+    else:
+        assert (rows, filters) == (1, shape[2])
+
+
+@given(
+    n=st.integers(1, 9),
+    shape=st.tuples(*(st.integers(1, 4) for _ in range(3))),
+    rows=st.integers(1, 4),
+    step=st.integers(1, 4),
+)
+def test_blocks_cover_every_element_once(n, shape, rows, step):
+    values = np.arange(n * np.prod(shape), dtype=np.float32).reshape(n, *shape) + 1
+    chunk = (rows, shape[0], shape[1], min(step, shape[2]))
+    padded = np.zeros((n + rows, *shape[:2], shape[2] + step), dtype=np.float32)
+    for (row, _, _, first), block in _blocks(values, chunk, 0):
+        assert block.shape == chunk
+        region = padded[row : row + rows, :, :, first : first + chunk[3]]
+        assert not region.any()
+        region += block[: len(region), :, :, : region.shape[3]]
+    np.testing.assert_array_equal(padded[:n, :, :, : shape[2]], values)
+    assert padded.sum() == values.sum()
+
+
+@given(st.lists(st.text(max_size=100), min_size=1, max_size=8))
+def test_group_names_are_plain_and_unique(paths):
+    names = layout.group_names(paths)
+    assert len(set(names)) == len(paths)
+    for name in names:
+        assert name not in (".", "..")
+        assert 1 <= len(name) <= 90
+        assert all(char.isascii() and (char.isalnum() or char in "._-") for char in name)
+
+
+def test_a_plain_name_stays_as_it_is():
+    assert layout.group_names(["conv1", "outer/inner/conv1", "..", ""]) == [
+        "conv1",
+        "outer_inner_conv1",
+        "_",
+        "layer",
+    ]

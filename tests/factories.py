@@ -1,0 +1,86 @@
+"""Small, seeded parts for tests: a probe without Keras, images, a real store; and outside tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fmcore.capture import capture
+from fmcore.dataset import LabelledImages
+from fmcore.records import Captured, LayerSpec, ModelInfo
+
+CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")
+
+
+class NumpyProbe:
+    """Two layers of ReLU maps; filter 1 of the second is dead, and its chunks hold many samples."""
+
+    def __init__(self, image_shape: tuple[int, int, int] = (9, 8, 1)) -> None:
+        height, width, channels = image_shape
+        rng = np.random.default_rng(0)
+        self._first = rng.normal(size=(channels, 20)).astype(np.float32)
+        self._second = rng.normal(size=(channels, 3)).astype(np.float32)
+        self._second[:, 1] = -1000.0
+        self._output = rng.normal(size=(20, len(CLASS_NAMES))).astype(np.float32)
+        kernel = rng.normal(size=(3, 3, channels, 3)).astype(np.float32)
+        self.layers = (
+            LayerSpec("block/conv 1", (height, width, 20), kind="Conv2D", activation="relu"),
+            LayerSpec("conv2", (height // 2, width // 2, 3), kernel=kernel, bias=np.ones(3, "f4")),
+        )
+
+    def __call__(self, images: NDArray[np.float32]) -> Captured:
+        first = np.maximum(images @ self._first - 0.2, 0)
+        half = images[:, : images.shape[1] // 2 * 2 : 2, : images.shape[2] // 2 * 2 : 2]
+        second = np.maximum(half @ self._second - 0.1, 0)
+        scores = np.exp(first.mean(axis=(1, 2)) @ self._output)
+        return Captured((first, second), (scores / scores.sum(axis=1, keepdims=True)))
+
+
+def make_samples(
+    n: int, *, seed: int = 0, labels: NDArray[np.int64] | None = None
+) -> LabelledImages:
+    """Random uint8 images; class 3 has no sample, unless labels are given."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, size=(n, 9, 8, 1), dtype=np.uint8)
+    return LabelledImages(images, rng.integers(0, 3, size=n) if labels is None else labels)
+
+
+def make_store(path: Path, n: int = 37, *, batch_size: int = 10, overwrite: bool = False) -> Path:
+    """A real store of `n` samples, written by the real capture."""
+    return capture(
+        NumpyProbe(),
+        make_samples(n),
+        path,
+        class_names=CLASS_NAMES,
+        model=ModelInfo("tiny", digest="0" * 64, architecture='{"layers": []}'),
+        dataset_name="random",
+        dataset_source="random images",
+        divide_by=255.0,
+        batch_size=batch_size,
+        overwrite=overwrite,
+    )
+
+
+def reference(n: int = 37) -> Captured:
+    """What the probe makes of the same samples in one go."""
+    return NumpyProbe()(make_samples(n).images.astype(np.float32) / np.float32(255.0))
+
+
+def tool(name: str, *, debian: str) -> str:
+    """The path of an outside program; without it a test skips loudly, and fails in CI."""
+    found = shutil.which(name)
+    if found is None:
+        absent(f"{name} is not installed (Debian: apt install {debian})")
+    return str(found)
+
+
+def absent(reason: str) -> None:
+    """Ends a test whose tool is not there."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have it: {reason}")
+    pytest.skip(f"NOT TESTED: {reason}")
