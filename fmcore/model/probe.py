@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,7 +125,7 @@ def _layer_spec(layer: Any) -> LayerSpec:
     shape = tuple(layer.output.shape[1:])
     if None in shape:
         raise ModelError(f"layer {layer.name!r} has no fixed size: {shape}")
-    weights = {weight.name: np.asarray(weight, dtype=np.float32) for weight in layer.weights}
+    weights = {one.name: keras.ops.convert_to_numpy(one) for one in layer.weights}
     return LayerSpec(
         path=layer.name,
         shape=(shape[0], shape[1], shape[2]),
@@ -138,9 +139,13 @@ def _layer_spec(layer: Any) -> LayerSpec:
         dilation=tuple(layer.dilation_rate),
         # The axes of a transposed or separable kernel are other ones; the store has no place for
         # them under this name.
-        kernel=weights.get("kernel") if isinstance(layer, keras.layers.Conv2D) else None,
-        bias=weights.get("bias"),
+        kernel=_float32(weights.get("kernel")) if isinstance(layer, keras.layers.Conv2D) else None,
+        bias=_float32(weights.get("bias")),
     )
+
+
+def _float32(weights: Any) -> NDArray[np.float32] | None:
+    return None if weights is None else np.asarray(weights, dtype=np.float32)
 
 
 def _ends_in_softmax(model: keras.Model) -> bool:
@@ -151,10 +156,12 @@ def _ends_in_softmax(model: keras.Model) -> bool:
 
 
 def _model_info(model: keras.Model, *, softmax: bool) -> ModelInfo:
-    architecture = model.to_json()
+    # How the model was compiled says nothing of what it computes, and is lost on loading.
+    parts = json.loads(model.to_json())
+    architecture = json.dumps({key: parts[key] for key in parts if key != "compile_config"})
     digest = hashlib.sha256(architecture.encode())
     for weight in model.weights:
-        value = np.asarray(weight)
+        value = keras.ops.convert_to_numpy(weight)
         digest.update(f"{weight.path}{value.dtype.str}{value.shape}".encode())
         digest.update(value.tobytes())
     return ModelInfo(

@@ -1,0 +1,31 @@
+"""The tutorial's picture: 8 columns, viridis, no axes, a title."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fmcore.errors import OutputError, SampleNotFoundError
+from fmcore.figure import feature_map_figure, write_figures
+
+
+def test_the_grid_is_the_tutorials():
+    maps = np.random.default_rng(0).random((5, 4, 19)).astype(np.float32)
+    figure = feature_map_figure(maps, layer="conv1")
+    assert figure.get_suptitle() == "Layer: conv1"
+    assert len(figure.axes) == 24
+    assert not any(axis.axison for axis in figure.axes)
+    drawn = [axis.images[0] for axis in figure.axes if axis.images]
+    assert len(drawn) == 19
+    assert drawn[7].get_cmap().name == "viridis"
+    np.testing.assert_array_equal(drawn[7].get_array(), maps[:, :, 7])
+
+
+def test_one_file_for_each_layer(store, tmp_path):
+    written = write_figures(store, tmp_path / "figures", sample=3)
+    assert [path.name for path in written] == ["block_conv_1_sample3.png", "conv2_sample3.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    with pytest.raises(OutputError, match="exists"):
+        write_figures(store, tmp_path / "figures", sample=3)
+    with pytest.raises(SampleNotFoundError):
+        write_figures(store, tmp_path / "figures", sample=37)

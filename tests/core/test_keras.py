@@ -1,0 +1,264 @@
+"""The Keras side: the network, a capture that equals `predict`, models that are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fmcore import capture_activations, open_store
+from fmcore.cli import main
+from fmcore.errors import DatasetError, InputFileError, ModelError, OutputError, SelectionError
+from fmcore.storage import problems
+
+keras = pytest.importorskip("keras")
+pytestmark = pytest.mark.keras
+
+RNG = np.random.default_rng(0)
+X_TEST = RNG.random((50, 28, 28, 1)).astype(np.float32)
+Y_TEST = RNG.integers(0, 10, 50)
+LAYERS = ("conv1", "conv2")
+
+
+@pytest.fixture(scope="module")
+def model():
+    from fmcore.model.build import tutorial_network
+
+    keras.utils.set_random_seed(0)
+    return tutorial_network((28, 28, 1), n_classes=10)
+
+
+@pytest.fixture(scope="module")
+def model_path(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path
+
+
+def test_the_network_is_the_tutorials(model):
+    described = [(type(layer).__name__, layer.name) for layer in model.layers]
+    assert described == [
+        ("Conv2D", "conv1"),
+        ("MaxPooling2D", "pool1"),
+        ("Conv2D", "conv2"),
+        ("MaxPooling2D", "pool2"),
+        ("Flatten", "flatten"),
+        ("Dense", "dense"),
+    ]
+    conv1, conv2 = model.layers[0], model.layers[2]
+    assert (conv1.filters, conv1.kernel_size, conv1.activation.__name__) == (16, (3, 3), "relu")
+    assert (conv2.filters, conv2.kernel_size, conv2.activation.__name__) == (32, (3, 3), "relu")
+    assert model.layers[-1].activation.__name__ == "softmax"
+    assert model.optimizer.name == "adam"
+
+
+def test_a_capture_equals_predict(model, tmp_path):
+    path = capture_activations(model, X_TEST, Y_TEST, tmp_path / "s.h5", batch_size=16)
+    expected = keras.Model(model.inputs, [model.get_layer(n).output for n in LAYERS]).predict(
+        X_TEST, verbose=0
+    )
+    with open_store(path) as store:
+        for name, values in zip(LAYERS, expected, strict=True):
+            stored = store.layers[name].activation(0, 50)
+            assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * np.abs(values).max())
+        probability = model.predict(X_TEST, verbose=0)
+        found = np.stack([store.probability(index) for index in range(50)])
+        assert_allclose(found, probability, rtol=1e-5, atol=1e-6)
+        assert_array_equal(store.predictions, found.argmax(axis=1))
+        assert store.about()["model"]["output"] == "the model's own softmax"
+        assert store.layers["conv1"].attributes["kernel_size"] == [3, 3]
+        kernel = store.file["layers/conv1/kernel"][...]
+        assert_array_equal(kernel, np.asarray(model.layers[0].kernel))
+        assert store.architecture()["config"]["name"] == "tutorial_cnn"
+    assert list(problems(path)) == []
+
+
+def test_the_same_model_has_the_same_digest_after_saving(model, model_path, tmp_path):
+    digests = []
+    for index, one in enumerate((model, model_path)):
+        path = capture_activations(one, X_TEST[:2], Y_TEST[:2], tmp_path / f"{index}.h5")
+        with open_store(path) as store:
+            digests.append(store.about()["model"]["digest"])
+    assert digests[0] == digests[1]
+
+
+def test_globs_choose_layers(model, tmp_path):
+    path = capture_activations(model, X_TEST, Y_TEST, tmp_path / "s.h5", layers="*2")
+    with open_store(path) as store:
+        assert list(store.layers) == ["conv2"]
+    with pytest.raises(SelectionError, match=r"'conf1' matches no .* did you mean conv1"):
+        capture_activations(model, X_TEST, Y_TEST, tmp_path / "t.h5", layers="conf1")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_other_convolutions_and_logits_are_captured(tmp_path):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((12, 10, 3)),
+            layers.Conv2D(4, 3, strides=2, padding="same", activation="gelu", name="strided"),
+            layers.DepthwiseConv2D(3, dilation_rate=2, padding="same", name="depthwise"),
+            layers.SeparableConv2D(5, (1, 3), use_bias=False, name="separable"),
+            layers.Conv2DTranspose(2, 2, strides=2, name="transposed"),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(3),
+        ]
+    )
+    images = RNG.random((9, 12, 10, 3)).astype(np.float32)
+    path = capture_activations(model, images, np.arange(9) % 3, tmp_path / "s.h5", batch_size=4)
+    inner = [layer for layer in model.layers if hasattr(layer, "kernel_size")]
+    expected = keras.Model(model.inputs, [layer.output for layer in inner]).predict(
+        images, verbose=0
+    )
+    with open_store(path) as store:
+        assert list(store.layers) == ["strided", "depthwise", "separable", "transposed"]
+        for layer, values in zip(store.layers.values(), expected, strict=True):
+            stored = layer.activation(0, 9)
+            assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * np.abs(values).max())
+        assert store.about()["model"]["output"] == "softmax of the model's output"
+        assert store.probability(0).sum() == pytest.approx(1)
+    assert list(problems(path)) == []
+
+
+def small(*layers, shape=(8, 8, 1)):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def test_models_that_cannot_be_captured_are_refused_by_name(tmp_path):
+    layers = keras.layers
+    head = [layers.Flatten(), layers.Dense(3, activation="softmax")]
+    two = keras.Input((8, 8, 1)), keras.Input((8, 8, 1))
+    two_inputs = keras.Model(two, layers.Dense(3)(layers.Flatten()(layers.add(two))))
+    open_size = small(
+        layers.Conv2D(2, 3), layers.GlobalMaxPooling2D(), layers.Dense(3), shape=(None, None, 1)
+    )
+    images, labels = np.zeros((2, 8, 8, 1), np.float32), np.array([0, 1])
+    for model, said in (
+        (small(*head), "has no convolutional layer; its layers are flatten"),
+        (two_inputs, "must be built and have one image input; found 2"),
+        (open_size, "expected images of one size"),
+        (small(layers.Conv2D(2, 3)), "expected a number for each of at least 2 classes"),
+        (small(layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(1)), "at least 2 classes"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            capture_activations(model, images, labels, tmp_path / "s.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_lies_inside_a_nested_model_is_said_to_be_left_out(tmp_path, caplog):
+    inner = small(keras.layers.Conv2D(2, 3, name="hidden"), shape=(6, 6, 2))
+    inner.name = "backbone"
+    model = small(
+        keras.layers.Conv2D(2, 3, name="seen"),
+        inner,
+        keras.layers.Flatten(),
+        keras.layers.Dense(3),
+    )
+    images = np.zeros((2, 8, 8, 1), np.float32)
+    path = capture_activations(model, images, np.array([0, 1]), tmp_path / "s.h5")
+    assert "1 convolutional layers inside the nested model 'backbone'" in caplog.text
+    with open_store(path) as store:
+        assert list(store.layers) == ["seen"]
+
+
+def test_data_that_do_not_fit_the_model_are_refused(model, tmp_path):
+    with pytest.raises(DatasetError, match="images are 27x28x1, the model takes 28x28x1"):
+        capture_activations(model, X_TEST[:, 1:], Y_TEST, tmp_path / "s.h5")
+    with pytest.raises(DatasetError, match="label 10 of sample 0 is outside"):
+        capture_activations(model, X_TEST, np.full(50, 10), tmp_path / "s.h5")
+    with pytest.raises(DatasetError, match="batch size 0"):
+        capture_activations(model, X_TEST, Y_TEST, tmp_path / "s.h5", batch_size=0)
+    (tmp_path / "s.h5").write_text("mine")
+    with pytest.raises(OutputError, match="exists"):
+        capture_activations(model, X_TEST, Y_TEST, tmp_path / "s.h5")
+    assert (tmp_path / "s.h5").read_text() == "mine"
+
+
+def test_files_that_are_no_whole_model_are_refused(model_path, tmp_path):
+    def said(path):
+        with pytest.raises((ModelError, InputFileError)) as caught:
+            capture_activations(path, X_TEST, Y_TEST, tmp_path / "s.h5")
+        return str(caught.value)
+
+    assert "no model at" in said(tmp_path / "none.keras")
+    whole = model_path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        cut = tmp_path / "cut.keras"
+        cut.write_bytes(whole[:size])
+        assert f"{size:,} bytes that are not a whole zip" in said(cut)
+    shutil.copy(model_path, tmp_path / "model.bin")
+    assert "ends in .keras" in said(tmp_path / "model.bin")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("readme", "hello")
+    assert "holds no config.json" in said(tmp_path / "other.keras")
+    with zipfile.ZipFile(tmp_path / "bad.keras", "w") as archive:
+        archive.writestr("config.json", "{")
+        archive.writestr("metadata.json", "{}")
+    assert "cannot be loaded in safe mode" in said(tmp_path / "bad.keras")
+
+
+def test_a_model_that_would_run_code_is_refused(tmp_path):
+    model = small(
+        keras.layers.Lambda(lambda x: x * 2),
+        keras.layers.Conv2D(2, 3),
+        keras.layers.Flatten(),
+        keras.layers.Dense(3),
+    )
+    model.save(tmp_path / "lambda.keras")
+    with pytest.raises(ModelError, match="safe mode"):
+        capture_activations(
+            tmp_path / "lambda.keras", np.zeros((1, 8, 8, 1)), np.array([0]), tmp_path / "s.h5"
+        )
+
+
+def test_the_commands_from_training_to_pictures(tmp_path, capsys):
+    images = RNG.integers(0, 256, (60, 12, 12), dtype=np.uint8)
+    labels = RNG.integers(0, 3, 60)
+    data = tmp_path / "data.npz"
+    np.savez(data, x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
+    model, store = tmp_path / "m.keras", tmp_path / "s.h5"
+
+    def run(*arguments):
+        assert main([str(each) for each in arguments]) == 0
+        return capsys.readouterr().out
+
+    assert "Wrote" in run("train", "--data", data, "--epochs", 2, "--out", model)
+    history = json.loads((tmp_path / "m.history.json").read_text())
+    assert len(history["history"]["val_accuracy"]) == 2
+    assert "20 samples, layers conv1, conv2" in run(
+        "capture", model, "--data", data, "--out", store
+    )
+    assert "conv1: 16 filters of 10x10, Conv2D, relu" in run("info", store)
+    about = json.loads(run("info", store, "--json"))
+    assert about["samples"] == 20
+    assert about["dataset"]["preprocessing"] == "pixels / 255"
+    assert "no problem found" in run("validate", store)
+    assert "manifest.json" in run("export", store, "--out", tmp_path / "out")
+    assert "matches its checksum" in run("export", store, "--out", tmp_path / "out", "--check")
+    assert "conv2_sample0.png" in run("figure", store, "--out", tmp_path / "figures")
+    with open_store(store) as opened:
+        expected = keras.saving.load_model(model).predict(
+            images[:20, ..., None].astype(np.float32) / 255, verbose=0
+        )
+        assert_array_equal(opened.predictions, expected.argmax(axis=1))
+
+
+def test_training_twice_with_one_seed_gives_one_model(tmp_path):
+    from fmcore.dataset import labelled_images
+    from fmcore.model.train import train_tutorial_network
+
+    samples = labelled_images(
+        RNG.integers(0, 256, (40, 12, 12), dtype=np.uint8), np.arange(40) % 4, where="here"
+    )
+    weights = [
+        train_tutorial_network(
+            samples, n_classes=4, epochs=1, seed=5, progress=False
+        ).model.get_weights()
+        for _ in range(2)
+    ]
+    for one, other in zip(*weights, strict=True):
+        assert_array_equal(one, other)
