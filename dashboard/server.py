@@ -59,7 +59,7 @@ def address(listening: socket.socket) -> str:
 
 def serve(app: ASGIApp, listening: socket.socket, *, open_browser: bool) -> None:
     """Serves until Ctrl-C or SIGTERM."""
-    server = _server(app)
+    server = configured(app)
     if open_browser:
         threading.Thread(
             target=_when_started,
@@ -80,7 +80,7 @@ def check(
     Raises:
         ServerError: if it does not start in time.
     """
-    server = _server(app)
+    server = configured(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -99,7 +99,8 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _server(app: ASGIApp) -> uvicorn.Server:
+def configured(app: ASGIApp) -> uvicorn.Server:
+    """The server of an application, not yet running."""
     # Longer than a person looks at a picture: a closed connection would cost the next click.
     return uvicorn.Server(
         uvicorn.Config(

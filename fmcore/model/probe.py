@@ -162,7 +162,7 @@ def _model_info(model: keras.Model, *, softmax: bool) -> ModelInfo:
     digest = hashlib.sha256(architecture.encode())
     for weight in model.weights:
         value = keras.ops.convert_to_numpy(weight)
-        digest.update(f"{weight.path}{value.dtype.str}{value.shape}".encode())
+        digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(value.tobytes())
     return ModelInfo(
         name=model.name,

@@ -1,0 +1,169 @@
+"""Figures from arrays: where tiles lie, what colours span, what hover says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from dashboard.figures import box
+from dashboard.figures.class_statistic import class_statistic_figure
+from dashboard.figures.feature_map import empty_figure, feature_map_figure, image_figure
+from dashboard.figures.montage import (
+    CELL_LIMIT,
+    Tiling,
+    montage,
+    montage_figure,
+    montage_tiling,
+    shrink,
+    shrink_step,
+)
+from dashboard.figures.probability import probability_figure
+from dashboard.figures.theme import DARK, LIGHT, color_scale, theme_for
+
+shapes = st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 200))
+
+
+@given(shapes)
+def test_a_montage_is_a_bijection_of_values_and_cells(shape):
+    tiling = Tiling.of(shape)
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    picture = montage(values, tiling)
+    assert picture.shape == tiling.shape
+    assert np.isfinite(picture).sum() == values.size
+    rng = np.random.default_rng(0)
+    for tile in rng.integers(0, shape[2], 5):
+        y, x = rng.integers(0, shape[0]), rng.integers(0, shape[1])
+        top, left = tiling.origin(tile)
+        assert tiling.locate(top + y, left + x) == (tile, y, x)
+        assert picture[top + y, left + x] == values[y, x, tile]
+    for _ in range(20):
+        y, x = rng.integers(0, tiling.shape[0]), rng.integers(0, tiling.shape[1])
+        place = tiling.locate(y, x)
+        assert (place is None) == bool(np.isnan(picture[y, x]))
+
+
+@given(shapes, st.integers(1, 4))
+def test_a_shrunk_map_keeps_the_largest_of_each_block(shape, step):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    small = shrink(values, step)
+    assert small.shape[:2] == (-(-shape[0] // step), -(-shape[1] // step))
+    assert_array_equal(small.max(axis=(0, 1)), values.max(axis=(0, 1)))
+    assert small[0, 0, 0] == values[:step, :step, 0].max()
+
+
+@pytest.mark.parametrize("shape", [(26, 26, 16), (14, 14, 512), (224, 224, 64), (1, 1, 1000)])
+def test_a_large_layer_is_shrunk_under_the_limit_and_a_small_one_is_not(shape):
+    step = shrink_step(shape)
+    assert np.prod(shape) / step**2 <= CELL_LIMIT
+    assert (step == 1) == (np.prod(shape) <= CELL_LIMIT)
+    tiling = montage_tiling(shape)
+    assert tiling.n_tiles == shape[2]
+
+
+def maps_of(n: int = 5) -> np.ndarray:
+    maps = np.random.default_rng(1).random((4, 3, n)).astype(np.float32)
+    maps[:, :, 1] = 0
+    return maps
+
+
+def drawn(maps, **changes):
+    ranges = np.stack([np.zeros(maps.shape[2]), np.ones(maps.shape[2])])
+    options = {"ranges": ranges, "selected": 2, "theme": LIGHT, "revision": "conv1"} | changes
+    return montage_figure(maps, **options)
+
+
+def test_the_montage_carries_the_stored_values_for_hover():
+    maps = maps_of()
+    figure, tiling = drawn(maps), montage_tiling(maps.shape)
+    heatmap = figure.data[0]
+    top, left = tiling.origin(3)
+    assert heatmap.customdata[top + 1, left + 2].tolist() == [3, 1, 2, float(maps[1, 2, 3])]
+    assert (heatmap.zmin, heatmap.zmax) == (0, 1)
+    assert heatmap.z[top + 1, left + 2] == maps[1, 2, 3]
+    assert heatmap.colorbar.title.text == "activation"
+    frame = figure.layout.shapes[0]
+    assert (frame.x0, frame.y0) == (tiling.origin(2)[1] - 0.5, tiling.origin(2)[0] - 0.5)
+
+
+def test_a_range_for_each_filter_colours_by_share_and_says_so():
+    maps = maps_of()
+    ranges = np.stack([np.zeros(5), np.array([1.0, 0.0, 2.0, 4.0, 1.0])])
+    heatmap = drawn(maps, ranges=ranges).data[0]
+    top, left = montage_tiling(maps.shape).origin(3)
+    assert heatmap.z[top, left] == pytest.approx(maps[0, 0, 3] / 4)
+    assert heatmap.customdata[top, left][3] == maps[0, 0, 3], "hover still gives the stored value"
+    assert heatmap.colorbar.title.text == "share of the filter's range"
+
+
+def test_a_map_that_is_all_zero_says_so():
+    assert list(drawn(maps_of()).data[1].text) == ["0", "1 all 0", "2", "3", "4"]
+
+
+def test_values_below_zero_get_colours_that_diverge_about_zero():
+    assert color_scale(-1.0, 3.0)["zmin"] == -3.0
+    assert color_scale(0.0, 3.0)["zmin"] == 0.0
+    assert color_scale(0.0, 0.0)["zmax"] > 0.0
+
+
+def test_a_picture_fills_its_box_with_square_cells():
+    style = box.MAP.fixed((26, 13), longest=260)
+    assert style == {
+        "width": f"{130 + box.MAP.left + box.MAP.right}px",
+        "height": f"{260 + box.MAP.top + box.MAP.bottom}px",
+    }
+    across = box.MONTAGE.left + box.MONTAGE.right
+    assert f"(100cqw - {across}px) * 0.25000" in box.MONTAGE.fluid((10, 40))["height"]
+
+
+def test_an_enlarged_map_is_the_map():
+    values = maps_of()[:, :, 0]
+    figure = feature_map_figure(values, span=(0.0, 2.0), theme=DARK)
+    assert_array_equal(figure.data[0].z, values)
+    assert figure.data[0].zmax == 2.0
+    assert figure.layout.yaxis.range == (3.5, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "kind"),
+    [
+        ((4, 3, 1), np.uint8, "heatmap"),
+        ((4, 3, 3), np.uint8, "image"),
+        ((4, 3, 3), "f4", "heatmap"),
+    ],
+)
+def test_an_input_image_is_drawn_as_it_is_stored(shape, dtype, kind):
+    image = np.zeros(shape, dtype)
+    assert image_figure(image, theme=LIGHT).data[0].type == kind
+
+
+def test_the_true_class_is_always_among_the_bars():
+    probability = np.linspace(1, 0, 30).astype(np.float32)
+    names = [f"class {index}" for index in range(30)]
+    bars = probability_figure(probability, class_names=names, label=29, theme=LIGHT).data[0]
+    assert len(bars.y) == 11
+    assert bars.marker.color[0] == LIGHT.bad, "the wrong prediction"
+    assert (bars.y[-1], bars.marker.color[-1]) == ("class 29", LIGHT.good)
+
+
+def test_the_class_heatmap_leaves_empty_classes_empty():
+    values = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    figure = class_statistic_figure(
+        values, title="Mean", class_names=["a", "b"], selected=(1, 0), theme=LIGHT, revision=""
+    )
+    heatmap = figure.data[0]
+    assert (heatmap.zmin, heatmap.zmax) == (1.0, 2.0)
+    assert np.isnan(heatmap.z[1]).all()
+    assert figure.layout.yaxis.ticktext == ("a", "b")
+    assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (-0.5, 0.5)
+
+
+def test_a_figure_that_cannot_be_drawn_says_why():
+    assert empty_figure("no maps", theme=LIGHT).layout.annotations[0].text == "no maps"
+
+
+def test_only_the_theme_knows_colours():
+    assert theme_for("dark") is DARK
+    assert theme_for("light") is theme_for(None) is LIGHT

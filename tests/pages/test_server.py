@@ -1,0 +1,203 @@
+"""The real server on a free port: statuses, headers, hosts, bodies, and a slow callback."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from dashboard import create_app, server
+from dashboard.source import Source
+
+UPDATE = "_dash-update-component"
+SHOW_PAGE = {
+    "output": "..page.children...nav-maps.className...nav-classes.className..",
+    "outputs": [
+        {"id": "page", "property": "children"},
+        {"id": "nav-maps", "property": "className"},
+        {"id": "nav-classes", "property": "className"},
+    ],
+    "inputs": [
+        {"id": "url", "property": "pathname", "value": "/"},
+        {"id": "url", "property": "search", "value": ""},
+    ],
+    "changedPropIds": ["url.pathname"],
+}
+
+
+@contextlib.contextmanager
+def running(app):
+    listening = server.bind("127.0.0.1", 0)
+    runner = server.configured(app)
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not runner.started:
+        time.sleep(0.01)
+    try:
+        yield server.address(listening)
+    finally:
+        runner.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture(scope="module")
+def url(store_path):
+    with running(create_app(Source(store_path))) as where:
+        yield where
+
+
+def test_pages_health_and_unknown_routes_answer(url):
+    for path in ("", "maps", "classes", "healthz", "_dash-layout", "_dash-dependencies"):
+        assert httpx.get(url + path).status_code == 200, path
+    assert httpx.get(url + "healthz").json() == {"status": "ok"}
+    assert httpx.get(url + "api/v1/nothing").status_code == 404
+    assert httpx.get(url + "assets/..%2f..%2fapp.py").status_code == 404
+    assert httpx.get(url + "openapi.json").json()["paths"].keys() == {"/healthz"}
+
+
+def test_every_answer_carries_the_security_headers(url):
+    for path in ("", "healthz", "assets/style.css", "api/nothing"):
+        headers = httpx.get(url + path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe-eval" not in policy
+        assert "script-src 'self' 'sha256-" in policy
+        assert "unsafe-inline" not in policy.split("style-src")[0]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "server" not in headers
+
+
+def test_a_foreign_host_name_is_refused(url):
+    assert httpx.get(url, headers={"host": "evil.example"}).status_code == 400
+
+
+def test_a_page_is_built(url):
+    answer = httpx.post(url + UPDATE, json=SHOW_PAGE)
+    assert answer.status_code == 200
+    assert "maps-montage" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("{", 400),
+        ("[1]", 400),
+        ("null", 400),
+        ("{}", 400),
+        (json.dumps(SHOW_PAGE | {"output": "nothing.value"}), 400),
+        (json.dumps(SHOW_PAGE | {"inputs": []}), 400),
+        (json.dumps(SHOW_PAGE | {"inputs": [1, 2]}), 400),
+        (json.dumps({k: v for k, v in SHOW_PAGE.items() if k != "inputs"}), 400),
+        (json.dumps({k: v for k, v in SHOW_PAGE.items() if k != "outputs"}), 400),
+        ("x" * (2 << 20), 413),
+    ],
+)
+def test_a_malformed_callback_is_refused_and_the_server_lives_on(url, body, status):
+    answer = httpx.post(url + UPDATE, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert "Traceback" not in answer.text
+    assert httpx.get(url + "healthz").status_code == 200
+
+
+def test_a_body_that_never_ends_holds_no_thread(url):
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    stalled = [socket.create_connection((host, int(port))) for _ in range(20)]
+    try:
+        for one in stalled:
+            one.sendall(
+                f"POST /{UPDATE} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 99\r\n"
+                "Content-Type: application/json\r\n\r\n{".encode()
+            )
+        assert httpx.get(url + "_dash-layout").status_code == 200
+    finally:
+        for one in stalled:
+            one.close()
+
+
+def test_while_a_callback_waits_others_are_answered(store_path):
+    source, entered, release = Source(store_path), threading.Event(), threading.Event()
+    app = create_app(source)
+    opened = source.snapshot
+
+    def waiting():
+        entered.set()
+        assert release.wait(30)
+        return opened()
+
+    with running(app) as where, concurrent.futures.ThreadPoolExecutor() as pool:
+        source.snapshot = waiting
+        slow = pool.submit(httpx.post, where + UPDATE, json=SHOW_PAGE, timeout=60)
+        assert entered.wait(30)
+        for path in ("healthz", "_dash-dependencies", "assets/style.css"):
+            assert httpx.get(where + path).status_code == 200
+        assert not slow.done()
+        release.set()
+        assert slow.result().status_code == 200
+
+
+def test_a_broken_store_says_so_in_one_line(tmp_path, store_path):
+    copy = tmp_path / "s.h5"
+    copy.write_bytes(store_path.read_bytes())
+    with running(create_app(Source(copy))) as where:
+        copy.unlink()
+        answer = httpx.post(where + UPDATE, json=SHOW_PAGE)
+        assert answer.status_code == 400
+        assert "there is no such file" in answer.json()["error"]
+
+
+# A process of its own for each start, because the race is in the first requests of a process.
+COLD = """
+import concurrent.futures, sys, threading, urllib.request
+from pathlib import Path
+from dashboard import create_app, server
+from dashboard.source import Source
+
+listening = server.bind("127.0.0.1", 0)
+where = server.address(listening)
+runner = server.configured(create_app(Source(Path(sys.argv[1]))))
+threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True).start()
+def status(path):
+    try:
+        return urllib.request.urlopen(where + path).status
+    except urllib.error.HTTPError as error:
+        return error.code
+paths = ["", "_dash-layout", "_dash-dependencies", sys.argv[2]] * 3
+with concurrent.futures.ThreadPoolExecutor(12) as pool:
+    print(*pool.map(status, paths))
+runner.should_exit = True
+"""
+
+
+@pytest.mark.parametrize("start", range(3))
+def test_twelve_first_requests_at_once_are_all_answered(store_path, url, start):
+    page = httpx.get(url).text
+    suite = re.search('_dash-component-suites/[^"]*', page).group()
+    done = subprocess.run(
+        [sys.executable, "-c", COLD, str(store_path), suite],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["200"] * 12
+
+
+def test_a_taken_port_and_a_public_host_are_refused():
+    with server.bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(server.ServerError, match=f"cannot listen on 127.0.0.1:{port}"):
+            server.bind("127.0.0.1", port)
+    with pytest.raises(server.ServerError, match="there is no login"):
+        server.bind("0.0.0.0", 0)
+    for port in (-1, 99999):
+        with pytest.raises(server.ServerError, match="name another port"):
+            server.bind("127.0.0.1", port)

@@ -1,0 +1,64 @@
+"""A link says what a page shows, and what does not exist becomes the nearest there is."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.state import OUTCOMES, RANGES, Catalog, State, parse, parse_query
+
+CATALOG = Catalog({"conv1": 16, "block/conv 2&": 3}, 50, ("a", "b"), ("mean", "std"))
+
+states = st.sampled_from(list(CATALOG.n_filters)).flatmap(
+    lambda layer: st.builds(
+        State,
+        layer=st.just(layer),
+        sample=st.integers(0, 49),
+        filter_index=st.integers(0, CATALOG.n_filters[layer] - 1),
+        class_index=st.none() | st.integers(0, 1),
+        outcome=st.sampled_from(list(OUTCOMES)),
+        color_range=st.sampled_from(list(RANGES)),
+        statistic=st.sampled_from(CATALOG.statistics),
+    )
+)
+
+
+@given(states)
+def test_a_link_opens_what_it_was_made_from(state):
+    assert parse_query(state.query(), CATALOG) == (state, ())
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["layer", "sample", "filter", "class", "outcome", "range", "statistic"]),
+        st.none() | st.text() | st.integers() | st.floats() | st.lists(st.integers()),
+    )
+)
+def test_whatever_is_asked_for_something_that_exists_is_shown(values):
+    state, _ = parse(values, CATALOG)
+    assert state.layer in CATALOG.n_filters
+    assert 0 <= state.sample < 50
+    assert 0 <= state.filter_index < CATALOG.n_filters[state.layer]
+    assert state.class_index in (None, 0, 1)
+    assert parse_query(state.query(), CATALOG)[0] == state
+
+
+def test_what_does_not_exist_is_said():
+    state, notes = parse_query("?layer=conv9&sample=99&filter=-1&class=x", CATALOG)
+    assert (state.layer, state.sample, state.filter_index, state.class_index) == (
+        "conv1",
+        49,
+        0,
+        None,
+    )
+    assert notes == (
+        "There is no layer 'conv9' here; showing 'conv1'.",
+        "There is no sample 99 here (0 to 49); showing 49.",
+        "There is no filter -1 here (0 to 15); showing 0.",
+        "The class 'x' is no number.",
+    )
+
+
+def test_an_empty_link_shows_the_first_of_everything_without_a_word():
+    assert parse_query("", CATALOG) == parse_query(None, CATALOG)
+    assert parse_query("", CATALOG)[1] == ()
