@@ -59,9 +59,10 @@ check: $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, te
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest
 
-bench: $(READY_DEV) ## time and weigh a capture and its reads against what everybody writes
+bench: $(READY_DEV) ## measure chunks, memory and the server on this machine
 	$(BIN)/python tests/benchmarks/codec.py
 	$(BIN)/python tests/benchmarks/memory.py
+	$(BIN)/python tests/benchmarks/server.py
 
 clean: ## remove the environments and caches; models, stores and exports stay
 	rm -rf $(VENV) $(VIEWER) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

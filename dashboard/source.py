@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.state import Catalog
+from dashboard.state import Catalog, State, parse
 from fmcore import Layer, Store, open_store
 from fmcore.statistics import STATISTICS
 
@@ -64,6 +64,10 @@ class Snapshot:
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Attributes of the store, the model, the data set and the capture."""
         return self._store.about()
+
+    def state(self, **values: object) -> State:
+        """The state that the values of controls ask for, by the names of `State`'s attributes."""
+        return parse(values, self.catalog)[0]
 
     def layer(self, path: str) -> Layer:
         """One layer; raises `LayerNotFoundError`."""

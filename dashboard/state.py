@@ -10,6 +10,16 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 OUTCOMES = {"all": "All", "correct": "Correct", "wrong": "Wrong"}
+# The names of a state's attributes in a link.
+KEYS = {
+    "layer": "layer",
+    "sample": "sample",
+    "filter_index": "filter",
+    "class_index": "class",
+    "outcome": "outcome",
+    "color_range": "range",
+    "statistic": "statistic",
+}
 RANGES = {"layer": "Layer", "filter": "Filter", "map": "Each map"}
 
 
@@ -54,53 +64,54 @@ class State:
 
     def query(self) -> str:
         """The query of a link that shows this again, such as `?layer=conv1&sample=3`."""
-        values = {
-            "layer": self.layer,
-            "sample": self.sample,
-            "filter": self.filter_index,
-            "class": self.class_index,
-            "outcome": self.outcome,
-            "range": self.color_range,
-            "statistic": self.statistic,
-        }
+        values = {key: getattr(self, name) for name, key in KEYS.items()}
         return "?" + urlencode({key: value for key, value in values.items() if value is not None})
 
 
 def parse_query(search: str | None, catalog: Catalog) -> tuple[State, tuple[str, ...]]:
     """The state a link asks for, and a sentence for each part of it that does not exist here."""
-    return parse(dict(parse_qsl((search or "").lstrip("?"))), catalog)
+    asked = dict(parse_qsl((search or "").lstrip("?")))
+    return parse({name: asked.get(key) for name, key in KEYS.items()}, catalog)
+
+
+def updated_query(search: str | None, catalog: Catalog, **values: object) -> str:
+    """The query of a link whose state is changed; what the values leave out stays as it was."""
+    state = parse_query(search, catalog)[0]
+    return parse({name: getattr(state, name) for name in KEYS} | values, catalog)[0].query()
 
 
 def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[str, ...]]:
     """The state that values ask for; what is missing or wrong becomes the nearest there is.
 
     Args:
-        values: by the keys of a query: layer, sample, filter, class, outcome, range, statistic.
+        values: by the names of a state's attributes.
         catalog: what there is to choose from.
     """
     notes: list[str] = []
 
-    def choice(key: str, choices: tuple[str, ...]) -> str:
-        value = values.get(key)
+    def choice(name: str, choices: tuple[str, ...]) -> str:
+        value = values.get(name)
         if value in (None, ""):
             return choices[0]
         if value not in choices:
-            notes.append(f"There is no {key} {value!r} here; showing {choices[0]!r}.")
+            notes.append(f"There is no {KEYS[name]} {value!r} here; showing {choices[0]!r}.")
             return choices[0]
         return str(value)
 
-    def index(key: str, size: int) -> int | None:
-        value = values.get(key)
+    def index(name: str, size: int) -> int | None:
+        value = values.get(name)
         if value in (None, ""):
             return None
         try:
             number = int(str(value))
         except ValueError:
-            notes.append(f"The {key} {value!r} is no number.")
+            notes.append(f"The {KEYS[name]} {value!r} is no number.")
             return None
         if not 0 <= number < size:
             near = min(max(number, 0), size - 1)
-            notes.append(f"There is no {key} {number} here (0 to {size - 1}); showing {near}.")
+            notes.append(
+                f"There is no {KEYS[name]} {number} here (0 to {size - 1}); showing {near}."
+            )
             return near
         return number
 
@@ -108,10 +119,10 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
     state = State(
         layer=layer,
         sample=index("sample", catalog.n_samples) or 0,
-        filter_index=index("filter", catalog.n_filters[layer]) or 0,
-        class_index=index("class", len(catalog.class_names)),
+        filter_index=index("filter_index", catalog.n_filters[layer]) or 0,
+        class_index=index("class_index", len(catalog.class_names)),
         outcome=choice("outcome", tuple(OUTCOMES)),
-        color_range=choice("range", tuple(RANGES)),
+        color_range=choice("color_range", tuple(RANGES)),
         statistic=choice("statistic", catalog.statistics),
     )
     return state, tuple(notes)

@@ -42,7 +42,10 @@ def select(
 
 
 def number(component_id: str, *, caption: str, value: int, largest: int) -> Component:
-    """A whole number from 0 to `largest`."""
+    """A whole number from 0 to `largest`.
+
+    No `debounce`: Mantine's would, after that time, put back a value that a callback has replaced.
+    """
     return dmc.NumberInput(
         id=component_id,
         label=caption,
@@ -51,7 +54,6 @@ def number(component_id: str, *, caption: str, value: int, largest: int) -> Comp
         max=largest,
         allowDecimal=False,
         clampBehavior="blur",
-        debounce=250,
         size="sm",
     )
 

@@ -97,9 +97,6 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
 def register(app: Dash, source: Source) -> None:
     """Adds the page's callbacks."""
 
-    def parsed(snapshot: Snapshot, **values: object) -> state.State:
-        return state.parse(values, snapshot.catalog)[0]
-
     @app.callback(
         Output(ids.CLASSES_HEATMAP, "figure"),
         Output(ids.CLASSES_MEANING, "children"),
@@ -113,12 +110,8 @@ def register(app: Dash, source: Source) -> None:
         layer: str, statistic: str, class_index: object, filter_index: object, scheme: str
     ) -> tuple[go.Figure, str]:
         snapshot = source.snapshot()
-        shown = parsed(
-            snapshot,
-            layer=layer,
-            statistic=statistic,
-            filter=filter_index,
-            **{"class": class_index},
+        shown = snapshot.state(
+            layer=layer, statistic=statistic, filter_index=filter_index, class_index=class_index
         )
         about = STATISTICS[shown.statistic]
         figure = class_statistic_figure(
@@ -145,7 +138,7 @@ def register(app: Dash, source: Source) -> None:
         layer: str, class_index: object, filter_index: object, scheme: str
     ) -> tuple[go.Figure, dict[str, str], Component]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
-        shown = parsed(snapshot, layer=layer, filter=filter_index, **{"class": class_index})
+        shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         row, column = shown.class_index or 0, shown.filter_index
         one = snapshot.layer(shown.layer)
         mean_map = one.mean_map(row, column)
@@ -178,7 +171,7 @@ def register(app: Dash, source: Source) -> None:
         snapshot = source.snapshot()
         if click and ctx.triggered_id == ids.CLASSES_HEATMAP:
             class_index, filter_index = click["points"][0]["y"], click["points"][0]["x"]
-        shown = parsed(snapshot, layer=layer, filter=filter_index, **{"class": class_index})
+        shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         largest = snapshot.catalog.n_filters[shown.layer] - 1
         return _option(shown.class_index), shown.filter_index, largest
 
@@ -193,18 +186,14 @@ def register(app: Dash, source: Source) -> None:
     def remember(
         layer: str, statistic: str, class_index: object, filter_index: object, search: str | None
     ) -> str:
-        catalog = source.snapshot().catalog
-        link = state.parse_query(search, catalog)[0]
-        values = {
-            "layer": layer,
-            "sample": link.sample,
-            "filter": filter_index,
-            "class": class_index,
-            "outcome": link.outcome,
-            "range": link.color_range,
-            "statistic": statistic,
-        }
-        return state.parse(values, catalog)[0].query()
+        return state.updated_query(
+            search,
+            source.snapshot().catalog,
+            layer=layer,
+            filter_index=filter_index,
+            class_index=class_index,
+            statistic=statistic,
+        )
 
 
 def numbers_table(snapshot: Snapshot, layer: str, row: int, column: int) -> Component:

@@ -49,3 +49,16 @@ def attributes_digest(file: h5py.File) -> str:
     for path, node in walk(file, Path(file.name)):
         add(path, node)
     return digest.hexdigest()
+
+
+def read_attributes(node: h5py.Group) -> dict[str, Any]:
+    """Every attribute of a group as plain Python."""
+    parsed: dict[str, Any] = {}
+    for name, value in node.attrs.items():
+        if isinstance(value, np.ndarray):
+            parsed[name] = value.tolist()
+        elif isinstance(value, np.generic) and not isinstance(value, np.bytes_):
+            parsed[name] = value.item()
+        else:
+            parsed[name] = read_text(node, name)
+    return parsed

@@ -1,9 +1,15 @@
-"""Chunk shapes and group names: pure arithmetic on shapes and strings, no HDF5."""
+"""Chunks and group names: pure arithmetic on shapes, arrays and strings, no HDF5."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Where a chunk begins in its array, and the values of the whole chunk.
+Block = tuple[tuple[int, ...], NDArray[np.float32]]
 
 # The dashboard's main read is all filters of one sample. Under 8 KiB a sample the overhead of a
 # chunk outweighs it, so several share one; over 256 KiB a reader of one filter inflates too much.
@@ -40,6 +46,25 @@ def table_chunk(shape: Sequence[int], *, itemsize: int) -> tuple[int, ...]:
     for size in shape[1:]:
         row_bytes *= size
     return min(shape[0], max(1, TABLE_CHUNK_BYTES // row_bytes)), *shape[1:]
+
+
+def blocks(values: NDArray[np.float32], chunk: tuple[int, ...], start: int) -> Iterator[Block]:
+    """Cuts values into whole chunks; the last of an axis is filled up with zeros, as HDF5 does.
+
+    Args:
+        values: <float32>[sample, y, x, filter].
+        chunk: the chunk of the array they go to.
+        start: the array's row of the first of them, on the boundary of a chunk.
+    """
+    rows, height, width, step = chunk
+    for row in range(0, len(values), rows):
+        for first in range(0, values.shape[3], step):
+            block = values[row : row + rows, :, :, first : first + step]
+            if block.shape != chunk:
+                whole = np.zeros((rows, height, width, step), dtype=np.float32)
+                whole[: block.shape[0], :, :, : block.shape[3]] = block
+                block = whole
+            yield (start + row, 0, 0, first), block
 
 
 def group_names(paths: Sequence[str]) -> list[str]:

@@ -18,20 +18,14 @@ from numpy.typing import NDArray
 
 from fmcore.errors import (
     ClosedStoreError,
-    InputFileError,
     LayerNotFoundError,
     SampleNotFoundError,
     StatisticNotFoundError,
     StoreError,
-    UnsupportedVersionError,
 )
 from fmcore.selection import near_matches
-from fmcore.storage.attributes import read_text
-from fmcore.storage.schema import FORMAT, FORMAT_VERSION
-from fmcore.storage.walk import walk
-
-# What h5py raises for a chunk whose checksum fails or a file that was cut short.
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
+from fmcore.storage.attributes import read_attributes, read_text
+from fmcore.storage.opening import damage_named, open_file
 
 
 def open_store(path: str | Path) -> Store:
@@ -54,24 +48,18 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._handle: h5py.File | None = _open(path)
+        self._handle: h5py.File | None = open_file(path)
         try:
-            _check_format(self._handle, path)
-            for _ in walk(self._handle, path):
-                pass  # before anything is read, all of it is seen to be the file's own
-            groups = self._handle["layers"].values()
-            found = [Layer(self, group.name) for group in groups]
-            self._layers = {layer.path: layer for layer in sorted(found, key=lambda one: one.index)}
-            self.n_samples = int(self._handle["sample"].shape[0])
-            self.class_names = tuple(self._texts("classes/name"))
-        except DAMAGE as error:
+            with damage_named(path):
+                groups = self._handle["layers"].values()
+                found = [Layer(self, group.name) for group in groups]
+                found.sort(key=lambda layer: layer.index)
+                self._layers = {layer.path: layer for layer in found}
+                self.n_samples = int(self._handle["sample"].shape[0])
+                self.class_names = tuple(self._texts("classes/name"))
+        except StoreError:
             self.close()
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(
-                f"{path} is a damaged or incomplete store ({error}); `fmcore validate {path}` "
-                "lists what is wrong, and a new capture replaces it"
-            ) from error
+            raise
 
     @property
     def file(self) -> h5py.File:
@@ -116,7 +104,7 @@ class Store:
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Every attribute of the file, the model, the data set and the capture, by group."""
         groups = {"store": "/", "model": "model", "dataset": "dataset", "capture": "capture"}
-        return {name: _attributes(self.file[path]) for name, path in groups.items()}
+        return {name: read_attributes(self.file[path]) for name, path in groups.items()}
 
     def architecture(self) -> dict[str, Any]:
         """The model's configuration, as Keras wrote it."""
@@ -182,7 +170,7 @@ class Layer:
         node = store.file[group]
         self.path = read_text(node, "layer_path")
         self.index = int(node.attrs["layer_index"])
-        self.attributes = _attributes(node)
+        self.attributes = read_attributes(node)
         _, height, width, filters = node["activation"].shape
         self.shape: tuple[int, int, int] = (height, width, filters)
 
@@ -286,51 +274,5 @@ def read_array(store: Store, path: str, selection: Any = ...) -> Any:
     Raises:
         StoreError: if a chunk is damaged, naming the array.
     """
-    array = store.file[path]
-    try:
-        return array[selection]
-    except (OSError, RuntimeError) as error:
-        raise StoreError(
-            f"{store.path}: /{path.lstrip('/')} is damaged ({error}); capture the test set again, "
-            "or restore the file from a copy"
-        ) from error
-
-
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        found = "it is a folder" if path.is_dir() else "there is no such file"
-        raise InputFileError(f"cannot open store {path}: {found}; `fmcore capture` writes one")
-    try:
-        if not h5py.is_hdf5(path):
-            path.open("rb").close()  # where the file cannot be read at all, that is the error
-            raise StoreError(f"{path} is no store: it is not an HDF5 file")
-        return h5py.File(path, "r")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputFileError(f"cannot open store {path}: {reason}") from error
-
-
-def _check_format(file: h5py.File, path: Path) -> None:
-    if read_text(file, "format") != FORMAT:
-        raise StoreError(
-            f"{path} is an HDF5 file but no store: its attribute `format` is "
-            f"{read_text(file, 'format')!r}, expected {FORMAT!r}; `fmcore capture` writes one"
-        )
-    found = read_text(file, "format_version")
-    if found.split(".")[0] != FORMAT_VERSION.split(".")[0]:
-        raise UnsupportedVersionError(
-            f"{path} has format version {found}, this fmcore reads {FORMAT_VERSION}; "
-            "install a fitting version of feature-map-dashboard, or capture again"
-        )
-
-
-def _attributes(node: h5py.Group) -> dict[str, Any]:
-    parsed: dict[str, Any] = {}
-    for name, value in node.attrs.items():
-        if isinstance(value, np.ndarray):
-            parsed[name] = value.tolist()
-        elif isinstance(value, np.generic) and not isinstance(value, np.bytes_):
-            parsed[name] = value.item()
-        else:
-            parsed[name] = read_text(node, name)
-    return parsed
+    with damage_named(store.path):
+        return store.file[path][selection]

@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 from fmcore.storage.attributes import DIGEST, attributes_digest, read_text
-from fmcore.storage.reader import DAMAGE, Store, open_store
+from fmcore.storage.opening import DAMAGE
+from fmcore.storage.reader import Store, open_store
 from fmcore.storage.schema import ATTRIBUTES, SCHEMA, ArraySpec, scale_path
 
 

@@ -27,8 +27,6 @@ from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA, ArraySpec, sca
 LIBRARY_VERSIONS = ("v110", "v110")
 CHUNKS_PER_TASK = 16  # a task for each chunk would spend as long on hand-over as on deflate
 
-Block = tuple[tuple[int, ...], NDArray[np.float32]]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StorePlan:
@@ -184,10 +182,10 @@ class StoreWriter:
         whole = np.concatenate(pending) if len(pending) > 1 else pending[0]
         ready = len(whole) if values is None else len(whole) // rows * rows
         self._pending[index] = [whole[ready:]] if ready < len(whole) else []
-        self._write_chunks(array, list(_blocks(whole[:ready], array.chunks, start)))
+        self._write_chunks(array, list(layout.blocks(whole[:ready], array.chunks, start)))
 
-    def _write_chunks(self, array: h5py.Dataset, blocks: list[Block]) -> None:
-        def encode(some: list[Block]) -> list[tuple[tuple[int, ...], bytes]]:
+    def _write_chunks(self, array: h5py.Dataset, blocks: list[layout.Block]) -> None:
+        def encode(some: list[layout.Block]) -> list[tuple[tuple[int, ...], bytes]]:
             return [(offset, codec.encode(block)) for offset, block in some]
 
         tasks = [blocks[i : i + CHUNKS_PER_TASK] for i in range(0, len(blocks), CHUNKS_PER_TASK)]
@@ -298,18 +296,3 @@ def _text_array(texts: Sequence[str]) -> NDArray[Any]:
     encoded = [text.encode("utf-8", "backslashreplace") for text in texts]
     longest = max([1, *map(len, encoded)])
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", longest))
-
-
-def _blocks(
-    values: NDArray[np.float32], chunk: tuple[int, ...], start: int
-) -> Iterator[tuple[tuple[int, ...], NDArray[np.float32]]]:
-    """Cuts values into whole chunks; the last of an axis is filled up with zeros, as HDF5 does."""
-    rows, height, width, step = chunk
-    for row in range(0, len(values), rows):
-        for first in range(0, values.shape[3], step):
-            block = values[row : row + rows, :, :, first : first + step]
-            if block.shape != chunk:
-                whole = np.zeros((rows, height, width, step), dtype=np.float32)
-                whole[: block.shape[0], :, :, : block.shape[3]] = block
-                block = whole
-            yield (start + row, 0, 0, first), block

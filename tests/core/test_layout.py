@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmcore.storage import layout
-from fmcore.storage.writer import _blocks
 
 SHAPES = [
     (26, 26, 16),
@@ -50,7 +49,7 @@ def test_blocks_cover_every_element_once(n, shape, rows, step):
     values = np.arange(n * np.prod(shape), dtype=np.float32).reshape(n, *shape) + 1
     chunk = (rows, shape[0], shape[1], min(step, shape[2]))
     padded = np.zeros((n + rows, *shape[:2], shape[2] + step), dtype=np.float32)
-    for (row, _, _, first), block in _blocks(values, chunk, 0):
+    for (row, _, _, first), block in layout.blocks(values, chunk, 0):
         assert block.shape == chunk
         region = padded[row : row + rows, :, :, first : first + chunk[3]]
         assert not region.any()

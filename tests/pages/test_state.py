@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.state import OUTCOMES, RANGES, Catalog, State, parse, parse_query
+from dashboard.state import (
+    KEYS,
+    OUTCOMES,
+    RANGES,
+    Catalog,
+    State,
+    parse,
+    parse_query,
+    updated_query,
+)
 
 CATALOG = Catalog({"conv1": 16, "block/conv 2&": 3}, 50, ("a", "b"), ("mean", "std"))
 
@@ -30,7 +41,7 @@ def test_a_link_opens_what_it_was_made_from(state):
 
 @given(
     st.dictionaries(
-        st.sampled_from(["layer", "sample", "filter", "class", "outcome", "range", "statistic"]),
+        st.sampled_from(list(KEYS)),
         st.none() | st.text() | st.integers() | st.floats() | st.lists(st.integers()),
     )
 )
@@ -62,3 +73,9 @@ def test_what_does_not_exist_is_said():
 def test_an_empty_link_shows_the_first_of_everything_without_a_word():
     assert parse_query("", CATALOG) == parse_query(None, CATALOG)
     assert parse_query("", CATALOG)[1] == ()
+
+
+@given(states)
+def test_what_a_page_does_not_show_stays_in_its_link(state):
+    changed = parse_query(updated_query(state.query(), CATALOG, class_index=None), CATALOG)[0]
+    assert changed == replace(state, class_index=None)

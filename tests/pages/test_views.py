@@ -12,7 +12,7 @@ from dashboard.components.graph import CONFIG
 from dashboard.source import Source
 from dashboard.state import parse_query
 from dashboard.views import VIEWS
-from dashboard.views.feature_maps import filter_facts, montage_note, neighbour, position_text
+from dashboard.views.feature_maps.facts import filter_facts, montage_note, neighbour, position_text
 
 
 @pytest.fixture(scope="module")

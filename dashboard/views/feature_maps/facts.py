@@ -1,0 +1,87 @@
+"""What the page says and chooses, as pure functions of arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard import state
+from dashboard.figures.montage import shrink_step
+from dashboard.source import Snapshot
+
+
+def neighbour(matching: NDArray[Any], sample: int, direction: int) -> int | None:
+    """The next sample of a selection in a direction; from outside it, the nearest one onwards.
+
+    Args:
+        matching: <int64>[n], the selection, ascending.
+        sample: where to start from.
+        direction: 1 for the next, -1 for the previous, 0 to stay where that is possible.
+
+    Returns:
+        A sample of the selection, round the end where need be; None where it is empty.
+    """
+    if not len(matching):
+        return None
+    place = int(np.searchsorted(matching, sample))
+    inside = place < len(matching) and matching[place] == sample
+    if direction > 0 and inside:
+        place += 1
+    elif direction < 0:
+        place -= 1
+    return int(matching[place % len(matching)])
+
+
+def position_text(matching: NDArray[Any], sample: int, n_samples: int) -> str:
+    """Where a sample stands in a selection, in words."""
+    if not len(matching):
+        return f"0 of {n_samples:,} samples match; choose another class or prediction."
+    place = int(np.searchsorted(matching, sample))
+    if len(matching) == n_samples:
+        return f"{n_samples:,} samples; the arrow keys step through them."
+    if place < len(matching) and matching[place] == sample:
+        return f"{place + 1:,} of {len(matching):,} that match, of {n_samples:,} samples"
+    return f"Not among the {len(matching):,} that match, of {n_samples:,} samples"
+
+
+def color_ranges(snapshot: Snapshot, shown: state.State, maps: NDArray[Any]) -> NDArray[Any]:
+    """What the colours of each filter span, <float64>[2, filter]."""
+    if shown.color_range == "map":
+        return np.stack([maps.min(axis=(0, 1)), maps.max(axis=(0, 1))]).astype(np.float64)
+    whole_set = snapshot.filter_range(shown.layer)
+    if shown.color_range == "filter":
+        return whole_set
+    low, high = whole_set[0].min(), whole_set[1].max()
+    return np.stack([np.full(maps.shape[2], low), np.full(maps.shape[2], high)])
+
+
+def montage_note(shape: tuple[int, ...], color_range: str) -> str:
+    """What is shown, of how much, and what the colours mean."""
+    height, width, filters = shape
+    step = shrink_step((height, width, filters))
+    shown = f"All {filters} of {filters} filters, {height}×{width} each. "
+    if step > 1:
+        shown += f"Each cell is the largest of {step}×{step} values; one filter is shown exactly. "
+    return (
+        shown
+        + {
+            "layer": "Colours span the layer's activations over the whole test set.",
+            "filter": "Colours span each filter's activations over the whole test set.",
+            "map": "Colours span each map's own values: brightness does not compare between maps.",
+        }[color_range]
+        + " Drag or scroll to zoom, double-click to go back, click to enlarge."
+    )
+
+
+def filter_facts(values: NDArray[Any], whole_set: NDArray[Any]) -> dict[str, str]:
+    """What is said beside an enlarged map."""
+    y, x = np.unravel_index(int(values.argmax()), values.shape)
+    here = "all zero" if not values.any() else f"{values.max():.6g} at y {y}, x {x}"
+    return {
+        "Largest here": here,
+        "Mean here": f"{values.mean(dtype=np.float64):.6g}",
+        "Exactly zero here": f"{np.count_nonzero(values == 0):,} of {values.size:,}",
+        "Whole test set": f"{whole_set[0]:.6g} to {whole_set[1]:.6g}",
+    }

@@ -1,0 +1,85 @@
+"""The commands and the code in README.md and FORMAT.md, run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from factories import tool
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.keras
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What the reader of README.md has: a model and a test set."""
+    keras = pytest.importorskip("keras")
+    from fmcore.model.build import tutorial_network
+
+    folder = tmp_path_factory.mktemp("reader")
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    tutorial_network((12, 12, 1), n_classes=2).save(folder / "my_model.keras")
+    images = rng.integers(0, 256, (20, 12, 12), dtype=np.uint8)
+    np.savez(folder / "my_data.npz", x_test=images, y_test=np.arange(20) % 2)
+    return folder
+
+
+def run(command: str, folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", command],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_readmes_commands_run_on_ones_own_model(folder):
+    commands = next(block for block in blocks("README.md", "sh") if "my_model" in block)
+    said = run(commands.replace("fmdash serve", "fmdash serve --check --port 0"), folder)
+    assert "20 samples, layers conv1, conv2" in said
+    assert said.count("answered 200") == 4
+
+
+def test_the_readmes_python_runs(folder, monkeypatch):
+    import keras
+
+    monkeypatch.chdir(folder)
+    (folder / "my_store.h5").unlink(missing_ok=True)
+    with np.load("my_data.npz") as data:
+        names = {
+            "model": keras.saving.load_model("my_model.keras"),
+            "x_test": data["x_test"][..., np.newaxis] / np.float32(255),
+            "y_test": data["y_test"],
+        }
+    (code,) = blocks("README.md", "python")
+    exec(code, names)
+    assert names["conv1"].path == "conv1"
+
+
+def test_the_specifications_examples_run(store_path, tmp_path):
+    tool("h5dump", debian="hdf5-tools")
+    tool("ncdump", debian="netcdf-bin")
+    (commands,) = blocks("fmcore/storage/FORMAT.md", "sh")
+    (code,) = blocks("fmcore/storage/FORMAT.md", "python")
+    (tmp_path / "store.h5").write_bytes(store_path.read_bytes())
+    # The tiny store has no layer called conv1.
+    said = run(commands.replace("layers/conv1", "layers/conv2"), tmp_path)
+    assert "sample: 37" in said
+    assert "float activation(sample, y, x, filter)" in said
+    code = code.replace("layers/conv1", "layers/conv2") + "assert maps.shape == (4, 4, 3)"
+    run(f"python - <<'END'\n{code}\nEND", tmp_path)

@@ -1,0 +1,87 @@
+"""What importing does not do, what each package gives, and the viewer without TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from factories import absent
+
+import dashboard
+import fmcore
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("package", ["fmcore", "dashboard", "fmcore.cli", "dashboard.cli"])
+def test_importing_brings_neither_keras_nor_tensorflow(package):
+    code = f"import sys, {package}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"keras", "tensorflow", "torch", "jax"} & set(loaded)
+    if package.startswith("fmcore"):
+        assert not {"dash", "plotly", "flask", "matplotlib"} & set(loaded)
+
+
+def test_the_public_names_are_these():
+    assert fmcore.__all__ == ["FmcoreError", "Layer", "Store", "capture_activations", "open_store"]
+    assert dashboard.__all__ == ["create_app"]
+    for package in (fmcore, dashboard):
+        assert all(hasattr(package, name) for name in package.__all__)
+
+
+@pytest.fixture(scope="module")
+def viewer() -> str:
+    """An environment with the dashboard alone; `make test` makes it."""
+    python = Path(os.environ.get("FMCORE_VIEWER", ROOT / ".venv-viewer")) / "bin" / "python"
+    if not python.exists():
+        absent(f"there is no viewer environment at {python}; `make test` makes one")
+    return str(python)
+
+
+def run(python: str, *arguments: str) -> str:
+    done = subprocess.run([python, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_dashboard_runs_where_tensorflow_is_not_installed(viewer, store_path):
+    find = "import importlib.util as u; print(u.find_spec('tensorflow'), u.find_spec('keras'))"
+    assert run(viewer, "-c", find).split() == ["None", "None"]
+    answers = run(viewer, "-m", "dashboard.cli", "serve", str(store_path), "--check", "--port", "0")
+    assert answers.count("answered 200") == 4
+
+
+def test_without_tensorflow_a_capture_says_what_to_install(viewer, tmp_path):
+    data = tmp_path / "d.npz"
+    make = "import numpy as n; n.savez(r'{}', x_test=n.zeros((2, 9, 9)), y_test=n.array([0, 1]))"
+    run(viewer, "-c", make.format(data))
+    command = ["-m", "fmcore.cli", "capture", "m.keras", "--data", str(data), "--out", "s.h5"]
+    done = subprocess.run([viewer, *command], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'feature-map-dashboard[train]'" in done.stderr
+
+
+def test_stores_of_either_h5py_are_read_by_the_other(viewer, store_path, tmp_path):
+    """TensorFlow allows h5py 3.14 at most; a viewer gets a newer one, with another HDF5."""
+    which = "import h5py; print(h5py.__version__)"
+    assert run(viewer, "-c", which) != run(sys.executable, "-c", which)
+    check = ["-m", "fmcore.cli", "validate"]
+    assert "no problem found" in run(viewer, *check, str(store_path))
+    write = (
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "import types; sys.modules['pytest'] = types.ModuleType('pytest')\n"
+        "from factories import make_store; make_store(Path(sys.argv[1]))"
+    )
+    other = tmp_path / "other.h5"
+    run(viewer, "-c", write, str(other))
+    assert "no problem found" in run(sys.executable, *check, str(other))
+    with fmcore.open_store(store_path) as one, fmcore.open_store(other) as two:
+        for name in one.layers:
+            first, second = one.layers[name], two.layers[name]
+            assert (first.activation(0, 37) == second.activation(0, 37)).all()

@@ -1,0 +1,242 @@
+"""A person at the dashboard: a real server, real Chromium, and not one word on the console."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from factories import absent, tool
+
+from dashboard.figures.montage import montage_tiling
+
+pytestmark = pytest.mark.browser
+
+# No sandbox, because CI runs as root; nothing that would reach for the net on its own.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def url(store_path: Path):
+    command = [sys.executable, "-m", "dashboard.cli", "serve", str(store_path)]
+    server = subprocess.Popen(
+        [*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True
+    )
+    where = re.search(r"http://\S+", server.stdout.readline()).group()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(where + "healthz")
+            break
+        except httpx.TransportError:
+            time.sleep(0.05)
+    yield where
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("playwright is not installed")
+    with sync_playwright() as playwright:
+        path = tool("chromium", debian="chromium")
+        opened = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser, url):
+    """A page that fails its test on any console message, failed request or foreign host."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1300})
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    opened.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    opened.on(
+        "response",
+        lambda answer: answer.status >= 400 and complaints.append(f"{answer.status} {answer.url}"),
+    )
+    opened.on(
+        "request",
+        lambda asked: (
+            asked.url.startswith((url, "data:", "blob:"))
+            or complaints.append(f"foreign: {asked.url}")
+        ),
+    )
+    opened.set_default_timeout(20_000)
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def ready(page, graph: str) -> None:
+    page.wait_for_selector(f"#{graph} .nsewdrag")
+    page.wait_for_selector("[data-dash-is-loading]", state="detached")
+
+
+def until(page, holds) -> None:
+    """Waits in Python: the page's policy forbids the evaluation that Playwright's wait needs."""
+    for _ in range(100):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("waited 10 s")
+
+
+def asked(page) -> dict[str, str]:
+    return {key: values[0] for key, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def cell_position(page, graph: str, y: float, x: float) -> tuple[float, float]:
+    """Where on the page the middle of a cell of a graph is drawn."""
+    return page.evaluate(
+        """([id, y, x]) => {
+          const drawn = document.querySelector(`#${id} .js-plotly-plot`);
+          const { xaxis, yaxis } = drawn._fullLayout;
+          const box = drawn.getBoundingClientRect();
+          return [box.left + xaxis._offset + xaxis.c2p(x), box.top + yaxis._offset + yaxis.c2p(y)];
+        }""",
+        [graph, float(y), float(x)],
+    )
+
+
+def hover(page, graph: str, y: float, x: float) -> str:
+    left, top = cell_position(page, graph, y, x)
+    page.mouse.move(left - 3, top - 3)
+    page.mouse.move(left, top)
+    label = page.locator(f"#{graph} .hoverlayer .hovertext text").first
+    label.wait_for()
+    return " | ".join(label.locator("tspan.line").all_text_contents())
+
+
+def test_feature_maps_from_a_tile_to_its_stored_value(page, url, store):
+    page.goto(url)
+    ready(page, "maps-montage")
+    layer = store.layers["block/conv 1"]
+    maps = layer.feature_maps(0)
+    tiling = montage_tiling(layer.shape)
+    y, x, tile = np.unravel_index(maps.argmax(), maps.shape)
+    top, left = tiling.origin(tile)
+
+    said = hover(page, "maps-montage", top + y, left + x).split(" | ")
+    assert said[:2] == [f"filter {tile}", f"y {y}, x {x}"]
+    assert np.float32(said[2]) == maps[y, x, tile], "hover gives the stored float32"
+
+    page.mouse.click(*cell_position(page, "maps-montage", top + y, left + x))
+    page.wait_for_url(f"**filter={tile}&**")
+    assert page.input_value("#maps-filter") == str(tile)
+    ready(page, "maps-enlarged")
+    said = hover(page, "maps-enlarged", y, x).split(" | ")
+    assert said[0] == f"y {y}, x {x}"
+    assert np.float32(said[1]) == maps[y, x, tile]
+
+
+def test_keys_and_choices_step_through_samples_and_the_link_follows(page, url, store):
+    page.goto(url + "maps?layer=conv2&sample=4")
+    ready(page, "maps-montage")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**sample=5&**")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**sample=4&**")
+    for step in range(10):  # there and back at once: no step is undone by one before it
+        key, sample = ("ArrowRight", 5) if step % 2 == 0 else ("ArrowLeft", 4)
+        page.keyboard.press(key)
+        page.wait_for_url(f"**sample={sample}&**")
+    page.get_by_text("Wrong", exact=True).click()
+    wrong = np.flatnonzero(store.labels != store.predictions)
+    first = int(wrong[wrong >= 4][0])
+    page.wait_for_url(f"**sample={first}&**outcome=wrong**")
+    page.click("#maps-next")
+    second = int(wrong[wrong > first][0])
+    page.wait_for_url(f"**sample={second}&**")
+    position = page.locator("#maps-position")
+    place = int(np.searchsorted(wrong, second)) + 1
+    position.filter(has_text=f"{place} of {len(wrong)} that match").wait_for()
+    # In a text field the arrow keys belong to the field.
+    page.click("#maps-sample")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(300)
+    assert asked(page)["sample"] == str(second)
+
+
+def test_classes_from_a_cell_to_its_mean_map_and_back(page, url, store):
+    page.goto(url + "classes?layer=conv2&statistic=max")
+    ready(page, "classes-heatmap")
+    values = store.layers["conv2"].statistic("max")
+    said = hover(page, "classes-heatmap", 1, 2).split(" | ")
+    assert said[0] == "class one, filter 2"
+    assert float(said[1]) == pytest.approx(values[1, 2], rel=1e-8)
+    page.mouse.click(*cell_position(page, "classes-heatmap", 1, 2))
+    page.wait_for_url("**filter=2&class=1**")
+    ready(page, "classes-mean-map")
+    numbers = page.locator("#classes-numbers")
+    numbers.get_by_text("Class one, filter 2 of conv2").wait_for()
+    said = hover(page, "classes-mean-map", 3, 1).split(" | ")
+    assert np.float32(said[1]) == store.layers["conv2"].mean_map(1, 2)[3, 1]
+    page.click("#nav-maps")
+    page.wait_for_url("**/maps?layer=conv2&**class=1&**")
+    ready(page, "maps-montage")
+    page.go_back()
+    page.wait_for_url("**/classes?layer=conv2&**statistic=max")
+    ready(page, "classes-heatmap")
+
+
+def test_a_link_opens_to_the_same_picture_in_another_browser(page, url, browser):
+    link = "maps?layer=conv2&sample=7&filter=2&class=1&outcome=all&range=filter&statistic=std"
+    page.goto(url + link)
+    ready(page, "maps-montage")
+    assert page.input_value("#maps-sample") == "7"
+    assert page.input_value("#maps-filter") == "2"
+    assert page.input_value("#maps-class") == "one"
+    assert page.input_value("#maps-layer").startswith("conv2")
+    page.wait_for_timeout(500)
+    assert asked(page) == {
+        key: values[0] for key, values in parse_qs(urlsplit(url + link).query).items()
+    }
+
+
+def test_names_from_a_store_are_shown_and_never_run(page, url):
+    page.goto(url + "maps?class=3")
+    ready(page, "maps-montage")
+    assert page.input_value("#maps-class") == "<b>three</b>"
+    page.goto(url + "maps?layer=%3Cimg%20src=x%20onerror=alert(1)%3E&sample=99")
+    page.get_by_role("alert").first.wait_for()
+    alerts = page.get_by_role("alert").all_text_contents()
+    assert (
+        alerts[0]
+        == "There is no layer '<img src=x onerror=alert(1)>' here; showing 'block/conv 1'."
+    )
+    assert alerts[1].startswith("There is no sample 99 here (0 to 36)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_follow_the_colour_scheme(browser, url, scheme):
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(url)
+    ready(page, "maps-montage")
+    colour = "document.querySelector('#maps-montage .js-plotly-plot')._fullLayout.font.color"
+    expected = {"light": "#212529", "dark": "#dee2e6"}
+    assert page.evaluate(colour) == expected[scheme]
+    page.get_by_label("Light or dark").click()
+    other = {"light": "dark", "dark": "light"}[scheme]
+    until(page, lambda: page.evaluate(colour) == expected[other])
+    context.close()
