@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any, cast
+from typing import cast
 
 import dash_mantine_components as dmc
 from a2wsgi import WSGIMiddleware
 from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
+from dash.exceptions import DependencyException
 from fastapi import FastAPI
 from flask import Flask, Response, jsonify, request
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
 from dashboard import api, ids, middleware
+from dashboard.callback_request import callback_problem
 from dashboard.components.controls import notes
 from dashboard.source import Snapshot, Source
 from dashboard.state import parse_query
@@ -145,9 +147,9 @@ def _register_frame(app: Dash, source: Source) -> None:
         Input(ids.URL, "pathname"),
         Input(ids.URL, "search"),
     )
-    def show_page(path: str | None, search: str | None) -> tuple[list[Component] | str, ...]:
+    def show_page(path: object, search: object) -> tuple[list[Component] | str, ...]:
         snapshot = source.snapshot()
-        name = (path or "").strip("/") or names[0]
+        name = (path.strip("/") if isinstance(path, str) else "") or names[0]
         shown, problems = parse_query(search, snapshot.catalog)
         view = next((view for view in VIEWS if view.name == name), None)
         if view is None:
@@ -177,8 +179,11 @@ def _answer_errors(app: Dash) -> None:
     def check_callback() -> tuple[Response, int] | None:
         if request.path != "/_dash-update-component":
             return None
-        body = request.get_json()  # 400 for bad JSON, 415 for another type
-        problem = _callback_problem(body, app.callback_map)
+        try:
+            body = request.get_json()  # 400 for bad JSON, 415 for another type
+        except RecursionError:
+            return jsonify(error="the body is nested too deep"), 400
+        problem = callback_problem(body, app.callback_map)
         return (jsonify(error=problem), 400) if problem else None
 
     @server.errorhandler(Exception)
@@ -188,22 +193,8 @@ def _answer_errors(app: Dash) -> None:
                 return jsonify(error=error.description), error.code or 500
             case FmcoreError():
                 return jsonify(error=str(error)), 400
+            case DependencyException():
+                return jsonify(error="no such file"), 404
             case _:
                 log.exception("a request to %s failed", request.path, exc_info=error)
                 return jsonify(error="internal error; the server's log has it"), 500
-
-
-def _callback_problem(body: Any, known: dict[str, Any]) -> str:
-    """What is wrong with the body of a callback request; empty where nothing is.
-
-    Dash itself answers 500 to each of these.
-    """
-    if not isinstance(body, dict) or body.get("output") not in known:
-        return "unknown callback"
-    inputs, outputs = body.get("inputs"), body.get("outputs")
-    if not isinstance(inputs, list) or not isinstance(outputs, dict | list):
-        return "a callback needs inputs and outputs"
-    expected = known[body["output"]]["inputs"]
-    if len(inputs) != len(expected) or not all(isinstance(one, dict) for one in inputs):
-        return f"expected {len(expected)} inputs, found {len(inputs)}"
-    return ""

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from dashboard import server
-from fmcore.errors import FmcoreError
+from fmcore.command import run_command
 
 DEFAULT_PORT = 8050
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; 0 where it went well, 1 for an error that is said in one line, 2 usage."""
-    logging.basicConfig(format="fmdash: %(message)s", level=logging.WARNING)
-    options = _parser().parse_args(argv)
-    try:
-        return _serve(options)
-    except FmcoreError as error:
-        print(f"fmdash: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return run_command("fmdash", _parser(), argv)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -53,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     text = "serve a store on this machine"
     serve = verbs.add_parser("serve", help=text, description=text)
+    serve.set_defaults(run=_serve)
     serve.add_argument("path", type=Path, metavar="STORE")
     serve.add_argument("--host", default="127.0.0.1", help="loopback only (127.0.0.1)")
     serve.add_argument(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,7 @@ class Snapshot:
             class_names=store.class_names,
             statistics=tuple(STATISTICS),
         )
-        # Statistics are small, and every redraw of a montage asks for the range of its layer.
-        self.filter_range = lru_cache(maxsize=64)(self._filter_range)
+        self._ranges: dict[str, NDArray[np.float64]] = {}
 
     @property
     def name(self) -> str:
@@ -92,9 +90,11 @@ class Snapshot:
             chosen &= (self._labels == self._predictions) == (outcome == "correct")
         return np.flatnonzero(chosen)
 
-    def _filter_range(self, path: str) -> NDArray[np.float64]:
+    def filter_range(self, path: str) -> NDArray[np.float64]:
         """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
-        return self.layer(path).filter_range()
+        if path not in self._ranges:  # small, and asked for by every redraw of a montage
+            self._ranges[path] = self.layer(path).filter_range()
+        return self._ranges[path]
 
 
 class Source:

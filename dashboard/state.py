@@ -68,13 +68,13 @@ class State:
         return "?" + urlencode({key: value for key, value in values.items() if value is not None})
 
 
-def parse_query(search: str | None, catalog: Catalog) -> tuple[State, tuple[str, ...]]:
+def parse_query(search: object, catalog: Catalog) -> tuple[State, tuple[str, ...]]:
     """The state a link asks for, and a sentence for each part of it that does not exist here."""
-    asked = dict(parse_qsl((search or "").lstrip("?")))
+    asked = dict(parse_qsl(search.lstrip("?"))) if isinstance(search, str) else {}
     return parse({name: asked.get(key) for name, key in KEYS.items()}, catalog)
 
 
-def updated_query(search: str | None, catalog: Catalog, **values: object) -> str:
+def updated_query(search: object, catalog: Catalog, **values: object) -> str:
     """The query of a link whose state is changed; what the values leave out stays as it was."""
     state = parse_query(search, catalog)[0]
     return parse({name: getattr(state, name) for name in KEYS} | values, catalog)[0].query()

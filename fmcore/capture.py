@@ -99,6 +99,7 @@ def capture(
         OutputError: if the store exists and `overwrite` is false, or the disk refuses.
     """
     n_classes = len(class_names)
+    batch_size = min(batch_size, len(samples))
     plan = StorePlan(
         ids=[f"{index:0{len(str(len(samples) - 1))}d}" for index in range(len(samples))],
         class_names=class_names,

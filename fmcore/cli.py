@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from tqdm import tqdm
 
 from fmcore import __version__, pipeline
 from fmcore.capture import DEFAULT_BATCH_SIZE
+from fmcore.command import run_command
 from fmcore.dataset import load_dataset
-from fmcore.errors import FmcoreError
+from fmcore.errors import one_line
 from fmcore.export import FORMATS, check_folder, export_store
 from fmcore.figure import write_figures
 from fmcore.startup import without_startup_notes
@@ -25,19 +25,7 @@ from fmcore.storage import open_store, problems
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; 0 where it went well, 1 for an error that is said in one line, 2 usage."""
-    logging.basicConfig(format="fmcore: %(message)s", level=logging.WARNING)
-    options = _parser().parse_args(argv)
-    try:
-        return int(options.run(options) or 0)
-    except FmcoreError as error:
-        print(f"fmcore: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("fmcore: interrupted; nothing half-written was left", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        sys.stderr.close()
-        return 0
+    return run_command("fmcore", _parser(), argv)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -109,12 +97,12 @@ def _info(options: argparse.Namespace) -> None:
         return
     model, dataset = about["model"], about["dataset"]
     print(f"{about['path']}: {about['bytes'] / 1e6:,.1f} MB, {about['samples']:,} samples")
-    print(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
-    print(f"  model  {model['name']}, test accuracy {model['test_accuracy']:.4f}")
-    print(f"         {model['framework']}")
+    _say(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
+    _say(f"  model  {model['name']}, test accuracy {model['test_accuracy']:.4f}")
+    _say(f"         {model['framework']}")
     for layer in layers:
         height, width, filters = layer["shape"]
-        print(
+        _say(
             f"  layer  {layer['path']}: {filters} filters of {height}x{width}, {layer['kind']}, "
             f"{layer['activation_function']}, {layer['stored_bytes'] / 1e6:,.1f} MB stored"
         )
@@ -124,7 +112,7 @@ def _validate(options: argparse.Namespace) -> int:
     found = 0
     for problem in problems(options.store):
         found += 1
-        print(f"{options.store}: {problem}")
+        _say(f"{options.store}: {problem}")
     print(f"{options.store}: {'no problem' if not found else f'{found} problems'} found")
     return min(found, 1)
 
@@ -144,7 +132,7 @@ def _export(options: argparse.Namespace) -> int:
             on_progress=bar.update,
         )
     for name, entry in manifest["arrays"].items():
-        print(f"{options.out / entry['file']}: {name} {tuple(entry['shape'])} {entry['dtype']}")
+        _say(f"{options.out / entry['file']}: {name} {tuple(entry['shape'])} {entry['dtype']}")
     print(f"{options.out / 'manifest.json'}: shapes, axes, checksums")
     return 0
 
@@ -159,6 +147,10 @@ def _figure(options: argparse.Namespace) -> None:
             overwrite=options.force,
         ):
             print(path)
+
+
+def _say(text: str) -> None:
+    print(one_line(text))  # names out of a file, which may hold anything
 
 
 def _on_terminal() -> bool:
@@ -185,8 +177,12 @@ def _parser() -> argparse.ArgumentParser:
 
     train = verb("train", _train, "train the tutorial's network and save it")
     _add_data(train)
-    train.add_argument("--epochs", type=_positive, default=3, help="passes over the images (3)")
-    train.add_argument("--seed", type=int, default=0, help="fixes weights and order (0)")
+    train.add_argument(
+        "--epochs", type=_whole(1, 10_000), default=3, help="passes over the images (3)"
+    )
+    train.add_argument(
+        "--seed", type=_whole(0, 2**32 - 1), default=0, help="fixes weights and order (0)"
+    )
     train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
 
     capture = verb("capture", _capture, "run the test set through a model and store it")
@@ -194,7 +190,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(capture)
     _add_layers(capture)
     capture.add_argument("--out", type=Path, required=True, metavar="STORE")
-    capture.add_argument("--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, metavar="N")
+    capture.add_argument(
+        "--batch-size", type=_whole(1, 1_000_000), default=DEFAULT_BATCH_SIZE, metavar="N"
+    )
 
     info = verb("info", _info, "say what a store holds")
     info.add_argument("store", type=Path, metavar="STORE")
@@ -230,11 +228,15 @@ def _add_layers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layers", default="*", metavar="GLOB", help="such as 'conv1,block?_*'")
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
-    return number
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {lowest} to {highest}, found {text!r}"
+            )
+        return int(text)
+
+    return parse
 
 
 if __name__ == "__main__":

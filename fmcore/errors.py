@@ -57,3 +57,10 @@ class InputFileError(FmcoreError, OSError):
 
 class OutputError(FmcoreError, OSError):
     """A file cannot be written: it exists, or the disk is full, read-only or out of reach."""
+
+
+def one_line(text: object) -> str:
+    """Text fit for a terminal: what would break the line or steer the terminal is escaped."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
+    )

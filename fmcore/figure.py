@@ -33,7 +33,7 @@ def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
     rows = -(-n_filters // COLUMNS)
     # The title's height does not shrink with few rows, so it is added to the tiles' own.
     figure = Figure(figsize=(COLUMNS * INCHES_PER_TILE, rows * INCHES_PER_TILE + 0.6))
-    figure.suptitle(f"Layer: {layer}")
+    figure.suptitle(f"Layer: {layer}", parse_math=False)  # a name is not a formula
     axes = figure.subplots(rows, COLUMNS, squeeze=False)
     for index, axis in enumerate(axes.flat):
         axis.axis("off")

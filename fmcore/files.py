@@ -7,6 +7,7 @@ disk, renamed, and the folder flushed too, because a rename alone does not survi
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -18,86 +19,163 @@ from fmcore.errors import OutputError
 if sys.platform != "win32":
     import fcntl
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def partial_name(path: Path) -> Path:
     """The name a file bears until it is whole; its suffix stays, for writers that look at it."""
-    return path.with_name(f"{path.stem}.partial{path.suffix}")
+    return path.with_name(f".{path.stem}.fmcore-partial{path.suffix}")
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Stops before any work is done where it would replace something.
 
     Raises:
-        OutputError: if `path` is a folder, or exists and `overwrite` is false.
+        OutputError: if `path` is no regular file, or exists and `overwrite` is false.
     """
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists; give --force to replace it, or another name")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise OutputError(f"cannot write {path}: it is no regular file; name another one")
+    if not overwrite:
+        raise _exists(path)
 
 
 @contextlib.contextmanager
 def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yields the partial name to write to; on success the file appears as `path`, whole.
 
-    On any exception, and on Ctrl-C, the partial file is removed and `path` is left as it was.
+    On any exception, and on Ctrl-C, the partial file is removed and `path` is left as it was. A
+    symbolic link is followed: what it points to is written.
 
     Raises:
         OutputError: if `path` exists and `overwrite` is false, if another process writes it now,
             or if the disk refuses.
     """
-    refuse_existing(path, overwrite=overwrite)
-    partial = partial_name(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        _lock(descriptor, path)
+    with _said_of(path):
+        refuse_existing(path, overwrite=overwrite)
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = partial_name(target)
+        with _locked(partial, path):
+            try:
+                yield partial
+                _flush(partial)
+                _give_name(partial, target, overwrite=overwrite)
+                _flush(target.parent)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+
+
+@contextlib.contextmanager
+def publish_folder(out: Path, *, last: str, overwrite: bool = False) -> Iterator[Path]:
+    """Yields a folder to write to; on success its files appear in `out`, `last` after all others.
+
+    On any exception what lies in `out` is left as it was.
+
+    Raises:
+        OutputError: if `out` holds anything and `overwrite` is false, or if the disk refuses.
+    """
+    with _said_of(out):
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"cannot write to {out}: it is a file; name a folder")
+        new = not out.exists()
+        staging = out / ".fmcore-partial"
+        if not new and not overwrite and any(one != staging for one in out.iterdir()):
+            raise OutputError(
+                f"{out} is not empty; give --force to write into it, or another folder"
+            )
+        shutil.rmtree(staging, ignore_errors=True)
         try:
-            yield partial
-            os.fsync(descriptor)
-            partial.replace(path)
-            _flush_folder(path.parent)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+            staging.mkdir(parents=True)
+            yield staging
+            files = sorted(one.relative_to(staging) for one in staging.rglob("*") if one.is_file())
+            for file in files:
+                _flush(staging / file)
+            # From here a crash leaves a folder without `last`, which says that it is not whole.
+            (out / last).unlink(missing_ok=True)
+            for file in sorted(files, key=lambda one: one == Path(last)):
+                (out / file).parent.mkdir(parents=True, exist_ok=True)
+                (staging / file).replace(out / file)
+            _flush(out)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            if new and out.is_dir() and not any(out.iterdir()):
+                out.rmdir()
+
+
+@contextlib.contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Turns what the operating system refuses into an `OutputError` that says what to do."""
+    try:
+        yield
+    except OutputError:
+        raise
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise cannot_write(path, error) from error
+        reason = error.strerror or str(error)
+        advice = "name a place that can be written"
+        if error.errno in _NO_ROOM:
+            folder = next((one for one in path.absolute().parents if one.is_dir()), Path("/"))
+            free = shutil.disk_usage(folder).free / 1e6
+            advice = f"{free:,.0f} MB are free in {folder}: free some space, or name another place"
+        raise OutputError(
+            f"cannot write {path}: {reason}; nothing half-written was left; {advice}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(partial: Path, path: Path) -> Iterator[None]:
+    """Creates the partial file and keeps a second writer out; the kernel lets go with us.
+
+    A link at that name is not followed, and what a killed process left there is emptied.
+    """
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    try:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Another writer may have published this very file between our open and our lock.
+                ours = os.path.samestat(os.fstat(descriptor), partial.stat())
+            except (BlockingIOError, FileNotFoundError):
+                ours = False
+            if not ours:
+                raise OutputError(
+                    f"another process is writing {path} now; wait for it, or name another file"
+                )
+        os.ftruncate(descriptor, 0)
+        yield
     finally:
         os.close(descriptor)
 
 
-def cannot_write(path: Path, error: OSError) -> OutputError:
-    """The message for a write that the operating system refused."""
-    reason = error.strerror or str(error)
-    folder = next((parent for parent in path.absolute().parents if parent.is_dir()), Path("/"))
-    free = shutil.disk_usage(folder).free / 1e6
-    return OutputError(
-        f"cannot write {path}: {reason} ({free:,.0f} MB free in {folder}); nothing was left "
-        "behind; free some space, or name a place that can be written"
-    )
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    """Keeps a second writer of the same file out; the kernel lets go when a process ends."""
-    if sys.platform == "win32":
+def _give_name(partial: Path, target: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        partial.replace(target)
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutputError(
-            f"another process is writing {path} now; wait for it, or name another file"
-        ) from error
-
-
-def _flush_folder(folder: Path) -> None:
-    if sys.platform == "win32":
+        os.link(partial, target)  # unlike a rename, fails where the name was taken meanwhile
+    except FileExistsError as error:
+        raise _exists(target) from error
+    except OSError as error:
+        if target.exists():
+            raise _exists(target) from error
+        partial.replace(target)  # a file system without hard links
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    partial.unlink()
+
+
+def _exists(path: Path) -> OutputError:
+    return OutputError(f"{path} exists; give --force to replace it, or another name")
+
+
+def _flush(path: Path) -> None:
+    """Has a file, or the names in a folder, reach the disk."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -76,22 +76,25 @@ def train(
     if out.suffix != ".keras":
         raise ModelError(f"{out}: name a file that ends in .keras")
     history_path = out.with_suffix(".history.json")
-    refuse_existing(out, overwrite=overwrite)
+    for path in (out, history_path):
+        refuse_existing(path, overwrite=overwrite)
     need_keras()
     from fmcore.model.train import train_tutorial_network
 
     trained = train_tutorial_network(
         dataset.train,
-        n_classes=len(dataset.class_names),
+        n_classes=dataset.n_classes,
         epochs=epochs,
         seed=seed,
         progress=progress,
     )
     history = dict(trained.history)
     about = {"data": dataset.source, "epochs": epochs, "seed": seed, "history": history}
-    with publish(history_path, overwrite=True) as partial:
-        partial.write_text(json.dumps(about, indent=2) + "\n")
-    with publish(out, overwrite=overwrite) as partial:
+    with (
+        publish(out, overwrite=overwrite) as partial,
+        publish(history_path, overwrite=overwrite) as partial_history,
+    ):
+        partial_history.write_text(json.dumps(about, indent=2) + "\n")
         trained.model.save(partial)
     return history
 

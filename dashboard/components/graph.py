@@ -28,3 +28,12 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
     config = CONFIG | {"displayModeBar": False, "scrollZoom": False} if bare else CONFIG
     # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
     return dcc.Graph(id=component_id, style={"height": height}, className="graph", config=config)
+
+
+def clicked_cell(click: object) -> tuple[int, int] | None:
+    """The (y, x) of the cell that a graph's `clickData` names, or None for no click."""
+    match click:
+        case {"points": [{"x": int(x), "y": int(y)}, *_]}:
+            return y, x
+        case _:
+            return None

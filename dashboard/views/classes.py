@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import card, number, select
-from dashboard.components.graph import graph
+from dashboard.components.graph import clicked_cell, graph
 from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
@@ -166,11 +166,12 @@ def register(app: Dash, source: Source) -> None:
         prevent_initial_call=True,
     )
     def choose_cell(
-        click: dict[str, Any] | None, layer: str, class_index: object, filter_index: object
+        click: object, layer: str, class_index: object, filter_index: object
     ) -> tuple[str | None, int, int]:
         snapshot = source.snapshot()
-        if click and ctx.triggered_id == ids.CLASSES_HEATMAP:
-            class_index, filter_index = click["points"][0]["y"], click["points"][0]["x"]
+        cell = clicked_cell(click) if ctx.triggered_id == ids.CLASSES_HEATMAP else None
+        if cell is not None:
+            class_index, filter_index = cell
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         largest = snapshot.catalog.n_filters[shown.layer] - 1
         return _option(shown.class_index), shown.filter_index, largest

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import InputFileError, OutputError
+from fmcore.errors import InputFileError
 from fmcore.export import npy
-from fmcore.export.record import Format
-from fmcore.files import publish
+from fmcore.export.record import ArrayInBlocks, Format
+from fmcore.files import publish_folder
 from fmcore.selection import match_names
 from fmcore.storage import Layer, Store
 
@@ -35,8 +36,8 @@ def export_store(
 ) -> dict[str, Any]:
     """Writes one file for each layer, with labels, predictions, ids and a manifest beside them.
 
-    Memory does not grow with the number of samples. The manifest is written last, so a folder that
-    has one is whole.
+    Memory does not grow with the number of samples. The manifest appears last, so a folder that
+    has one is whole; an export that fails leaves the folder as it was.
 
     Args:
         store: where the arrays come from.
@@ -55,41 +56,48 @@ def export_store(
     """
     names = match_names(list(store.layers), layers, what=f"layer of {store.path.name}")
     form = FORMATS[format_name]
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"cannot export to {out}: it is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise OutputError(f"{out} is not empty; give --force to write into it, or another folder")
+    samples = {
+        "label": store.labels,
+        "prediction": store.predictions,
+        "id": np.array(store.ids),
+    }
+    with publish_folder(out, last=MANIFEST, overwrite=overwrite) as folder:
+        arrays: dict[str, Any] = {}
 
-    def save(
-        name: str, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Iterable[NDArray[Any]]
-    ) -> dict[str, Any]:
-        path = out / f"{name}{form.suffix}"
-        with publish(path, overwrite=overwrite) as partial, partial.open("wb") as stream:
-            hashed = _Hashed(stream)
-            form.write(hashed, shape, dtype, _counted(blocks, on_progress))
-        return {
-            "file": path.name,
-            "shape": list(shape),
-            "dtype": dtype.str,
-            "sha256": hashed.digest.hexdigest(),
-        }
+        def save(key: str, name: str, axes: Sequence[str], whole: ArrayInBlocks) -> None:
+            path = folder / f"{name}{form.suffix}"
+            path.parent.mkdir(exist_ok=True)
+            with path.open("wb") as stream:
+                hashed = _Hashed(stream)
+                form.write(hashed, replace(whole, blocks=_counted(whole.blocks, on_progress)))
+            arrays[key] = {
+                "file": f"{name}{form.suffix}",
+                "shape": list(whole.shape),
+                "dtype": whole.dtype.str,
+                "axes": list(axes),
+                "sha256": hashed.digest.hexdigest(),
+            }
 
-    (out / MANIFEST).unlink(missing_ok=True)  # an export under way is not a whole one
-    arrays: dict[str, Any] = {}
-    for name in names:
-        layer = store.layers[name]
-        shape = (store.n_samples, *layer.shape)
-        entry = save(layer.group, shape, np.dtype("<f4"), _layer_blocks(layer, store.n_samples))
-        arrays[f"activation/{name}"] = entry | {"axes": ["sample", "y", "x", "filter"]}
-    for name, array in (
-        ("label", store.labels),
-        ("prediction", store.predictions),
-        ("id", np.array(store.ids)),
-    ):
-        entry = save(f"samples_{name}", array.shape, array.dtype, [array])
-        arrays[f"samples/{name}"] = entry | {"axes": ["sample"]}
+        for name in names:
+            layer = store.layers[name]
+            whole = ArrayInBlocks(
+                (store.n_samples, *layer.shape),
+                np.dtype("<f4"),
+                _layer_blocks(layer, store.n_samples),
+            )
+            save(f"activation/{name}", layer.group, ("sample", "y", "x", "filter"), whole)
+        for name, array in samples.items():
+            # A folder of their own, where no layer's name can be in the way.
+            whole = ArrayInBlocks(array.shape, array.dtype, iter([array]))
+            save(f"samples/{name}", f"samples/{name}", ("sample",), whole)
+        manifest = _manifest(store, form, arrays)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def _manifest(store: Store, form: Format, arrays: dict[str, Any]) -> dict[str, Any]:
     about = store.about()
-    manifest = {
+    return {
         "store": store.path.name,
         "model": about["model"]["name"],
         "model_digest": about["model"]["digest"],
@@ -99,29 +107,37 @@ def export_store(
         "format": form.name,
         "arrays": arrays,
     }
-    with publish(out / MANIFEST, overwrite=True) as partial:
-        partial.write_text(json.dumps(manifest, indent=2) + "\n")
-    return manifest
 
 
 def check_folder(out: Path) -> Iterator[str]:
     """One sentence for each file that is missing or differs from the manifest.
 
     Raises:
-        InputFileError: if there is no manifest.
+        InputFileError: if there is no manifest, or it is none.
     """
-    path = out / MANIFEST
-    if not path.is_file():
-        raise InputFileError(f"no {MANIFEST} in {out}; `fmcore export` writes one")
-    for entry in json.loads(path.read_text())["arrays"].values():
+    for entry in _read_manifest(out / MANIFEST):
         file = out / entry["file"]
-        if not file.is_file():
+        if not file.resolve().is_relative_to(out.resolve()):
+            yield f"{MANIFEST} names {entry['file']!r}, which lies outside {out}"
+        elif not file.is_file():
             yield f"{file} is missing"
-            continue
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != entry["sha256"]:
-            yield f"{file} differs from its checksum in {MANIFEST}"
+        else:
+            with file.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != entry["sha256"]:
+                yield f"{file} differs from its checksum in {MANIFEST}"
+
+
+def _read_manifest(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise InputFileError(f"no {MANIFEST} in {path.parent}; `fmcore export` writes one")
+    try:
+        entries = json.loads(path.read_text())["arrays"].values()
+        return [{key: str(entry[key]) for key in ("file", "sha256")} for entry in entries]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputFileError(
+            f"{path} is no manifest of an export ({error!r}); export again"
+        ) from error
 
 
 def _layer_blocks(layer: Layer, n_samples: int) -> Iterator[NDArray[np.float32]]:

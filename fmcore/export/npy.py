@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fmcore.export.record import Format
+from fmcore.export.record import ArrayInBlocks, Format
 
 
-def write(
-    stream: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Iterable[NDArray[Any]]
-) -> None:
+def write(stream: BinaryIO, array: ArrayInBlocks) -> None:
     """Writes the header, then each block as it comes."""
-    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(stream, header)
-    for block in blocks:
-        stream.write(np.ascontiguousarray(block, dtype=dtype).data)
+    for block in array.blocks:
+        stream.write(np.ascontiguousarray(block, dtype=array.dtype).data)
 
 
 FORMAT = Format("npy", ".npy", "one NumPy file for each array, memory-mappable", write)

@@ -10,6 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayInBlocks:
+    """An array that comes piece by piece.
+
+    Attributes:
+        shape: of the whole.
+        dtype: of the whole.
+        blocks: its parts along the first axis, in order.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    blocks: Iterable[NDArray[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """One way to write an array.
@@ -18,13 +33,10 @@ class Format:
         name: on the command line.
         suffix: of the file, such as `.npy`.
         description: one sentence for people.
-        write: streams an array, given as its shape, its dtype and blocks along the first axis.
+        write: streams an array.
     """
 
     name: str
     suffix: str
     description: str
-    write: Callable[
-        [BinaryIO, tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]],
-        None,
-    ]
+    write: Callable[[BinaryIO, ArrayInBlocks], None]

@@ -18,9 +18,14 @@ def load_model(path: Path) -> keras.Model:
         ModelError: if it is no whole `.keras` file, or would run code.
     """
     if not path.is_file():
-        raise InputFileError(f"no model at {path}; `fmcore train --out {path}` makes one")
+        found = "it is a folder" if path.is_dir() else "there is no such file"
+        raise InputFileError(f"cannot read model {path}: {found}; `fmcore train` makes one")
     if path.suffix != ".keras":
         raise ModelError(f"{path}: expected a file that ends in .keras, as model.save writes it")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputFileError(f"cannot read model {path}: {error.strerror}") from error
     # Keras says "File not found" for a damaged file, so the archive is looked at first.
     if not zipfile.is_zipfile(path):
         size = path.stat().st_size

@@ -65,6 +65,11 @@ class KerasProbe:
             return forward([images], training=False)
 
         self._run = tf.function(run, input_signature=[signature], autograph=False)
+        try:
+            self._run.get_concrete_function()  # traced once, here
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"TensorFlow cannot run model {model.name!r}: {reason}") from error
 
     def __call__(self, images: NDArray[np.float32]) -> Captured:
         """Runs one batch, <float32>[sample, image_y, image_x, image_channel]."""
@@ -130,9 +135,7 @@ def _layer_spec(layer: Any) -> LayerSpec:
         path=layer.name,
         shape=(shape[0], shape[1], shape[2]),
         kind=type(layer).__name__,
-        activation=keras.activations.serialize(layer.activation)
-        if layer.activation is not None
-        else "linear",
+        activation=_activation_name(layer.activation),
         kernel_size=tuple(layer.kernel_size),
         strides=tuple(layer.strides),
         padding=layer.padding,
@@ -144,6 +147,13 @@ def _layer_spec(layer: Any) -> LayerSpec:
     )
 
 
+def _activation_name(activation: Any) -> str:
+    """Such as `relu`; the class' name for an activation that is a layer, such as `LeakyReLU`."""
+    if activation is None:
+        return "linear"
+    return str(getattr(activation, "__name__", type(activation).__name__))
+
+
 def _float32(weights: Any) -> NDArray[np.float32] | None:
     return None if weights is None else np.asarray(weights, dtype=np.float32)
 
@@ -151,7 +161,7 @@ def _float32(weights: Any) -> NDArray[np.float32] | None:
 def _ends_in_softmax(model: keras.Model) -> bool:
     last = model.outputs[0]._keras_history.operation
     if isinstance(last, keras.layers.Softmax):
-        return True
+        return last.axis in (-1, 1)
     return getattr(last, "activation", None) is keras.activations.softmax
 
 

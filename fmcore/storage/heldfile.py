@@ -16,10 +16,10 @@ class HeldFile(io.FileIO):
     """An unbuffered file that never fails to write; `check` raises what it held back.
 
     Attributes:
-        error: the first error, or None.
+        error: the first error, or None; also a Ctrl-C that arrived while HDF5 was writing.
     """
 
-    error: OSError | None = None
+    error: BaseException | None = None
 
     def write(self, data: Any, /) -> int:
         """Writes all of the data, or holds the error; says that all was written either way."""
@@ -28,7 +28,7 @@ class HeldFile(io.FileIO):
         while rest and self.error is None:
             try:
                 rest = rest[super().write(rest) :]
-            except OSError as error:
+            except BaseException as error:
                 self.error = error
         return size
 
@@ -41,10 +41,6 @@ class HeldFile(io.FileIO):
             return size or 0
 
     def check(self) -> None:
-        """Raises the first error there was.
-
-        Raises:
-            OSError: as the operating system gave it.
-        """
+        """Raises the first error there was, as it came: mostly an `OSError`."""
         if self.error is not None:
             raise self.error

@@ -46,8 +46,8 @@ def damage_named(path: Path) -> Iterator[None]:
         raise
     except DAMAGE as error:
         raise StoreError(
-            f"{path} is a damaged or incomplete store ({error}); `fmcore validate {path}` lists "
-            "what is wrong; capture again, or restore the file from a copy"
+            f"{path} is a damaged or incomplete store ({error}); capture again, or restore it "
+            "from a copy"
         ) from error
 
 
@@ -58,7 +58,9 @@ def _open_hdf5(path: Path) -> h5py.File:
     try:
         path.open("rb").close()  # h5py says the same of a file it may not read and of no HDF5 file
         if not h5py.is_hdf5(path):
-            raise StoreError(f"{path} is no store: it is not an HDF5 file")
+            raise StoreError(
+                f"{path} is no store: it is not an HDF5 file; `fmcore capture` writes one"
+            )
         return h5py.File(path, "r")
     except OSError as error:
         reason = error.strerror or str(error)

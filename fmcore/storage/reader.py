@@ -20,12 +20,14 @@ from fmcore.errors import (
     ClosedStoreError,
     LayerNotFoundError,
     SampleNotFoundError,
+    SelectionError,
     StatisticNotFoundError,
     StoreError,
 )
 from fmcore.selection import near_matches
 from fmcore.storage.attributes import read_attributes, read_text
 from fmcore.storage.opening import damage_named, open_file
+from fmcore.storage.structure import require_structure
 
 
 def open_store(path: str | Path) -> Store:
@@ -51,6 +53,7 @@ class Store:
         self._handle: h5py.File | None = open_file(path)
         try:
             with damage_named(path):
+                require_structure(self._handle, path)
                 groups = self._handle["layers"].values()
                 found = [Layer(self, group.name) for group in groups]
                 found.sort(key=lambda layer: layer.index)
@@ -187,7 +190,8 @@ class Layer:
     @property
     def stored_bytes(self) -> int:
         """Bytes that the layer's activation takes in the file."""
-        return int(self._store.file[self._group]["activation"].id.get_storage_size())
+        with damage_named(self._store.path):
+            return int(self._store.file[self._group]["activation"].id.get_storage_size())
 
     def feature_maps(self, sample: int) -> NDArray[np.float32]:
         """All maps of one sample, <float32>[y, x, filter]; reads one chunk, or one a filter block.
@@ -198,7 +202,12 @@ class Layer:
         return self._read("activation", self._store.check_sample(sample))
 
     def activation(self, start: int, stop: int) -> NDArray[np.float32]:
-        """The maps of a range of samples, <float32>[sample, y, x, filter]."""
+        """The maps of a range of samples, <float32>[sample, y, x, filter].
+
+        Raises:
+            SampleNotFoundError: if it does not begin at a sample.
+        """
+        self._store.check_sample(start)
         return self._read("activation", slice(start, stop))
 
     def pooled(self, name: str) -> NDArray[Any]:
@@ -221,7 +230,18 @@ class Layer:
         """The mean map of a class, <float32>[y, x]; None where the store keeps none.
 
         `attributes["class_maps"]` says why.
+
+        Raises:
+            SelectionError: if there is no such class or filter.
         """
+        for what, index, size in (
+            ("class", class_index, len(self._store.class_names)),
+            ("filter", filter_index, self.n_filters),
+        ):
+            if not 0 <= index < size:
+                raise SelectionError(
+                    f"no {what} {index} in layer {self.path}; it has 0 to {size - 1}"
+                )
         if "mean_map" not in self._store.file[self._group]["class"]:
             return None
         return self._read("class/mean_map", (class_index, slice(None), slice(None), filter_index))

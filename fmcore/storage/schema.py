@@ -91,41 +91,61 @@ SCHEMA: tuple[ArraySpec, ...] = (
     ),
 )
 
-# Attributes by the group that bears them; the text says what they hold.
-ATTRIBUTES: dict[str, dict[str, str]] = {
+
+@dataclass(frozen=True, slots=True)
+class AttributeSpec:
+    """One attribute of a group.
+
+    Attributes:
+        meaning: what it holds.
+        kind: `text`, `integer`, `number`, or `pair` for two integers (y, x).
+    """
+
+    meaning: str
+    kind: str = "text"
+
+
+# By the group that bears them.
+ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
     "/": {
-        "format": f"`{FORMAT}`",
-        "format_version": "`major.minor`; a reader refuses another major, and ignores what it does "
-        "not know of a newer minor",
-        "writer": "program and version that wrote the file",
-        "libraries": "versions of numpy, h5py and HDF5 that wrote it",
-        "created": "UTC, ISO 8601",
-        "attributes_sha256": "digest over all other attributes and axis references",
+        "format": AttributeSpec(f"`{FORMAT}`"),
+        "format_version": AttributeSpec(
+            "`major.minor`; a reader refuses another major, and ignores what it does not know of "
+            "a newer minor"
+        ),
+        "writer": AttributeSpec("program and version that wrote the file"),
+        "libraries": AttributeSpec("versions of numpy, h5py and HDF5 that wrote it"),
+        "created": AttributeSpec("UTC, ISO 8601"),
+        "attributes_sha256": AttributeSpec("digest over all other attributes and axis references"),
     },
     "/model": {
-        "name": "the model's own name",
-        "digest": "SHA-256 of architecture and weights",
-        "framework": "who ran the model, with versions",
-        "output": "how the probabilities were made from the model's output",
-        "test_accuracy": "share of samples whose prediction equals their label",
+        "name": AttributeSpec("the model's own name"),
+        "digest": AttributeSpec("SHA-256 of architecture and weights"),
+        "framework": AttributeSpec("who ran the model, with versions"),
+        "output": AttributeSpec("how the probabilities were made from the model's output"),
+        "test_accuracy": AttributeSpec(
+            "share of samples whose prediction equals their label", "number"
+        ),
     },
     "/dataset": {
-        "name": "name of the test set",
-        "source": "where its images came from",
-        "fingerprint": "SHA-256 of images and labels in order",
-        "preprocessing": "what was done to an image before the model saw it",
+        "name": AttributeSpec("name of the test set"),
+        "source": AttributeSpec("where its images came from"),
+        "fingerprint": AttributeSpec("SHA-256 of images and labels in order"),
+        "preprocessing": AttributeSpec("what was done to an image before the model saw it"),
     },
-    "/capture": {"batch_size": "samples that went through the model together"},
+    "/capture": {
+        "batch_size": AttributeSpec("samples that went through the model together", "integer")
+    },
     "/layers/{layer}": {
-        "layer_path": "the layer's Keras path: the truth about its name",
-        "layer_index": "its place among the captured layers, from 0",
-        "kind": "Keras class, such as `Conv2D`",
-        "activation_function": "such as `relu`",
-        "kernel_size": "int32 (y, x)",
-        "strides": "int32 (y, x)",
-        "padding": "`valid` or `same`",
-        "dilation": "int32 (y, x)",
-        "class_maps": "`full`, or why there are none",
+        "layer_path": AttributeSpec("the layer's Keras path: the truth about its name"),
+        "layer_index": AttributeSpec("its place among the captured layers, from 0", "integer"),
+        "kind": AttributeSpec("Keras class, such as `Conv2D`"),
+        "activation_function": AttributeSpec("such as `relu`"),
+        "kernel_size": AttributeSpec("int32 (y, x)", "pair"),
+        "strides": AttributeSpec("int32 (y, x)", "pair"),
+        "padding": AttributeSpec("`valid` or `same`"),
+        "dilation": AttributeSpec("int32 (y, x)", "pair"),
+        "class_maps": AttributeSpec("`full`, or why there are none"),
     },
 }
 

@@ -1,4 +1,4 @@
-"""Checks a whole store against the schema, every chunk read; yields what is wrong with it."""
+"""Checks a whole store, every chunk read; yields what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,31 @@ import h5py
 import numpy as np
 
 from fmcore.storage.attributes import DIGEST, attributes_digest, read_text
-from fmcore.storage.opening import DAMAGE
-from fmcore.storage.reader import Store, open_store
-from fmcore.storage.schema import ATTRIBUTES, SCHEMA, ArraySpec, scale_path
+from fmcore.storage.opening import DAMAGE, open_file
+from fmcore.storage.reader import Store
+from fmcore.storage.structure import structure_problems
+from fmcore.storage.walk import walk
 
 
 def problems(path: str | Path) -> Iterator[str]:
     """One sentence for each thing that is wrong; none for a whole store.
 
     Raises:
-        InputFileError, StoreError: if the file cannot be opened as a store at all.
+        InputFileError, StoreError: if the file is no store at all.
     """
-    with open_store(path) as store:
-        groups = [layer.group for layer in store.layers.values()]
-        for spec in SCHEMA:
-            for group in groups if "{layer}" in spec.path else [""]:
-                path_inside = spec.path.format(layer=group)
-                yield from _readable(
-                    f"/{path_inside}", _array_problems(store.file, spec, path_inside)
-                )
-        yield from _readable("the attributes", _attribute_problems(store.file, groups))
-        yield from _readable("the samples", _content_problems(store))
+    path = Path(path)
+    sound = True
+    with open_file(path) as file:
+        for problem in structure_problems(file):
+            sound = False
+            yield problem
+        for where, node in walk(file, path):
+            if isinstance(node, h5py.Dataset):
+                yield from _readable(where, _chunk_problems(node))
+        yield from _readable("the attributes", _digest_problems(file))
+    if sound:
+        with Store(path) as store:
+            yield from _readable("the samples", _content_problems(store))
 
 
 def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
@@ -40,39 +44,15 @@ def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
         yield f"{what} cannot be read: {error}"
 
 
-def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:
-    if path not in file:
-        if not spec.optional:
-            yield f"/{path} is missing"
-        return
-    array = file[path]
-    found = "bytes" if array.dtype.kind == "S" else array.dtype.name
-    if found not in spec.dtypes:
-        yield f"/{path} has dtype {found}, expected {' or '.join(spec.dtypes)}"
-    if not array.fletcher32:
-        yield f"/{path} has no Fletcher32 checksum, so damage to it would go unseen"
-    if array.ndim != len(spec.axes):
-        yield f"/{path} has {array.ndim} axes, expected {len(spec.axes)}: {', '.join(spec.axes)}"
-        return
-    for axis, size, scales in zip(spec.axes, array.shape, array.dims, strict=True):
-        expected = scale_path(axis, path)
-        names = [scale.name.lstrip("/") for scale in scales.values()]
-        if names != [expected]:
-            yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
-        elif file[expected].shape != (size,):
-            yield f"/{path}: {axis} is {size}, but /{expected} says {file[expected].shape[0]}"
-    step = array.chunks[0] if array.chunks else len(array)
-    for start in range(0, len(array), step):
-        array[start : start + step]  # reading verifies the checksum of each chunk
+def _chunk_problems(array: h5py.Dataset) -> Iterator[str]:
+    for index in range(array.id.get_num_chunks() if array.chunks else 0):
+        corner = array.id.get_chunk_info(index).chunk_offset
+        edges = zip(corner, array.chunks, strict=True)
+        array[tuple(slice(start, start + step) for start, step in edges)]  # verifies the checksum
+    yield from ()
 
 
-def _attribute_problems(file: h5py.File, groups: list[str]) -> Iterator[str]:
-    for place, names in ATTRIBUTES.items():
-        for group in groups if "{layer}" in place else [""]:
-            where = place.format(layer=group)
-            missing = [name for name in names if name not in file[where].attrs]
-            if missing:
-                yield f"{where} lacks the attributes {', '.join(missing)}"
+def _digest_problems(file: h5py.File) -> Iterator[str]:
     if attributes_digest(file) != read_text(file, DIGEST):
         yield f"the attributes or axis references differ from their digest ({DIGEST})"
 

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.files import cannot_write, publish
+from fmcore.files import publish
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
 from fmcore.storage import codec, layout
 from fmcore.storage.attributes import DIGEST, attributes_digest, fixed_text
@@ -70,11 +70,7 @@ def create_store(path: Path, plan: StorePlan, *, overwrite: bool = False) -> Ite
             raise
         finally:
             writer.close()
-        try:
-            file.check()
-            os.fsync(file.fileno())
-        except OSError as error:
-            raise cannot_write(path, error) from error
+        file.check()
 
 
 class StoreWriter:

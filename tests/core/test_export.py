@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 from fmcore.errors import InputFileError, OutputError, SelectionError
 from fmcore.export import FORMATS, check_folder, export_store
+from fmcore.export.record import ArrayInBlocks
 
 
 def test_an_export_holds_every_layer_with_labels_that_line_up(store, tmp_path):
@@ -36,7 +37,7 @@ def test_an_export_holds_every_layer_with_labels_that_line_up(store, tmp_path):
     for entry in arrays.values():
         found = hashlib.sha256((out / entry["file"]).read_bytes()).hexdigest()
         assert found == entry["sha256"]
-    assert {path.name for path in out.iterdir()} == {
+    assert {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} == {
         "manifest.json",
         *(entry["file"] for entry in arrays.values()),
     }
@@ -77,7 +78,7 @@ def test_a_glob_that_matches_nothing_writes_nothing(store, tmp_path):
 def test_every_format_writes_what_numpy_reads(form, dtype, shape):
     values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
     stream = io.BytesIO()
-    form.write(stream, shape, np.dtype(dtype), iter([values[:2], values[2:]]))
+    form.write(stream, ArrayInBlocks(shape, np.dtype(dtype), iter([values[:2], values[2:]])))
     stream.seek(0)
     read = np.load(stream, allow_pickle=False)
     assert read.dtype == np.dtype(dtype)

@@ -101,6 +101,7 @@ def test_other_convolutions_and_logits_are_captured(tmp_path):
         [
             keras.Input((12, 10, 3)),
             layers.Conv2D(4, 3, strides=2, padding="same", activation="gelu", name="strided"),
+            layers.Conv2D(4, 1, activation=layers.LeakyReLU(0.1), name="leaky"),
             layers.DepthwiseConv2D(3, dilation_rate=2, padding="same", name="depthwise"),
             layers.SeparableConv2D(5, (1, 3), use_bias=False, name="separable"),
             layers.Conv2DTranspose(2, 2, strides=2, name="transposed"),
@@ -115,7 +116,9 @@ def test_other_convolutions_and_logits_are_captured(tmp_path):
         images, verbose=0
     )
     with open_store(path) as store:
-        assert list(store.layers) == ["strided", "depthwise", "separable", "transposed"]
+        assert list(store.layers) == ["strided", "leaky", "depthwise", "separable", "transposed"]
+        activations = [one.attributes["activation_function"] for one in store.layers.values()]
+        assert activations == ["gelu", "LeakyReLU", "linear", "linear", "linear"]
         for layer, values in zip(store.layers.values(), expected, strict=True):
             stored = layer.activation(0, 9)
             assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * np.abs(values).max())
@@ -143,6 +146,10 @@ def test_models_that_cannot_be_captured_are_refused_by_name(tmp_path):
         (open_size, "expected images of one size"),
         (small(layers.Conv2D(2, 3)), "expected a number for each of at least 2 classes"),
         (small(layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(1)), "at least 2 classes"),
+        (
+            small(layers.Conv2D(2, 3, name="a b"), layers.Flatten(), layers.Dense(3)),
+            "TensorFlow cannot run model",
+        ),
     ):
         with pytest.raises(ModelError, match=said):
             capture_activations(model, images, labels, tmp_path / "s.h5")
@@ -184,7 +191,7 @@ def test_files_that_are_no_whole_model_are_refused(model_path, tmp_path):
             capture_activations(path, X_TEST, Y_TEST, tmp_path / "s.h5")
         return str(caught.value)
 
-    assert "no model at" in said(tmp_path / "none.keras")
+    assert "there is no such file" in said(tmp_path / "none.keras")
     whole = model_path.read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 1):
         cut = tmp_path / "cut.keras"

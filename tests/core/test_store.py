@@ -20,6 +20,7 @@ from fmcore.errors import (
     LayerNotFoundError,
     OutputError,
     SampleNotFoundError,
+    SelectionError,
     StatisticNotFoundError,
     StoreError,
     UnsupportedVersionError,
@@ -160,6 +161,15 @@ def test_what_is_not_there_is_named_with_what_is(store):
             store.layers["conv2"].feature_maps(sample)
 
 
+def test_indices_from_the_end_are_none(store):
+    layer = store.layers["conv2"]
+    for class_index, filter_index in ((-1, 0), (4, 0), (0, -1), (0, 3)):
+        with pytest.raises(SelectionError):
+            layer.mean_map(class_index, filter_index)
+    with pytest.raises(SampleNotFoundError):
+        layer.activation(-1, 3)
+
+
 def test_a_closed_store_says_so_and_closes_twice(store_path):
     with open_store(store_path) as store:
         assert repr(store).startswith("<Store 'tiny.h5': 37 samples, 2 layers")
@@ -264,13 +274,64 @@ def detach_axis(file):
     array.dims[1].detach_scale(file["layers/conv2/filter"])
 
 
+def shorten(file):
+    del file["layers/conv2/activation"]
+    array = file.create_dataset(
+        "layers/conv2/activation", data=np.zeros((5, 4, 4, 3), "f4"), chunks=True, fletcher32=True
+    )
+    for position, axis in enumerate(("y", "x", "filter"), start=1):
+        array.dims[position].attach_scale(file[f"layers/conv2/{axis}"])
+    array.dims[0].attach_scale(file["sample"])
+
+
+def huge(file):
+    del file["samples/label"]
+    file.create_dataset("samples/label", (1 << 45,), "i8", chunks=(1 << 20,), fletcher32=True)
+    file["samples/label"].dims[0].attach_scale(file["sample"])
+
+
+def retype_attribute(file):
+    file["layers/conv2"].attrs["layer_index"] = "first"
+
+
+def twice(file):
+    file["layers/conv2"].attrs["layer_path"] = np.bytes_("block/conv 1")
+
+
+def no_samples(file):
+    del file["samples"]
+
+
+def no_model(file):
+    del file["model"]
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
         (drop_labels, "/samples/label is missing"),
+        (detach_axis, "axis filter refers to no scale"),
+        (shorten, "/layers/conv2/activation: length 5, but /sample has the shape"),
+        (huge, "/samples/label: length 35184372088832, but /sample has the shape"),
+        (retype_attribute, "the attribute layer_index is no integer"),
+        (twice, "two groups under /layers have the same layer_path"),
+        (no_samples, "/samples/id is missing"),
+        (no_model, "/model is missing"),
+    ],
+)
+def test_a_store_that_is_not_whole_is_refused_at_once(tmp_path, store_path, edit, said):
+    path = edited(store_path, tmp_path, edit)
+    with pytest.raises(StoreError, match="damaged or incomplete") as caught:
+        open_store(path)
+    assert "\n" not in str(caught.value)
+    assert any(said in problem for problem in problems(path))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
         (wrong_class, "/samples/label of sample 3 is outside the 4 classes"),
         (change_attribute, "differ from their digest"),
-        (detach_axis, "axis filter refers to no scale"),
     ],
 )
 def test_validate_names_what_is_wrong(tmp_path, store_path, edit, said):

@@ -99,6 +99,13 @@ def test_a_page_is_built(url):
         (json.dumps(SHOW_PAGE | {"inputs": [1, 2]}), 400),
         (json.dumps({k: v for k, v in SHOW_PAGE.items() if k != "inputs"}), 400),
         (json.dumps({k: v for k, v in SHOW_PAGE.items() if k != "outputs"}), 400),
+        (json.dumps(SHOW_PAGE | {"output": []}), 400),
+        (json.dumps(SHOW_PAGE | {"outputs": [{"id": "x"}]}), 400),
+        (json.dumps(SHOW_PAGE | {"outputs": {}}), 400),
+        (json.dumps(SHOW_PAGE | {"inputs": [{}, {}]}), 400),
+        (json.dumps(SHOW_PAGE | {"state": [{"id": "x", "property": "y", "value": 1}]}), 400),
+        (json.dumps(SHOW_PAGE | {"changedPropIds": 3}), 400),
+        ("[" * 100_000, 400),
         ("x" * (2 << 20), 413),
     ],
 )
@@ -107,6 +114,50 @@ def test_a_malformed_callback_is_refused_and_the_server_lives_on(url, body, stat
     assert answer.status_code == status
     assert "Traceback" not in answer.text
     assert httpx.get(url + "healthz").status_code == 200
+
+
+@pytest.mark.parametrize("value", [None, 1, [], {"a": 1}, "x" * 1000, "?layer=\ud800"])
+def test_values_of_any_type_are_answered_with_what_there_is(url, value):
+    inputs = [one | {"value": value} for one in SHOW_PAGE["inputs"]]
+    body = json.dumps(SHOW_PAGE | {"inputs": inputs})  # httpx would refuse a lone surrogate
+    headers = {"content-type": "application/json"}
+    assert httpx.post(url + UPDATE, content=body, headers=headers).status_code == 200
+
+
+CHOOSE = {
+    "output": "..maps-filter.value...maps-filter.max..",
+    "outputs": [
+        {"id": "maps-filter", "property": "value"},
+        {"id": "maps-filter", "property": "max"},
+    ],
+    "changedPropIds": ["maps-montage.clickData"],
+}
+
+
+@pytest.mark.parametrize(
+    ("click", "expected"),
+    [
+        ({"points": [{"x": 2, "y": 3}]}, 0),
+        ({"points": [{"x": 10, "y": 3}]}, 1),
+        (None, 2),
+        (1, 2),
+        ({"points": []}, 2),
+        ({"points": [{}]}, 2),
+        ({"points": [{"x": "a", "y": None}]}, 2),
+        ({"points": [{"x": -1, "y": 10**9}]}, 2),
+    ],
+)
+def test_a_click_chooses_the_filter_of_its_tile_or_none(url, click, expected):
+    values = (("maps-montage", "clickData", click), ("maps-layer", "value", "block/conv 1"))
+    inputs = [{"id": id_, "property": name, "value": value} for id_, name, value in values]
+    state = [{"id": "maps-filter", "property": "value", "value": 2}]
+    answer = httpx.post(url + UPDATE, json=CHOOSE | {"inputs": inputs, "state": state})
+    assert answer.json()["response"]["maps-filter"] == {"value": expected, "max": 19}
+
+
+def test_files_that_are_not_there_are_not_found(url):
+    for path in ("os/x", "dash/nosuch.js", "numpy/__init__.py"):
+        assert httpx.get(f"{url}_dash-component-suites/{path}").status_code == 404
 
 
 def test_a_body_that_never_ends_holds_no_thread(url):

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import facts
+from dashboard.components.graph import clicked_cell
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure, image_figure
 from dashboard.figures.montage import montage_figure, montage_tiling
@@ -147,13 +148,13 @@ def register(app: Dash, source: Source) -> None:
         State(ids.MAPS_FILTER, "value"),
         prevent_initial_call=True,
     )
-    def choose_filter(click: dict[str, Any] | None, layer: str, current: object) -> Any:
+    def choose_filter(click: object, layer: str, current: object) -> Any:
         snapshot = source.snapshot()
-        if ctx.triggered_id == ids.MAPS_MONTAGE and click:
-            point = click["points"][0]
+        cell = clicked_cell(click) if ctx.triggered_id == ids.MAPS_MONTAGE else None
+        if cell is not None:
             shape = snapshot.layer(snapshot.state(layer=layer).layer).shape
-            clicked = montage_tiling(shape).locate(int(point["y"]), int(point["x"]))
-            current = current if clicked is None else clicked[0]
+            place = montage_tiling(shape).locate(*cell)
+            current = current if place is None else place[0]
         shown = snapshot.state(layer=layer, filter_index=current)
         largest = snapshot.catalog.n_filters[shown.layer] - 1
         return shown.filter_index, largest

@@ -1,0 +1,125 @@
+"""Whether a file has the shape of a store, from its metadata alone: quick enough for every opening.
+
+A store that passes can be read without surprises: every array and attribute is there, of the type
+and the size the schema says, and no small file declares an array of terabytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fmcore.errors import StoreError
+from fmcore.storage.attributes import read_text
+from fmcore.storage.opening import DAMAGE
+from fmcore.storage.schema import ATTRIBUTES, SCHEMA, ArraySpec, AttributeSpec, scale_path
+
+# A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
+LARGEST_CHUNK_BYTES = 256 << 20
+
+
+def require_structure(file: h5py.File, path: Path) -> None:
+    """Refuses a file that has not the shape of a store.
+
+    Raises:
+        StoreError: naming the first thing that is wrong.
+    """
+    for problem in structure_problems(file):
+        raise StoreError(
+            f"{path} is a damaged or incomplete store: {problem}; `fmcore validate` lists all that "
+            "is wrong; capture again, or restore it from a copy"
+        )
+
+
+def structure_problems(file: h5py.File) -> Iterator[str]:
+    """One sentence for each part that is missing or not what the schema says."""
+    layers = file.get("layers")
+    if not isinstance(layers, h5py.Group) or not len(layers):
+        yield "/layers is missing or empty"
+        return
+    groups = list(layers)
+    for place, attributes in ATTRIBUTES.items():
+        for group in groups if "{layer}" in place else [""]:
+            yield from _checked(file, place.format(layer=group), attributes)
+    for spec in SCHEMA:
+        for group in groups if "{layer}" in spec.path else [""]:
+            path = spec.path.format(layer=group)
+            try:
+                yield from _array_problems(file, spec, path)
+            except DAMAGE as error:
+                yield f"/{path} cannot be read: {error}"
+    paths = [read_text(layers[group], "layer_path") for group in groups]
+    if len(set(paths)) < len(paths):
+        yield "two groups under /layers have the same layer_path"
+
+
+def _checked(file: h5py.File, where: str, attributes: dict[str, AttributeSpec]) -> Iterator[str]:
+    node = file.get(where)
+    if not isinstance(node, h5py.Group):
+        yield f"{where} is missing"
+        return
+    for name, spec in attributes.items():
+        try:
+            if name not in node.attrs:
+                yield f"{where} lacks the attribute {name}"
+            elif not _is_kind(node.attrs[name], spec.kind):
+                yield f"{where}: the attribute {name} is no {spec.kind}"
+        except DAMAGE as error:
+            yield f"{where}: the attribute {name} cannot be read: {error}"
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    if kind == "text":
+        return isinstance(value, bytes | str)
+    array = np.asarray(value)
+    shape = (2,) if kind == "pair" else ()
+    return array.shape == shape and array.dtype.kind in ("iuf" if kind == "number" else "iu")
+
+
+def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:
+    array = file.get(path)
+    if array is None:
+        if not spec.optional:
+            yield f"/{path} is missing"
+        return
+    if not isinstance(array, h5py.Dataset):
+        yield f"/{path} is no array"
+        return
+    found = "bytes" if array.dtype.kind == "S" else array.dtype.name
+    if found not in spec.dtypes:
+        yield f"/{path} has dtype {found}, expected {' or '.join(spec.dtypes)}"
+    if array.shape is None or array.ndim != len(spec.axes):
+        yield f"/{path} has shape {array.shape}, expected the axes {', '.join(spec.axes)}"
+        return
+    for axis, size, scales in zip(spec.axes, array.shape, array.dims, strict=True):
+        yield from _axis_problems(file, path, scale_path(axis, path), size, list(scales.values()))
+    yield from _storage_problems(array, path)
+
+
+def _axis_problems(
+    file: h5py.File, path: str, expected: str, size: int, scales: list[h5py.Dataset]
+) -> Iterator[str]:
+    names = [(scale.name or "?").lstrip("/") for scale in scales]
+    if names != [expected]:
+        axis = expected.rsplit("/", 1)[-1]
+        yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
+    elif file[expected].shape != (size,) or size < 1:
+        yield f"/{path}: length {size}, but /{expected} has the shape {file[expected].shape}"
+
+
+def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:
+    if not array.chunks or not array.fletcher32:
+        yield f"/{path} has no chunks with Fletcher32, so damage to it would go unseen"
+        return
+    if math.prod(array.chunks) * array.dtype.itemsize > LARGEST_CHUNK_BYTES:
+        yield f"/{path} has chunks of shape {array.chunks}, larger than any of ours"
+    needed = math.prod(
+        -(-size // step) for size, step in zip(array.shape, array.chunks, strict=True)
+    )
+    stored = array.id.get_num_chunks()
+    if stored != needed:
+        yield f"/{path} has {stored:,} chunks of the {needed:,} that its shape needs"

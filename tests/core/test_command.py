@@ -1,0 +1,240 @@
+"""Whatever goes wrong, a command says one line and leaves nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from fmcore.cli import main
+from fmcore.errors import one_line
+
+FMCORE = [sys.executable, "-m", "fmcore.cli"]
+
+
+def run(*arguments, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FMCORE, *map(str, arguments)], capture_output=True, text=True, **options
+    )
+
+
+@pytest.mark.parametrize("verb", ["info", "validate", "export", "figure"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "other", "newer", "cut", "name"])
+def test_what_is_no_store_is_said_in_one_line(verb, kind, store_path, tmp_path, capsys):
+    path = tmp_path / "given.h5"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("hello")
+    elif kind == "other":
+        h5py.File(path, "w").close()
+    elif kind == "newer":
+        shutil.copy(store_path, path)
+        with h5py.File(path, "r+") as file:
+            file.attrs.modify("format_version", "2.0")
+    elif kind == "cut":
+        path.write_bytes(store_path.read_bytes()[:-999])
+    elif kind == "name":
+        path = tmp_path / ("n" * 300)
+    out = [] if verb in ("info", "validate") else ["--out", str(tmp_path / "out")]
+    assert main([verb, str(path), *out]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("fmcore: error: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_usage_exits_with_2(capsys):
+    for arguments in (
+        [],
+        ["capture", "m.keras"],
+        ["train", "--out", "m.keras", "--epochs", "0"],
+        ["train", "--out", "m.keras", "--seed", "-1"],
+        ["capture", "m.keras", "--out", "s.h5", "--batch-size", "abc"],
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    assert "expected a whole number from 1 to 1000000, found 'abc'" in capsys.readouterr().err
+
+
+def test_a_defect_is_said_in_one_line_and_shown_when_asked(monkeypatch, capsys, store_path):
+    def broken(_options):
+        raise ZeroDivisionError("oh\nno")
+
+    monkeypatch.setattr("fmcore.cli._info", broken)
+    assert main(["info", str(store_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert r"unexpected ZeroDivisionError: oh\nno (a defect" in said
+    monkeypatch.setenv("FMCORE_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["info", str(store_path)])
+
+
+def test_control_characters_are_escaped():
+    assert one_line("a\nb\x1b[31mc ü ②") == r"a\nb\x1b[31mc ü ②"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(store_path):
+    command = " ".join([*FMCORE, "info", str(store_path), "--json"])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True)
+    assert full.returncode == 1
+    assert full.stderr.count("\n") == 1
+
+
+# A capture that takes long enough to be interrupted, without Keras.
+SLOW = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+import factories
+from fmcore import cli, pipeline
+class Slow(factories.NumpyProbe):
+    def __call__(self, images):
+        time.sleep(0.05)
+        return super().__call__(images)
+factories.NumpyProbe = Slow
+from pathlib import Path
+target = Path(sys.argv[1])
+cli._info = lambda options: factories.make_store(target, 2000, batch_size=10)
+sys.argv = ["fmcore", "info", "x"]
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_capture_that_is_stopped_leaves_nothing(tmp_path, number):
+    tests = str(Path(__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(tmp_path / "s.h5"), tests],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(tmp_path.iterdir()) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + number, said
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_after_a_kill_the_same_command_writes_the_store(tmp_path, store_path):
+    from factories import make_store
+
+    tests = str(Path(__file__).parents[1])
+    process = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path / "s.h5"), tests])
+    while not list(tmp_path.iterdir()) and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert [path.name for path in tmp_path.iterdir()] == [".s.fmcore-partial.h5"]
+    make_store(tmp_path / "s.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.h5"]
+
+
+def limit_file_size():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
+
+
+@pytest.mark.parametrize("verb", ["export", "figure"])
+def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(verb, store_path, tmp_path):
+    done = run(verb, store_path, "--out", tmp_path / "out", preexec_fn=limit_file_size)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"fmcore: error: cannot write {tmp_path}")
+    assert "File too large" in done.stderr
+    assert "MB are free" in done.stderr
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_a_failed_export_leaves_the_earlier_one_whole(store_path, tmp_path):
+    out = tmp_path / "out"
+    assert run("export", store_path, "--out", out).returncode == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    done = run("export", store_path, "--out", out, "--force", preexec_fn=limit_file_size)
+    assert done.returncode == 1
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be nobody")
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(store_path, tmp_path):
+    for folder in (store_path.parent, *tmp_path.parents[:2], tmp_path):
+        folder.chmod(0o755)
+    from fmcore.errors import OutputError
+    from fmcore.files import publish
+
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(65534)
+        try:
+            with publish(tmp_path / "s.h5"):
+                pass
+        except OutputError as error:
+            os._exit(0 if "Permission denied" in str(error) else 3)
+        os._exit(4)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_links_and_devices_are_not_overwritten(tmp_path):
+    from factories import make_store
+
+    from fmcore.errors import OutputError
+
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / ".s.fmcore-partial.h5").symlink_to(precious)
+    with pytest.raises(OutputError):
+        make_store(tmp_path / "s.h5", 3)
+    assert precious.read_text() == "mine"
+    with pytest.raises(OutputError, match="no regular file"):
+        make_store(Path("/dev/null"), 3, overwrite=True)
+    (tmp_path / "link.h5").symlink_to(tmp_path / "target.h5")
+    make_store(tmp_path / "link.h5", 3)
+    assert (tmp_path / "link.h5").is_symlink()
+    assert h5py.is_hdf5(tmp_path / "target.h5")
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    from fmcore.errors import OutputError
+    from fmcore.files import publish
+
+    target = tmp_path / "s.h5"
+
+    def write_while_another_does():
+        with publish(target) as partial:
+            partial.write_text("new")
+            target.write_text("mine")
+
+    with pytest.raises(OutputError, match="exists"):
+        write_while_another_does()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("s.h5", "mine")]
+
+
+def test_training_replaces_no_history(tmp_path):
+    np.savez(
+        tmp_path / "d.npz",
+        x_train=np.zeros((20, 12, 12)),
+        y_train=np.arange(20) % 2,
+        x_test=np.zeros((2, 12, 12)),
+        y_test=np.arange(2),
+    )
+    (tmp_path / "m.history.json").write_text("mine")
+    done = run("train", "--data", tmp_path / "d.npz", "--out", tmp_path / "m.keras")
+    assert done.returncode == 1
+    assert "m.history.json exists" in done.stderr
+    assert not (tmp_path / "m.keras").exists()
