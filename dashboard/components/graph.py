@@ -11,7 +11,7 @@ CONFIG: Any = {
     "displaylogo": False,
     "showSendToCloud": False,
     "responsive": True,
-    "scrollZoom": True,
+    "scrollZoom": False,  # a page is longer than a screen: scrolling must scroll it
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
@@ -25,7 +25,7 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
         height: in CSS; `auto` where a callback sets its style.
         bare: no tool bar and no zoom, for small pictures.
     """
-    config = CONFIG | {"displayModeBar": False, "scrollZoom": False} if bare else CONFIG
+    config = CONFIG | {"displayModeBar": False} if bare else CONFIG
     # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
     return dcc.Graph(id=component_id, style={"height": height}, className="graph", config=config)
 

@@ -149,6 +149,36 @@ def test_feature_maps_from_a_tile_to_its_stored_value(page, url, store):
     assert np.float32(said[1]) == maps[y, x, tile]
 
 
+def ranges(page) -> list[list[float]]:
+    return page.evaluate(
+        """() => {
+          const { xaxis, yaxis } = document.querySelector(
+            "#maps-montage .js-plotly-plot")._fullLayout;
+          return [xaxis.range, yaxis.range];
+        }"""
+    )
+
+
+def test_a_drag_zooms_and_the_zoom_stays_from_sample_to_sample(page, url):
+    page.goto(url)
+    ready(page, "maps-montage")
+    whole = ranges(page)
+    page.mouse.move(*cell_position(page, "maps-montage", 3, 2))
+    page.mouse.down()
+    page.mouse.move(*cell_position(page, "maps-montage", 8, 7), steps=5)
+    page.mouse.up()
+    until(page, lambda: ranges(page) != whole)
+    near = ranges(page)
+    assert near[0] == pytest.approx([2, 7], abs=0.5)
+    assert near[1] == pytest.approx([8, 3], abs=0.5)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**sample=1&**")
+    ready(page, "maps-montage")
+    assert ranges(page) == near
+    page.mouse.dblclick(*cell_position(page, "maps-montage", 5, 5))
+    until(page, lambda: ranges(page) == whole)
+
+
 def test_keys_and_choices_step_through_samples_and_the_link_follows(page, url, store):
     page.goto(url + "maps?layer=conv2&sample=4")
     ready(page, "maps-montage")

@@ -71,7 +71,7 @@ def montage_note(shape: tuple[int, ...], color_range: str) -> str:
             "filter": "Colours span each filter's activations over the whole test set.",
             "map": "Colours span each map's own values: brightness does not compare between maps.",
         }[color_range]
-        + " Drag or scroll to zoom, double-click to go back, click to enlarge."
+        + " Drag to zoom, double-click to go back, click to enlarge."
     )
 
 
