@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import dcc
+import plotly.graph_objects as go
+from dash import Patch, ctx, dcc
+
+from dashboard import ids
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
 CONFIG: Any = {
@@ -28,6 +31,25 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
     config = CONFIG | {"displayModeBar": False} if bare else CONFIG
     # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
     return dcc.Graph(id=component_id, style={"height": height}, className="graph", config=config)
+
+
+def redraw(figure: go.Figure, *, axes_of: str) -> go.Figure | Patch:
+    """What a callback gives a graph: the figure, or, so that zoom stays, only what is drawn in it.
+
+    Plotly's `uirevision` is meant for this, but Dash plots again after each zoom with the layout
+    that Plotly has changed meanwhile, and the zoom is taken for the figure's own.
+
+    Args:
+        figure: what to draw.
+        axes_of: the id of the control that chooses the axes, such as the layer's.
+    """
+    causes = {cause["prop_id"].split(".")[0] for cause in ctx.triggered}
+    if causes & {"", axes_of, ids.SCHEME}:  # "" is a page that opens
+        return figure
+    drawn, patch = figure.to_dict(), Patch()
+    patch["data"] = drawn["data"]
+    patch["layout"]["shapes"] = drawn["layout"].get("shapes", [])
+    return patch
 
 
 def clicked_cell(click: object) -> tuple[int, int] | None:

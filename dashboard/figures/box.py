@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import plotly.graph_objects as go
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -36,6 +38,18 @@ class Box:
         width = round(cells[1] * pixels) + self.left + self.right
         height = round(cells[0] * pixels) + self.top + self.bottom
         return {"width": f"{width}px", "height": f"{height}px"}
+
+
+def fit(figure: go.Figure, cells: tuple[int, int]) -> go.Figure:
+    """Has the axes show exactly the (y, x) cells, the first row on top.
+
+    Through autorange, so that a double click always goes back to what is drawn now: a range that is
+    given would be remembered from the figure before.
+    """
+    rows, columns = cells
+    figure.update_xaxes(autorange=True, minallowed=-0.5, maxallowed=columns - 0.5)
+    figure.update_yaxes(autorange="reversed", minallowed=-0.5, maxallowed=rows - 0.5)
+    return figure
 
 
 TOOL_BAR = 28  # what Plotly's tool bar would otherwise cover

@@ -19,7 +19,6 @@ def class_statistic_figure(
     class_names: Sequence[str],
     selected: tuple[int, int],
     theme: Theme,
-    revision: str,
 ) -> go.Figure:
     """Class by filter; the selected cell is framed.
 
@@ -29,14 +28,11 @@ def class_statistic_figure(
         class_names: the name of each class.
         selected: (class index, filter index).
         theme: the colours.
-        revision: as long as it is the same, the reader's zoom is kept.
     """
     shown = values.astype(np.float64)
     known = shown[np.isfinite(shown)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    figure = base_figure(
-        theme, margin={"l": 48, "r": 96, "t": box.TOOL_BAR, "b": 44}, uirevision=revision
-    )
+    figure = base_figure(theme, margin={"l": 48, "r": 96, "t": box.TOOL_BAR, "b": 44})
     figure.add_trace(
         go.Heatmap(
             z=shown,
@@ -60,8 +56,9 @@ def class_statistic_figure(
     )
     n_classes, n_filters = shown.shape
     plain = {"showgrid": False, "zeroline": False}
-    figure.update_xaxes(title="filter", range=[-0.5, n_filters - 0.5], **plain)
-    figure.update_yaxes(title="class", range=[n_classes - 0.5, -0.5], automargin=True, **plain)
+    figure.update_xaxes(title="filter", **plain)
+    figure.update_yaxes(title="class", automargin=True, **plain)
+    box.fit(figure, (n_classes, n_filters))
     if n_filters <= 40:
         figure.update_xaxes(dtick=1)
     if n_classes <= 40:

@@ -18,7 +18,6 @@ def feature_map_figure(
     span: tuple[float, float],
     theme: Theme,
     title: str = "activation",
-    revision: str = "",
 ) -> go.Figure:
     """One map with its axes and a colour bar in the units of the activation.
 
@@ -27,9 +26,8 @@ def feature_map_figure(
         span: what the colours span, (low, high).
         theme: the colours.
         title: of the colour bar.
-        revision: as long as it is the same, the reader's zoom is kept.
     """
-    figure = base_figure(theme, margin=box.MAP.margin, uirevision=revision)
+    figure = base_figure(theme, margin=box.MAP.margin)
     figure.add_trace(
         go.Heatmap(
             z=values,
@@ -78,6 +76,6 @@ def _pixels(figure: go.Figure, shape: tuple[int, ...]) -> go.Figure:
     """Rows downwards, indices as ticks."""
     rows, columns = shape[:2]
     plain = {"showgrid": False, "zeroline": False, "ticks": "outside", "ticklen": 3}
-    figure.update_xaxes(range=[-0.5, columns - 0.5], **plain)
-    figure.update_yaxes(range=[rows - 0.5, -0.5], **plain)
-    return figure
+    figure.update_xaxes(**plain)
+    figure.update_yaxes(**plain)
+    return box.fit(figure, (rows, columns))

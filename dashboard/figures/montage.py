@@ -139,7 +139,6 @@ def montage_figure(
     ranges: NDArray[np.float64],
     selected: int,
     theme: Theme,
-    revision: str,
 ) -> go.Figure:
     """The montage as one heatmap trace; its customdata is (filter, y, x, stored value).
 
@@ -149,7 +148,6 @@ def montage_figure(
             are coloured by their share of it and the colour bar says so.
         selected: the filter to frame.
         theme: the colours.
-        revision: as long as it is the same, the reader's zoom is kept.
     """
     step = shrink_step(maps.shape)
     shown = shrink(maps, step)
@@ -161,9 +159,7 @@ def montage_figure(
     else:
         span = np.where(high > low, high - low, 1.0)
         colored, scale = (shown - low) / span, color_scale(0.0, 1.0)
-    figure = base_figure(
-        theme, margin=box.MONTAGE.margin, uirevision=revision, dragmode="zoom", showlegend=False
-    )
+    figure = base_figure(theme, margin=box.MONTAGE.margin, showlegend=False)
     about = "largest of the block " if step > 1 else ""
     figure.add_trace(
         go.Heatmap(
@@ -189,8 +185,9 @@ def montage_figure(
         line={"color": theme.accent, "width": 3},
     )
     rows, columns = tiling.shape
-    figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5])
-    figure.update_yaxes(visible=False, range=[rows - 0.5, -0.5])
+    box.fit(figure, (rows, columns))
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
     return figure
 
 

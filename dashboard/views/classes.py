@@ -6,12 +6,12 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, ctx, dcc, html
+from dash import Dash, Input, Output, Patch, State, ctx, dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import card, number, select
-from dashboard.components.graph import clicked_cell, graph
+from dashboard.components.graph import clicked_cell, graph, redraw
 from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
@@ -108,7 +108,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def draw_heatmap(
         layer: str, statistic: str, class_index: object, filter_index: object, scheme: str
-    ) -> tuple[go.Figure, str]:
+    ) -> tuple[go.Figure | Patch, str]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, statistic=statistic, filter_index=filter_index, class_index=class_index
@@ -120,10 +120,11 @@ def register(app: Dash, source: Source) -> None:
             class_names=snapshot.catalog.class_names,
             selected=(shown.class_index or 0, shown.filter_index),
             theme=theme_for(scheme),
-            revision=shown.layer,
         )
         n_samples = int(snapshot.class_sizes.sum())
-        return figure, f"{about.definition} {n_samples:,} samples. Click a cell to open it."
+        return redraw(
+            figure, axes_of=ids.CLASSES_LAYER
+        ), f"{about.definition} {n_samples:,} samples. Click a cell to open it."
 
     @app.callback(
         Output(ids.CLASSES_MEAN_MAP, "figure"),
@@ -149,9 +150,7 @@ def register(app: Dash, source: Source) -> None:
             figure = empty_figure("This class has no samples", theme=theme)
         else:
             span = (float(mean_map.min()), float(mean_map.max()))
-            figure = feature_map_figure(
-                mean_map, span=span, theme=theme, title="mean activation", revision=shown.layer
-            )
+            figure = feature_map_figure(mean_map, span=span, theme=theme, title="mean activation")
         style = box.MAP.fixed((one.shape[0], one.shape[1]))
         return figure, style, numbers_table(snapshot, shown.layer, row, column)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fmcore import dataset
+from fmcore.dataset import mnist
 from fmcore.errors import DatasetError, InputFileError
 
 IMAGES = np.zeros((4, 6, 5), np.uint8)
@@ -43,7 +44,7 @@ def test_mnist_is_taken_from_the_named_folder(tmp_path, monkeypatch):
 
 def test_without_a_network_the_sample_stands_in_and_says_so(tmp_path, monkeypatch, caplog):
     # Nothing listens on the discard port of this machine, so the download fails for real.
-    monkeypatch.setattr(dataset, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+    monkeypatch.setattr(mnist, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
     with caplog.at_level(logging.WARNING):
         loaded = dataset.load_dataset("mnist", data_dir=tmp_path)
     assert "5,000 real MNIST images" in caplog.text
@@ -59,9 +60,9 @@ def test_without_a_network_the_sample_stands_in_and_says_so(tmp_path, monkeypatc
 
 def test_the_split_takes_the_same_number_of_each_class():
     labels = np.repeat(np.arange(3), 20)
-    mask = dataset.stratified_mask(labels, test_per_class=5, seed=1)
+    mask = mnist.stratified_mask(labels, test_per_class=5, seed=1)
     assert np.bincount(labels[mask]).tolist() == [5, 5, 5]
-    assert (mask == dataset.stratified_mask(labels, test_per_class=5, seed=1)).all()
+    assert (mask == mnist.stratified_mask(labels, test_per_class=5, seed=1)).all()
 
 
 def test_the_fingerprint_sees_pixels_labels_and_order():

@@ -159,7 +159,8 @@ def ranges(page) -> list[list[float]]:
     )
 
 
-def test_a_drag_zooms_and_the_zoom_stays_from_sample_to_sample(page, url):
+def test_a_drag_zooms_and_the_zoom_stays_from_sample_to_sample(page, url, store):
+    rows, columns = montage_tiling(store.layers["block/conv 1"].shape).shape
     page.goto(url)
     ready(page, "maps-montage")
     whole = ranges(page)
@@ -177,6 +178,16 @@ def test_a_drag_zooms_and_the_zoom_stays_from_sample_to_sample(page, url):
     assert ranges(page) == near
     page.mouse.dblclick(*cell_position(page, "maps-montage", 5, 5))
     until(page, lambda: ranges(page) == whole)
+    assert whole == [[-0.5, columns - 0.5], [rows - 0.5, -0.5]]
+    # Another layer has other axes: it is shown whole, and so after a double click.
+    page.goto(url + "maps?layer=conv2")
+    ready(page, "maps-montage")
+    page.click("#maps-layer")
+    page.get_by_role("option", name="block").click()
+    until(page, lambda: ranges(page) == whole)
+    page.mouse.dblclick(*cell_position(page, "maps-montage", 5, 5))
+    page.wait_for_timeout(700)
+    assert ranges(page) == whole
 
 
 def test_keys_and_choices_step_through_samples_and_the_link_follows(page, url, store):
@@ -221,6 +232,12 @@ def test_classes_from_a_cell_to_its_mean_map_and_back(page, url, store):
     numbers.get_by_text("Class one, filter 2 of conv2").wait_for()
     said = hover(page, "classes-mean-map", 3, 1).split(" | ")
     assert np.float32(said[1]) == store.layers["conv2"].mean_map(1, 2)[3, 1]
+    page.click("#classes-class")
+    page.get_by_role("option", name="<b>three</b>").click()
+    page.get_by_text("This class has no samples").wait_for()
+    page.click("#classes-class")
+    page.get_by_role("option", name="one").click()
+    page.get_by_text("This class has no samples").wait_for(state="detached")
     page.click("#nav-maps")
     page.wait_for_url("**/maps?layer=conv2&**class=1&**")
     ready(page, "maps-montage")

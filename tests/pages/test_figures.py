@@ -71,7 +71,7 @@ def maps_of(n: int = 5) -> np.ndarray:
 
 def drawn(maps, **changes):
     ranges = np.stack([np.zeros(maps.shape[2]), np.ones(maps.shape[2])])
-    options = {"ranges": ranges, "selected": 2, "theme": LIGHT, "revision": "conv1"} | changes
+    options = {"ranges": ranges, "selected": 2, "theme": LIGHT} | changes
     return montage_figure(maps, **options)
 
 
@@ -123,7 +123,8 @@ def test_an_enlarged_map_is_the_map():
     figure = feature_map_figure(values, span=(0.0, 2.0), theme=DARK)
     assert_array_equal(figure.data[0].z, values)
     assert figure.data[0].zmax == 2.0
-    assert figure.layout.yaxis.range == (3.5, -0.5)
+    axis = figure.layout.yaxis
+    assert (axis.autorange, axis.minallowed, axis.maxallowed) == ("reversed", -0.5, 3.5)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_the_true_class_is_always_among_the_bars():
 def test_the_class_heatmap_leaves_empty_classes_empty():
     values = np.array([[1.0, 2.0], [np.nan, np.nan]])
     figure = class_statistic_figure(
-        values, title="Mean", class_names=["a", "b"], selected=(1, 0), theme=LIGHT, revision=""
+        values, title="Mean", class_names=["a", "b"], selected=(1, 0), theme=LIGHT
     )
     heatmap = figure.data[0]
     assert (heatmap.zmin, heatmap.zmax) == (1.0, 2.0)

