@@ -20,7 +20,7 @@ from fmcore.errors import one_line
 from fmcore.export import FORMATS, check_folder, export_store
 from fmcore.figure import write_figures
 from fmcore.startup import without_startup_notes
-from fmcore.storage import open_store, problems
+from fmcore.storage import open_store, problems_apart
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,12 +109,11 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    found = 0
-    for problem in problems(options.store):
-        found += 1
+    found = problems_apart(options.store)
+    for problem in found:
         _say(f"{options.store}: {problem}")
-    print(f"{options.store}: {'no problem' if not found else f'{found} problems'} found")
-    return min(found, 1)
+    print(f"{options.store}: {len(found) or 'no'} problem{'s' if len(found) > 1 else ''} found")
+    return min(len(found), 1)
 
 
 def _export(options: argparse.Namespace) -> int:

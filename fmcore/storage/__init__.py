@@ -5,7 +5,7 @@ The only code that imports h5py.
 
 from fmcore.storage.reader import Layer, Store, open_store
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
-from fmcore.storage.validate import problems
+from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import StorePlan, StoreWriter, create_store
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "create_store",
     "open_store",
     "problems",
+    "problems_apart",
 ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 
 import h5py
@@ -34,6 +37,23 @@ def problems(path: str | Path) -> Iterator[str]:
     if sound:
         with Store(path) as store:
             yield from _readable("the samples", _content_problems(store))
+
+
+def problems_apart(path: str | Path) -> list[str]:
+    """The same, found by a process of its own, because HDF5 may crash on a damaged file.
+
+    Of 510 flipped bits one ended HDF5 1.14.6 in `free(): invalid pointer`.
+    """
+    try:
+        # spawn: a fork would take over the locks of this process' HDF5.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            return process.submit(_problems_of, Path(path)).result()
+    except BrokenProcessPool:
+        return ["HDF5 itself crashes on it: the file is damaged; capture again, or restore a copy"]
+
+
+def _problems_of(path: Path) -> list[str]:
+    return list(problems(path))
 
 
 def _readable(what: str, found: Iterator[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -336,6 +337,20 @@ def test_a_store_that_is_not_whole_is_refused_at_once(tmp_path, store_path, edit
 )
 def test_validate_names_what_is_wrong(tmp_path, store_path, edit, said):
     assert any(said in problem for problem in problems(edited(store_path, tmp_path, edit)))
+
+
+def test_a_crash_of_hdf5_is_a_problem_found_and_not_ours(store_path, monkeypatch):
+    from fmcore.storage import validate
+
+    assert validate.problems_apart(store_path) == []
+    # abort stands in for HDF5, which does not crash on demand.
+    monkeypatch.setattr(validate, "_problems_of", aborting)
+    (said,) = validate.problems_apart(store_path)
+    assert "HDF5 itself crashes on it" in said
+
+
+def aborting(_path: Path) -> list[str]:
+    os.abort()
 
 
 def content(path: Path) -> dict[str, bytes]:

@@ -12,7 +12,13 @@ from dashboard.components.graph import CONFIG
 from dashboard.source import Source
 from dashboard.state import parse_query
 from dashboard.views import VIEWS
-from dashboard.views.feature_maps.facts import filter_facts, montage_note, neighbour, position_text
+from dashboard.views.feature_maps.facts import (
+    color_ranges,
+    filter_facts,
+    montage_note,
+    neighbour,
+    position_text,
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +91,15 @@ def test_facts_of_a_dead_map():
     facts = filter_facts(np.zeros((3, 3), np.float32), np.array([0.0, 2.0]))
     assert facts["Largest here"] == "all zero"
     assert facts["Exactly zero here"] == "9 of 9"
+
+
+def test_colours_of_a_map_span_its_finite_values(source):
+    snapshot = source.snapshot()
+    maps = np.ones((3, 2, 3), np.float32)
+    maps[0, 0] = [np.inf, np.nan, -2]
+    maps[:, :, 1] = np.nan
+    shown = snapshot.state(color_range="map")
+    np.testing.assert_array_equal(color_ranges(snapshot, shown, maps), [[1, 0, -2], [1, 0, 1]])
 
 
 def test_samples_are_chosen_by_class_and_outcome(source, store):

@@ -49,7 +49,9 @@ def position_text(matching: NDArray[Any], sample: int, n_samples: int) -> str:
 def color_ranges(snapshot: Snapshot, shown: state.State, maps: NDArray[Any]) -> NDArray[Any]:
     """What the colours of each filter span, <float64>[2, filter]."""
     if shown.color_range == "map":
-        return np.stack([maps.min(axis=(0, 1)), maps.max(axis=(0, 1))]).astype(np.float64)
+        finite = np.where(np.isfinite(maps), maps, np.nan).astype(np.float64)
+        ends = [np.fmin.reduce(finite, axis=(0, 1)), np.fmax.reduce(finite, axis=(0, 1))]
+        return np.nan_to_num(np.stack(ends))  # a map without a finite value spans nothing
     whole_set = snapshot.filter_range(shown.layer)
     if shown.color_range == "filter":
         return whole_set
