@@ -46,7 +46,7 @@ export: $(READY) ## write the arrays of STORE to OUT, with a manifest
 serve: $(READY) ## open the dashboard of STORE
 	$(BIN)/fmdash serve $(STORE) --port $(PORT) $(ARGS)
 
-figures: $(STORE) ## draw the feature maps of one sample with matplotlib into FIGURES
+figures: $(READY) ## draw the feature maps of one sample with matplotlib into FIGURES
 	$(BIN)/fmcore figure $(STORE) --out $(FIGURES) --force $(ARGS)
 
 test: $(READY_DEV) $(READY_VIEWER) ## run the tests
@@ -68,12 +68,13 @@ clean: ## remove the environments and caches; models, stores and exports stay
 	rm -rf $(VENV) $(VIEWER) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find fmcore dashboard tests -name __pycache__ -prune -exec rm -rf {} +
 
-# What the demo makes is made once; `make train ARGS=--force` makes it anew.
+# What the demo makes is made once, and never over what is there; `make train ARGS=--force`, then
+# `make capture ARGS=--force`, make it anew.
 $(MODEL): | $(READY)
 	$(BIN)/fmcore train --data $(DATA) --out $(MODEL)
 
-$(STORE): $(MODEL) | $(READY)
-	$(BIN)/fmcore capture $(MODEL) --data $(DATA) --out $(STORE) --force
+$(STORE): | $(MODEL) $(READY)
+	$(BIN)/fmcore capture $(MODEL) --data $(DATA) --out $(STORE)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \

@@ -1,7 +1,7 @@
 """Assembles the dashboard: Dash on Flask for the pages, FastAPI around it for everything else.
 
-Callbacks stay plain functions, each in a thread of its own, so that a slow one never holds up
-`/healthz` or another reader; docs/decisions.md has the measurements behind this form.
+Callbacks stay plain functions in threads, so that a slow one holds up neither `/healthz` nor, up to
+`CALLBACK_THREADS` of them, another reader; docs/decisions.md has the measurements behind this form.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def create_app(
     # Last, because it takes every path that is left.
     app.mount("/", cast(ASGIApp, WSGIMiddleware(pages.server, workers=CALLBACK_THREADS)))
     app.add_middleware(middleware.BodyLimit)
-    app.add_middleware(middleware.SecurityHeaders, script_hashes=pages.csp_hashes())
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
+    # The last is the outermost, so that what the others refuse has the headers too.
+    app.add_middleware(middleware.SecurityHeaders, script_hashes=pages.csp_hashes())
     return app
 
 
@@ -77,6 +78,7 @@ def _create_dash(source: Source) -> Dash:
         serve_locally=True,
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
     )
+    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
     app.layout = lambda: _frame(source.snapshot())
     _register_frame(app, source)
     for view in VIEWS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -32,7 +33,8 @@ def _serve(options: argparse.Namespace) -> int:
                 print(f"{where}{path.lstrip('/')} answered {status}")
             return 0 if set(answers.values()) == {200} else 1
         print(f"Feature Map Dashboard of {options.path} at {where} (Ctrl-C stops it)", flush=True)
-        server.serve(app, listening, open_browser=options.open and server.has_display())
+        with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
+            server.serve(app, listening, open_browser=options.open and server.has_display())
     return 0
 
 

@@ -119,7 +119,7 @@ def _validate(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     if options.check:
         broken = list(check_folder(options.out))
-        print("\n".join(broken) or f"{options.out}: every file matches its checksum")
+        print("\n".join(map(one_line, broken)) or f"{options.out}: every file matches its checksum")
         return min(len(broken), 1)
     with open_store(options.store) as store, _bar(None, "B", scale=True) as bar:
         manifest = export_store(
@@ -145,7 +145,7 @@ def _figure(options: argparse.Namespace) -> None:
             layers=options.layers,
             overwrite=options.force,
         ):
-            print(path)
+            _say(str(path))
 
 
 def _say(text: str) -> None:

@@ -74,7 +74,7 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def publish_folder(out: Path, *, last: str, overwrite: bool = False) -> Iterator[Path]:
     """Yields a folder to write to; on success its files appear in `out`, `last` after all others.
 
-    On any exception what lies in `out` is left as it was.
+    On any exception while they are written, what lies in `out` is left as it was.
 
     Raises:
         OutputError: if `out` holds anything and `overwrite` is false, or if the disk refuses.
@@ -88,9 +88,12 @@ def publish_folder(out: Path, *, last: str, overwrite: bool = False) -> Iterator
             raise OutputError(
                 f"{out} is not empty; give --force to write into it, or another folder"
             )
-        shutil.rmtree(staging, ignore_errors=True)
-        try:
-            staging.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as locked:
+            locked.enter_context(_folder_locked(out))
+            locked.callback(_tidy, staging, out if new else None)
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
             yield staging
             files = sorted(one.relative_to(staging) for one in staging.rglob("*") if one.is_file())
             for file in files:
@@ -101,10 +104,32 @@ def publish_folder(out: Path, *, last: str, overwrite: bool = False) -> Iterator
                 (out / file).parent.mkdir(parents=True, exist_ok=True)
                 (staging / file).replace(out / file)
             _flush(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            if new and out.is_dir() and not any(out.iterdir()):
-                out.rmdir()
+
+
+def _tidy(staging: Path, new_folder: Path | None) -> None:
+    """Removes the staging folder, and a folder that was made for an export that failed."""
+    shutil.rmtree(staging, ignore_errors=True)
+    if new_folder is not None and not any(new_folder.iterdir()):
+        new_folder.rmdir()
+
+
+@contextlib.contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    """Keeps a second export into the same folder out."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"another process is writing to {folder} now; wait for it, or name another folder"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -132,6 +157,8 @@ def _locked(partial: Path, path: Path) -> Iterator[None]:
 
     A link at that name is not followed, and what a killed process left there is emptied.
     """
+    if partial.is_file() and partial.lstat().st_nlink > 1:
+        partial.unlink()  # a name left over of a file that is published: that one stays
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
         if sys.platform != "win32":

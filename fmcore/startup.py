@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's start-up notes off a person's terminal; errors still come through."""
+"""Keeps TensorFlow's own log off a person's terminal; Python's errors come through as ever."""
 
 from __future__ import annotations
 

@@ -71,6 +71,7 @@ def segments(
                 value=value,
                 size="sm",
                 fullWidth=True,
+                **{"aria-label": caption},
             ),
         ],
         gap=4,

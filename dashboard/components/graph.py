@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import plotly.graph_objects as go
-from dash import Patch, ctx, dcc
-
-from dashboard import ids
+from dash import Patch, dcc
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
 CONFIG: Any = {
@@ -33,7 +31,7 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
     return dcc.Graph(id=component_id, style={"height": height}, className="graph", config=config)
 
 
-def redraw(figure: go.Figure, *, axes_of: str) -> go.Figure | Patch:
+def redraw(figure: go.Figure, *, axes: str, drawn: object) -> tuple[go.Figure | Patch, str]:
     """What a callback gives a graph: the figure, or, so that zoom stays, only what is drawn in it.
 
     Plotly's `uirevision` is meant for this, but Dash plots again after each zoom with the layout
@@ -41,15 +39,19 @@ def redraw(figure: go.Figure, *, axes_of: str) -> go.Figure | Patch:
 
     Args:
         figure: what to draw.
-        axes_of: the id of the control that chooses the axes, such as the layer's.
+        axes: names what the axes and colours of the page depend on, such as the layer.
+        drawn: the axes of the figure that is there, as this function gave them. They come back
+            from the browser, because Dash drops answers that are overtaken.
+
+    Returns:
+        What the graph gets, and what to keep as `drawn`.
     """
-    causes = {cause["prop_id"].split(".")[0] for cause in ctx.triggered}
-    if causes & {"", axes_of, ids.SCHEME}:  # "" is a page that opens
-        return figure
-    drawn, patch = figure.to_dict(), Patch()
-    patch["data"] = drawn["data"]
-    patch["layout"]["shapes"] = drawn["layout"].get("shapes", [])
-    return patch
+    if drawn != axes:
+        return figure, axes
+    whole, patch = figure.to_dict(), Patch()
+    patch["data"] = whole["data"]
+    patch["layout"]["shapes"] = whole["layout"].get("shapes", [])
+    return patch, axes
 
 
 def clicked_cell(click: object) -> tuple[int, int] | None:

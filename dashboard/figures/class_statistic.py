@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
-from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
+from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale, plain
 
 
 def class_statistic_figure(
@@ -29,16 +29,14 @@ def class_statistic_figure(
         selected: (class index, filter index).
         theme: the colours.
     """
-    shown = values.astype(np.float64)
+    shown, names = values.astype(np.float64), [plain(name) for name in class_names]
     known = shown[np.isfinite(shown)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     figure = base_figure(theme, margin={"l": 48, "r": 96, "t": box.TOOL_BAR, "b": 44})
     figure.add_trace(
         go.Heatmap(
             z=shown,
-            customdata=np.repeat(
-                np.array(class_names, dtype=object)[:, np.newaxis], len(shown[0]), 1
-            ),
+            customdata=np.repeat(np.array(names, dtype=object)[:, np.newaxis], len(shown[0]), 1),
             hovertemplate=("class %{customdata}, filter %{x}<br><b>%{z:.9~g}</b><extra></extra>"),
             hoverongaps=False,
             colorbar=color_bar(title),
@@ -55,12 +53,12 @@ def class_statistic_figure(
         line={"color": theme.accent, "width": 3},
     )
     n_classes, n_filters = shown.shape
-    plain = {"showgrid": False, "zeroline": False}
-    figure.update_xaxes(title="filter", **plain)
-    figure.update_yaxes(title="class", automargin=True, **plain)
+    bare = {"showgrid": False, "zeroline": False}
+    figure.update_xaxes(title="filter", **bare)
+    figure.update_yaxes(title="class", automargin=True, **bare)
     box.fit(figure, (n_classes, n_filters))
     if n_filters <= 40:
         figure.update_xaxes(dtick=1)
     if n_classes <= 40:
-        figure.update_yaxes(tickvals=list(range(n_classes)), ticktext=list(class_names))
+        figure.update_yaxes(tickvals=list(range(n_classes)), ticktext=names)
     return figure

@@ -40,13 +40,15 @@ def feature_map_figure(
 
 
 def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
-    """The input image as stored: gray for one channel, colours for three, else the first channel.
+    """The input image: colours for three channels of uint8 or of 0 to 1, else the first in gray.
 
     Args:
         image: <uint8 or float32>[image_y, image_x, image_channel].
         theme: the colours.
     """
     figure = base_figure(theme, margin=box.IMAGE.margin)
+    if image.shape[2] == 3 and image.dtype != np.uint8 and 0 <= image.min() <= image.max() <= 1:
+        image = np.round(image * 255).astype(np.uint8)
     if image.shape[2] == 3 and image.dtype == np.uint8:
         figure.add_trace(go.Image(z=image, hovertemplate="y %{y}, x %{x}<br>%{z}<extra></extra>"))
     else:

@@ -46,7 +46,7 @@ class Tiling:
         """
         height, width, n_tiles = shape
         few = n_tiles <= FEW_TILES
-        columns = 8 if few else math.ceil(math.sqrt(3 * n_tiles))
+        columns = min(8, n_tiles) if few else math.ceil(math.sqrt(3 * n_tiles))
         room = 0.16 if few else 0.4  # a name keeps its size in pixels while tiles shrink
         return cls(
             height,

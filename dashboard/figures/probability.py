@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.figures.theme import Theme, base_figure
+from dashboard.figures.theme import Theme, base_figure, plain
 
 MOST_CLASSES = 10
 
@@ -32,19 +32,25 @@ def probability_figure(
     classes = sorted(chosen)
     prediction = int(probability.argmax())
     colors = dict.fromkeys(classes, theme.faint) | {prediction: theme.bad, label: theme.good}
+    names = [plain(class_names[index]) for index in classes]
     figure = base_figure(theme, margin={"l": 8, "r": 8, "t": 0, "b": 0}, bargap=0.25)
     figure.add_trace(
         go.Bar(
             x=probability[classes],
-            y=[class_names[index] for index in classes],
+            y=list(range(len(classes))),
+            customdata=names,
             orientation="h",
             marker={"color": [colors[index] for index in classes]},
             text=[f"{probability[index]:.3f}" for index in classes],
             textposition="outside",
             cliponaxis=False,
-            hovertemplate="class %{y}<br><b>%{x:.9~g}</b><extra></extra>",
+            hovertemplate="class %{customdata}<br><b>%{x:.9~g}</b><extra></extra>",
         )
     )
     figure.update_xaxes(range=[0, 1.25], visible=False, fixedrange=True)
-    figure.update_yaxes(type="category", autorange="reversed", automargin=True, fixedrange=True)
+    # Ticks by place, because two classes may have one name.
+    figure.update_yaxes(tickvals=list(range(len(classes))), ticktext=names)
+    figure.update_yaxes(
+        showgrid=False, zeroline=False, autorange="reversed", automargin=True, fixedrange=True
+    )
     return figure

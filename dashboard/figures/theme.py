@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,11 @@ def base_figure(theme: Theme, *, margin: Mapping[str, int | bool], **layout: Any
         **layout,
     )
     return figure
+
+
+def plain(name: str) -> str:
+    """A name out of a store, so that Plotly shows it as it is and reads no markup in it."""
+    return html.escape(name, quote=False)
 
 
 def color_scale(low: float, high: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dash_mantine_components as dmc
+import numpy as np
 import plotly.graph_objects as go
 from dash import Dash, Input, Output, Patch, State, ctx, dcc, html
 from dash.development.base_component import Component
@@ -30,6 +31,7 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
     return html.Div(
         [
             dcc.Store(id=ids.CLASSES_QUERY),
+            dcc.Store(id=ids.CLASSES_DRAWN),
             card(
                 [
                     html.Div(
@@ -99,16 +101,23 @@ def register(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output(ids.CLASSES_HEATMAP, "figure"),
+        Output(ids.CLASSES_DRAWN, "data"),
         Output(ids.CLASSES_MEANING, "children"),
         Input(ids.CLASSES_LAYER, "value"),
         Input(ids.CLASSES_STATISTIC, "value"),
         Input(ids.CLASSES_CLASS, "value"),
         Input(ids.CLASSES_FILTER, "value"),
         Input(ids.SCHEME, "data"),
+        State(ids.CLASSES_DRAWN, "data"),
     )
     def draw_heatmap(
-        layer: str, statistic: str, class_index: object, filter_index: object, scheme: str
-    ) -> tuple[go.Figure | Patch, str]:
+        layer: str,
+        statistic: str,
+        class_index: object,
+        filter_index: object,
+        scheme: str,
+        drawn: object,
+    ) -> tuple[go.Figure | Patch, str, str]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, statistic=statistic, filter_index=filter_index, class_index=class_index
@@ -122,8 +131,8 @@ def register(app: Dash, source: Source) -> None:
             theme=theme_for(scheme),
         )
         n_samples = int(snapshot.class_sizes.sum())
-        return redraw(
-            figure, axes_of=ids.CLASSES_LAYER
+        return *redraw(
+            figure, axes=f"{shown.layer} {scheme}", drawn=drawn
         ), f"{about.definition} {n_samples:,} samples. Click a cell to open it."
 
     @app.callback(
@@ -203,10 +212,18 @@ def numbers_table(snapshot: Snapshot, layer: str, row: int, column: int) -> Comp
     for name, about in STATISTICS.items():
         values = one.statistic(name)
         across = values[:, column]
-        lines.append([about.title, *(_number(v) for v in (across[row], min(across), max(across)))])
+        lines.append(
+            [
+                about.title,
+                *(
+                    _number(v)
+                    for v in (across[row], np.fmin.reduce(across), np.fmax.reduce(across))
+                ),
+            ]
+        )
     name = snapshot.catalog.class_names[row]
     title = f"Class {name}, filter {column} of {layer}, {snapshot.class_sizes[row]:,} samples"
-    head = ["", "This class", "Smallest class", "Largest class"]
+    head = ["", "This class", "Smallest over classes", "Largest over classes"]
     return dmc.Stack(
         [dmc.Text(title, size="sm", fw=500), dmc.Table(data={"head": head, "body": lines})]
     )

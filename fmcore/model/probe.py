@@ -54,27 +54,28 @@ class KerasProbe:
             )
         names = match_names(list(found), layers, what=f"convolutional layer of {model.name!r}")
         chosen = [found[name] for name in names]
-        self.layers: Sequence[LayerSpec] = tuple(map(_layer_spec, chosen))
-        self._softmax = _ends_in_softmax(model)
-        self.info = _model_info(model, softmax=self._softmax)
-        outputs = [layer.output for layer in chosen] + [model.outputs[0]]
-        forward = keras.Model(model.inputs, outputs)
+        nodes = _nodes(model)
+        maps = [_output_in(layer, nodes, model) for layer in chosen]
+        self.layers: Sequence[LayerSpec] = tuple(map(_layer_spec, chosen, maps))
         signature = tf.TensorSpec([None, *self.image_shape], tf.float32)
-
-        def run(images: Any) -> Any:
-            return forward([images], training=False)
-
-        self._run = tf.function(run, input_signature=[signature], autograph=False)
         try:
-            self._run.get_concrete_function()  # traced once, here
+            forward = keras.Model(model.inputs, [*maps, model.outputs[0]])
+            self._run = tf.function(
+                lambda images: forward([images], training=False),
+                input_signature=[signature],
+                autograph=False,
+            )
+            *_, sample = self._run(_random_images(self.image_shape))  # traced once, here
         except (ValueError, TypeError, tf.errors.OpError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"TensorFlow cannot run model {model.name!r}: {reason}") from error
+        self._softmax = not _are_probabilities(np.asarray(sample))
+        self.info = _model_info(model, softmax=self._softmax)
 
     def __call__(self, images: NDArray[np.float32]) -> Captured:
         """Runs one batch, <float32>[sample, image_y, image_x, image_channel]."""
         *activations, output = self._run(images)
-        if not self._softmax:
+        if self._softmax:
             output = tf.nn.softmax(tf.cast(output, tf.float32))
         return Captured(
             activations=tuple(np.asarray(each, dtype=np.float32) for each in activations),
@@ -122,12 +123,12 @@ def _n_classes(model: keras.Model) -> int:
     return int(shape[0])
 
 
-def _layer_spec(layer: Any) -> LayerSpec:
+def _layer_spec(layer: Any, output: Any) -> LayerSpec:
     if layer.data_format != "channels_last":
         raise ModelError(
             f"layer {layer.name!r} is {layer.data_format}; only channels_last is captured"
         )
-    shape = tuple(layer.output.shape[1:])
+    shape = tuple(output.shape[1:])
     if None in shape:
         raise ModelError(f"layer {layer.name!r} has no fixed size: {shape}")
     weights = {one.name: keras.ops.convert_to_numpy(one) for one in layer.weights}
@@ -158,11 +159,31 @@ def _float32(weights: Any) -> NDArray[np.float32] | None:
     return None if weights is None else np.asarray(weights, dtype=np.float32)
 
 
-def _ends_in_softmax(model: keras.Model) -> bool:
-    last = model.outputs[0]._keras_history.operation
-    if isinstance(last, keras.layers.Softmax):
-        return last.axis in (-1, 1)
-    return getattr(last, "activation", None) is keras.activations.softmax
+def _nodes(model: keras.Model) -> set[int]:
+    """Identities of the calls of layers that make up this model, and not another one."""
+    graph = getattr(model, "_functional", model)
+    by_depth = getattr(graph, "_nodes_by_depth", {})
+    return {id(node) for nodes in by_depth.values() for node in nodes}
+
+
+def _output_in(layer: Any, nodes: set[int], model: keras.Model) -> Any:
+    """What a layer puts out where this model calls it; layers may serve several models."""
+    calls = [node for node in layer._inbound_nodes if id(node) in nodes]
+    if len(calls) != 1:
+        raise ModelError(
+            f"layer {layer.name!r} is called {len(calls)} times in model {model.name!r}; only "
+            "layers that are called once are captured: name others with --layers"
+        )
+    return calls[0].output_tensors[0]
+
+
+def _random_images(shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    return np.random.default_rng(0).random((4, *shape), dtype=np.float32)
+
+
+def _are_probabilities(output: NDArray[np.floating]) -> bool:
+    """Whether each row is one: a model may end in a softmax in many ways, and this shows in all."""
+    return bool((output >= 0).all() and np.allclose(output.sum(axis=1), 1, atol=1e-3))
 
 
 def _model_info(model: keras.Model, *, softmax: bool) -> ModelInfo:
@@ -179,5 +200,5 @@ def _model_info(model: keras.Model, *, softmax: bool) -> ModelInfo:
         digest=digest.hexdigest(),
         architecture=architecture,
         framework=f"keras {keras.__version__}, tensorflow {tf.__version__}",
-        output="the model's own softmax" if softmax else "softmax of the model's output",
+        output="softmax of the model's output" if softmax else "the model's own probabilities",
     )

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 
 def class_maps_bytes(n_classes: int, shape: tuple[int, int, int]) -> int:
-    """Memory that the class maps of one layer take: a mean and an m2 in float64."""
-    return 16 * n_classes * int(np.prod(shape))
+    """Memory that the class maps of one layer take at most.
+
+    A mean and an m2 in float64, of all samples so far, of a batch, and of their merge.
+    """
+    return 3 * 16 * n_classes * int(np.prod(shape))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

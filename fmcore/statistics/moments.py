@@ -66,9 +66,8 @@ class Moments:
     @classmethod
     def from_pooled(cls, pooled: Pooled, labels: NDArray[np.integer], *, n_classes: int) -> Moments:
         """The moments of one batch, from the reduction of each of its maps."""
-        member = np.equal.outer(np.arange(n_classes), labels)  # [class, sample]
-        weight = member.astype(np.float64)
-        n_values = _sum(member, pooled.n_values)
+        weight = np.equal.outer(np.arange(n_classes), labels).astype(np.float64)  # [class, sample]
+        n_values = _sum(weight, pooled.n_values)
         mean = weight @ (pooled.mean * pooled.n_values) / np.maximum(n_values, 1)
         between = pooled.n_values * (pooled.mean - mean[labels]) ** 2
         low, high = np.full(mean.shape, np.inf), np.full(mean.shape, -np.inf)
@@ -76,8 +75,8 @@ class Moments:
         np.maximum.at(high, labels, pooled.max)
         return cls(
             n_values=n_values,
-            n_zero=_sum(member, pooled.n_zero),
-            n_nonfinite=_sum(member, pooled.n_pixels - pooled.n_values),
+            n_zero=_sum(weight, pooled.n_zero),
+            n_nonfinite=_sum(weight, pooled.n_pixels - pooled.n_values),
             mean=mean,
             m2=weight @ (pooled.m2 + between),
             min=low,
@@ -117,6 +116,6 @@ class Moments:
         }
 
 
-def _sum(member: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Integer sums of the samples of each class, <int64>[class, filter]: exact at any size."""
-    return member.astype(np.int64) @ counts
+def _sum(weight: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums of the samples of each class, <int64>[class, filter]; exact below 2**53."""
+    return (weight @ counts.astype(np.float64)).astype(np.int64)

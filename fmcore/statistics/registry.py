@@ -41,7 +41,8 @@ STATISTICS = {
         Statistic(
             "n_nonfinite",
             "Non-finite values",
-            f"How many activations are NaN or infinite {_OVER}; they enter no other statistic.",
+            f"How many activations are NaN or infinite {_OVER}; they enter neither mean, spread "
+            "nor range.",
             "int64",
         ),
     )

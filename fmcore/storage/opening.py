@@ -61,7 +61,9 @@ def _open_hdf5(path: Path) -> h5py.File:
             raise StoreError(
                 f"{path} is no store: it is not an HDF5 file; `fmcore capture` writes one"
             )
-        return h5py.File(path, "r")
+        # A store never changes under its name, so no lock is needed; and that of a writer who is
+        # about to let go, or a file system without locks, is not in the way.
+        return h5py.File(path, "r", locking=False)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputFileError(f"cannot open store {path}: {reason}") from error

@@ -54,10 +54,10 @@ class Store:
         try:
             with damage_named(path):
                 require_structure(self._handle, path)
-                groups = self._handle["layers"].values()
-                found = [Layer(self, group.name) for group in groups]
+                found = [Layer(self, group.name) for group in self._handle["layers"].values()]
                 found.sort(key=lambda layer: layer.index)
-                self._layers = {layer.path: layer for layer in found}
+                # Names, not the layers: these hold the store, and a cycle would keep it open.
+                self._groups = {layer.path: layer.full_group for layer in found}
                 self.n_samples = int(self._handle["sample"].shape[0])
                 self.class_names = tuple(self._texts("classes/name"))
         except StoreError:
@@ -74,7 +74,7 @@ class Store:
     @property
     def layers(self) -> Mapping[str, Layer]:
         """The captured layers by Keras path, in the model's order."""
-        return _Layers(self.path, self._layers)
+        return _Layers(self, self._groups)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -148,7 +148,7 @@ class Store:
             return f"<closed Store {self.path.name!r}>"
         return (
             f"<Store {self.path.name!r}: {self.n_samples:,} samples, "
-            f"{len(self._layers)} layers ({', '.join(self._layers)})>"
+            f"{len(self._groups)} layers ({', '.join(self._groups)})>"
         )
 
     def _read(self, path: str, selection: Any = ...) -> Any:
@@ -165,11 +165,12 @@ class Layer:
         path: its Keras path.
         index: its place among the captured layers.
         shape: (y, x, filter) of one sample.
+        full_group: the path of its group in the file.
     """
 
     def __init__(self, store: Store, group: str) -> None:
         self._store = store
-        self._group = group
+        self.full_group = group
         node = store.file[group]
         self.path = read_text(node, "layer_path")
         self.index = int(node.attrs["layer_index"])
@@ -185,13 +186,13 @@ class Layer:
     @property
     def group(self) -> str:
         """The name of the layer's group in the file: plain and unique, fit for a file name."""
-        return self._group.rsplit("/", 1)[-1]
+        return self.full_group.rsplit("/", 1)[-1]
 
     @property
     def stored_bytes(self) -> int:
         """Bytes that the layer's activation takes in the file."""
         with damage_named(self._store.path):
-            return int(self._store.file[self._group]["activation"].id.get_storage_size())
+            return int(self._store.file[self.full_group]["activation"].id.get_storage_size())
 
     def feature_maps(self, sample: int) -> NDArray[np.float32]:
         """All maps of one sample, <float32>[y, x, filter]; reads one chunk, or one a filter block.
@@ -242,7 +243,7 @@ class Layer:
                 raise SelectionError(
                     f"no {what} {index} in layer {self.path}; it has 0 to {size - 1}"
                 )
-        if "mean_map" not in self._store.file[self._group]["class"]:
+        if "mean_map" not in self._store.file[self.full_group]["class"]:
             return None
         return self._read("class/mean_map", (class_index, slice(None), slice(None), filter_index))
 
@@ -253,7 +254,7 @@ class Layer:
             return np.stack([np.fmin.reduce(low), np.fmax.reduce(high)])
 
     def _read_known(self, kind: str, name: str) -> Any:
-        names = list(self._store.file[self._group][kind])
+        names = list(self._store.file[self.full_group][kind])
         if name not in names:
             raise StatisticNotFoundError(
                 f"no {kind} array {name!r} for layer {self.path} in {self._store.path.name}; it "
@@ -262,30 +263,30 @@ class Layer:
         return self._read(f"{kind}/{name}")
 
     def _read(self, path: str, selection: Any = ...) -> Any:
-        return read_array(self._store, f"{self._group}/{path}", selection)
+        return read_array(self._store, f"{self.full_group}/{path}", selection)
 
 
 class _Layers(Mapping[str, Layer]):
     """Layers by path, with an error that says which there are."""
 
-    def __init__(self, path: Path, layers: Mapping[str, Layer]) -> None:
-        self._path = path
-        self._by_path = layers
+    def __init__(self, store: Store, groups: Mapping[str, str]) -> None:
+        self._store = store
+        self._groups = groups
 
     def __getitem__(self, path: str) -> Layer:
-        if path not in self._by_path:
-            names = list(self._by_path)
+        if path not in self._groups:
+            names = list(self._groups)
             raise LayerNotFoundError(
-                f"no layer {path!r} in {self._path.name}; it holds {', '.join(names)}"
+                f"no layer {path!r} in {self._store.path.name}; it holds {', '.join(names)}"
                 f"{near_matches(path, names)}"
             )
-        return self._by_path[path]
+        return Layer(self._store, self._groups[path])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_path)
+        return iter(self._groups)
 
     def __len__(self) -> int:
-        return len(self._by_path)
+        return len(self._groups)
 
 
 def read_array(store: Store, path: str, selection: Any = ...) -> Any:

@@ -9,11 +9,13 @@ import h5py
 
 from fmcore.errors import StoreError
 
-# A store is four deep; a cycle of hard links would have no end.
+# A store is four deep.
 DEEPEST = 8
 
 
-def walk(group: h5py.Group, path: Path) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+def walk(
+    group: h5py.Group, path: Path, seen: set[int] | None = None
+) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """Every group and array with its path, sorted by name, nothing outside the file touched.
 
     Links, virtual sources and external storage each let an HDF5 file show bytes of another file,
@@ -23,10 +25,12 @@ def walk(group: h5py.Group, path: Path) -> Iterator[tuple[str, h5py.Group | h5py
     Args:
         group: where to start.
         path: of the file, for the message.
+        seen: addresses of the objects met so far; a store has one name for each.
 
     Raises:
         StoreError: naming the first part that is not the file's own.
     """
+    seen = set() if seen is None else seen
     if group.name.count("/") > DEEPEST:
         raise StoreError(f"{path}: {group.name} lies deeper than any part of a store")
     for name in sorted(group):
@@ -36,6 +40,10 @@ def walk(group: h5py.Group, path: Path) -> Iterator[tuple[str, h5py.Group | h5py
         node = group[name]
         if isinstance(node, h5py.Dataset) and (node.is_virtual or node.external):
             raise StoreError(f"{path}: {where} keeps its data in another file; a store does not")
+        address = h5py.h5o.get_info(node.id).addr
+        if address in seen:
+            raise StoreError(f"{path}: {where} is a second name of another part; a store has none")
+        seen.add(address)
         yield where, node
         if isinstance(node, h5py.Group):
-            yield from walk(node, path)
+            yield from walk(node, path, seen)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from fmcore.cli import main
-from fmcore.errors import one_line
+from fmcore.errors import OutputError, one_line
+from fmcore.files import publish, publish_folder
 
 FMCORE = [sys.executable, "-m", "fmcore.cli"]
 
@@ -174,8 +175,6 @@ def test_a_failed_export_leaves_the_earlier_one_whole(store_path, tmp_path):
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(store_path, tmp_path):
     for folder in (store_path.parent, *tmp_path.parents[:2], tmp_path):
         folder.chmod(0o755)
-    from fmcore.errors import OutputError
-    from fmcore.files import publish
 
     pid = os.fork()
     if pid == 0:
@@ -193,8 +192,6 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(store_path, tmp_pat
 def test_links_and_devices_are_not_overwritten(tmp_path):
     from factories import make_store
 
-    from fmcore.errors import OutputError
-
     precious = tmp_path / "precious"
     precious.write_text("mine")
     (tmp_path / ".s.fmcore-partial.h5").symlink_to(precious)
@@ -209,9 +206,38 @@ def test_links_and_devices_are_not_overwritten(tmp_path):
     assert h5py.is_hdf5(tmp_path / "target.h5")
 
 
+def test_a_second_name_of_a_published_file_is_not_emptied(tmp_path):
+    from factories import make_store
+
+    published = make_store(tmp_path / "s.h5", 3)
+    before = published.read_bytes()
+    os.link(published, tmp_path / ".s.fmcore-partial.h5")  # a kill between name and tidying up
+    with pytest.raises(ZeroDivisionError), publish(published, overwrite=True) as partial:
+        partial.write_bytes(b"x" * (1 // 0))
+    assert published.read_bytes() == before
+
+
+def test_a_second_export_into_a_folder_is_refused(tmp_path):
+    with publish_folder(tmp_path / "out", last="manifest.json") as staging:
+        (staging / "manifest.json").write_text("first")
+        with pytest.raises(OutputError, match="another process is writing"):
+            publish_folder(tmp_path / "out", last="manifest.json", overwrite=True).__enter__()
+    assert (tmp_path / "out" / "manifest.json").read_text() == "first"
+
+
+def test_make_never_captures_over_a_store_that_is_there(tmp_path):
+    store = tmp_path / "mine.h5"
+    store.write_text("mine")
+    os.utime(store, (0, 0))
+    root = Path(__file__).parents[2]
+    for verb in ("demo", "figures", "export", "serve"):
+        said = subprocess.run(
+            ["make", "-n", verb, f"STORE={store}"], cwd=root, capture_output=True, text=True
+        ).stdout
+        assert "fmcore capture" not in said, verb
+
+
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
-    from fmcore.errors import OutputError
-    from fmcore.files import publish
 
     target = tmp_path / "s.h5"
 

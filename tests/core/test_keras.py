@@ -70,7 +70,7 @@ def test_a_capture_equals_predict(model, tmp_path):
         found = np.stack([store.probability(index) for index in range(50)])
         assert_allclose(found, probability, rtol=1e-5, atol=1e-6)
         assert_array_equal(store.predictions, found.argmax(axis=1))
-        assert store.about()["model"]["output"] == "the model's own softmax"
+        assert store.about()["model"]["output"] == "the model's own probabilities"
         assert store.layers["conv1"].attributes["kernel_size"] == [3, 3]
         kernel = store.file["layers/conv1/kernel"][...]
         assert_array_equal(kernel, np.asarray(model.layers[0].kernel))
@@ -126,6 +126,40 @@ def test_other_convolutions_and_logits_are_captured(tmp_path):
         assert store.about()["model"]["output"] == "softmax of the model's output"
         assert store.probability(0).sum() == pytest.approx(1)
     assert list(problems(path)) == []
+
+
+def test_layers_of_another_model_are_captured_where_this_one_calls_them(model, tmp_path):
+    """As in transfer learning: the layers have been called before, in another model."""
+    reused = keras.Sequential([keras.Input((28, 28, 1)), *model.layers[:-1], keras.layers.Dense(3)])
+    images, labels = X_TEST[:6], np.arange(6) % 3
+    path = capture_activations(reused, images, labels, tmp_path / "s.h5")
+    expected = keras.Model(model.inputs, model.get_layer("conv2").output).predict(images, verbose=0)
+    with open_store(path) as store:
+        stored = store.layers["conv2"].activation(0, 6)
+        assert_allclose(stored, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+    shared = keras.layers.Conv2D(1, 3, padding="same", name="twice")
+    inputs = keras.Input((8, 8, 1))
+    head = keras.layers.Dense(3)(keras.layers.Flatten()(shared(shared(inputs))))
+    with pytest.raises(ModelError, match="layer 'twice' is called 2 times"):
+        capture_activations(
+            keras.Model(inputs, head), np.zeros((2, 8, 8, 1)), np.array([0, 1]), tmp_path / "t.h5"
+        )
+
+
+def test_probabilities_are_not_softmaxed_again(tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))
+    head = keras.Sequential([keras.Input((72,)), keras.layers.Dense(3, activation="softmax")])
+    images, labels = RNG.random((4, 8, 8, 1)).astype(np.float32), np.array([0, 1, 2, 0])
+    for name, output in (
+        ("op", keras.ops.softmax(keras.layers.Dense(3)(flat))),
+        ("nested", head(flat)),
+    ):
+        model = keras.Model(inputs, output)
+        path = capture_activations(model, images, labels, tmp_path / f"{name}.h5")
+        with open_store(path) as store:
+            found = np.stack([store.probability(index) for index in range(4)])
+            assert_allclose(found, model.predict(images, verbose=0), rtol=1e-5, atol=1e-6)
 
 
 def small(*layers, shape=(8, 8, 1)):

@@ -218,6 +218,31 @@ def test_keys_and_choices_step_through_samples_and_the_link_follows(page, url, s
     assert asked(page)["sample"] == str(second)
 
 
+def test_no_step_is_lost_however_quick_the_keys(page, url):
+    page.goto(url + "maps?layer=conv2&sample=3")
+    ready(page, "maps-montage")
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_url("**sample=15&**")
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(40)
+    page.wait_for_url("**sample=10&**")
+
+
+def test_a_layer_and_a_sample_chosen_at_once_are_both_drawn_whole(page, url, store):
+    rows, columns = montage_tiling(store.layers["block/conv 1"].shape).shape
+    page.goto(url + "maps?layer=conv2")
+    ready(page, "maps-montage")
+    page.click("#maps-layer")
+    page.get_by_role("option", name="block").click()
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_url("**layer=block**sample=4&**")
+    until(page, lambda: ranges(page) == [[-0.5, columns - 0.5], [rows - 0.5, -0.5]])
+
+
 def test_classes_from_a_cell_to_its_mean_map_and_back(page, url, store):
     page.goto(url + "classes?layer=conv2&statistic=max")
     ready(page, "classes-heatmap")

@@ -132,7 +132,8 @@ def test_an_enlarged_map_is_the_map():
     [
         ((4, 3, 1), np.uint8, "heatmap"),
         ((4, 3, 3), np.uint8, "image"),
-        ((4, 3, 3), "f4", "heatmap"),
+        ((4, 3, 3), "f4", "image"),
+        ((4, 3, 2), "f4", "heatmap"),
     ],
 )
 def test_an_input_image_is_drawn_as_it_is_stored(shape, dtype, kind):
@@ -146,7 +147,7 @@ def test_the_true_class_is_always_among_the_bars():
     bars = probability_figure(probability, class_names=names, label=29, theme=LIGHT).data[0]
     assert len(bars.y) == 11
     assert bars.marker.color[0] == LIGHT.bad, "the wrong prediction"
-    assert (bars.y[-1], bars.marker.color[-1]) == ("class 29", LIGHT.good)
+    assert (bars.customdata[-1], bars.marker.color[-1]) == ("class 29", LIGHT.good)
 
 
 def test_the_class_heatmap_leaves_empty_classes_empty():
@@ -159,6 +160,19 @@ def test_the_class_heatmap_leaves_empty_classes_empty():
     assert np.isnan(heatmap.z[1]).all()
     assert figure.layout.yaxis.ticktext == ("a", "b")
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (-0.5, 0.5)
+
+
+def test_names_are_shown_as_they_are():
+    names = ["<b>a</b>", "a", "a"]
+    bars = probability_figure(
+        np.array([0.5, 0.3, 0.2], "f4"), class_names=names, label=1, theme=LIGHT
+    )
+    assert bars.layout.yaxis.ticktext == ("&lt;b&gt;a&lt;/b&gt;", "a", "a")
+    assert len(set(bars.data[0].y)) == 3
+    heatmap = class_statistic_figure(
+        np.ones((3, 2)), title="Mean", class_names=names, selected=(0, 0), theme=LIGHT
+    )
+    assert heatmap.layout.yaxis.ticktext[0] == "&lt;b&gt;a&lt;/b&gt;"
 
 
 def test_a_figure_that_cannot_be_drawn_says_why():

@@ -59,6 +59,7 @@ def url(store_path):
 def test_pages_health_and_unknown_routes_answer(url):
     for path in ("", "maps", "classes", "healthz", "_dash-layout", "_dash-dependencies"):
         assert httpx.get(url + path).status_code == 200, path
+    assert '<html lang="en">' in httpx.get(url).text
     assert httpx.get(url + "healthz").json() == {"status": "ok"}
     assert httpx.get(url + "api/v1/nothing").status_code == 404
     assert httpx.get(url + "assets/..%2f..%2fapp.py").status_code == 404

@@ -69,7 +69,19 @@ def test_no_graph_offers_to_send_data_anywhere():
 
 @pytest.mark.parametrize(
     ("sample", "direction", "expected"),
-    [(5, 1, 9), (5, -1, 2), (5, 0, 5), (9, 1, 2), (2, -1, 9), (6, 1, 9), (6, -1, 5), (6, 0, 9)],
+    [
+        (5, 1, 9),
+        (5, -1, 2),
+        (5, 0, 5),
+        (9, 1, 2),
+        (2, -1, 9),
+        (6, 1, 9),
+        (6, -1, 5),
+        (6, 0, 9),
+        (2, 4, 5),
+        (2, -4, 9),
+        (6, 2, 2),
+    ],
 )
 def test_steps_stay_within_the_selection_and_go_round(sample, direction, expected):
     assert neighbour(np.array([2, 5, 9]), sample, direction) == expected
@@ -100,6 +112,14 @@ def test_colours_of_a_map_span_its_finite_values(source):
     maps[:, :, 1] = np.nan
     shown = snapshot.state(color_range="map")
     np.testing.assert_array_equal(color_ranges(snapshot, shown, maps), [[1, 0, -2], [1, 0, 1]])
+
+
+def test_facts_are_of_finite_values():
+    values = np.array([[np.nan, 2.0], [np.inf, 1.0]], np.float32)
+    facts = filter_facts(values, np.array([0.0, 2.0]))
+    assert facts["Largest here"] == "2 at y 0, x 1"
+    assert facts["Mean here"] == "1.5"
+    assert facts["Not finite here"] == "2 of 4"
 
 
 def test_samples_are_chosen_by_class_and_outcome(source, store):

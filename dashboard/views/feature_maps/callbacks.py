@@ -19,6 +19,7 @@ from dashboard.figures.probability import probability_figure
 from dashboard.figures.theme import theme_for
 from dashboard.source import Source
 from dashboard.views.feature_maps.facts import (
+    as_count,
     color_ranges,
     filter_facts,
     montage_note,
@@ -32,20 +33,31 @@ def register(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output(ids.MAPS_SAMPLE, "value"),
+        Output(ids.MAPS_STEPS, "data"),
         Input(ids.MAPS_PREVIOUS, "n_clicks"),
         Input(ids.MAPS_NEXT, "n_clicks"),
         Input(ids.MAPS_CLASS, "value"),
         Input(ids.MAPS_OUTCOME, "value"),
         State(ids.MAPS_SAMPLE, "value"),
+        State(ids.MAPS_STEPS, "data"),
         prevent_initial_call=True,
     )
-    def step(_p: int, _n: int, label: str | None, outcome: str, sample: object) -> Any:
+    def step(
+        previous: object,
+        following: object,
+        label: object,
+        outcome: str,
+        sample: object,
+        done: object,
+    ) -> tuple[Any, int]:
+        # Dash drops the answers of requests that are overtaken, so each request makes good all
+        # steps since the last answer that arrived.
+        asked = as_count(following) - as_count(previous)
         snapshot = source.snapshot()
         shown = snapshot.state(sample=sample, outcome=outcome, class_index=label)
         matching = snapshot.matching(shown.class_index, shown.outcome)
-        direction = {ids.MAPS_PREVIOUS: -1, ids.MAPS_NEXT: 1}.get(str(ctx.triggered_id), 0)
-        chosen = neighbour(matching, shown.sample, direction)
-        return no_update if chosen is None or chosen == sample else chosen
+        chosen = neighbour(matching, shown.sample, asked - as_count(done))
+        return no_update if chosen is None or chosen == sample else chosen, asked
 
     @app.callback(
         Output(ids.MAPS_VERDICT, "children"),
@@ -66,7 +78,9 @@ def register(app: Dash, source: Source) -> None:
         verdict = dmc.Group(
             [
                 _badge(f"label {names[one.label]}", right=True),
-                _badge(f"predicted {names[one.prediction]}", right=right),
+                _badge(
+                    f"predicted {names[one.prediction]}{'' if right else ' (wrong)'}", right=right
+                ),
             ],
             gap="xs",
         )
@@ -87,6 +101,7 @@ def register(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output(ids.MAPS_MONTAGE, "figure"),
+        Output(ids.MAPS_MONTAGE_DRAWN, "data"),
         Output(ids.MAPS_MONTAGE, "style"),
         Output(ids.MAPS_MONTAGE_NOTE, "children"),
         Input(ids.MAPS_LAYER, "value"),
@@ -94,10 +109,16 @@ def register(app: Dash, source: Source) -> None:
         Input(ids.MAPS_FILTER, "value"),
         Input(ids.MAPS_RANGE, "value"),
         Input(ids.SCHEME, "data"),
+        State(ids.MAPS_MONTAGE_DRAWN, "data"),
     )
     def draw_montage(
-        layer: str, sample: object, filter_index: object, color_range: str, scheme: str
-    ) -> tuple[go.Figure | Patch, dict[str, str], str]:
+        layer: str,
+        sample: object,
+        filter_index: object,
+        color_range: str,
+        scheme: str,
+        drawn: object,
+    ) -> tuple[go.Figure | Patch, str, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, sample=sample, filter_index=filter_index, color_range=color_range
@@ -111,13 +132,14 @@ def register(app: Dash, source: Source) -> None:
         )
         style = box.MONTAGE.fluid(montage_tiling(maps.shape).shape)
         return (
-            redraw(figure, axes_of=ids.MAPS_LAYER),
+            *redraw(figure, axes=f"{shown.layer} {scheme}", drawn=drawn),
             style,
             montage_note(maps.shape, shown.color_range),
         )
 
     @app.callback(
         Output(ids.MAPS_ENLARGED, "figure"),
+        Output(ids.MAPS_ENLARGED_DRAWN, "data"),
         Output(ids.MAPS_ENLARGED, "style"),
         Output(ids.MAPS_FILTER_NOTE, "children"),
         Input(ids.MAPS_LAYER, "value"),
@@ -125,10 +147,16 @@ def register(app: Dash, source: Source) -> None:
         Input(ids.MAPS_FILTER, "value"),
         Input(ids.MAPS_RANGE, "value"),
         Input(ids.SCHEME, "data"),
+        State(ids.MAPS_ENLARGED_DRAWN, "data"),
     )
     def draw_filter(
-        layer: str, sample: object, filter_index: object, color_range: str, scheme: str
-    ) -> tuple[go.Figure | Patch, dict[str, str], Component]:
+        layer: str,
+        sample: object,
+        filter_index: object,
+        color_range: str,
+        scheme: str,
+        drawn: object,
+    ) -> tuple[go.Figure | Patch, str, dict[str, str], Component]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, sample=sample, filter_index=filter_index, color_range=color_range
@@ -139,7 +167,11 @@ def register(app: Dash, source: Source) -> None:
         figure = feature_map_figure(values, span=(float(low), float(high)), theme=theme_for(scheme))
         whole_set = snapshot.filter_range(shown.layer)[:, shown.filter_index]
         style = box.MAP.fixed((values.shape[0], values.shape[1]))
-        return redraw(figure, axes_of=ids.MAPS_LAYER), style, facts(filter_facts(values, whole_set))
+        return (
+            *redraw(figure, axes=f"{shown.layer} {scheme}", drawn=drawn),
+            style,
+            facts(filter_facts(values, whole_set)),
+        )
 
     @app.callback(
         Output(ids.MAPS_FILTER, "value"),

@@ -12,13 +12,18 @@ from dashboard.figures.montage import shrink_step
 from dashboard.source import Snapshot
 
 
-def neighbour(matching: NDArray[Any], sample: int, direction: int) -> int | None:
-    """The next sample of a selection in a direction; from outside it, the nearest one onwards.
+def as_count(clicks: object) -> int:
+    """A number of clicks; 0 for a button that was not clicked yet."""
+    return clicks if isinstance(clicks, int) else 0
+
+
+def neighbour(matching: NDArray[Any], sample: int, steps: int) -> int | None:
+    """The sample that is some steps on in a selection; from outside it, the nearest one onwards.
 
     Args:
         matching: <int64>[n], the selection, ascending.
         sample: where to start from.
-        direction: 1 for the next, -1 for the previous, 0 to stay where that is possible.
+        steps: 1 for the next, -1 for the previous, 0 to stay where that is possible.
 
     Returns:
         A sample of the selection, round the end where need be; None where it is empty.
@@ -27,11 +32,9 @@ def neighbour(matching: NDArray[Any], sample: int, direction: int) -> int | None
         return None
     place = int(np.searchsorted(matching, sample))
     inside = place < len(matching) and matching[place] == sample
-    if direction > 0 and inside:
-        place += 1
-    elif direction < 0:
-        place -= 1
-    return int(matching[place % len(matching)])
+    if steps > 0 and not inside:
+        steps -= 1  # onwards from outside is already a step
+    return int(matching[(place + steps) % len(matching)])
 
 
 def position_text(matching: NDArray[Any], sample: int, n_samples: int) -> str:
@@ -54,8 +57,8 @@ def color_ranges(snapshot: Snapshot, shown: state.State, maps: NDArray[Any]) -> 
         return np.nan_to_num(np.stack(ends))  # a map without a finite value spans nothing
     whole_set = snapshot.filter_range(shown.layer)
     if shown.color_range == "filter":
-        return whole_set
-    low, high = whole_set[0].min(), whole_set[1].max()
+        return np.nan_to_num(whole_set)
+    low, high = np.nan_to_num([np.fmin.reduce(whole_set[0]), np.fmax.reduce(whole_set[1])])
     return np.stack([np.full(maps.shape[2], low), np.full(maps.shape[2], high)])
 
 
@@ -78,12 +81,15 @@ def montage_note(shape: tuple[int, ...], color_range: str) -> str:
 
 
 def filter_facts(values: NDArray[Any], whole_set: NDArray[Any]) -> dict[str, str]:
-    """What is said beside an enlarged map."""
-    y, x = np.unravel_index(int(values.argmax()), values.shape)
-    here = "all zero" if not values.any() else f"{values.max():.6g} at y {y}, x {x}"
-    return {
-        "Largest here": here,
-        "Mean here": f"{values.mean(dtype=np.float64):.6g}",
-        "Exactly zero here": f"{np.count_nonzero(values == 0):,} of {values.size:,}",
-        "Whole test set": f"{whole_set[0]:.6g} to {whole_set[1]:.6g}",
-    }
+    """What is said beside an enlarged map, of its finite values."""
+    finite = values[np.isfinite(values)]
+    facts = {"Largest here": "all zero", "Mean here": "no finite value"}
+    if finite.size:
+        facts["Mean here"] = f"{finite.mean(dtype=np.float64):.6g}"
+    if values.any() and finite.size:
+        y, x = np.argwhere(values == finite.max())[0]
+        facts["Largest here"] = f"{finite.max():.6g} at y {y}, x {x}"
+    facts["Exactly zero here"] = f"{np.count_nonzero(values == 0):,} of {values.size:,}"
+    if finite.size < values.size:
+        facts["Not finite here"] = f"{values.size - finite.size:,} of {values.size:,}"
+    return facts | {"Whole test set": f"{whole_set[0]:.6g} to {whole_set[1]:.6g}"}

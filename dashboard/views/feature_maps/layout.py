@@ -17,7 +17,15 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
     catalog = snapshot.catalog
     return html.Div(
         [
-            dcc.Store(id=ids.MAPS_QUERY),
+            *(
+                dcc.Store(id=one)
+                for one in (
+                    ids.MAPS_QUERY,
+                    ids.MAPS_STEPS,
+                    ids.MAPS_MONTAGE_DRAWN,
+                    ids.MAPS_ENLARGED_DRAWN,
+                )
+            ),
             html.Div([_picker(catalog, shown), _sample_card()], className="side"),
             html.Div([_montage_card(catalog, shown), _filter_card(catalog, shown)]),
         ],
@@ -56,7 +64,7 @@ def _picker(catalog: state.Catalog, shown: state.State) -> Component:
                 ],
                 className="stepper",
             ),
-            dmc.Text(id=ids.MAPS_POSITION, size="sm", c="dimmed"),
+            html.Div(dmc.Text(id=ids.MAPS_POSITION, size="sm", c="dimmed"), role="status"),
         ],
         title="Sample",
     )
@@ -74,7 +82,7 @@ def _step(component_id: str, sign: str, meaning: str) -> Component:
 def _sample_card() -> Component:
     return card(
         [
-            html.Div(id=ids.MAPS_VERDICT),
+            html.Div(id=ids.MAPS_VERDICT, role="status"),
             dmc.Text("Probability of each class", size="sm", fw=500),
             graph(ids.MAPS_PROBABILITY, height="230px", bare=True),
         ],
