@@ -101,7 +101,12 @@ def _frame(snapshot: Snapshot) -> Component:
             html.H1(TITLE),
             html.Nav(
                 [
-                    dcc.Link(view.title, id=ids.NAV.format(view=view.name), href=f"/{view.name}")
+                    dcc.Link(
+                        view.title,
+                        id=ids.NAV.format(view=view.name),
+                        href=f"/{view.name}",
+                        title=view.description,
+                    )
                     for view in VIEWS
                 ]
             ),

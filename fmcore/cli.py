@@ -204,7 +204,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("store", type=Path, metavar="STORE")
     export.add_argument("--out", type=Path, required=True, metavar="DIR")
     _add_layers(export)
-    export.add_argument("--format", choices=FORMATS, default="npy")
+    formats = "; ".join(f"{one.name}: {one.description}" for one in FORMATS.values())
+    export.add_argument("--format", choices=FORMATS, default="npy", help=formats)
     export.add_argument("--check", action="store_true", help="only compare DIR with its manifest")
 
     figure = verb("figure", _figure, "draw the feature maps of one sample with matplotlib")

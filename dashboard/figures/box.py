@@ -32,7 +32,7 @@ class Box:
         ratio = cells[0] / cells[1]
         return {"height": f"calc((100cqw - {across}px) * {ratio:.5f} + {along}px)"}
 
-    def fixed(self, cells: tuple[int, int], *, longest: int = 340) -> dict[str, str]:
+    def fixed(self, cells: tuple[int, int], *, longest: int = 300) -> dict[str, str]:
         """The style of a box whose picture of (y, x) cells is `longest` pixels on one side."""
         pixels = longest / max(cells)
         width = round(cells[1] * pixels) + self.left + self.right

@@ -77,7 +77,8 @@ def group_names(paths: Sequence[str]) -> list[str]:
     for path in paths:
         plain = path if _PLAIN.fullmatch(path) else re.sub(r"[^A-Za-z0-9_-]+", "_", path)[:80]
         name, suffix = plain or "layer", 2
-        while name in names:
+        # Names that differ in case only would be one file on some systems.
+        while name.casefold() in {taken.casefold() for taken in names}:
             name, suffix = f"{plain or 'layer'}_{suffix}", suffix + 1
         names.append(name)
     return names

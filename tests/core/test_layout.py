@@ -61,7 +61,7 @@ def test_blocks_cover_every_element_once(n, shape, rows, step):
 @given(st.lists(st.text(max_size=100), min_size=1, max_size=8))
 def test_group_names_are_plain_and_unique(paths):
     names = layout.group_names(paths)
-    assert len(set(names)) == len(paths)
+    assert len({name.casefold() for name in names}) == len(paths)
     for name in names:
         assert name not in (".", "..")
         assert 1 <= len(name) <= 90

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import itertools
 from functools import reduce
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.statistics import STATISTICS, ClassMaps, Moments, Pooled
+from fmcore.statistics import STATISTICS, ClassMaps, Moments, Pooled, moments
 
 N_CLASSES = 4
 
@@ -135,6 +136,11 @@ def test_pooled_tables_equal_numpy(batch):
     y, x = np.unravel_index(flat.argmax(axis=1), values.shape[1:3])
     assert_array_equal(tables["max_y"], y)
     assert_array_equal(tables["max_x"], x)
+
+
+def test_the_example_in_the_documentation_holds():
+    assert doctest.testmod(moments).failed == 0
+    assert doctest.testmod(moments).attempted > 0
 
 
 def test_a_variance_beside_a_large_mean_is_not_lost():
