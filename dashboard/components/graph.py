@@ -27,8 +27,15 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
         bare: no tool bar and no zoom, for small pictures.
     """
     config = CONFIG | {"displayModeBar": False} if bare else CONFIG
-    # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
-    return dcc.Graph(id=component_id, style={"height": height}, className="graph", config=config)
+    return dcc.Graph(
+        id=component_id,
+        # A patch that was asked for by a page just left may still arrive, and needs a figure.
+        figure={"data": [], "layout": {}},
+        # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
+        style={"height": height},
+        className="graph",
+        config=config,
+    )
 
 
 def redraw(figure: go.Figure, *, axes: str, drawn: object) -> tuple[go.Figure | Patch, str]:

@@ -16,27 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from factories import make_store
+from factories import SHOW_PAGE, make_store
 
 from dashboard import create_app, server
 from dashboard.source import Source
 
 STARTS, FIRST_REQUESTS, CALLBACK_SECONDS = 20, 12, 2.0
-SHOW_PAGE = json.dumps(
-    {
-        "output": "..page.children...nav-maps.className...nav-classes.className..",
-        "outputs": [
-            {"id": "page", "property": "children"},
-            {"id": "nav-maps", "property": "className"},
-            {"id": "nav-classes", "property": "className"},
-        ],
-        "inputs": [
-            {"id": "url", "property": "pathname", "value": "/"},
-            {"id": "url", "property": "search", "value": ""},
-        ],
-        "changedPropIds": ["url.pathname"],
-    }
-).encode()
 
 
 def status(url: str) -> int:
@@ -77,7 +62,9 @@ def health_during_a_slow_callback(store: Path) -> list[float]:
         status(url + "healthz")
         source.snapshot = slow
         headers = {"content-type": "application/json"}
-        asked = urllib.request.Request(f"{url}_dash-update-component", SHOW_PAGE, headers)
+        asked = urllib.request.Request(
+            f"{url}_dash-update-component", json.dumps(SHOW_PAGE).encode(), headers
+        )
         latencies = []
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             callback = pool.submit(lambda: urllib.request.urlopen(asked).status)

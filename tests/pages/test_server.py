@@ -14,24 +14,12 @@ import time
 
 import httpx
 import pytest
+from factories import SHOW_PAGE
 
 from dashboard import create_app, server
 from dashboard.source import Source
 
 UPDATE = "_dash-update-component"
-SHOW_PAGE = {
-    "output": "..page.children...nav-maps.className...nav-classes.className..",
-    "outputs": [
-        {"id": "page", "property": "children"},
-        {"id": "nav-maps", "property": "className"},
-        {"id": "nav-classes", "property": "className"},
-    ],
-    "inputs": [
-        {"id": "url", "property": "pathname", "value": "/"},
-        {"id": "url", "property": "search", "value": ""},
-    ],
-    "changedPropIds": ["url.pathname"],
-}
 
 
 @contextlib.contextmanager

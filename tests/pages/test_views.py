@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from dash import dcc
 from dash.development.base_component import Component
 
 from dashboard.components.graph import CONFIG
@@ -60,6 +61,15 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
         *(ids_of(v.layout(snapshot, parse_query("", snapshot.catalog)[0])) for v in VIEWS)
     )
     assert used <= known
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_every_graph_begins_with_a_figure_that_can_be_patched(view, source):
+    snapshot = source.snapshot()
+    page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
+    graphs = [one for one in page._traverse() if isinstance(one, dcc.Graph)]
+    assert graphs
+    assert all(one.figure == {"data": [], "layout": {}} for one in graphs)
 
 
 def test_no_graph_offers_to_send_data_anywhere():

@@ -20,11 +20,11 @@ from dashboard.figures.theme import theme_for
 from dashboard.source import Source
 from dashboard.views.feature_maps.facts import (
     as_count,
-    color_ranges,
     filter_facts,
     montage_note,
     neighbour,
     position_text,
+    shown_maps,
 )
 
 
@@ -120,13 +120,16 @@ def register(app: Dash, source: Source) -> None:
         drawn: object,
     ) -> tuple[go.Figure | Patch, str, dict[str, str], str]:
         snapshot = source.snapshot()
-        shown = snapshot.state(
-            layer=layer, sample=sample, filter_index=filter_index, color_range=color_range
+        shown, maps, ranges = shown_maps(
+            snapshot,
+            layer=layer,
+            sample=sample,
+            filter_index=filter_index,
+            color_range=color_range,
         )
-        maps = snapshot.layer(shown.layer).feature_maps(shown.sample)
         figure = montage_figure(
             maps,
-            ranges=color_ranges(snapshot, shown, maps),
+            ranges=ranges,
             selected=shown.filter_index,
             theme=theme_for(scheme),
         )
@@ -158,11 +161,14 @@ def register(app: Dash, source: Source) -> None:
         drawn: object,
     ) -> tuple[go.Figure | Patch, str, dict[str, str], Component]:
         snapshot = source.snapshot()
-        shown = snapshot.state(
-            layer=layer, sample=sample, filter_index=filter_index, color_range=color_range
+        shown, maps, ranges = shown_maps(
+            snapshot,
+            layer=layer,
+            sample=sample,
+            filter_index=filter_index,
+            color_range=color_range,
         )
-        maps = snapshot.layer(shown.layer).feature_maps(shown.sample)
-        low, high = color_ranges(snapshot, shown, maps)[:, shown.filter_index]
+        low, high = ranges[:, shown.filter_index]
         values = maps[:, :, shown.filter_index]
         figure = feature_map_figure(values, span=(float(low), float(high)), theme=theme_for(scheme))
         whole_set = snapshot.filter_range(shown.layer)[:, shown.filter_index]

@@ -49,6 +49,15 @@ def position_text(matching: NDArray[Any], sample: int, n_samples: int) -> str:
     return f"Not among the {len(matching):,} that match, of {n_samples:,} samples"
 
 
+def shown_maps(
+    snapshot: Snapshot, **controls: object
+) -> tuple[state.State, NDArray[np.float32], NDArray[Any]]:
+    """What the controls ask for, its maps <float32>[y, x, filter], and what their colours span."""
+    shown = snapshot.state(**controls)
+    maps = snapshot.layer(shown.layer).feature_maps(shown.sample)
+    return shown, maps, color_ranges(snapshot, shown, maps)
+
+
 def color_ranges(snapshot: Snapshot, shown: state.State, maps: NDArray[Any]) -> NDArray[Any]:
     """What the colours of each filter span, <float64>[2, filter]."""
     if shown.color_range == "map":
