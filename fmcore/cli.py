@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fmcore import __version__, pipeline
-from fmcore.capture import DEFAULT_BATCH_SIZE
+from fmcore.capture import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY, CapturePlan
 from fmcore.command import run_command
 from fmcore.dataset import load_dataset
 from fmcore.errors import one_line
@@ -21,6 +22,8 @@ from fmcore.export import FORMATS, check_folder, export_store
 from fmcore.figure import write_figures
 from fmcore.startup import without_startup_notes
 from fmcore.storage import open_store, problems_apart
+
+SMALLEST_MEMORY = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,10 +61,17 @@ def _capture(options: argparse.Namespace) -> None:
             dataset,
             options.out,
             layers=options.layers,
+            policy=",".join(options.policy),
             batch_size=options.batch_size,
+            memory=options.memory,
             overwrite=options.force,
+            restart=options.restart,
+            allow_large=options.yes,
+            on_plan=_say_plan if options.dry_run else lambda _: True,
             on_progress=bar.update,
         )
+    if options.dry_run:
+        return
     seconds = time.perf_counter() - started
     with open_store(options.out) as store:
         accuracy = store.about()["model"]["test_accuracy"]
@@ -70,6 +80,29 @@ def _capture(options: argparse.Namespace) -> None:
             f"{options.out.stat().st_size / 1e6:,.0f} MB, test accuracy {accuracy:.4f}, "
             f"{seconds:.1f} s"
         )
+
+
+def _say_plan(plan: CapturePlan) -> bool:
+    """Prints what a capture would take; it is not begun."""
+    width = max(5, *(len(layer.path) for layer in plan.estimate.layers))
+    _say(f"{'layer':{width}}  policy   compression      in memory  in the store")
+    for layer in plan.estimate.layers:
+        _say(
+            f"{layer.path:{width}}  {layer.policy:8} {layer.codec:15} "
+            f"{_megabytes(layer.map_bytes)} {_megabytes(layer.stored_bytes)}"
+        )
+    print(f"images, labels, probabilities: {_megabytes(plan.estimate.other_bytes).strip()}")
+    print(f"the store: about {_megabytes(plan.estimate.store_bytes).strip()}")
+    shards = plan.estimate.n_shards
+    if shards > 1:
+        on_disk = _megabytes(plan.estimate.disk_bytes).strip()
+        print(f"{shards} shards of {plan.shard_rows:,} samples, and their join: {on_disk} on disk")
+    print(f"batches of {plan.store.batch_size} samples; nothing was written")
+    return False
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:10,.1f} MB"
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -190,7 +223,29 @@ def _parser() -> argparse.ArgumentParser:
     _add_layers(capture)
     capture.add_argument("--out", type=Path, required=True, metavar="STORE")
     capture.add_argument(
-        "--batch-size", type=_whole(1, 1_000_000), default=DEFAULT_BATCH_SIZE, metavar="N"
+        "--batch-size",
+        type=_whole(1, 1_000_000),
+        metavar="N",
+        help=f"samples in one go through the model (what fits, at most {DEFAULT_BATCH_SIZE})",
+    )
+    capture.add_argument(
+        "--memory",
+        type=_bytes,
+        default=DEFAULT_MEMORY,
+        metavar="SIZE",
+        help="what batches and class maps may take, such as 512MB (1GiB)",
+    )
+    capture.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="GLOB=POLICY",
+        help="how layers are stored: float32 (exactly), float16, pooled (no maps)",
+    )
+    capture.add_argument("--dry-run", action="store_true", help="only say what it would take")
+    capture.add_argument("--yes", action="store_true", help="also where it takes more than 10 GB")
+    capture.add_argument(
+        "--restart", action="store_true", help="discard the shards of an interrupted run"
     )
 
     info = verb("info", _info, "say what a store holds")
@@ -226,6 +281,20 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_layers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layers", default="*", metavar="GLOB", help="such as 'conv1,block?_*'")
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,9})\s*([kmgt]?)(i?)b?", text.strip().lower())
+    size = (
+        int(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " ")
+        if found
+        else 0
+    )
+    if size < SMALLEST_MEMORY:
+        raise argparse.ArgumentTypeError(
+            f"expected a size of at least 1 MB, such as 512MB or 2GiB, found {text!r}"
+        )
+    return size
 
 
 def _whole(lowest: int, highest: int) -> Callable[[str], int]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from fmcore.errors import OutputError
+from fmcore.errors import FmcoreError, OutputError
 
 if sys.platform != "win32":
     import fcntl
@@ -54,7 +54,7 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         OutputError: if `path` exists and `overwrite` is false, if another process writes it now,
             or if the disk refuses.
     """
-    with _said_of(path):
+    with said_of(path):
         refuse_existing(path, overwrite=overwrite)
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def publish_folder(out: Path, *, last: str, overwrite: bool = False) -> Iterator
     Raises:
         OutputError: if `out` holds anything and `overwrite` is false, or if the disk refuses.
     """
-    with _said_of(out):
+    with said_of(out):
         if out.exists() and not out.is_dir():
             raise OutputError(f"cannot write to {out}: it is a file; name a folder")
         new = not out.exists()
@@ -133,11 +133,11 @@ def _folder_locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _said_of(path: Path) -> Iterator[None]:
+def said_of(path: Path) -> Iterator[None]:
     """Turns what the operating system refuses into an `OutputError` that says what to do."""
     try:
         yield
-    except OutputError:
+    except FmcoreError:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
@@ -147,7 +147,7 @@ def _said_of(path: Path) -> Iterator[None]:
             free = shutil.disk_usage(folder).free / 1e6
             advice = f"{free:,.0f} MB are free in {folder}: free some space, or name another place"
         raise OutputError(
-            f"cannot write {path}: {reason}; nothing half-written was left; {advice}"
+            f"cannot write {path}: {reason}; nothing half-written bears its name; {advice}"
         ) from error
 
 

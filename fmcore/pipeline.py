@@ -24,6 +24,7 @@ from fmcore.dataset import (
 )
 from fmcore.errors import DatasetError, FmcoreError, ModelError
 from fmcore.files import publish, refuse_existing
+from fmcore.selection import policies_for
 
 if TYPE_CHECKING:
     import keras
@@ -105,11 +106,30 @@ def capture_dataset(
     store: Path,
     *,
     layers: str = "*",
-    batch_size: int = capturing.DEFAULT_BATCH_SIZE,
+    policy: str = "",
+    batch_size: int | None = None,
+    memory: int = capturing.DEFAULT_MEMORY,
     overwrite: bool = False,
+    restart: bool = False,
+    allow_large: bool = False,
+    on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     on_progress: Callable[[int], object] = _no_progress,
 ) -> Path:
     """Captures the test images of a data set with a saved model; uint8 pixels are divided by 255.
+
+    Args:
+        model: a `.keras` file.
+        dataset: its test images are captured.
+        store: the file to write.
+        layers: comma-separated globs over layer names.
+        policy: how layers are stored, see `capture_activations`.
+        batch_size: samples that go through the model together.
+        memory: bytes that batches and class maps may take.
+        overwrite: replace a store of that name.
+        restart: discard the shards of an earlier run.
+        allow_large: go on where the estimate exceeds 10 GB.
+        on_plan: called with all that is decided; where it returns False, nothing is captured.
+        on_progress: called with the number of samples that are done since the last call.
 
     Raises:
         InputFileError, ModelError, DatasetError, SelectionError, OutputError: as the parts do.
@@ -127,8 +147,13 @@ def capture_dataset(
         dataset_name=dataset.name,
         dataset_source=dataset.source,
         divide_by=input_scale(dataset.test.images),
+        policy=policy,
         batch_size=batch_size,
+        memory=memory,
+        on_plan=on_plan,
         overwrite=overwrite,
+        restart=restart,
+        allow_large=allow_large,
         on_progress=on_progress,
     )
 
@@ -142,13 +167,18 @@ def capture_activations(
     layers: str = "*",
     class_names: Sequence[str] = (),
     dataset_name: str = "images",
-    batch_size: int = capturing.DEFAULT_BATCH_SIZE,
+    policy: str = "",
+    batch_size: int | None = None,
+    memory: int = capturing.DEFAULT_MEMORY,
     overwrite: bool = False,
+    restart: bool = False,
+    allow_large: bool = False,
     on_progress: Callable[[int], object] = _no_progress,
 ) -> Path:
     """Stores every convolutional layer's activations for a whole test set in one HDF5 file.
 
-    The model sees the images as they are given, as in `model.predict(images)`.
+    The model sees the images as they are given, as in `model.predict(images)`. The same call again
+    takes up a run that was interrupted.
 
     Args:
         model: a Keras model, or the path of a `.keras` file.
@@ -158,9 +188,16 @@ def capture_activations(
         layers: comma-separated globs over layer names.
         class_names: the name of each class; numbers for those left out.
         dataset_name: what the store records as the name of the test set.
-        batch_size: samples that go through the model together.
+        policy: how layers are stored, such as `"block1*=pooled,conv2=float16"`: `float32`, exactly,
+            where nothing is said; `float16`, in half the bytes; `pooled`, no maps but all tables
+            and statistics. The last pattern that fits a layer counts.
+        batch_size: samples that go through the model together; at most 256, and what `memory` lets,
+            where left out.
+        memory: bytes that batches and class maps may take beyond the model and the images.
         overwrite: replace a store of that name.
-        on_progress: called with the number of samples of each batch when it is written.
+        restart: discard the shards of an earlier run that was interrupted.
+        allow_large: go on where the estimate exceeds 10 GB.
+        on_progress: called with the number of samples that are done since the last call.
 
     Returns:
         The path of the store; `fmcore.open_store` reads it.
@@ -188,8 +225,12 @@ def capture_activations(
         dataset_name=dataset_name,
         dataset_source="arrays in Python",
         divide_by=1.0,
+        policy=policy,
         batch_size=batch_size,
+        memory=memory,
         overwrite=overwrite,
+        restart=restart,
+        allow_large=allow_large,
         on_progress=on_progress,
     )
 
@@ -201,28 +242,38 @@ def _capture(
     *,
     layers: str,
     class_names: Sequence[str],
+    dataset_name: str,
     dataset_source: str,
-    batch_size: int,
+    divide_by: float,
+    policy: str,
+    batch_size: int | None,
+    memory: int,
+    on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     **options: Any,
 ) -> Path:
     from fmcore.model.probe import KerasProbe, nested_convolutions
 
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise DatasetError(f"batch size {batch_size}; expected at least 1")
     for name, count in nested_convolutions(model).items():
         log.warning("%d convolutional layers inside the nested model %r are left out", count, name)
     probe = KerasProbe(model, layers=layers)
     _check_fit(probe, samples, where=dataset_source)
-    return capturing.capture(
+    plan = capturing.plan_capture(
         probe,
         samples,
-        store,
         class_names=class_names_for(class_names, probe.n_classes),
         model=probe.info,
+        dataset_name=dataset_name,
         dataset_source=dataset_source,
+        divide_by=divide_by,
+        policies=policies_for([layer.path for layer in probe.layers], policy),
         batch_size=batch_size,
-        **options,
+        memory=memory,
     )
+    if on_plan(plan):
+        capturing.capture(probe, samples, store, plan, **options)
+    return store
 
 
 def _check_fit(probe: KerasProbe, samples: LabelledImages, *, where: str) -> None:

@@ -37,6 +37,10 @@ class LayerSpec:
     bias: NDArray[np.float32] | None = None
 
 
+# How a layer's activations are kept: exactly, in half the bytes, or only what is pooled from them.
+POLICIES = ("float32", "float16", "pooled")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which model a capture ran.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from fmcore.errors import SelectionError
+from fmcore.records import POLICIES
 
 
 def near_matches(word: str, words: Sequence[str]) -> str:
@@ -34,3 +35,26 @@ def match_names(names: Sequence[str], pattern: str, *, what: str) -> list[str]:
                 f"{near_matches(glob, names)}"
             )
     return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
+
+
+def policies_for(names: Sequence[str], text: str) -> list[str]:
+    """The storage policy of each layer, `float32` where nothing is said.
+
+    Args:
+        names: the layers.
+        text: comma-separated `GLOB=POLICY`, such as `block1*=pooled,conv2=float16`; the last one
+            that fits a layer counts.
+
+    Raises:
+        SelectionError: if a policy is unknown or a glob matches nothing.
+    """
+    policies = dict.fromkeys(names, POLICIES[0])
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        glob, separator, policy = (piece.strip() for piece in part.rpartition("="))
+        if not separator or policy not in POLICIES:
+            raise SelectionError(
+                f"policy {part!r}; expected GLOB=POLICY with one of {', '.join(POLICIES)}"
+                f"{near_matches(policy, POLICIES)}"
+            )
+        policies |= dict.fromkeys(match_names(names, glob, what="captured layer"), policy)
+    return list(policies.values())

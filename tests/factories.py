@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fmcore.capture import capture
+from fmcore.capture import capture, plan_capture
 from fmcore.dataset import LabelledImages
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
@@ -65,20 +65,27 @@ def make_samples(
     return LabelledImages(images, rng.integers(0, 3, size=n) if labels is None else labels)
 
 
-def make_store(path: Path, n: int = 37, *, batch_size: int = 10, overwrite: bool = False) -> Path:
-    """A real store of `n` samples, written by the real capture."""
-    return capture(
+def make_plan(n: int = 37, *, batch_size: int = 10, **options):
+    """How the probe's capture of `n` samples is made."""
+    return plan_capture(
         NumpyProbe(),
         make_samples(n),
-        path,
         class_names=CLASS_NAMES,
         model=ModelInfo("tiny", digest="0" * 64, architecture='{"layers": []}'),
         dataset_name="random",
         dataset_source="random images",
         divide_by=255.0,
         batch_size=batch_size,
-        overwrite=overwrite,
+        **options,
     )
+
+
+def make_store(
+    path: Path, n: int = 37, *, batch_size: int = 10, overwrite: bool = False, **options
+) -> Path:
+    """A real store of `n` samples, written by the real capture."""
+    plan = make_plan(n, batch_size=batch_size, **options)
+    return capture(NumpyProbe(), make_samples(n), path, plan, overwrite=overwrite)
 
 
 def reference(n: int = 37) -> Captured:

@@ -3,21 +3,30 @@
 The only code that imports h5py.
 """
 
+from fmcore.storage.codec import choose
+from fmcore.storage.join import join_shards
+from fmcore.storage.plan import LayerPlan, StorePlan
 from fmcore.storage.reader import Layer, Store, open_store
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
+from fmcore.storage.shards import open_shards, partial_folder
 from fmcore.storage.validate import problems, problems_apart
-from fmcore.storage.writer import StorePlan, StoreWriter, create_store
+from fmcore.storage.writer import StoreWriter, create_store
 
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "SCHEMA",
     "Layer",
+    "LayerPlan",
     "Store",
     "StorePlan",
     "StoreWriter",
+    "choose",
     "create_store",
+    "join_shards",
+    "open_shards",
     "open_store",
+    "partial_folder",
     "problems",
     "problems_apart",
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Where a chunk begins in its array, and the values of the whole chunk.
-Block = tuple[tuple[int, ...], NDArray[np.float32]]
+Block = tuple[tuple[int, ...], NDArray[Any]]
 
 # The dashboard's main read is all filters of one sample. Under 8 KiB a sample the overhead of a
 # chunk outweighs it, so several share one; over 256 KiB a reader of one filter inflates too much.
@@ -34,37 +36,55 @@ def activation_chunk(
     map_bytes = height * width * itemsize
     sample_bytes = map_bytes * filters
     if sample_bytes < SMALL_SAMPLE_BYTES:
-        return min(n_samples, -(-SMALL_SAMPLE_BYTES // sample_bytes)), height, width, filters
+        rows = _power_of_two(-(-SMALL_SAMPLE_BYTES // sample_bytes))
+        return min(n_samples, rows), height, width, filters
     if sample_bytes > LARGE_SAMPLE_BYTES:
         return 1, height, width, min(filters, max(1, LARGE_SAMPLE_BYTES // map_bytes))
     return 1, height, width, filters
 
 
 def table_chunk(shape: Sequence[int], *, itemsize: int) -> tuple[int, ...]:
-    """The chunk of any other array: whole rows, about `TABLE_CHUNK_BYTES` of them."""
-    row_bytes = itemsize
-    for size in shape[1:]:
-        row_bytes *= size
-    return min(shape[0], max(1, TABLE_CHUNK_BYTES // row_bytes)), *shape[1:]
+    """The chunk of any other array: whole rows, at least half of `TABLE_CHUNK_BYTES` of them."""
+    fitting = max(1, TABLE_CHUNK_BYTES // (itemsize * math.prod(shape[1:])))
+    rows = fitting if fitting == _power_of_two(fitting) else _power_of_two(fitting) // 2
+    return min(shape[0], rows), *shape[1:]
 
 
-def blocks(values: NDArray[np.float32], chunk: tuple[int, ...], start: int) -> Iterator[Block]:
+def shard_rows(wanted: int, chunk_rows: Sequence[int], batch_size: int) -> int:
+    """Samples of a shard: about as many as wanted, and whole batches and whole chunks of them.
+
+    So that shards are joined chunk by chunk, and batches are the same with shards and without.
+    """
+    step = math.lcm(batch_size, *chunk_rows)
+    return max(1, wanted // step) * step
+
+
+def _power_of_two(number: int) -> int:
+    """The smallest power of two that is not below a number; chunks of such rows end together."""
+    return 1 << (number - 1).bit_length()
+
+
+def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator[Block]:
     """Cuts values into whole chunks; the last of an axis is filled up with zeros, as HDF5 does.
 
     Args:
-        values: <float32>[sample, y, x, filter].
+        values: [sample, …], cut along the first and the last axis.
         chunk: the chunk of the array they go to.
         start: the array's row of the first of them, on the boundary of a chunk.
     """
-    rows, height, width, step = chunk
-    for row in range(0, len(values), rows):
-        for first in range(0, values.shape[3], step):
-            block = values[row : row + rows, :, :, first : first + step]
+    last = range(0, values.shape[-1], chunk[-1]) if values.ndim > 1 else range(1)
+    for row in range(0, len(values), chunk[0]):
+        for first in last:
+            block = values[row : row + chunk[0]]
+            corner: tuple[int, ...] = (start + row,)
+            if values.ndim > 1:
+                block = block[..., first : first + chunk[-1]]
+                corner = (start + row, *[0] * (values.ndim - 2), first)
             if block.shape != chunk:
-                whole = np.zeros((rows, height, width, step), dtype=np.float32)
-                whole[: block.shape[0], :, :, : block.shape[3]] = block
+                whole = np.zeros(chunk, dtype=values.dtype)
+                whole[tuple(map(slice, block.shape))] = block
                 block = whole
-            yield (start + row, 0, 0, first), block
+            yield corner, block
 
 
 def group_names(paths: Sequence[str]) -> list[str]:

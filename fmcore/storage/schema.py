@@ -45,9 +45,10 @@ SCHEMA: tuple[ArraySpec, ...] = (
     ArraySpec("samples/probability", ("float32",), ("sample", "class"), "the model's belief"),
     ArraySpec(
         "layers/{layer}/activation",
-        ("float32",),
+        ("float32", "float16"),
         ("sample", "y", "x", "filter"),
-        "what the layer outputs, channels last",
+        "what the layer outputs, channels last; absent under the policy `pooled`",
+        optional=True,
     ),
     ArraySpec(
         "layers/{layer}/kernel",
@@ -78,14 +79,14 @@ SCHEMA: tuple[ArraySpec, ...] = (
     ArraySpec(
         "layers/{layer}/class/mean_map",
         ("float32",),
-        ("class", "y", "x", "filter"),
+        ("class", "map_y", "map_x", "filter"),
         "mean over the samples of the class, pixel by pixel",
         optional=True,
     ),
     ArraySpec(
         "layers/{layer}/class/std_map",
         ("float32",),
-        ("class", "y", "x", "filter"),
+        ("class", "map_y", "map_x", "filter"),
         "population standard deviation over the samples of the class, pixel by pixel",
         optional=True,
     ),
@@ -134,7 +135,11 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "preprocessing": AttributeSpec("what was done to an image before the model saw it"),
     },
     "/capture": {
-        "batch_size": AttributeSpec("samples that went through the model together", "integer")
+        "batch_size": AttributeSpec("samples that went through the model together", "integer"),
+        "first_sample": AttributeSpec(
+            "index of the first sample in the whole test set; 0 unless the file is a shard",
+            "integer",
+        ),
     },
     "/layers/{layer}": {
         "layer_path": AttributeSpec("the layer's Keras path: the truth about its name"),
@@ -145,7 +150,10 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "strides": AttributeSpec("int32 (y, x)", "pair"),
         "padding": AttributeSpec("`valid` or `same`"),
         "dilation": AttributeSpec("int32 (y, x)", "pair"),
-        "class_maps": AttributeSpec("`full`, or why there are none"),
+        "class_maps": AttributeSpec("`full`, or how they were shrunk, or why there are none"),
+        "policy": AttributeSpec(
+            "how activations are kept: `float32` exactly, `float16`, or `pooled`: not at all"
+        ),
     },
 }
 

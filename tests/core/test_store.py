@@ -131,7 +131,7 @@ def test_ncdump_shows_named_axes(store_path):
         [program, "-h", str(store_path)], capture_output=True, text=True, check=True
     ).stdout
     assert "float activation(sample, y, x, filter)" in header
-    assert "float mean_map(class, y, x, filter)" in header
+    assert "float mean_map(class, map_y, map_x, filter)" in header
     assert "phony" not in header
 
 

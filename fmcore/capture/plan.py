@@ -1,0 +1,225 @@
+"""Decides all of a capture before it begins, and estimates what it will take."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, map_factors
+from fmcore.capture.probe import Probe
+from fmcore.dataset import LabelledImages, describe_scale, model_input
+from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
+from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose, layout
+from fmcore.storage.plan import sample_ids
+
+# The codec of each layer is tried on so many samples, or on as many as fill this.
+TRIAL_SAMPLES = 16
+TRIAL_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEstimate:
+    """What one layer will take.
+
+    Attributes:
+        path: the layer.
+        policy: `float32`, `float16` or `pooled`.
+        codec: how its maps are compressed.
+        map_bytes: its activations in memory, as float32.
+        stored_bytes: about what it takes in the store, with tables and class maps.
+    """
+
+    path: str
+    policy: str
+    codec: str
+    map_bytes: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a capture will take.
+
+    Attributes:
+        layers: each layer.
+        other_bytes: images, labels and probabilities.
+        n_shards: shards it is made in; with more than one, they are joined at the end.
+    """
+
+    layers: tuple[LayerEstimate, ...]
+    other_bytes: int
+    n_shards: int
+
+    @property
+    def store_bytes(self) -> int:
+        """Size of the finished store."""
+        return self.other_bytes + sum(layer.stored_bytes for layer in self.layers)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the disk must hold while the shards are joined."""
+        return self.store_bytes * (2 if self.n_shards > 1 else 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CapturePlan:
+    """All that is decided before a capture begins.
+
+    Attributes:
+        store: what the store will hold.
+        divide_by: what pixels are divided by before the model sees them.
+        shard_rows: samples of a shard.
+        estimate: what it will take.
+    """
+
+    store: StorePlan
+    divide_by: float
+    shard_rows: int
+    estimate: Estimate
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of the test set."""
+        return len(self.store.ids)
+
+
+def plan_capture(
+    probe: Probe,
+    samples: LabelledImages,
+    *,
+    class_names: Sequence[str],
+    model: ModelInfo,
+    dataset_name: str,
+    dataset_source: str,
+    divide_by: float = 1.0,
+    policies: Sequence[str] = (),
+    batch_size: int | None = None,
+    memory: int = DEFAULT_MEMORY,
+) -> CapturePlan:
+    """Decides batch, shards and how each layer is stored, trying its codec on the first samples.
+
+    Args:
+        probe: the model.
+        samples: the test set; labels must lie in `range(len(class_names))`.
+        class_names: the name of each class.
+        model: what the store records of the model.
+        dataset_name: what the store records as the name of the test set.
+        dataset_source: where its images came from.
+        divide_by: what pixels are divided by before the model sees them.
+        policies: for each layer `float32`, `float16` or `pooled`; all `float32` where left out.
+        batch_size: samples that go through the model together; what fits where left out.
+        memory: bytes that batches and class maps may take beyond the model and the images.
+    """
+    n_samples, specs = len(samples), probe.layers
+    image_shape = samples.images.shape[1:]
+    layers_bytes = [4 * math.prod(spec.shape) for spec in specs]
+    sample_bytes = sum(layers_bytes) + 4 * math.prod(image_shape)
+    batch = min(batch_size or batch_size_for(sample_bytes, n_samples, memory), n_samples)
+    policies = policies or ("float32",) * len(specs)
+    factors = map_factors([spec.shape for spec in specs], len(class_names), memory)
+    tried = probe(model_input(samples.images[: min(batch, TRIAL_SAMPLES)], divide_by=divide_by))
+    layers, estimates = [], []
+    for spec, policy, factor, maps in zip(specs, policies, factors, tried.activations, strict=True):
+        layer, ratio = _tried(spec, policy, factor, maps, memory)
+        layers.append(layer)
+        estimates.append(_estimate(layer, ratio, n_samples, len(class_names)))
+    table_bytes = 4 * len(class_names) + 24 + samples.images[0].nbytes
+    rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
+    return CapturePlan(
+        store=StorePlan(
+            ids=sample_ids(n_samples),
+            class_names=class_names,
+            image_shape=(image_shape[0], image_shape[1], image_shape[2]),
+            image_dtype=samples.images.dtype,
+            layers=layers,
+            model=model,
+            dataset=DatasetInfo(
+                dataset_name, dataset_source, samples.fingerprint, describe_scale(divide_by)
+            ),
+            batch_size=batch,
+        ),
+        divide_by=divide_by,
+        shard_rows=rows,
+        estimate=Estimate(tuple(estimates), n_samples * table_bytes, -(-n_samples // rows)),
+    )
+
+
+def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
+    """What a run must have in common with an earlier one to take up its shards, by field."""
+    store = plan.store
+    digests = sorted(each := [hashlib.sha256(image).digest() for image in samples.images])
+    return {
+        "model": store.model.digest,
+        "framework": store.model.framework,
+        "images": hashlib.sha256(b"".join(digests)).hexdigest(),
+        "order of images": hashlib.sha256(b"".join(each)).hexdigest(),
+        "labels": hashlib.sha256(samples.labels.tobytes()).hexdigest(),
+        "preprocessing": store.dataset.preprocessing,
+        "data set": f"{store.dataset.name}, {store.dataset.source}",
+        "classes": ", ".join(store.class_names),
+        "layers": ", ".join(layer.spec.path for layer in store.layers),
+        "policy": ", ".join(f"{layer.spec.path}={layer.policy}" for layer in store.layers),
+        "codec": ", ".join(f"{layer.spec.path}={layer.codec.name}" for layer in store.layers),
+        "class maps": ", ".join(f"{one.spec.path}={one.class_maps}" for one in store.layers),
+        "batch size": str(store.batch_size),
+        "samples of a shard (they follow from --memory)": str(plan.shard_rows),
+        "format version": FORMAT_VERSION,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _tried(
+    spec: LayerSpec,
+    policy: str,
+    factors: tuple[int, int] | None,
+    maps: NDArray[np.float32],
+    memory: int,
+) -> tuple[LayerPlan, float]:
+    """How a layer is stored, and its stored bytes as a share of its bytes in that type."""
+    if factors is None:
+        words = f"off: they do not fit in half of the memory of {memory / 1e6:,.0f} MB"
+    else:
+        words = "full" if factors == (1, 1) else f"mean over {factors[0]}x{factors[1]} pixels"
+    if policy == "pooled":
+        return LayerPlan(spec, policy, map_factors=factors, class_maps=words), 0.0
+    dtype = np.dtype(policy)
+    few = maps[: max(1, TRIAL_BYTES // maps[0].nbytes)]
+    with np.errstate(over="ignore"):
+        few = few.astype(dtype)
+    chunk = layout.activation_chunk(len(few), spec.shape, itemsize=dtype.itemsize)
+    codec, ratio = choose([block for _, block in layout.blocks(few, chunk, 0)])
+    return LayerPlan(spec, policy, codec, factors, words), ratio
+
+
+def _estimate(layer: LayerPlan, ratio: float, n_samples: int, n_classes: int) -> LayerEstimate:
+    height, width, filters = layer.spec.shape
+    values = n_samples * height * width * filters
+    itemsize = 0 if layer.policy == "pooled" else np.dtype(layer.policy).itemsize
+    class_maps = 0
+    if layer.map_factors is not None:
+        (by_y, by_x), both = layer.map_factors, 2 * 4
+        class_maps = both * n_classes * -(-height // by_y) * -(-width // by_x) * filters
+    tables = n_samples * filters * 5 * 4
+    return LayerEstimate(
+        layer.spec.path,
+        layer.policy,
+        layer.codec.name if itemsize else "no maps",
+        4 * values,
+        int(values * itemsize * ratio) + tables + class_maps,
+    )
+
+
+def _shard_rows(
+    specs: Sequence[LayerSpec], samples: LabelledImages, wanted: int, batch_size: int
+) -> int:
+    """Samples of a shard: about `--memory` bytes of activations, of whole batches and chunks."""
+    n_samples, images = len(samples), samples.images
+    chunks = [layout.activation_chunk(n_samples, spec.shape)[0] for spec in specs]
+    chunks.append(layout.table_chunk(images.shape, itemsize=images.dtype.itemsize)[0])
+    return layout.shard_rows(wanted, chunks, batch_size)

@@ -1,0 +1,22 @@
+"""What a capture needs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.records import Captured, LayerSpec
+
+
+class Probe(Protocol):
+    """Turns images into activations; the Keras probe is one implementation."""
+
+    @property
+    def layers(self) -> Sequence[LayerSpec]:
+        """The layers it captures, in the model's order."""
+
+    def __call__(self, images: NDArray[np.float32]) -> Captured:
+        """Runs one batch, <float32>[sample, image_y, image_x, image_channel]."""

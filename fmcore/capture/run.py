@@ -1,0 +1,253 @@
+"""The one streaming pass: model, statistics, compression and writing overlap on all cores.
+
+The calling thread runs the model and is the only one that touches HDF5; a pool of threads, one for
+each core, compresses and reduces outside the GIL. At most two batches are alive.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.capture.plan import CapturePlan, identity
+from fmcore.capture.probe import Probe
+from fmcore.dataset import LabelledImages, model_input
+from fmcore.errors import OutputError
+from fmcore.files import refuse_existing
+from fmcore.statistics import LayerSums, Pooled, Rounding
+from fmcore.storage import StoreWriter, create_store, join_shards, open_shards
+
+log = logging.getLogger(__name__)
+
+# Beyond this a capture wants a word from the person, who may not know what it adds up to.
+LARGE_STORE_BYTES = 10_000_000_000
+
+
+def capture(
+    probe: Probe,
+    samples: LabelledImages,
+    path: Path,
+    plan: CapturePlan,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    allow_large: bool = False,
+    on_progress: Callable[[int], object] = lambda _: None,
+) -> Path:
+    """Runs the whole test set through a probe once and writes the store.
+
+    A run that was interrupted is taken up by the same call: shards that were recorded are kept.
+    Memory does not grow with the number of samples beyond the images themselves.
+
+    Args:
+        probe: the model.
+        samples: the test set of the plan.
+        path: the store; it appears when it is whole.
+        plan: as `plan_capture` made it of the same probe and samples.
+        overwrite: replace a store of that name.
+        restart: discard the shards of an earlier run.
+        allow_large: go on where the estimate exceeds 10 GB.
+        on_progress: called with the number of samples that are done since the last call.
+
+    Raises:
+        OutputError: if the store exists and `overwrite` is false, another capture is writing it,
+            shards of another capture lie there, the store is large and `allow_large` is false, or
+            the disk refuses or is too small.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    if plan.estimate.store_bytes > LARGE_STORE_BYTES and not allow_large:
+        raise OutputError(
+            f"{path} would take about {plan.estimate.store_bytes / 1e9:,.1f} GB; choose a policy "
+            "for large layers, such as --policy 'block1*=pooled', or go on with --yes"
+        )
+    path = Path(os.path.realpath(path))
+    n_samples = plan.n_samples
+    ranges = [
+        range(start, min(start + plan.shard_rows, n_samples))
+        for start in range(0, n_samples, plan.shard_rows)
+    ]
+    about = identity(plan, samples) if len(ranges) > 1 else {}
+    with (
+        open_shards(path, about, restart=restart) as shards,
+        ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
+    ):
+        refuse_existing(path, overwrite=overwrite)  # another run may have finished meanwhile
+        _check_room(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
+        running = _Running(probe, samples, plan, threads, on_progress)
+        if len(ranges) == 1:
+            sums = running.write(path, ranges[0], overwrite=overwrite)
+        else:
+            try:
+                for rows in ranges:
+                    if rows.start in shards.recorded:
+                        on_progress(len(rows))
+                        continue
+                    running.write(shards.path(rows.start), rows, part=True)
+                    shards.record(rows.start, rows.stop)
+                files = [shards.path(rows.start) for rows in ranges]
+                sums = join_shards(path, plan.store, files, threads, overwrite=overwrite)
+            except BaseException:
+                log.warning(
+                    "%d of %d shards are kept beside the store; the same command resumes",
+                    len(shards.recorded),
+                    len(ranges),
+                )
+                raise
+        shards.remove()
+    _report(plan, sums)
+    return path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Running:
+    """What all shards of one run share."""
+
+    probe: Probe
+    samples: LabelledImages
+    plan: CapturePlan
+    threads: ThreadPoolExecutor
+    on_progress: Callable[[int], object]
+
+    def write(
+        self, path: Path, rows: range, *, part: bool = False, overwrite: bool = True
+    ) -> list[LayerSums]:
+        """Captures a range of samples into a file of its own."""
+        store = self.plan.store
+        ids = store.ids[rows.start : rows.stop]
+        shard = dataclasses.replace(store, ids=ids, first_sample=rows.start)
+        sums = [layer.empty_sums(len(store.class_names)) for layer in store.layers]
+        with create_store(path, shard, self.threads, overwrite=overwrite) as writer:
+            self._stream(rows, writer, sums)
+            for index, layer in enumerate(sums):
+                writer.write_layer(index, layer, keep_state=part)
+        return sums
+
+    def _stream(self, rows: range, writer: StoreWriter, sums: list[LayerSums]) -> None:
+        step = self.plan.store.batch_size
+        flying: deque[_Batch] = deque()
+        for start in range(rows.start, rows.stop, step):
+            here = slice(start, min(start + step, rows.stop))
+            images, labels = self.samples.images[here], self.samples.labels[here]
+            captured = self.probe(model_input(images, divide_by=self.plan.divide_by))
+            batch = self._batch(writer, images, labels, captured.probability)
+            for index, values in enumerate(captured.activations):
+                # One batch after the other, so that sums are the same in every run.
+                before = flying[-1].pooled[index] if flying else None
+                batch.add(self._layer(writer, index, values, labels, sums[index], before))
+            del captured, values
+            flying.append(batch)
+            if len(flying) > 1:
+                self.on_progress(flying.popleft().land(writer))
+        while flying:
+            self.on_progress(flying.popleft().land(writer))
+
+    def _batch(
+        self,
+        writer: StoreWriter,
+        images: NDArray[Any],
+        labels: NDArray[np.int64],
+        probability: NDArray[np.float32],
+    ) -> _Batch:
+        predictions = probability.argmax(axis=1)
+        writer.count(labels, predictions)
+        tables = {"image": images, "label": labels, "prediction": predictions}
+        tables["probability"] = probability
+        encoded = writer.submit({f"samples/{name}": rows for name, rows in tables.items()})
+        return _Batch(len(labels), [encoded], [])
+
+    def _layer(
+        self,
+        writer: StoreWriter,
+        index: int,
+        values: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        sums: LayerSums,
+        before: Future[Pooled] | None,
+    ) -> tuple[Any, Future[Pooled]]:
+        """Hands one layer's activations of a batch to the threads."""
+        policy, group = self.plan.store.layers[index].policy, writer.groups[index]
+        stored: NDArray[Any] = values
+        if policy == "float16":
+            with np.errstate(over="ignore"):
+                stored = values.astype(np.float16)
+        arrays = {} if policy == "pooled" else {f"{group}/activation": stored}
+        encoded = writer.submit(arrays)
+
+        def reduce() -> Pooled:
+            pooled = Pooled.from_batch(values)
+            if before is not None:
+                before.result()
+            sums.add(values, labels, pooled)
+            if sums.rounding is not None:
+                sums.rounding = sums.rounding.merge(Rounding.of(values, stored))
+            return pooled
+
+        return encoded, self.threads.submit(reduce)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Batch:
+    """A batch on its way to the disk."""
+
+    n_samples: int
+    encoded: list[Any]
+    pooled: list[Future[Pooled]]
+
+    def add(self, layer: tuple[Any, Future[Pooled]]) -> None:
+        self.encoded.append(layer[0])
+        self.pooled.append(layer[1])
+
+    def land(self, writer: StoreWriter) -> int:
+        """Writes it; the number of its samples."""
+        for encoded in self.encoded:
+            writer.write(encoded)
+        for group, pooled in zip(writer.groups, self.pooled, strict=True):
+            tables = pooled.result().tables()
+            writer.write(
+                writer.submit({f"{group}/pooled/{name}": one for name, one in tables.items()})
+            )
+        return self.n_samples
+
+
+def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    needed = plan.estimate.disk_bytes - recorded
+    if needed > free:
+        raise OutputError(
+            f"{path} needs about {needed / 1e6:,.0f} MB on the disk (with the join of "
+            f"{plan.estimate.n_shards} shards), {free / 1e6:,.0f} MB are free in {path.parent}; "
+            "free some space, name another place, or choose a policy such as "
+            "--policy 'block1*=pooled'"
+        )
+
+
+def _report(plan: CapturePlan, sums: Sequence[LayerSums]) -> None:
+    """Says what a person must know of the values."""
+    for layer, found in zip(plan.store.layers, sums, strict=True):
+        moments, name = found.moments, layer.spec.path
+        broken = int(moments.n_nonfinite.sum())
+        if broken:
+            log.warning(
+                "%s: %s of %s activations are NaN or infinite, in %d of %d filters",
+                name,
+                f"{broken:,}",
+                f"{broken + int(moments.n_values.sum()):,}",
+                int((moments.n_nonfinite.sum(axis=0) > 0).sum()),
+                layer.spec.shape[2],
+            )
+        if found.rounding is not None and found.rounding.n_overflow:
+            log.warning(
+                "%s: %s activations are too large for float16 and are stored as infinite",
+                name,
+                f"{int(found.rounding.n_overflow):,}",
+            )

@@ -1,0 +1,85 @@
+"""Joins shards into one store: compressed chunks are copied as they are, statistics merged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+
+from fmcore.statistics import LayerSums
+from fmcore.storage import codec
+from fmcore.storage.opening import damage_named
+from fmcore.storage.plan import StorePlan
+from fmcore.storage.reader import Store, open_store
+from fmcore.storage.writer import STATE, StoreWriter, create_store
+
+ROWS_AT_ONCE = 1024
+
+
+def join_shards(
+    path: Path,
+    plan: StorePlan,
+    shards: Sequence[Path],
+    threads: ThreadPoolExecutor,
+    *,
+    overwrite: bool = False,
+) -> list[LayerSums]:
+    """Writes one store out of shards in the order of their samples, in constant memory.
+
+    Args:
+        path: the store; it appears when it is whole.
+        plan: what it holds: that of the shards, over all samples.
+        shards: their files.
+        threads: where chunks are compressed that cannot be copied.
+        overwrite: replace a store of that name.
+
+    Returns:
+        The accumulators of each layer, of all samples.
+
+    Raises:
+        StoreError: if a shard is damaged.
+        OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
+    """
+    sums = [layer.empty_sums(len(plan.class_names)) for layer in plan.layers]
+    with create_store(path, plan, threads, overwrite=overwrite) as out:
+        for shard in shards:
+            with open_store(shard) as part, damage_named(shard):
+                _append(out, part)
+                for index, group in enumerate(out.groups):
+                    sums[index] = sums[index].merge(_saved(part, group, sums[index]))
+        for index, layer in enumerate(sums):
+            out.write_layer(index, layer)
+    return sums
+
+
+def _append(out: StoreWriter, part: Store) -> None:
+    out.count(part.labels, part.predictions)
+    for path, rows in out.rows.items():
+        source = part.file[path]
+        # Boundaries of shards are boundaries of chunks, save for tables of very short rows.
+        if source.chunks == rows.array.chunks and rows.n_ready % source.chunks[0] == 0:
+            _copy_chunks(source, rows.array, rows.n_ready)
+            rows.skip(len(source))
+            continue
+        for start in range(0, len(source), ROWS_AT_ONCE):
+            out.write(out.submit({path: source[start : start + ROWS_AT_ONCE]}))
+
+
+def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, first_row: int) -> None:
+    steps = [range(0, size, step) for size, step in zip(source.shape, source.chunks, strict=True)]
+    for row, *rest in itertools.product(*steps):
+        _, data = source.id.read_direct_chunk((row, *rest))
+        codec.verified(data)
+        target.id.write_direct_chunk((first_row + row, *rest), data)
+
+
+def _saved(part: Store, group: str, like: LayerSums) -> LayerSums:
+    return like.restored(
+        {
+            key: part.file[f"{group}/{STATE}/{key}"][...].reshape(array.shape)
+            for key, array in like.state().items()
+        }
+    )

@@ -1,0 +1,73 @@
+"""What is known of a store before its first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
+from fmcore.statistics import LayerSums
+from fmcore.storage.codec import DEFLATE, Codec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerPlan:
+    """How one layer is stored.
+
+    Attributes:
+        spec: the layer.
+        policy: `float32`, `float16`, or `pooled` for no maps.
+        codec: how the chunks of its maps are made.
+        map_factors: pixels (y, x) that its class maps average into one; None for no class maps.
+        class_maps: the same in words, as the store records it.
+    """
+
+    spec: LayerSpec
+    policy: str = "float32"
+    codec: Codec = DEFLATE
+    map_factors: tuple[int, int] | None = (1, 1)
+    class_maps: str = "full"
+
+    def empty_sums(self, n_classes: int) -> LayerSums:
+        """Accumulators that have seen nothing."""
+        return LayerSums.empty(
+            n_classes,
+            self.spec.shape,
+            factors=self.map_factors,
+            rounded=self.policy == "float16",
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StorePlan:
+    """All that is known of a store before its first batch.
+
+    Attributes:
+        ids: a name for each sample.
+        class_names: the name of each class.
+        image_shape: (image_y, image_x, image_channel).
+        image_dtype: uint8 or float32.
+        layers: the captured layers, in the model's order.
+        model: which model.
+        dataset: which test set.
+        batch_size: samples that go through the model together.
+        first_sample: index of its first sample in the whole test set; 0 unless it is a shard.
+    """
+
+    ids: Sequence[str]
+    class_names: Sequence[str]
+    image_shape: tuple[int, int, int]
+    image_dtype: np.dtype[Any]
+    layers: Sequence[LayerPlan]
+    model: ModelInfo
+    dataset: DatasetInfo
+    batch_size: int
+    first_sample: int = 0
+
+
+def sample_ids(n_samples: int) -> list[str]:
+    """The name of each sample: its index, all of the same length."""
+    return [f"{index:0{len(str(n_samples - 1))}d}" for index in range(n_samples)]

@@ -1,0 +1,62 @@
+"""Collects rows of one array until they fill chunks; no bytes are made or written here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.storage.codec import Codec
+from fmcore.storage.layout import Block, blocks
+
+
+class Rows:
+    """One array with a sample axis, on its way to the disk.
+
+    Attributes:
+        array: where it goes.
+        codec: how its chunks are made.
+        n_rows: rows handed out as blocks, or copied.
+    """
+
+    def __init__(self, array: h5py.Dataset, codec: Codec) -> None:
+        self.array = array
+        self.codec = codec
+        self.n_rows = 0
+        self._waiting: list[NDArray[Any]] = []
+        self._n_waiting = 0
+
+    def add(self, values: NDArray[Any]) -> list[Block]:
+        """The chunks that are full with these rows."""
+        self._waiting.append(values)
+        self._n_waiting += len(values)
+        rows = self.array.chunks[0]
+        return self._cut(self._n_waiting // rows * rows)
+
+    def rest(self) -> list[Block]:
+        """The last chunk, full or not."""
+        return self._cut(self._n_waiting)
+
+    @property
+    def n_ready(self) -> int:
+        """Rows seen: handed out, copied or waiting."""
+        return self.n_rows + self._n_waiting
+
+    def skip(self, n_rows: int) -> None:
+        """Counts rows whose chunks were copied; none may wait."""
+        if self._n_waiting:
+            raise ValueError(f"{self._n_waiting} rows wait before rows that are copied")
+        self.n_rows += n_rows
+
+    def _cut(self, ready: int) -> list[Block]:
+        if not ready:
+            return []
+        whole = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
+        cut = list(blocks(whole[:ready], self.array.chunks, self.n_rows))
+        self.n_rows += ready
+        self._n_waiting -= ready
+        # A copy: what waits must not hold the batch it came from.
+        self._waiting = [whole[ready:].copy()] if self._n_waiting else []
+        return cut

@@ -1,0 +1,164 @@
+"""Makes the groups, arrays, axes and attributes of a new store; what streams in is not its job."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.storage import layout
+from fmcore.storage.attributes import fixed_text
+from fmcore.storage.codec import DEFLATE, Codec, creation_properties
+from fmcore.storage.plan import LayerPlan, StorePlan
+from fmcore.storage.rows import Rows
+from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA, ArraySpec, scale_path
+
+_SPECS = {spec.path: spec for spec in SCHEMA}
+
+
+class Skeleton:
+    """A new store without samples.
+
+    Attributes:
+        groups: the group of each layer of the plan, such as `layers/conv1`.
+        rows: the arrays that samples are appended to, by path.
+    """
+
+    def __init__(self, file: h5py.File, plan: StorePlan) -> None:
+        self._file = file
+        self._plan = plan
+        names = layout.group_names([layer.spec.path for layer in plan.layers])
+        self.groups = [f"layers/{name}" for name in names]
+        self.rows: dict[str, Rows] = {}
+        self._create_all()
+
+    def _create_all(self) -> None:
+        plan, file = self._plan, self._file
+        n_samples = len(plan.ids)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        libraries = (
+            f"numpy {np.__version__}, h5py {h5py.__version__}, HDF5 {h5py.version.hdf5_version}"
+        )
+        _set(file, format=FORMAT, format_version=FORMAT_VERSION, created=now, libraries=libraries)
+        _set(file, writer=f"fmcore {version('feature-map-dashboard')}")
+        model = file.create_group("model", track_order=True)
+        _set(model, name=plan.model.name, digest=plan.model.digest)
+        _set(model, framework=plan.model.framework, output=plan.model.output)
+        about = plan.dataset
+        dataset = file.create_group("dataset", track_order=True)
+        _set(dataset, name=about.name, source=about.source, fingerprint=about.fingerprint)
+        _set(dataset, preprocessing=about.preprocessing)
+        capture = file.create_group("capture", track_order=True)
+        capture.attrs["batch_size"] = plan.batch_size
+        capture.attrs["first_sample"] = plan.first_sample
+        self.put("model/architecture", "", np.frombuffer(plan.model.architecture.encode(), "u1"))
+        self.put("classes/name", "", _text_array(plan.class_names))
+        self.put("samples/id", "", _text_array(plan.ids))
+        self._stream("samples/image", "", (n_samples, *plan.image_shape), plan.image_dtype)
+        for name in ("label", "prediction"):
+            self._stream(f"samples/{name}", "", (n_samples,), np.dtype("int64"))
+        probability = (n_samples, len(plan.class_names))
+        self._stream("samples/probability", "", probability, np.dtype("float32"))
+        for index, layer in enumerate(plan.layers):
+            self._create_layer(index, layer, n_samples)
+
+    def _create_layer(self, index: int, plan: LayerPlan, n_samples: int) -> None:
+        layer, name = plan.spec, self.groups[index].removeprefix("layers/")
+        group = self._file.create_group(self.groups[index], track_order=True)
+        _set(group, layer_path=layer.path, kind=layer.kind, padding=layer.padding)
+        _set(group, activation_function=layer.activation, policy=plan.policy)
+        _set(group, class_maps=plan.class_maps)
+        group.attrs["layer_index"] = index
+        for key in ("kernel_size", "strides", "dilation"):
+            group.attrs[key] = np.array(getattr(layer, key), dtype=np.int32)
+        for axis, size in zip(("y", "x", "filter"), layer.shape, strict=True):
+            self._scale(f"layers/{name}/{axis}", size)
+        if plan.policy != "pooled":
+            shape, dtype = (n_samples, *layer.shape), np.dtype(plan.policy)
+            self._stream("layers/{layer}/activation", name, shape, dtype, plan.codec)
+        for part, weights in (("kernel", layer.kernel), ("bias", layer.bias)):
+            if weights is not None:
+                self.put(f"layers/{{layer}}/{part}", name, weights)
+        for path, spec in _SPECS.items():
+            if path.startswith("layers/{layer}/pooled/"):
+                self._stream(path, name, (n_samples, layer.shape[2]), np.dtype(spec.dtypes[0]))
+
+    def _stream(
+        self,
+        path: str,
+        layer: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        codec: Codec = DEFLATE,
+    ) -> None:
+        """An array that samples are appended to."""
+        array = self._create(_SPECS[path], layer, shape, dtype, codec=codec)
+        self.rows[path.format(layer=layer)] = Rows(array, codec)
+
+    def put(self, path: str, layer: str, array: NDArray[Any]) -> None:
+        """Writes a whole array of the schema, `{layer}` in its path standing for a layer."""
+        self._create(_SPECS[path], layer, array.shape, array.dtype)[...] = array
+
+    def _create(
+        self,
+        spec: ArraySpec,
+        layer: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        codec: Codec = DEFLATE,
+    ) -> h5py.Dataset:
+        path = spec.path.format(layer=layer)
+        if path.endswith("/activation"):
+            n_samples, *rest = shape
+            chunk: tuple[int, ...] = layout.activation_chunk(
+                n_samples, (rest[0], rest[1], rest[2]), itemsize=dtype.itemsize
+            )
+        else:
+            chunk = layout.table_chunk(shape, itemsize=dtype.itemsize)
+        array = self.dataset(path, shape, dtype, chunk, codec)
+        for position, (axis, size) in enumerate(zip(spec.axes, shape, strict=True)):
+            array.dims[position].attach_scale(self._scale(scale_path(axis, path), size))
+        return array
+
+    def _scale(self, path: str, size: int) -> h5py.Dataset:
+        """The dimension scale of an axis: its indices, made where it is first needed."""
+        if path not in self._file:
+            chunk = layout.table_chunk((size,), itemsize=4)
+            scale = self.dataset(path, (size,), np.dtype("int32"), chunk)
+            scale[...] = np.arange(size, dtype=np.int32)
+            scale.make_scale(path.rsplit("/", 1)[-1])
+        return self._file[path]
+
+    def dataset(
+        self,
+        path: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        chunk: tuple[int, ...],
+        codec: Codec = DEFLATE,
+    ) -> h5py.Dataset:
+        """An empty array, with the groups above it."""
+        folder, _, name = path.rpartition("/")
+        if folder and folder not in self._file:
+            self._file.create_group(folder, track_order=True)
+        parent = self._file[folder] if folder else self._file
+        space = h5py.h5s.create_simple(shape)
+        kind = h5py.h5t.py_create(dtype, logical=True)
+        properties = creation_properties(chunk, codec)
+        return h5py.Dataset(h5py.h5d.create(parent.id, name.encode(), kind, space, properties))
+
+
+def _set(node: h5py.Group, **texts: str) -> None:
+    for name, text in texts.items():
+        node.attrs[name] = fixed_text(text)
+
+
+def _text_array(texts: Sequence[str]) -> NDArray[Any]:
+    encoded = [text.encode("utf-8", "backslashreplace") for text in texts]
+    longest = max([1, *map(len, encoded)])
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", longest))
