@@ -4,6 +4,9 @@ HDF5 cannot recover from a failed write: h5py then raises `RuntimeError` and the
 a segmentation fault (8 of 8 runs on a full disk, also when the error comes out of a Python file
 object). So HDF5 never sees the error: it writes through this file, which keeps the first error,
 swallows what follows, and raises when asked.
+
+Writes that follow each other are gathered, because each one that reaches the system lets go of the
+GIL and has to get it back from the threads that compress.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ from __future__ import annotations
 import io
 from typing import Any
 
+GATHERED_BYTES = 1 << 20
+
 
 class HeldFile(io.FileIO):
-    """An unbuffered file that never fails to write; `check` raises what it held back.
+    """A file that never fails to write; `check` raises what it held back.
 
     Attributes:
         error: the first error, or None; also a Ctrl-C that arrived while HDF5 was writing.
@@ -21,26 +26,68 @@ class HeldFile(io.FileIO):
 
     error: BaseException | None = None
 
+    def __init__(self, *arguments: Any) -> None:
+        self._gathered = bytearray()
+        self._position = 0  # where the next write goes; the gathered bytes end there
+        super().__init__(*arguments)
+
     def write(self, data: Any, /) -> int:
-        """Writes all of the data, or holds the error; says that all was written either way."""
-        rest = memoryview(data).cast("B")
-        size = len(rest)
-        while rest and self.error is None:
-            try:
-                rest = rest[super().write(rest) :]
-            except BaseException as error:
-                self.error = error
-        return size
+        """Takes all of the data, or holds the error; says that all was written either way."""
+        view = memoryview(data)
+        self._gathered += view
+        self._position += view.nbytes
+        if len(self._gathered) >= GATHERED_BYTES:
+            self._put_out()
+        return view.nbytes
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Moves, after what is gathered is written, unless it is there already."""
+        if whence != io.SEEK_SET or offset != self._position:
+            self._put_out()
+            self._position = super().seek(offset, whence)
+        return self._position
+
+    def tell(self) -> int:
+        """Where the next write goes."""
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Reads, after what is gathered is written."""
+        self._put_out()
+        n_read = super().readinto(buffer)
+        self._position += n_read or 0
+        return n_read
 
     def truncate(self, size: int | None = None, /) -> int:
         """Sets the size, or holds the error."""
+        self._put_out()
         try:
             return super().truncate(size)
         except OSError as error:
             self.error = self.error or error
             return size or 0
 
+    def flush(self) -> None:
+        """Writes what is gathered, or holds the error."""
+        self._put_out()
+
+    def close(self) -> None:
+        """Writes what is gathered and closes; safe to call twice."""
+        if not self.closed:
+            self._put_out()
+        super().close()
+
     def check(self) -> None:
         """Raises the first error there was, as it came: mostly an `OSError`."""
+        self._put_out()
         if self.error is not None:
             raise self.error
+
+    def _put_out(self) -> None:
+        rest = memoryview(self._gathered)
+        while rest and self.error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except BaseException as error:
+                self.error = error
+        self._gathered = bytearray()
