@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from fmcore import __version__, pipeline
+from fmcore.arguments import size, whole
 from fmcore.capture import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY, CapturePlan
 from fmcore.command import run_command
 from fmcore.dataset import load_dataset
@@ -22,8 +22,6 @@ from fmcore.export import FORMATS, check_folder, export_store
 from fmcore.figure import write_figures
 from fmcore.startup import without_startup_notes
 from fmcore.storage import open_store, problems_apart
-
-SMALLEST_MEMORY = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -210,10 +208,10 @@ def _parser() -> argparse.ArgumentParser:
     train = verb("train", _train, "train the tutorial's network and save it")
     _add_data(train)
     train.add_argument(
-        "--epochs", type=_whole(1, 10_000), default=3, help="passes over the images (3)"
+        "--epochs", type=whole(1, 10_000), default=3, help="passes over the images (3)"
     )
     train.add_argument(
-        "--seed", type=_whole(0, 2**32 - 1), default=0, help="fixes weights and order (0)"
+        "--seed", type=whole(0, 2**32 - 1), default=0, help="fixes weights and order (0)"
     )
     train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
 
@@ -224,13 +222,13 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--out", type=Path, required=True, metavar="STORE")
     capture.add_argument(
         "--batch-size",
-        type=_whole(1, 1_000_000),
+        type=whole(1, 1_000_000),
         metavar="N",
         help=f"samples in one go through the model (what fits, at most {DEFAULT_BATCH_SIZE})",
     )
     capture.add_argument(
         "--memory",
-        type=_bytes,
+        type=size,
         default=DEFAULT_MEMORY,
         metavar="SIZE",
         help="what batches and class maps may take, such as 512MB (1GiB)",
@@ -281,31 +279,6 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_layers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layers", default="*", metavar="GLOB", help="such as 'conv1,block?_*'")
-
-
-def _bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,9})\s*([kmgt]?)(i?)b?", text.strip().lower())
-    size = (
-        int(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " ")
-        if found
-        else 0
-    )
-    if size < SMALLEST_MEMORY:
-        raise argparse.ArgumentTypeError(
-            f"expected a size of at least 1 MB, such as 512MB or 2GiB, found {text!r}"
-        )
-    return size
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number from {lowest} to {highest}, found {text!r}"
-            )
-        return int(text)
-
-    return parse
 
 
 if __name__ == "__main__":

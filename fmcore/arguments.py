@@ -1,0 +1,38 @@
+"""Parses the values of command-line options; what is wrong is a usage error."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+
+SMALLEST_SIZE = 1_000_000
+
+
+def size(text: str) -> int:
+    """Bytes, of a text such as `512MB` or `2GiB`; at least 1 MB.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none.
+    """
+    found = re.fullmatch(r"(\d{1,9})\s*([kmgt]?)(i?)b?", text.strip().lower())
+    step = 1024 if found and found[3] else 1000
+    n_bytes = int(found[1]) * step ** " kmgt".index(found[2] or " ") if found else 0
+    if n_bytes < SMALLEST_SIZE:
+        raise argparse.ArgumentTypeError(
+            f"expected a size of at least 1 MB, such as 512MB or 2GiB, found {text!r}"
+        )
+    return n_bytes
+
+
+def whole(lowest: int, highest: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `lowest` to `highest`."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {lowest} to {highest}, found {text!r}"
+            )
+        return int(text)
+
+    return parse

@@ -1,0 +1,248 @@
+"""A capture in shards: resumed after anything, never mixed, equal to one in one go."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from factories import NumpyProbe, make_plan, make_samples, make_store
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fmcore.capture import capture
+from fmcore.errors import OutputError
+from fmcore.storage import open_store, problems
+from fmcore.storage.shards import partial_folder
+
+N = 1_100
+SMALL = 2_000_000  # bytes of memory: several shards of the probe's layers
+
+
+def contents(path: Path) -> dict[str, np.ndarray]:
+    """Every array and attribute but the time of writing, by path."""
+    found: dict[str, np.ndarray] = {}
+
+    def add(name, node):
+        if isinstance(node, h5py.Dataset):
+            found[name] = node[...]
+        found.update({f"{name}@{key}": value for key, value in node.attrs.items()})
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+        found.update({f"@{key}": value for key, value in file.attrs.items()})
+    timed = ("@created", "@attributes_sha256")
+    references = ("DIMENSION_LIST", "REFERENCE_LIST")
+    return {k: v for k, v in found.items() if k not in timed and not k.endswith(references)}
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    first, second = contents(one), contents(other)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert_array_equal(first[name], second[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """An uninterrupted capture in shards."""
+    return make_store(tmp_path_factory.mktemp("whole") / "s.h5", N, batch_size=64, memory=SMALL)
+
+
+class Dying(NumpyProbe):
+    """Fails at its nth batch."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.left = n
+
+    def __call__(self, images):
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the model failed")
+        return super().__call__(images)
+
+
+def run(path: Path, probe=None, n: int = N, **options) -> Path:
+    capture_options = {key: options.pop(key) for key in ("restart",) if key in options}
+    plan = make_plan(n, **{"batch_size": 64, "memory": SMALL} | options)
+    return capture(probe or NumpyProbe(), make_samples(n), path, plan, **capture_options)
+
+
+def test_a_capture_in_shards_equals_one_in_one_go(whole, tmp_path):
+    one = make_store(tmp_path / "one.h5", N, batch_size=64)
+    assert make_plan(N, batch_size=64, memory=SMALL).estimate.n_shards > 2
+    first, second = contents(whole), contents(one)
+    assert first.keys() == second.keys()
+    for name in first:
+        if first[name].dtype.kind == "f" and "/class/" in name:
+            assert_allclose(first[name], second[name], rtol=1e-6, err_msg=name)
+        else:
+            assert_array_equal(first[name], second[name], err_msg=name)
+    assert list(problems(whole)) == []
+    assert not partial_folder(whole).exists()
+
+
+@pytest.mark.parametrize("n_batches", [1, 9, 13, 17])
+def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_batches, caplog):
+    path = tmp_path / "s.h5"
+    with pytest.raises(RuntimeError):
+        run(path, Dying(n_batches))
+    assert not path.exists()
+    kept = sorted(file.name for file in tmp_path.glob("*/shard-*.h5"))
+    assert len(kept) == n_batches * 64 // make_plan(N, batch_size=64, memory=SMALL).shard_rows
+    with caplog.at_level(logging.WARNING):
+        run(path)
+    assert_equal(path, whole)
+    assert [file.name for file in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_path, caplog):
+    path = tmp_path / "s.h5"
+    with pytest.raises(RuntimeError):
+        run(path, Dying(13))
+    shard = sorted(tmp_path.glob("*/shard-*.h5"))[0]
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    run(path)
+    assert "is not as it was recorded" in caplog.text
+    assert_equal(path, whole)
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("batch size", {"batch_size": 32}),
+        ("policy", {"policies": ("float16", "float32")}),
+        ("samples of a shard", {"memory": 2 * SMALL}),
+    ],
+)
+def test_other_options_refuse_to_resume_and_name_the_field(tmp_path, field, options):
+    path = tmp_path / "s.h5"
+    with pytest.raises(RuntimeError):
+        run(path, Dying(13))
+    with pytest.raises(OutputError, match=f"another capture: {field}") as error:
+        run(path, **options)
+    assert "--restart" in str(error.value)
+    run(path, restart=True, **options)
+    assert list(problems(path)) == []
+
+
+@pytest.mark.parametrize("field", ["images", "order of images", "labels"])
+def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
+    path, samples = tmp_path / "s.h5", make_samples(N)
+    plan = make_plan(N, batch_size=64, memory=SMALL)
+    with pytest.raises(RuntimeError):
+        capture(Dying(13), samples, path, plan)
+    if field == "images":
+        samples.images[5, 2, 2, 0] ^= 1
+    elif field == "labels":
+        samples.labels[5] = (samples.labels[5] + 1) % 3
+    else:
+        samples.images[[3, 4]] = samples.images[[4, 3]]
+    with pytest.raises(OutputError, match=f"another capture: {field} was"):
+        capture(NumpyProbe(), samples, path, plan)
+
+
+def test_a_manifest_that_is_none_is_refused_with_the_remedy(tmp_path):
+    path = tmp_path / "s.h5"
+    with pytest.raises(RuntimeError):
+        run(path, Dying(13))
+    (partial_folder(path) / "manifest.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"cannot be understood.*--restart"):
+        run(path)
+
+
+def test_a_stale_lock_is_explained_and_a_foreign_one_refused(tmp_path, caplog):
+    path = tmp_path / "s.h5"
+    folder = partial_folder(path)
+    folder.mkdir()
+    about = {"host": "elsewhere", "pid": 7, "since": "2026-01-01"}
+    (folder / "lock").write_text(json.dumps(about))
+    with pytest.raises(OutputError, match="pid 7 on host elsewhere since 2026-01-01"):
+        run(path, n=100)
+    (folder / "lock").write_text(json.dumps(about | {"host": os.uname().nodename}))
+    run(path, n=100)
+    assert "its lock is stale" in caplog.text
+    assert path.is_file()
+
+
+def race(path: str, start, results) -> None:
+    start.wait()
+    try:
+        run(Path(path), n=600)
+        results.put("")
+    except OutputError as error:
+        results.put(str(error))
+
+
+def test_of_two_captures_to_one_store_exactly_one_proceeds(tmp_path):
+    context = multiprocessing.get_context("fork")
+    for turn in range(3):
+        path, start, results = str(tmp_path / f"{turn}.h5"), context.Event(), context.Queue()
+        both = [context.Process(target=race, args=(path, start, results)) for _ in range(2)]
+        for process in both:
+            process.start()
+        start.set()
+        said = sorted(results.get(timeout=60) for _ in both)
+        for process in both:
+            process.join()
+        assert said[0] == ""
+        assert "pid" in said[1] or "exists" in said[1] or "ends just now" in said[1], said
+        assert list(problems(path)) == []
+
+
+def test_float16_says_its_largest_error_and_its_overflows(tmp_path, caplog):
+    class Large(NumpyProbe):
+        def __call__(self, images):
+            found = super().__call__(images)
+            found.activations[0][0, 0, 0, 0] = 1e6
+            return found
+
+    path = tmp_path / "s.h5"
+    plan = make_plan(64, batch_size=64, policies=("float16", "pooled"))
+    capture(Large(), make_samples(64), path, plan)
+    exact = Large()(make_samples(64).images.astype(np.float32) / np.float32(255)).activations[0]
+    with np.errstate(over="ignore"), h5py.File(path) as file:
+        group = file["layers/block_conv_1"]
+        assert_array_equal(group["activation"][...], exact.astype(np.float16))
+        error = np.abs(exact.astype(np.float16).astype(np.float64) - exact)
+        assert group.attrs["largest_error"] == error[np.isfinite(error)].max()
+        assert group.attrs["n_overflow"] == 1
+        assert "activation" not in file["layers/conv2"]
+        assert file["layers/conv2/pooled/max"].shape == (64, 3)
+    assert "too large for float16" in caplog.text
+
+
+def test_a_large_store_and_a_small_disk_are_refused_before_it_begins(tmp_path, monkeypatch):
+    plan = make_plan(100)
+    monkeypatch.setattr("fmcore.capture.run.LARGE_STORE_BYTES", 1000)
+    with pytest.raises(OutputError, match=r"--policy .* or go on with --yes"):
+        capture(NumpyProbe(), make_samples(100), tmp_path / "s.h5", plan)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("U", (), {"free": 10})())
+    with pytest.raises(OutputError, match="are free in"):
+        capture(NumpyProbe(), make_samples(100), tmp_path / "s.h5", plan, allow_large=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_that_are_not_finite_are_counted_and_reported(tmp_path, caplog):
+    class Broken(NumpyProbe):
+        def __call__(self, images):
+            found = super().__call__(images)
+            found.activations[1][:, 0, 0, 2] = np.nan
+            return found
+
+    capture(Broken(), make_samples(37), tmp_path / "s.h5", make_plan(37))
+    assert "conv2: 37 of 1,776 activations are NaN or infinite, in 1 of 3 filters" in caplog.text
+    with open_store(tmp_path / "s.h5") as store:
+        assert store.layers["conv2"].statistic("n_nonfinite").sum() == 37
+
+
+def test_an_estimate_is_near_what_is_written(tmp_path):
+    path = make_store(tmp_path / "s.h5", 2_000, batch_size=256)
+    assert_allclose(make_plan(2_000).estimate.store_bytes, path.stat().st_size, rtol=0.35)
