@@ -59,18 +59,19 @@ def _append(out: StoreWriter, part: Store) -> None:
     out.count(part.labels, part.predictions)
     for path, rows in out.rows.items():
         source = part.file[path]
-        # Boundaries of shards are boundaries of chunks, save for tables of very short rows.
+        copied = 0
+        # Shards end with chunks, save for tables of very short rows.
         if source.chunks == rows.array.chunks and rows.n_ready % source.chunks[0] == 0:
-            _copy_chunks(source, rows.array, rows.n_ready)
-            rows.skip(len(source))
-            continue
-        for start in range(0, len(source), ROWS_AT_ONCE):
+            copied = len(source) // source.chunks[0] * source.chunks[0]
+            _copy_chunks(source, copied, rows.array, rows.n_ready)
+            rows.skip(copied)
+        for start in range(copied, len(source), ROWS_AT_ONCE):
             out.write(out.submit({path: source[start : start + ROWS_AT_ONCE]}))
 
 
-def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, first_row: int) -> None:
-    steps = [range(0, size, step) for size, step in zip(source.shape, source.chunks, strict=True)]
-    for row, *rest in itertools.product(*steps):
+def _copy_chunks(source: h5py.Dataset, n_rows: int, target: h5py.Dataset, first_row: int) -> None:
+    sizes = zip((n_rows, *source.shape[1:]), source.chunks, strict=True)
+    for row, *rest in itertools.product(*(range(0, size, step) for size, step in sizes)):
         _, data = source.id.read_direct_chunk((row, *rest))
         codec.verified(data)
         target.id.write_direct_chunk((first_row + row, *rest), data)

@@ -87,6 +87,20 @@ def test_a_capture_in_shards_equals_one_in_one_go(whole, tmp_path):
     assert not partial_folder(whole).exists()
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_boundaries_of_shards_need_not_be_those_of_every_table(batch_size, tmp_path):
+    options = {"batch_size": batch_size, "memory": 500_000}
+    assert make_plan(N, **options).estimate.n_shards > 1
+    path = make_store(tmp_path / "s.h5", N, **options)
+    one = contents(make_store(tmp_path / "one.h5", N, batch_size=64))
+    assert list(problems(path)) == []
+    for name, values in contents(path).items():
+        if name.startswith("samples/") and "@" not in name:
+            assert_array_equal(values, one[name], err_msg=name)
+        elif "/pooled/" in name and "@" not in name:
+            assert_allclose(values, one[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 @pytest.mark.parametrize("n_batches", [1, 9, 13, 17])
 def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_batches, caplog):
     path = tmp_path / "s.h5"
