@@ -26,7 +26,8 @@ def problems(path: str | Path) -> Iterator[str]:
     """
     path = Path(path)
     sound = True
-    with open_file(path) as file:
+    with open_file(path) as opened:
+        file = opened.hdf5
         for problem in structure_problems(file):
             sound = False
             yield problem
