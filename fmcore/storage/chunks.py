@@ -80,9 +80,7 @@ class FileBytes:
 
     def is_same_as(self, file: h5py.File) -> bool:
         """Whether HDF5 has opened the same file: a store may be replaced under its name."""
-        return os.path.samestat(
-            os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle(file.id.get_access_plist()))
-        )
+        return os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,29 +148,34 @@ class ChunkIndex:
         by_sample = axis.rsplit("/", 1)[-1] == "sample"
         return cls(name, array.shape, chunk, array.dtype, found, offsets, sizes, by_sample)
 
-    def place_of(self, position: tuple[int, ...]) -> str:
-        """The rows of a chunk, in words."""
-        start = position[0] * self.chunk[0]
-        last = min(start + self.chunk[0], self.shape[0]) - 1
-        what = "sample" if self.by_sample else "index"
-        if start == last:
-            return f"{what} {start}"
-        return f"{'samples' if self.by_sample else 'indices'} {start} to {last}"
+    def rows_of(self, first: int, last: int) -> str:
+        """The rows of some chunks along the first axis, in words."""
+        start, end = first * self.chunk[0], min((last + 1) * self.chunk[0], self.shape[0]) - 1
+        if start == end:
+            return f"{'sample' if self.by_sample else 'index'} {start}"
+        return f"{'samples' if self.by_sample else 'indices'} {start} to {end}"
 
     def stored(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
         """The bytes of a chunk with their checksum, as they lie in the file.
 
         Raises:
-            StoreError: if the file cannot be read there.
+            OSError: if the disk refuses.
+            ValueError: if the file ends before.
         """
         size = int(self.sizes[position])
-        try:
-            data = file.read(int(self.offsets[position]), size)
-        except OSError as error:
-            raise self._damage(file, position, error) from error
+        data = file.read(int(self.offsets[position]), size)
         if len(data) != size:
-            raise self._damage(file, position, f"{len(data):,} bytes there, expected {size:,}")
+            raise ValueError(f"{len(data):,} bytes there, expected {size:,}")
         return data
+
+    def decoded(self, file: FileBytes, position: tuple[int, ...]) -> NDArray[Any]:
+        """The values of a whole chunk, [chunk].
+
+        Raises:
+            OSError: if the disk refuses.
+            ValueError: if the chunk is damaged.
+        """
+        return codec.decode(self.stored(file, position), self.dtype, self.chunk, self.codec)
 
     def raw(self, file: FileBytes, position: tuple[int, ...]) -> StoredChunk:
         """A chunk as it is, its checksum verified and stripped.
@@ -182,7 +185,7 @@ class ChunkIndex:
         """
         try:
             data = codec.verified(self.stored(file, position))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise self._damage(file, position, error) from error
         corner = tuple(place * step for place, step in zip(position, self.chunk, strict=True))
         return StoredChunk(corner, self.chunk, self.dtype.name, self.codec.name, data)
@@ -193,10 +196,9 @@ class ChunkIndex:
         Raises:
             StoreError: if it is damaged, naming array and samples.
         """
-        data = self.stored(file, position)
         try:
-            return codec.decode(data, self.dtype, self.chunk, self.codec)
-        except ValueError as error:
+            return self.decoded(file, position)
+        except (OSError, ValueError) as error:
             raise self._damage(file, position, error) from error
 
     def positions(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
@@ -260,7 +262,8 @@ class ChunkIndex:
         return tuple(source), tuple(target)
 
     def _damage(self, file: FileBytes, position: tuple[int, ...], error: object) -> StoreError:
+        rows = self.rows_of(position[0], position[0])
         return StoreError(
-            f"{file.path} is a damaged store: {self.name}, {self.place_of(position)}: {error}; "
+            f"{file.path} is a damaged store: {self.name}, {rows}: {error}; "
             "`fmcore validate` lists all that is wrong; capture again, or restore it from a copy"
         )

@@ -15,6 +15,7 @@ from fmcore.errors import FmcoreError, InputFileError, StoreError, UnsupportedVe
 from fmcore.storage.attributes import read_text
 from fmcore.storage.chunks import FileBytes
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION
+from fmcore.storage.seal import verify_seal
 from fmcore.storage.walk import walk
 
 # What h5py raises for a part that is missing, a checksum that fails, or a file that was cut short.
@@ -52,15 +53,19 @@ class OpenFile:
         self.close()
 
 
-def open_file(path: Path) -> OpenFile:
+def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     """An open HDF5 file that is a store, read-only.
+
+    Args:
+        path: the file.
+        check_seal: refuse damaged metadata before HDF5, which they may crash, sees them.
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
         StoreError: if it is no store, or reaches outside its own file.
         UnsupportedVersionError: if its format is of another major version.
     """
-    opened = _open_twice(path)
+    opened = _open_twice(path, check_seal=check_seal)
     try:
         with damage_named(path):
             _check_format(opened.hdf5, path)
@@ -86,7 +91,7 @@ def damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_twice(path: Path) -> OpenFile:
+def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
     if not path.is_file():
         found = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputFileError(f"cannot open store {path}: {found}; `fmcore capture` writes one")
@@ -94,6 +99,8 @@ def _open_twice(path: Path) -> OpenFile:
         for _ in range(ATTEMPTS):
             # h5py says the same of a file it may not read and of no HDF5 file, so ours is first.
             ours = FileBytes(path)
+            if check_seal:
+                verify_seal(ours)
             if not h5py.is_hdf5(path):
                 raise StoreError(
                     f"{path} is no store: it is not an HDF5 file; `fmcore capture` writes one"

@@ -117,6 +117,11 @@ class Store:
         """Samples that bear each label, <int64>[class]."""
         return self._read("classes/n_samples")
 
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The model's belief in each class, <float32>[sample, class]."""
+        return self._read("samples/probability")
+
     def probability(self, sample: int) -> NDArray[np.float32]:
         """The model's belief in each class, <float32>[class]."""
         return self._row("samples/probability", sample)
