@@ -140,10 +140,12 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    found = problems_apart(options.store)
+    found = problems_apart(options.store, quick=options.quick)
     for problem in found:
         _say(f"{options.store}: {problem}")
-    print(f"{options.store}: {len(found) or 'no'} problem{'s' if len(found) > 1 else ''} found")
+    looked = " (--quick: structure and metadata only, no array was read)" if options.quick else ""
+    count = f"{len(found) or 'no'} problem{'s' if len(found) > 1 else ''} found"
+    print(f"{options.store}: {count}{looked}")
     return min(len(found), 1)
 
 
@@ -252,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
 
     validate = verb("validate", _validate, "read a whole store and say what is wrong with it")
     validate.add_argument("store", type=Path, metavar="STORE")
+    validate.add_argument("--quick", action="store_true", help="structure and metadata only")
 
     export = verb("export", _export, "write a store's arrays, with a manifest")
     export.add_argument("store", type=Path, metavar="STORE")

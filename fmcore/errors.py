@@ -47,6 +47,10 @@ class UnsupportedVersionError(StoreError):
     """The store was written in a format this version does not read."""
 
 
+class MapsNotStoredError(FmcoreError, ValueError):
+    """The layer was captured without its feature maps: tables and statistics only."""
+
+
 class ClosedStoreError(FmcoreError, ValueError):
     """The store was read after it was closed."""
 

@@ -3,10 +3,12 @@
 The only code that imports h5py.
 """
 
+from fmcore.storage.chunks import StoredChunk
 from fmcore.storage.codec import choose
 from fmcore.storage.join import join_shards
+from fmcore.storage.layer import Layer
 from fmcore.storage.plan import LayerPlan, StorePlan
-from fmcore.storage.reader import Layer, Store, open_store
+from fmcore.storage.reader import Store, open_store
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
 from fmcore.storage.shards import open_shards, partial_folder
 from fmcore.storage.validate import problems, problems_apart
@@ -21,6 +23,7 @@ __all__ = [
     "Store",
     "StorePlan",
     "StoreWriter",
+    "StoredChunk",
     "choose",
     "create_store",
     "join_shards",

@@ -4,37 +4,77 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import h5py
 
 from fmcore.errors import FmcoreError, InputFileError, StoreError, UnsupportedVersionError
 from fmcore.storage.attributes import read_text
+from fmcore.storage.chunks import FileBytes
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION
+from fmcore.storage.seal import verify_seal
 from fmcore.storage.walk import walk
 
 # What h5py raises for a part that is missing, a checksum that fails, or a file that was cut short.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
 
 
-def open_file(path: Path) -> h5py.File:
+ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A store that is open twice: HDF5 reads its metadata, and we its chunks.
+
+    Attributes:
+        hdf5: HDF5's.
+        bytes: ours.
+    """
+
+    hdf5: h5py.File
+    bytes: FileBytes
+
+    def close(self) -> None:
+        """Lets go of both; safe to call twice."""
+        self.hdf5.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     """An open HDF5 file that is a store, read-only.
+
+    Args:
+        path: the file.
+        check_seal: refuse damaged metadata before HDF5, which they may crash, sees them.
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
         StoreError: if it is no store, or reaches outside its own file.
         UnsupportedVersionError: if its format is of another major version.
     """
-    file = _open_hdf5(path)
+    opened = _open_twice(path, check_seal=check_seal)
     try:
         with damage_named(path):
-            _check_format(file, path)
-            for _ in walk(file, path):
+            _check_format(opened.hdf5, path)
+            for _ in walk(opened.hdf5, path):
                 pass  # before anything is read, all of it is seen to be the file's own
     except FmcoreError:
-        file.close()
+        opened.close()
         raise
-    return file
+    return opened
 
 
 @contextlib.contextmanager
@@ -51,22 +91,30 @@ def damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_hdf5(path: Path) -> h5py.File:
+def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
     if not path.is_file():
         found = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputFileError(f"cannot open store {path}: {found}; `fmcore capture` writes one")
     try:
-        path.open("rb").close()  # h5py says the same of a file it may not read and of no HDF5 file
-        if not h5py.is_hdf5(path):
-            raise StoreError(
-                f"{path} is no store: it is not an HDF5 file; `fmcore capture` writes one"
-            )
-        # A store never changes under its name, so no lock is needed; and that of a writer who is
-        # about to let go, or a file system without locks, is not in the way.
-        return h5py.File(path, "r", locking=False)
+        for _ in range(ATTEMPTS):
+            # h5py says the same of a file it may not read and of no HDF5 file, so ours is first.
+            ours = FileBytes(path)
+            if check_seal:
+                verify_seal(ours)
+            if not h5py.is_hdf5(path):
+                raise StoreError(
+                    f"{path} is no store: it is not an HDF5 file; `fmcore capture` writes one"
+                )
+            # A store never changes under its name, so no lock is needed; and that of a writer who
+            # is about to let go, or a file system without locks, is not in the way.
+            file = h5py.File(path, "r", locking=False)
+            if ours.is_same_as(file):
+                return OpenFile(file, ours)
+            file.close()  # replaced between our opening and HDF5's
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputFileError(f"cannot open store {path}: {reason}") from error
+    raise InputFileError(f"cannot open store {path}: it is replaced again and again; try later")
 
 
 def _check_format(file: h5py.File, path: Path) -> None:

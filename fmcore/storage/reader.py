@@ -16,17 +16,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import (
-    ClosedStoreError,
-    LayerNotFoundError,
-    SampleNotFoundError,
-    SelectionError,
-    StatisticNotFoundError,
-    StoreError,
-)
+from fmcore.errors import ClosedStoreError, LayerNotFoundError, SampleNotFoundError, StoreError
 from fmcore.selection import near_matches
-from fmcore.storage.attributes import read_attributes, read_text
-from fmcore.storage.opening import damage_named, open_file
+from fmcore.storage.attributes import read_attributes
+from fmcore.storage.chunks import ChunkIndex, FileBytes
+from fmcore.storage.layer import Layer
+from fmcore.storage.opening import OpenFile, damage_named, open_file
 from fmcore.storage.structure import require_structure
 
 
@@ -50,15 +45,16 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._handle: h5py.File | None = open_file(path)
+        self._opened: OpenFile | None = open_file(path)
+        self._arrays: dict[str, ChunkIndex] = {}
         try:
             with damage_named(path):
-                require_structure(self._handle, path)
-                found = [Layer(self, group.name) for group in self._handle["layers"].values()]
+                require_structure(self.file, path)
+                found = [Layer(self, group.name) for group in self.file["layers"].values()]
                 found.sort(key=lambda layer: layer.index)
                 # Names, not the layers: these hold the store, and a cycle would keep it open.
                 self._groups = {layer.path: layer.full_group for layer in found}
-                self.n_samples = int(self._handle["sample"].shape[0])
+                self.n_samples = int(self.file["sample"].shape[0])
                 self.class_names = tuple(self._texts("classes/name"))
         except StoreError:
             self.close()
@@ -67,9 +63,34 @@ class Store:
     @property
     def file(self) -> h5py.File:
         """The open file, for this package only."""
-        if self._handle is None:
+        return self._open.hdf5
+
+    @property
+    def bytes(self) -> FileBytes:
+        """The bytes of the open file, for this package only."""
+        return self._open.bytes
+
+    @property
+    def _open(self) -> OpenFile:
+        opened = self._opened
+        if opened is None:
             raise ClosedStoreError(f"I/O on {self!r}")
-        return self._handle
+        return opened
+
+    def array(self, path: str) -> ChunkIndex:
+        """Where the chunks of an array lie, looked up once; for this package only.
+
+        Raises:
+            ClosedStoreError: if the store is closed.
+            StoreError: if the index of its chunks is damaged.
+        """
+        opened, found = self._open, self._arrays.get(path)
+        if found is None:
+            # Two threads may both look it up, and find the same.
+            with damage_named(self.path):
+                found = ChunkIndex.of(opened.hdf5[path], opened.bytes.size)
+            self._arrays[path] = found
+        return found
 
     @property
     def layers(self) -> Mapping[str, Layer]:
@@ -96,13 +117,18 @@ class Store:
         """Samples that bear each label, <int64>[class]."""
         return self._read("classes/n_samples")
 
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The model's belief in each class, <float32>[sample, class]."""
+        return self._read("samples/probability")
+
     def probability(self, sample: int) -> NDArray[np.float32]:
         """The model's belief in each class, <float32>[class]."""
-        return self._read("samples/probability", self.check_sample(sample))
+        return self._row("samples/probability", sample)
 
     def image(self, sample: int) -> NDArray[Any]:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
-        return self._read("samples/image", self.check_sample(sample))
+        return self._row("samples/image", sample)
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Every attribute of the file, the model, the data set and the capture, by group."""
@@ -128,9 +154,9 @@ class Store:
 
     def close(self) -> None:
         """Closes the file; safe to call twice."""
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None  # a thread that still reads keeps the bytes open until it is done
 
     def __enter__(self) -> Self:
         return self
@@ -144,126 +170,22 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        if self._handle is None:
+        if self._opened is None:
             return f"<closed Store {self.path.name!r}>"
         return (
             f"<Store {self.path.name!r}: {self.n_samples:,} samples, "
             f"{len(self._groups)} layers ({', '.join(self._groups)})>"
         )
 
-    def _read(self, path: str, selection: Any = ...) -> Any:
-        return read_array(self, path, selection)
+    def _read(self, path: str) -> Any:
+        array = self.array(path)
+        return array.rows(self.bytes, 0, array.shape[0])
+
+    def _row(self, path: str, sample: int) -> Any:
+        return self.array(path).row(self.bytes, self.check_sample(sample))
 
     def _texts(self, path: str) -> list[str]:
         return [text.decode("utf-8", "replace") for text in self._read(path).tolist()]
-
-
-class Layer:
-    """One captured layer of a store.
-
-    Attributes:
-        path: its Keras path.
-        index: its place among the captured layers.
-        shape: (y, x, filter) of one sample.
-        full_group: the path of its group in the file.
-    """
-
-    def __init__(self, store: Store, group: str) -> None:
-        self._store = store
-        self.full_group = group
-        node = store.file[group]
-        self.path = read_text(node, "layer_path")
-        self.index = int(node.attrs["layer_index"])
-        self.attributes = read_attributes(node)
-        _, height, width, filters = node["activation"].shape
-        self.shape: tuple[int, int, int] = (height, width, filters)
-
-    @property
-    def n_filters(self) -> int:
-        """Filters of the layer."""
-        return self.shape[2]
-
-    @property
-    def group(self) -> str:
-        """The name of the layer's group in the file: plain and unique, fit for a file name."""
-        return self.full_group.rsplit("/", 1)[-1]
-
-    @property
-    def stored_bytes(self) -> int:
-        """Bytes that the layer's activation takes in the file."""
-        with damage_named(self._store.path):
-            return int(self._store.file[self.full_group]["activation"].id.get_storage_size())
-
-    def feature_maps(self, sample: int) -> NDArray[np.float32]:
-        """All maps of one sample, <float32>[y, x, filter]; reads one chunk, or one a filter block.
-
-        Raises:
-            SampleNotFoundError: if there is no such sample.
-        """
-        return self._read("activation", self._store.check_sample(sample))
-
-    def activation(self, start: int, stop: int) -> NDArray[np.float32]:
-        """The maps of a range of samples, <float32>[sample, y, x, filter].
-
-        Raises:
-            SampleNotFoundError: if it does not begin at a sample.
-        """
-        self._store.check_sample(start)
-        return self._read("activation", slice(start, stop))
-
-    def pooled(self, name: str) -> NDArray[Any]:
-        """A pooled table, [sample, filter].
-
-        Raises:
-            StatisticNotFoundError: if the store has no such table.
-        """
-        return self._read_known("pooled", name)
-
-    def statistic(self, name: str) -> NDArray[Any]:
-        """A statistic for each class and filter, [class, filter].
-
-        Raises:
-            StatisticNotFoundError: if the store has no such statistic.
-        """
-        return self._read_known("class", name)
-
-    def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
-        """The mean map of a class, <float32>[y, x]; None where the store keeps none.
-
-        `attributes["class_maps"]` says why.
-
-        Raises:
-            SelectionError: if there is no such class or filter.
-        """
-        for what, index, size in (
-            ("class", class_index, len(self._store.class_names)),
-            ("filter", filter_index, self.n_filters),
-        ):
-            if not 0 <= index < size:
-                raise SelectionError(
-                    f"no {what} {index} in layer {self.path}; it has 0 to {size - 1}"
-                )
-        if "mean_map" not in self._store.file[self.full_group]["class"]:
-            return None
-        return self._read("class/mean_map", (class_index, slice(None), slice(None), filter_index))
-
-    def filter_range(self) -> NDArray[np.float64]:
-        """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
-        with np.errstate(invalid="ignore"):
-            low, high = self.statistic("min"), self.statistic("max")
-            return np.stack([np.fmin.reduce(low), np.fmax.reduce(high)])
-
-    def _read_known(self, kind: str, name: str) -> Any:
-        names = list(self._store.file[self.full_group][kind])
-        if name not in names:
-            raise StatisticNotFoundError(
-                f"no {kind} array {name!r} for layer {self.path} in {self._store.path.name}; it "
-                f"holds {', '.join(names)}{near_matches(name, names)}"
-            )
-        return self._read(f"{kind}/{name}")
-
-    def _read(self, path: str, selection: Any = ...) -> Any:
-        return read_array(self._store, f"{self.full_group}/{path}", selection)
 
 
 class _Layers(Mapping[str, Layer]):
@@ -287,13 +209,3 @@ class _Layers(Mapping[str, Layer]):
 
     def __len__(self) -> int:
         return len(self._groups)
-
-
-def read_array(store: Store, path: str, selection: Any = ...) -> Any:
-    """Reads part of an array, its checksums verified.
-
-    Raises:
-        StoreError: if a chunk is damaged, naming the array.
-    """
-    with damage_named(store.path):
-        return store.file[path][selection]

@@ -15,11 +15,12 @@ import numpy as np
 
 from fmcore.errors import StoreError
 from fmcore.storage.attributes import read_text
+from fmcore.storage.chunks import LARGEST_CHUNK_BYTES
+from fmcore.storage.codec import codec_of
 from fmcore.storage.opening import DAMAGE
 from fmcore.storage.schema import ATTRIBUTES, SCHEMA, ArraySpec, AttributeSpec, scale_path
 
-# A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
-LARGEST_CHUNK_BYTES = 256 << 20
+POLICIES = ("float32", "float16", "pooled")
 
 
 def require_structure(file: h5py.File, path: Path) -> None:
@@ -52,6 +53,11 @@ def structure_problems(file: h5py.File) -> Iterator[str]:
                 yield from _array_problems(file, spec, path)
             except DAMAGE as error:
                 yield f"/{path} cannot be read: {error}"
+    for group in groups:
+        try:
+            yield from _policy_problems(layers[group])
+        except DAMAGE as error:
+            yield f"/layers/{group} cannot be read: {error}"
     paths = [read_text(layers[group], "layer_path") for group in groups]
     if len(set(paths)) < len(paths):
         yield "two groups under /layers have the same layer_path"
@@ -78,6 +84,24 @@ def _is_kind(value: object, kind: str) -> bool:
     array = np.asarray(value)
     shape = (2,) if kind == "pair" else ()
     return array.shape == shape and array.dtype.kind in ("iuf" if kind == "number" else "iu")
+
+
+def _policy_problems(layer: h5py.Group) -> Iterator[str]:
+    """Maps are there if the layer's policy says so, and of its type; and their axes always."""
+    where, policy = layer.name, read_text(layer, "policy")
+    for axis in ("y", "x", "filter"):
+        scale = layer.get(axis)
+        if not isinstance(scale, h5py.Dataset) or scale.ndim != 1 or scale.size < 1:
+            yield f"{where}/{axis} is missing or no axis"
+    maps = layer.get("activation")
+    if policy not in POLICIES:
+        yield f"{where}: the attribute policy is {policy!r}, expected {', '.join(POLICIES)}"
+    elif policy == "pooled" and maps is not None:
+        yield f"{where}/activation is there, but the policy is pooled"
+    elif policy != "pooled" and maps is None:
+        yield f"{where}/activation is missing, but the policy is {policy}"
+    elif isinstance(maps, h5py.Dataset) and maps.dtype != policy:
+        yield f"{where}/activation has dtype {maps.dtype}, but the policy is {policy}"
 
 
 def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:
@@ -115,6 +139,8 @@ def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:
     if not array.chunks or not array.fletcher32:
         yield f"/{path} has no chunks with Fletcher32, so damage to it would go unseen"
         return
+    if codec_of(array) is None:
+        yield f"/{path} has other filters than the codecs of this format"
     if math.prod(array.chunks) * array.dtype.itemsize > LARGEST_CHUNK_BYTES:
         yield f"/{path} has chunks of shape {array.chunks}, larger than any of ours"
     needed = math.prod(

@@ -1,59 +1,129 @@
-"""Checks a whole store, every chunk read; yields what is wrong with it."""
+"""Checks a whole store, every chunk read; yields what is wrong with it, and goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import itertools
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
+from fmcore.errors import FmcoreError, StoreError
 from fmcore.storage.attributes import DIGEST, attributes_digest, read_text
+from fmcore.storage.chunks import ChunkIndex, FileBytes
 from fmcore.storage.opening import DAMAGE, open_file
 from fmcore.storage.reader import Store
+from fmcore.storage.seal import verify_seal
 from fmcore.storage.structure import structure_problems
 from fmcore.storage.walk import walk
 
+# A minute, and as long as the slowest disk and one slow core take.
+PATIENCE_SECONDS = 60.0
+SLOWEST_BYTES_PER_SECOND = 2e6
 
-def problems(path: str | Path) -> Iterator[str]:
+
+def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False) -> Iterator[str]:
     """One sentence for each thing that is wrong; none for a whole store.
+
+    Args:
+        path: the store.
+        quick: only structure, seal and digest: no chunk is read.
+        beyond_seal: go on where the metadata are damaged, which may crash HDF5.
 
     Raises:
         InputFileError, StoreError: if the file is no store at all.
     """
-    path = Path(path)
-    sound = True
-    with open_file(path) as file:
+    path, sound = Path(path), True
+    try:
+        if path.is_file() and not verify_seal(FileBytes(path)):
+            yield from _unsealed(path)
+    except StoreError as error:
+        if not beyond_seal:
+            raise
+        sound = False
+        yield str(error)
+    except OSError:
+        pass  # opening it says so
+    with open_file(path, check_seal=False) as opened:
+        file = opened.hdf5
         for problem in structure_problems(file):
             sound = False
             yield problem
-        for where, node in walk(file, path):
-            if isinstance(node, h5py.Dataset):
-                yield from _readable(where, _chunk_problems(node))
         yield from _readable("the attributes", _digest_problems(file))
-    if sound:
+        for where, node in walk(file, path) if not quick else ():
+            if isinstance(node, h5py.Dataset):
+                for problem in _readable(where, _chunk_problems(node, opened.bytes)):
+                    sound = False
+                    yield problem
+    if sound and not quick:
         with Store(path) as store:
             yield from _readable("the samples", _content_problems(store))
 
 
-def problems_apart(path: str | Path) -> list[str]:
-    """The same, found by a process of its own, because HDF5 may crash on a damaged file.
+def problems_apart(path: str | Path, *, quick: bool = False) -> list[str]:
+    """The same, found by a process of its own, because HDF5 may crash or hang on a damaged file.
 
-    Of 510 flipped bits one ended HDF5 1.14.6 in `free(): invalid pointer`.
+    Of 510 flipped bits one ended HDF5 1.14.6 in `free(): invalid pointer`. What was found until
+    then is kept.
+
+    Raises:
+        InputFileError: if there is no such file, or it cannot be read.
+        StoreError: if the file is no store at all.
     """
+    path = Path(path)
+    # spawn: a fork would take over the locks of this process' HDF5.
+    context = get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(_problems_of, path, quick, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    found: list[str] = []
+    size = path.stat().st_size if path.is_file() else 0
+    patience = PATIENCE_SECONDS + size / SLOWEST_BYTES_PER_SECOND
     try:
-        # spawn: a fork would take over the locks of this process' HDF5.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            return process.submit(_problems_of, Path(path)).result()
-    except BrokenProcessPool:
-        return ["HDF5 itself crashes on it: the file is damaged; capture again, or restore a copy"]
+        while ours.poll(patience):  # for each line, so that it grows with what is found
+            told = ours.recv()
+            if told is None:
+                return found
+            if isinstance(told, FmcoreError):
+                if found:
+                    return [*found, str(told)]
+                raise told
+            found.append(told)
+        said = f"HDF5 does not come back from it within {patience:,.0f} s"
+    except (EOFError, OSError):
+        said = "HDF5 itself crashes on it"
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+    return [*found, f"{said}: the file is damaged; capture again, or restore a copy"]
 
 
-def _problems_of(path: Path) -> list[str]:
-    return list(problems(path))
+def _tell(
+    find: Callable[[Path, bool], Iterator[str]], path: Path, quick: bool, pipe: Connection[Any, Any]
+) -> None:
+    """Sends each problem as it is found, then None or the error that ended the search."""
+    try:
+        for problem in find(path, quick):
+            pipe.send(problem)
+        pipe.send(None)
+    except FmcoreError as error:
+        pipe.send(error)
+
+
+def _problems_of(path: Path, quick: bool) -> Iterator[str]:
+    return problems(path, quick=quick, beyond_seal=True)
+
+
+def _unsealed(path: Path) -> Iterator[str]:
+    if h5py.is_hdf5(path):
+        yield "it has no seal: its end is cut off, or another program has changed it"
 
 
 def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
@@ -64,12 +134,29 @@ def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
         yield f"{what} cannot be read: {error}"
 
 
-def _chunk_problems(array: h5py.Dataset) -> Iterator[str]:
-    for index in range(array.id.get_num_chunks() if array.chunks else 0):
-        corner = array.id.get_chunk_info(index).chunk_offset
-        edges = zip(corner, array.chunks, strict=True)
-        array[tuple(slice(start, start + step) for start, step in edges)]  # verifies the checksum
-    yield from ()
+def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
+    """Every damaged chunk; those one after the other and damaged in the same way in one line."""
+    index = ChunkIndex.of(array, file.size)
+    damaged: dict[str, set[int]] = {}
+    for position in index.positions(0, index.shape[0]):
+        try:
+            values = index.decoded(file, position)
+        except (ValueError, OSError) as error:
+            damaged.setdefault(f"cannot be read: {error}", set()).add(position[0])
+            continue
+        if array.is_scale and not _counts(values, index, position[0]):
+            damaged.setdefault("an axis counts 0, 1, 2 …, this does not", set()).add(position[0])
+    for text, rows in damaged.items():
+        runs = itertools.groupby(enumerate(sorted(rows)), key=lambda one: one[1] - one[0])
+        for _, run in runs:
+            places = [row for _, row in run]
+            yield f"{index.name}, {index.rows_of(places[0], places[-1])}: {text}"
+
+
+def _counts(values: NDArray[Any], index: ChunkIndex, place: int) -> bool:
+    start = place * index.chunk[0]
+    there = values[: index.shape[0] - start]
+    return np.array_equal(there, np.arange(start, start + len(there)))
 
 
 def _digest_problems(file: h5py.File) -> Iterator[str]:
@@ -87,3 +174,10 @@ def _content_problems(store: Store) -> Iterator[str]:
     counted = np.bincount(np.clip(store.labels, 0, n_classes - 1), minlength=n_classes)
     if not np.array_equal(counted, store.class_sizes):
         yield "/classes/n_samples does not count /samples/label"
+    differs = store.probabilities.argmax(axis=1) != store.predictions
+    if differs.any():
+        row = int(np.argmax(differs))
+        yield (
+            f"/samples/prediction of sample {row} is not the most probable class; so of "
+            f"{int(differs.sum()):,} samples"
+        )

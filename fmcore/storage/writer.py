@@ -19,6 +19,7 @@ from fmcore.storage.attributes import DIGEST, attributes_digest, fixed_text
 from fmcore.storage.heldfile import HeldFile
 from fmcore.storage.plan import StorePlan
 from fmcore.storage.rows import Rows
+from fmcore.storage.seal import seal
 from fmcore.storage.skeleton import Skeleton
 
 # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
@@ -46,17 +47,19 @@ def create_store(
     Raises:
         OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
     """
-    with publish(path, overwrite=overwrite) as partial, HeldFile(partial, "w+") as file:
-        writer = StoreWriter(file, plan, threads)
-        try:
-            yield writer
-            writer.finish()
-        except Exception:
-            file.check()  # where the disk failed, that is the error; what HDF5 made of it is not
-            raise
-        finally:
-            writer.close()
-        file.check()
+    with publish(path, overwrite=overwrite) as partial:
+        with HeldFile(partial, "w+") as file:
+            writer = StoreWriter(file, plan, threads)
+            try:
+                yield writer
+                writer.finish()
+            except Exception:
+                file.check()  # where the disk failed, that is the error; not what HDF5 made of it
+                raise
+            finally:
+                writer.close()
+            file.check()
+        seal(partial)
 
 
 class StoreWriter:

@@ -1,0 +1,269 @@
+"""Where the chunks of an array lie in the file, and reading them without HDF5 and its lock."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import StoreError
+from fmcore.storage import codec
+from fmcore.storage.codec import Codec
+
+# A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
+LARGEST_CHUNK_BYTES = 256 << 20
+LARGEST_POOL = 4
+CHUNKS_PER_TASK = 16  # a task for each chunk would spend as long on hand-over as on inflating
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """One chunk as it lies in the file, its checksum verified and stripped.
+
+    Attributes:
+        corner: index of its first value in the array.
+        shape: of the whole chunk; at the edge of the array it reaches beyond.
+        dtype: numpy's name of the stored type.
+        codec: `none`, `deflate` (a zlib stream) or `shuffle+deflate`.
+        data: the bytes, not inflated.
+    """
+
+    corner: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    codec: str
+    data: bytes
+
+
+class FileBytes:
+    """Reads any place of a file, from any thread; closed when the last one who holds it lets go.
+
+    So a store may be closed while another thread reads: that read ends well, where a number of an
+    open file that is closed and given out again would show it the bytes of another file.
+
+    Attributes:
+        path: for messages.
+        descriptor: the open file's number.
+        size: of the file, in bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        self.descriptor = os.open(path, flags)
+        weakref.finalize(self, os.close, self.descriptor)
+        self.size = os.fstat(self.descriptor).st_size
+        self._lock = threading.Lock()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Some bytes; fewer where the file ends.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        if hasattr(os, "pread"):
+            return os.pread(self.descriptor, size, offset)
+        with self._lock:  # Windows
+            os.lseek(self.descriptor, offset, os.SEEK_SET)
+            return os.read(self.descriptor, size)
+
+    def is_same_as(self, file: h5py.File) -> bool:
+        """Whether HDF5 has opened the same file: a store may be replaced under its name."""
+        return os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkIndex:
+    """Where the chunks of one array lie.
+
+    Attributes:
+        name: the array's path in the store.
+        shape: of the array.
+        chunk: of one chunk.
+        dtype: of a value.
+        codec: how the chunks are made.
+        offsets: where each begins in the file, <int64>[chunk grid].
+        sizes: its bytes there, <int64>[chunk grid].
+        by_sample: whether the first axis is that of the samples, for messages.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    dtype: np.dtype[Any]
+    codec: Codec
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    by_sample: bool
+
+    @classmethod
+    def of(cls, array: h5py.Dataset, file_size: int) -> ChunkIndex:
+        """The index of an array, every entry within the file.
+
+        Raises:
+            StoreError: if it is no index of a whole array of ours.
+        """
+        name, chunk, found = array.name, array.chunks, codec.codec_of(array)
+        if chunk is None or found is None:
+            raise StoreError(f"{name} is not in chunks with filters that this format has")
+        nbytes = math.prod(chunk) * array.dtype.itemsize
+        if nbytes > LARGEST_CHUNK_BYTES:
+            raise StoreError(f"{name} has chunks of shape {chunk}, larger than any of ours")
+        grid = tuple(-(-size // step) for size, step in zip(array.shape, chunk, strict=True))
+        stored = array.id.get_num_chunks()
+        if stored != math.prod(grid):  # also before a table of that size is made
+            raise StoreError(
+                f"{name} has {stored:,} chunks of the {math.prod(grid):,} that its shape needs"
+            )
+        entries: list[Any] = []
+        array.id.chunk_iter(entries.append)  # its callback returns None: go on
+        corners = np.array([one.chunk_offset for one in entries], np.int64).reshape(-1, len(grid))
+        numbers = np.array(
+            [(one.byte_offset or -1, one.size, one.filter_mask) for one in entries], np.int64
+        ).reshape(-1, 3)
+        places = corners // np.array(chunk)
+        # What deflate cannot shrink grows by a few bytes in a thousand.
+        sane = (numbers[:, 0] >= 0) & (numbers[:, 0] + numbers[:, 1] <= file_size)
+        sane &= (numbers[:, 1] > codec.CHECKSUM_BYTES) & (numbers[:, 1] <= nbytes * 1.01 + 1024)
+        sane &= (numbers[:, 2] == 0) & (places >= 0).all(axis=1) & (places < grid).all(axis=1)
+        offsets, sizes = np.full(grid, -1, np.int64), np.zeros(grid, np.int64)
+        if sane.all():
+            offsets[tuple(places.T)], sizes[tuple(places.T)] = numbers[:, 0], numbers[:, 1]
+        if not sane.all() or (offsets < 0).any():
+            where = entries[int(np.argmin(sane))] if not sane.all() else "a chunk is listed twice"
+            raise StoreError(f"{name} has a damaged index of its chunks: {where}")
+        scales = array.dims[0]
+        axis = scales[0].name if len(scales) else name
+        by_sample = axis.rsplit("/", 1)[-1] == "sample"
+        return cls(name, array.shape, chunk, array.dtype, found, offsets, sizes, by_sample)
+
+    def rows_of(self, first: int, last: int) -> str:
+        """The rows of some chunks along the first axis, in words."""
+        start, end = first * self.chunk[0], min((last + 1) * self.chunk[0], self.shape[0]) - 1
+        if start == end:
+            return f"{'sample' if self.by_sample else 'index'} {start}"
+        return f"{'samples' if self.by_sample else 'indices'} {start} to {end}"
+
+    def stored(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
+        """The bytes of a chunk with their checksum, as they lie in the file.
+
+        Raises:
+            OSError: if the disk refuses.
+            ValueError: if the file ends before.
+        """
+        size = int(self.sizes[position])
+        data = file.read(int(self.offsets[position]), size)
+        if len(data) != size:
+            raise ValueError(f"{len(data):,} bytes there, expected {size:,}")
+        return data
+
+    def decoded(self, file: FileBytes, position: tuple[int, ...]) -> NDArray[Any]:
+        """The values of a whole chunk, [chunk].
+
+        Raises:
+            OSError: if the disk refuses.
+            ValueError: if the chunk is damaged.
+        """
+        return codec.decode(self.stored(file, position), self.dtype, self.chunk, self.codec)
+
+    def raw(self, file: FileBytes, position: tuple[int, ...]) -> StoredChunk:
+        """A chunk as it is, its checksum verified and stripped.
+
+        Raises:
+            StoreError: if it is damaged, naming array and samples.
+        """
+        try:
+            data = codec.verified(self.stored(file, position))
+        except (OSError, ValueError) as error:
+            raise self._damage(file, position, error) from error
+        corner = tuple(place * step for place, step in zip(position, self.chunk, strict=True))
+        return StoredChunk(corner, self.chunk, self.dtype.name, self.codec.name, data)
+
+    def values(self, file: FileBytes, position: tuple[int, ...]) -> NDArray[Any]:
+        """The values of a whole chunk, [chunk].
+
+        Raises:
+            StoreError: if it is damaged, naming array and samples.
+        """
+        try:
+            return self.decoded(file, position)
+        except (OSError, ValueError) as error:
+            raise self._damage(file, position, error) from error
+
+    def positions(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
+        """The chunks, by their place in the grid, that hold some rows."""
+        first, last = start // self.chunk[0], -(-stop // self.chunk[0])
+        return itertools.product(range(first, last), *map(range, self.offsets.shape[1:]))
+
+    def row(self, file: FileBytes, index: int) -> NDArray[Any]:
+        """One row, its chunks decoded in this thread, [...].
+
+        Raises:
+            StoreError: if a chunk is damaged.
+        """
+        if math.prod(self.offsets.shape[1:]) > 1:
+            return self.rows(file, index, index + 1)[0]
+        place, offset = divmod(index, self.chunk[0])
+        whole = self.values(file, (place, *[0] * (len(self.shape) - 1)))
+        # A copy where the chunk holds more rows: one row must not keep them all in memory.
+        return whole[0] if self.chunk[0] == 1 else whole[offset].copy()
+
+    def rows(self, file: FileBytes, start: int, stop: int) -> NDArray[Any]:
+        """Some rows, [row, ...]; many chunks are decoded by several threads.
+
+        Args:
+            file: the file of the index.
+            start: the first row.
+            stop: after the last; cut at the end of the array.
+
+        Raises:
+            StoreError: if a chunk is damaged.
+        """
+        stop = max(start, min(stop, self.shape[0]))
+        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        positions = list(self.positions(start, stop))
+
+        def fill(first: int) -> None:
+            for position in positions[first : first + CHUNKS_PER_TASK]:
+                source, target = self._overlap(position, start, stop)
+                out[target] = self.values(file, position)[source]
+
+        tasks = range(0, len(positions), CHUNKS_PER_TASK)
+        if len(tasks) <= 1:
+            for first in tasks:
+                fill(first)
+            return out
+        with ThreadPoolExecutor(min(LARGEST_POOL, os.cpu_count() or 1, len(tasks))) as threads:
+            for _ in threads.map(fill, tasks):
+                pass
+        return out
+
+    def _overlap(
+        self, position: Sequence[int], start: int, stop: int
+    ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """What a chunk gives to some rows: where in the chunk, and where in the rows."""
+        source, target = [], []
+        for axis, (place, step) in enumerate(zip(position, self.chunk, strict=True)):
+            low, high = (start, stop) if axis == 0 else (0, self.shape[axis])
+            begin, end = max(low, place * step), min(high, (place + 1) * step)
+            source.append(slice(begin - place * step, end - place * step))
+            target.append(slice(begin - low, end - low))
+        return tuple(source), tuple(target)
+
+    def _damage(self, file: FileBytes, position: tuple[int, ...], error: object) -> StoreError:
+        rows = self.rows_of(position[0], position[0])
+        return StoreError(
+            f"{file.path} is a damaged store: {self.name}, {rows}: {error}; "
+            "`fmcore validate` lists all that is wrong; capture again, or restore it from a copy"
+        )

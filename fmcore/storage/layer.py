@@ -1,0 +1,162 @@
+"""One layer of an open store; everything that comes out is numpy, plain Python, or stored bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import MapsNotStoredError, SelectionError, StatisticNotFoundError
+from fmcore.selection import near_matches
+from fmcore.storage.attributes import read_attributes, read_text
+from fmcore.storage.chunks import ChunkIndex, StoredChunk
+
+if TYPE_CHECKING:
+    from fmcore.storage.reader import Store
+
+
+class Layer:
+    """One captured layer of a store.
+
+    Attributes:
+        path: its Keras path.
+        index: its place among the captured layers.
+        shape: (y, x, filter) of one sample.
+        policy: how its maps are stored: `float32`, `float16`, or `pooled` for not at all.
+        attributes: every attribute of its group.
+        full_group: the path of its group in the file.
+    """
+
+    def __init__(self, store: Store, group: str) -> None:
+        self._store = store
+        self.full_group = group
+        node = store.file[group]
+        self.path = read_text(node, "layer_path")
+        self.index = int(node.attrs["layer_index"])
+        self.attributes = read_attributes(node)
+        self.policy = read_text(node, "policy")
+        height, width, filters = (int(node[axis].shape[0]) for axis in ("y", "x", "filter"))
+        self.shape: tuple[int, int, int] = (height, width, filters)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the feature maps themselves are stored, and not only what sums them up."""
+        return self.policy != "pooled"
+
+    @property
+    def n_filters(self) -> int:
+        """Filters of the layer."""
+        return self.shape[2]
+
+    @property
+    def group(self) -> str:
+        """The name of the layer's group in the file: plain and unique, fit for a file name."""
+        return self.full_group.rsplit("/", 1)[-1]
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that the layer's maps take in the file; 0 where it has none."""
+        return int(self._maps().sizes.sum()) if self.has_maps else 0
+
+    def feature_maps(self, sample: int) -> NDArray[np.float32]:
+        """All maps of one sample, <float32>[y, x, filter]; reads one chunk, or one a filter block.
+
+        float32 also where the store keeps float16: every float16 is a float32.
+
+        Raises:
+            SampleNotFoundError: if there is no such sample.
+            MapsNotStoredError: if the store keeps no maps of the layer.
+            StoreError: if they are damaged.
+        """
+        self._store.check_sample(sample)
+        maps = self._maps().row(self._store.bytes, sample)
+        return maps.astype(np.float32, copy=False)
+
+    def activation(self, start: int, stop: int) -> NDArray[np.float32]:
+        """The maps of a range of samples, <float32>[sample, y, x, filter], as `feature_maps`.
+
+        Raises:
+            SampleNotFoundError: if it does not begin at a sample.
+            MapsNotStoredError: if the store keeps no maps of the layer.
+            StoreError: if they are damaged.
+        """
+        self._store.check_sample(start)
+        maps = self._maps().rows(self._store.bytes, start, stop)
+        return maps.astype(np.float32, copy=False)
+
+    def chunk_bytes(self, sample: int) -> list[StoredChunk]:
+        """The chunks that hold the maps of one sample as they lie in the file, not inflated.
+
+        Raises:
+            SampleNotFoundError: if there is no such sample.
+            MapsNotStoredError: if the store keeps no maps of the layer.
+            StoreError: if they are damaged.
+        """
+        self._store.check_sample(sample)
+        maps, file = self._maps(), self._store.bytes
+        return [maps.raw(file, position) for position in maps.positions(sample, sample + 1)]
+
+    def pooled(self, name: str) -> NDArray[Any]:
+        """A pooled table, [sample, filter].
+
+        Raises:
+            StatisticNotFoundError: if the store has no such table.
+        """
+        return self._read_known("pooled", name)
+
+    def statistic(self, name: str) -> NDArray[Any]:
+        """A statistic for each class and filter, [class, filter].
+
+        Raises:
+            StatisticNotFoundError: if the store has no such statistic.
+        """
+        return self._read_known("class", name)
+
+    def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
+        """The mean map of a class, <float32>[y, x]; None where the store keeps none.
+
+        `attributes["class_maps"]` says why.
+
+        Raises:
+            SelectionError: if there is no such class or filter.
+        """
+        for what, index, size in (
+            ("class", class_index, len(self._store.class_names)),
+            ("filter", filter_index, self.n_filters),
+        ):
+            if not 0 <= index < size:
+                raise SelectionError(
+                    f"no {what} {index} in layer {self.path}; it has 0 to {size - 1}"
+                )
+        if "mean_map" not in self._store.file[self.full_group]["class"]:
+            return None
+        maps = self._array("class/mean_map").row(self._store.bytes, class_index)
+        return np.ascontiguousarray(maps[..., filter_index])
+
+    def filter_range(self) -> NDArray[np.float64]:
+        """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
+        with np.errstate(invalid="ignore"):
+            low, high = self.statistic("min"), self.statistic("max")
+            return np.stack([np.fmin.reduce(low), np.fmax.reduce(high)])
+
+    def _read_known(self, kind: str, name: str) -> Any:
+        names = list(self._store.file[self.full_group][kind])
+        if name not in names:
+            raise StatisticNotFoundError(
+                f"no {kind} array {name!r} for layer {self.path} in {self._store.path.name}; it "
+                f"holds {', '.join(names)}{near_matches(name, names)}"
+            )
+        array = self._array(f"{kind}/{name}")
+        return array.rows(self._store.bytes, 0, array.shape[0])
+
+    def _maps(self) -> ChunkIndex:
+        if not self.has_maps:
+            raise MapsNotStoredError(
+                f"{self._store.path.name} keeps no maps of layer {self.path}: it was captured with "
+                "the policy pooled, tables and statistics only; capture it with float32 or float16"
+            )
+        return self._array("activation")
+
+    def _array(self, path: str) -> ChunkIndex:
+        return self._store.array(f"{self.full_group}/{path}")
