@@ -180,7 +180,7 @@ def _reduced(maps: NDArray[np.floating], work: _Work) -> dict[str, NDArray[Any]]
 def _of_single_pixels(values: NDArray[np.floating]) -> Pooled:
     """Of a dense or globally pooled layer, <float>[sample, filter]: each value is its own map.
 
-    0.5 ms for 256 x 1x1x1000 values, 7 ms when taken as maps.
+    0.75 ms for 256 x 1x1x1000 values, 7 ms when taken as maps.
     """
     finite = np.isfinite(values)
     first = np.zeros(values.shape, dtype=np.int32)
