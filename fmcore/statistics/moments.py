@@ -13,6 +13,7 @@ in batches, in any order, or in parallel:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,22 +66,38 @@ class Moments:
 
     @classmethod
     def from_pooled(cls, pooled: Pooled, labels: NDArray[np.integer], *, n_classes: int) -> Moments:
-        """The moments of one batch, from the reduction of each of its maps."""
-        weight = np.equal.outer(np.arange(n_classes), labels).astype(np.float64)  # [class, sample]
-        n_values = _sum(weight, pooled.n_values)
-        mean = weight @ (pooled.mean * pooled.n_values) / np.maximum(n_values, 1)
-        between = pooled.n_values * (pooled.mean - mean[labels]) ** 2
-        low, high = np.full(mean.shape, np.inf), np.full(mean.shape, -np.inf)
-        np.minimum.at(low, labels, pooled.min)
-        np.maximum.at(high, labels, pooled.max)
+        """The moments of one batch, from the reduction of each of its maps.
+
+        Samples are sorted by class, so that the work is that of the classes in the batch: 28 to
+        3 ms for 256 x 1x1x1000 values with `ufunc.at` before.
+        """
+        order = np.argsort(labels, kind="stable")
+        classes, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
+
+        def reduced(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+            return ufunc.reduceat(rows, starts, axis=0)
+
+        def spread(rows: NDArray[Any], nothing: float = 0) -> NDArray[Any]:
+            every = np.full((n_classes, rows.shape[1]), nothing, dtype=rows.dtype)
+            every[classes] = rows
+            return every
+
+        seen, means = pooled.n_values[order], pooled.mean[order]
+        n_values = reduced(np.add, seen)
+        mean = reduced(np.add, means * seen) / np.maximum(n_values, 1)
+        means -= np.repeat(mean, sizes, axis=0)
+        m2 = reduced(np.add, pooled.m2[order] + seen * means**2)
+        n_pixels = sizes[:, np.newaxis] * pooled.n_pixels
+        low = reduced(np.minimum, pooled.min[order]).astype(np.float64)
+        high = reduced(np.maximum, pooled.max[order]).astype(np.float64)
         return cls(
-            n_values=n_values,
-            n_zero=_sum(weight, pooled.n_zero),
-            n_nonfinite=_sum(weight, pooled.n_pixels - pooled.n_values),
-            mean=mean,
-            m2=weight @ (pooled.m2 + between),
-            min=low,
-            max=high,
+            n_values=spread(n_values),
+            n_zero=spread(reduced(np.add, pooled.n_zero[order])),
+            n_nonfinite=spread(n_pixels - n_values),
+            mean=spread(mean),
+            m2=spread(m2),
+            min=spread(low, np.inf),
+            max=spread(high, -np.inf),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -114,8 +131,3 @@ class Moments:
             "n_values": self.n_values,
             "n_nonfinite": self.n_nonfinite,
         }
-
-
-def _sum(weight: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sums of the samples of each class, <int64>[class, filter]; exact below 2**53."""
-    return (weight @ counts.astype(np.float64)).astype(np.int64)

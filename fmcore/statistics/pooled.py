@@ -6,15 +6,19 @@ because numpy reduces a contiguous last axis several times faster than the secon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Measured on 256 x 26x26x16 values: a third of the time it takes without blocks and with sums in
-# float64 throughout.
+# Values of one block; with its float64 copy it stays in a second-level cache of 1 MiB and more.
 BLOCK_BYTES = 512 << 10
+# Bytes from the first to the last pixel that are transposed at a time, so that the lines read for
+# one filter are still in the first-level cache for the next: 2.15 to 1.5 ms for 256 x 26x26x16
+# values, 15 to 6.3 ms for 64 x 14x14x512.
+TRANSPOSED_BYTES = 32 << 10
 
 # Which of the attributes a store keeps for each sample and filter, and what they mean.
 POOLED = {
@@ -60,9 +64,11 @@ class Pooled:
             values: <float>[sample, y, x, filter].
         """
         n, height, width, filters = values.shape
-        maps = values.reshape(n, height * width, filters).swapaxes(1, 2)
+        maps = values.reshape(n, height * width, filters)
+        if maps.shape[1] == 1:
+            return _of_single_pixels(maps[:, 0])
         rows = min(n, max(1, BLOCK_BYTES // max(1, maps[:1].nbytes)))
-        work = _Work.of_size((rows, *maps.shape[1:]), values.dtype)
+        work = _Work.of_size((rows, filters, height * width), values.dtype)
         blocks = [_reduced(maps[start : start + rows], work) for start in range(0, n, rows)]
         joined = {name: np.concatenate([one[name] for one in blocks]) for name in blocks[0]}
         argmax = joined.pop("argmax")
@@ -72,6 +78,25 @@ class Pooled:
             max_x=(argmax % width).astype(np.int32),
             **joined,
         )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Pooled]) -> Pooled:
+        """The rows of several batches of one layer, one after the other.
+
+        Args:
+            parts: at least one, of maps of one size.
+
+        Raises:
+            ValueError: there is none, or sizes differ.
+        """
+        if len({part.n_pixels for part in parts}) != 1:
+            raise ValueError(
+                "Pooled.concatenate: expected parts of one size of map, "
+                f"found pixels {[part.n_pixels for part in parts]}"
+            )
+        names = [field.name for field in fields(cls) if field.name != "n_pixels"]
+        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return cls(n_pixels=parts[0].n_pixels, **joined)
 
     @property
     def zero_fraction(self) -> NDArray[np.float64]:
@@ -103,26 +128,35 @@ class _Work:
         return cls(np.empty(shape, dtype), np.empty(shape), np.empty(shape, np.float32))
 
 
-def _reduced(maps: NDArray[np.floating], work: _Work) -> dict[str, NDArray[Any]]:
-    """One block, [sample, filter, pixel] in any layout: each reduction, [sample, filter].
+def _transpose(maps: NDArray[np.floating], out: NDArray[np.floating]) -> None:
+    """Copies [sample, pixel, filter] to [sample, filter, pixel], a few pixels at a time."""
+    n_pixels, stride = maps.shape[1], max(64, maps.strides[1])
+    step = max(16, TRANSPOSED_BYTES // stride)
+    for start in range(0, n_pixels, step):
+        few = slice(start, start + step)
+        np.copyto(out[:, :, few], maps[:, few].swapaxes(1, 2))
 
-    Mean and m2 are of deviations from a rough mean, in float64: their small sum corrects it, so
-    that nothing cancels. Products with ones are faster than sums.
+
+def _reduced(maps: NDArray[np.floating], work: _Work) -> dict[str, NDArray[Any]]:
+    """One block, [sample, pixel, filter]: each reduction, [sample, filter].
+
+    Mean and m2 are in float64, and m2 of deviations from the mean, so that nothing cancels.
+    Products with ones are faster than sums, and a cast and a difference in place (1.4 ms of
+    256 x 26x26x16 values) faster than a difference that casts (1.95 ms).
     """
-    n, _, n_pixels = maps.shape
+    n, n_pixels, _ = maps.shape
     pixels, deviation, zero = work.pixels[:n], work.deviation[:n], work.zero[:n]
-    np.copyto(pixels, maps)
+    _transpose(maps, pixels)
     np.copyto(zero, pixels == 0)
     n_zero = zero @ np.ones(n_pixels, dtype=np.float32)  # exact: maps are below 2**24 pixels
+    np.copyto(deviation, pixels)
     with np.errstate(invalid="ignore", over="ignore"):
-        rough = pixels @ np.full(n_pixels, 1 / n_pixels, dtype=pixels.dtype)
-        np.subtract(pixels, rough[:, :, np.newaxis], out=deviation, dtype=np.float64)
-        shift = deviation @ np.full(n_pixels, 1 / n_pixels)
-        m2 = np.einsum("sfp,sfp->sf", deviation, deviation) - n_pixels * shift**2
-    mean, m2 = rough + shift, np.maximum(m2, 0)
+        mean = deviation @ np.full(n_pixels, 1 / n_pixels)
+        np.subtract(deviation, mean[:, :, np.newaxis], out=deviation)
+        m2 = np.vecdot(deviation, deviation)
     n_values = np.full(mean.shape, n_pixels, dtype=np.int64)
     low = high = pixels
-    if not np.isfinite(m2).all():  # a value is not finite, or sums of float32 are not
+    if not np.isfinite(m2).all():  # a value is not finite, or its square is not
         finite = np.isfinite(pixels)
         n_values = np.count_nonzero(finite, axis=2)
         low, high = np.where(finite, pixels, np.inf), np.where(finite, pixels, -np.inf)
@@ -130,7 +164,7 @@ def _reduced(maps: NDArray[np.floating], work: _Work) -> dict[str, NDArray[Any]]
         mean = known.sum(axis=2) / np.maximum(n_values, 1)
         np.subtract(known, mean[:, :, np.newaxis], out=deviation, where=finite)
         deviation[~finite] = 0
-        m2 = np.einsum("sfp,sfp->sf", deviation, deviation)
+        m2 = np.vecdot(deviation, deviation)
     argmax = high.argmax(axis=2)
     return {
         "n_values": n_values,
@@ -141,3 +175,23 @@ def _reduced(maps: NDArray[np.floating], work: _Work) -> dict[str, NDArray[Any]]
         "max": np.take_along_axis(high, argmax[:, :, np.newaxis], axis=2)[:, :, 0],
         "argmax": argmax,
     }
+
+
+def _of_single_pixels(values: NDArray[np.floating]) -> Pooled:
+    """Of a dense or globally pooled layer, <float>[sample, filter]: each value is its own map.
+
+    0.75 ms for 256 x 1x1x1000 values, 7 ms when taken as maps.
+    """
+    finite = np.isfinite(values)
+    first = np.zeros(values.shape, dtype=np.int32)
+    return Pooled(
+        n_pixels=1,
+        n_values=finite.astype(np.int64),
+        n_zero=(values == 0).astype(np.int64),
+        mean=np.where(finite, values, 0).astype(np.float64),
+        m2=np.zeros(values.shape),
+        min=np.where(finite, values, np.inf).astype(values.dtype),
+        max=np.where(finite, values, -np.inf).astype(values.dtype),
+        max_y=first,
+        max_x=first,
+    )

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
-import itertools
 from functools import reduce
 
 import numpy as np
 import pytest
+from batches import N_CLASSES, batches, pieces
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.statistics import STATISTICS, ClassMaps, Moments, Pooled, moments
-
-N_CLASSES = 4
-
-
-@st.composite
-def batches(draw, *, finite: bool = True):
-    """Maps, labels and cut points; zeros, negative values, offsets of 1e6, absent classes."""
-    n = draw(st.integers(1, 12))
-    shape = (n, *(draw(st.integers(1, 4)) for _ in range(3)))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kind = draw(st.sampled_from(["relu", "signed", "offset", "constant"]))
-    values = rng.normal(size=shape)
-    if kind == "relu":
-        values = np.maximum(values, 0)
-    elif kind == "offset":
-        values = 1e6 + 1e-3 * values
-    elif kind == "constant":
-        values = np.full(shape, draw(st.floats(-5, 5)))
-    if kind != "offset" and draw(st.booleans()):
-        values = values.astype(np.float32)
-    if not finite:
-        bad = rng.random(shape) < 0.3
-        values[bad] = rng.choice([np.nan, np.inf, -np.inf], size=int(bad.sum()))
-    labels = rng.integers(0, draw(st.integers(1, N_CLASSES)), size=n)
-    cuts = sorted(draw(st.sets(st.integers(0, n), max_size=4)))
-    return values, labels, cuts
-
-
-def pieces(values, labels, cuts):
-    bounds = [0, *cuts, len(labels)]
-    return [
-        (values[start:stop], labels[start:stop])
-        for start, stop in itertools.pairwise(bounds)
-        if stop > start
-    ]
+from fmcore.statistics import (
+    STATISTICS,
+    ClassMaps,
+    Moments,
+    Pooled,
+    moments,
+    pooled,
+)
 
 
 @settings(max_examples=300)
@@ -159,3 +131,48 @@ def test_every_statistic_of_the_registry_is_read_out_with_its_dtype():
         name: statistic.dtype for name, statistic in STATISTICS.items()
     }
     assert all(one.definition.endswith(".") and one.title for one in STATISTICS.values())
+
+
+@settings(max_examples=100)
+@given(batches(finite=False))
+def test_pooled_parts_joined_equal_the_whole(batch):
+    parts = [Pooled.from_batch(values) for values, _ in pieces(*batch)]
+    joined, whole = Pooled.concatenate(parts), Pooled.from_batch(batch[0])
+    for field in dataclasses.fields(Pooled):
+        one, other = getattr(joined, field.name), getattr(whole, field.name)
+        if field.name in ("mean", "m2"):  # products of other sizes may be summed in other orders
+            assert_allclose(one, other, rtol=1e-12, atol=1e-9)
+        else:
+            assert_array_equal(one, other)
+            assert np.asarray(one).dtype == np.asarray(other).dtype
+
+
+def test_pooled_parts_of_different_maps_do_not_join():
+    parts = [Pooled.from_batch(np.ones((1, size, size, 1))) for size in (2, 3)]
+    for wrong in (parts, []):
+        with pytest.raises(ValueError, match=r"Pooled\.concatenate: expected parts of one size"):
+            Pooled.concatenate(wrong)
+
+
+@pytest.mark.parametrize("shape", [(3, 26, 26, 16), (2, 9, 11, 200), (2, 60, 50, 64), (5, 1, 1, 9)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pooled_of_many_blocks_equals_numpy(shape, dtype, monkeypatch):
+    monkeypatch.setattr(pooled, "BLOCK_BYTES", 100 << 10)
+    monkeypatch.setattr(pooled, "TRANSPOSED_BYTES", 4 << 10)
+    values = np.maximum(np.random.default_rng(0).normal(size=shape), 0).astype(dtype)
+    values[1, 0, 0, 0] = np.nan
+    found = Pooled.from_batch(values)
+    flat = values.reshape(shape[0], -1, shape[3]).astype(np.float64)
+    known = np.where(np.isnan(flat), 0, flat)
+    n_values = np.isfinite(flat).sum(axis=1)
+    mean = known.sum(axis=1) / np.maximum(n_values, 1)
+    m2 = np.where(np.isnan(flat), 0, (flat - mean[:, np.newaxis]) ** 2).sum(axis=1)
+    assert_array_equal(found.n_values, n_values)
+    assert_array_equal(found.n_zero, (flat == 0).sum(axis=1))
+    assert_array_equal(found.min, np.where(np.isnan(flat), np.inf, flat).min(axis=1))
+    assert_array_equal(found.max, np.where(np.isnan(flat), -np.inf, flat).max(axis=1))
+    assert found.min.dtype == found.max.dtype == dtype
+    assert_allclose(found.mean, mean, rtol=1e-12)
+    assert_allclose(found.m2, m2, rtol=1e-12, atol=1e-15)
+    argmax = np.where(np.isnan(flat), -np.inf, flat).argmax(axis=1)
+    assert_array_equal(found.max_y * shape[2] + found.max_x, argmax)
