@@ -19,7 +19,7 @@ READY_VIEWER := $(VIEWER)/.ready
 VIEWER_H5PY := 3.16.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train capture export serve figures test check bench clean
+.PHONY: help setup demo train capture export serve figures test check bench soak clean
 
 help: ## say what each verb does
 	@echo "Feature Map Dashboard: make VERB [DATA=mnist|FILE.npz] [MODEL=…] [STORE=…] [OUT=…] [ARGS=…]"
@@ -59,10 +59,15 @@ check: $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, te
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest
 
-bench: $(READY_DEV) ## measure chunks, memory and the server on this machine
+bench: $(READY_DEV) ## measure capture, chunks, memory and the server on this machine
+	$(BIN)/python tests/benchmarks/capture.py
 	$(BIN)/python tests/benchmarks/codec.py
 	$(BIN)/python tests/benchmarks/memory.py
 	$(BIN)/python tests/benchmarks/server.py
+
+soak: $(READY_DEV) ## kill captures, fill disks and flip bits many times over (an hour)
+	$(BIN)/python tests/soak/faults.py
+	$(BIN)/python tests/soak/flips.py --count 1000 --cuts 200
 
 clean: ## remove the environments and caches; models, stores and exports stay
 	rm -rf $(VENV) $(VIEWER) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -48,7 +48,7 @@ def export_store(
         on_progress: called with the number of bytes of each block when it is written.
 
     Returns:
-        The manifest.
+        The manifest; under `skipped` it says which layers have no maps in the store.
 
     Raises:
         OutputError: if the folder holds anything and `overwrite` is false, or the disk refuses.
@@ -63,6 +63,7 @@ def export_store(
     }
     with publish_folder(out, last=MANIFEST, overwrite=overwrite) as folder:
         arrays: dict[str, Any] = {}
+        skipped: dict[str, str] = {}
 
         def save(key: str, name: str, axes: Sequence[str], whole: ArrayInBlocks) -> None:
             path = folder / f"{name}{form.suffix}"
@@ -80,6 +81,9 @@ def export_store(
 
         for name in names:
             layer = store.layers[name]
+            if not layer.has_maps:
+                skipped[f"activation/{name}"] = f"captured with policy {layer.policy}: no maps"
+                continue
             whole = ArrayInBlocks(
                 (store.n_samples, *layer.shape),
                 np.dtype("<f4"),
@@ -90,7 +94,7 @@ def export_store(
             # A folder of their own, where no layer's name can be in the way.
             whole = ArrayInBlocks(array.shape, array.dtype, iter([array]))
             save(f"samples/{name}", f"samples/{name}", ("sample",), whole)
-        manifest = _manifest(store, form, arrays)
+        manifest = _manifest(store, form, arrays) | ({"skipped": skipped} if skipped else {})
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
 

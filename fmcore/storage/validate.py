@@ -38,19 +38,20 @@ def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False
     Raises:
         InputFileError, StoreError: if the file is no store at all.
     """
-    path, sound = Path(path), True
+    path, sound, seal = Path(path), True, ""
     try:
         if path.is_file() and not verify_seal(FileBytes(path)):
-            yield from _unsealed(path)
+            seal = "it has no seal: its end is cut off, or another program has changed it"
     except StoreError as error:
         if not beyond_seal:
             raise
-        sound = False
-        yield str(error)
+        sound, seal = False, str(error)
     except OSError:
         pass  # opening it says so
     with open_file(path, check_seal=False) as opened:
         file = opened.hdf5
+        if seal:
+            yield seal
         for problem in structure_problems(file):
             sound = False
             yield problem
@@ -87,7 +88,11 @@ def problems_apart(path: str | Path, *, quick: bool = False) -> list[str]:
     patience = PATIENCE_SECONDS + size / SLOWEST_BYTES_PER_SECOND
     try:
         while ours.poll(patience):  # for each line, so that it grows with what is found
-            told = ours.recv()
+            try:
+                told = ours.recv()
+            except (EOFError, OSError):
+                said = "HDF5 itself crashes on it"
+                break
             if told is None:
                 return found
             if isinstance(told, FmcoreError):
@@ -95,9 +100,8 @@ def problems_apart(path: str | Path, *, quick: bool = False) -> list[str]:
                     return [*found, str(told)]
                 raise told
             found.append(told)
-        said = f"HDF5 does not come back from it within {patience:,.0f} s"
-    except (EOFError, OSError):
-        said = "HDF5 itself crashes on it"
+        else:
+            said = f"HDF5 does not come back from it within {patience:,.0f} s"
     finally:
         process.kill()
         process.join()
@@ -119,11 +123,6 @@ def _tell(
 
 def _problems_of(path: Path, quick: bool) -> Iterator[str]:
     return problems(path, quick=quick, beyond_seal=True)
-
-
-def _unsealed(path: Path) -> Iterator[str]:
-    if h5py.is_hdf5(path):
-        yield "it has no seal: its end is cut off, or another program has changed it"
 
 
 def _readable(what: str, found: Iterator[str]) -> Iterator[str]:

@@ -26,6 +26,10 @@ from dashboard.views.feature_maps.facts import (
     position_text,
     shown_maps,
 )
+from fmcore.errors import MapsNotStoredError
+
+# Where a layer was captured without its maps there is nothing to draw.
+NO_GRAPH = {"display": "none"}
 
 
 def register(app: Dash, source: Source) -> None:
@@ -120,13 +124,16 @@ def register(app: Dash, source: Source) -> None:
         drawn: object,
     ) -> tuple[go.Figure | Patch, str, dict[str, str], str]:
         snapshot = source.snapshot()
-        shown, maps, ranges = shown_maps(
-            snapshot,
-            layer=layer,
-            sample=sample,
-            filter_index=filter_index,
-            color_range=color_range,
-        )
+        try:
+            shown, maps, ranges = shown_maps(
+                snapshot,
+                layer=layer,
+                sample=sample,
+                filter_index=filter_index,
+                color_range=color_range,
+            )
+        except MapsNotStoredError as error:
+            return go.Figure(), "", NO_GRAPH, str(error)
         figure = montage_figure(
             maps,
             ranges=ranges,
@@ -161,13 +168,16 @@ def register(app: Dash, source: Source) -> None:
         drawn: object,
     ) -> tuple[go.Figure | Patch, str, dict[str, str], Component]:
         snapshot = source.snapshot()
-        shown, maps, ranges = shown_maps(
-            snapshot,
-            layer=layer,
-            sample=sample,
-            filter_index=filter_index,
-            color_range=color_range,
-        )
+        try:
+            shown, maps, ranges = shown_maps(
+                snapshot,
+                layer=layer,
+                sample=sample,
+                filter_index=filter_index,
+                color_range=color_range,
+            )
+        except MapsNotStoredError:  # said once, where the montage would be
+            return go.Figure(), "", NO_GRAPH, facts({})
         low, high = ranges[:, shown.filter_index]
         values = maps[:, :, shown.filter_index]
         figure = feature_map_figure(values, span=(float(low), float(high)), theme=theme_for(scheme))
