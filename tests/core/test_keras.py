@@ -304,3 +304,27 @@ def test_training_twice_with_one_seed_gives_one_model(tmp_path):
     ]
     for one, other in zip(*weights, strict=True):
         assert_array_equal(one, other)
+
+
+def test_a_dry_run_says_what_a_capture_would_take_and_writes_nothing(model_path, tmp_path, capsys):
+    np.savez(tmp_path / "d.npz", x_test=X_TEST, y_test=Y_TEST)
+    command = ["capture", model_path, "--data", tmp_path / "d.npz", "--out", tmp_path / "s.h5"]
+    options = ["--dry-run", "--policy", "conv1=pooled", "--policy", "conv2=float16"]
+    assert main([str(each) for each in [*command, *options]]) == 0
+    said = capsys.readouterr().out
+    assert "conv1  pooled   no maps" in said
+    assert "conv2  float16  deflate" in said
+    assert "nothing was written" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["d.npz"]
+
+
+def test_a_policy_that_is_none_or_fits_no_layer_is_named(model_path, tmp_path, capsys):
+    np.savez(tmp_path / "d.npz", x_test=X_TEST, y_test=Y_TEST)
+    command = ["capture", model_path, "--data", tmp_path / "d.npz", "--out", tmp_path / "s.h5"]
+    for policy, said in [
+        ("conv1=flot16", "did you mean float16"),
+        ("conf1=pooled", "did you mean conv1"),
+        ("conv1", "expected GLOB=POLICY"),
+    ]:
+        assert main([str(each) for each in [*command, "--policy", policy]]) == 1
+        assert said in capsys.readouterr().err
