@@ -25,7 +25,7 @@ from fmcore.dataset import LabelledImages, model_input
 from fmcore.errors import OutputError
 from fmcore.files import refuse_existing
 from fmcore.statistics import LayerSums, Pooled, Rounding
-from fmcore.storage import StoreWriter, create_store, join_shards, open_shards
+from fmcore.storage import StoreWriter, create_store, join_shards, open_shards, partial_folder
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,9 @@ def capture(
         range(start, min(start + plan.shard_rows, n_samples))
         for start in range(0, n_samples, plan.shard_rows)
     ]
-    about = identity(plan, samples) if len(ranges) > 1 else {}
+    # Images are digested one by one only where that can be needed.
+    several = len(ranges) > 1 or partial_folder(path).exists()
+    about = identity(plan, samples) if several else {}
     with (
         open_shards(path, about, restart=restart) as shards,
         ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
@@ -97,11 +99,12 @@ def capture(
                 files = [shards.path(rows.start) for rows in ranges]
                 sums = join_shards(path, plan.store, files, threads, overwrite=overwrite)
             except BaseException:
-                log.warning(
-                    "%d of %d shards are kept beside the store; the same command resumes",
-                    len(shards.recorded),
-                    len(ranges),
-                )
+                if shards.recorded:
+                    log.warning(
+                        "%d of %d shards are kept beside the store; the same command resumes",
+                        len(shards.recorded),
+                        len(ranges),
+                    )
                 raise
         shards.remove()
     _report(plan, sums)
