@@ -16,16 +16,15 @@ MOST_ROWS = 256
 
 
 def class_maps_bytes(n_classes: int, shape: tuple[int, int, int]) -> int:
-    """Memory that class maps of a size take: a mean and an m2 in float64, and what `add` needs.
+    """Memory that class maps of a size hold: a mean and an m2 in float64.
 
-    `add` holds deviations, and a copy of the values they are made of, no larger.
+    While `add` runs it takes up to twice `WORK_BYTES` more, as a batch's other temporaries.
 
     Args:
         n_classes: classes of the model.
         shape: (y, x, filter) of the maps.
     """
-    size = int(np.prod(shape))
-    return 16 * n_classes * size + 2 * min(WORK_BYTES, 8 * MOST_ROWS * size)
+    return 16 * n_classes * int(np.prod(shape))
 
 
 def map_size(
