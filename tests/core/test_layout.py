@@ -40,6 +40,54 @@ def test_a_chunk_holds_one_sample_unless_samples_are_small_or_large(shape, n_sam
 
 
 @given(
+    n_samples=st.integers(1, 5000),
+    shape=st.tuples(st.integers(1, 300), st.integers(1, 300), st.integers(1, 2000)),
+    itemsize=st.sampled_from([2, 4]),
+)
+def test_every_chunk_is_large_enough_and_not_too_large(n_samples, shape, itemsize):
+    check_bounds(n_samples, shape, itemsize)
+
+
+@pytest.mark.parametrize("itemsize", [2, 4])
+@pytest.mark.parametrize("n_samples", [1, 3, 10_000])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_chunks_of_well_known_layers_are_within_bounds(shape, n_samples, itemsize):
+    check_bounds(n_samples, shape, itemsize)
+
+
+def check_bounds(n_samples, shape, itemsize):
+    """Says nothing of the exact rows: how the planner rounds them is its own matter."""
+    chunk = layout.activation_chunk(n_samples, shape, itemsize=itemsize)
+    rows, height, width, filters = chunk
+    assert (height, width) == shape[:2]
+    assert 1 <= rows <= n_samples
+    assert 1 <= filters <= shape[2]
+    map_bytes, chunk_bytes = height * width * itemsize, int(np.prod(chunk)) * itemsize
+    if map_bytes > layout.LARGE_SAMPLE_BYTES:
+        assert (rows, filters) == (1, 1)
+    else:
+        assert chunk_bytes <= layout.LARGE_SAMPLE_BYTES
+    assert chunk_bytes >= layout.SMALL_SAMPLE_BYTES or rows == n_samples
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("n_samples", [1, 2, 11])
+def test_chunks_of_the_planner_cover_well_known_layers_once(shape, n_samples):
+    rng = np.random.default_rng(0)
+    values = rng.integers(1, 1000, (n_samples, *shape)).astype(np.float32)
+    chunk = layout.activation_chunk(n_samples, shape)
+    seen = np.zeros(values.shape, dtype=np.uint8)
+    for corner, block in layout.blocks(values, chunk, 0):
+        assert block.shape == chunk
+        region = tuple(slice(at, at + size) for at, size in zip(corner, chunk, strict=True))
+        inside = tuple(map(slice, values[region].shape))
+        np.testing.assert_array_equal(block[inside], values[region])
+        assert np.count_nonzero(block) == values[region].size  # what is beyond the end is zero
+        seen[region] += 1
+    assert (seen == 1).all()
+
+
+@given(
     n=st.integers(1, 9),
     shape=st.tuples(*(st.integers(1, 4) for _ in range(3))),
     rows=st.integers(1, 4),
