@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fmcore.statistics import class_maps_bytes, map_size
 
 DEFAULT_MEMORY = 1 << 30
-DEFAULT_BATCH_SIZE = 256
+DEFAULT_BATCH_SIZE = 512
 # A batch being made, one on its way to the disk, what the model holds between its layers while it
 # runs, and the temporaries of statistics and compression: each at most about its own size.
 COPIES_OF_A_BATCH = 6

@@ -7,17 +7,19 @@ each core, compresses and reduces outside the GIL. At most two batches are alive
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
@@ -29,6 +31,7 @@ from fmcore.storage import StoreWriter, create_store, join_shards, open_shards, 
 
 log = logging.getLogger(__name__)
 
+Tables = Mapping[str, NDArray[Any]]
 # Beyond this a capture wants a word from the person, who may not know what it adds up to.
 LARGE_STORE_BYTES = 10_000_000_000
 
@@ -81,6 +84,8 @@ def capture(
     about = identity(plan, samples) if several else {}
     with (
         open_shards(path, about, restart=restart) as shards,
+        # The threads are ours: those of numpy's matrix products would spin beside them.
+        threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
     ):
         refuse_existing(path, overwrite=overwrite)  # another run may have finished meanwhile
@@ -175,8 +180,8 @@ class _Running:
         values: NDArray[np.float32],
         labels: NDArray[np.int64],
         sums: LayerSums,
-        before: Future[Pooled] | None,
-    ) -> tuple[Any, Future[Pooled]]:
+        before: Future[Tables] | None,
+    ) -> tuple[Any, Future[Tables]]:
         """Hands one layer's activations of a batch to the threads."""
         policy, group = self.plan.store.layers[index].policy, writer.groups[index]
         stored: NDArray[Any] = values
@@ -186,14 +191,14 @@ class _Running:
         arrays = {} if policy == "pooled" else {f"{group}/activation": stored}
         encoded = writer.submit(arrays)
 
-        def reduce() -> Pooled:
+        def reduce() -> Tables:
             pooled = Pooled.from_batch(values)
             if before is not None:
                 before.result()
             sums.add(values, labels, pooled)
             if sums.rounding is not None:
                 sums.rounding = sums.rounding.merge(Rounding.of(values, stored))
-            return pooled
+            return pooled.tables()
 
         return encoded, self.threads.submit(reduce)
 
@@ -204,21 +209,18 @@ class _Batch:
 
     n_samples: int
     encoded: list[Any]
-    pooled: list[Future[Pooled]]
+    pooled: list[Future[Tables]]
 
-    def add(self, layer: tuple[Any, Future[Pooled]]) -> None:
+    def add(self, layer: tuple[Any, Future[Tables]]) -> None:
         self.encoded.append(layer[0])
         self.pooled.append(layer[1])
 
     def land(self, writer: StoreWriter) -> int:
         """Writes it; the number of its samples."""
-        for encoded in self.encoded:
-            writer.write(encoded)
+        writer.write(list(itertools.chain.from_iterable(self.encoded)))
         for group, pooled in zip(writer.groups, self.pooled, strict=True):
-            tables = pooled.result().tables()
-            writer.write(
-                writer.submit({f"{group}/pooled/{name}": one for name, one in tables.items()})
-            )
+            tables = pooled.result()
+            writer.append({f"{group}/pooled/{name}": one for name, one in tables.items()})
         return self.n_samples
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -19,7 +16,10 @@ from numpy.typing import NDArray
 
 from fmcore.errors import StoreError
 from fmcore.storage import codec
-from fmcore.storage.codec import Codec
+from fmcore.storage.checksum import fletcher32
+from fmcore.storage.codec import CHECKSUM_BYTES, Codec
+from fmcore.storage.filebytes import FileBytes
+from fmcore.storage.runs import Run
 
 # A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
 LARGEST_CHUNK_BYTES = 256 << 20
@@ -44,43 +44,6 @@ class StoredChunk:
     dtype: str
     codec: str
     data: bytes
-
-
-class FileBytes:
-    """Reads any place of a file, from any thread; closed when the last one who holds it lets go.
-
-    So a store may be closed while another thread reads: that read ends well, where a number of an
-    open file that is closed and given out again would show it the bytes of another file.
-
-    Attributes:
-        path: for messages.
-        descriptor: the open file's number.
-        size: of the file, in bytes.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        self.descriptor = os.open(path, flags)
-        weakref.finalize(self, os.close, self.descriptor)
-        self.size = os.fstat(self.descriptor).st_size
-        self._lock = threading.Lock()
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Some bytes; fewer where the file ends.
-
-        Raises:
-            OSError: if the disk refuses.
-        """
-        if hasattr(os, "pread"):
-            return os.pread(self.descriptor, size, offset)
-        with self._lock:  # Windows
-            os.lseek(self.descriptor, offset, os.SEEK_SET)
-            return os.read(self.descriptor, size)
-
-    def is_same_as(self, file: h5py.File) -> bool:
-        """Whether HDF5 has opened the same file: a store may be replaced under its name."""
-        return os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,6 +161,37 @@ class ChunkIndex:
         """
         try:
             return self.decoded(file, position)
+        except (OSError, ValueError) as error:
+            raise self._damage(file, position, error) from error
+
+    def runs(self, file: FileBytes, stop: int, first_row: int, most: int) -> Iterator[Run]:
+        """The chunks of the rows before `stop`, as they lie and verified, for another array.
+
+        Args:
+            file: the file of the index.
+            stop: a row on the boundary of a chunk, or the end.
+            first_row: where the other array takes the first row.
+            most: chunks of a run.
+
+        Raises:
+            StoreError: if a chunk is damaged, naming array and samples.
+        """
+        positions = self.positions(0, stop)
+        while some := list(itertools.islice(positions, most)):
+            chunks = [self._whole(file, position) for position in some]
+            sums = fletcher32([chunk[:-CHECKSUM_BYTES] for chunk in chunks]).tobytes()
+            ends = b"".join(chunk[-CHECKSUM_BYTES:] for chunk in chunks)
+            if sums != ends:
+                bad = next(
+                    at for at in range(len(some)) if sums[4 * at :][:4] != ends[4 * at :][:4]
+                )
+                raise self._damage(file, some[bad], "its checksum does not fit")
+            row, *rest = (place * step for place, step in zip(some[0], self.chunk, strict=True))
+            yield Run((first_row + row, *rest), b"".join(chunks), [len(chunk) for chunk in chunks])
+
+    def _whole(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
+        try:
+            return self.stored(file, position)
         except (OSError, ValueError) as error:
             raise self._damage(file, position, error) from error
 

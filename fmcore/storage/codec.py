@@ -18,6 +18,8 @@ from isal import isal_zlib
 from numcodecs import Fletcher32, Shuffle
 from numpy.typing import NDArray
 
+from fmcore.storage.checksum import fletcher32
+
 DEFLATE_LEVEL = 1
 CHECKSUM_BYTES = 4
 # Deflate that saves less than this is not worth inflating again at every read.
@@ -50,9 +52,17 @@ NONE = Codec(deflate=False)
 SHUFFLE_DEFLATE = Codec(shuffle=True)
 
 
-def encode(block: NDArray[Any], codec: Codec = DEFLATE) -> bytes:
-    """The stored bytes of one chunk: what the filters make of it, and four bytes of checksum."""
-    return bytes(_CHECKSUM.encode(_filtered(block, codec)))
+def encode(blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE) -> list[bytes]:
+    """The stored bytes of chunks: what the filters make of each, and four bytes of checksum.
+
+    Args:
+        blocks: the values of each whole chunk, contiguous.
+        codec: their filters.
+    """
+    filtered = [_filtered(block, codec) for block in blocks]
+    sums = fletcher32(filtered).tobytes()
+    ends = range(0, len(sums), CHECKSUM_BYTES)
+    return [one + sums[at : at + CHECKSUM_BYTES] for one, at in zip(filtered, ends, strict=True)]
 
 
 def decode(
@@ -130,8 +140,6 @@ def choose(blocks: Sequence[NDArray[Any]]) -> tuple[Codec, float]:
     return (best, ratios[best]) if ratios[best] <= LARGEST_RATIO else (NONE, 1.0)
 
 
-def _filtered(block: NDArray[Any], codec: Codec) -> Any:
-    data: Any = np.ascontiguousarray(block)
-    if codec.shuffle:
-        data = Shuffle(block.dtype.itemsize).encode(data)
-    return isal_zlib.compress(memoryview(data).cast("B"), DEFLATE_LEVEL) if codec.deflate else data
+def _filtered(block: NDArray[Any], codec: Codec) -> bytes:
+    data = Shuffle(block.dtype.itemsize).encode(block) if codec.shuffle else block
+    return isal_zlib.compress(data, DEFLATE_LEVEL) if codec.deflate else bytes(data)

@@ -15,6 +15,7 @@ import io
 from typing import Any
 
 GATHERED_BYTES = 1 << 20
+LARGE_BYTES = 128 << 10  # not worth a copy
 
 
 class HeldFile(io.FileIO):
@@ -34,8 +35,12 @@ class HeldFile(io.FileIO):
     def write(self, data: Any, /) -> int:
         """Takes all of the data, or holds the error; says that all was written either way."""
         view = memoryview(data)
-        self._gathered += view
         self._position += view.nbytes
+        if view.nbytes >= LARGE_BYTES:
+            self._put_out()
+            self._write_all(view)
+            return view.nbytes
+        self._gathered += view
         if len(self._gathered) >= GATHERED_BYTES:
             self._put_out()
         return view.nbytes
@@ -84,10 +89,12 @@ class HeldFile(io.FileIO):
             raise self.error
 
     def _put_out(self) -> None:
-        rest = memoryview(self._gathered)
+        gathered, self._gathered = self._gathered, bytearray()
+        self._write_all(memoryview(gathered))
+
+    def _write_all(self, rest: memoryview) -> None:
         while rest and self.error is None:
             try:
                 rest = rest[super().write(rest) :]
             except BaseException as error:
                 self.error = error
-        self._gathered = bytearray()

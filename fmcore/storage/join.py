@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import h5py
-
 from fmcore.statistics import LayerSums
-from fmcore.storage import codec
 from fmcore.storage.opening import damage_named
 from fmcore.storage.plan import StorePlan
 from fmcore.storage.reader import Store, open_store
+from fmcore.storage.runs import CHUNKS_PER_RUN
 from fmcore.storage.writer import STATE, StoreWriter, create_store
 
 ROWS_AT_ONCE = 1024
@@ -58,23 +55,16 @@ def join_shards(
 def _append(out: StoreWriter, part: Store) -> None:
     out.count(part.labels, part.predictions)
     for path, rows in out.rows.items():
-        source = part.file[path]
-        copied = 0
+        source = part.array(path)
+        step, copied = source.chunk[0], 0
         # Shards end with chunks, save for tables of very short rows.
-        if source.chunks == rows.array.chunks and rows.n_ready % source.chunks[0] == 0:
-            copied = len(source) // source.chunks[0] * source.chunks[0]
-            _copy_chunks(source, copied, rows.array, rows.n_ready)
+        if source.chunk == rows.array.chunks and rows.n_ready % step == 0:
+            copied = source.shape[0] // step * step
+            for run in source.runs(part.bytes, copied, rows.n_ready, CHUNKS_PER_RUN):
+                rows.put(run)
             rows.skip(copied)
-        for start in range(copied, len(source), ROWS_AT_ONCE):
-            out.write(out.submit({path: source[start : start + ROWS_AT_ONCE]}))
-
-
-def _copy_chunks(source: h5py.Dataset, n_rows: int, target: h5py.Dataset, first_row: int) -> None:
-    sizes = zip((n_rows, *source.shape[1:]), source.chunks, strict=True)
-    for row, *rest in itertools.product(*(range(0, size, step) for size, step in sizes)):
-        _, data = source.id.read_direct_chunk((row, *rest))
-        codec.verified(data)
-        target.id.write_direct_chunk((first_row + row, *rest), data)
+        for start in range(copied, source.shape[0], ROWS_AT_ONCE):
+            out.append({path: source.rows(part.bytes, start, start + ROWS_AT_ONCE)})
 
 
 def _saved(part: Store, group: str, like: LayerSums) -> LayerSums:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 # Where a chunk begins in its array, and the values of the whole chunk.
 Block = tuple[tuple[int, ...], NDArray[Any]]
+# The same of chunks that follow each other: where the first begins, and the values of each.
+Blocks = tuple[tuple[int, ...], list[NDArray[Any]]]
 
 # The dashboard's main read is all filters of one sample. Under 8 KiB a sample the overhead of a
 # chunk outweighs it, so several share one; over 256 KiB a reader of one filter inflates too much.
@@ -65,7 +68,7 @@ def _power_of_two(number: int) -> int:
 
 
 def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator[Block]:
-    """Cuts values into whole chunks; the last of an axis is filled up with zeros, as HDF5 does.
+    """Cuts values into whole, contiguous chunks; the last is filled up with zeros, as HDF5 does.
 
     Args:
         values: [sample, …], cut along the first and the last axis.
@@ -84,7 +87,26 @@ def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator
                 whole = np.zeros(chunk, dtype=values.dtype)
                 whole[tuple(map(slice, block.shape))] = block
                 block = whole
-            yield corner, block
+            yield corner, np.ascontiguousarray(block)
+
+
+def runs(values: NDArray[Any], chunk: tuple[int, ...], start: int, most: int) -> Iterator[Blocks]:
+    """The same, many chunks at a time.
+
+    Args:
+        values: [sample, …].
+        chunk: the chunk of the array they go to.
+        start: the array's row of the first of them, on the boundary of a chunk.
+        most: chunks at a time.
+    """
+    if chunk == (1, *values.shape[1:]):  # a row a chunk, of which there are thousands
+        rows = np.ascontiguousarray(values)
+        for first in range(0, len(rows), most):
+            yield (start + first, *[0] * (values.ndim - 1)), list(rows[first : first + most])
+        return
+    cut = blocks(values, chunk, start)
+    while some := list(itertools.islice(cut, most)):
+        yield some[0][0], [block for _, block in some]
 
 
 def group_names(paths: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ import h5py
 
 from fmcore.errors import FmcoreError, InputFileError, StoreError, UnsupportedVersionError
 from fmcore.storage.attributes import read_text
-from fmcore.storage.chunks import FileBytes
+from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION
 from fmcore.storage.seal import verify_seal
 from fmcore.storage.walk import walk

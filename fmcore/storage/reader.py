@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from fmcore.errors import ClosedStoreError, LayerNotFoundError, SampleNotFoundError, StoreError
 from fmcore.selection import near_matches
 from fmcore.storage.attributes import read_attributes
-from fmcore.storage.chunks import ChunkIndex, FileBytes
+from fmcore.storage.chunks import ChunkIndex
+from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.layer import Layer
 from fmcore.storage.opening import OpenFile, damage_named, open_file
 from fmcore.storage.structure import require_structure

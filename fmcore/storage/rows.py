@@ -1,7 +1,8 @@
-"""Collects rows of one array until they fill chunks; no bytes are made or written here."""
+"""Collects rows of one array until they fill chunks, and puts their bytes where they belong."""
 
 from __future__ import annotations
 
+from array import array as array_of
 from typing import Any
 
 import h5py
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.storage.codec import Codec
-from fmcore.storage.layout import Block, blocks
+from fmcore.storage.layout import Blocks, runs
+from fmcore.storage.runs import CHUNKS_PER_RUN, Run
 
 
 class Rows:
@@ -19,25 +21,39 @@ class Rows:
         array: where it goes.
         codec: how its chunks are made.
         n_rows: rows handed out as blocks, or copied.
+        has_runs: whether HDF5 has got several chunks as one.
     """
 
     def __init__(self, array: h5py.Dataset, codec: Codec) -> None:
         self.array = array
         self.codec = codec
         self.n_rows = 0
+        self.has_runs = False
+        self._sizes = array_of("q")
         self._waiting: list[NDArray[Any]] = []
         self._n_waiting = 0
 
-    def add(self, values: NDArray[Any]) -> list[Block]:
+    def add(self, values: NDArray[Any]) -> list[Blocks]:
         """The chunks that are full with these rows."""
         self._waiting.append(values)
         self._n_waiting += len(values)
         rows = self.array.chunks[0]
         return self._cut(self._n_waiting // rows * rows)
 
-    def rest(self) -> list[Block]:
+    def rest(self) -> list[Blocks]:
         """The last chunk, full or not."""
         return self._cut(self._n_waiting)
+
+    def put(self, run: Run) -> None:
+        """Writes the chunks of a run; all runs of an array must come in the order of its rows."""
+        self.array.id.write_direct_chunk(run.corner, run.data)
+        self._sizes.extend(run.sizes)
+        self.has_runs |= len(run.sizes) > 1
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """The bytes of each chunk that was written, <int64>[chunk]."""
+        return np.array(self._sizes, np.int64)
 
     @property
     def n_ready(self) -> int:
@@ -50,11 +66,11 @@ class Rows:
             raise ValueError(f"{self._n_waiting} rows wait before rows that are copied")
         self.n_rows += n_rows
 
-    def _cut(self, ready: int) -> list[Block]:
+    def _cut(self, ready: int) -> list[Blocks]:
         if not ready:
             return []
         whole = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
-        cut = list(blocks(whole[:ready], self.array.chunks, self.n_rows))
+        cut = list(runs(whole[:ready], self.array.chunks, self.n_rows, CHUNKS_PER_RUN))
         self.n_rows += ready
         self._n_waiting -= ready
         # A copy: what waits must not hold the batch it came from.

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from array import array
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -19,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import StoreError
-from fmcore.storage.chunks import FileBytes
-from fmcore.storage.walk import walk
+from fmcore.storage.filebytes import FileBytes
+from fmcore.storage.places import all_places, between, joined
 
 MAGIC = b"FMCSEAL1"
 # Bytes of the HDF5 part, number of runs of chunks, SHA-256, and MAGIC at the very end.
@@ -30,14 +29,24 @@ _PIECE = 4 << 20
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def seal(path: Path) -> None:
+def seal(path: Path, expected: Mapping[str, NDArray[np.int64]] | None = None) -> None:
     """Appends the seal to a file that HDF5 has closed.
+
+    Args:
+        path: the file.
+        expected: of some arrays, where each chunk must lie, <int64>[chunk, (start, stop)].
 
     Raises:
         OSError: if the disk refuses.
+        RuntimeError: if HDF5 reads another place for a chunk than was expected.
     """
     file = FileBytes(path)
-    runs = _chunk_runs(path)
+    with h5py.File(path, "r", locking=False) as opened:
+        places = all_places(opened, path)
+    for name, each in (expected or {}).items():
+        if not np.array_equal(places[name], each):
+            raise RuntimeError(f"{name}: HDF5 reads its chunks at other places than were written")
+    runs = joined(list(places.values()))
     digest = _digest(file, file.size, runs)
     with path.open("ab") as end:
         end.write(runs.tobytes() + _FOOTER.pack(file.size, len(runs), digest, MAGIC))
@@ -74,22 +83,6 @@ def _stated_size(file: FileBytes) -> int | None:
     return int.from_bytes(head[28:36], "little")
 
 
-def _chunk_runs(path: Path) -> NDArray[np.int64]:
-    """Where chunks lie back to back, <int64>[run, (start, stop)]."""
-    places = array("q")  # pairs of tuples for 200,000 chunks would take 25 MB
-    with h5py.File(path, "r", locking=False) as file:
-        for _, node in walk(file, path):
-            if isinstance(node, h5py.Dataset) and node.chunks:
-                node.id.chunk_iter(
-                    lambda chunk: places.extend((chunk.byte_offset, chunk.byte_offset + chunk.size))
-                )
-    ends = np.array(places, dtype="<i8").reshape(-1, 2)
-    ends = ends[np.argsort(ends[:, 0])]
-    begins_run = np.append(True, ends[1:, 0] != ends[:-1, 1])[: len(ends)]
-    ends_run = np.append(begins_run[1:], True)[: len(ends)]
-    return np.stack([ends[begins_run, 0], ends[ends_run, 1]], axis=1)
-
-
 def _are_runs(runs: NDArray[np.int64], size: int) -> bool:
     """Whether runs lie within the file, one after the other."""
     flat = runs.reshape(-1)
@@ -98,15 +91,10 @@ def _are_runs(runs: NDArray[np.int64], size: int) -> bool:
 
 def _digest(file: FileBytes, size: int, runs: NDArray[np.int64]) -> bytes:
     digest = hashlib.sha256(MAGIC + size.to_bytes(8, "little") + runs.tobytes())
-    for start, stop in _between(runs, size):
+    for start, stop in between(runs, size):
         for place in range(start, stop, _PIECE):
             digest.update(file.read(place, min(_PIECE, stop - place)))
     return digest.digest()
-
-
-def _between(runs: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
-    ends = [0, *runs.reshape(-1).tolist(), size]
-    return zip(ends[::2], ends[1::2], strict=True)
 
 
 def _damaged(file: FileBytes, what: str) -> StoreError:

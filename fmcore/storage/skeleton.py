@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fmcore.storage import layout
 from fmcore.storage.attributes import fixed_text
-from fmcore.storage.codec import DEFLATE, Codec, creation_properties
+from fmcore.storage.codec import DEFLATE, Codec, creation_properties, encode
 from fmcore.storage.plan import LayerPlan, StorePlan
 from fmcore.storage.rows import Rows
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA, ArraySpec, scale_path
@@ -102,7 +102,9 @@ class Skeleton:
 
     def put(self, path: str, layer: str, array: NDArray[Any]) -> None:
         """Writes a whole array of the schema, `{layer}` in its path standing for a layer."""
-        self._create(_SPECS[path], layer, array.shape, array.dtype)[...] = array
+        stored = self._create(_SPECS[path], layer, array.shape, array.dtype)
+        for corner, block in layout.blocks(array, stored.chunks, 0):
+            stored.id.write_direct_chunk(corner, encode([block])[0])
 
     def _create(
         self,

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
 from fmcore.storage.attributes import DIGEST, attributes_digest, read_text
-from fmcore.storage.chunks import ChunkIndex, FileBytes
+from fmcore.storage.chunks import ChunkIndex
+from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.opening import DAMAGE, open_file
 from fmcore.storage.reader import Store
 from fmcore.storage.seal import verify_seal

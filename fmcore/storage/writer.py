@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 
 from fmcore.files import publish
 from fmcore.statistics import LayerSums
-from fmcore.storage import codec, layout
+from fmcore.storage import layout
 from fmcore.storage.attributes import DIGEST, attributes_digest, fixed_text
 from fmcore.storage.heldfile import HeldFile
 from fmcore.storage.plan import StorePlan
 from fmcore.storage.rows import Rows
+from fmcore.storage.runs import Run, encoded, index_runs
 from fmcore.storage.seal import seal
 from fmcore.storage.skeleton import Skeleton
 
 # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
 LIBRARY_VERSIONS = ("v110", "v110")
-CHUNKS_PER_TASK = 16  # a task for each chunk would spend as long on hand-over as on deflate
 # What a shard keeps beside the arrays of a store, to be merged when it is joined.
 STATE = "state"
 
-# Chunks of one array on their way: where each lies, and its bytes.
-Encoded = list[tuple[Rows, list[Future[list[tuple[tuple[int, ...], bytes]]]]]]
+# Chunks of some arrays on their way.
+Encoded = list[tuple[Rows, list[Future[Run]]]]
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def create_store(
             finally:
                 writer.close()
             file.check()
-        seal(partial)
+        seal(partial, index_runs(partial, writer.sizes_of_runs()))
 
 
 class StoreWriter:
@@ -90,9 +90,10 @@ class StoreWriter:
         Args:
             arrays: by path in the store, each [sample, …].
         """
+        submit = self._threads.submit
         return [
-            (self.rows[path], self._encode(self.rows[path], self.rows[path].add(values)))
-            for path, values in arrays.items()
+            (rows, [submit(encoded, some, rows.codec) for some in rows.add(values)])
+            for rows, values in ((self.rows[path], values) for path, values in arrays.items())
         ]
 
     def write(self, encoded: Encoded) -> None:
@@ -103,9 +104,23 @@ class StoreWriter:
         """
         for rows, tasks in encoded:
             for task in tasks:
-                for corner, data in task.result():
-                    rows.array.id.write_direct_chunk(corner, data)
+                rows.put(task.result())
         self._disk.check()
+
+    def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Writes the next rows of small arrays at once: in the threads they would queue.
+
+        Args:
+            arrays: by path in the store, each [sample, …].
+        """
+        for path, values in arrays.items():
+            rows = self.rows[path]
+            for some in rows.add(values):
+                rows.put(encoded(some, rows.codec))
+
+    def sizes_of_runs(self) -> dict[str, NDArray[np.int64]]:
+        """Of each array some chunks of which were written as one, the bytes of every chunk."""
+        return {path: rows.sizes for path, rows in self.rows.items() if rows.has_runs}
 
     def count(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:
         """Takes in the labels and predictions of samples for the summary, both <int64>[sample]."""
@@ -135,7 +150,9 @@ class StoreWriter:
 
     def finish(self) -> None:
         """Writes the chunks that wait to be full, the summary, and the digest of all attributes."""
-        self.write([(rows, self._encode(rows, rows.rest())) for rows in self.rows.values()])
+        for rows in self.rows.values():
+            for some in rows.rest():
+                rows.put(encoded(some, rows.codec))
         n_samples = len(self._plan.ids)
         for path, rows in self.rows.items():
             if rows.n_rows != n_samples:
@@ -148,14 +165,3 @@ class StoreWriter:
     def close(self) -> None:
         """Lets go of HDF5; safe to call twice."""
         self._file.close()
-
-    def _encode(
-        self, rows: Rows, blocks: list[layout.Block]
-    ) -> list[Future[list[tuple[tuple[int, ...], bytes]]]]:
-        def encode(some: list[layout.Block]) -> list[tuple[tuple[int, ...], bytes]]:
-            return [(corner, codec.encode(block, rows.codec)) for corner, block in some]
-
-        return [
-            self._threads.submit(encode, blocks[i : i + CHUNKS_PER_TASK])
-            for i in range(0, len(blocks), CHUNKS_PER_TASK)
-        ]

@@ -39,7 +39,7 @@ def write_ours(path: Path, maps: np.ndarray) -> None:
         properties = codec.creation_properties(chunk)
         array = h5py.h5d.create(file.id, b"activation", h5py.h5t.IEEE_F32LE, space, properties)
         blocks = list(layout.blocks(maps, chunk, 0))
-        encoded = threads.map(lambda block: codec.encode(block[1]), blocks, chunksize=16)
+        encoded = threads.map(lambda block: codec.encode([block[1]])[0], blocks, chunksize=16)
         for (offset, _), data in zip(blocks, encoded, strict=True):
             array.write_direct_chunk(offset, data)
 

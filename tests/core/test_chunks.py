@@ -21,8 +21,9 @@ from fmcore.capture import capture
 from fmcore.cli import main
 from fmcore.errors import ClosedStoreError, MapsNotStoredError, StoreError
 from fmcore.storage import layout, opening, problems, validate
-from fmcore.storage.chunks import ChunkIndex, FileBytes
+from fmcore.storage.chunks import ChunkIndex
 from fmcore.storage.codec import DEFLATE, NONE, SHUFFLE_DEFLATE
+from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.seal import seal, verify_seal
 
 N = 37
