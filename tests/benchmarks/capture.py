@@ -1,18 +1,19 @@
 """A capture of full MNIST against what people write today, its own floor, and zarr; in turn.
 
 Every ratio is of medians of rounds that took turns in one run; the model is loaded, and traced by
-each way itself.
+each way itself. Each round writes to new files, and takes the old ones away untimed. Ours is what
+`fmcore capture` does: from images of uint8, which it stores too.
 
-python tests/benchmarks/capture.py [--rounds N] [--json]
+python tests/benchmarks/capture.py [--rounds N]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -26,11 +27,16 @@ import numpy as np
 import zarr
 from isal import isal_zlib
 
-from fmcore import capture_activations, open_store
-from fmcore.dataset import load_dataset
+from fmcore import open_store
+from fmcore.capture import capture, plan_capture
+from fmcore.dataset import class_names_for, load_dataset
 from fmcore.model.probe import KerasProbe
 from fmcore.model.train import train_tutorial_network
 from fmcore.statistics import LayerSums, Pooled
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import memory
 
 BATCH, READS = 256, 20
 
@@ -41,6 +47,7 @@ class Data:
     def __init__(self) -> None:
         dataset = load_dataset("mnist")
         self.source, self.labels = dataset.source, dataset.test.labels
+        self.dataset = dataset
         self.images = dataset.test.images.astype(np.float32) / np.float32(255)
         self.model = train_tutorial_network(
             dataset.train, n_classes=10, epochs=1, seed=0, progress=False
@@ -93,7 +100,17 @@ def to_zarr(data: Data, folder: Path) -> None:
 
 
 def ours(data: Data, folder: Path) -> None:
-    capture_activations(data.model, data.images, data.labels, folder / "ours.h5", overwrite=True)
+    dataset, probe = data.dataset, KerasProbe(data.model)
+    plan = plan_capture(
+        probe,
+        dataset.test,
+        class_names=class_names_for(dataset.class_names, probe.n_classes),
+        model=probe.info,
+        dataset_name=dataset.name,
+        dataset_source=dataset.source,
+        divide_by=255.0,
+    )
+    capture(probe, dataset.test, folder / "ours.h5", plan)
 
 
 def forward(data: Data, _: Path) -> list:
@@ -146,7 +163,7 @@ def reads(folder: Path, n_samples: int) -> dict[str, float]:
         layer = store.layers["conv1"]
         array = zarr.open_group(folder / "store.zarr", mode="r")["conv1"]
         ways = {"usual": file["conv1"].__getitem__, "ours": layer.feature_maps}
-        ways |= {"zarr": array.__getitem__, "ours, raw chunk": layer.chunk_bytes}
+        ways |= {"zarr": array.__getitem__, "ours, raw": layer.chunk_bytes}
         found = {}
         for name, read in ways.items():
             read(0)  # the index of chunks is read once
@@ -171,52 +188,86 @@ def sizes(folder: Path) -> dict[str, int]:
         }
 
 
-def main(rounds: int, *, as_json: bool) -> None:
-    data, clock = Data(), Clock()
-    ways = {"usual": usual, "usual+statistics": usual_with_statistics, "zarr": to_zarr}
+def measured(data: Data, folder: Path, rounds: int) -> Clock:
+    clock = Clock()
+    ways = {"ours": ours, "usual": usual, "usual+statistics": usual_with_statistics}
+    ways["zarr"] = to_zarr
+    ours(data, folder)  # the first run of TensorFlow is nobody's
+    for _ in range(rounds):
+        for file in folder.iterdir():
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+        for key, way in ways.items():
+            if key == "usual+statistics":
+                (folder / "usual.h5").unlink()
+            clock.run(key, lambda way=way: way(data, folder))
+        captured = clock.run("forward", lambda: forward(data, folder))
+        clock.run("compression", lambda captured=captured: compress(captured))
+        clock.run("statistics", lambda captured=captured: reduce(data, captured))
+        del captured
+    return clock
+
+
+def table(clock: Clock, size: dict[str, int], read: dict[str, float]) -> list[tuple[str, ...]]:
+    """Rows of: what, theirs, ours, the ratio."""
+
+    def row(what: str, theirs: float, mine: float, unit: str, ratio: float) -> tuple[str, ...]:
+        return what, f"{theirs:,.3g} {unit}", f"{mine:,.3g} {unit}", f"{ratio:,.2f}"
+
+    def quicker(what: str, theirs: float, mine: float, unit: str) -> tuple[str, ...]:
+        return row(what, theirs, mine, unit, theirs / mine)
+
+    mine, middle = clock.middle("ours"), clock.middle
+    floor = middle("forward") + middle("compression")
+    whole, megabytes = floor + middle("statistics"), {k: v / 1e6 for k, v in size.items()}
+    ms = {key: 1e3 * seconds for key, seconds in read.items()}
+    return [
+        quicker("(a) predict, gzip; no statistics: times as fast", middle("usual"), mine, "s"),
+        quicker("(a') and numpy's: times as fast", middle("usual+statistics"), mine, "s"),
+        row("(b) forward + compression alone: times as long", floor, mine, "s", mine / floor),
+        row("(b) and the statistics alone: times as long", whole, mine, "s", mine / whole),
+        quicker("(c) zarr-python 3, its default codec: times as fast", middle("zarr"), mine, "s"),
+        row(
+            "activations on the disk, of (a)'s",
+            *(megabytes["usual"], megabytes["ours"], "MB", size["ours"] / size["usual"]),
+        ),
+        quicker("one sample's conv1, of (a)'s file", ms["usual"], ms["ours"], "ms"),
+        quicker("the same, of zarr's", ms["zarr"], ms["ours"], "ms"),
+        quicker("its stored bytes, as sent, of (a)'s", ms["usual"], ms["ours, raw"], "ms"),
+    ]
+
+
+def memory_rows() -> list[tuple[str, ...]]:
+    few, many = (memory.peak_megabytes(count) for count in memory.COUNTS)
+    large, budget = memory.peak_megabytes(memory.LARGE_SAMPLES, memory.LARGE), 2**10
+    return [
+        (
+            "peak memory, 10,000 and 100,000 samples",
+            *(f"{few:,.0f} MB", f"{many:,.0f} MB", f"{many / few:.2f}"),
+        ),
+        (
+            "112x112x64, 1,000 classes, of --memory",
+            *(f"{budget:,} MB", f"{large:,.0f} MB", f"{large / budget:.2f}"),
+        ),
+    ]
+
+
+def main(rounds: int) -> None:
+    data = Data()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ours(data, folder)  # the first run of TensorFlow is nobody's
-        for _ in range(rounds):
-            for key, way in {"ours": ours, **ways}.items():
-                clock.run(key, lambda way=way: way(data, folder))
-            captured = clock.run("forward", lambda: forward(data, folder))
-            clock.run("compress", lambda captured=captured: compress(captured))
-            clock.run("statistics", lambda captured=captured: reduce(data, captured))
-            del captured
-        found = {"reads": reads(folder, len(data.images)), "sizes": sizes(folder)}
-        shutil.rmtree(folder / "store.zarr")
-    mine = clock.middle("ours")
-    floor = clock.middle("forward") + clock.middle("compress")
-    found["ratios"] = {
-        "as fast as (a) predict + gzip": clock.middle("usual") / mine,
-        "as fast as (a') with numpy's statistics": clock.middle("usual+statistics") / mine,
-        "as fast as (c) zarr": clock.middle("zarr") / mine,
-        "times the floor (b) forward + compression": mine / floor,
-        "times the floor (b) with statistics": mine / (floor + clock.middle("statistics")),
-        "activation bytes of (a)'s": found["sizes"]["ours"] / found["sizes"]["usual"],
-        "one sample, as fast as (a)": found["reads"]["usual"] / found["reads"]["ours"],
-        "its raw chunk": found["reads"]["usual"] / found["reads"]["ours, raw chunk"],
-    }
-    found["seconds"] = {key: clock.middle(key) for key in clock.wall}
-    found["cpu"] = {key: statistics.median(value) for key, value in clock.cpu.items()}
-    if as_json:
-        print(json.dumps(found))
-        return
-    print(f"{data.source}: {len(data.images):,} samples, {rounds} rounds in turn")
-    for key, seconds in found["seconds"].items():
-        print(f"  {key:18} {seconds:7.2f} s wall {found['cpu'][key]:7.2f} s CPU")
-    for key, value in found["sizes"].items():
-        print(f"  {key:18} {value / 1e6:7.1f} MB of activations")
-    for key, seconds in found["reads"].items():
-        print(f"  {key:18} {seconds * 1e3:7.3f} ms to read conv1 of one sample")
-    for key, ratio in found["ratios"].items():
-        print(f"  {ratio:7.2f} {key}")
+        clock = measured(data, Path(name), rounds)
+        rows = table(clock, sizes(Path(name)), reads(Path(name), len(data.images)))
+    rows = [("what", "theirs", "ours", "ratio"), *rows, *memory_rows()]
+    print(f"{data.source}: {len(data.images):,} samples, {rounds} rounds in turn, medians")
+    for what, *others in rows:
+        print(f"{what:52}" + "".join(f"{other:>12}" for other in others))
+    print(f"\n{'part':20}{'wall':>9}{'CPU':>9}{'cores':>7}{'of the CPU of ours':>20}")
+    for key, seconds in clock.cpu.items():
+        cpu, wall = statistics.median(seconds), clock.middle(key)
+        share = cpu / statistics.median(clock.cpu["ours"])
+        print(f"{key:20}{wall:7.2f} s{cpu:7.2f} s{cpu / wall:7.2f}{share:20.0%}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    main(options.rounds, as_json=options.json)
+    main(parser.parse_args().rounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 
 import h5py
@@ -65,7 +66,7 @@ def written(path, arrays: dict[str, tuple[np.ndarray, tuple[int, ...]]], cuts=()
             rows[name] = Rows(h5py.Dataset(made), codec.DEFLATE)
         n = max(len(values) for values, _ in arrays.values())
         bounds = [0, *cuts, n]
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in itertools.pairwise(bounds):
             for name, (values, _) in arrays.items():
                 for some in rows[name].add(values[start:stop]):
                     rows[name].put(encoded(some, codec.DEFLATE))

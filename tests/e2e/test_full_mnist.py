@@ -84,7 +84,7 @@ def check_statistics(layer, stored, labels):
 def test_memory_does_not_grow_with_the_number_of_samples():
     script = Path(__file__).parents[1] / "benchmarks" / "memory.py"
     said = subprocess.run(
-        [sys.executable, script, "--json", "--counts", "2000,10000"],
+        [sys.executable, script, "--counts", "2000,10000"],
         check=True,
         capture_output=True,
         text=True,

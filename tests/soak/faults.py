@@ -1,7 +1,8 @@
 """Kills and failing disks: a capture in shards is hit anywhere, and the same command again must end
-in a store that equals an uninterrupted one, array by array, bit by bit.
+in a store that equals an uninterrupted one, array by array, bit by bit. Two captures at once, and
+readers of a store that is replaced.
 
-python tests/soak/faults.py [--kills N] [--keras N] [--seed S]
+python tests/soak/faults.py [--kills N] [--keras N] [--races N] [--readers SECONDS] [--seed S]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from multiprocessing import get_context
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -26,7 +28,7 @@ import numpy as np
 from factories import NumpyProbe, make_plan, make_samples
 
 from fmcore.capture import capture
-from fmcore.storage import partial_folder, problems
+from fmcore.storage import open_store, partial_folder, problems
 
 N, BATCH, MEMORY = 500, 32, 1_500_000
 
@@ -52,15 +54,27 @@ def hit(call, *arguments, **options):
 def hook(owner, name):
     call = getattr(owner, name)
     setattr(owner, name, lambda *a, **k: hit(call, *a, **k))
-if how != "plain":
+if how == "blind":  # sees no full disk beforehand
+    import shutil
+    shutil.disk_usage = lambda path: type("Usage", (), {"free": 10**12})()
+elif how != "plain":
     import fmcore.storage.heldfile as heldfile
     for owner, name in [(os, "fsync"), (os, "link"), (os, "ftruncate"), (os, "pwrite"),
+                        (os, "unlink"), (os, "rmdir"),
                         (Path, "replace"), (Path, "write_text"), (Path, "mkdir")]:
         hook(owner, name)
     class Hooked(heldfile.io.FileIO):
         def write(self, data):
             return hit(super().write, data)
     heldfile.HeldFile.__bases__ = (Hooked,)
+    opened = Path.open  # the index of chunks and the seal are written through this
+    def opens(self, mode="r", *arguments, **options):
+        if mode == "r+b":
+            return heldfile.io.BufferedRandom(Hooked(self, "r+"))
+        if mode == "ab":
+            return heldfile.io.BufferedWriter(Hooked(self, "a"))
+        return opened(self, mode, *arguments, **options)
+    Path.open = opens
 print("READY", flush=True)
 from fmcore import command
 import argparse
@@ -210,6 +224,109 @@ def limited_files(folder: Path, whole: dict[str, str], count: int, rng) -> list[
     return found
 
 
+def small_disks(folder: Path, whole: dict[str, str], count: int, rng) -> list[str]:
+    """A disk that is full at some moment of shard or join; then there is room, and it goes on."""
+    disk, found = folder / "disk", []
+    disk.mkdir()
+    size = (folder / "whole.h5").stat().st_size
+
+    def mount(options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    for _ in range(count):
+        limit = rng.randrange(20_000, 2 * size)
+        if not mount(f"size={limit}"):
+            print("NOT TESTED: small disks, because this user may not mount one")
+            return found
+        try:
+            path = disk / "store.h5"
+            process = child(path, "blind")
+            _, said = process.communicate(timeout=120)
+            if process.returncode == 0:
+                limit = 0  # it was large enough
+            elif process.returncode != 1 or said.count("error:") != 1 or "Traceback" in said:
+                found.append(f"disk of {limit}: code {process.returncode}, said {said!r}")
+            subprocess.run(["mount", "-o", "remount,size=1g", str(disk)], check=True)
+            found += [f"disk of {limit}: {one}" for one in after_a_hit(path, whole)]
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+    print(f"small disks: {count} sizes up to {2 * size:,} bytes")
+    return found
+
+
+def of_two(folder: Path, whole: dict[str, str], count: int) -> list[str]:
+    """Two captures to one store at the same moment: one proceeds, and the other says who does."""
+    found, seen = [], Counter()
+    for turn in range(count):
+        path = folder / f"race-{turn}.h5"
+        both = [child(path), child(path)]
+        for process in both:
+            process.stdout.readline()
+        ends = sorted((process.communicate()[1], process.returncode) for process in both)
+        said = next((text for text, code in ends if code == 1), "")
+        by = next((word for word in ("pid", "exists", "ends just now") if word in said), "?")
+        seen[by] += 1
+        if sorted(code for _, code in ends) != [0, 1] or said.count("error:") != 1 or by == "?":
+            found.append(f"race {turn}: {ends}")
+        found += [f"race {turn}: {one}" for one in after_a_hit(path, whole)]
+    print(f"{count} races of two captures; the second was told: {dict(seen)}")
+    return found
+
+
+def reads_on(path: Path, known: list[dict[str, bytes]], until: float, answers) -> None:
+    """Reads a store again and again; how often, and what was no whole store of those known."""
+    n, wrong = 0, []
+    while time.time() < until:
+        try:
+            seen = by_reader(path)
+            n += 1
+            if seen not in known:
+                wrong.append("a mixed answer")
+        except Exception as error:  # whatever it is, a reader must not meet it
+            wrong.append(f"{type(error).__name__}: {error}")
+    answers.put((n, wrong[:3], len(wrong)))
+
+
+def by_reader(path: Path) -> dict[str, bytes]:
+    """All arrays of a store that depend on its samples."""
+    with open_store(path) as store:
+        seen = {"labels": store.labels.tobytes(), "size": str(store.n_samples).encode()}
+        for layer in store.layers.values():
+            seen[layer.path] = layer.activation(0, store.n_samples).tobytes()
+            seen[f"{layer.path} max"] = layer.pooled("max").tobytes()
+            seen[f"{layer.path} mean"] = layer.statistic("mean").tobytes()
+        return seen
+
+
+def readers_while_replaced(folder: Path, seconds: float) -> list[str]:
+    """Four readers of a store that captures of two data sets replace in turn."""
+    path, known = folder / "replaced.h5", []
+    plans = [(n, make_plan(n, batch_size=BATCH, memory=MEMORY)) for n in (40, 300)]
+    for n, plan in plans:
+        capture(NumpyProbe(), make_samples(n), path, plan, overwrite=True)
+        known.append(by_reader(path))
+    context = get_context("spawn")
+    answers, until = context.Queue(), time.time() + seconds + 2
+    readers = [
+        context.Process(target=reads_on, args=(path, known, until, answers)) for _ in range(4)
+    ]
+    for reader in readers:
+        reader.start()
+    n_replaced = 0
+    while time.time() < until:
+        n, plan = plans[n_replaced % 2]
+        capture(NumpyProbe(), make_samples(n), path, plan, overwrite=True)
+        n_replaced += 1
+    told = [answers.get(timeout=60) for _ in readers]
+    for reader in readers:
+        reader.join()
+    n_reads = sum(n for n, _, _ in told)
+    print(f"{n_reads:,} reads by 4 readers in {seconds:.0f} s of a store replaced {n_replaced}x")
+    wrong = [f"reader: {one} ({total} in all)" for _, some, total in told for one in some]
+    return wrong if n_reads and n_replaced > 1 else [*wrong, "nothing was read or replaced"]
+
+
 def keras_kills(folder: Path, count: int, rng) -> list[str]:
     """Kills of the real command, with TensorFlow."""
     if not count:
@@ -243,7 +360,9 @@ def keras_kills(folder: Path, count: int, rng) -> list[str]:
     return found
 
 
-def soak(*, kills: int, keras: int, limits: int, every: int, seed: int) -> list[str]:
+def soak(
+    *, kills: int, keras: int, limits: int, every: int, races: int, readers: float, seed: int
+) -> list[str]:
     """All of it; one sentence for each thing that went wrong."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
@@ -253,6 +372,9 @@ def soak(*, kills: int, keras: int, limits: int, every: int, seed: int) -> list[
         for how in ("before", "after", "fail"):
             found += every_call(folder, whole, how, every)
         found += limited_files(folder, whole, limits, rng)
+        found += small_disks(folder, whole, limits, rng)
+        found += of_two(folder, whole, races)
+        found += readers_while_replaced(folder, readers) if readers else []
         return found + keras_kills(folder, keras, rng)
 
 
@@ -263,6 +385,8 @@ if __name__ == "__main__":
     parser.add_argument("--keras", type=int, default=20)
     parser.add_argument("--limits", type=int, default=40)
     parser.add_argument("--every", type=int, default=1, help="hit every nth call")
+    parser.add_argument("--races", type=int, default=20)
+    parser.add_argument("--readers", type=float, default=60, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0)
     wrong = soak(**vars(parser.parse_args()))
     print("\n".join(wrong) or "nothing went wrong")
