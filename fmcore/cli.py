@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,12 @@ from tqdm import tqdm
 
 from fmcore import __version__, pipeline
 from fmcore.arguments import size, whole
-from fmcore.capture import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY, CapturePlan
+from fmcore.capture import (
+    DEFAULT_BATCH_SIZE,
+    DEFAULT_MEMORY,
+    LARGE_STORE_BYTES,
+    CapturePlan,
+)
 from fmcore.command import run_command
 from fmcore.dataset import load_dataset
 from fmcore.errors import one_line
@@ -65,7 +71,7 @@ def _capture(options: argparse.Namespace) -> None:
             overwrite=options.force,
             restart=options.restart,
             allow_large=options.yes,
-            on_plan=_say_plan if options.dry_run else lambda _: True,
+            on_plan=lambda plan: not options.dry_run or _say_plan(plan, options.out),
             on_progress=bar.update,
         )
     if options.dry_run:
@@ -80,8 +86,8 @@ def _capture(options: argparse.Namespace) -> None:
         )
 
 
-def _say_plan(plan: CapturePlan) -> bool:
-    """Prints what a capture would take; it is not begun."""
+def _say_plan(plan: CapturePlan, out: Path) -> bool:
+    """Prints what a capture to `out` would take; it is not begun."""
     width = max(5, *(len(layer.path) for layer in plan.estimate.layers))
     _say(f"{'layer':{width}}  policy   compression      in memory  in the store")
     for layer in plan.estimate.layers:
@@ -95,6 +101,13 @@ def _say_plan(plan: CapturePlan) -> bool:
     if shards > 1:
         on_disk = _megabytes(plan.estimate.disk_bytes).strip()
         print(f"{shards} shards of {plan.shard_rows:,} samples, and their join: {on_disk} on disk")
+    folder = next(one for one in out.absolute().parents if one.is_dir())
+    free = shutil.disk_usage(folder).free
+    _say(f"free in {folder}: {_megabytes(free).strip()}")
+    if plan.estimate.disk_bytes > free:
+        print("that is too little: the capture would not begin")
+    if plan.estimate.store_bytes > LARGE_STORE_BYTES:
+        print("more than 10 GB: it begins only with --policy or --yes")
     print(f"batches of {plan.store.batch_size} samples; nothing was written")
     return False
 

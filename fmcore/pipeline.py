@@ -127,7 +127,7 @@ def capture_dataset(
         memory: bytes that batches and class maps may take.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run.
-        allow_large: go on where the estimate exceeds 10 GB.
+        allow_large: go on where the estimate exceeds 10 GB; so does a policy.
         on_plan: called with all that is decided; where it returns False, nothing is captured.
         on_progress: called with the number of samples that are done since the last call.
 
@@ -191,12 +191,12 @@ def capture_activations(
         policy: how layers are stored, such as `"block1*=pooled,conv2=float16"`: `float32`, exactly,
             where nothing is said; `float16`, in half the bytes; `pooled`, no maps but all tables
             and statistics. The last pattern that fits a layer counts.
-        batch_size: samples that go through the model together; at most 256, and what `memory` lets,
+        batch_size: samples that go through the model together; at most 512, and what `memory` lets,
             where left out.
         memory: bytes that batches and class maps may take beyond the model and the images.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run that was interrupted.
-        allow_large: go on where the estimate exceeds 10 GB.
+        allow_large: go on where the estimate exceeds 10 GB; so does a policy.
         on_progress: called with the number of samples that are done since the last call.
 
     Returns:
@@ -248,6 +248,7 @@ def _capture(
     policy: str,
     batch_size: int | None,
     memory: int,
+    allow_large: bool,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     **options: Any,
 ) -> Path:
@@ -272,7 +273,9 @@ def _capture(
         memory=memory,
     )
     if on_plan(plan):
-        capturing.capture(probe, samples, store, plan, **options)
+        # Who says how layers are kept has thought of what they take.
+        allow_large = allow_large or bool(policy)
+        capturing.capture(probe, samples, store, plan, allow_large=allow_large, **options)
     return store
 
 

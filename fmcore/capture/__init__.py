@@ -1,6 +1,6 @@
 """The streaming pass of a probe over a test set, into a store. Knows no Keras and no HDF5."""
 
-from fmcore.capture.budget import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY
+from fmcore.capture.budget import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY, LARGE_STORE_BYTES
 from fmcore.capture.plan import CapturePlan, Estimate, LayerEstimate, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture
@@ -8,6 +8,7 @@ from fmcore.capture.run import capture
 __all__ = [
     "DEFAULT_BATCH_SIZE",
     "DEFAULT_MEMORY",
+    "LARGE_STORE_BYTES",
     "CapturePlan",
     "Estimate",
     "LayerEstimate",

@@ -157,6 +157,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
     return {
         "model": store.model.digest,
         "framework": store.model.framework,
+        "dtype of images": str(samples.images.dtype),
         "images": hashlib.sha256(b"".join(digests)).hexdigest(),
         "order of images": hashlib.sha256(b"".join(each)).hexdigest(),
         "labels": hashlib.sha256(samples.labels.tobytes()).hexdigest(),

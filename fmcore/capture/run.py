@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from fmcore.capture.budget import LARGE_STORE_BYTES
 from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages, model_input
@@ -32,8 +33,6 @@ from fmcore.storage import StoreWriter, create_store, join_shards, open_shards, 
 log = logging.getLogger(__name__)
 
 Tables = Mapping[str, NDArray[Any]]
-# Beyond this a capture wants a word from the person, who may not know what it adds up to.
-LARGE_STORE_BYTES = 10_000_000_000
 
 
 def capture(

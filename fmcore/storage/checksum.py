@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 _PIECE = 512
 _WORDS = _PIECE // 2
 _ZEROS = bytes(_PIECE)
+_ROWS = 512  # pieces in one product: 1 MiB in float64, and too little for BLAS to start threads
 # A word counts once in the first sum, and once for itself and each word behind it in the second.
 _WEIGHTS = np.stack([np.ones(_WORDS), _WORDS - np.arange(_WORDS)], axis=1)
 
@@ -31,16 +32,26 @@ def fletcher32(pieces: Sequence[bytes | memoryview]) -> NDArray[np.uint32]:
     """
     sizes = np.array([len(piece) for piece in pieces])
     padded = b"".join(part for piece in pieces for part in (piece, _ZEROS[: -len(piece) % _PIECE]))
-    words = np.frombuffer(padded, ">u2").reshape(-1, _WORDS).astype(np.float64)
-    first, second = (words @ _WEIGHTS).astype(np.int64).T
+    words = np.frombuffer(padded, ">u2").reshape(-1, _WORDS)
+    sums = [
+        words[start : start + _ROWS].astype(np.float64) @ _WEIGHTS
+        for start in range(0, len(words), _ROWS)
+    ]
+    first, second = np.concatenate(sums).astype(np.int64).T
     n_rows = -(-sizes // _PIECE)
     starts = np.cumsum(n_rows) - n_rows
     row = np.arange(len(words)) - np.repeat(starts, n_rows)
     behind = np.repeat(-(-sizes // 2), n_rows) - _WORDS * (row + 1)
-    sums = (np.add.reduceat(each, starts) for each in (second + first * behind, first))
-    # Folded as HDF5 does: what is divisible and not zero comes out as 65535.
-    high, low = (np.where(each > 0, (each - 1) % 65535 + 1, 0) for each in sums)
+    # Folded before the sum too, which would pass 2**63 for a piece of 32 MiB.
+    high, low = (
+        _folded(np.add.reduceat(_folded(each), starts)) for each in (second + first * behind, first)
+    )
     return (high << 16 | low).astype("<u4")
+
+
+def _folded(sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Modulo 65535 as HDF5 does it: what is divisible and not zero comes out as 65535."""
+    return np.where(sums > 0, (sums - 1) % 65535 + 1, 0)
 
 
 def lookup3(keys: Sequence[bytes]) -> list[bytes]:

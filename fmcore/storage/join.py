@@ -10,7 +10,6 @@ from fmcore.statistics import LayerSums
 from fmcore.storage.opening import damage_named
 from fmcore.storage.plan import StorePlan
 from fmcore.storage.reader import Store, open_store
-from fmcore.storage.runs import CHUNKS_PER_RUN
 from fmcore.storage.writer import STATE, StoreWriter, create_store
 
 ROWS_AT_ONCE = 1024
@@ -60,7 +59,7 @@ def _append(out: StoreWriter, part: Store) -> None:
         # Shards end with chunks, save for tables of very short rows.
         if source.chunk == rows.array.chunks and rows.n_ready % step == 0:
             copied = source.shape[0] // step * step
-            for run in source.runs(part.bytes, copied, rows.n_ready, CHUNKS_PER_RUN):
+            for run in source.runs(part.bytes, copied, rows.n_ready, rows.run_length):
                 rows.put(run)
             rows.skip(copied)
         for start in range(copied, source.shape[0], ROWS_AT_ONCE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array as array_of
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from fmcore.storage.codec import Codec
 from fmcore.storage.layout import Blocks, runs
-from fmcore.storage.runs import CHUNKS_PER_RUN, Run
+from fmcore.storage.runs import Run, run_length
 
 
 class Rows:
@@ -20,6 +21,7 @@ class Rows:
     Attributes:
         array: where it goes.
         codec: how its chunks are made.
+        run_length: how many of them HDF5 gets as one, at most.
         n_rows: rows handed out as blocks, or copied.
         has_runs: whether HDF5 has got several chunks as one.
     """
@@ -27,6 +29,7 @@ class Rows:
     def __init__(self, array: h5py.Dataset, codec: Codec) -> None:
         self.array = array
         self.codec = codec
+        self.run_length = run_length(math.prod(array.chunks) * array.dtype.itemsize)
         self.n_rows = 0
         self.has_runs = False
         self._sizes = array_of("q")
@@ -70,7 +73,7 @@ class Rows:
         if not ready:
             return []
         whole = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
-        cut = list(runs(whole[:ready], self.array.chunks, self.n_rows, CHUNKS_PER_RUN))
+        cut = list(runs(whole[:ready], self.array.chunks, self.n_rows, self.run_length))
         self.n_rows += ready
         self._n_waiting -= ready
         # A copy: what waits must not hold the batch it came from.

@@ -27,6 +27,7 @@ from fmcore.storage.places import all_places, between, joined
 # A task for each chunk would spend as long on hand-over as on deflate. HDF5, which takes a run for
 # one chunk, has room for sizes of at least 256 times the bytes of a chunk's values.
 CHUNKS_PER_RUN = 64
+RUN_BYTES = 4 << 20  # of values; a task holds them up to three times
 # Magic, version, client (1: chunks with filters), bytes of an entry, log2 of the entries in a
 # page, number of entries, address of the data block, checksum.
 _HEADER_MAGIC, _HEADER = b"FAHD", struct.Struct("<4sBBBBQQI")
@@ -46,6 +47,15 @@ class Run(NamedTuple):
     corner: tuple[int, ...]
     data: bytes
     sizes: list[int]
+
+
+def run_length(chunk_bytes: int) -> int:
+    """How many chunks go to HDF5 as one.
+
+    Args:
+        chunk_bytes: of the values of a chunk.
+    """
+    return max(1, min(CHUNKS_PER_RUN, RUN_BYTES // chunk_bytes))
 
 
 def encoded(blocks: Blocks, codec: Codec) -> Run:
@@ -76,12 +86,14 @@ def index_runs(path: Path, sizes: Mapping[str, NDArray[np.int64]]) -> dict[str, 
         firsts = {name: _first_chunks(file[name]) for name in sizes}
     with path.open("r+b") as out:
         size = out.seek(0, 2)
-        arrays = list(_fixed_arrays(out, joined(list(runs.values())), size))
+        arrays = dict(_fixed_arrays(out, joined(list(runs.values())), size))
         places = {name: _spread(name, runs[name], firsts[name], sizes[name]) for name in sizes}
         blocks = {}
         for name, each in places.items():
-            found, block = _array_of(name, arrays, firsts[name][0], runs[name][0])
-            blocks[found.address] = _parts(found, block, each)
+            if each[0, 0] not in arrays:
+                raise RuntimeError(f"{name}: its chunks are in no fixed array, as in HDF5 1.10")
+            found, head = arrays[each[0, 0]]
+            blocks[found.address] = _parts(found, head, each)
         sums = iter(lookup3([part for parts in blocks.values() for part in parts]))
         for address, parts in blocks.items():
             out.seek(address)
@@ -127,6 +139,17 @@ class _FixedArray:
     n_entries: int
     page_entries: int
 
+    @property
+    def n_pages(self) -> int:
+        """Pages of the data block; 0 where entries are not in pages."""
+        is_paged = self.n_entries > self.page_entries
+        return -(-self.n_entries // self.page_entries) if is_paged else 0
+
+    @property
+    def first_entry(self) -> int:
+        """Where the first entry stands in the data block: behind its head, and a bit a page."""
+        return _BLOCK.size + -(-self.n_pages // 8) + (CHECKSUM_BYTES if self.n_pages else 0)
+
     def entries(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The bytes of entries, [entry, byte]; no filter is left out of any chunk."""
         found = np.zeros((len(places), self.entry_bytes), np.uint8)
@@ -141,22 +164,23 @@ def _bytes_of(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 def _fixed_arrays(
     file: BinaryIO, runs: NDArray[np.int64], size: int
-) -> Iterator[tuple[_FixedArray, bytes]]:
-    """Every index of chunks in a file, with the bytes of its data block."""
+) -> Iterator[tuple[int, tuple[_FixedArray, bytes]]]:
+    """Every index of chunks in a file, with the head of its data block, by the first address."""
     for start, stop in between(runs, size):
         file.seek(start)
         metadata = file.read(stop - start)
         place = metadata.find(_HEADER_MAGIC)
         while place >= 0:
-            head = metadata[place : place + _HEADER.size]
-            if len(head) == _HEADER.size and _is_sealed(head):
-                _, version, client, entry, bits, n_entries, address, _ = _HEADER.unpack(head)
+            header = metadata[place : place + _HEADER.size]
+            if len(header) == _HEADER.size and _is_sealed(header):
+                _, version, client, entry, bits, n_entries, address, _ = _HEADER.unpack(header)
                 if (version, client) == (0, 1) and 12 < entry <= 20:
                     found = _FixedArray(address, entry, n_entries, 1 << bits)
                     file.seek(address)
-                    block = file.read(_block_bytes(found))
-                    if block[:4] == _BLOCK_MAGIC and _BLOCK.unpack_from(block)[3] == start + place:
-                        yield found, block
+                    block = file.read(found.first_entry + 8)
+                    head = block[: _BLOCK.size]
+                    if head[:4] == _BLOCK_MAGIC and _BLOCK.unpack(head)[3] == start + place:
+                        yield int.from_bytes(block[found.first_entry :], "little"), (found, head)
             place = metadata.find(_HEADER_MAGIC, place + 1)
 
 
@@ -165,37 +189,13 @@ def _is_sealed(metadata: bytes) -> bool:
     return lookup3([metadata[:-CHECKSUM_BYTES]])[0] == metadata[-CHECKSUM_BYTES:]
 
 
-def _n_pages(found: _FixedArray) -> int:
-    is_paged = found.n_entries > found.page_entries
-    return -(-found.n_entries // found.page_entries) if is_paged else 0
-
-
-def _block_bytes(found: _FixedArray) -> int:
-    n_pages = _n_pages(found)
-    checksums = CHECKSUM_BYTES * (1 + n_pages)
-    return _BLOCK.size + -(-n_pages // 8) + found.n_entries * found.entry_bytes + checksums
-
-
-def _array_of(
-    name: str, arrays: list[tuple[_FixedArray, bytes]], first: int, run: NDArray[np.int64]
-) -> tuple[_FixedArray, bytes]:
-    """The index in whose data block the first run of an array stands."""
-    for found, block in arrays:
-        n_pages = _n_pages(found)
-        start = _BLOCK.size + -(-n_pages // 8) + (CHECKSUM_BYTES if n_pages else 0)
-        start += first * found.entry_bytes
-        if block[start : start + found.entry_bytes] == found.entries(run[np.newaxis]).tobytes():
-            return found, block
-    raise RuntimeError(f"{name}: its chunks are in no fixed array, where HDF5 1.10 puts them")
-
-
-def _parts(found: _FixedArray, block: bytes, places: NDArray[np.int64]) -> list[bytes]:
+def _parts(found: _FixedArray, head: bytes, places: NDArray[np.int64]) -> list[bytes]:
     """The data block of an index with all of its entries, in the parts that have a checksum."""
     if len(places) != found.n_entries:
         raise RuntimeError(f"{len(places)} chunks were written of {found.n_entries}")
-    entries, n_pages = found.entries(places).tobytes(), _n_pages(found)
-    head = block[: _BLOCK.size] + np.packbits(np.ones(n_pages, np.uint8)).tobytes()
-    if not n_pages:
+    entries = found.entries(places).tobytes()
+    head += np.packbits(np.ones(found.n_pages, np.uint8)).tobytes()
+    if not found.n_pages:
         return [head + entries]
     page_bytes = found.page_entries * found.entry_bytes
     return [head, *(entries[at : at + page_bytes] for at in range(0, len(entries), page_bytes))]

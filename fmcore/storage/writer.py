@@ -112,11 +112,15 @@ class StoreWriter:
 
         Args:
             arrays: by path in the store, each [sample, …].
+
+        Raises:
+            OSError: if the disk refuses.
         """
         for path, values in arrays.items():
             rows = self.rows[path]
             for some in rows.add(values):
                 rows.put(encoded(some, rows.codec))
+        self._disk.check()
 
     def sizes_of_runs(self) -> dict[str, NDArray[np.int64]]:
         """Of each array some chunks of which were written as one, the bytes of every chunk."""

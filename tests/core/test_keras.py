@@ -315,7 +315,29 @@ def test_a_dry_run_says_what_a_capture_would_take_and_writes_nothing(model_path,
     assert "conv1  pooled   no maps" in said
     assert "conv2  float16  deflate" in said
     assert "nothing was written" in said
+    assert f"free in {tmp_path}: " in said
+    assert "too little" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["d.npz"]
+
+
+def test_a_large_capture_begins_with_a_policy_or_yes_only(
+    model_path, tmp_path, capsys, monkeypatch
+):
+    np.savez(tmp_path / "d.npz", x_test=X_TEST, y_test=Y_TEST)
+    words = ["capture", model_path, "--data", tmp_path / "d.npz", "--out", tmp_path / "s.h5"]
+    command = [str(word) for word in words]
+    for module in ("capture.run", "cli"):
+        monkeypatch.setattr(f"fmcore.{module}.LARGE_STORE_BYTES", 1_000)
+    assert main([*command, "--dry-run"]) == 0
+    assert "begins only with --policy or --yes" in capsys.readouterr().out
+    assert main(command) == 1
+    assert "or go on with --yes" in capsys.readouterr().err
+    assert main([*command, "--policy", "conv1=float16"]) == 0
+    assert main([*command, "--force", "--yes"]) == 0
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    assert main([*command, "--dry-run", "--force"]) == 0
+    assert "the capture would not begin" in capsys.readouterr().out
 
 
 def test_a_policy_that_is_none_or_fits_no_layer_is_named(model_path, tmp_path, capsys):

@@ -18,7 +18,7 @@ from fmcore.storage import codec, layout
 from fmcore.storage.checksum import fletcher32, lookup3
 from fmcore.storage.places import all_places
 from fmcore.storage.rows import Rows
-from fmcore.storage.runs import CHUNKS_PER_RUN, encoded, index_runs
+from fmcore.storage.runs import RUN_BYTES, encoded, index_runs, run_length
 from fmcore.storage.seal import seal
 
 
@@ -30,7 +30,7 @@ def test_fletcher32_of_many_pieces_is_that_of_each(pieces):
     ]
 
 
-@pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 65_535, 65_536 * 2, 300_001])
+@pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 65_535, 65_536 * 2, 300_001, 40 << 20])
 @pytest.mark.parametrize("value", [0, 1, 255])
 def test_fletcher32_of_bytes_that_are_all_the_same(size, value):
     piece = bytes([value]) * size
@@ -158,8 +158,12 @@ def test_runs_are_the_blocks_many_at_a_time(n, rows, step, most):
     assert all(len(some) <= most and all(b.flags.c_contiguous for b in some) for _, some in runs)
 
 
-@pytest.mark.parametrize("chunk_bytes", [4, 255, 256, 4_096, 65_535, 65_536, 262_144, 1 << 24])
+@pytest.mark.parametrize(
+    "chunk_bytes", [4, 255, 256, 4_096, 65_535, 65_536, 262_144, 1 << 24, 256 << 20]
+)
 def test_a_run_that_did_not_shrink_fits_into_the_size_of_a_chunk(chunk_bytes):
     # The specification: one byte more than the size of a chunk's values needs with 8 bits to spare.
     size_bytes = min(8, 1 + (chunk_bytes.bit_length() - 1 + 8) // 8)
-    assert CHUNKS_PER_RUN * (chunk_bytes * 1.01 + 64) < 256**size_bytes or size_bytes == 8
+    n = run_length(chunk_bytes)
+    assert n * (chunk_bytes * 1.01 + 64) < 256**size_bytes
+    assert n == 1 or n * chunk_bytes <= RUN_BYTES

@@ -15,6 +15,7 @@ from factories import NumpyProbe, make_plan, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.capture import capture
+from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.storage import open_store, problems
 from fmcore.storage.shards import partial_folder
@@ -147,7 +148,7 @@ def test_other_options_refuse_to_resume_and_name_the_field(tmp_path, field, opti
     assert list(problems(path)) == []
 
 
-@pytest.mark.parametrize("field", ["images", "order of images", "labels"])
+@pytest.mark.parametrize("field", ["images", "order of images", "labels", "dtype of images"])
 def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
     path, samples = tmp_path / "s.h5", make_samples(N)
     plan = make_plan(N, batch_size=64, memory=SMALL)
@@ -157,6 +158,8 @@ def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
         samples.images[5, 2, 2, 0] ^= 1
     elif field == "labels":
         samples.labels[5] = (samples.labels[5] + 1) % 3
+    elif field == "dtype of images":
+        samples = LabelledImages(samples.images.astype(np.float32), samples.labels)
     else:
         samples.images[[3, 4]] = samples.images[[4, 3]]
     with pytest.raises(OutputError, match=f"another capture: {field} was"):
