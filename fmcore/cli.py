@@ -101,8 +101,7 @@ def _say_plan(plan: CapturePlan, out: Path) -> bool:
     if shards > 1:
         on_disk = _megabytes(plan.estimate.disk_bytes).strip()
         print(f"{shards} shards of {plan.shard_rows:,} samples, and their join: {on_disk} on disk")
-    folder = next(one for one in out.absolute().parents if one.is_dir())
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder := next(p for p in out.absolute().parents if p.is_dir())).free
     _say(f"free in {folder}: {_megabytes(free).strip()}")
     if plan.estimate.disk_bytes > free:
         print("that is too little: the capture would not begin")

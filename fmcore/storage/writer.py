@@ -17,6 +17,7 @@ from fmcore.statistics import LayerSums
 from fmcore.storage import layout
 from fmcore.storage.attributes import DIGEST, attributes_digest, fixed_text
 from fmcore.storage.heldfile import HeldFile
+from fmcore.storage.interrupts import Interrupts
 from fmcore.storage.plan import StorePlan
 from fmcore.storage.rows import Rows
 from fmcore.storage.runs import Run, encoded, index_runs
@@ -47,19 +48,22 @@ def create_store(
     Raises:
         OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
     """
-    with publish(path, overwrite=overwrite) as partial:
+    with publish(path, overwrite=overwrite) as partial, Interrupts() as interrupts:
         with HeldFile(partial, "w+") as file:
-            writer = StoreWriter(file, plan, threads)
-            try:
-                yield writer
-                writer.finish()
-            except Exception:
-                file.check()  # where the disk failed, that is the error; not what HDF5 made of it
-                raise
-            finally:
-                writer.close()
+            with contextlib.ExitStack() as closing:
+                with interrupts.held():
+                    writer = StoreWriter(file, plan, threads, interrupts)
+                    closing.callback(writer.close)  # before a signal that waited is delivered
+                try:
+                    yield writer
+                    writer.finish()
+                except Exception:
+                    # Where the disk failed, that is the error; not what HDF5 made of it.
+                    file.check()
+                    raise
             file.check()
-        seal(partial, index_runs(partial, writer.sizes_of_runs()))
+        with interrupts.held():
+            seal(partial, index_runs(partial, writer.sizes_of_runs()))
 
 
 class StoreWriter:
@@ -70,8 +74,15 @@ class StoreWriter:
         rows: the arrays that samples are appended to, by path.
     """
 
-    def __init__(self, file: HeldFile, plan: StorePlan, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        file: HeldFile,
+        plan: StorePlan,
+        threads: ThreadPoolExecutor,
+        interrupts: Interrupts,
+    ) -> None:
         self._disk = file
+        self._interrupts = interrupts
         self._plan = plan
         self._threads = threads
         self._n_correct = 0
@@ -80,7 +91,7 @@ class StoreWriter:
         try:
             self._skeleton = Skeleton(self._file, plan)
         except BaseException:
-            self.close()
+            self._file.close()
             raise
         self.groups, self.rows = self._skeleton.groups, self._skeleton.rows
 
@@ -102,9 +113,10 @@ class StoreWriter:
         Raises:
             OSError: if the disk refuses.
         """
-        for rows, tasks in encoded:
-            for task in tasks:
-                rows.put(task.result())
+        with self._interrupts.held():
+            for rows, tasks in encoded:
+                for task in tasks:
+                    rows.put(task.result())
         self._disk.check()
 
     def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -116,10 +128,11 @@ class StoreWriter:
         Raises:
             OSError: if the disk refuses.
         """
-        for path, values in arrays.items():
-            rows = self.rows[path]
-            for some in rows.add(values):
-                rows.put(encoded(some, rows.codec))
+        with self._interrupts.held():
+            for path, values in arrays.items():
+                rows = self.rows[path]
+                for some in rows.add(values):
+                    rows.put(encoded(some, rows.codec))
         self._disk.check()
 
     def sizes_of_runs(self) -> dict[str, NDArray[np.int64]]:
@@ -139,6 +152,10 @@ class StoreWriter:
             sums: its accumulators.
             keep_state: also write them whole, so that a shard can be merged with others.
         """
+        with self._interrupts.held():
+            self._write_layer(index, sums, keep_state=keep_state)
+
+    def _write_layer(self, index: int, sums: LayerSums, *, keep_state: bool) -> None:
         group = self._file[self.groups[index]]
         name = self.groups[index].removeprefix("layers/")
         for key, array in sums.arrays().items():
@@ -154,6 +171,11 @@ class StoreWriter:
 
     def finish(self) -> None:
         """Writes the chunks that wait to be full, the summary, and the digest of all attributes."""
+        with self._interrupts.held():
+            self._finish()
+        self._disk.check()
+
+    def _finish(self) -> None:
         for rows in self.rows.values():
             for some in rows.rest():
                 rows.put(encoded(some, rows.codec))
@@ -164,8 +186,8 @@ class StoreWriter:
         self._skeleton.put("classes/n_samples", "", self._n_samples)
         self._file["model"].attrs["test_accuracy"] = self._n_correct / n_samples
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
-        self._disk.check()
 
     def close(self) -> None:
         """Lets go of HDF5; safe to call twice."""
-        self._file.close()
+        with self._interrupts.held():
+            self._file.close()
