@@ -22,8 +22,9 @@ from fmcore.dataset import (
     input_scale,
     labelled_images,
 )
-from fmcore.errors import DatasetError, FmcoreError, ModelError
+from fmcore.errors import DatasetError, FmcoreError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
+from fmcore.records import STATISTICS_KEPT
 from fmcore.selection import policies_for
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def capture_dataset(
     policy: str = "",
     batch_size: int | None = None,
     memory: int = capturing.DEFAULT_MEMORY,
+    statistics: str = STATISTICS_KEPT[0],
     overwrite: bool = False,
     restart: bool = False,
     allow_large: bool = False,
@@ -125,6 +127,7 @@ def capture_dataset(
         policy: how layers are stored, see `capture_activations`.
         batch_size: samples that go through the model together.
         memory: bytes that batches and class maps may take.
+        statistics: `all`, or `basic`, see `capture_activations`.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run.
         allow_large: go on where the estimate exceeds 10 GB; so does a policy.
@@ -150,6 +153,7 @@ def capture_dataset(
         policy=policy,
         batch_size=batch_size,
         memory=memory,
+        statistics=statistics,
         on_plan=on_plan,
         overwrite=overwrite,
         restart=restart,
@@ -170,6 +174,7 @@ def capture_activations(
     policy: str = "",
     batch_size: int | None = None,
     memory: int = capturing.DEFAULT_MEMORY,
+    statistics: str = STATISTICS_KEPT[0],
     overwrite: bool = False,
     restart: bool = False,
     allow_large: bool = False,
@@ -194,6 +199,8 @@ def capture_activations(
         batch_size: samples that go through the model together; at most 512, and what `memory` lets,
             where left out.
         memory: bytes that batches and class maps may take beyond the model and the images.
+        statistics: `all`, or `basic` for neither histograms, scores, top samples nor similarities;
+            what follows from the pooled tables can be computed from the store later.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run that was interrupted.
         allow_large: go on where the estimate exceeds 10 GB; so does a policy.
@@ -228,6 +235,7 @@ def capture_activations(
         policy=policy,
         batch_size=batch_size,
         memory=memory,
+        statistics=statistics,
         overwrite=overwrite,
         restart=restart,
         allow_large=allow_large,
@@ -248,6 +256,7 @@ def _capture(
     policy: str,
     batch_size: int | None,
     memory: int,
+    statistics: str,
     allow_large: bool,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     **options: Any,
@@ -256,6 +265,8 @@ def _capture(
 
     if batch_size is not None and batch_size < 1:
         raise DatasetError(f"batch size {batch_size}; expected at least 1")
+    if statistics not in STATISTICS_KEPT:
+        raise SelectionError(f"statistics {statistics!r}; expected {' or '.join(STATISTICS_KEPT)}")
     for name, count in nested_convolutions(model).items():
         log.warning("%d convolutional layers inside the nested model %r are left out", count, name)
     probe = KerasProbe(model, layers=layers)
@@ -271,6 +282,7 @@ def _capture(
         policies=policies_for([layer.path for layer in probe.layers], policy),
         batch_size=batch_size,
         memory=memory,
+        statistics=statistics,
     )
     if on_plan(plan):
         # Who says how layers are kept has thought of what they take.

@@ -23,6 +23,9 @@ class LayerSpec:
         dilation: (y, x).
         kernel: <float32>[kernel_y, kernel_x, kernel_input, kernel_output], or None where unknown.
         bias: <float32>[filter], or None where the layer has none.
+        receptive_field: <int32>[y, x, side], the first row, first column, last row and last column
+            of the input that each unit sees; None where unknown. See `fmcore.receptive_field`.
+        field_words: `exact`, or why it is unknown.
     """
 
     path: str
@@ -35,8 +38,12 @@ class LayerSpec:
     dilation: tuple[int, int] = (1, 1)
     kernel: NDArray[np.float32] | None = None
     bias: NDArray[np.float32] | None = None
+    receptive_field: NDArray[np.int32] | None = None
+    field_words: str = "unknown"
 
 
+# Which statistics a capture makes: every one, or only moments, pooled tables and class maps.
+STATISTICS_KEPT = ("all", "basic")
 # How a layer's activations are kept: exactly, in half the bytes, or only what is pooled from them.
 POLICIES = ("float32", "float16", "pooled")
 

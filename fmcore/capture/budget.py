@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fmcore.statistics import class_maps_bytes, map_size
+from fmcore.statistics import COARSEST, FINEST, class_maps_bytes, histogram_bytes, map_size
 
 DEFAULT_MEMORY = 1 << 30
 # MNIST, in turn: 128 takes 1.3 times as long, 256 1.1 times (sums of each class, calls of numpy);
@@ -48,3 +48,22 @@ def map_factors(
             left -= class_maps_bytes(n_classes, (*size, filters))
             factors[index] = (-(-height // size[0]), -(-width // size[1]))
     return factors
+
+
+def histogram_bits(
+    shapes: Sequence[tuple[int, int, int]], n_classes: int, memory: int
+) -> list[int | None]:
+    """How fine the histograms of each layer are, see `fmcore.statistics.Bins`; None for none.
+
+    An eighth of the memory is theirs, shared out as that of class maps.
+    """
+    left = memory // 8
+    bits: list[int | None] = [None] * len(shapes)
+    order = sorted(range(len(shapes)), key=lambda index: shapes[index][2])
+    for place, index in enumerate(order):
+        for fine in range(FINEST, COARSEST - 1, -1):
+            needed = histogram_bytes(n_classes, shapes[index][2], fine)
+            if needed <= left // (len(order) - place):
+                bits[index], left = fine, left - needed
+                break
+    return bits

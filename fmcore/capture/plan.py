@@ -6,15 +6,17 @@ import hashlib
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, map_factors
+from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, histogram_bits, map_factors
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages, describe_scale, model_input
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
+from fmcore.statistics import Bins
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose, layout
 from fmcore.storage.plan import sample_ids
 
@@ -101,6 +103,7 @@ def plan_capture(
     policies: Sequence[str] = (),
     batch_size: int | None = None,
     memory: int = DEFAULT_MEMORY,
+    statistics: str = "all",
 ) -> CapturePlan:
     """Decides batch, shards and how each layer is stored, trying its codec on the first samples.
 
@@ -114,7 +117,8 @@ def plan_capture(
         divide_by: what pixels are divided by before the model sees them.
         policies: for each layer `float32`, `float16` or `pooled`; all `float32` where left out.
         batch_size: samples that go through the model together; what fits where left out.
-        memory: bytes that batches and class maps may take beyond the model and the images.
+        memory: bytes that batches, class maps and histograms may take beyond the model and images.
+        statistics: `all`, or `basic` for neither histograms nor scores.
     """
     n_samples, specs = len(samples), probe.layers
     image_shape = samples.images.shape[1:]
@@ -122,11 +126,16 @@ def plan_capture(
     sample_bytes = sum(layers_bytes) + 4 * math.prod(image_shape)
     batch = min(batch_size or batch_size_for(sample_bytes, n_samples, memory), n_samples)
     policies = policies or ("float32",) * len(specs)
-    factors = map_factors([spec.shape for spec in specs], len(class_names), memory)
+    shapes = [spec.shape for spec in specs]
+    factors = map_factors(shapes, len(class_names), memory)
+    bits = histogram_bits(shapes, len(class_names), memory)
     tried = probe(model_input(samples.images[: min(batch, TRIAL_SAMPLES)], divide_by=divide_by))
     layers, estimates = [], []
-    for spec, policy, factor, maps in zip(specs, policies, factors, tried.activations, strict=True):
-        layer, ratio = _tried(spec, policy, factor, maps, memory)
+    for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
+        layer, ratio = _tried(spec, policy, tried.activations[index])
+        layer = replace(
+            layer, **_class_maps(factors[index], memory), **_histogram(bits[index], statistics)
+        )
         layers.append(layer)
         estimates.append(_estimate(layer, ratio, n_samples, len(class_names)))
     table_bytes = 4 * len(class_names) + 24 + samples.images[0].nbytes
@@ -143,6 +152,7 @@ def plan_capture(
                 dataset_name, dataset_source, samples.fingerprint, describe_scale(divide_by)
             ),
             batch_size=batch,
+            statistics=statistics,
         ),
         divide_by=divide_by,
         shard_rows=rows,
@@ -170,6 +180,8 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "policy": ", ".join(f"{layer.spec.path}={layer.policy}" for layer in store.layers),
         "codec": ", ".join(f"{layer.spec.path}={layer.codec.name}" for layer in store.layers),
         "class maps": ", ".join(f"{one.spec.path}={one.class_maps}" for one in store.layers),
+        "statistics": store.statistics,
+        "histograms": ", ".join(f"{one.spec.path}={one.histogram}" for one in store.layers),
         "batch size": str(store.batch_size),
         "samples of a shard (they follow from --memory)": str(plan.shard_rows),
         "format version": FORMAT_VERSION,
@@ -177,27 +189,34 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
     }
 
 
-def _tried(
-    spec: LayerSpec,
-    policy: str,
-    factors: tuple[int, int] | None,
-    maps: NDArray[np.float32],
-    memory: int,
-) -> tuple[LayerPlan, float]:
-    """How a layer is stored, and its stored bytes as a share of its bytes in that type."""
+def _class_maps(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:
     if factors is None:
         words = f"off: they do not fit in half of the memory of {memory / 1e6:,.0f} MB"
     else:
         words = "full" if factors == (1, 1) else f"mean over {factors[0]}x{factors[1]} pixels"
+    return {"map_factors": factors, "class_maps": words}
+
+
+def _histogram(bits: int | None, statistics: str) -> dict[str, Any]:
+    if statistics == "basic":
+        return {"bin_bits": None, "histogram": "off: captured with basic statistics only"}
+    if bits is None:
+        words = "off: they do not fit in an eighth of the memory; capture with a larger --memory"
+        return {"bin_bits": None, "histogram": words}
+    return {"bin_bits": bits, "histogram": Bins(bits).words}
+
+
+def _tried(spec: LayerSpec, policy: str, maps: NDArray[np.float32]) -> tuple[LayerPlan, float]:
+    """How a layer is stored, and its stored bytes as a share of its bytes in that type."""
     if policy == "pooled":
-        return LayerPlan(spec, policy, map_factors=factors, class_maps=words), 0.0
+        return LayerPlan(spec, policy), 0.0
     dtype = np.dtype(policy)
     few = maps[: max(1, TRIAL_BYTES // maps[0].nbytes)]
     with np.errstate(over="ignore"):
         few = few.astype(dtype)
     chunk = layout.activation_chunk(len(few), spec.shape, itemsize=dtype.itemsize)
     codec, ratio = choose([block for _, block in layout.blocks(few, chunk, 0)])
-    return LayerPlan(spec, policy, codec, factors, words), ratio
+    return LayerPlan(spec, policy, codec), ratio
 
 
 def _estimate(layer: LayerPlan, ratio: float, n_samples: int, n_classes: int) -> LayerEstimate:

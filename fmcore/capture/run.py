@@ -27,8 +27,15 @@ from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages, model_input
 from fmcore.errors import OutputError
 from fmcore.files import refuse_existing
-from fmcore.statistics import LayerSums, Pooled, Rounding
-from fmcore.storage import StoreWriter, create_store, join_shards, open_shards, partial_folder
+from fmcore.statistics import Classes, LayerSums, Permutations, Pooled, Rounding
+from fmcore.storage import (
+    StoreWriter,
+    create_store,
+    join_shards,
+    open_shards,
+    partial_folder,
+    write_scores,
+)
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +96,7 @@ def capture(
     ):
         refuse_existing(path, overwrite=overwrite)  # another run may have finished meanwhile
         _check_room(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
-        running = _Running(probe, samples, plan, threads, on_progress)
+        running = _Running(probe, samples, plan, threads, _permutations(plan, samples), on_progress)
         if len(ranges) == 1:
             sums = running.write(path, ranges[0], overwrite=overwrite)
         else:
@@ -101,7 +108,14 @@ def capture(
                     running.write(shards.path(rows.start), rows, part=True)
                     shards.record(rows.start, rows.stop)
                 files = [shards.path(rows.start) for rows in ranges]
-                sums = join_shards(path, plan.store, files, threads, overwrite=overwrite)
+                sums = join_shards(
+                    path,
+                    plan.store,
+                    files,
+                    threads,
+                    permutations=running.permutations,
+                    overwrite=overwrite,
+                )
             except BaseException:
                 if shards.recorded:
                     log.warning(
@@ -123,6 +137,7 @@ class _Running:
     samples: LabelledImages
     plan: CapturePlan
     threads: ThreadPoolExecutor
+    permutations: Permutations | None
     on_progress: Callable[[int], object]
 
     def write(
@@ -137,6 +152,8 @@ class _Running:
             self._stream(rows, writer, sums)
             for index, layer in enumerate(sums):
                 writer.write_layer(index, layer, keep_state=part)
+            if self.permutations is not None and not part:
+                write_scores(writer, sums, self.permutations, self.threads)
         return sums
 
     def _stream(self, rows: range, writer: StoreWriter, sums: list[LayerSums]) -> None:
@@ -221,6 +238,13 @@ class _Batch:
             tables = pooled.result()
             writer.append({f"{group}/pooled/{name}": one for name, one in tables.items()})
         return self.n_samples
+
+
+def _permutations(plan: CapturePlan, samples: LabelledImages) -> Permutations | None:
+    """What chance levels are made of; None where no scores are wanted."""
+    if plan.store.statistics == "basic":
+        return None
+    return Permutations(Classes(samples.labels, len(plan.store.class_names)))
 
 
 def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:

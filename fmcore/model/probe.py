@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fmcore.errors import ModelError
+from fmcore.model.receptive_fields import ReceptiveFields
 from fmcore.records import Captured, LayerSpec, ModelInfo
 from fmcore.selection import match_names
 
@@ -56,7 +57,10 @@ class KerasProbe:
         chosen = [found[name] for name in names]
         nodes = _nodes(model)
         maps = [_output_in(layer, nodes, model) for layer in chosen]
-        self.layers: Sequence[LayerSpec] = tuple(map(_layer_spec, chosen, maps))
+        fields = ReceptiveFields(model)
+        self.layers: Sequence[LayerSpec] = tuple(
+            _layer_spec(layer, output, fields) for layer, output in zip(chosen, maps, strict=True)
+        )
         signature = tf.TensorSpec([None, *self.image_shape], tf.float32)
         try:
             forward = keras.Model(model.inputs, [*maps, model.outputs[0]])
@@ -123,7 +127,7 @@ def _n_classes(model: keras.Model) -> int:
     return int(shape[0])
 
 
-def _layer_spec(layer: Any, output: Any) -> LayerSpec:
+def _layer_spec(layer: Any, output: Any, fields: ReceptiveFields) -> LayerSpec:
     if layer.data_format != "channels_last":
         raise ModelError(
             f"layer {layer.name!r} is {layer.data_format}; only channels_last is captured"
@@ -131,6 +135,7 @@ def _layer_spec(layer: Any, output: Any) -> LayerSpec:
     shape = tuple(output.shape[1:])
     if None in shape:
         raise ModelError(f"layer {layer.name!r} has no fixed size: {shape}")
+    seen, words = fields.boxes(output)
     weights = {one.name: keras.ops.convert_to_numpy(one) for one in layer.weights}
     return LayerSpec(
         path=layer.name,
@@ -145,6 +150,8 @@ def _layer_spec(layer: Any, output: Any) -> LayerSpec:
         # them under this name.
         kernel=_float32(weights.get("kernel")) if isinstance(layer, keras.layers.Conv2D) else None,
         bias=_float32(weights.get("bias")),
+        receptive_field=seen,
+        field_words=words,
     )
 
 

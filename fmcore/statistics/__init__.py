@@ -1,21 +1,57 @@
-"""Numbers about activations, mergeable over any split of the samples; numpy only."""
+"""Numbers about activations, mergeable over any split of the samples, and scores made of them."""
 
+from fmcore.statistics.chance import PERMUTATIONS, SEED, Permutations
 from fmcore.statistics.class_maps import ClassMaps, class_maps_bytes, map_size
+from fmcore.statistics.classes import Classes
+from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
+from fmcore.statistics.histogram import (
+    COARSEST,
+    FINEST,
+    Bins,
+    Histogram,
+    histogram_bytes,
+    quantiles,
+)
 from fmcore.statistics.layer_sums import LayerSums
 from fmcore.statistics.moments import Moments
 from fmcore.statistics.pooled import POOLED, Pooled
 from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.rounding import Rounding
+from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters, score_layers
+from fmcore.statistics.similarity import Similarity, similarity
+from fmcore.statistics.top import BANDS, TOP
 
 __all__ = [
+    "BANDS",
+    "COARSEST",
+    "FINEST",
+    "FINDINGS",
+    "PERMUTATIONS",
     "POOLED",
+    "POOLINGS",
+    "SEED",
     "STATISTICS",
+    "TOP",
+    "WHY_UNDEFINED",
+    "Bins",
     "ClassMaps",
+    "Classes",
+    "Defined",
+    "Filters",
+    "Histogram",
+    "LayerHealth",
     "LayerSums",
     "Moments",
+    "Permutations",
     "Pooled",
     "Rounding",
+    "Similarity",
     "Statistic",
     "class_maps_bytes",
+    "histogram_bytes",
+    "layer_health",
     "map_size",
+    "quantiles",
+    "score_layers",
+    "similarity",
 ]

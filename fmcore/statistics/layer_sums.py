@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.class_maps import ClassMaps
+from fmcore.statistics.histogram import Bins, Histogram
 from fmcore.statistics.moments import Moments
 from fmcore.statistics.pooled import Pooled
 from fmcore.statistics.rounding import Rounding
 
-Accumulator = Moments | ClassMaps | Rounding
+Accumulator = Moments | ClassMaps | Histogram | Rounding
 
 
 @dataclass(slots=True)
@@ -25,11 +26,13 @@ class LayerSums:
     Attributes:
         moments: of each class and filter.
         maps: the mean and spread map of each class, or None where they would not fit in memory.
+        histogram: of each class and filter, or None where it would not fit or is not asked for.
         rounding: what storing as float16 costs, or None where it is not done.
     """
 
     moments: Moments
     maps: ClassMaps | None
+    histogram: Histogram | None
     rounding: Rounding | None
 
     @classmethod
@@ -39,6 +42,7 @@ class LayerSums:
         shape: tuple[int, int, int],
         *,
         factors: tuple[int, int] | None = (1, 1),
+        bits: int | None = None,
         rounded: bool = False,
     ) -> Self:
         """Nothing seen yet.
@@ -47,10 +51,13 @@ class LayerSums:
             n_classes: classes of the model.
             shape: (y, x, filter) of one sample.
             factors: pixels (y, x) that the class maps average into one; None for no class maps.
+            bits: how fine histograms are, see `Bins`; None for none.
             rounded: whether float16 is stored.
         """
         maps = ClassMaps.empty(n_classes, shape, factors=factors) if factors else None
-        return cls(Moments.empty(n_classes, shape[2]), maps, Rounding.empty() if rounded else None)
+        histogram = Histogram.empty(n_classes, shape[2], bits=bits) if bits is not None else None
+        rounding = Rounding.empty() if rounded else None
+        return cls(Moments.empty(n_classes, shape[2]), maps, histogram, rounding)
 
     def add(self, values: NDArray[np.float32], labels: NDArray[np.int64], pooled: Pooled) -> None:
         """Takes in a batch, <float32>[sample, y, x, filter], and its own reduction."""
@@ -58,17 +65,28 @@ class LayerSums:
         self.moments = self.moments.merge(Moments.from_pooled(pooled, labels, n_classes=n_classes))
         if self.maps is not None:
             self.maps.add(values, labels)
+        if self.histogram is not None:
+            self.histogram.add(values, labels, pooled)
 
     def merge(self, other: Self) -> Self:
         """Both sets of samples together; the same accumulators must be there."""
         merged = {
             name: one.merge(getattr(other, name)) for name, one in self._accumulators().items()
         }
-        return type(self)(merged["moments"], merged.get("maps"), merged.get("rounding"))
+        every: dict[str, Any] = dict.fromkeys(_names(self)) | merged
+        return type(self)(**every)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What a store keeps under `class/`."""
-        return self.moments.read_out() | (self.maps.read_out() if self.maps is not None else {})
+        """What a store keeps, by path in the layer's group."""
+        moments = self.moments.read_out()
+        found = {f"class/{name}": array for name, array in moments.items()}
+        found["filters/apoz"] = self.moments.zero_share()
+        if self.maps is not None:
+            found |= {f"class/{name}": array for name, array in self.maps.read_out().items()}
+        if self.histogram is not None:
+            found["class/histogram"] = self.histogram.counts
+            found["bin_bounds"] = Bins.numbering(self.histogram.counts.shape[2]).bounds
+        return found
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything, by `accumulator/field`; `restored` takes it back bit by bit."""
@@ -80,7 +98,7 @@ class LayerSums:
 
     def restored(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Accumulators of the same kinds with a saved state."""
-        fresh: dict[str, Any] = {"maps": None, "rounding": None}
+        fresh: dict[str, Any] = dict.fromkeys(_names(self))
         for name, one in self._accumulators().items():
             kind = type(one)
             fields = [field.name for field in dataclasses.fields(one)]
@@ -88,5 +106,9 @@ class LayerSums:
         return type(self)(**fresh)
 
     def _accumulators(self) -> dict[str, Any]:
-        every = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        every = {name: getattr(self, name) for name in _names(self)}
         return {name: one for name, one in every.items() if one is not None}
+
+
+def _names(sums: LayerSums) -> list[str]:
+    return [field.name for field in dataclasses.fields(sums)]

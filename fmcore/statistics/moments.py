@@ -118,6 +118,14 @@ class Moments:
             max=np.maximum(self.max, other.max),
         )
 
+    def zero_share(self) -> NDArray[np.float64]:
+        """Share of all activations of a filter that are exactly zero, <float64>[filter].
+
+        The average percentage of zeros of Hu et al. 2016, "Network Trimming".
+        """
+        values = (self.n_values + self.n_nonfinite).sum(axis=0)
+        return self.n_zero.sum(axis=0) / np.where(values > 0, values, np.nan)
+
     def read_out(self) -> dict[str, NDArray[np.generic]]:
         """Every statistic by its name in `STATISTICS`; NaN where a class has no finite value."""
         seen = np.where(self.n_values > 0, self.n_values, np.nan)

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fmcore.storage.walk import walk
+from fmcore.storage.walk import address_of, walk
 
 DIGEST = "attributes_sha256"
 # Written by HDF5's dimension scales: references, covered through the names they resolve to.
@@ -35,6 +35,9 @@ def read_text(node: h5py.Group, name: str) -> str:
 def attributes_digest(file: h5py.File) -> str:
     """SHA-256 over every attribute but itself, and over which scale each axis refers to, in hex."""
     digest = hashlib.sha256()
+    nodes = list(walk(file, Path(file.name)))
+    # HDF5 has to search for the name of what a reference leads to; here they are all known.
+    names = {address_of(node): path for path, node in nodes}
 
     def add(path: str, node: h5py.Group | h5py.Dataset) -> None:
         for name in sorted(set(node.attrs) - _OWNED_BY_SCALES - {DIGEST}):
@@ -42,11 +45,11 @@ def attributes_digest(file: h5py.File) -> str:
             digest.update(f"{path}@{name}:{value.dtype.str}{value.shape}".encode())
             digest.update(value.tobytes())
         if isinstance(node, h5py.Dataset) and not node.is_scale:
-            axes = [[scale.name for scale in axis.values()] for axis in node.dims]
+            axes = [[names[address_of(scale)] for scale in axis.values()] for axis in node.dims]
             digest.update(f"{path}#{axes}".encode())
 
     add("/", file)
-    for path, node in walk(file, Path(file.name)):
+    for path, node in nodes:
         add(path, node)
     return digest.hexdigest()
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fmcore.statistics import LayerSums
+from fmcore.statistics import LayerSums, Permutations
 from fmcore.storage.opening import damage_named
 from fmcore.storage.plan import StorePlan
 from fmcore.storage.reader import Store, open_store
+from fmcore.storage.scoring import write_scores
 from fmcore.storage.writer import STATE, StoreWriter, create_store
 
 ROWS_AT_ONCE = 1024
@@ -21,6 +22,7 @@ def join_shards(
     shards: Sequence[Path],
     threads: ThreadPoolExecutor,
     *,
+    permutations: Permutations | None = None,
     overwrite: bool = False,
 ) -> list[LayerSums]:
     """Writes one store out of shards in the order of their samples, in constant memory.
@@ -29,7 +31,8 @@ def join_shards(
         path: the store; it appears when it is whole.
         plan: what it holds: that of the shards, over all samples.
         shards: their files.
-        threads: where chunks are compressed that cannot be copied.
+        threads: where chunks are compressed that cannot be copied, and scores computed.
+        permutations: of the labels of all samples; None for no scores.
         overwrite: replace a store of that name.
 
     Returns:
@@ -48,6 +51,8 @@ def join_shards(
                     sums[index] = sums[index].merge(_saved(part, group, sums[index]))
         for index, layer in enumerate(sums):
             out.write_layer(index, layer)
+        if permutations is not None:
+            write_scores(out, sums, permutations, threads)
     return sums
 
 

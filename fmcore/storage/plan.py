@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
-from fmcore.statistics import LayerSums
+from fmcore.statistics import FINEST, Bins, LayerSums
 from fmcore.storage.codec import DEFLATE, Codec
 
 
@@ -23,6 +23,8 @@ class LayerPlan:
         codec: how the chunks of its maps are made.
         map_factors: pixels (y, x) that its class maps average into one; None for no class maps.
         class_maps: the same in words, as the store records it.
+        bin_bits: how fine its histograms are, see `fmcore.statistics.Bins`; None for none.
+        histogram: the same in words.
     """
 
     spec: LayerSpec
@@ -30,6 +32,8 @@ class LayerPlan:
     codec: Codec = DEFLATE
     map_factors: tuple[int, int] | None = (1, 1)
     class_maps: str = "full"
+    bin_bits: int | None = FINEST
+    histogram: str = Bins(FINEST).words
 
     def empty_sums(self, n_classes: int) -> LayerSums:
         """Accumulators that have seen nothing."""
@@ -37,6 +41,7 @@ class LayerPlan:
             n_classes,
             self.spec.shape,
             factors=self.map_factors,
+            bits=self.bin_bits,
             rounded=self.policy == "float16",
         )
 
@@ -55,6 +60,7 @@ class StorePlan:
         dataset: which test set.
         batch_size: samples that go through the model together.
         first_sample: index of its first sample in the whole test set; 0 unless it is a shard.
+        statistics: `all`, or `basic` for neither histograms nor scores.
     """
 
     ids: Sequence[str]
@@ -66,6 +72,7 @@ class StorePlan:
     dataset: DatasetInfo
     batch_size: int
     first_sample: int = 0
+    statistics: str = "all"
 
 
 def sample_ids(n_samples: int) -> list[str]:

@@ -26,10 +26,11 @@ class Rows:
         has_runs: whether HDF5 has got several chunks as one.
     """
 
-    def __init__(self, array: h5py.Dataset, codec: Codec) -> None:
+    def __init__(self, array: h5py.Dataset, codec: Codec, *, in_runs: bool = True) -> None:
         self.array = array
         self.codec = codec
-        self.run_length = run_length(math.prod(array.chunks) * array.dtype.itemsize)
+        chunk_bytes = math.prod(array.chunks) * array.dtype.itemsize
+        self.run_length = run_length(chunk_bytes) if in_runs else 1
         self.n_rows = 0
         self.has_runs = False
         self._sizes = array_of("q")

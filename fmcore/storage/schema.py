@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fmcore.statistics import POOLED, STATISTICS
+from fmcore.statistics import POOLED, POOLINGS, STATISTICS
 
 FORMAT = "fmcore-store"
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,44 @@ class ArraySpec:
     axes: tuple[str, ...]
     meaning: str
     optional: bool = False
+
+
+# Statistics that every store has; those that came with format 1.1 may be missing.
+_ALWAYS = ("mean", "std", "min", "max", "zero_fraction", "n_values", "n_nonfinite")
+
+
+def _statistics() -> Iterator[ArraySpec]:
+    """Every statistic that is stored, and the chance level of those that have one."""
+    for one in STATISTICS.values():
+        if not one.is_stored:
+            continue
+        path = one.path if one.path.startswith("similarity/") else f"layers/{{layer}}/{one.path}"
+        yield ArraySpec(path, (one.dtype,), one.axes, one.definition, one.name not in _ALWAYS)
+        if one.chance:
+            meaning = f"chance level of `{one.name}`, low and high: {one.chance}"
+            yield ArraySpec(f"{path}_chance", ("float64",), ("bound", *one.axes), meaning, True)
+
+
+def _top() -> Iterator[ArraySpec]:
+    """Top samples: of each filter, of each class and filter, and about some percentiles."""
+    columns = {
+        "sample": ("int32", "index of the sample, -1 where there are no more"),
+        "value": ("float32", "largest value of its map"),
+        "y": ("int32", "row of that value"),
+        "x": ("int32", "column of that value"),
+    }
+    for prefix, axes, which in (
+        ("", ("filter", "k"), "the samples with the largest pooled max, ties by index"),
+        ("class_", ("class", "filter", "class_k"), "the same among the samples of a class"),
+        (
+            "band_",
+            ("band", "filter", "k"),
+            "samples about the 50th, 75th and 90th percentile of it",
+        ),
+    ):
+        for name, (dtype, what) in columns.items():
+            path = f"layers/{{layer}}/top/{prefix}{name}"
+            yield ArraySpec(path, (dtype,), axes, f"{which}: {what}", True)
 
 
 SCHEMA: tuple[ArraySpec, ...] = (
@@ -67,15 +106,7 @@ SCHEMA: tuple[ArraySpec, ...] = (
         )
         for name, meaning in POOLED.items()
     ),
-    *(
-        ArraySpec(
-            f"layers/{{layer}}/class/{statistic.name}",
-            (statistic.dtype,),
-            ("class", "filter"),
-            statistic.definition,
-        )
-        for statistic in STATISTICS.values()
-    ),
+    *_statistics(),
     ArraySpec(
         "layers/{layer}/class/mean_map",
         ("float32",),
@@ -90,6 +121,40 @@ SCHEMA: tuple[ArraySpec, ...] = (
         "population standard deviation over the samples of the class, pixel by pixel",
         optional=True,
     ),
+    ArraySpec(
+        "layers/{layer}/class/histogram",
+        ("int64",),
+        ("class", "filter", "bin"),
+        "finite activations in each bin",
+        optional=True,
+    ),
+    ArraySpec(
+        "layers/{layer}/bin_bounds",
+        ("float32",),
+        ("bound", "bin"),
+        "the smallest and the largest value that a bin counts; the same for any data",
+        optional=True,
+    ),
+    ArraySpec(
+        "layers/{layer}/receptive_field",
+        ("int32",),
+        ("y", "x", "side"),
+        "first row, first column, last row and last column of the model's input that a unit sees; -1 "
+        "where it sees only padding",
+        optional=True,
+    ),
+    *(
+        ArraySpec(
+            f"layers/{{layer}}/filters/undefined_{pooling}",
+            ("uint8",),
+            ("filter",),
+            f"why the filter has no scores on the pooled {pooling}: 0 it has, 1 it is dead, 2 it is the "
+            "same for every sample, 3 it is not finite for a sample",
+            optional=True,
+        )
+        for pooling in POOLINGS
+    ),
+    *_top(),
 )
 
 
@@ -100,10 +165,12 @@ class AttributeSpec:
     Attributes:
         meaning: what it holds.
         kind: `text`, `integer`, `number`, or `pair` for two integers (y, x).
+        optional: whether a store may lack it.
     """
 
     meaning: str
     kind: str = "text"
+    optional: bool = False
 
 
 # By the group that bears them.
@@ -140,6 +207,17 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             "index of the first sample in the whole test set; 0 unless the file is a shard",
             "integer",
         ),
+        "statistics": AttributeSpec(
+            "`all`, or `basic`: no histograms, scores, top samples and similarities; absent before "
+            "format 1.1, which is as `basic`",
+            optional=True,
+        ),
+        "permutations": AttributeSpec(
+            "how many permutations of the labels chance levels are from", "integer", optional=True
+        ),
+        "permutation_seed": AttributeSpec(
+            "seed of numpy's default_rng that dealt them", "integer", optional=True
+        ),
     },
     "/layers/{layer}": {
         "layer_path": AttributeSpec("the layer's Keras path: the truth about its name"),
@@ -151,6 +229,10 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "padding": AttributeSpec("`valid` or `same`"),
         "dilation": AttributeSpec("int32 (y, x)", "pair"),
         "class_maps": AttributeSpec("`full`, or how they were shrunk, or why there are none"),
+        "histogram": AttributeSpec(
+            "how wide the bins of histograms are, or why there are none", optional=True
+        ),
+        "receptive_field": AttributeSpec("`exact`, or why it is unknown", optional=True),
         "policy": AttributeSpec(
             "how activations are kept: `float32` exactly, `float16`, or `pooled`: not at all"
         ),

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.statistics import PERMUTATIONS, SEED
 from fmcore.storage import layout
 from fmcore.storage.attributes import fixed_text
 from fmcore.storage.codec import DEFLATE, Codec, creation_properties, encode
@@ -35,6 +36,9 @@ class Skeleton:
         names = layout.group_names([layer.spec.path for layer in plan.layers])
         self.groups = [f"layers/{name}" for name in names]
         self.rows: dict[str, Rows] = {}
+        # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.
+        self._folders: dict[str, h5py.Group] = {"": file}
+        self._scales: dict[str, h5py.Dataset] = {}
         self._create_all()
 
     def _create_all(self) -> None:
@@ -56,6 +60,9 @@ class Skeleton:
         capture = file.create_group("capture", track_order=True)
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample
+        capture.attrs["permutations"] = PERMUTATIONS
+        capture.attrs["permutation_seed"] = SEED
+        _set(capture, statistics=plan.statistics)
         self.put("model/architecture", "", np.frombuffer(plan.model.architecture.encode(), "u1"))
         self.put("classes/name", "", _text_array(plan.class_names))
         self.put("samples/id", "", _text_array(plan.ids))
@@ -72,7 +79,8 @@ class Skeleton:
         group = self._file.create_group(self.groups[index], track_order=True)
         _set(group, layer_path=layer.path, kind=layer.kind, padding=layer.padding)
         _set(group, activation_function=layer.activation, policy=plan.policy)
-        _set(group, class_maps=plan.class_maps)
+        _set(group, class_maps=plan.class_maps, histogram=plan.histogram)
+        _set(group, receptive_field=layer.field_words)
         group.attrs["layer_index"] = index
         for key in ("kernel_size", "strides", "dilation"):
             group.attrs[key] = np.array(getattr(layer, key), dtype=np.int32)
@@ -81,12 +89,13 @@ class Skeleton:
         if plan.policy != "pooled":
             shape, dtype = (n_samples, *layer.shape), np.dtype(plan.policy)
             self._stream("layers/{layer}/activation", name, shape, dtype, plan.codec)
-        for part, weights in (("kernel", layer.kernel), ("bias", layer.bias)):
-            if weights is not None:
-                self.put(f"layers/{{layer}}/{part}", name, weights)
+        for part in ("kernel", "bias", "receptive_field"):
+            if (known := getattr(layer, part)) is not None:
+                self.put(f"layers/{{layer}}/{part}", name, known)
         for path, spec in _SPECS.items():
             if path.startswith("layers/{layer}/pooled/"):
-                self._stream(path, name, (n_samples, layer.shape[2]), np.dtype(spec.dtypes[0]))
+                dtype = np.dtype(spec.dtypes[0])
+                self._stream(path, name, (n_samples, layer.shape[2]), dtype, readable=True)
 
     def _stream(
         self,
@@ -95,16 +104,19 @@ class Skeleton:
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         codec: Codec = DEFLATE,
+        *,
+        readable: bool = False,
     ) -> None:
-        """An array that samples are appended to."""
+        """An array that samples are appended to; readable while the file is being written or not."""
         array = self._create(_SPECS[path], layer, shape, dtype, codec=codec)
-        self.rows[path.format(layer=layer)] = Rows(array, codec)
+        self.rows[path.format(layer=layer)] = Rows(array, codec, in_runs=not readable)
 
     def put(self, path: str, layer: str, array: NDArray[Any]) -> None:
         """Writes a whole array of the schema, `{layer}` in its path standing for a layer."""
         stored = self._create(_SPECS[path], layer, array.shape, array.dtype)
-        for corner, block in layout.blocks(array, stored.chunks, 0):
-            stored.id.write_direct_chunk(corner, encode([block])[0])
+        corners, blocks = zip(*layout.blocks(array, stored.chunks, 0), strict=True)
+        for corner, chunk in zip(corners, encode(blocks), strict=True):
+            stored.id.write_direct_chunk(corner, chunk)
 
     def _create(
         self,
@@ -129,12 +141,13 @@ class Skeleton:
 
     def _scale(self, path: str, size: int) -> h5py.Dataset:
         """The dimension scale of an axis: its indices, made where it is first needed."""
-        if path not in self._file:
+        if path not in self._scales:
             chunk = layout.table_chunk((size,), itemsize=4)
             scale = self.dataset(path, (size,), np.dtype("int32"), chunk)
             scale[...] = np.arange(size, dtype=np.int32)
             scale.make_scale(path.rsplit("/", 1)[-1])
-        return self._file[path]
+            self._scales[path] = scale
+        return self._scales[path]
 
     def dataset(
         self,
@@ -146,9 +159,11 @@ class Skeleton:
     ) -> h5py.Dataset:
         """An empty array, with the groups above it."""
         folder, _, name = path.rpartition("/")
-        if folder and folder not in self._file:
-            self._file.create_group(folder, track_order=True)
-        parent = self._file[folder] if folder else self._file
+        if folder not in self._folders:
+            if folder not in self._file:
+                self._file.create_group(folder, track_order=True)
+            self._folders[folder] = self._file[folder]
+        parent = self._folders[folder]
         space = h5py.h5s.create_simple(shape)
         kind = h5py.h5t.py_create(dtype, logical=True)
         properties = creation_properties(chunk, codec)

@@ -19,6 +19,7 @@ from fmcore.storage.chunks import LARGEST_CHUNK_BYTES
 from fmcore.storage.codec import codec_of
 from fmcore.storage.opening import DAMAGE
 from fmcore.storage.schema import ATTRIBUTES, SCHEMA, ArraySpec, AttributeSpec, scale_path
+from fmcore.storage.walk import address_of
 
 POLICIES = ("float32", "float16", "pooled")
 
@@ -70,6 +71,8 @@ def _checked(file: h5py.File, where: str, attributes: dict[str, AttributeSpec]) 
         return
     for name, spec in attributes.items():
         try:
+            if name not in node.attrs and spec.optional:
+                continue
             if name not in node.attrs:
                 yield f"{where} lacks the attribute {name}"
             elif not _is_kind(node.attrs[name], spec.kind):
@@ -127,12 +130,13 @@ def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str
 def _axis_problems(
     file: h5py.File, path: str, expected: str, size: int, scales: list[h5py.Dataset]
 ) -> Iterator[str]:
-    names = [(scale.name or "?").lstrip("/") for scale in scales]
-    if names != [expected]:
+    there = file.get(expected)
+    if there is None or list(map(address_of, scales)) != [address_of(there)]:
         axis = expected.rsplit("/", 1)[-1]
+        names = [(scale.name or "?").lstrip("/") for scale in scales]
         yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
-    elif file[expected].shape != (size,) or size < 1:
-        yield f"/{path}: length {size}, but /{expected} has the shape {file[expected].shape}"
+    elif there.shape != (size,) or size < 1:
+        yield f"/{path}: length {size}, but /{expected} has the shape {there.shape}"
 
 
 def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:

@@ -13,6 +13,11 @@ from fmcore.errors import StoreError
 DEEPEST = 8
 
 
+def address_of(node: h5py.Group | h5py.Dataset) -> int:
+    """Where an object lies in the file: the same for every way that leads to it."""
+    return int(h5py.h5o.get_info(node.id).addr)
+
+
 def walk(
     group: h5py.Group, path: Path, seen: set[int] | None = None
 ) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
@@ -35,12 +40,12 @@ def walk(
         raise StoreError(f"{path}: {group.name} lies deeper than any part of a store")
     for name in sorted(group):
         where = f"{group.name.rstrip('/')}/{name}"
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
             raise StoreError(f"{path}: {where} is a link to another place; a store has none")
         node = group[name]
         if isinstance(node, h5py.Dataset) and (node.is_virtual or node.external):
             raise StoreError(f"{path}: {where} keeps its data in another file; a store does not")
-        address = h5py.h5o.get_info(node.id).addr
+        address = address_of(node)
         if address in seen:
             raise StoreError(f"{path}: {where} is a second name of another part; a store has none")
         seen.add(address)

@@ -158,8 +158,7 @@ class StoreWriter:
     def _write_layer(self, index: int, sums: LayerSums, *, keep_state: bool) -> None:
         group = self._file[self.groups[index]]
         name = self.groups[index].removeprefix("layers/")
-        for key, array in sums.arrays().items():
-            self._skeleton.put(f"layers/{{layer}}/class/{key}", name, array)
+        self._put(name, sums.arrays())
         if sums.rounding is not None:
             group.attrs["largest_error"] = float(sums.rounding.largest_error)
             group.attrs["n_overflow"] = int(sums.rounding.n_overflow)
@@ -169,6 +168,32 @@ class StoreWriter:
             chunk = layout.table_chunk(flat.shape, itemsize=flat.dtype.itemsize)
             self._skeleton.dataset(path, flat.shape, flat.dtype, chunk)[...] = flat
 
+    def _put(self, layer: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Writes arrays by their path in a layer's group, or under `similarity/`."""
+        for path, array in arrays.items():
+            root = "" if path.startswith("similarity/") else "layers/{layer}/"
+            self._skeleton.put(root + path, layer, array)
+
+    def put(self, index: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Writes whole arrays of a layer, by their path in its group, or under `similarity/`."""
+        with self._interrupts.held():
+            self._put(self.groups[index].removeprefix("layers/"), arrays)
+        self._disk.check()
+
+    def pooled(self, index: int, name: str, columns: slice) -> NDArray[Any]:
+        """Columns of a pooled table of a layer, [sample, filter], once all samples are written."""
+        with self._interrupts.held():
+            self._end_rows()
+            found: NDArray[Any] = self.rows[f"{self.groups[index]}/pooled/{name}"].array[:, columns]
+        self._disk.check()
+        return found
+
+    def _end_rows(self) -> None:
+        """Writes the chunks that wait to be full."""
+        for rows in self.rows.values():
+            for some in rows.rest():
+                rows.put(encoded(some, rows.codec))
+
     def finish(self) -> None:
         """Writes the chunks that wait to be full, the summary, and the digest of all attributes."""
         with self._interrupts.held():
@@ -176,9 +201,7 @@ class StoreWriter:
         self._disk.check()
 
     def _finish(self) -> None:
-        for rows in self.rows.values():
-            for some in rows.rest():
-                rows.put(encoded(some, rows.codec))
+        self._end_rows()
         n_samples = len(self._plan.ids)
         for path, rows in self.rows.items():
             if rows.n_rows != n_samples:

@@ -1,0 +1,109 @@
+"""Which pixels of the input a unit can see: bounding boxes, carried from each layer to the next.
+
+A box is the hull of the boxes of the units below that lie within their map, so borders, dilation
+and branches come out exactly; the closed formula (Araujo, Norris, Sim 2019, "Computing receptive
+fields of convolutional neural networks", Distill) is too large at borders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+# <int32>[y, x, (first row, first column, last row, last column)]; a unit that sees nothing but
+# padding has -1 for all four.
+Boxes = NDArray[np.int32]
+# The same while they are made, [y, x, (first row, first column, -last row, -last column)]: the hull
+# of two boxes is their smallest numbers, and a box of nothing is larger than any.
+Hulls = NDArray[np.int32]
+NOTHING = np.int32(1 << 30)
+
+
+def of_input(height: int, width: int) -> Hulls:
+    """Each pixel of the input sees itself."""
+    hulls = np.empty((height, width, 4), dtype=np.int32)
+    hulls[..., 0] = np.arange(height)[:, np.newaxis]
+    hulls[..., 1] = np.arange(width)
+    hulls[..., 2:] = -hulls[..., :2]
+    return hulls
+
+
+def boxes(hulls: Hulls) -> Boxes:
+    """What they are in pixels."""
+    found = hulls.copy()
+    found[..., 2:] *= -1
+    found[hulls[..., 0] == NOTHING] = -1
+    return found
+
+
+def through(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.intp]) -> Hulls:
+    """The hulls of units that each see a window of units below.
+
+    Args:
+        hulls: of the units below.
+        taps_y: <intp>[y, tap], rows that a row sees; those outside the map are padding.
+        taps_x: <intp>[x, tap], columns.
+    """
+    return _along(_along(hulls, 0, taps_y), 1, taps_x)
+
+
+def everything(hulls: Hulls) -> Hulls:
+    """The hull of all units, <int32>[1, 1, 4]: of a unit that sees all of them."""
+    return hulls.min(axis=(0, 1), keepdims=True)
+
+
+def merged(branches: Sequence[Hulls]) -> Hulls:
+    """The hulls of units that see the unit at their place in several maps; maps of 1x1 spread."""
+    found, *others = branches
+    for other in others:
+        found = np.minimum(found, other)
+    return found
+
+
+def window_taps(
+    size: int, out: int, *, kernel: int, stride: int = 1, dilation: int = 1, before: int = 0
+) -> NDArray[np.intp]:
+    """The taps of a convolution or pooling along one axis, <intp>[out, tap], -1 for padding.
+
+    Args:
+        size: units below.
+        out: units above.
+        kernel: taps of a window.
+        stride: from one window to the next.
+        dilation: from one tap to the next.
+        before: padding before the first unit.
+    """
+    first = np.arange(out)[:, np.newaxis] * stride - before
+    taps = first + np.arange(kernel) * dilation
+    return np.where((taps >= 0) & (taps < size), taps, -1)
+
+
+def transposed_taps(
+    size: int, out: int, *, kernel: int, stride: int, dilation: int = 1, before: int = 0
+) -> NDArray[np.intp]:
+    """The taps of a transposed convolution along one axis: its windows seen from their other end.
+
+    Args:
+        size: units below.
+        out: units above.
+        kernel: taps of a window.
+        stride: from one window to the next, in units above.
+        dilation: from one tap to the next, in units above.
+        before: what is cut off before the first unit above.
+    """
+    steps = np.arange(out)[:, np.newaxis] + before - np.arange(kernel) * dilation
+    taps = steps // stride
+    return np.where((steps % stride == 0) & (taps >= 0) & (taps < size), taps, -1)
+
+
+def same_padding(size: int, *, kernel: int, stride: int, dilation: int = 1) -> int:
+    """The padding before the first unit under Keras' `same`: the smaller half, as in TensorFlow."""
+    windows = -(-size // stride)
+    return max((windows - 1) * stride + (kernel - 1) * dilation + 1 - size, 0) // 2
+
+
+def _along(hulls: Hulls, axis: int, taps: NDArray[np.intp]) -> Hulls:
+    padded = np.concatenate([hulls, np.full_like(hulls.take([0], axis), NOTHING)], axis)
+    return padded.take(taps, axis).min(axis=axis + 1)  # -1 takes the last, which is nothing

@@ -1,0 +1,204 @@
+"""How large a score is when labels mean nothing: 95% bands, analytic or by permuted labels.
+
+A score of no worth lies outside its band in 5% of cases, so of 1,000 cells about 50 do by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.statistics.classes import Classes
+from fmcore.statistics.ranking import Ranking
+
+LEVEL = 0.95
+# scipy is imported where it is used: it takes 0.2 s, and most commands need no chance.
+
+# 199 permutations and the score itself are 200 values of the same kind, and 5 of them lie beyond
+# the fifth from each end: the band holds 95% exactly, not about.
+PERMUTATIONS = 199
+BEYOND = 5
+SEED = 0
+# Ties matter to average precision where they are many and far up. Where breaking them would move it
+# by less than this on average, its band is that without ties, which all filters share.
+TIES_THAT_MATTER = 1e-3
+# Bytes of permutations, or of their scores, at a time.
+CHUNK_BYTES = 16 << 20
+TIED_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Permutations:
+    """Labels that are dealt out anew, the same for all filters; classes keep their sizes.
+
+    Attributes:
+        classes: the samples and their true labels.
+    """
+
+    classes: Classes
+
+    def prepare(self) -> None:
+        """Deals now what all filters share, so that threads find it done."""
+        _ = self.untied_precision
+
+    @cached_property
+    def _all(self) -> list[NDArray[np.int32]]:
+        return list(self._dealt())
+
+    def chunks(self) -> Iterator[NDArray[np.int32]]:
+        """Some permutations at a time: <int32>[permutation, sample], samples class after class.
+
+        Within a class they ascend, so that they also stand for the ranks of a random order.
+        """
+        small = 4 * PERMUTATIONS * self.classes.n_samples <= CHUNK_BYTES
+        yield from self._all if small else self._dealt()
+
+    def _dealt(self) -> Iterator[NDArray[np.int32]]:
+        n_samples = self.classes.n_samples
+        random = np.random.default_rng(SEED)
+        rows = max(1, CHUNK_BYTES // (4 * n_samples))
+        # Numbers of 16 bits are sorted by counting, several times as fast as any others.
+        place = self.classes.place.astype(np.min_scalar_type(len(self.classes.present)))
+        for start in range(0, PERMUTATIONS, rows):
+            count = min(rows, PERMUTATIONS - start)
+            dealt = np.empty((count, n_samples), dtype=np.int32)
+            for row in dealt:
+                row[...] = np.argsort(place[random.permutation(n_samples)], kind="stable")
+            yield dealt
+
+    @cached_property
+    def untied_precision(self) -> NDArray[np.float64]:
+        """Average precision of a random order without ties, <float64>[permutation, present]."""
+        return np.concatenate([_precision(self.classes, ranks) for ranks in self.chunks()])
+
+    def precision(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Average precision of random labels under the ties of one filter, both <int64>[rank].
+
+        Returns:
+            <float64>[permutation, present].
+        """
+        if _effect_of_ties(first, end) < TIES_THAT_MATTER:
+            return self.untied_precision
+        return np.concatenate([_precision(self.classes, ranks, end) for ranks in self.chunks()])
+
+    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Sums over each permuted class, of [sample, column]: [permutation, present, column].
+
+        Taken in float32, which is twice as fast, and a millionth of a band's width.
+        """
+        from scipy import sparse
+
+        found = []
+        for dealt in self.chunks():
+            rows, n_samples = dealt.shape
+            starts = np.arange(rows)[:, np.newaxis] * n_samples + self.classes.starts
+            bounds = np.append(starts.reshape(-1), dealt.size)
+            shape = (starts.size, n_samples)
+            chosen = sparse.csr_array(
+                (np.ones(dealt.size, np.float32), dealt.reshape(-1), bounds), shape=shape
+            )
+            sums = (chosen @ values).astype(np.float64)
+            found.append(sums.reshape(rows, -1, values.shape[1]))
+        return np.concatenate(found)
+
+
+def _effect_of_ties(first: NDArray[np.int64], end: NDArray[np.int64]) -> float:
+    """How much average precision can change on average when ties are broken."""
+    return float(((end - first - 1) / end).sum() / len(end))
+
+
+def _precision(
+    classes: Classes, ranks: NDArray[np.int32], end: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Average precision of ranks class after class, [..., sample]: [..., present].
+
+    Args:
+        classes: of the samples.
+        ranks: of the samples of each class, ascending.
+        end: <int64>[rank], one after the last rank of the same value; None where none are equal.
+    """
+    if end is None:
+        return classes.sums(classes.so_far / (ranks + 1)) / classes.sizes
+    reached = end.astype(np.int32)
+    rows = max(1, TIED_AT_ONCE // classes.n_samples)  # what stays in the cache
+    blocks = [ranks[start : start + rows] for start in range(0, len(ranks), rows)]
+    return np.concatenate([tied_precision(classes, reached[block]) for block in blocks])
+
+
+def tied_precision(classes: Classes, reached: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Average precision where values may be equal, as scikit-learn defines it.
+
+    Args:
+        classes: of the samples.
+        reached: [..., sample], class after class, ascending in each: how many samples of all
+            have a value as large as this one or larger.
+
+    Returns:
+        <float64>[..., present].
+    """
+    n_samples, ends = classes.n_samples, classes.starts + classes.sizes - 1
+    rows = reached.reshape(-1, n_samples)
+    last = np.empty(rows.shape, dtype=np.bool_)
+    np.not_equal(rows[:, 1:], rows[:, :-1], out=last[:, :-1])
+    last[:, ends] = True
+    flat = np.flatnonzero(last)
+    so_far = np.tile(classes.so_far, len(rows))[flat]
+    # Each run of equal values counts at its end: its samples times the precision there.
+    parts = np.diff(flat, prepend=-1) * so_far / rows.reshape(-1)[flat]
+    of_classes = np.searchsorted(flat, np.arange(len(rows))[:, np.newaxis] * n_samples + ends) + 1
+    starts = np.append(0, of_classes.reshape(-1)[:-1])
+    found = np.add.reduceat(parts, starts).reshape(len(rows), -1) / classes.sizes
+    return found.reshape(*reached.shape[:-1], -1)
+
+
+def band_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The band of scores of permuted labels, <float64>[permutation, …]: <float64>[bound, …]."""
+    ordered = np.sort(scores, axis=0)
+    return np.stack([ordered[BEYOND - 1], ordered[-BEYOND]])
+
+
+def auc_band(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
+    """The band of ROC-AUC, <float64>[bound, filter, present].
+
+    Mann-Whitney's U is about normal; its variance with ties after Lehmann 1975, "Nonparametrics".
+    """
+    from scipy import special
+
+    n, sizes = classes.n_samples, classes.sizes
+    tied = (ranking.end - ranking.first).astype(np.float64)
+    lost = ((tied**2 - 1).sum(axis=1) / (n * max(n - 1, 1)))[:, np.newaxis]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.sqrt(np.maximum(n + 1 - lost, 0) / (12 * sizes * (n - sizes)))
+    half = special.ndtri((1 + LEVEL) / 2) * spread
+    return np.clip(np.stack([0.5 - half, 0.5 + half]), 0, 1)
+
+
+def f_band(n_classes: int, n_samples: int) -> NDArray[np.float64]:
+    """The band of Fisher's F of that many classes and samples, <float64>[bound]."""
+    from scipy import special
+
+    tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return np.asarray(special.fdtri(n_classes - 1, n_samples - n_classes, tails))
+
+
+def information_band(
+    n_bins: NDArray[np.int64], n_classes: int, n_samples: int
+) -> NDArray[np.float64]:
+    """The band of plug-in mutual information in bits, <float64>[bound, filter].
+
+    2 N ln 2 times it is about chi-squared (Wilks 1938) where cells hold 5 samples on average.
+
+    Args:
+        n_bins: <int64>[filter], bins that hold samples.
+        n_classes: classes that have samples.
+        n_samples: N.
+    """
+    from scipy import special
+
+    above = np.array([[(1 + LEVEL) / 2], [(1 - LEVEL) / 2]])
+    degrees = (n_bins - 1) * (n_classes - 1)
+    return np.asarray(special.chdtri(degrees, above) / (2 * n_samples * np.log(2)))

@@ -1,0 +1,61 @@
+"""How well one number of a feature map tells a class from all others: ROC-AUC, AP, d′.
+
+All take some filters at a time and give [filter, present]: the classes that have samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.statistics.chance import Permutations, tied_precision
+from fmcore.statistics.classes import Classes
+from fmcore.statistics.ranking import Ranking
+
+
+def roc_auc(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
+    """P(a sample of the class is larger than another) + 0.5 P(they are equal)."""
+    doubled = classes.sums(ranking.taken(ranking.first + ranking.end + 1))  # of ranks from 1
+    sizes, n = classes.sizes, classes.n_samples
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1 - (doubled - sizes * (sizes + 1)) / (2 * sizes * (n - sizes))
+
+
+def average_precision(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
+    """Sum of the precision at each threshold times the recall it gains, as scikit-learn has it."""
+    return tied_precision(classes, ranking.taken(ranking.end))
+
+
+def average_precision_of_permuted(
+    permutations: Permutations, ranking: Ranking
+) -> NDArray[np.float64]:
+    """The same of permuted labels, <float64>[permutation, filter, present]."""
+    rows = zip(ranking.first, ranking.end, strict=True)
+    return np.stack([permutations.precision(first, end) for first, end in rows], axis=1)
+
+
+def d_prime(
+    classes: Classes,
+    sums: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    total: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """(mean of the class - mean of the others) / sqrt(mean of their two population variances).
+
+    Args:
+        classes: of the samples.
+        sums: <float64>[..., present], sums over each class of values less their overall mean.
+        squares: <float64>[..., present], sums of their squares.
+        total: <float64>[...], squares over all samples.
+
+    Returns:
+        <float64>[..., present]; NaN where neither varies, and for a class that has all samples.
+    """
+    n, sizes = classes.n_samples, classes.sizes
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, others = sums / sizes, -sums / (n - sizes)  # values sum up to 0
+        spread = squares / sizes - mean**2
+        spread_of_others = (total[..., np.newaxis] - squares) / (n - sizes) - others**2
+        both = np.maximum(spread, 0) + np.maximum(spread_of_others, 0)
+        found = (mean - others) / np.sqrt(both / 2)
+    return np.where(both > 0, found, np.nan)

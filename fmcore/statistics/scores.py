@@ -1,0 +1,238 @@
+"""All scores of a layer's filters from its pooled tables, some filters at a time.
+
+A score is computed on the pooled mean and on the pooled max, and has the name of both:
+`auc_mean`, `auc_max`. Beside each lies its chance level, `auc_mean_chance`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.statistics import chance, detector, selectivity, top
+from fmcore.statistics.classes import Classes
+from fmcore.statistics.moments import Moments
+from fmcore.statistics.ranking import Ranking
+
+# What a filter's scores are taken of.
+POOLINGS = ("mean", "max")
+# Bytes of one table of float64 at a time, and of the sums of permuted labels: about ten such are
+# alive in each thread.
+BLOCK_BYTES = 2 << 20
+SUMS_BYTES = 32 << 20
+# Blocks of filters that wait for a thread or are in one.
+MOST_FLYING = 6
+
+Arrays = dict[str, NDArray[Any]]
+# Gives columns of a pooled table by its name, [sample, filter].
+ReadColumns = Callable[[str, slice], NDArray[Any]]
+
+
+class Defined(IntEnum):
+    """Whether a filter has scores on a pooled table, and why not."""
+
+    YES = 0
+    DEAD = 1
+    CONSTANT = 2
+    NONFINITE = 3
+
+
+WHY_UNDEFINED = {
+    Defined.DEAD: "dead: no activation above zero in the whole test set",
+    Defined.CONSTANT: "the same for every sample",
+    Defined.NONFINITE: "NaN or infinite for a sample",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filters:
+    """What scores must know of a layer's filters beyond the tables.
+
+    Attributes:
+        dead: <bool>[filter], no activation is above zero.
+        non_negative: <bool>[filter], no activation is below zero.
+    """
+
+    dead: NDArray[np.bool_]
+    non_negative: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, low: NDArray[np.float64], high: NDArray[np.float64]) -> Filters:
+        """From the smallest and largest activations, <float64>[class, filter], NaN for none."""
+        with np.errstate(invalid="ignore"):
+            return cls(~np.any(high > 0, axis=0), ~np.any(low < 0, axis=0))
+
+    @classmethod
+    def of_moments(cls, moments: Moments) -> Filters:
+        """From the moments of a capture."""
+        return cls.of(moments.min, moments.max)
+
+
+def score_layers(
+    layers: Sequence[tuple[Filters, ReadColumns]],
+    permutations: chance.Permutations,
+    threads: Executor,
+) -> Iterator[Arrays]:
+    """Every score of the filters of some layers with its chance, and their top samples, by layer.
+
+    Args:
+        layers: of each, what the capture knows of its filters, and how columns of its pooled tables
+            are read; that is done by this thread only.
+        permutations: of the labels of the samples.
+        threads: where scores are computed.
+
+    Yields:
+        For each layer in turn, by path in its group: scores of `class/` as <float64>[class, filter], of
+        `filters/` as <float64>[filter], chance levels with an axis (low, high) before these, `top/`
+        as [filter, k], [class, filter, k] and [band, filter, k].
+    """
+    flying: deque[tuple[int, Future[Arrays]]] = deque()
+    found: list[dict[str, list[NDArray[Any]]]] = [{} for _ in layers]
+
+    def land() -> None:
+        index, task = flying.popleft()
+        for path, array in task.result().items():
+            found[index].setdefault(path, []).append(array)
+
+    def joined(index: int) -> Arrays:
+        while flying and flying[0][0] <= index:
+            land()
+        return {
+            path: np.concatenate(parts, axis=-2 if path.startswith("top/") else -1)
+            for path, parts in found[index].items()
+        }
+
+    for index, (filters, read) in enumerate(layers):
+        for task in _tasks(filters, read, permutations):
+            flying.append((index, threads.submit(*task)))
+            while len(flying) > MOST_FLYING:
+                land()
+        if index:
+            yield joined(index - 1)  # while the threads are at work on this one
+    yield joined(len(layers) - 1)
+
+
+def _tasks(
+    filters: Filters, read: ReadColumns, permutations: chance.Permutations
+) -> Iterator[tuple[Any, ...]]:
+    """Calls of `_scored`, a few filters of a layer each."""
+    classes, n_filters = permutations.classes, len(filters.dead)
+    by_sums = SUMS_BYTES // (16 * chance.PERMUTATIONS * len(classes.present))
+    step = max(1, min(BLOCK_BYTES // (8 * classes.n_samples), by_sums))
+    most = top.class_top(classes.n_classes, n_filters)
+    for start in range(0, n_filters, step):
+        few = slice(start, start + step)
+        some = Filters(filters.dead[few], filters.non_negative[few])
+        for pooling in POOLINGS:
+            table = np.ascontiguousarray(read(pooling, few).T)
+            # Where the largest values lie, for the top samples.
+            places = {axis: read(f"max_{axis}", few).T for axis in "yx"} if pooling == "max" else {}
+            yield _scored, pooling, table, some, permutations, places, most
+
+
+def _scored(
+    pooling: str,
+    table: NDArray[np.float32],
+    filters: Filters,
+    permutations: chance.Permutations,
+    places: dict[str, NDArray[np.int32]],
+    most: int,
+) -> Arrays:
+    """The scores of some filters, <float32>[filter, sample]; with places, the top samples too."""
+    finite = np.isfinite(table)
+    known = np.where(finite, table, np.finfo(np.float32).min)  # the last in every order
+    undefined = np.select(
+        [~finite.all(axis=1), filters.dead, known.max(axis=1) == known.min(axis=1)],
+        [np.uint8(Defined.NONFINITE), np.uint8(Defined.DEAD), np.uint8(Defined.CONSTANT)],
+        np.uint8(Defined.YES),
+    )
+    ranking = Ranking.of(known, permutations.classes)
+    scores = _of_ranks(ranking, permutations) | _of_sums(known, filters, permutations)
+    named: Arrays = {f"filters/undefined_{pooling}": undefined}
+    for name, (score, band) in scores.items():
+        score[..., undefined > 0] = np.nan
+        band[:, np.isnan(score)] = np.nan
+        kind = "class" if score.ndim == 2 else "filters"
+        named[f"{kind}/{name}_{pooling}"] = score
+        named[f"{kind}/{name}_{pooling}_chance"] = band
+    if places:
+        named |= top.top_arrays(ranking, permutations.classes, table, places, most)
+    return named
+
+
+# A score, <float64>[class, filter] or [filter], and its band, <float64>[bound, …].
+Scores = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def _of_ranks(ranking: Ranking, permutations: chance.Permutations) -> Scores:
+    classes = permutations.classes
+    by_chance = detector.average_precision_of_permuted(permutations, ranking)
+    corrected, excess, used = selectivity.mutual_information(classes, ranking)
+    information = chance.information_band(used, len(classes.present), classes.n_samples)
+    return {
+        "auc": _by_class(
+            classes, detector.roc_auc(classes, ranking), chance.auc_band(classes, ranking)
+        ),
+        "ap": _by_class(
+            classes, detector.average_precision(classes, ranking), chance.band_of(by_chance)
+        ),
+        "mi": (corrected, information - excess),
+    }
+
+
+def _of_sums(
+    table: NDArray[np.float32], filters: Filters, permutations: chance.Permutations
+) -> Scores:
+    classes, n = permutations.classes, permutations.classes.n_samples
+    values = table.astype(np.float64)
+    mean = values.mean(axis=1)
+    values -= mean[:, np.newaxis]
+    values -= values.mean(axis=1, keepdims=True)  # what rounding left
+    squares = values**2
+    total = squares.sum(axis=1)
+    sums, of_squares = (classes.sums(each[:, classes.order]) for each in (values, squares))
+    # In units of their spread, which d' and the index do not depend on.
+    scale = np.where(total > 0, np.sqrt(total / n), 1)
+    scaled = np.concatenate([values / scale[:, np.newaxis], squares / scale[:, np.newaxis] ** 2])
+    permuted = permutations.sums(np.ascontiguousarray(scaled.T, dtype=np.float32))
+    dealt, dealt_squares = np.split(permuted.swapaxes(1, 2), 2, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        eta2, ratio = selectivity.variance_ratio(classes, sums, total)
+        f_band = chance.f_band(len(classes.present), n)
+        share = f_band * (len(classes.present) - 1)
+        eta_band = share / (share + n - len(classes.present))
+        csi, csi_dealt = (
+            selectivity.class_selectivity((mean / unit)[:, np.newaxis] + each / classes.sizes)
+            for each, unit in ((sums, 1.0), (dealt, scale))
+        )
+    csi[~filters.non_negative] = np.nan
+
+    def same(band: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.repeat(band[:, np.newaxis], len(mean), axis=1)
+
+    return {
+        "dprime": _by_class(
+            classes,
+            detector.d_prime(classes, sums, of_squares, total),
+            chance.band_of(
+                detector.d_prime(classes, dealt, dealt_squares, np.where(total > 0, float(n), 0))
+            ),
+        ),
+        "eta2": (eta2, same(eta_band)),
+        "f": (ratio, same(f_band)),
+        "csi": (csi, chance.band_of(csi_dealt)),
+    }
+
+
+def _by_class(
+    classes: Classes, score: NDArray[np.float64], band: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[…, filter, present] as [..., class, filter]."""
+    return classes.spread(score).swapaxes(-1, -2), classes.spread(band).swapaxes(-1, -2)
