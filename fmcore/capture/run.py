@@ -149,10 +149,15 @@ class _Running:
         shard = dataclasses.replace(store, ids=ids, first_sample=rows.start)
         sums = [layer.empty_sums(len(store.class_names)) for layer in store.layers]
         with create_store(path, shard, self.threads, overwrite=overwrite) as writer:
+            dealt = None
+            if self.permutations is not None and not part:
+                # While the samples stream by, a thread has time for it now and then.
+                dealt = self.threads.submit(self.permutations.prepare)
             self._stream(rows, writer, sums)
             for index, layer in enumerate(sums):
                 writer.write_layer(index, layer, keep_state=part)
-            if self.permutations is not None and not part:
+            if self.permutations is not None and dealt is not None:
+                dealt.result()
                 write_scores(writer, sums, self.permutations, self.threads)
         return sums
 

@@ -41,9 +41,37 @@ MERGING = (
 )
 # The same as operations, such as `x + y` and `keras.ops.relu(x)`, by the names of their classes.
 OPERATIONS = frozenset(
-    "Absolute Add Clip Divide Elu Exp Gelu HardSigmoid HardSilu HardSwish LeakyRelu Log Maximum "
-    "Minimum Multiply Negative Power Relu Relu6 Selu Sigmoid Silu Softplus Sqrt Square Subtract "
-    "Swish Tanh TrueDivide".split()
+    {
+        "Absolute",
+        "Add",
+        "Clip",
+        "Divide",
+        "Elu",
+        "Exp",
+        "Gelu",
+        "HardSigmoid",
+        "HardSilu",
+        "HardSwish",
+        "LeakyRelu",
+        "Log",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Negative",
+        "Power",
+        "Relu",
+        "Relu6",
+        "Selu",
+        "Sigmoid",
+        "Silu",
+        "Softplus",
+        "Sqrt",
+        "Square",
+        "Subtract",
+        "Swish",
+        "Tanh",
+        "TrueDivide",
+    }
 )
 WINDOWED = (
     layers.Conv2D,

@@ -3,6 +3,7 @@
 from fmcore.statistics.chance import PERMUTATIONS, SEED, Permutations
 from fmcore.statistics.class_maps import ClassMaps, class_maps_bytes, map_size
 from fmcore.statistics.classes import Classes
+from fmcore.statistics.from_pooled import from_pooled
 from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
 from fmcore.statistics.histogram import (
     COARSEST,
@@ -17,15 +18,15 @@ from fmcore.statistics.moments import Moments
 from fmcore.statistics.pooled import POOLED, Pooled
 from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.rounding import Rounding
-from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters, score_layers
-from fmcore.statistics.similarity import Similarity, similarity
+from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters
+from fmcore.statistics.similarity import centred_covariance, correlation
 from fmcore.statistics.top import BANDS, TOP
 
 __all__ = [
     "BANDS",
     "COARSEST",
-    "FINEST",
     "FINDINGS",
+    "FINEST",
     "PERMUTATIONS",
     "POOLED",
     "POOLINGS",
@@ -45,13 +46,13 @@ __all__ = [
     "Permutations",
     "Pooled",
     "Rounding",
-    "Similarity",
     "Statistic",
+    "centred_covariance",
     "class_maps_bytes",
+    "correlation",
+    "from_pooled",
     "histogram_bytes",
     "layer_health",
     "map_size",
     "quantiles",
-    "score_layers",
-    "similarity",
 ]

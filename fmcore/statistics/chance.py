@@ -28,7 +28,8 @@ SEED = 0
 TIES_THAT_MATTER = 1e-3
 # Bytes of permutations, or of their scores, at a time.
 CHUNK_BYTES = 16 << 20
-TIED_AT_ONCE = 1 << 16
+# Samples of permutations whose ties are looked at: what stays in the cache.
+TIED_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,10 @@ class Permutations:
     @cached_property
     def untied_precision(self) -> NDArray[np.float64]:
         """Average precision of a random order without ties, <float64>[permutation, present]."""
-        return np.concatenate([_precision(self.classes, ranks) for ranks in self.chunks()])
+        sizes, so_far = self.classes.sizes, self.classes.so_far
+        return np.concatenate(
+            [self.classes.sums(so_far / (ranks + 1)) / sizes for ranks in self.chunks()]
+        )
 
     def precision(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:
         """Average precision of random labels under the ties of one filter, both <int64>[rank].
@@ -83,7 +87,13 @@ class Permutations:
         """
         if _effect_of_ties(first, end) < TIES_THAT_MATTER:
             return self.untied_precision
-        return np.concatenate([_precision(self.classes, ranks, end) for ranks in self.chunks()])
+        rows = max(1, TIED_AT_ONCE // self.classes.n_samples)
+        changes = [
+            _change_by_ties(self.classes, ranks[start : start + rows], first, end)
+            for ranks in self.chunks()
+            for start in range(0, len(ranks), rows)
+        ]
+        return self.untied_precision + np.concatenate(changes)
 
     def sums(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sums over each permuted class, of [sample, column]: [permutation, present, column].
@@ -111,22 +121,36 @@ def _effect_of_ties(first: NDArray[np.int64], end: NDArray[np.int64]) -> float:
     return float(((end - first - 1) / end).sum() / len(end))
 
 
-def _precision(
-    classes: Classes, ranks: NDArray[np.int32], end: NDArray[np.int64] | None = None
+def _change_by_ties(
+    classes: Classes,
+    ranks: NDArray[np.int32],
+    first: NDArray[np.int64],
+    end: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Average precision of ranks class after class, [..., sample]: [..., present].
+    """What ties add to average precision; only samples that share their value are looked at.
 
     Args:
         classes: of the samples.
-        ranks: of the samples of each class, ascending.
-        end: <int64>[rank], one after the last rank of the same value; None where none are equal.
+        ranks: <int32>[permutation, sample], class after class, ascending in each.
+        first: <int64>[rank], the first rank of the same value.
+        end: <int64>[rank], one after the last rank of the same value.
+
+    Returns:
+        <float64>[permutation, present].
     """
-    if end is None:
-        return classes.sums(classes.so_far / (ranks + 1)) / classes.sizes
-    reached = end.astype(np.int32)
-    rows = max(1, TIED_AT_ONCE // classes.n_samples)  # what stays in the cache
-    blocks = [ranks[start : start + rows] for start in range(0, len(ranks), rows)]
-    return np.concatenate([tied_precision(classes, reached[block]) for block in blocks])
+    flat = np.flatnonzero((end - first > 1)[ranks])
+    starts = np.arange(len(ranks))[:, np.newaxis] * classes.n_samples + classes.starts
+    bounds = np.searchsorted(flat, np.append(starts.reshape(-1), ranks.size))
+    rank = ranks.reshape(-1)[flat]
+    reached = end[rank]
+    so_far = np.tile(classes.so_far, len(ranks))[flat]
+    last = np.append(reached[1:] != reached[:-1], True)[: len(flat)]
+    last[bounds[1:][np.diff(bounds) > 0] - 1] = True
+    runs = np.flatnonzero(last)
+    gains = -so_far / (rank + 1)
+    gains[runs] += np.diff(runs, prepend=-1) * so_far[runs] / reached[runs]
+    total = np.append(0, np.cumsum(gains))
+    return np.diff(total[bounds]).reshape(len(ranks), -1) / classes.sizes
 
 
 def tied_precision(classes: Classes, reached: NDArray[np.integer]) -> NDArray[np.float64]:

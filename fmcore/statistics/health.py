@@ -20,7 +20,8 @@ DUPLICATE = 0.99
 
 FINDINGS = {
     "dead": "no activation is above zero in the whole test set",
-    "nearly_dead": f"not dead, but active (above zero somewhere) in under {NEARLY_DEAD:.1%} of samples",
+    "nearly_dead": f"not dead, but active (above zero somewhere) in under {NEARLY_DEAD:.1%} of "
+    "samples",
     "dead_for_class": "not dead, but no activation is above zero in all samples of some class",
     "always_on": f"no activation is below zero, and at least {ALWAYS_ON:.1%} are above it",
     "duplicate": f"its pooled mean correlates by over {DUPLICATE} with that of an earlier filter",

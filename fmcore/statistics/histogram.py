@@ -20,8 +20,8 @@ OCTAVES = HIGHEST_EXPONENT - LOWEST_EXPONENT
 # Bits of the mantissa that a bin's number has: 16 bins an octave, or fewer where memory is short.
 FINEST, COARSEST = 4, 2
 _BIAS, _MANTISSA = 127, 23
-# Values whose bins are counted at a time. Alone 65,536 are as fast, whose numbers stay in the cache;
-# beside threads that compress, fewer calls count for more.
+# Values whose bins are counted at a time. Alone 65,536 are as fast, which stay in the cache; beside
+# threads that compress, fewer calls count for more.
 COUNTED_AT_ONCE = 1 << 18
 
 

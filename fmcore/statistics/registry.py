@@ -28,7 +28,7 @@ class Statistic:
         low: the smallest value it can have.
         high: the largest.
         axes: the names of its axes.
-        origin: `capture` where it is taken from all activations while they stream by, `pooled` where
+        origin: `capture` where it is taken from all activations as they stream by, `pooled` where
             it follows from the pooled tables, and can be computed again from any store.
         larger_is_more: whether a larger value means more of what it is named for; None where it is
             neither more nor less.
@@ -89,8 +89,8 @@ _OF_CAPTURE = (
         "zero_fraction",
         "Zero fraction",
         "P(a = 0)",
-        f"Share of activations that are exactly zero {_OVER}; after a ReLU, how much of the time the "
-        "filter is silent.",
+        f"Share of activations that are exactly zero {_OVER}; after a ReLU, how much of the time "
+        "the filter is silent.",
         _BASIC,
         0,
         1,
@@ -110,7 +110,8 @@ _OF_CAPTURE = (
         "n_nonfinite",
         "Non-finite values",
         "n(NaN, ∞)",
-        f"How many activations are NaN or infinite {_OVER}; they enter neither mean, spread nor range.",
+        f"How many activations are NaN or infinite {_OVER}; they enter neither mean, spread nor "
+        "range.",
         _BASIC,
         0,
         larger_is_more=None,
@@ -121,8 +122,9 @@ _OF_CAPTURE = (
             f"q{round(100 * level):02}",
             f"Quantile {level:.0%}" if level != 0.5 else "Median",
             f"Q({level:g})",
-            f"The activation that {level:.0%} of all are not above, {_OVER}: the middle of the bin of the "
-            "histogram in which it lies, so within the relative error that the store states.",
+            f"The activation that {level:.0%} of all are not above, {_OVER}: the middle of the "
+            "bin of the histogram in which it lies, so within the relative error that the store "
+            "states.",
             "numpy's quantile, method inverted_cdf; bins after the float's own bits",
             level=level,
         )
@@ -132,8 +134,8 @@ _OF_CAPTURE = (
         "apoz",
         "Average percentage of zeros",
         "APoZ",
-        "Share of activations that are exactly zero over all pixels and samples; a high one after a "
-        "ReLU means a filter that is redundant, not one that is important.",
+        "Share of activations that are exactly zero over all pixels and samples; a high one after "
+        "a ReLU means a filter that is redundant, not one that is important.",
         "Hu et al. 2016, Network Trimming",
         0,
         1,
@@ -148,8 +150,9 @@ _OF_POOLED = (
         "auc",
         "ROC-AUC",
         "AUC",
-        f"How well {_CLASS}: the share of pairs in which the sample of the class has the larger value, "
-        "ties counting one half. 0.5 tells nothing, below 0.5 the filter is quieter for the class.",
+        f"How well {_CLASS}: the share of pairs in which the sample of the class has the larger "
+        "value, ties counting one half. 0.5 tells nothing, below 0.5 the filter is quieter for "
+        "the class.",
         "Mann-Whitney U; recommended for single units by Gale et al. 2020",
         0,
         1,
@@ -159,8 +162,8 @@ _OF_POOLED = (
         "ap",
         "Average precision",
         "AP",
-        f"How well {_CLASS}: precision at each threshold, weighted by the recall it adds. Of no worth it is "
-        "about the share of the class among all samples.",
+        f"How well {_CLASS}: precision at each threshold, weighted by the recall it adds. Of no "
+        "worth it is about the share of the class among all samples.",
         "as scikit-learn's average_precision_score",
         0,
         1,
@@ -170,8 +173,8 @@ _OF_POOLED = (
         "dprime",
         "d′",
         "d′",
-        f"How far {_CLASS}: difference of the two means over the root of the mean of both population "
-        "variances. Assumes values that are about normal; poor where most are zero.",
+        f"How far {_CLASS}: difference of the two means over the root of the mean of both "
+        "population variances. Assumes values that are about normal; poor where most are zero.",
         "signal detection theory",
         chance=_PERMUTED,
     ),
@@ -190,8 +193,8 @@ _OF_POOLED = (
         "f",
         "F",
         "F",
-        "Variance of the pooled {pooling} between classes over that within them, each by its degrees of "
-        "freedom.",
+        "Variance of the pooled {pooling} between classes over that within them, each by its "
+        "degrees of freedom.",
         "Fisher 1925; as scipy's f_oneway",
         0,
         axes=("filter",),
@@ -201,9 +204,9 @@ _OF_POOLED = (
         "csi",
         "Class selectivity index",
         "CSI",
-        "(largest class mean - mean of the others) / (their sum), of the pooled {pooling}; only where no "
-        "activation is negative. Sparse filters have a large one without telling any class: see its "
-        "chance level.",
+        "(largest class mean - mean of the others) / (their sum), of the pooled {pooling}; only "
+        "where no activation is negative. Sparse filters have a large one without telling any "
+        "class: see its chance level.",
         "Morcos et al. 2018",
         0,
         1,
@@ -214,9 +217,9 @@ _OF_POOLED = (
         "mi",
         "Mutual information",
         "I(a; class)",
-        f"Bits that the pooled {{pooling}}, in at most {MOST_BINS} bins of equal counts (and at least "
-        f"{SAMPLES_OF_A_CELL} samples for each bin and class on average), tells of the class; corrected "
-        "for its bias, so it may be a little below 0.",
+        f"Bits that the pooled {{pooling}}, in at most {MOST_BINS} bins of equal counts (and at "
+        f"least {SAMPLES_OF_A_CELL} samples for each bin and class on average), tells of the "
+        "class; corrected for its bias, so it may be a little below 0.",
         "Shannon 1948; correction by Miller 1955 and Madow",
         axes=("filter",),
         chance="95% band of the chi-squared distribution of 2 N ln 2 I (Wilks 1938)",
@@ -236,8 +239,8 @@ _OF_POOLED = (
         "effective_rank",
         "Effective rank",
         "erank",
-        "How many independent directions the pooled {pooling} of a layer's filters takes: exp of the "
-        "entropy of the shares of its singular values.",
+        "How many independent directions the pooled {pooling} of a layer's filters takes: exp of "
+        "the entropy of the shares of its singular values.",
         "Roy and Vetterli 2007",
         1,
         axes=("layer",),
@@ -246,8 +249,8 @@ _OF_POOLED = (
         "cka",
         "Linear CKA of layers",
         "CKA",
-        "How alike the pooled {pooling} of two layers arranges the samples: 1 up to rotation and scale. "
-        "Few samples, or some extreme ones, make it large.",
+        "How alike the pooled {pooling} of two layers arranges the samples: 1 up to rotation and "
+        "scale. Few samples, or some extreme ones, make it large.",
         "Kornblith et al. 2019; caution: Davari et al. 2022",
         0,
         1,

@@ -89,9 +89,9 @@ def score_layers(
         threads: where scores are computed.
 
     Yields:
-        For each layer in turn, by path in its group: scores of `class/` as <float64>[class, filter], of
-        `filters/` as <float64>[filter], chance levels with an axis (low, high) before these, `top/`
-        as [filter, k], [class, filter, k] and [band, filter, k].
+        For each layer in turn, by path in its group: scores of `class/`, <float64>[class, filter],
+        and of `filters/`, <float64>[filter]; chance levels with an axis (low, high) before these;
+        `top/` as [filter, k], [class, filter, k] and [band, filter, k].
     """
     flying: deque[tuple[int, Future[Arrays]]] = deque()
     found: list[dict[str, list[NDArray[Any]]]] = [{} for _ in layers]

@@ -59,9 +59,9 @@ def mutual_information(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Mutual information of value and class in bits, with values in bins of equal counts.
 
-    Bin j begins at the value of ascending rank floor(j N / B); equal values share a bin. The plug-in
-    value is corrected after Miller 1955 and Madow by (J - B' - K + 1) / 2N nats, where J, B' and K
-    count the cells, bins and classes that hold samples.
+    Bin j begins at the value of ascending rank floor(j N / B); equal values share a bin. The
+    plug-in value is corrected after Miller 1955 and Madow by (J - B' - K + 1) / 2N nats, where J,
+    B' and K count the cells, bins and classes that hold samples.
 
     Returns:
         The corrected value and its correction, both <float64>[filter], and <int64>[filter] B'.

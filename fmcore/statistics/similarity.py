@@ -80,7 +80,7 @@ def correlation(covariance: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def effective_rank(covariance: NDArray[np.float64]) -> float:
-    """exp of the entropy of the singular values' shares of their sum, from 1 to the filters.
+    """Exp of the entropy of the singular values' shares of their sum, from 1 to the filters.
 
     Roy and Vetterli 2007, "The effective rank: a measure of effective dimensionality". NaN where
     nothing varies. Singular values are roots of eigenvalues: right to about 1e-8 of the largest.
@@ -91,6 +91,12 @@ def effective_rank(covariance: NDArray[np.float64]) -> float:
     values = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance[np.ix_(moving, moving)]), 0))
     shares = values[values > 0] / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def centred_covariance(table: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sums of products of a table's columns less their means, <float64>[filter, filter]."""
+    values = _centred(table)
+    return values.T @ values
 
 
 def _centred(table: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ def top_arrays(
 
 
 def top_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int64]:
-    """The samples of the largest values, ties by index, <int64>[filter, k]; -1 where none is left."""
+    """Samples of the largest values, ties by index, <int64>[filter, k]; -1 where none is left."""
     return _filled(ranking.order[:, :most], most)
 
 

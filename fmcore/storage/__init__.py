@@ -10,7 +10,7 @@ from fmcore.storage.layer import Layer
 from fmcore.storage.plan import LayerPlan, StorePlan
 from fmcore.storage.reader import Store, open_store
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
-from fmcore.storage.scoring import write_scores
+from fmcore.storage.scoring import recompute, write_scores
 from fmcore.storage.shards import open_shards, partial_folder
 from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import StoreWriter, create_store
@@ -33,5 +33,6 @@ __all__ = [
     "partial_folder",
     "problems",
     "problems_apart",
+    "recompute",
     "write_scores",
 ]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import MapsNotStoredError, SelectionError, StatisticNotFoundError
-from fmcore.selection import near_matches
+from fmcore.errors import MapsNotStoredError, SelectionError
 from fmcore.storage.attributes import read_attributes, read_text
 from fmcore.storage.chunks import ChunkIndex, StoredChunk
+from fmcore.storage.layer_statistics import LayerStatistics
 
 if TYPE_CHECKING:
     from fmcore.storage.reader import Store
 
 
-class Layer:
+class Layer(LayerStatistics):
     """One captured layer of a store.
 
     Attributes:
@@ -43,11 +43,6 @@ class Layer:
     def has_maps(self) -> bool:
         """Whether the feature maps themselves are stored, and not only what sums them up."""
         return self.policy != "pooled"
-
-    @property
-    def n_filters(self) -> int:
-        """Filters of the layer."""
-        return self.shape[2]
 
     @property
     def group(self) -> str:
@@ -97,58 +92,25 @@ class Layer:
         maps, file = self._maps(), self._store.bytes
         return [maps.raw(file, position) for position in maps.positions(sample, sample + 1)]
 
-    def pooled(self, name: str) -> NDArray[Any]:
-        """A pooled table, [sample, filter].
+    def receptive_field(self, y: int, x: int) -> tuple[int, int, int, int] | None:
+        """First row, first column, last row and last column of the input that a unit sees.
+
+        -1 for all four where it sees only padding. None where it is unknown:
+        `attributes["receptive_field"]` says why.
 
         Raises:
-            StatisticNotFoundError: if the store has no such table.
+            SelectionError: if there is no such unit.
         """
-        return self._read_known("pooled", name)
-
-    def statistic(self, name: str) -> NDArray[Any]:
-        """A statistic for each class and filter, [class, filter].
-
-        Raises:
-            StatisticNotFoundError: if the store has no such statistic.
-        """
-        return self._read_known("class", name)
-
-    def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
-        """The mean map of a class, <float32>[y, x]; None where the store keeps none.
-
-        `attributes["class_maps"]` says why.
-
-        Raises:
-            SelectionError: if there is no such class or filter.
-        """
-        for what, index, size in (
-            ("class", class_index, len(self._store.class_names)),
-            ("filter", filter_index, self.n_filters),
-        ):
-            if not 0 <= index < size:
-                raise SelectionError(
-                    f"no {what} {index} in layer {self.path}; it has 0 to {size - 1}"
-                )
-        if "mean_map" not in self._store.file[self.full_group]["class"]:
-            return None
-        maps = self._array("class/mean_map").row(self._store.bytes, class_index)
-        return np.ascontiguousarray(maps[..., filter_index])
-
-    def filter_range(self) -> NDArray[np.float64]:
-        """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
-        with np.errstate(invalid="ignore"):
-            low, high = self.statistic("min"), self.statistic("max")
-            return np.stack([np.fmin.reduce(low), np.fmax.reduce(high)])
-
-    def _read_known(self, kind: str, name: str) -> Any:
-        names = list(self._store.file[self.full_group][kind])
-        if name not in names:
-            raise StatisticNotFoundError(
-                f"no {kind} array {name!r} for layer {self.path} in {self._store.path.name}; it "
-                f"holds {', '.join(names)}{near_matches(name, names)}"
+        height, width, _ = self.shape
+        if not (0 <= y < height and 0 <= x < width):
+            raise SelectionError(
+                f"no unit at row {y}, column {x} in layer {self.path}, whose maps are "
+                f"{height}x{width}"
             )
-        array = self._array(f"{kind}/{name}")
-        return array.rows(self._store.bytes, 0, array.shape[0])
+        if "receptive_field" not in self._node:
+            return None
+        first_y, first_x, last_y, last_x = self._whole("receptive_field")[y, x].tolist()
+        return first_y, first_x, last_y, last_x
 
     def _maps(self) -> ChunkIndex:
         if not self.has_maps:
@@ -157,6 +119,3 @@ class Layer:
                 "the policy pooled, tables and statistics only; capture it with float32 or float16"
             )
         return self._array("activation")
-
-    def _array(self, path: str) -> ChunkIndex:
-        return self._store.array(f"{self.full_group}/{path}")

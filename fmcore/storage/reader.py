@@ -16,8 +16,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import ClosedStoreError, LayerNotFoundError, SampleNotFoundError, StoreError
+from fmcore.errors import (
+    ClosedStoreError,
+    LayerNotFoundError,
+    SampleNotFoundError,
+    StatisticNotFoundError,
+    StoreError,
+)
 from fmcore.selection import near_matches
+from fmcore.statistics import STATISTICS
 from fmcore.storage.attributes import read_attributes
 from fmcore.storage.chunks import ChunkIndex
 from fmcore.storage.filebytes import FileBytes
@@ -130,6 +137,21 @@ class Store:
     def image(self, sample: int) -> NDArray[Any]:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
         return self._row("samples/image", sample)
+
+    def similarity(self, name: str) -> NDArray[np.float64]:
+        """A statistic of the layers in their order: [layer], or CKA [layer, other_layer].
+
+        Raises:
+            StatisticNotFoundError: if the store has no such statistic.
+        """
+        names = list(self.file.get("similarity", ()))
+        if name not in names:
+            known = [name for name in names if name in STATISTICS]
+            raise StatisticNotFoundError(
+                f"no statistic {name!r} of layers in {self.path.name}; it holds "
+                f"{', '.join(known) or 'none'}{near_matches(name, known)}"
+            )
+        return self._read(f"similarity/{name}")
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Every attribute of the file, the model, the data set and the capture, by group."""

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.storage.codec import Codec
+from fmcore.storage.codec import Codec, decode
 from fmcore.storage.layout import Blocks, runs
 from fmcore.storage.runs import Run, run_length
 
@@ -53,6 +53,20 @@ class Rows:
         self.array.id.write_direct_chunk(run.corner, run.data)
         self._sizes.extend(run.sizes)
         self.has_runs |= len(run.sizes) > 1
+
+    def columns(self, few: slice) -> NDArray[Any]:
+        """Columns of all rows that were written, of an array whose chunks are whole rows.
+
+        Raises:
+            ValueError: if a chunk does not come back as it was written.
+        """
+        step, dtype = self.array.chunks[0], self.array.dtype
+        parts = []
+        for start in range(0, len(self.array), step):
+            _, data = self.array.id.read_direct_chunk((start, 0))
+            values = decode(data, dtype, self.array.chunks, self.codec)
+            parts.append(values[: len(self.array) - start, few])
+        return np.concatenate(parts)
 
     @property
     def sizes(self) -> NDArray[np.int64]:

@@ -139,8 +139,8 @@ SCHEMA: tuple[ArraySpec, ...] = (
         "layers/{layer}/receptive_field",
         ("int32",),
         ("y", "x", "side"),
-        "first row, first column, last row and last column of the model's input that a unit sees; -1 "
-        "where it sees only padding",
+        "first row, first column, last row and last column of the model's input that a unit sees; "
+        "-1 where it sees only padding",
         optional=True,
     ),
     *(
@@ -148,8 +148,8 @@ SCHEMA: tuple[ArraySpec, ...] = (
             f"layers/{{layer}}/filters/undefined_{pooling}",
             ("uint8",),
             ("filter",),
-            f"why the filter has no scores on the pooled {pooling}: 0 it has, 1 it is dead, 2 it is the "
-            "same for every sample, 3 it is not finite for a sample",
+            f"why the filter has no scores on the pooled {pooling}: 0 it has, 1 it is dead, 2 it "
+            "is the same for every sample, 3 it is not finite for a sample",
             optional=True,
         )
         for pooling in POOLINGS

@@ -1,17 +1,24 @@
-"""Writes what follows from the pooled tables of a store: scores, top samples, similarities."""
+"""What follows from the pooled tables of a store: scores, top samples, similarities.
+
+Computed and written at the end of a capture, or computed again from a store that is there.
+"""
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from fmcore.statistics import POOLINGS, Filters, LayerSums, Permutations, score_layers, similarity
+from fmcore.statistics import Classes, Filters, LayerSums, Permutations, from_pooled
+from fmcore.storage.layer import Layer
+from fmcore.storage.reader import Store
 from fmcore.storage.writer import StoreWriter
 
 # Bytes of a table that are read at once, and how many such pieces are kept: those of one layer.
@@ -36,31 +43,36 @@ def write_scores(
     Raises:
         OSError: if the disk refuses.
     """
-    permutations.prepare()  # not by several threads at once
     tables = _Tables(writer, permutations.classes.n_samples)
-    scored = score_layers(
-        [
-            (Filters.of_moments(layer.moments), partial(tables.columns, index))
-            for index, layer in enumerate(sums)
-        ],
-        permutations,
-        threads,
-    )
-    for index, arrays in enumerate(scored):
+    layers = [
+        (Filters.of_moments(layer.moments), partial(tables.columns, index))
+        for index, layer in enumerate(sums)
+    ]
+    for index, arrays in from_pooled(layers, permutations, threads):
         writer.put(index, arrays)
-    for pooling in POOLINGS:
-        found = similarity(
-            [
-                (layer.moments.mean.shape[1], partial(tables.columns, index, pooling))
-                for index, layer in enumerate(sums)
-            ],
-            permutations.classes.n_samples,
-        )
-        for index, correlation in enumerate(found.correlation):
-            writer.put(index, {f"filters/correlation_{pooling}": correlation})
-        between = {f"similarity/cka_{pooling}": found.cka}
-        between[f"similarity/effective_rank_{pooling}"] = found.effective_rank
-        writer.put(0, between)
+
+
+def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
+    """The same of a store, from its pooled tables and labels, by path in each layer's group.
+
+    Raises:
+        StoreError: if it is damaged.
+    """
+    permutations = Permutations(Classes(store.labels, len(store.class_names)))
+    layers = [
+        (Filters.of(layer.statistic("min"), layer.statistic("max")), _reader(layer))
+        for layer in store.layers.values()
+    ]
+    found: list[dict[str, NDArray[Any]]] = [{} for _ in layers]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads, threadpool_limits(1, "blas"):
+        for index, arrays in from_pooled(layers, permutations, threads):
+            found[index] |= arrays
+    return found
+
+
+def _reader(layer: Layer) -> Callable[[str, slice], NDArray[Any]]:
+    tables = {name: layer.pooled(name) for name in ("mean", "max", "max_y", "max_x")}
+    return lambda name, few: tables[name][:, few]
 
 
 class _Tables:

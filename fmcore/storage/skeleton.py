@@ -107,7 +107,7 @@ class Skeleton:
         *,
         readable: bool = False,
     ) -> None:
-        """An array that samples are appended to; readable while the file is being written or not."""
+        """An array that samples are appended to; readable before the file is closed, or not."""
         array = self._create(_SPECS[path], layer, shape, dtype, codec=codec)
         self.rows[path.format(layer=layer)] = Rows(array, codec, in_runs=not readable)
 

@@ -184,7 +184,7 @@ class StoreWriter:
         """Columns of a pooled table of a layer, [sample, filter], once all samples are written."""
         with self._interrupts.held():
             self._end_rows()
-            found: NDArray[Any] = self.rows[f"{self.groups[index]}/pooled/{name}"].array[:, columns]
+            found = self.rows[f"{self.groups[index]}/pooled/{name}"].columns(columns)
         self._disk.check()
         return found
 

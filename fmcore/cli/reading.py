@@ -1,0 +1,119 @@
+"""The verbs that read a store: `info`, `validate`, `export` and `figure`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from fmcore.cli.terminal import AddVerb, add_force, add_layers, add_store, bar, say
+from fmcore.errors import one_line
+from fmcore.export import FORMATS, check_folder, export_store
+from fmcore.figure import write_figures
+from fmcore.storage import open_store, problems_apart
+
+
+def add_verbs(verb: AddVerb) -> None:
+    """Adds them to a parser."""
+    info = verb("info", _info, "say what a store holds")
+    add_store(info)
+    info.add_argument("--json", action="store_true", help="everything, as JSON")
+
+    validate = verb("validate", _validate, "read a whole store and say what is wrong with it")
+    add_store(validate)
+    validate.add_argument("--quick", action="store_true", help="structure and metadata only")
+
+    export = verb("export", _export, "write a store's arrays, with a manifest")
+    add_store(export)
+    export.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_layers(export)
+    formats = "; ".join(f"{one.name}: {one.description}" for one in FORMATS.values())
+    export.add_argument("--format", choices=FORMATS, default="npy", help=formats)
+    export.add_argument("--check", action="store_true", help="only compare DIR with its manifest")
+
+    figure = verb("figure", _figure, "draw the feature maps of one sample with matplotlib")
+    add_store(figure)
+    figure.add_argument("--sample", type=int, default=0, metavar="N", help="index (0)")
+    figure.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_layers(figure)
+    for writer in (export, figure):
+        add_force(writer)
+
+
+def _info(options: argparse.Namespace) -> None:
+    with open_store(options.store) as store:
+        layers = [
+            {
+                "path": layer.path,
+                "shape": list(layer.shape),
+                "kind": layer.attributes["kind"],
+                "activation_function": layer.attributes["activation_function"],
+                "stored_bytes": layer.stored_bytes,
+            }
+            for layer in store.layers.values()
+        ]
+        about: dict[str, Any] = {
+            "path": str(store.path),
+            "bytes": store.path.stat().st_size,
+            "samples": store.n_samples,
+            "classes": list(store.class_names),
+            "layers": layers,
+            **store.about(),
+        }
+    if options.json:
+        print(json.dumps(about, indent=2))
+        return
+    model, dataset = about["model"], about["dataset"]
+    print(f"{about['path']}: {about['bytes'] / 1e6:,.1f} MB, {about['samples']:,} samples")
+    say(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
+    say(f"  model  {model['name']}, test accuracy {model['test_accuracy']:.4f}")
+    say(f"         {model['framework']}")
+    for layer in layers:
+        height, width, filters = layer["shape"]
+        say(
+            f"  layer  {layer['path']}: {filters} filters of {height}x{width}, {layer['kind']}, "
+            f"{layer['activation_function']}, {layer['stored_bytes'] / 1e6:,.1f} MB stored"
+        )
+
+
+def _validate(options: argparse.Namespace) -> int:
+    found = problems_apart(options.store, quick=options.quick)
+    for problem in found:
+        say(f"{options.store}: {problem}")
+    looked = " (--quick: structure and metadata only, no array was read)" if options.quick else ""
+    count = f"{len(found) or 'no'} problem{'s' if len(found) > 1 else ''} found"
+    print(f"{options.store}: {count}{looked}")
+    return min(len(found), 1)
+
+
+def _export(options: argparse.Namespace) -> int:
+    if options.check:
+        broken = list(check_folder(options.out))
+        print("\n".join(map(one_line, broken)) or f"{options.out}: every file matches its checksum")
+        return min(len(broken), 1)
+    with open_store(options.store) as store, bar(None, "B", scale=True) as progress:
+        manifest = export_store(
+            store,
+            options.out,
+            layers=options.layers,
+            format_name=options.format,
+            overwrite=options.force,
+            on_progress=progress.update,
+        )
+    for name, entry in manifest["arrays"].items():
+        say(f"{options.out / entry['file']}: {name} {tuple(entry['shape'])} {entry['dtype']}")
+    print(f"{options.out / 'manifest.json'}: shapes, axes, checksums")
+    return 0
+
+
+def _figure(options: argparse.Namespace) -> None:
+    with open_store(options.store) as store:
+        for path in write_figures(
+            store,
+            options.out,
+            sample=options.sample,
+            layers=options.layers,
+            overwrite=options.force,
+        ):
+            say(str(path))

@@ -1,0 +1,46 @@
+"""What the verbs share: printing, progress bars, and options that several of them have."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fmcore.errors import one_line
+
+# Adds a verb: its name, what runs it, and what it does in a few words.
+AddVerb = Callable[[str, Any, str], argparse.ArgumentParser]
+
+
+def say(text: str) -> None:
+    """Prints a line in which names out of a file may stand, which may hold anything."""
+    print(one_line(text))
+
+
+def on_terminal() -> bool:
+    """Whether a person sees what goes to stderr."""
+    return sys.stderr.isatty()
+
+
+def bar(total: int | None, unit: str, *, scale: bool = False) -> tqdm[Any]:
+    """A progress bar on a terminal, nothing in a log."""
+    return tqdm(total=total, unit=unit, unit_scale=scale, disable=None, leave=False)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """The store that is read."""
+    parser.add_argument("store", type=Path, metavar="STORE")
+
+
+def add_layers(parser: argparse.ArgumentParser) -> None:
+    """Which layers."""
+    parser.add_argument("--layers", default="*", metavar="GLOB", help="such as 'conv1,block?_*'")
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Whether files are replaced."""
+    parser.add_argument("--force", action="store_true", help="replace what is there")

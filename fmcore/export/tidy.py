@@ -1,0 +1,263 @@
+"""Statistics of a store as tidy rows: one value a row, with its chance level and its n."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import SelectionError, StatisticNotFoundError
+from fmcore.selection import match_names, near_matches
+from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
+from fmcore.storage import Store, recompute
+
+# `other` is the second filter of a correlation, the second layer of a CKA; `reason` says why there
+# is no value.
+COLUMNS = (
+    "layer",
+    "filter",
+    "class",
+    "other",
+    "statistic",
+    "pooling",
+    "value",
+    "chance_low",
+    "chance_high",
+    "n",
+    "reason",
+)
+_NOT_DEFINED = "not defined for these values"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Rows of one statistic of one layer, or of all layers.
+
+    Attributes:
+        columns: for each of `COLUMNS`, its values; None, or NaN among numbers, where there is none.
+    """
+
+    columns: Mapping[str, Sequence[Any]]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """One tuple a value, in the order of `COLUMNS`."""
+        return zip(*(self.columns[name] for name in COLUMNS), strict=True)
+
+
+def chosen_statistics(pattern: str | None) -> list[Statistic]:
+    """The statistics that a comma-separated list of globs takes, such as `auc*,mean`.
+
+    A name without its pooled table takes all of its kind: `auc` is `auc_mean,auc_max`. Without a
+    pattern, all but those with a row for each pair of filters.
+
+    Raises:
+        SelectionError: if a glob matches nothing.
+    """
+    if pattern is None:
+        return [one for one in STATISTICS.values() if "other_filter" not in one.axes]
+    globs = [part.strip() for part in pattern.split(",") if part.strip()]
+    for glob in globs or [pattern]:
+        if not any(_fits(one, [glob]) for one in STATISTICS.values()):
+            names = list(STATISTICS)
+            raise SelectionError(
+                f"{glob!r} matches no statistic; there are {', '.join(names)}"
+                f"{near_matches(glob, names)}"
+            )
+    return [one for one in STATISTICS.values() if _fits(one, globs)]
+
+
+def _fits(one: Statistic, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs for name in (one.name, one.family))
+
+
+class Values:
+    """Where the numbers come from: as stored, or computed again from the pooled tables."""
+
+    def __init__(self, store: Store, *, again: bool) -> None:
+        self.store = store
+        self._again = recompute(store) if again else [{} for _ in store.layers]
+
+    def has(self, layer: str, one: Statistic) -> bool:
+        """Whether there is such a statistic."""
+        index, of_layer = self._of(layer)
+        return one.path in self._again[index] or one.name in of_layer.statistics
+
+    def value(self, layer: str, one: Statistic) -> NDArray[Any]:
+        """A statistic of a layer's filters, or with any layer's path, of the layers.
+
+        Raises:
+            StatisticNotFoundError: if it is not there, with the reason.
+        """
+        if "layer" in one.axes:
+            found = self._again[0].get(one.path)
+            return self.store.similarity(one.name) if found is None else found
+        index, of_layer = self._of(layer)
+        found = self._again[index].get(one.path)
+        return of_layer.statistic(one.name) if found is None else found
+
+    def chance(self, layer: str, one: Statistic) -> NDArray[np.float64] | None:
+        """Its chance level, [bound, …]."""
+        if not one.chance:
+            return None
+        index, of_layer = self._of(layer)
+        found = self._again[index].get(f"{one.path}_chance")
+        return of_layer.chance(one.name) if found is None else found
+
+    def undefined(self, layer: str, pooling: str) -> NDArray[np.uint8]:
+        """Why filters have no scores."""
+        index, of_layer = self._of(layer)
+        found = self._again[index].get(f"filters/undefined_{pooling}")
+        return of_layer.undefined(pooling) if found is None else found
+
+    def _of(self, layer: str) -> tuple[int, Any]:
+        of_layer = self.store.layers[layer]
+        return of_layer.index, of_layer
+
+
+def tidy(
+    store: Store,
+    *,
+    layers: str = "*",
+    statistic: str | None = None,
+    again: bool = False,
+) -> Iterator[Table]:
+    """Tables of statistics, one after the other.
+
+    Args:
+        store: where they come from.
+        layers: comma-separated globs over layer paths.
+        statistic: comma-separated globs over names of statistics; None for all but correlations.
+        again: compute what follows from the pooled tables, stored or not.
+
+    Raises:
+        SelectionError: if a glob matches nothing.
+        StatisticNotFoundError: if a statistic that was asked for is not there, with the reason.
+    """
+    names = match_names(list(store.layers), layers, what=f"layer of {store.path.name}")
+    wanted = chosen_statistics(statistic)
+    values = Values(store, again=again)
+    found = 0
+    for one in wanted:
+        if "layer" in one.axes:
+            try:
+                table = _of_layers(values, one, names)
+            except StatisticNotFoundError:
+                if statistic is not None:
+                    raise
+                continue
+            yield table
+            found += 1
+    for name in names:
+        for one in wanted:
+            if "layer" in one.axes or (statistic is None and not values.has(name, one)):
+                continue
+            yield _of_filters(values, name, one)
+            found += 1
+
+
+def _of_layers(values: Values, one: Statistic, names: Sequence[str]) -> Table:
+    store, paths = values.store, list(values.store.layers)
+    places = [paths.index(name) for name in names]
+    array = values.value(names[0], one)
+    if len(one.axes) == 1:
+        array, layers, other = array[places], list(names), None
+    else:
+        array = array[np.ix_(places, places)].reshape(-1)
+        layers = [name for name in names for _ in names]
+        other = [name for _ in names for name in names]
+    reasons = [None if known else _NOT_DEFINED for known in np.isfinite(array)]
+    return _table(one, array, layers, other=other, n=store.n_samples, reason=reasons)
+
+
+def _of_filters(values: Values, layer: str, one: Statistic) -> Table:
+    store = values.store
+    array, band = values.value(layer, one), values.chance(layer, one)
+    sizes, n_filters = store.class_sizes, array.shape[-1]
+    filters = np.broadcast_to(np.arange(n_filters), array.shape)
+    other: Any = None
+    classes: Any = None
+    n: Any = store.n_samples
+    if one.axes == ("filter", "other_filter"):
+        other, filters = filters.reshape(-1).tolist(), filters.T
+    elif one.axes[0] == "class":
+        classes = np.repeat(np.array(store.class_names, dtype=object), n_filters).tolist()
+        n = np.repeat(sizes, n_filters).tolist()
+    return _table(
+        one,
+        array.reshape(-1),
+        layer,
+        filters=filters.reshape(-1).tolist(),
+        classes=classes,
+        other=other,
+        n=n,
+        band=None if band is None else band.reshape(2, -1),
+        reason=_reasons(values, layer, one, array).reshape(-1).tolist(),
+    )
+
+
+def _reasons(
+    values: Values, layer: str, one: Statistic, array: NDArray[Any]
+) -> NDArray[np.object_]:
+    """Why there is no value, [...]; None where there is one."""
+    found = np.full(array.shape, None, dtype=object)
+    missing = ~np.isfinite(array)
+    found[missing] = _NOT_DEFINED
+    if one.axes[0] == "class":
+        sizes = values.store.class_sizes[:, np.newaxis]
+        found[missing & (sizes == values.store.n_samples)] = "all samples are of this class"
+        found[missing & (sizes == 0)] = "no samples of this class"
+    if one.family == "csi":
+        low = values.value(layer, STATISTICS["min"])
+        with np.errstate(invalid="ignore"):
+            found[missing & (low < 0).any(axis=0)] = "some activations are negative"
+    if one.family == "f":
+        found[np.isinf(array)] = "infinite: no spread within classes"
+    if one.pooling:
+        undefined = values.undefined(layer, one.pooling)
+        for code, words in WHY_UNDEFINED.items():
+            without = np.broadcast_to(undefined == code, array.shape)
+            if one.axes == ("filter", "other_filter"):
+                without = without | without.T
+                if code == Defined.DEAD:
+                    continue  # a filter that is always below zero still correlates
+            found[missing & without] = words
+    return found
+
+
+def _table(
+    one: Statistic,
+    array: NDArray[Any],
+    layer: str | list[str],
+    *,
+    filters: Sequence[int] | None = None,
+    classes: Sequence[str] | None = None,
+    other: Sequence[Any] | None = None,
+    n: int | Sequence[int],
+    band: NDArray[np.float64] | None = None,
+    reason: Sequence[str | None],
+) -> Table:
+    size = len(array)
+    nothing = [None] * size
+    low, high = (
+        nothing if band is None else band[0].tolist(),
+        nothing if band is None else band[1].tolist(),
+    )
+    return Table(
+        {
+            "layer": [layer] * size if isinstance(layer, str) else layer,
+            "filter": filters or nothing,
+            "class": classes or nothing,
+            "other": other or nothing,
+            "statistic": [one.family] * size,
+            "pooling": [one.pooling or None] * size,
+            "value": array.tolist(),
+            "chance_low": low,
+            "chance_high": high,
+            "n": [n] * size if isinstance(n, int) else n,
+            "reason": reason,
+        }
+    )

@@ -1,0 +1,154 @@
+"""The health report of a store: what was found in which filters, and whether that is too much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fmcore.errors import SelectionError
+from fmcore.selection import near_matches
+from fmcore.statistics import FINDINGS, LayerHealth
+from fmcore.storage import Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HealthReport:
+    """The health of every captured layer.
+
+    Attributes:
+        store: the store's path.
+        class_names: the name of each class.
+        layers: by path.
+    """
+
+    store: str
+    class_names: tuple[str, ...]
+    layers: Mapping[str, LayerHealth]
+
+    def beyond(self, limits: Mapping[str, float]) -> list[str]:
+        """One sentence for each layer and finding whose share of filters is above its limit."""
+        return [
+            f"{path}: {layer.share(finding):.1%} of {_n_filters(layer)} filters are "
+            f"{_plain(finding)}, the limit is {limit:.1%}"
+            for path, layer in self.layers.items()
+            for finding, limit in limits.items()
+            if layer.share(finding) > limit
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for programs."""
+        return {
+            "store": self.store,
+            "definitions": dict(FINDINGS),
+            "layers": {path: self._layer(layer) for path, layer in self.layers.items()},
+        }
+
+    def _layer(self, layer: LayerHealth) -> dict[str, Any]:
+        pairs = np.argwhere(layer.dead_classes.T)
+        return {
+            "filters": _n_filters(layer),
+            "signed": layer.signed,
+            "findings": {
+                finding: {
+                    "filters": np.flatnonzero(found).tolist(),
+                    "share": layer.share(finding),
+                }
+                for finding, found in layer.found.items()
+            },
+            "dead_for_class": [
+                {"filter": index, "class": self.class_names[label]}
+                for index, label in pairs.tolist()
+            ],
+            "duplicate_of": {
+                str(index): int(layer.duplicate_of[index])
+                for index in np.flatnonzero(layer.duplicate_of >= 0)
+            },
+        }
+
+    def lines(self) -> list[str]:
+        """The report for people: only what was found, with the filters' numbers."""
+        said = []
+        for path, layer in self.layers.items():
+            n_filters = _n_filters(layer)
+            counts = {name: int(found.sum()) for name, found in layer.found.items()}
+            if not any(counts.values()):
+                said.append(f"{path}: {n_filters} filters, nothing found")
+                continue
+            said.append(f"{path}: {n_filters} filters")
+            said += [
+                f"  {_plain(finding):16} {count:4} ({layer.share(finding):.1%}): "
+                f"{self._which(layer, finding)}"
+                for finding, count in counts.items()
+                if count
+            ]
+            if layer.signed and counts["dead"]:
+                said.append(
+                    "  (the layer has negative activations: a filter that is never above zero may "
+                    "be of use to what follows, such as a BatchNormalization)"
+                )
+        said.append("")
+        said += [f"{_plain(finding)}: {words}" for finding, words in FINDINGS.items()]
+        return said
+
+    def _which(self, layer: LayerHealth, finding: str, most: int = 12) -> str:
+        filters = np.flatnonzero(layer.found[finding]).tolist()
+        words = {
+            "duplicate": lambda index: f"{index} as {layer.duplicate_of[index]}",
+            "dead_for_class": lambda index: f"{index} ({self._classes(layer, index)})",
+        }.get(finding, str)
+        rest = f" and {len(filters) - most} more (--json lists all)" if len(filters) > most else ""
+        return ", ".join(map(words, filters[:most])) + rest
+
+    def _classes(self, layer: LayerHealth, index: int, most: int = 3) -> str:
+        names = [self.class_names[label] for label in np.flatnonzero(layer.dead_classes[:, index])]
+        rest = f" and {len(names) - most} more" if len(names) > most else ""
+        return ", ".join(names[:most]) + rest
+
+
+def health_report(store: Store) -> HealthReport:
+    """Looks at every filter of every captured layer.
+
+    Raises:
+        StoreError: if the store is damaged.
+    """
+    layers = {path: layer.health() for path, layer in store.layers.items()}
+    return HealthReport(str(store.path), store.class_names, layers)
+
+
+def parse_limits(text: str) -> dict[str, float]:
+    """The largest share of a layer's filters that may have each finding: `dead=0.1,nonfinite=0`.
+
+    Raises:
+        SelectionError: if a finding is unknown, or a limit no number from 0 to 1.
+    """
+    limits = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, separator, number = (piece.strip() for piece in part.partition("="))
+        name = name.replace("-", "_")
+        if name not in FINDINGS:
+            raise SelectionError(
+                f"no finding {name!r}; there are {', '.join(FINDINGS)}"
+                f"{near_matches(name, list(FINDINGS))}"
+            )
+        try:
+            limit = float(number) if separator else 0.0
+        except ValueError:
+            limit = -1.0
+        if not 0 <= limit <= 1:
+            raise SelectionError(
+                f"limit {part!r}; expected FINDING=SHARE with a share of filters from 0 to 1, "
+                "such as dead=0.1, or FINDING alone for none at all"
+            )
+        limits[name] = limit
+    return limits
+
+
+def _n_filters(layer: LayerHealth) -> int:
+    return len(layer.duplicate_of)
+
+
+def _plain(finding: str) -> str:
+    return finding.replace("_", " ")
