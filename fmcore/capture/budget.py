@@ -35,10 +35,10 @@ def map_factors(
 ) -> list[tuple[int, int] | None]:
     """Pixels (y, x) that the class maps of each layer average into one; None for no class maps.
 
-    Half the memory is theirs; the layers that need least get theirs first, so that one large layer
+    Three eighths of the memory are theirs; the layers that need least get theirs first, so that one large layer
     does not take the maps of all.
     """
-    left = memory // 2
+    left = memory * 3 // 8
     factors: list[tuple[int, int] | None] = [None] * len(shapes)
     order = sorted(range(len(shapes)), key=lambda index: math.prod(shapes[index]))
     for place, index in enumerate(order):

@@ -16,7 +16,7 @@ from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, histogram_bits
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages, describe_scale, model_input
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
-from fmcore.statistics import Bins
+from fmcore.statistics import BANDS, TOP, Bins, class_top
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose, layout
 from fmcore.storage.plan import sample_ids
 
@@ -181,9 +181,9 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "codec": ", ".join(f"{layer.spec.path}={layer.codec.name}" for layer in store.layers),
         "class maps": ", ".join(f"{one.spec.path}={one.class_maps}" for one in store.layers),
         "statistics": store.statistics,
-        "histograms": ", ".join(f"{one.spec.path}={one.histogram}" for one in store.layers),
         "batch size": str(store.batch_size),
         "samples of a shard (they follow from --memory)": str(plan.shard_rows),
+        "histograms": ", ".join(f"{one.spec.path}={one.histogram}" for one in store.layers),
         "format version": FORMAT_VERSION,
         "machine": f"{platform.system()} {platform.machine()}",
     }
@@ -191,7 +191,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
 
 def _class_maps(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:
     if factors is None:
-        words = f"off: they do not fit in half of the memory of {memory / 1e6:,.0f} MB"
+        words = f"off: they do not fit in three eighths of the memory of {memory / 1e6:,.0f} MB"
     else:
         words = "full" if factors == (1, 1) else f"mean over {factors[0]}x{factors[1]} pixels"
     return {"map_factors": factors, "class_maps": words}
@@ -228,6 +228,11 @@ def _estimate(layer: LayerPlan, ratio: float, n_samples: int, n_classes: int) ->
         (by_y, by_x), both = layer.map_factors, 2 * 4
         class_maps = both * n_classes * -(-height // by_y) * -(-width // by_x) * filters
     tables = n_samples * filters * 5 * 4
+    if layer.bin_bits is not None:  # scores and histograms take little beside the top samples
+        tables += (
+            16 * filters * (class_top(n_classes, filters) * n_classes + (1 + len(BANDS)) * TOP)
+        )
+        tables += 2 * 4 * filters**2
     return LayerEstimate(
         layer.spec.path,
         layer.policy,

@@ -119,19 +119,12 @@ class ReceptiveFields:
         Raises:
             UnknownFieldError: naming the layer, if it is of a kind whose fields are not known.
         """
-        # A list of work in place of recursion: models are thousands of layers deep.
-        waiting = [tensor]
-        while waiting:
-            node = self._makers.get(id(waiting[-1]))
-            if id(waiting[-1]) in self._found:
-                waiting.pop()
-            elif node is None or node.is_input:
-                raise UnknownFieldError("the input of another model")
-            elif missing := [one for one in node.input_tensors if id(one) not in self._found]:
-                waiting.extend(missing)
-            else:
-                below = [self._found[id(one)] for one in node.input_tensors]
-                self._found[id(waiting.pop())] = _passed(node, below)
+        if id(tensor) not in self._found:
+            node = self._makers.get(id(tensor))
+            if node is None or node.is_input:
+                raise UnknownFieldError("it follows from the input of another model")
+            below = [self.of(each) for each in node.input_tensors]
+            self._found[id(tensor)] = _passed(node, below)
         return self._found[id(tensor)]
 
 

@@ -20,7 +20,7 @@ from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.rounding import Rounding
 from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters
 from fmcore.statistics.similarity import centred_covariance, correlation
-from fmcore.statistics.top import BANDS, TOP
+from fmcore.statistics.top import BANDS, TOP, class_top
 
 __all__ = [
     "BANDS",
@@ -49,6 +49,7 @@ __all__ = [
     "Statistic",
     "centred_covariance",
     "class_maps_bytes",
+    "class_top",
     "correlation",
     "from_pooled",
     "histogram_bytes",

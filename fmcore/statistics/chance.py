@@ -23,13 +23,13 @@ LEVEL = 0.95
 PERMUTATIONS = 199
 BEYOND = 5
 SEED = 0
-# Ties matter to average precision where they are many and far up. Where breaking them would move it
-# by less than this on average, its band is that without ties, which all filters share.
+# Ties matter to average precision where they are many and far up. The band leaves out those that
+# move it by less than this on average, all together.
 TIES_THAT_MATTER = 1e-3
 # Bytes of permutations, or of their scores, at a time.
 CHUNK_BYTES = 16 << 20
-# Samples of permutations whose ties are looked at: what stays in the cache.
-TIED_AT_ONCE = 1 << 17
+# Samples of permutations that are looked at together: what stays in the cache.
+CACHED = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,13 @@ class Permutations:
         small = 4 * PERMUTATIONS * self.classes.n_samples <= CHUNK_BYTES
         yield from self._all if small else self._dealt()
 
+    def few(self) -> Iterator[NDArray[np.int32]]:
+        """The same, as few at a time as stay in the cache."""
+        rows = max(1, CACHED // self.classes.n_samples)
+        for dealt in self.chunks():
+            for start in range(0, len(dealt), rows):
+                yield dealt[start : start + rows]
+
     def _dealt(self) -> Iterator[NDArray[np.int32]]:
         n_samples = self.classes.n_samples
         random = np.random.default_rng(SEED)
@@ -79,20 +86,21 @@ class Permutations:
             [self.classes.sums(so_far / (ranks + 1)) / sizes for ranks in self.chunks()]
         )
 
+    @cached_property
+    def information(self) -> dict[bytes, NDArray[np.float64]]:
+        """Mutual information of permuted labels that was found so far, by the sizes of bins."""
+        return {}
+
     def precision(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:
         """Average precision of random labels under the ties of one filter, both <int64>[rank].
 
         Returns:
             <float64>[permutation, present].
         """
-        if _effect_of_ties(first, end) < TIES_THAT_MATTER:
+        matters = _ties_that_matter(first, end)
+        if not matters.any():
             return self.untied_precision
-        rows = max(1, TIED_AT_ONCE // self.classes.n_samples)
-        changes = [
-            _change_by_ties(self.classes, ranks[start : start + rows], first, end)
-            for ranks in self.chunks()
-            for start in range(0, len(ranks), rows)
-        ]
+        changes = [_change_by_ties(self.classes, ranks, matters, end) for ranks in self.few()]
         return self.untied_precision + np.concatenate(changes)
 
     def sums(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -116,29 +124,40 @@ class Permutations:
         return np.concatenate(found)
 
 
-def _effect_of_ties(first: NDArray[np.int64], end: NDArray[np.int64]) -> float:
-    """How much average precision can change on average when ties are broken."""
-    return float(((end - first - 1) / end).sum() / len(end))
+def _ties_that_matter(first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which ranks share their value with others in a way that matters, <bool>[rank].
+
+    Breaking the ties of a value moves average precision by no more than (its samples - 1) / end for
+    each of them on average. Values are left out from the smallest effect on.
+    """
+    effect = (end - first - 1) / end / len(end)
+    if effect.sum() <= TIES_THAT_MATTER:
+        return np.zeros(len(end), dtype=np.bool_)
+    of_value = effect * (end - first)
+    order = np.argsort(of_value)
+    left_out = int(np.searchsorted(np.cumsum(effect[order]), TIES_THAT_MATTER, side="right"))
+    smallest = of_value[order[min(left_out, len(order) - 1)]]
+    return (of_value >= smallest) & (of_value > 0)
 
 
 def _change_by_ties(
     classes: Classes,
     ranks: NDArray[np.int32],
-    first: NDArray[np.int64],
+    matters: NDArray[np.bool_],
     end: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """What ties add to average precision; only samples that share their value are looked at.
+    """What ties add to average precision; only samples whose ties matter are looked at.
 
     Args:
         classes: of the samples.
         ranks: <int32>[permutation, sample], class after class, ascending in each.
-        first: <int64>[rank], the first rank of the same value.
+        matters: <bool>[rank], whether the rank shares its value; of all that share it, or of none.
         end: <int64>[rank], one after the last rank of the same value.
 
     Returns:
         <float64>[permutation, present].
     """
-    flat = np.flatnonzero((end - first > 1)[ranks])
+    flat = np.flatnonzero(matters[ranks])
     starts = np.arange(len(ranks))[:, np.newaxis] * classes.n_samples + classes.starts
     bounds = np.searchsorted(flat, np.append(starts.reshape(-1), ranks.size))
     rank = ranks.reshape(-1)[flat]
@@ -207,22 +226,3 @@ def f_band(n_classes: int, n_samples: int) -> NDArray[np.float64]:
 
     tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return np.asarray(special.fdtri(n_classes - 1, n_samples - n_classes, tails))
-
-
-def information_band(
-    n_bins: NDArray[np.int64], n_classes: int, n_samples: int
-) -> NDArray[np.float64]:
-    """The band of plug-in mutual information in bits, <float64>[bound, filter].
-
-    2 N ln 2 times it is about chi-squared (Wilks 1938) where cells hold 5 samples on average.
-
-    Args:
-        n_bins: <int64>[filter], bins that hold samples.
-        n_classes: classes that have samples.
-        n_samples: N.
-    """
-    from scipy import special
-
-    above = np.array([[(1 + LEVEL) / 2], [(1 - LEVEL) / 2]])
-    degrees = (n_bins - 1) * (n_classes - 1)
-    return np.asarray(special.chdtri(degrees, above) / (2 * n_samples * np.log(2)))

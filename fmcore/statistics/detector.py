@@ -12,6 +12,9 @@ from fmcore.statistics.chance import Permutations, tied_precision
 from fmcore.statistics.classes import Classes
 from fmcore.statistics.ranking import Ranking
 
+# Differences of squares below this share of them are rounding: 16 digits less what sums lose.
+ROUNDING = 1e-13
+
 
 def roc_auc(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
     """P(a sample of the class is larger than another) + 0.5 P(they are equal)."""
@@ -54,8 +57,13 @@ def d_prime(
     n, sizes = classes.n_samples, classes.sizes
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, others = sums / sizes, -sums / (n - sizes)  # values sum up to 0
-        spread = squares / sizes - mean**2
-        spread_of_others = (total[..., np.newaxis] - squares) / (n - sizes) - others**2
-        both = np.maximum(spread, 0) + np.maximum(spread_of_others, 0)
+        both = _variance(squares / sizes, mean)
+        both += _variance((total[..., np.newaxis] - squares) / (n - sizes), others)
         found = (mean - others) / np.sqrt(both / 2)
     return np.where(both > 0, found, np.nan)
+
+
+def _variance(square: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean square less the squared mean; zero where nothing but rounding is left."""
+    found = square - mean**2
+    return np.where(found > ROUNDING * square, found, 0)

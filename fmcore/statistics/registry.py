@@ -222,7 +222,7 @@ _OF_POOLED = (
         "class; corrected for its bias, so it may be a little below 0.",
         "Shannon 1948; correction by Miller 1955 and Madow",
         axes=("filter",),
-        chance="95% band of the chi-squared distribution of 2 N ln 2 I (Wilks 1938)",
+        chance=_PERMUTED,
     ),
     Statistic(
         "correlation",

@@ -174,8 +174,7 @@ Scores = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 def _of_ranks(ranking: Ranking, permutations: chance.Permutations) -> Scores:
     classes = permutations.classes
     by_chance = detector.average_precision_of_permuted(permutations, ranking)
-    corrected, excess, used = selectivity.mutual_information(classes, ranking)
-    information = chance.information_band(used, len(classes.present), classes.n_samples)
+    information, of_permuted = selectivity.mutual_information(permutations, ranking)
     return {
         "auc": _by_class(
             classes, detector.roc_auc(classes, ranking), chance.auc_band(classes, ranking)
@@ -183,7 +182,7 @@ def _of_ranks(ranking: Ranking, permutations: chance.Permutations) -> Scores:
         "ap": _by_class(
             classes, detector.average_precision(classes, ranking), chance.band_of(by_chance)
         ),
-        "mi": (corrected, information - excess),
+        "mi": (information, chance.band_of(of_permuted)),
     }
 
 

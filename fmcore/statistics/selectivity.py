@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.statistics.chance import Permutations
 from fmcore.statistics.classes import Classes
 from fmcore.statistics.ranking import Ranking
 
 MOST_BINS = 32
-# Cells of bin and class hold so many samples on average, so that chi-squared fits their chance.
+# Cells of bin and class hold so many samples on average: fewer bins where there are few samples.
 SAMPLES_OF_A_CELL = 5
 
 
@@ -55,31 +56,61 @@ def n_quantile_bins(n_samples: int, n_classes: int) -> int:
 
 
 def mutual_information(
-    classes: Classes, ranking: Ranking
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    permutations: Permutations, ranking: Ranking
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mutual information of value and class in bits, with values in bins of equal counts.
 
-    Bin j begins at the value of ascending rank floor(j N / B); equal values share a bin. The
-    plug-in value is corrected after Miller 1955 and Madow by (J - B' - K + 1) / 2N nats, where J,
-    B' and K count the cells, bins and classes that hold samples.
+    Bin j begins at the value of ascending rank floor(j N / B); equal values share a bin. See
+    `information` for the formula.
 
     Returns:
-        The corrected value and its correction, both <float64>[filter], and <int64>[filter] B'.
+        <float64>[filter]; and of permuted labels, <float64>[permutation, filter].
     """
+    classes = permutations.classes
     n, k = classes.n_samples, len(classes.present)
     n_bins = n_quantile_bins(n, k)
-    n_filters = len(ranking.order)
     edges = np.arange(1, n_bins) * n // n_bins
-    not_larger = n - np.arange(n)  # by the first rank of a value: samples that have it, or less
-    bins = np.searchsorted(edges, not_larger, side="left")[ranking.taken(ranking.first)]
-    cells = (np.arange(n_filters)[:, np.newaxis] * k + classes.place) * n_bins + bins
-    counts = np.bincount(cells.reshape(-1), minlength=n_filters * k * n_bins)
-    counts = counts.reshape(n_filters, k, n_bins)
+    not_larger = n - ranking.first  # samples that have the value of a rank, or less
+    bins = np.searchsorted(edges, np.arange(n + 1), side="left")[not_larger]
+    found, permuted = [], []
+    dealt = permutations.information
+    for of_ranks, by_class in zip(bins, ranking.by_class, strict=True):
+        found.append(information(classes, of_ranks[by_class], n_bins))
+        # What chance gives depends on the sizes of bins alone, which most filters share.
+        sizes = np.bincount(of_ranks, minlength=n_bins).tobytes()
+        if sizes not in dealt:
+            dealt[sizes] = np.concatenate(
+                [information(classes, of_ranks[ranks], n_bins) for ranks in permutations.few()]
+            )
+        permuted.append(dealt[sizes])
+    return np.array(found), np.stack(permuted, axis=1)
+
+
+def information(classes: Classes, bins: NDArray[np.integer], n_bins: int) -> NDArray[np.float64]:
+    """Mutual information in bits, <float64>[...], corrected for its bias.
+
+    After Miller 1955 and Madow, (J - B - K + 1) / 2N nats are taken off the plug-in value, where J,
+    B and K count the cells, bins and classes that hold samples.
+
+    Args:
+        classes: of the samples.
+        bins: <int>[..., sample], of samples class after class.
+        n_bins: numbers of bins are below it.
+    """
+    n, k = classes.n_samples, len(classes.present)
+    rows = bins.reshape(-1, n)
+    cells = (np.arange(len(rows))[:, np.newaxis] * k + classes.place) * n_bins
+    cells += rows
+    counts = np.bincount(cells.reshape(-1), minlength=len(rows) * k * n_bins)
+    counts = counts.reshape(len(rows), k, n_bins)
     of_bins = counts.sum(axis=1)
-    expected = classes.sizes[:, np.newaxis] * of_bins[:, np.newaxis] / n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parts = counts * np.log(counts / expected)
-    plug_in = np.where(counts > 0, parts, 0).sum(axis=(1, 2)) / n
+    # With the margins, sum of c log(c n / (row column)) / n.
+    parts = _x_log_x(counts).sum(axis=(1, 2)) - _x_log_x(of_bins).sum(axis=1)
+    plug_in = (parts - _x_log_x(classes.sizes).sum()) / n + np.log(n)
     used = (of_bins > 0).sum(axis=1)
     excess = ((counts > 0).sum(axis=(1, 2)) - used - k + 1) / (2 * n)
-    return (plug_in - excess) / np.log(2), excess / np.log(2), used
+    return ((plug_in - excess) / np.log(2)).reshape(bins.shape[:-1])
+
+
+def _x_log_x(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    return counts * np.log(np.maximum(counts, 1))

@@ -43,7 +43,7 @@ def test_what_is_no_store_is_said_in_one_line(verb, kind, store_path, tmp_path, 
         with h5py.File(path, "r+") as file:
             file.attrs.modify("format_version", "2.0")
     elif kind == "cut":
-        path.write_bytes(store_path.read_bytes()[:-999])
+        path.write_bytes(store_path.read_bytes()[:-99_999])
     elif kind == "name":
         path = tmp_path / ("n" * 300)
     out = [] if verb in ("info", "validate") else ["--out", str(tmp_path / "out")]
@@ -72,7 +72,7 @@ def test_a_defect_is_said_in_one_line_and_shown_when_asked(monkeypatch, capsys, 
     def broken(_options):
         raise ZeroDivisionError("oh\nno")
 
-    monkeypatch.setattr("fmcore.cli._info", broken)
+    monkeypatch.setattr("fmcore.cli.reading._info", broken)
     assert main(["info", str(store_path)]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -102,7 +102,7 @@ SLOW = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 import factories
-from fmcore import cli, pipeline
+from fmcore import cli
 class Slow(factories.NumpyProbe):
     def __call__(self, images):
         time.sleep(0.05)
@@ -110,7 +110,7 @@ class Slow(factories.NumpyProbe):
 factories.NumpyProbe = Slow
 from pathlib import Path
 target = Path(sys.argv[1])
-cli._info = lambda options: factories.make_store(target, 2000, batch_size=10)
+cli.reading._info = lambda options: factories.make_store(target, 2000, batch_size=10)
 sys.argv = ["fmcore", "info", "x"]
 sys.exit(cli.main())
 """

@@ -20,8 +20,8 @@ from fmcore.errors import OutputError
 from fmcore.storage import open_store, problems
 from fmcore.storage.shards import partial_folder
 
-N = 1_100
-SMALL = 2_000_000  # bytes of memory: several shards of the probe's layers
+N = 4_200
+SMALL = 10_000_000  # bytes of memory: several shards of the probe's layers, and their histograms
 
 
 def contents(path: Path) -> dict[str, np.ndarray]:
@@ -80,7 +80,7 @@ def test_a_capture_in_shards_equals_one_in_one_go(whole, tmp_path):
     first, second = contents(whole), contents(one)
     assert first.keys() == second.keys()
     for name in first:
-        if first[name].dtype.kind == "f" and "/class/" in name:
+        if first[name].dtype.kind == "f" and not {"samples", "top", "pooled"} & {*name.split("/")}:
             assert_allclose(first[name], second[name], rtol=1e-6, err_msg=name)
         else:
             assert_array_equal(first[name], second[name], err_msg=name)
@@ -91,9 +91,9 @@ def test_a_capture_in_shards_equals_one_in_one_go(whole, tmp_path):
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_boundaries_of_shards_need_not_be_those_of_every_table(batch_size, tmp_path):
     options = {"batch_size": batch_size, "memory": 500_000}
-    assert make_plan(N, **options).estimate.n_shards > 1
-    path = make_store(tmp_path / "s.h5", N, **options)
-    one = contents(make_store(tmp_path / "one.h5", N, batch_size=64))
+    assert make_plan(1_100, **options).estimate.n_shards > 1
+    path = make_store(tmp_path / "s.h5", 1_100, **options)
+    one = contents(make_store(tmp_path / "one.h5", 1_100, batch_size=64))
     assert list(problems(path)) == []
     for name, values in contents(path).items():
         if name.startswith("samples/") and "@" not in name:
@@ -102,7 +102,7 @@ def test_boundaries_of_shards_need_not_be_those_of_every_table(batch_size, tmp_p
             assert_allclose(values, one[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("n_batches", [1, 9, 13, 17])
+@pytest.mark.parametrize("n_batches", [1, 27, 39, 58])
 def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_batches, caplog):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
@@ -119,7 +119,7 @@ def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_bat
 def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_path, caplog):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(13))
+        run(path, Dying(39))
     shard = sorted(tmp_path.glob("*/shard-*.h5"))[0]
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
@@ -140,7 +140,7 @@ def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_pat
 def test_other_options_refuse_to_resume_and_name_the_field(tmp_path, field, options):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(13))
+        run(path, Dying(39))
     with pytest.raises(OutputError, match=f"another capture: {field}") as error:
         run(path, **options)
     assert "--restart" in str(error.value)
@@ -153,7 +153,7 @@ def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
     path, samples = tmp_path / "s.h5", make_samples(N)
     plan = make_plan(N, batch_size=64, memory=SMALL)
     with pytest.raises(RuntimeError):
-        capture(Dying(13), samples, path, plan)
+        capture(Dying(39), samples, path, plan)
     if field == "images":
         samples.images[5, 2, 2, 0] ^= 1
     elif field == "labels":
@@ -169,7 +169,7 @@ def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
 def test_a_manifest_that_is_none_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(13))
+        run(path, Dying(39))
     (partial_folder(path) / "manifest.json").write_text("{}")
     with pytest.raises(OutputError, match=r"cannot be understood.*--restart"):
         run(path)

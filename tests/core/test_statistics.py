@@ -125,12 +125,10 @@ def test_a_variance_beside_a_large_mean_is_not_lost():
     assert std[0, 0] == pytest.approx(values.std(), rel=1e-6)
 
 
-def test_every_statistic_of_the_registry_is_read_out_with_its_dtype():
+def test_every_moment_is_read_out_with_the_dtype_of_the_registry():
     read = Moments.from_batch(np.ones((2, 1, 1, 3)), np.array([0, 1]), n_classes=2).read_out()
-    assert {name: array.dtype.name for name, array in read.items()} == {
-        name: statistic.dtype for name, statistic in STATISTICS.items()
-    }
-    assert all(one.definition.endswith(".") and one.title for one in STATISTICS.values())
+    for name, array in read.items():
+        assert array.dtype.name == STATISTICS[name].dtype
 
 
 @settings(max_examples=100)

@@ -1,0 +1,265 @@
+"""Scores equal scikit-learn's and scipy's on the same numbers, and chance is what it says."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from references import average_precision, cka_of_grams, class_selectivity, corrected_information
+from references import d_prime, effective_rank, roc_auc
+from scipy import stats
+
+from fmcore.statistics import Classes, Defined, Filters, Permutations, from_pooled
+from fmcore.statistics.chance import PERMUTATIONS
+from fmcore.statistics.ranking import Ranking
+
+
+def scored(tables: dict, labels, n_classes: int, *, low=None, high=None) -> dict:
+    """All that follows from the tables of one layer, [sample, filter]."""
+    n_filters = tables["max"].shape[1]
+    places = {name: np.zeros(tables["max"].shape, np.int32) for name in ("max_y", "max_x")}
+    every = places | {name: np.asarray(table, np.float32) for name, table in tables.items()}
+    low = np.zeros((1, n_filters)) if low is None else low
+    high = np.ones((1, n_filters)) if high is None else high
+    layer = (Filters.of(low, high), lambda name, few: every[name][:, few])
+    with ThreadPoolExecutor(2) as threads:
+        permutations = Permutations(Classes(labels, n_classes))
+        found: dict = {}
+        for _, arrays in from_pooled([layer], permutations, threads):
+            found |= arrays
+    return found
+
+
+@st.composite
+def tables(draw):
+    """Labels and a table with ties, zeros, constant columns and classes of any size."""
+    n = draw(st.integers(3, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_classes = draw(st.integers(2, 5))
+    labels = rng.integers(0, draw(st.integers(1, n_classes)), size=n)
+    kind = draw(st.sampled_from(["relu", "ties", "signed", "offset"]))
+    values = rng.normal(size=(n, 3))
+    if kind == "relu":
+        values = np.maximum(values - 0.5, 0)
+    elif kind == "ties":
+        values = rng.integers(0, 3, size=values.shape).astype(float)
+    elif kind == "offset":
+        values = 1e3 + values
+    if draw(st.booleans()):
+        values[:, 1] = values[0, 1]
+    return values.astype(np.float32), labels.astype(np.int64), n_classes
+
+
+@settings(max_examples=300)
+@given(tables())
+def test_scores_equal_those_of_other_libraries(drawn):
+    values, labels, n_classes = drawn
+    found = scored({"mean": values, "max": values}, labels, n_classes, low=values[:1] - values[:1])
+    sizes = np.bincount(labels, minlength=n_classes)
+    several = (sizes > 0).sum() > 1
+    for column in range(values.shape[1]):
+        of_filter = values[:, column].astype(np.float64)
+        constant = np.ptp(of_filter) == 0
+        assert found["filters/undefined_mean"][column] == (Defined.CONSTANT if constant else 0)
+        for label in range(n_classes):
+            got = {name: found[f"class/{name}_mean"][label, column] for name in ("auc", "ap")}
+            if constant or not sizes[label]:
+                assert np.isnan(list(got.values())).all()
+                continue
+            assert got["ap"] == pytest.approx(average_precision(of_filter, labels == label))
+            if sizes[label] < len(labels):
+                assert got["auc"] == pytest.approx(roc_auc(of_filter, labels == label))
+                expected = d_prime(of_filter, labels == label)
+                got_d = found["class/dprime_mean"][label, column]
+                assert got_d == pytest.approx(expected, rel=1e-6, abs=1e-9, nan_ok=True)
+            else:
+                assert np.isnan(got["auc"])
+        if constant:
+            assert np.isnan(found["filters/mi_mean"][column])
+            continue
+        expected, _ = corrected_information(of_filter, labels)
+        assert found["filters/mi_mean"][column] == pytest.approx(expected, abs=1e-9)
+        if several:
+            groups = [of_filter[labels == label] for label in np.flatnonzero(sizes)]
+            within = sum(((group - group.mean()) ** 2).sum() for group in groups)
+            total = ((of_filter - of_filter.mean()) ** 2).sum()
+            assert found["filters/eta2_mean"][column] == pytest.approx(1 - within / total, abs=1e-7)
+            if len(labels) > len(groups) and within > 1e-9 * total:
+                expected = stats.f_oneway(*groups).statistic
+                assert found["filters/f_mean"][column] == pytest.approx(expected, rel=1e-6)
+            if values.min() >= 0:
+                expected = class_selectivity(of_filter, labels)
+                assert found["filters/csi_mean"][column] == pytest.approx(expected, rel=1e-6)
+
+
+@settings(max_examples=100)
+@given(tables())
+def test_ties_are_kept_and_ordered_by_index(drawn):
+    values, labels, n_classes = drawn
+    classes = Classes(labels, n_classes)
+    ranking = Ranking.of(np.ascontiguousarray(values.T), classes)
+    for column in range(values.shape[1]):
+        of_filter = values[:, column]
+        order = np.lexsort((np.arange(len(labels)), -of_filter))
+        assert_array_equal(ranking.order[column], order)
+        ranked = of_filter[order]
+        assert_array_equal(ranking.first[column], [(ranked > each).sum() for each in ranked])
+        assert_array_equal(ranking.end[column], [(ranked >= each).sum() for each in ranked])
+        start = 0
+        for label, size in zip(classes.present, classes.sizes, strict=True):
+            ranks = np.flatnonzero(labels[order] == label)
+            assert_array_equal(ranking.by_class[column, start : start + size], ranks)
+            start += size
+
+
+@settings(max_examples=100)
+@given(tables())
+def test_top_samples_and_bands_equal_a_sort(drawn):
+    values, labels, n_classes = drawn
+    found, n = scored({"mean": values, "max": values}, labels, n_classes), len(labels)
+    for column in range(values.shape[1]):
+        order = np.lexsort((np.arange(n), -values[:, column]))
+
+        def check(got, value, expected, column=column):
+            size = min(25, len(expected))
+            assert_array_equal(got[:size], expected[:size])
+            assert_array_equal(value[:size], values[expected[:size], column])
+            assert (got[size:] == -1).all()
+            assert np.isnan(value[size:]).all()
+
+        check(found["top/sample"][column], found["top/value"][column], order)
+        for label in range(n_classes):
+            members = order[labels[order] == label]
+            both = (found[f"top/class_{name}"][label, column] for name in ("sample", "value"))
+            check(*both, members)
+        for band, percentile in enumerate((50, 75, 90)):
+            got = found["top/band_sample"][band, column]
+            got = got[got >= 0]
+            assert len(got) == min(25, n)
+            places = np.flatnonzero(np.isin(order, got))
+            assert_array_equal(order[places], got)
+            centre = (1 - percentile / 100) * (n - 1)
+            assert places[0] - 1 <= centre <= places[-1] + 1
+
+
+def test_permuted_average_precision_keeps_the_ties_of_the_filter(monkeypatch):
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, size=500)
+    values = np.minimum(rng.integers(0, 40, size=500), 20).astype(np.float32)  # many at the top
+    classes = Classes(labels, 3)
+    permutations = Permutations(classes)
+    ranking = Ranking.of(values[np.newaxis], classes)
+    about = permutations.precision(ranking.first[0], ranking.end[0])
+    monkeypatch.setattr("fmcore.statistics.chance.TIES_THAT_MATTER", 0)
+    got = permutations.precision(ranking.first[0], ranking.end[0])
+    assert np.abs((about - got).mean()) < 1e-3
+    dealt = np.concatenate(list(permutations.chunks()))
+    assert dealt.shape == (PERMUTATIONS, 500)
+    assert not np.allclose(got, permutations.untied_precision, atol=1e-3)
+    ranked = np.sort(values)[::-1]
+    for row in range(0, PERMUTATIONS, 20):
+        for label, start, size in zip(range(3), classes.starts, classes.sizes, strict=True):
+            ranks = dealt[row, start : start + size]
+            assert (np.diff(ranks) > 0).all()
+            expected = average_precision(ranked, np.isin(np.arange(500), ranks))
+            assert got[row, label] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", ["normal", "relu", "rare", "heavy"])
+@pytest.mark.parametrize("balance", ["equal", "unequal"])
+def test_of_noise_two_to_nine_percent_lie_outside_the_band(kind, balance):
+    rng = np.random.default_rng(11)
+    n, n_units, n_classes = 1_000, 1_000, 10  # five times 200 units, so that 2 to 9% is not luck
+    shares = None if balance == "equal" else (w := np.arange(1, 11)) / w.sum()
+    labels = rng.choice(n_classes, size=n, p=shares)
+    noise = rng.normal(size=(n, n_units))
+    values = {
+        "normal": noise - noise.min(),
+        "relu": np.maximum(noise, 0),
+        "rare": np.maximum(noise - 1.5, 0),
+        "heavy": np.exp(noise),
+    }[kind]
+    found = scored({"mean": values, "max": values}, labels, n_classes)
+    for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
+        path = next(path for path in found if path.endswith(f"/{name}_mean"))
+        low, high = found[f"{path}_chance"]
+        score = found[path]
+        assert np.isfinite(score).all()
+        outside = ((score < low) | (score > high)).mean()
+        assert 0.02 <= outside <= 0.09, (name, outside)
+
+
+def test_scores_that_mean_nothing_say_why_and_are_not_one():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, size=60)
+    values = np.abs(rng.normal(size=(60, 5)))
+    values[:, 1] = 0
+    values[:, 2] = 6
+    values[7, 3] = np.nan
+    signed = values.copy()
+    signed[:, 4] -= 1
+    low = np.vstack([np.nanmin(signed, axis=0)])
+    high = np.vstack([np.nanmax(signed, axis=0)])
+    found = scored({"mean": signed, "max": signed}, labels, 3, low=low, high=high)
+    reasons = [Defined.YES, Defined.DEAD, Defined.CONSTANT, Defined.NONFINITE, Defined.YES]
+    assert found["filters/undefined_max"].tolist() == reasons
+    for path, array in found.items():
+        if path.endswith(("_chance", "_max", "_mean")) and path.startswith(("class", "filters/")):
+            if "undefined" in path or "correlation" in path:
+                continue
+            assert np.isnan(array[..., 1:4]).all(), path
+            assert np.isfinite(array[..., 0]).all(), path
+            assert np.isnan(array[..., 4]).all() == ("csi" in path), path
+    assert -1 not in found["top/sample"][0]
+    assert 7 not in found["top/sample"][3]  # its value is not finite
+
+
+def test_correlation_rank_and_cka_equal_their_definitions():
+    rng = np.random.default_rng(5)
+    first = rng.normal(size=(300, 6)).astype(np.float32)
+    first[:, 3] = first[:, 2] * 2 + 1
+    first[:, 4] = 7
+    second = np.maximum(first[:, :3] @ rng.normal(size=(3, 9)), 0).astype(np.float32)
+    labels = rng.integers(0, 3, size=300)
+    places = np.zeros((300, 9), np.int32)
+
+    def layer(values):
+        tables = {"mean": values, "max": values, "max_y": places, "max_x": places}
+        n_filters = values.shape[1]
+        filters = Filters(np.zeros(n_filters, bool), np.ones(n_filters, bool))
+        return filters, lambda name, few: tables[name][:, few][:, :n_filters]
+
+    found: list[dict] = [{}, {}]
+    with ThreadPoolExecutor(2) as threads:
+        layers = [layer(first), layer(second)]
+        for index, arrays in from_pooled(layers, Permutations(Classes(labels, 3)), threads):
+            found[index] |= arrays
+    varying = [0, 1, 2, 3, 5]
+    got = found[0]["filters/correlation_mean"]
+    assert_allclose(got[np.ix_(varying, varying)], np.corrcoef(first[:, varying].T), atol=1e-6)
+    assert np.isnan(got[4]).all()
+    assert np.isnan(got[:, 4]).all()
+    cka = found[0]["similarity/cka_mean"]
+    assert_allclose(np.diag(cka), 1)
+    assert cka[0, 1] == cka[1, 0] == pytest.approx(cka_of_grams(first, second), abs=1e-9)
+    ranks = [effective_rank(first), effective_rank(second)]
+    assert_allclose(found[0]["similarity/effective_rank_mean"], ranks, rtol=1e-6)
+
+
+def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 4, size=200)
+    values = np.maximum(rng.normal(size=(200, 17)), 0)
+    whole = scored({"mean": values, "max": values}, labels, 4)
+    monkeypatch.setattr("fmcore.statistics.scores.BLOCK_BYTES", 5_000)
+    monkeypatch.setattr("fmcore.statistics.chance.CHUNK_BYTES", 30_000)
+    monkeypatch.setattr("fmcore.statistics.chance.CACHED", 1_000)
+    monkeypatch.setattr("fmcore.statistics.similarity.TILE_BYTES", 5_000)
+    parts = scored({"mean": values, "max": values}, labels, 4)
+    assert whole.keys() == parts.keys()
+    for path in whole:
+        assert_allclose(whole[path], parts[path], rtol=1e-5, atol=1e-7, err_msg=path)

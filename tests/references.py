@@ -1,0 +1,63 @@
+"""What scores are held against: other libraries, and definitions in plain numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import average_precision_score, mutual_info_score, roc_auc_score
+from sklearn.metrics.cluster import contingency_matrix
+
+
+def roc_auc(values, members) -> float:
+    return roc_auc_score(members, values)
+
+
+def average_precision(values, members) -> float:
+    return average_precision_score(members, values)
+
+
+def d_prime(values, members) -> float:
+    one, other = values[members], values[~members]
+    spread = (one.var() + other.var()) / 2
+    return (one.mean() - other.mean()) / np.sqrt(spread) if spread else np.nan
+
+
+def class_selectivity(values, labels) -> float:
+    means = np.array([values[labels == label].mean() for label in np.unique(labels)])
+    largest = means.max()
+    others = np.delete(means, means.argmax()).mean()
+    return (largest - others) / (largest + others)
+
+
+def quantile_bins(values, n_classes: int) -> np.ndarray:
+    """Bin j begins at the value of ascending rank floor(j N / B)."""
+    n = len(values)
+    n_bins = min(32, max(2, n // (5 * n_classes)))
+    edges = np.sort(values)[np.arange(1, n_bins) * n // n_bins]
+    return np.searchsorted(np.unique(edges), values, side="right")
+
+
+def corrected_information(values, labels) -> tuple[float, float]:
+    """Mutual information in bits after Miller and Madow, and without their correction."""
+    bins = quantile_bins(values, len(np.unique(labels)))
+    table = contingency_matrix(labels, bins)
+    plug_in = mutual_info_score(None, None, contingency=table)
+    cells, (k, b) = (table > 0).sum(), table.shape
+    correction = (cells - b - k + 1) / (2 * len(values))
+    return (plug_in - correction) / np.log(2), plug_in / np.log(2)
+
+
+def centred(values) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    return values - values.mean(axis=0)
+
+
+def cka_of_grams(first, second) -> float:
+    """Kornblith et al. 2019, equation 4, with n x n matrices."""
+    one, other = (each @ each.T for each in (centred(first), centred(second)))
+    return (one * other).sum() / np.sqrt((one * one).sum() * (other * other).sum())
+
+
+def effective_rank(values) -> float:
+    sizes = np.linalg.svd(centred(values), compute_uv=False)
+    shares = sizes[sizes > 0] / sizes.sum()
+    return np.exp(-(shares * np.log(shares)).sum())
