@@ -35,8 +35,8 @@ def map_factors(
 ) -> list[tuple[int, int] | None]:
     """Pixels (y, x) that the class maps of each layer average into one; None for no class maps.
 
-    Three eighths of the memory are theirs; the layers that need least get theirs first, so that one large layer
-    does not take the maps of all.
+    Three eighths of the memory are theirs; the layers that need least get theirs first, so that one
+    large layer does not take the maps of all.
     """
     left = memory * 3 // 8
     factors: list[tuple[int, int] | None] = [None] * len(shapes)

@@ -64,7 +64,8 @@ class Classes:
 
     def sums(self, ordered: NDArray[Any]) -> NDArray[Any]:
         """Sums over each class that is present, of [..., sample] in `order`: [..., present]."""
-        return np.add.reduceat(ordered, self.starts, axis=-1)
+        dtype = np.int64 if ordered.dtype.kind in "iu" else None
+        return np.add.reduceat(ordered, self.starts, axis=-1, dtype=dtype)
 
     def spread(self, of_present: NDArray[np.float64]) -> NDArray[np.float64]:
         """[..., present] as [..., class], NaN for the others."""

@@ -18,7 +18,8 @@ ROUNDING = 1e-13
 
 def roc_auc(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
     """P(a sample of the class is larger than another) + 0.5 P(they are equal)."""
-    doubled = classes.sums(ranking.taken(ranking.first + ranking.end + 1))  # of ranks from 1
+    # Of ranks from 1, for filters with 2**30 samples at most.
+    doubled = classes.sums(ranking.taken(ranking.first + ranking.end + np.int32(1)))
     sizes, n = classes.sizes, classes.n_samples
     with np.errstate(divide="ignore", invalid="ignore"):
         return 1 - (doubled - sizes * (sizes + 1)) / (2 * sizes * (n - sizes))

@@ -19,17 +19,17 @@ class Ranking:
     """Samples from the largest value to the smallest; rank 0 is the largest.
 
     Attributes:
-        order: <int64>[filter, rank], the sample; those of one value by their index.
-        first: <int64>[filter, rank], the first rank of the same value.
-        end: <int64>[filter, rank], one after the last rank of the same value.
-        by_class: <int64>[filter, sample], the ranks of the samples class after class, ascending in
+        order: <int32>[filter, rank], the sample; those of one value by their index.
+        first: <int32>[filter, rank], the first rank of the same value.
+        end: <int32>[filter, rank], one after the last rank of the same value.
+        by_class: <int32>[filter, sample], the ranks of the samples class after class, ascending in
             each, as `Classes.starts` lays them.
     """
 
-    order: NDArray[np.int64]
-    first: NDArray[np.int64]
-    end: NDArray[np.int64]
-    by_class: NDArray[np.int64]
+    order: NDArray[np.int32]
+    first: NDArray[np.int32]
+    end: NDArray[np.int32]
+    by_class: NDArray[np.int32]
 
     @classmethod
     def of(cls, values: NDArray[np.float32], classes: Classes) -> Self:
@@ -40,14 +40,16 @@ class Ranking:
             classes: of the samples.
         """
         n_samples = values.shape[1]
-        index = np.arange(n_samples)
+        index = np.arange(n_samples, dtype=np.int32)
         # Value and index in one number: a plain sort of those is several times as fast as a stable
         # sort of floats. The bits of a float, turned about for negative ones, sort as it does.
-        bits = (values + np.float32(0)).view(np.int32).astype(np.int64)  # + 0: -0.0 equals 0.0
-        keys = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-        keys = (-keys << 32) | index
+        bits = (values + np.float32(0)).view(np.int32)  # + 0: -0.0 equals 0.0
+        keys = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+        np.negative(keys, out=keys)
+        keys <<= 32
+        keys |= index
         keys.sort(axis=1)
-        order = keys & 0xFFFFFFFF
+        order = keys.astype(np.int32)  # the lower half
         keys >>= 32
         new = np.ones(values.shape, dtype=np.bool_)
         np.not_equal(keys[:, 1:], keys[:, :-1], out=new[:, 1:])
@@ -57,12 +59,13 @@ class Ranking:
         backwards = np.where(last, index + 1, n_samples)[:, ::-1]
         end = np.minimum.accumulate(backwards, axis=1)[:, ::-1]
         place = np.zeros(n_samples, dtype=np.int64)
-        place[classes.order] = classes.place
-        by_class = place[order] * n_samples + index
-        by_class.sort(axis=1)
-        by_class -= classes.place * n_samples
-        return cls(order, first, end, by_class)
+        place[classes.order] = classes.place * n_samples
+        np.take(place, order, out=keys, mode="clip")  # the mode costs nothing
+        keys += index
+        keys.sort(axis=1)
+        keys -= classes.place * n_samples
+        return cls(order, first, end, keys.astype(np.int32))
 
-    def taken(self, of_ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    def taken(self, of_ranks: NDArray[np.int32]) -> NDArray[np.int32]:
         """What [filter, rank] holds for the samples class after class."""
         return np.take_along_axis(of_ranks, self.by_class, axis=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from fmcore.statistics.chance import BEYOND, LEVEL, PERMUTATIONS, SEED
+from fmcore.statistics.chance import LEVEL, PERMUTATIONS, SEED
 from fmcore.statistics.scores import POOLINGS
 from fmcore.statistics.selectivity import MOST_BINS, SAMPLES_OF_A_CELL
 
@@ -75,7 +75,7 @@ _OVER = "over all pixels of the maps of all samples of the class"
 _BASIC = "elementary"
 _PERMUTED = (
     f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the labels (seed {SEED}), from the "
-    f"{BEYOND}th smallest to the {BEYOND}th largest"
+    "third smallest to the third largest"
 )
 
 _OF_CAPTURE = (
@@ -222,7 +222,8 @@ _OF_POOLED = (
         "class; corrected for its bias, so it may be a little below 0.",
         "Shannon 1948; correction by Miller 1955 and Madow",
         axes=("filter",),
-        chance=_PERMUTED,
+        chance="95% band of chi-squared for 2 N I ln 2 (Wilks 1938) where every bin "
+        f"and class expects {SAMPLES_OF_A_CELL} samples, else a {_PERMUTED}",
     ),
     Statistic(
         "correlation",

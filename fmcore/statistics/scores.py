@@ -25,10 +25,10 @@ from fmcore.statistics.ranking import Ranking
 POOLINGS = ("mean", "max")
 # Bytes of one table of float64 at a time, and of the sums of permuted labels: about ten such are
 # alive in each thread.
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 1 << 20
 SUMS_BYTES = 32 << 20
 # Blocks of filters that wait for a thread or are in one.
-MOST_FLYING = 6
+MOST_FLYING = 4
 
 Arrays = dict[str, NDArray[Any]]
 # Gives columns of a pooled table by its name, [sample, filter].
@@ -153,8 +153,9 @@ def _scored(
         [np.uint8(Defined.NONFINITE), np.uint8(Defined.DEAD), np.uint8(Defined.CONSTANT)],
         np.uint8(Defined.YES),
     )
+    scores = _of_sums(known, filters, permutations)
     ranking = Ranking.of(known, permutations.classes)
-    scores = _of_ranks(ranking, permutations) | _of_sums(known, filters, permutations)
+    scores |= _of_ranks(ranking, permutations)
     named: Arrays = {f"filters/undefined_{pooling}": undefined}
     for name, (score, band) in scores.items():
         score[..., undefined > 0] = np.nan
@@ -174,7 +175,6 @@ Scores = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 def _of_ranks(ranking: Ranking, permutations: chance.Permutations) -> Scores:
     classes = permutations.classes
     by_chance = detector.average_precision_of_permuted(permutations, ranking)
-    information, of_permuted = selectivity.mutual_information(permutations, ranking)
     return {
         "auc": _by_class(
             classes, detector.roc_auc(classes, ranking), chance.auc_band(classes, ranking)
@@ -182,7 +182,7 @@ def _of_ranks(ranking: Ranking, permutations: chance.Permutations) -> Scores:
         "ap": _by_class(
             classes, detector.average_precision(classes, ranking), chance.band_of(by_chance)
         ),
-        "mi": (information, chance.band_of(of_permuted)),
+        "mi": selectivity.mutual_information(permutations, ranking),
     }
 
 

@@ -5,15 +5,18 @@ All take some filters at a time and give [filter].
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.chance import Permutations
+from fmcore.statistics.chance import Permutations, band_of, information_band
 from fmcore.statistics.classes import Classes
 from fmcore.statistics.ranking import Ranking
 
 MOST_BINS = 32
-# Cells of bin and class hold so many samples on average: fewer bins where there are few samples.
+# There are fewer bins where cells of bin and class would hold fewer samples than this on average.
+# Where one of them expects fewer, chance is found by permutations (Cochran's rule).
 SAMPLES_OF_A_CELL = 5
 
 
@@ -64,7 +67,7 @@ def mutual_information(
     `information` for the formula.
 
     Returns:
-        <float64>[filter]; and of permuted labels, <float64>[permutation, filter].
+        <float64>[filter]; and its band, <float64>[bound, filter].
     """
     classes = permutations.classes
     n, k = classes.n_samples, len(classes.present)
@@ -72,22 +75,26 @@ def mutual_information(
     edges = np.arange(1, n_bins) * n // n_bins
     not_larger = n - ranking.first  # samples that have the value of a rank, or less
     bins = np.searchsorted(edges, np.arange(n + 1), side="left")[not_larger]
-    found, permuted = [], []
-    dealt = permutations.information
+    found, bands = [], []
     for of_ranks, by_class in zip(bins, ranking.by_class, strict=True):
-        found.append(information(classes, of_ranks[by_class], n_bins))
-        # What chance gives depends on the sizes of bins alone, which most filters share.
-        sizes = np.bincount(of_ranks, minlength=n_bins).tobytes()
-        if sizes not in dealt:
-            dealt[sizes] = np.concatenate(
-                [information(classes, of_ranks[ranks], n_bins) for ranks in permutations.few()]
-            )
-        permuted.append(dealt[sizes])
-    return np.array(found), np.stack(permuted, axis=1)
+        value, excess = information(classes, of_ranks[by_class], n_bins)
+        sizes = np.bincount(of_ranks, minlength=n_bins)
+        sizes = sizes[sizes > 0]
+        if sizes.min() * classes.sizes.min() >= SAMPLES_OF_A_CELL * n:
+            bands.append(information_band(len(sizes), k, n) - excess)
+        else:
+            dealt = [
+                information(classes, of_ranks[ranks], n_bins)[0] for ranks in permutations.few()
+            ]
+            bands.append(band_of(np.concatenate(dealt)))
+        found.append(value)
+    return np.array(found), np.stack(bands, axis=1)
 
 
-def information(classes: Classes, bins: NDArray[np.integer], n_bins: int) -> NDArray[np.float64]:
-    """Mutual information in bits, <float64>[...], corrected for its bias.
+def information(
+    classes: Classes, bins: NDArray[np.integer], n_bins: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mutual information in bits, corrected for its bias, and the correction: <float64>[...].
 
     After Miller 1955 and Madow, (J - B - K + 1) / 2N nats are taken off the plug-in value, where J,
     B and K count the cells, bins and classes that hold samples.
@@ -108,9 +115,11 @@ def information(classes: Classes, bins: NDArray[np.integer], n_bins: int) -> NDA
     parts = _x_log_x(counts).sum(axis=(1, 2)) - _x_log_x(of_bins).sum(axis=1)
     plug_in = (parts - _x_log_x(classes.sizes).sum()) / n + np.log(n)
     used = (of_bins > 0).sum(axis=1)
-    excess = ((counts > 0).sum(axis=(1, 2)) - used - k + 1) / (2 * n)
-    return ((plug_in - excess) / np.log(2)).reshape(bins.shape[:-1])
+    excess = ((counts > 0).sum(axis=(1, 2)) - used - k + 1) / (2 * n * np.log(2))
+    shape = bins.shape[:-1]
+    return (plug_in / np.log(2) - excess).reshape(shape), excess.reshape(shape)
 
 
 def _x_log_x(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    return counts * np.log(np.maximum(counts, 1))
+    logarithms: NDArray[np.float64] = np.log(np.maximum(counts, 1))
+    return counts * logarithms

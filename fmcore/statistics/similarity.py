@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Bytes of centred columns that are held at a time, twice.
-TILE_BYTES = 64 << 20
+TILE_BYTES = 6 << 20
 
 # Gives columns of one layer's table, <float32>[sample, filter].
 ReadTable = Callable[[slice], NDArray[np.float32]]
@@ -102,5 +102,7 @@ def centred_covariance(table: NDArray[np.float32]) -> NDArray[np.float64]:
 def _centred(table: NDArray[np.float32]) -> NDArray[np.float64]:
     """Columns less their mean; zeros for one that is constant or not finite."""
     values = table.astype(np.float64)
-    values[:, ~np.isfinite(values).all(axis=0) | (values == values[:1]).all(axis=0)] = 0
-    return values - values.mean(axis=0)
+    low, high = values.min(axis=0), values.max(axis=0)
+    values[:, ~np.isfinite(low + high) | (low == high)] = 0
+    values -= values.mean(axis=0)
+    return values

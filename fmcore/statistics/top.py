@@ -50,30 +50,30 @@ def top_arrays(
         rows = np.arange(len(table))[:, np.newaxis]
         values = table[rows, samples]
         nobody = (samples == NOBODY) | ~np.isfinite(values)
-        found[f"top/{prefix}sample"] = np.where(nobody, NOBODY, samples).astype(np.int32)
+        found[f"top/{prefix}sample"] = np.where(nobody, NOBODY, samples)
         found[f"top/{prefix}value"] = np.where(nobody, np.nan, values).astype(np.float32)
         for axis, place in places.items():
             found[f"top/{prefix}{axis}"] = np.where(nobody, -1, place[rows, samples])
     return found
 
 
-def top_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int64]:
-    """Samples of the largest values, ties by index, <int64>[filter, k]; -1 where none is left."""
+def top_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int32]:
+    """Samples of the largest values, ties by index, <int32>[filter, k]; -1 where none is left."""
     return _filled(ranking.order[:, :most], most)
 
 
-def top_of_classes(ranking: Ranking, classes: Classes, most: int) -> NDArray[np.int64]:
-    """The same of each class, <int64>[class, filter, k]."""
+def top_of_classes(ranking: Ranking, classes: Classes, most: int) -> NDArray[np.int32]:
+    """The same of each class, <int32>[class, filter, k]."""
     n_filters = len(ranking.order)
-    found = np.full((classes.n_classes, n_filters, most), NOBODY)
+    found = np.full((classes.n_classes, n_filters, most), NOBODY, dtype=np.int32)
     for index, start, size in zip(classes.present, classes.starts, classes.sizes, strict=True):
         ranks = ranking.by_class[:, start : start + min(most, size)]
         found[index, :, : ranks.shape[1]] = np.take_along_axis(ranking.order, ranks, axis=1)
     return found
 
 
-def band_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int64]:
-    """Samples next to each percentile of `BANDS` by rank, <int64>[band, filter, k], largest first.
+def band_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int32]:
+    """Samples next to each percentile of `BANDS` by rank, <int32>[band, filter, k], largest first.
 
     Band p is centred on the sample that p percent of the others are not above.
     """
@@ -87,6 +87,6 @@ def band_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int64]:
     return np.stack(found)
 
 
-def _filled(samples: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def _filled(samples: NDArray[np.int32], most: int) -> NDArray[np.int32]:
     missing = most - samples.shape[1]
     return np.pad(samples, ((0, 0), (0, max(0, missing))), constant_values=NOBODY)

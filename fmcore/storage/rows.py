@@ -60,13 +60,13 @@ class Rows:
         Raises:
             ValueError: if a chunk does not come back as it was written.
         """
-        step, dtype = self.array.chunks[0], self.array.dtype
-        parts = []
-        for start in range(0, len(self.array), step):
+        (n_rows, n_columns), step = self.array.shape, self.array.chunks[0]
+        found = np.empty((n_rows, len(range(*few.indices(n_columns)))), self.array.dtype)
+        for start in range(0, n_rows, step):
             _, data = self.array.id.read_direct_chunk((start, 0))
-            values = decode(data, dtype, self.array.chunks, self.codec)
-            parts.append(values[: len(self.array) - start, few])
-        return np.concatenate(parts)
+            values = decode(data, self.array.dtype, self.array.chunks, self.codec)
+            found[start : start + step] = values[: n_rows - start, few]
+        return found
 
     @property
     def sizes(self) -> NDArray[np.int64]:

@@ -21,9 +21,9 @@ from fmcore.storage.layer import Layer
 from fmcore.storage.reader import Store
 from fmcore.storage.writer import StoreWriter
 
-# Bytes of a table that are read at once, and how many such pieces are kept: those of one layer.
-SLAB_BYTES = 64 << 20
-SLABS = 4
+# Bytes of a table that are read at once, and of all pieces that are kept.
+SLAB_BYTES = 2 << 20
+KEPT_BYTES = 6 << 20
 
 
 def write_scores(
@@ -93,7 +93,7 @@ class _Tables:
     def _slab(self, index: int, name: str, place: int) -> NDArray[Any]:
         key = (index, name, place)
         if key not in self._slabs:
-            while len(self._slabs) >= SLABS:
+            while sum(slab.nbytes for slab in self._slabs.values()) > KEPT_BYTES:
                 self._slabs.popitem(last=False)
             few = slice(place * self._width, (place + 1) * self._width)
             self._slabs[key] = self._writer.pooled(index, name, few)

@@ -97,7 +97,7 @@ def moved(model, n_pixels: int) -> np.ndarray:
     images = np.repeat(rng.uniform(0.1, 1, (1, *SHAPE)), n_pixels + 1, axis=0).astype(np.float32)
     images[1:].reshape(n_pixels, n_pixels)[np.diag_indices(n_pixels)] += 1000
     found = model.predict(images, verbose=0)
-    # Beyond rounding, which differs between the images of a batch; a pixel moves a unit by far more.
+    # Beyond rounding, which differs between the images of a batch; a pixel does far more.
     return (np.abs(found[1:] - found[:1]) > 1e-3 * found[:1].max()).any(axis=3)
 
 

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from references import average_precision, cka_of_grams, class_selectivity, corrected_information
-from references import d_prime, effective_rank, roc_auc
+from references import (
+    average_precision,
+    cka_of_grams,
+    class_selectivity,
+    corrected_information,
+    d_prime,
+    effective_rank,
+    roc_auc,
+)
 from scipy import stats
 
 from fmcore.statistics import Classes, Defined, Filters, Permutations, from_pooled
@@ -157,7 +164,7 @@ def test_permuted_average_precision_keeps_the_ties_of_the_filter(monkeypatch):
     monkeypatch.setattr("fmcore.statistics.chance.TIES_THAT_MATTER", 0)
     got = permutations.precision(ranking.first[0], ranking.end[0])
     assert np.abs((about - got).mean()) < 1e-3
-    dealt = np.concatenate(list(permutations.chunks()))
+    dealt = np.concatenate(list(permutations.few()))
     assert dealt.shape == (PERMUTATIONS, 500)
     assert not np.allclose(got, permutations.untied_precision, atol=1e-3)
     ranked = np.sort(values)[::-1]
@@ -256,7 +263,6 @@ def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
     values = np.maximum(rng.normal(size=(200, 17)), 0)
     whole = scored({"mean": values, "max": values}, labels, 4)
     monkeypatch.setattr("fmcore.statistics.scores.BLOCK_BYTES", 5_000)
-    monkeypatch.setattr("fmcore.statistics.chance.CHUNK_BYTES", 30_000)
     monkeypatch.setattr("fmcore.statistics.chance.CACHED", 1_000)
     monkeypatch.setattr("fmcore.statistics.similarity.TILE_BYTES", 5_000)
     parts = scored({"mean": values, "max": values}, labels, 4)

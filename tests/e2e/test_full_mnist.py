@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import references
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 from fmcore import open_store
 from fmcore.storage import problems
@@ -67,18 +69,96 @@ def check_statistics(layer, stored, labels):
     for index in range(10):
         of_class = stored[labels == index].astype(np.float64)
         flat = of_class.reshape(-1, layer.n_filters)
+        low, high = flat.min(axis=0), flat.max(axis=0)
         for statistic, expected in (
             ("mean", flat.mean(axis=0)),
             ("std", flat.std(axis=0)),
-            ("min", flat.min(axis=0)),
-            ("max", flat.max(axis=0)),
+            ("min", low),
+            ("max", high),
             ("zero_fraction", (flat == 0).mean(axis=0)),
         ):
             assert_allclose(layer.statistic(statistic)[index], expected, rtol=1e-6)
         mean_map = layer.mean_map(index, 3)
         assert_allclose(mean_map, of_class[..., 3].mean(axis=0), rtol=1e-6, atol=1e-9)
+        check_histogram(layer, index, of_class.astype(np.float32).reshape(flat.shape))
     assert_allclose(layer.pooled("mean"), stored.mean(axis=(1, 2), dtype=np.float64), rtol=1e-6)
     assert_array_equal(layer.pooled("max"), stored.max(axis=(1, 2)))
+    assert_allclose(layer.statistic("apoz"), (stored == 0).mean(axis=(0, 1, 2)), rtol=1e-12)
+
+
+def check_histogram(layer, index, values):
+    """Every count equals numpy's, and quantiles lie within the stated relative error."""
+    counts, bounds = layer.histogram()
+    for column in range(layer.n_filters):
+        places = np.searchsorted(bounds[0], values[:, column], side="right") - 1
+        assert (values[:, column] <= bounds[1][places]).all()
+        expected = np.bincount(places, minlength=bounds.shape[1])
+        assert_array_equal(counts[index, column], expected)
+    for level in (0.05, 0.25, 0.5, 0.75, 0.95, 0.99):
+        expected = np.quantile(values, level, axis=0, method="inverted_cdf")
+        assert "within 3.125%" in layer.attributes["histogram"]
+        got = layer.statistic(f"q{round(100 * level):02}")[index]
+        assert_allclose(got, expected, rtol=0.03125)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_score_equals_another_library_on_the_raw_arrays(captured, name):
+    with open_store(captured[1]) as store:
+        layer, labels = store.layers[name], store.labels
+        raw = layer.activation(0, store.n_samples)
+        tables = {
+            "mean": raw.mean(axis=(1, 2), dtype=np.float64).astype(np.float32),
+            "max": raw.max(axis=(1, 2)),
+        }
+        for pooling, table in tables.items():
+            columns = table.astype(np.float64).T
+            members = [labels == index for index in range(10)]
+
+            def close(family, expected, pooling=pooling):
+                got = layer.statistic(f"{family}_{pooling}")
+                assert_allclose(got, expected, rtol=1e-6, atol=1e-6, err_msg=family)
+
+            for family, reference in (
+                ("auc", references.roc_auc),
+                ("ap", references.average_precision),
+                ("dprime", references.d_prime),
+            ):
+                close(family, [[reference(column, one) for column in columns] for one in members])
+            groups = [[column[one] for one in members] for column in columns]
+            close("f", [stats.f_oneway(*group).statistic for group in groups])
+            between = [
+                sum(len(one) * (one.mean() - column.mean()) ** 2 for one in group)
+                for group, column in zip(groups, columns, strict=True)
+            ]
+            close("eta2", between / (columns.var(axis=1) * len(labels)))
+            close("csi", [references.class_selectivity(column, labels) for column in columns])
+            close("mi", [references.corrected_information(column, labels)[0] for column in columns])
+            close("correlation", np.corrcoef(columns))
+        check_top_samples(layer, raw, labels)
+
+
+def check_top_samples(layer, raw, labels):
+    largest = raw.max(axis=(1, 2))
+    for column in range(layer.n_filters):
+        order = np.lexsort((np.arange(len(labels)), -largest[:, column]))
+        assert_array_equal(layer.top("sample")[column], order[:25])
+        y, x = layer.top("y")[column], layer.top("x")[column]
+        assert_array_equal(layer.top("value")[column], raw[order[:25], y, x, column])
+        for index in range(10):
+            members = order[labels[order] == index][:25]
+            assert_array_equal(layer.top("class_sample")[index, column], members)
+
+
+def test_layers_are_compared_as_by_their_gram_matrices(captured):
+    with open_store(captured[1]) as store:
+        for pooling in ("mean", "max"):
+            tables = [store.layers[name].pooled(pooling) for name in LAYERS]
+            # Centred Gram matrices of 10,000 x 10,000, the other form of Kornblith et al. 2019.
+            expected = references.cka_of_grams(*tables)
+            assert store.similarity(f"cka_{pooling}")[0, 1] == pytest.approx(expected, rel=1e-6)
+            ranks = [references.effective_rank(table) for table in tables]
+            got = store.similarity(f"effective_rank_{pooling}")
+            assert_allclose(got, ranks, rtol=1e-6)
 
 
 def test_memory_does_not_grow_with_the_number_of_samples():
