@@ -122,16 +122,16 @@ class Histogram:
             n_classes: rows of the result, also for classes the batch lacks.
             bits: see `Bins`.
         """
+        with np.errstate(over="ignore"):
+            single = np.asarray(values, dtype=np.float32)
         found = cls.empty(n_classes, values.shape[3], bits=bits)
-        found.add(values, labels, Pooled.from_batch(values))
+        found.add(single, labels, Pooled.from_batch(single))
         return found
 
-    def add(
-        self, values: NDArray[np.floating], labels: NDArray[np.integer], pooled: Pooled
-    ) -> None:
-        """Takes in a batch, <float>[sample, y, x, filter], and its own reduction, in place."""
+    def add(self, values: NDArray[np.float32], labels: NDArray[np.integer], pooled: Pooled) -> None:
+        """Takes in a batch, <float32>[sample, y, x, filter], and its own reduction, in place."""
         n_filters, bins = values.shape[3], Bins.numbering(self.counts.shape[2])
-        flat = np.ascontiguousarray(values, dtype=np.float32).reshape(len(labels), -1)
+        flat = np.ascontiguousarray(values).reshape(len(labels), -1)
         finite = bool((pooled.n_values == pooled.n_pixels).all())
         signed = not finite or bool((pooled.min < 0).any())
         # Where no value is negative, half of the bins are enough: that of tiny ones and above.

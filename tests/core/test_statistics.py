@@ -14,11 +14,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.statistics import (
     STATISTICS,
+    Bins,
     ClassMaps,
+    Histogram,
+    LayerSums,
     Moments,
     Pooled,
+    Rounding,
     moments,
     pooled,
+    quantiles,
 )
 
 
@@ -174,3 +179,94 @@ def test_pooled_of_many_blocks_equals_numpy(shape, dtype, monkeypatch):
     assert_allclose(found.m2, m2, rtol=1e-12, atol=1e-15)
     argmax = np.where(np.isnan(flat), -np.inf, flat).argmax(axis=1)
     assert_array_equal(found.max_y * shape[2] + found.max_x, argmax)
+
+
+@settings(max_examples=300)
+@given(batches(finite=False))
+def test_histograms_of_any_split_equal_numpy_on_the_whole(batch):
+    values, labels, _ = batch
+    n_filters = values.shape[3]
+    for bits in (2, 4):
+        parts = [
+            Histogram.from_batch(*piece, n_classes=N_CLASSES, bits=bits) for piece in pieces(*batch)
+        ]
+        nothing = Histogram.empty(N_CLASSES, n_filters, bits=bits)
+        whole = reduce(Histogram.merge, reversed(parts), nothing)
+        low, high = Bins(bits).bounds
+        for index in range(N_CLASSES):
+            of_class = values[labels == index].astype(np.float32).reshape(-1, n_filters)
+            for column in range(n_filters):
+                known = of_class[np.isfinite(of_class[:, column]), column]
+                places = np.searchsorted(low, known, side="right") - 1
+                assert (known <= high[places]).all()
+                expected = np.bincount(places, minlength=len(low))
+                assert_array_equal(whole.counts[index, column], expected)
+
+
+@settings(max_examples=300)
+@given(batches())
+def test_quantiles_lie_within_the_stated_relative_error(batch):
+    values, labels, _ = batch
+    values = values.astype(np.float32)
+    counts = Histogram.from_batch(values, labels, n_classes=N_CLASSES).counts
+    for index in np.unique(labels):
+        flat = values[labels == index].reshape(-1, values.shape[3])
+        for level in (0.0, 0.05, 0.5, 0.99, 1.0):
+            got = quantiles(counts[index], level, flat.min(axis=0), flat.max(axis=0))
+            expected = np.quantile(flat, level, axis=0, method="inverted_cdf")
+            assert_allclose(got, expected, rtol=Bins(4).relative_error, atol=2.0**-24)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_bins_cover_every_float_once_and_zero_has_its_own(bits):
+    low, high = Bins(bits).bounds
+    assert Bins.numbering(len(low)) == Bins(bits)
+    assert_array_equal(
+        np.nextafter(high[:-1], np.float32(np.inf))[low[1:] != 0], low[1:][low[1:] != 0]
+    )
+    assert low[Bins(bits).zero] == high[Bins(bits).zero] == 0
+    assert low[0] == -high[-1] == np.finfo(np.float32).min
+    edges = np.array([0.0, -0.0, 1e-40, -1e-40, 2**-24, -(2**-24), 1, -1, 2**24, 3e38], np.float32)
+    found = Histogram.from_batch(edges.reshape(1, -1, 1, 1), np.array([0]), n_classes=1, bits=bits)
+    places = np.searchsorted(low, edges, side="right") - 1
+    assert_array_equal(found.counts[0, 0], np.bincount(places, minlength=len(low)))
+    assert found.counts[0, 0, Bins(bits).zero] == 2
+
+
+@settings(max_examples=300)
+@given(batches(finite=False))
+def test_rounding_of_any_split_equals_that_of_the_whole(batch):
+    def rounding(values):
+        exact = values.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return Rounding.of(exact, exact.astype(np.float16))
+
+    parts = [rounding(values) for values, _ in pieces(*batch)]
+    merged, whole = reduce(Rounding.merge, parts, Rounding.empty()), rounding(batch[0])
+    assert merged.largest_error == whole.largest_error
+    assert merged.n_overflow == whole.n_overflow
+
+
+@settings(max_examples=300)
+@given(batches())
+def test_all_sums_of_a_layer_survive_being_saved_and_merged(batch):
+    values, labels, _ = batch
+    values = values.astype(np.float32)
+
+    def sums(piece, of_labels):
+        found = LayerSums.empty(N_CLASSES, values.shape[1:], bits=2)
+        found.add(piece, of_labels, Pooled.from_batch(piece))
+        return found
+
+    nothing = LayerSums.empty(N_CLASSES, values.shape[1:], bits=2)
+    parts = [sums(*piece) for piece in pieces(values, *batch[1:])]
+    saved = [nothing.restored({k: v.copy() for k, v in part.state().items()}) for part in parts]
+    merged, whole = reduce(LayerSums.merge, saved, nothing).arrays(), sums(values, labels).arrays()
+    assert merged.keys() == whole.keys()
+    # A spread beside a mean of 1e6 in float32 is known to what is left of 16 digits.
+    unsure = 1e-6 * max(1.0, float(np.abs(values).max()))
+    for path in whole:
+        if whole[path].dtype.kind == "i":
+            assert_array_equal(merged[path], whole[path])
+        else:
+            assert_allclose(merged[path], whole[path], rtol=1e-6, atol=unsure)

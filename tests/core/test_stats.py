@@ -1,0 +1,143 @@
+"""`fmcore stats`: tidy tables in every format hold what the store holds, and say what is missing."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from factories import CLASS_NAMES, make_store
+
+from fmcore import open_store
+from fmcore.cli import main
+from fmcore.errors import StatisticNotFoundError
+from fmcore.export import COLUMNS, TABLE_FORMATS, tidy
+from fmcore.statistics import STATISTICS
+
+LAYERS = ("block/conv 1", "conv2")
+
+
+def table(path, *arguments, capsys) -> pd.DataFrame:
+    assert main(["stats", str(path), *arguments]) == 0
+    return pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False, na_values=[""])
+
+
+def test_every_value_is_a_row_with_its_chance_and_n(store_path, capsys):
+    rows = table(store_path, "--statistic", "*", capsys=capsys)
+    assert tuple(rows.columns) == COLUMNS
+    with open_store(store_path) as store:
+        sizes = dict(zip(CLASS_NAMES, store.class_sizes.tolist(), strict=True))
+        for layer in store.layers.values():
+            for name in layer.statistics:
+                one = STATISTICS[name]
+                chosen = (rows.layer == layer.path) & (rows.statistic == one.family)
+                pooling = rows.pooling.isna() if not one.pooling else rows.pooling == one.pooling
+                here = rows[chosen & pooling]
+                values, band = layer.statistic(name), layer.chance(name)
+                assert len(here) == values.size
+                assert (here.n == (here["class"].map(sizes) if "class" in one.axes else 37)).all()
+                got = here.value.to_numpy(np.float64).reshape(values.shape)
+                np.testing.assert_array_equal(got, values.astype(np.float64))
+                assert here.reason.notna().to_numpy().tolist() == np.isnan(got).reshape(-1).tolist()
+                if band is not None:
+                    for bound, column in enumerate(("chance_low", "chance_high")):
+                        got = here[column].to_numpy(np.float64).reshape(values.shape)
+                        np.testing.assert_array_equal(got, band[bound])
+        cka = rows[(rows.statistic == "cka") & (rows.pooling == "max")]
+        expected = store.similarity("cka_max")
+        np.testing.assert_array_equal(cka.value.to_numpy().reshape(2, 2), expected)
+        assert cka.other.tolist() == [*LAYERS, *LAYERS]
+
+
+def test_what_is_not_defined_says_why(store_path, capsys):
+    rows = table(store_path, "--layer", "conv2", "--statistic", "auc_mean,csi_max", capsys=capsys)
+    dead = rows[(rows["filter"] == 1)]
+    assert dead.value.isna().all()
+    assert set(dead.reason) == {"dead: no activation above zero in the whole test set"}
+    rows = table(store_path, "--layer", "block*", "--statistic", "auc_mean", capsys=capsys)
+    alive = rows[(rows["class"] == CLASS_NAMES[0]) & rows.value.notna()]["filter"].iloc[0]
+    nobody = rows[(rows["class"] == CLASS_NAMES[3]) & (rows["filter"] == alive)]
+    assert nobody.reason.tolist() == ["no samples of this class"]
+    assert nobody.n.tolist() == [0]
+
+
+@pytest.mark.parametrize("form", TABLE_FORMATS)
+def test_formats_hold_the_same_rows(store_path, tmp_path, form, capsys):
+    expected = table(store_path, capsys=capsys)
+    out = tmp_path / f"t.{form}"
+    assert main(["stats", str(store_path), "--out", str(out)]) == 0
+    if form == "csv":
+        got = pd.read_csv(out, keep_default_na=False, na_values=[""])
+    elif form == "json":
+        got = pd.DataFrame(json.loads(out.read_text()), columns=COLUMNS)
+    else:
+        got = pd.read_parquet(out)
+    assert len(got) == len(expected)
+    for name in COLUMNS:
+        one, other = got[name], expected[name]
+        assert (one.isna().to_numpy() == other.isna().to_numpy()).all(), name
+        known = one.notna()
+        numeric = name in ("filter", "n", "value", "chance_low", "chance_high")
+        kind = float if numeric else str
+        assert one[known].astype(kind).tolist() == other[known].astype(kind).tolist(), name
+    assert main(["stats", str(store_path), "--out", str(out)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert main(["stats", str(store_path), "--out", str(out), "--force"]) == 0
+
+
+def test_what_is_from_pooled_can_be_recomputed_and_what_is_not_says_why(
+    store_path, tmp_path, capsys
+):
+    basic = make_store(tmp_path / "basic.h5", statistics="basic")
+    assert main(["stats", str(basic), "--statistic", "auc"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "`fmcore stats STORE --recompute` computes them" in said.err
+    assert main(["stats", str(basic), "--statistic", "q50", "--recompute"]) == 1
+    assert "histograms are off: captured with basic statistics only" in capsys.readouterr().err
+    names = ",".join(one.name for one in STATISTICS.values() if one.origin == "pooled")
+    again = table(basic, "--statistic", names, "--recompute", capsys=capsys)
+    stored = table(store_path, "--statistic", names, capsys=capsys)
+    pd.testing.assert_frame_equal(again, stored)
+    assert set(table(basic, capsys=capsys).statistic) == {
+        *("mean", "std", "min", "max", "zero_fraction", "n_values", "n_nonfinite", "apoz")
+    }
+    with open_store(basic) as store, pytest.raises(StatisticNotFoundError, match="basic"):
+        store.layers["conv2"].histogram()
+
+
+def test_a_typing_error_names_near_matches(store_path, capsys):
+    for arguments, near in [
+        (["--statistic", "aucc"], "did you mean auc"),
+        (["--layer", "conv3"], "did you mean conv2?"),
+    ]:
+        assert main(["stats", str(store_path), *arguments]) == 1
+        said = capsys.readouterr().err
+        assert near in said
+        assert said.count("\n") == 1
+
+
+def test_parquet_needs_a_file_and_pyarrow(store_path, tmp_path, capsys, monkeypatch):
+    assert main(["stats", str(store_path), "--format", "parquet"]) == 1
+    assert "--out FILE.parquet" in capsys.readouterr().err
+    real = builtins.__import__
+
+    def without(name, *rest, **options):
+        if name == "pyarrow":
+            raise ImportError("No module named 'pyarrow'")
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert main(["stats", str(store_path), "--out", str(tmp_path / "t.parquet")]) == 1
+    assert "feature-map-dashboard[parquet]" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_tables_come_one_at_a_time(store):
+    tables = tidy(store, statistic="mean")
+    assert len(list(next(tables).rows())) == 4 * 20
+    assert len(list(next(tables).rows())) == 4 * 3
+    assert list(tables) == []
