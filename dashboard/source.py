@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dashboard.state import Catalog, State, parse
 from fmcore import Layer, Store, open_store
-from fmcore.statistics import STATISTICS
+from fmcore.statistics import CLASS_FILTER, STATISTICS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class Snapshot:
             n_filters={path: layer.n_filters for path, layer in store.layers.items()},
             n_samples=store.n_samples,
             class_names=store.class_names,
-            statistics=tuple(STATISTICS),
+            statistics=_of_classes(store),
         )
         self._ranges: dict[str, NDArray[np.float64]] = {}
 
@@ -95,6 +95,15 @@ class Snapshot:
         if path not in self._ranges:  # small, and asked for by every redraw of a montage
             self._ranges[path] = self.layer(path).filter_range()
         return self._ranges[path]
+
+
+def _of_classes(store: Store) -> tuple[str, ...]:
+    """The statistics of class and filter that every layer has; old and basic stores have few."""
+    layers = [set(layer.statistics) for layer in store.layers.values()]
+    common = set.intersection(*layers)
+    return tuple(
+        name for name, one in STATISTICS.items() if name in common and one.axes == CLASS_FILTER
+    )
 
 
 class Source:

@@ -15,6 +15,7 @@ from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale, 
 def class_statistic_figure(
     values: NDArray[np.generic],
     *,
+    chance: NDArray[np.float64] | None = None,
     title: str,
     class_names: Sequence[str],
     selected: tuple[int, int],
@@ -24,6 +25,7 @@ def class_statistic_figure(
 
     Args:
         values: [class, filter]; NaN, where a class has no samples, stays empty.
+        chance: <float64>[bound, class, filter], its chance level, or None where it has none.
         title: what the statistic is called.
         class_names: the name of each class.
         selected: (class index, filter index).
@@ -36,8 +38,11 @@ def class_statistic_figure(
     figure.add_trace(
         go.Heatmap(
             z=shown,
-            customdata=np.repeat(np.array(names, dtype=object)[:, np.newaxis], len(shown[0]), 1),
-            hovertemplate=("class %{customdata}, filter %{x}<br><b>%{z:.9~g}</b><extra></extra>"),
+            customdata=_said(names, chance, shown.shape),
+            hovertemplate=(
+                "class %{customdata[0]}, filter %{x}<br><b>%{z:.9~g}</b>%{customdata[1]}"
+                "<extra></extra>"
+            ),
             hoverongaps=False,
             colorbar=color_bar(title),
             **color_scale(low, high),
@@ -62,3 +67,17 @@ def class_statistic_figure(
     if n_classes <= 40:
         figure.update_yaxes(tickvals=list(range(n_classes)), ticktext=names)
     return figure
+
+
+def _said(
+    names: Sequence[str], chance: NDArray[np.float64] | None, shape: tuple[int, ...]
+) -> NDArray[np.object_]:
+    """What the hover says beside the value, <object>[class, filter, (name, chance level)]."""
+    said = np.empty((*shape, 2), dtype=object)
+    said[..., 0] = np.array(names, dtype=object)[:, np.newaxis]
+    said[..., 1] = ""
+    if chance is not None:
+        for row, column in np.argwhere(np.isfinite(chance[0])):
+            low, high = chance[:, row, column]
+            said[row, column, 1] = f"<br>by chance {low:.4g} to {high:.4g}"
+    return said

@@ -19,14 +19,14 @@ from dashboard.figures.feature_map import empty_figure, feature_map_figure
 from dashboard.figures.theme import theme_for
 from dashboard.source import Snapshot, Source
 from dashboard.views.record import View
-from fmcore.statistics import STATISTICS
+from fmcore.statistics import STATISTICS, Statistic
 
 
 def layout(snapshot: Snapshot, shown: state.State) -> Component:
     """The page: the heatmap, and below it one class and filter."""
     catalog = snapshot.catalog
     layers = {path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()}
-    statistics = {name: one.title for name, one in STATISTICS.items()}
+    statistics = {name: STATISTICS[name].title for name in catalog.statistics}
     classes = {str(index): name for index, name in enumerate(catalog.class_names)}
     return html.Div(
         [
@@ -122,18 +122,19 @@ def register(app: Dash, source: Source) -> None:
         shown = snapshot.state(
             layer=layer, statistic=statistic, filter_index=filter_index, class_index=class_index
         )
-        about = STATISTICS[shown.statistic]
+        about, one = STATISTICS[shown.statistic], snapshot.layer(shown.layer)
         figure = class_statistic_figure(
-            snapshot.layer(shown.layer).statistic(shown.statistic),
+            one.statistic(shown.statistic),
+            chance=one.chance(shown.statistic),
             title=about.title,
             class_names=snapshot.catalog.class_names,
             selected=(shown.class_index or 0, shown.filter_index),
             theme=theme_for(scheme),
         )
-        n_samples = int(snapshot.class_sizes.sum())
-        return *redraw(
-            figure, axes=f"{shown.layer} {scheme}", drawn=drawn
-        ), f"{about.definition} {n_samples:,} samples. Click a cell to open it."
+        return (
+            *redraw(figure, axes=f"{shown.layer} {scheme}", drawn=drawn),
+            caption(about, n_samples=int(snapshot.class_sizes.sum())),
+        )
 
     @app.callback(
         Output(ids.CLASSES_MEAN_MAP, "figure"),
@@ -205,25 +206,28 @@ def register(app: Dash, source: Source) -> None:
         )
 
 
+def caption(about: Statistic, *, n_samples: int) -> str:
+    """What a statistic is, in words, with its source and its chance level."""
+    chance = f" Chance level: {about.chance}; hover shows it." if about.chance else ""
+    return (
+        f"{about.definition}{chance} Source: {about.source}. {n_samples:,} samples. "
+        "Click a cell to open it."
+    )
+
+
 def numbers_table(snapshot: Snapshot, layer: str, row: int, column: int) -> Component:
     """Every statistic of a class and filter, beside the same over the other classes."""
     one = snapshot.layer(layer)
     lines = []
-    for name, about in STATISTICS.items():
-        values = one.statistic(name)
-        across = values[:, column]
-        lines.append(
-            [
-                about.title,
-                *(
-                    _number(v)
-                    for v in (across[row], np.fmin.reduce(across), np.fmax.reduce(across))
-                ),
-            ]
-        )
+    for name in snapshot.catalog.statistics:
+        across, band = one.statistic(name)[:, column], one.chance(name)
+        chance = "" if band is None else " to ".join(map(_number, band[:, row, column]))
+        values = (across[row], np.fmin.reduce(across), np.fmax.reduce(across))
+        numbers = [_number(value) for value in values]
+        lines.append([STATISTICS[name].title, numbers[0], chance, *numbers[1:]])
     name = snapshot.catalog.class_names[row]
     title = f"Class {name}, filter {column} of {layer}, {snapshot.class_sizes[row]:,} samples"
-    head = ["", "This class", "Smallest over classes", "Largest over classes"]
+    head = ["", "This class", "By chance (95%)", "Smallest over classes", "Largest over classes"]
     return dmc.Stack(
         [dmc.Text(title, size="sm", fw=500), dmc.Table(data={"head": head, "body": lines})]
     )
@@ -234,6 +238,8 @@ def _option(class_index: int | None) -> str | None:
 
 
 def _number(value: Any) -> str:
+    if value.dtype.kind == "f" and not np.isfinite(value):
+        return "–"
     return f"{int(value):,}" if value.dtype.kind in "iu" else f"{float(value):.6g}"
 
 

@@ -16,7 +16,7 @@ from fmcore.statistics.histogram import (
 from fmcore.statistics.layer_sums import LayerSums
 from fmcore.statistics.moments import Moments
 from fmcore.statistics.pooled import POOLED, Pooled
-from fmcore.statistics.registry import STATISTICS, Statistic
+from fmcore.statistics.registry import CLASS_FILTER, STATISTICS, Statistic
 from fmcore.statistics.rounding import Rounding
 from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters
 from fmcore.statistics.similarity import centred_covariance, correlation
@@ -24,6 +24,7 @@ from fmcore.statistics.top import BANDS, TOP, class_top
 
 __all__ = [
     "BANDS",
+    "CLASS_FILTER",
     "COARSEST",
     "FINDINGS",
     "FINEST",
