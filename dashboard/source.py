@@ -14,6 +14,9 @@ from dashboard.state import Catalog, State, parse
 from fmcore import Layer, Store, open_store
 from fmcore.statistics import CLASS_FILTER, STATISTICS
 
+# Statistics up to this size are kept; a store of 20 layers with 30 of them takes 150 MB at most.
+KEPT_BYTES = 256 << 10
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
@@ -53,6 +56,7 @@ class Snapshot:
             statistics=_of_classes(store),
         )
         self._ranges: dict[str, NDArray[np.float64]] = {}
+        self._statistics: dict[tuple[str, str], NDArray[Any]] = {}
 
     @property
     def name(self) -> str:
@@ -70,6 +74,20 @@ class Snapshot:
     def layer(self, path: str) -> Layer:
         """One layer; raises `LayerNotFoundError`."""
         return self._store.layers[path]
+
+    def statistic(self, layer: str, name: str) -> NDArray[Any]:
+        """A statistic of a layer's filters; small ones are kept, since a cell shows all of them.
+
+        Raises:
+            LayerNotFoundError, StatisticNotFoundError: if there is no such layer or statistic.
+        """
+        key = (layer, name)
+        if key not in self._statistics:
+            found = self.layer(layer).statistic(name)
+            if found.nbytes > KEPT_BYTES:
+                return found
+            self._statistics[key] = found
+        return self._statistics[key]
 
     def sample(self, index: int) -> Sample:
         """One sample; raises `SampleNotFoundError`."""

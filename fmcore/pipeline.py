@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def _no_progress(_: int) -> None:
-    return None
-
-
 def need_keras() -> None:
     """Imports Keras, which takes seconds.
 
@@ -115,7 +111,7 @@ def capture_dataset(
     restart: bool = False,
     allow_large: bool = False,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
-    on_progress: Callable[[int], object] = _no_progress,
+    on_progress: Callable[[int], object] = lambda _: None,
 ) -> Path:
     """Captures the test images of a data set with a saved model; uint8 pixels are divided by 255.
 
@@ -178,7 +174,7 @@ def capture_activations(
     overwrite: bool = False,
     restart: bool = False,
     allow_large: bool = False,
-    on_progress: Callable[[int], object] = _no_progress,
+    on_progress: Callable[[int], object] = lambda _: None,
 ) -> Path:
     """Stores every convolutional layer's activations for a whole test set in one HDF5 file.
 

@@ -17,6 +17,7 @@ def class_statistic_figure(
     *,
     chance: NDArray[np.float64] | None = None,
     title: str,
+    neutral: float | None = None,
     class_names: Sequence[str],
     selected: tuple[int, int],
     theme: Theme,
@@ -27,6 +28,7 @@ def class_statistic_figure(
         values: [class, filter]; NaN, where a class has no samples, stays empty.
         chance: <float64>[bound, class, filter], its chance level, or None where it has none.
         title: what the statistic is called.
+        neutral: the value that means nothing, or None where there is none.
         class_names: the name of each class.
         selected: (class index, filter index).
         theme: the colours.
@@ -45,7 +47,7 @@ def class_statistic_figure(
             ),
             hoverongaps=False,
             colorbar=color_bar(title),
-            **color_scale(low, high),
+            **color_scale(low, high, neutral=neutral),
         )
     )
     class_index, filter_index = selected

@@ -63,11 +63,16 @@ def plain(name: str) -> str:
     return html.escape(name, quote=False)
 
 
-def color_scale(low: float, high: float) -> dict[str, Any]:
-    """Colour scale and limits of values: diverging about zero where some are negative."""
-    if low < 0:
-        limit = max(-low, high)
-        return {"colorscale": DIVERGING, "zmin": -limit, "zmax": limit}
+def color_scale(low: float, high: float, *, neutral: float | None = None) -> dict[str, Any]:
+    """Colour scale and limits of values.
+
+    Diverging about the value that means nothing, where there is one; else about zero where some are
+    negative.
+    """
+    if neutral is not None or low < 0:
+        middle = neutral or 0.0
+        reach = max(middle - low, high - middle) or 1.0
+        return {"colorscale": DIVERGING, "zmin": middle - reach, "zmax": middle + reach}
     # A constant picture still needs a span, or Plotly chooses one about it.
     return {"colorscale": SEQUENTIAL, "zmin": low, "zmax": high if high > low else low + 1.0}
 

@@ -124,9 +124,10 @@ def register(app: Dash, source: Source) -> None:
         )
         about, one = STATISTICS[shown.statistic], snapshot.layer(shown.layer)
         figure = class_statistic_figure(
-            one.statistic(shown.statistic),
+            snapshot.statistic(shown.layer, shown.statistic),
             chance=one.chance(shown.statistic),
             title=about.title,
+            neutral=about.neutral,
             class_names=snapshot.catalog.class_names,
             selected=(shown.class_index or 0, shown.filter_index),
             theme=theme_for(scheme),
@@ -220,8 +221,8 @@ def numbers_table(snapshot: Snapshot, layer: str, row: int, column: int) -> Comp
     one = snapshot.layer(layer)
     lines = []
     for name in snapshot.catalog.statistics:
-        across, band = one.statistic(name)[:, column], one.chance(name)
-        chance = "" if band is None else " to ".join(map(_number, band[:, row, column]))
+        across, band = snapshot.statistic(layer, name)[:, column], one.chance(name)
+        chance = "" if band is None else _between(*band[:, row, column])
         values = (across[row], np.fmin.reduce(across), np.fmax.reduce(across))
         numbers = [_number(value) for value in values]
         lines.append([STATISTICS[name].title, numbers[0], chance, *numbers[1:]])
@@ -235,6 +236,10 @@ def numbers_table(snapshot: Snapshot, layer: str, row: int, column: int) -> Comp
 
 def _option(class_index: int | None) -> str | None:
     return None if class_index is None else str(class_index)
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:.4g} to {high:.4g}" if np.isfinite(low) else "–"
 
 
 def _number(value: Any) -> str:

@@ -35,6 +35,8 @@ class Statistic:
         pooling: the pooled table it is taken of, `mean` or `max`; empty for none.
         chance: how its chance level is found; empty where it has none.
         dtype: `float64`, `float32`, or `int64` for a count.
+        neutral: the value that means nothing, in the middle of a colour scale; None where it is no
+            such statistic.
         level: of a quantile, which share of values is not above it; it is read from the histogram.
     """
 
@@ -51,6 +53,7 @@ class Statistic:
     pooling: str = ""
     chance: str = ""
     dtype: str = "float64"
+    neutral: float | None = None
     level: float | None = None
 
     @property
@@ -157,6 +160,7 @@ _OF_POOLED = (
         0,
         1,
         chance="95% band of Mann-Whitney's U, normal approximation with ties",
+        neutral=0.5,
     ),
     Statistic(
         "ap",
@@ -177,6 +181,7 @@ _OF_POOLED = (
         "population variances. Assumes values that are about normal; poor where most are zero.",
         "signal detection theory",
         chance=_PERMUTED,
+        neutral=0,
     ),
     Statistic(
         "eta2",
@@ -233,6 +238,7 @@ _OF_POOLED = (
         "Pearson 1895",
         -1,
         1,
+        neutral=0,
         axes=("filter", "other_filter"),
         dtype="float32",
     ),

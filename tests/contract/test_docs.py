@@ -11,7 +11,9 @@ import pytest
 from dashboard.cli import _parser as fmdash_parser
 from dashboard.views import VIEWS
 from fmcore.cli import _parser as fmcore_parser
-from fmcore.export import FORMATS
+from fmcore.export import FORMATS, TABLE_FORMATS
+from fmcore.statistics import STATISTICS
+from fmcore.statistics.page import page as statistics_page
 from fmcore.storage import FORMAT_VERSION, SCHEMA
 from fmcore.storage.schema import ATTRIBUTES
 
@@ -34,7 +36,7 @@ def test_the_readme_names_every_verb_page_and_format():
         assert f"fmdash {name}" in README, name
     for view in VIEWS:
         assert view.title in README
-    for name in FORMATS:
+    for name in (*FORMATS, *TABLE_FORMATS):
         assert f"`{name}`" in README
     for name in MAKE_VERBS:
         assert f"make {name}" in README, name
@@ -74,6 +76,12 @@ def test_files_that_the_docs_name_are_there():
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_page_of_statistics_is_made_of_the_registry():
+    assert (ROOT / "docs/statistics.md").read_text() == statistics_page()
+    for name in STATISTICS:
+        assert f"`{name}`" in statistics_page()
 
 
 @pytest.mark.parametrize("pattern", [r"\bTODO\b", r"\bFIXME\b", "pickle.load", "allow_pickle=True"])

@@ -1,4 +1,4 @@
-"""`fmcore stats`: tidy tables in every format hold what the store holds, and say what is missing."""
+"""`fmcore stats`: tables hold what the store holds in every format, and say what is missing."""
 
 from __future__ import annotations
 
