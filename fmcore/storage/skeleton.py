@@ -60,9 +60,10 @@ class Skeleton:
         capture = file.create_group("capture", track_order=True)
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample
-        capture.attrs["permutations"] = PERMUTATIONS
-        capture.attrs["permutation_seed"] = SEED
         _set(capture, statistics=plan.statistics)
+        if plan.statistics == "all":
+            capture.attrs["permutations"] = PERMUTATIONS
+            capture.attrs["permutation_seed"] = SEED
         self.put("model/architecture", "", np.frombuffer(plan.model.architecture.encode(), "u1"))
         self.put("classes/name", "", _text_array(plan.class_names))
         self.put("samples/id", "", _text_array(plan.ids))

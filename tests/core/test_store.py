@@ -145,6 +145,24 @@ def test_xarray_opens_a_layer_with_named_axes(store_path):
         assert means["mean"].dims == ("class", "filter")
 
 
+def test_xarray_opens_scores_top_samples_and_similarities_with_named_axes(store_path):
+    import xarray
+
+    def opened(group):
+        return xarray.open_dataset(store_path, engine="h5netcdf", group=group)
+
+    with opened("layers/conv2/class") as of_class:
+        assert of_class.auc_max_chance.dims == ("bound", "class", "filter")
+        assert of_class.histogram.dims == ("class", "filter", "bin")
+    with opened("layers/conv2/filters") as of_filters:
+        assert of_filters.correlation_mean.dims == ("filter", "other_filter")
+    with opened("layers/conv2/top") as top:
+        assert top.class_sample.dims == ("class", "filter", "class_k")
+        assert top.band_value.dims == ("band", "filter", "k")
+    with opened("similarity") as similarity:
+        assert similarity.cka_mean.dims == ("layer", "other_layer")
+
+
 def test_the_file_is_of_hdf5_version_1_10(store_path):
     with h5py.File(store_path) as file:
         assert file.userblock_size == 0
