@@ -122,7 +122,7 @@ def capture_dataset(
         layers: comma-separated globs over layer names.
         policy: how layers are stored, see `capture_activations`.
         batch_size: samples that go through the model together.
-        memory: bytes that batches and class maps may take.
+        memory: bytes that batches, class maps and histograms may take.
         statistics: `all`, or `basic`, see `capture_activations`.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run.
@@ -194,7 +194,7 @@ def capture_activations(
             and statistics. The last pattern that fits a layer counts.
         batch_size: samples that go through the model together; at most 512, and what `memory` lets,
             where left out.
-        memory: bytes that batches and class maps may take beyond the model and the images.
+        memory: bytes that batches, class maps and histograms may take beyond model and images.
         statistics: `all`, or `basic` for neither histograms, scores, top samples nor similarities;
             what follows from the pooled tables can be computed from the store later.
         overwrite: replace a store of that name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, mutual_info_score, roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
 
@@ -17,8 +18,8 @@ def average_precision(values, members) -> float:
 
 def d_prime(values, members) -> float:
     one, other = values[members], values[~members]
-    spread = (one.var() + other.var()) / 2
-    return (one.mean() - other.mean()) / np.sqrt(spread) if spread else np.nan
+    spread, apart = (one.var() + other.var()) / 2, one.mean() - other.mean()
+    return apart / np.sqrt(spread) if spread else np.copysign(np.inf, apart)
 
 
 def class_selectivity(values, labels) -> float:
@@ -29,11 +30,10 @@ def class_selectivity(values, labels) -> float:
 
 
 def quantile_bins(values, n_classes: int) -> np.ndarray:
-    """Bin j begins at the value of ascending rank floor(j N / B)."""
+    """floor(B r / N), r the middle of a value's ranks."""
     n = len(values)
     n_bins = min(32, max(2, n // (5 * n_classes)))
-    edges = np.sort(values)[np.arange(1, n_bins) * n // n_bins]
-    return np.searchsorted(np.unique(edges), values, side="right")
+    return np.floor((rankdata(values) - 0.5) * n_bins / n + 1e-9).astype(int)
 
 
 def corrected_information(values, labels) -> tuple[float, float]:

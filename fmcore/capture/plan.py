@@ -137,7 +137,9 @@ def plan_capture(
             layer, **_class_maps(factors[index], memory), **_histogram(bits[index], statistics)
         )
         layers.append(layer)
-        estimates.append(_estimate(layer, ratio, n_samples, len(class_names)))
+        estimates.append(
+            _estimate(layer, ratio, n_samples, len(class_names), scores=statistics == "all")
+        )
     table_bytes = 4 * len(class_names) + 24 + samples.images[0].nbytes
     rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
     return CapturePlan(
@@ -219,7 +221,9 @@ def _tried(spec: LayerSpec, policy: str, maps: NDArray[np.float32]) -> tuple[Lay
     return LayerPlan(spec, policy, codec), ratio
 
 
-def _estimate(layer: LayerPlan, ratio: float, n_samples: int, n_classes: int) -> LayerEstimate:
+def _estimate(
+    layer: LayerPlan, ratio: float, n_samples: int, n_classes: int, *, scores: bool
+) -> LayerEstimate:
     height, width, filters = layer.spec.shape
     values = n_samples * height * width * filters
     itemsize = 0 if layer.policy == "pooled" else np.dtype(layer.policy).itemsize
@@ -228,10 +232,11 @@ def _estimate(layer: LayerPlan, ratio: float, n_samples: int, n_classes: int) ->
         (by_y, by_x), both = layer.map_factors, 2 * 4
         class_maps = both * n_classes * -(-height // by_y) * -(-width // by_x) * filters
     tables = n_samples * filters * 5 * 4
-    if layer.bin_bits is not None:  # scores and histograms take little beside the top samples
+    if scores:  # top samples, scores with their chance levels, correlations
         tables += (
             16 * filters * (class_top(n_classes, filters) * n_classes + (1 + len(BANDS)) * TOP)
         )
+        tables += 6 * 3 * 8 * n_classes * filters
         tables += 2 * 4 * filters**2
     return LayerEstimate(
         layer.spec.path,

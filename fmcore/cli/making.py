@@ -50,7 +50,7 @@ def add_verbs(verb: AddVerb) -> None:
         type=size,
         default=DEFAULT_MEMORY,
         metavar="SIZE",
-        help="what batches and class maps may take, such as 512MB (1GiB)",
+        help="what batches, class maps and histograms may take, such as 512MB (1GiB)",
     )
     capture.add_argument(
         "--policy",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import SelectionError, StatisticNotFoundError
+from fmcore.errors import SelectionError
 from fmcore.selection import match_names, near_matches
 from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
 from fmcore.storage import Store, recompute
@@ -82,12 +82,14 @@ class Values:
         self._again = recompute(store) if again else [{} for _ in store.layers]
 
     def has(self, layer: str, one: Statistic) -> bool:
-        """Whether there is such a statistic."""
+        """Whether there is such a statistic of a layer, or of layers."""
+        if "layer" in one.axes:
+            return one.path in self._again[0] or one.name in self.store.similarities
         index, of_layer = self._of(layer)
         return one.path in self._again[index] or one.name in of_layer.statistics
 
     def value(self, layer: str, one: Statistic) -> NDArray[Any]:
-        """A statistic of a layer's filters, or with any layer's path, of the layers.
+        """A statistic of a layer's filters, or of the layers, whatever the path.
 
         Raises:
             StatisticNotFoundError: if it is not there, with the reason.
@@ -139,24 +141,23 @@ def tidy(
     """
     names = match_names(list(store.layers), layers, what=f"layer of {store.path.name}")
     wanted = chosen_statistics(statistic)
-    values = Values(store, again=again)
-    found = 0
+    values = Values(store, again=again and any(one.origin == "pooled" for one in wanted))
+    # What was named must be there; what a pattern takes may be missing. Before the first row.
+    named = {part.strip() for part in (statistic or "").split(",")}
+    there = {}
     for one in wanted:
-        if "layer" in one.axes:
-            try:
-                table = _of_layers(values, one, names)
-            except StatisticNotFoundError:
-                if statistic is not None:
-                    raise
-                continue
-            yield table
-            found += 1
+        of_one = ["*"] if "layer" in one.axes else names
+        there[one.name] = [name for name in of_one if values.has(name, one)]
+        if named & {one.name, one.family} and len(there[one.name]) < len(of_one):
+            missing = next(name for name in of_one if name not in there[one.name])
+            values.value(missing, one)  # says why it is not there
+    for one in wanted:
+        if "layer" in one.axes and there[one.name]:
+            yield _of_layers(values, one, names)
     for name in names:
         for one in wanted:
-            if "layer" in one.axes or (statistic is None and not values.has(name, one)):
-                continue
-            yield _of_filters(values, name, one)
-            found += 1
+            if "layer" not in one.axes and name in there[one.name]:
+                yield _of_filters(values, name, one)
 
 
 def _of_layers(values: Values, one: Statistic, names: Sequence[str]) -> Table:
@@ -214,8 +215,10 @@ def _reasons(
         low = values.value(layer, STATISTICS["min"])
         with np.errstate(invalid="ignore"):
             found[missing & (low < 0).any(axis=0)] = "some activations are negative"
-    if one.family == "f":
+    if one.family in ("f", "dprime"):
         found[np.isinf(array)] = "infinite: no spread within classes"
+    if (values.store.class_sizes > 0).sum() < 2 and one.pooling and one.axes[-1] == "filter":
+        found[missing] = "only one class has samples"
     if one.pooling:
         undefined = values.undefined(layer, one.pooling)
         for code, words in WHY_UNDEFINED.items():

@@ -13,7 +13,6 @@ from fmcore.receptive_field import Boxes, Hulls
 
 # What comes out at a place depends on what goes in at that place.
 POINTWISE = (
-    layers.Activation,
     layers.ActivityRegularization,
     layers.AlphaDropout,
     layers.BatchNormalization,
@@ -27,9 +26,15 @@ POINTWISE = (
     layers.PReLU,
     layers.ReLU,
     layers.Rescaling,
-    layers.Softmax,
     layers.SpatialDropout2D,
     layers.Dense,
+)
+# The same, where their axis is that of the filters.
+OF_FILTERS = (
+    layers.Concatenate,
+    layers.LayerNormalization,
+    layers.Softmax,
+    layers.UnitNormalization,
 )
 MERGING = (
     layers.Add,
@@ -119,12 +124,18 @@ class ReceptiveFields:
         Raises:
             UnknownFieldError: naming the layer, if it is of a kind whose fields are not known.
         """
-        if id(tensor) not in self._found:
-            node = self._makers.get(id(tensor))
-            if node is None or node.is_input:
+        waiting = [tensor]  # in place of recursion: models are hundreds of layers deep
+        while waiting:
+            node = self._makers.get(id(waiting[-1]))
+            if id(waiting[-1]) in self._found:
+                waiting.pop()
+            elif node is None or node.is_input:
                 raise UnknownFieldError("it follows from the input of another model")
-            below = [self.of(each) for each in node.input_tensors]
-            self._found[id(tensor)] = _passed(node, below)
+            elif missing := [one for one in node.input_tensors if id(one) not in self._found]:
+                waiting.extend(missing)
+            else:
+                below = [self._found[id(one)] for one in node.input_tensors]
+                self._found[id(waiting.pop())] = _passed(node, below)
         return self._found[id(tensor)]
 
 
@@ -135,15 +146,13 @@ def _passed(node: Any, below: Sequence[Hulls]) -> Hulls:
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise UnknownFieldError(f"{layer.name} is {layer.data_format}")
     for kinds, passed in _RULES:
-        if isinstance(layer, kinds):
+        if type(layer) in kinds:  # a subclass may do anything
             return passed(layer, below, size)
     if type(layer).__name__ in OPERATIONS and not isinstance(layer, layers.Layer):
         return field.merged(below)
-    if isinstance(layer, layers.LayerNormalization | layers.UnitNormalization) and _of_filters(
-        layer.axis, len(shape)
-    ):
+    if type(layer) in OF_FILTERS and _of_filters(layer.axis, len(shape)):
         return field.merged(below)
-    if isinstance(layer, layers.Concatenate) and _of_filters(layer.axis, len(shape)):
+    if type(layer) is layers.Activation and _is_kerass(layer.activation):
         return field.merged(below)
     raise UnknownFieldError(f"{layer.name} is of the kind {type(layer).__name__}")
 
@@ -152,6 +161,11 @@ def _of_filters(axis: int | Sequence[int], rank: int) -> bool:
     """Whether an axis, counted with that of the samples, is that of filters."""
     axes = [axis] if isinstance(axis, int) else list(axis)
     return all(each in (-1, rank) for each in axes)
+
+
+def _is_kerass(activation: Any) -> bool:
+    """Whether an activation is one of Keras, which all work on each value, or on the last axis."""
+    return str(getattr(activation, "__module__", "")).startswith("keras.")
 
 
 def _windowed(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:

@@ -18,7 +18,7 @@ from fmcore.statistics.moments import Moments
 from fmcore.statistics.pooled import POOLED, Pooled
 from fmcore.statistics.registry import CLASS_FILTER, STATISTICS, Statistic
 from fmcore.statistics.rounding import Rounding
-from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters
+from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters, PooledTables
 from fmcore.statistics.similarity import centred_covariance, correlation
 from fmcore.statistics.top import BANDS, TOP, class_top
 
@@ -46,6 +46,7 @@ __all__ = [
     "Moments",
     "Permutations",
     "Pooled",
+    "PooledTables",
     "Rounding",
     "Statistic",
     "centred_covariance",

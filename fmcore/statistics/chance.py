@@ -27,6 +27,8 @@ SEED = 0
 # Ties matter to average precision where they are many and far up. The band leaves out those that
 # move it by less than this on average, all together.
 TIES_THAT_MATTER = 1e-3
+# How far permuted scores may be off, as a share of them: their sums are taken in float32.
+PERMUTED_ROUNDING = 1e-5
 # Samples of permutations that are looked at together: what stays in the cache.
 CACHED = 1 << 17
 # Permutations up to so many bytes are kept sorted; of more samples they are sorted when needed.
@@ -196,9 +198,17 @@ def tied_precision(classes: Classes, reached: NDArray[np.integer]) -> NDArray[np
 
 
 def band_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The band of scores of permuted labels, <float64>[permutation, …]: <float64>[bound, …]."""
+    """The band of scores of permuted labels, <float64>[permutation, …]: <float64>[bound, …].
+
+    Wider by the rounding of permuted sums: a sparse filter has few scores it can take, and one that
+    equals a bound lies within.
+    """
     ordered = np.sort(scores, axis=0)
-    return np.stack([ordered[BEYOND - 1], ordered[-BEYOND]])
+    low, high = ordered[BEYOND - 1], ordered[-BEYOND]
+    with np.errstate(invalid="ignore"):
+        margin = PERMUTED_ROUNDING * np.maximum(np.abs(low), np.abs(high))
+        margin = np.where(np.isfinite(margin), margin, 0)
+    return np.stack([low - margin, high + margin])
 
 
 def auc_band(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
@@ -239,4 +249,6 @@ def information_band(n_bins: int, n_classes: int, n_samples: int) -> NDArray[np.
 
     above = np.array([(1 + LEVEL) / 2, (1 - LEVEL) / 2])
     degrees = (n_bins - 1) * (n_classes - 1)
+    if not degrees:
+        return np.zeros(2)  # nothing can be told of anything
     return np.asarray(special.chdtri(degrees, above) / (2 * n_samples * np.log(2)))

@@ -43,6 +43,8 @@ def d_prime(
     sums: NDArray[np.float64],
     squares: NDArray[np.float64],
     total: NDArray[np.float64],
+    *,
+    rounding: float = ROUNDING,
 ) -> NDArray[np.float64]:
     """(mean of the class - mean of the others) / sqrt(mean of their two population variances).
 
@@ -51,20 +53,24 @@ def d_prime(
         sums: <float64>[..., present], sums over each class of values less their overall mean.
         squares: <float64>[..., present], sums of their squares.
         total: <float64>[...], squares over all samples.
+        rounding: differences of squares below this share of them are none.
 
     Returns:
-        <float64>[..., present]; NaN where neither varies, and for a class that has all samples.
+        <float64>[..., present]; infinite where neither varies and their means differ, NaN where
+        these are equal, and for a class that has all samples.
     """
     n, sizes = classes.n_samples, classes.sizes
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, others = sums / sizes, -sums / (n - sizes)  # values sum up to 0
-        both = _variance(squares / sizes, mean)
-        both += _variance((total[..., np.newaxis] - squares) / (n - sizes), others)
+        both = _variance(squares / sizes, mean, rounding)
+        both += _variance((total[..., np.newaxis] - squares) / (n - sizes), others, rounding)
         found = (mean - others) / np.sqrt(both / 2)
-    return np.where(both > 0, found, np.nan)
+    return np.where(sizes < n, found, np.nan)
 
 
-def _variance(square: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+def _variance(
+    square: NDArray[np.float64], mean: NDArray[np.float64], rounding: float
+) -> NDArray[np.float64]:
     """Mean square less the squared mean; zero where nothing but rounding is left."""
     found = square - mean**2
-    return np.where(found > ROUNDING * square, found, 0)
+    return np.where(found > rounding * square, found, 0)

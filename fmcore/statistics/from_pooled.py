@@ -7,18 +7,17 @@ from concurrent.futures import Executor
 from functools import partial
 
 from fmcore.statistics.chance import Permutations
-from fmcore.statistics.scores import POOLINGS, Arrays, Filters, ReadColumns, score_layers
+from fmcore.statistics.scores import POOLINGS, Arrays, Filters, PooledTables, score_layers
 from fmcore.statistics.similarity import similarity
 
 
 def from_pooled(
-    layers: Sequence[tuple[Filters, ReadColumns]], permutations: Permutations, threads: Executor
+    layers: Sequence[tuple[Filters, PooledTables]], permutations: Permutations, threads: Executor
 ) -> Iterator[tuple[int, Arrays]]:
     """Scores, chance levels, top samples, and how alike filters and layers are.
 
     Args:
-        layers: of each, what the capture knows of its filters, and how columns of its pooled tables
-            are read; that is done by this thread only.
+        layers: of each, what the capture knows of its filters, and its pooled tables.
         permutations: of the labels of the samples.
         threads: where scores are computed.
 
@@ -29,7 +28,7 @@ def from_pooled(
     permutations.prepare()  # not by several threads at once
     yield from enumerate(score_layers(layers, permutations, threads))
     for pooling in POOLINGS:
-        tables = [(len(filters.dead), partial(read, pooling)) for filters, read in layers]
+        tables = [(len(filters.dead), partial(each.rows, pooling)) for filters, each in layers]
         found = similarity(tables, permutations.classes.n_samples)
         for index, correlation in enumerate(found.correlation):
             yield index, {f"filters/correlation_{pooling}": correlation}

@@ -17,6 +17,8 @@ NEARLY_DEAD = 0.001
 ALWAYS_ON = 0.999
 # Filters are duplicates where their pooled means correlate by more than this.
 DUPLICATE = 0.99
+# Of fewer samples, filters that have nothing in common correlate as much.
+DUPLICATE_SAMPLES = 10
 
 FINDINGS = {
     "dead": "no activation is above zero in the whole test set",
@@ -71,19 +73,21 @@ def layer_health(
         pooled_max: <float32>[sample, filter].
         correlation: <float>[filter, other_filter] of pooled means; NaN takes no part.
     """
-    nonfinite = (n_nonfinite > 0).any(axis=0)
+    nonfinite: NDArray[np.bool_] = np.any(n_nonfinite > 0, axis=0)
+    n_all = int(n_samples.sum())
     with np.errstate(invalid="ignore"):
         active = high > 0
         below = (low < 0).any(axis=0)
         dead = ~active.any(axis=0) & ~nonfinite
         n_active = (pooled_max > 0).sum(axis=0)
-        alike = np.tril(correlation > DUPLICATE, -1)
+        alike = np.tril(correlation > DUPLICATE, -1) & (n_all >= DUPLICATE_SAMPLES)
+    alike[nonfinite] = alike[:, nonfinite] = False
     alive = ~dead & ~nonfinite
     dead_classes = ~active & alive & (n_samples > 0)[:, np.newaxis]
     duplicate_of = np.where(alike.any(axis=1), alike.argmax(axis=1), -1)
     found = {
         "dead": dead,
-        "nearly_dead": alive & (n_active < NEARLY_DEAD * n_samples.sum()),
+        "nearly_dead": alive & (n_active < NEARLY_DEAD * n_all),
         "dead_for_class": dead_classes.any(axis=0),
         "always_on": alive & ~below & (1 - zero_fraction >= ALWAYS_ON),
         "duplicate": duplicate_of >= 0,

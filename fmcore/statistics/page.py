@@ -19,7 +19,7 @@ is made from `fmcore/statistics/registry.py`, as are the captions of the dashboa
 **Read a score beside its chance level.** A filter that knows nothing of a class lies outside its
 95% band once in twenty times, so of 1,000 cells about 50 do. Bands are for one score at a time:
 they are not corrected for how many are looked at. Few samples of a class make a wide band; every
-score comes with its n.
+value comes with its n: the samples of the class, or all.
 
 **Pooled** means one number for each sample and filter: the mean of its feature map, or the largest
 value in it. A score has the pooled table in its name, `auc_mean` or `auc_max`; they often differ,

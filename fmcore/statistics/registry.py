@@ -222,9 +222,9 @@ _OF_POOLED = (
         "mi",
         "Mutual information",
         "I(a; class)",
-        f"Bits that the pooled {{pooling}}, in at most {MOST_BINS} bins of equal counts (and at "
-        f"least {SAMPLES_OF_A_CELL} samples for each bin and class on average), tells of the "
-        "class; corrected for its bias, so it may be a little below 0.",
+        f"Bits that the pooled {{pooling}}, in at most {MOST_BINS} bins of equal counts (fewer "
+        f"where a bin and class would have under {SAMPLES_OF_A_CELL} samples on average), "
+        "tells of the class; corrected for its bias, so it may be a little below 0.",
         "Shannon 1948; correction by Miller 1955 and Madow",
         axes=("filter",),
         chance="95% band of chi-squared for 2 N I ln 2 (Wilks 1938) where every bin "

@@ -7,11 +7,11 @@ A score is computed on the pooled mean and on the pooled max, and has the name o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,16 @@ SUMS_BYTES = 32 << 20
 MOST_FLYING = 4
 
 Arrays = dict[str, NDArray[Any]]
-# Gives columns of a pooled table by its name, [sample, filter].
-ReadColumns = Callable[[str, slice], NDArray[Any]]
+
+
+class PooledTables(Protocol):
+    """The pooled tables of a layer, read in pieces by one thread."""
+
+    def columns(self, name: str, few: slice) -> NDArray[Any]:
+        """Some columns of a table, [sample, filter]."""
+
+    def rows(self, name: str, few: slice) -> NDArray[Any]:
+        """Some rows of a table, [sample, filter]."""
 
 
 class Defined(IntEnum):
@@ -64,27 +72,38 @@ class Filters:
     non_negative: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, low: NDArray[np.float64], high: NDArray[np.float64]) -> Filters:
-        """From the smallest and largest activations, <float64>[class, filter], NaN for none."""
+    def of(
+        cls,
+        low: NDArray[np.float64],
+        high: NDArray[np.float64],
+        n_nonfinite: NDArray[np.int64],
+    ) -> Filters:
+        """From the smallest and largest finite activations, and how many are not finite.
+
+        Args:
+            low: <float64>[class, filter], NaN where there is none.
+            high: <float64>[class, filter].
+            n_nonfinite: <int64>[class, filter].
+        """
         with np.errstate(invalid="ignore"):
-            return cls(~np.any(high > 0, axis=0), ~np.any(low < 0, axis=0))
+            silent = ~np.any(high > 0, axis=0) & ~np.any(n_nonfinite > 0, axis=0)
+            return cls(silent, ~np.any(low < 0, axis=0))
 
     @classmethod
     def of_moments(cls, moments: Moments) -> Filters:
         """From the moments of a capture."""
-        return cls.of(moments.min, moments.max)
+        return cls.of(moments.min, moments.max, moments.n_nonfinite)
 
 
 def score_layers(
-    layers: Sequence[tuple[Filters, ReadColumns]],
+    layers: Sequence[tuple[Filters, PooledTables]],
     permutations: chance.Permutations,
     threads: Executor,
 ) -> Iterator[Arrays]:
     """Every score of the filters of some layers with its chance, and their top samples, by layer.
 
     Args:
-        layers: of each, what the capture knows of its filters, and how columns of its pooled tables
-            are read; that is done by this thread only.
+        layers: of each, what the capture knows of its filters, and its pooled tables.
         permutations: of the labels of the samples.
         threads: where scores are computed.
 
@@ -104,13 +123,14 @@ def score_layers(
     def joined(index: int) -> Arrays:
         while flying and flying[0][0] <= index:
             land()
+        parts_of, found[index] = found[index], {}
         return {
             path: np.concatenate(parts, axis=-2 if path.startswith("top/") else -1)
-            for path, parts in found[index].items()
+            for path, parts in parts_of.items()
         }
 
-    for index, (filters, read) in enumerate(layers):
-        for task in _tasks(filters, read, permutations):
+    for index, (filters, tables) in enumerate(layers):
+        for task in _tasks(filters, tables, permutations):
             flying.append((index, threads.submit(*task)))
             while len(flying) > MOST_FLYING:
                 land()
@@ -120,7 +140,7 @@ def score_layers(
 
 
 def _tasks(
-    filters: Filters, read: ReadColumns, permutations: chance.Permutations
+    filters: Filters, tables: PooledTables, permutations: chance.Permutations
 ) -> Iterator[tuple[Any, ...]]:
     """Calls of `_scored`, a few filters of a layer each."""
     classes, n_filters = permutations.classes, len(filters.dead)
@@ -131,9 +151,10 @@ def _tasks(
         few = slice(start, start + step)
         some = Filters(filters.dead[few], filters.non_negative[few])
         for pooling in POOLINGS:
-            table = np.ascontiguousarray(read(pooling, few).T)
+            table = np.ascontiguousarray(tables.columns(pooling, few).T)
             # Where the largest values lie, for the top samples.
-            places = {axis: read(f"max_{axis}", few).T for axis in "yx"} if pooling == "max" else {}
+            axes = "yx" if pooling == "max" else ""
+            places = {axis: tables.columns(f"max_{axis}", few).T for axis in axes}
             yield _scored, pooling, table, some, permutations, places, most
 
 
@@ -221,7 +242,13 @@ def _of_sums(
             classes,
             detector.d_prime(classes, sums, of_squares, total),
             chance.band_of(
-                detector.d_prime(classes, dealt, dealt_squares, np.where(total > 0, float(n), 0))
+                detector.d_prime(
+                    classes,
+                    dealt,
+                    dealt_squares,
+                    np.where(total > 0, float(n), 0),
+                    rounding=chance.PERMUTED_ROUNDING,
+                )
             ),
         ),
         "eta2": (eta2, same(eta_band)),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fmcore.statistics.chance import Permutations, band_of, information_band
 from fmcore.statistics.classes import Classes
+from fmcore.statistics.detector import ROUNDING
 from fmcore.statistics.ranking import Ranking
 
 MOST_BINS = 32
@@ -29,13 +30,19 @@ def variance_ratio(
         classes: of the samples.
         sums: <float64>[filter, present], sums over each class of values less their overall mean.
         total: <float64>[filter], SST: squares of those values over all samples.
+
+    Returns:
+        Both <float64>[filter]: NaN of one class; F also where no class has two samples, and
+        infinite where none varies.
     """
     n, k = classes.n_samples, len(classes.present)
-    between = (sums**2 / classes.sizes).sum(axis=-1)
+    between = np.minimum((sums**2 / classes.sizes).sum(axis=-1), total)
+    within = np.where(total - between > ROUNDING * total, total - between, 0)
+    if k < 2 or n <= k:
+        nothing = np.full(len(total), np.nan)
+        return (nothing if k < 2 else between / np.where(total > 0, total, np.nan)), nothing
     with np.errstate(divide="ignore", invalid="ignore"):
-        eta2 = between / total
-        ratio = (between / (k - 1)) / ((total - between) / (n - k))
-    return eta2, ratio
+        return between / total, (between / (k - 1)) / (within / (n - k))
 
 
 def class_selectivity(means: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,7 +70,8 @@ def mutual_information(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mutual information of value and class in bits, with values in bins of equal counts.
 
-    Bin j begins at the value of ascending rank floor(j N / B); equal values share a bin. See
+    The bin of a value is floor(B r / N), where r is the middle of its ascending ranks from 0 to N,
+    so that equal values share a bin and many zeros do not swallow the few values above them. See
     `information` for the formula.
 
     Returns:
@@ -72,9 +80,9 @@ def mutual_information(
     classes = permutations.classes
     n, k = classes.n_samples, len(classes.present)
     n_bins = n_quantile_bins(n, k)
-    edges = np.arange(1, n_bins) * n // n_bins
-    not_larger = n - ranking.first  # samples that have the value of a rank, or less
-    bins = np.searchsorted(edges, np.arange(n + 1), side="left")[not_larger]
+    if k < 2:
+        return np.full(len(ranking.order), np.nan), np.full((2, len(ranking.order)), np.nan)
+    bins = (2 * n - ranking.first.astype(np.int64) - ranking.end) * n_bins // (2 * n)
     found, bands = [], []
     for of_ranks, by_class in zip(bins, ranking.by_class, strict=True):
         value, excess = information(classes, of_ranks[by_class], n_bins)

@@ -5,17 +5,17 @@ Filters whose pooled values are not finite, or do not vary, take no part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Bytes of centred columns that are held at a time, twice.
-TILE_BYTES = 6 << 20
+# Bytes of rows of a table in float64 that are held at a time.
+ROWS_BYTES = 4 << 20
 
-# Gives columns of one layer's table, <float32>[sample, filter].
-ReadTable = Callable[[slice], NDArray[np.float32]]
+# Gives rows of one layer's table, <float32>[sample, filter].
+ReadRows = Callable[[slice], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,33 +33,22 @@ class Similarity:
     cka: NDArray[np.float64]
 
 
-def similarity(tables: Sequence[tuple[int, ReadTable]], n_samples: int) -> Similarity:
-    """Compares the filters of layers, and the layers.
+def similarity(tables: Sequence[tuple[int, ReadRows]], n_samples: int) -> Similarity:
+    """Compares the filters of layers, and the layers; rows are read once for each pair of layers.
 
     Args:
-        tables: of each layer, how many filters it has, and how columns of its table are read.
+        tables: of each layer, how many filters it has, and how rows of its table are read.
         n_samples: rows of each table.
     """
-    width = max(1, TILE_BYTES // (8 * max(1, n_samples)))
-    tiles = [
-        (layer, slice(start, min(start + width, n_filters)))
-        for layer, (n_filters, _) in enumerate(tables)
-        for start in range(0, n_filters, width)
-    ]
-    covariance = [np.zeros((n_filters, n_filters)) for n_filters, _ in tables]
+    centres = [_centre(n_filters, read, n_samples) for n_filters, read in tables]
+    covariance: list[NDArray[np.float64]] = []
     shared = np.zeros((len(tables), len(tables)))
-    for place, (layer, few) in enumerate(tiles):
-        one = _centred(tables[layer][1](few))
-        for other_layer, others in tiles[place:]:
-            same = (layer, few) == (other_layer, others)
-            product = one.T @ (one if same else _centred(tables[other_layer][1](others)))
-            if layer == other_layer:
-                covariance[layer][few, others] = product
-                covariance[layer][others, few] = product.T
-            else:
-                shared[layer, other_layer] += (product**2).sum()
-    shared += shared.T
-    shared[np.diag_indices(len(tables))] = [(each**2).sum() for each in covariance]
+    for one in range(len(tables)):
+        for other in range(one, len(tables)):
+            product = _product(tables, centres, one, other, n_samples)
+            shared[one, other] = shared[other, one] = (product**2).sum()
+            if one == other:
+                covariance.append(product)
     norms = np.sqrt(np.diag(shared))
     with np.errstate(invalid="ignore", divide="ignore"):
         cka = shared / np.outer(norms, norms)
@@ -68,6 +57,39 @@ def similarity(tables: Sequence[tuple[int, ReadTable]], n_samples: int) -> Simil
         np.array([effective_rank(each) for each in covariance]),
         cka,
     )
+
+
+def _blocks(n_filters: int, n_samples: int) -> Iterator[slice]:
+    rows = max(1, ROWS_BYTES // (8 * n_filters))
+    for start in range(0, n_samples, rows):
+        yield slice(start, start + rows)
+
+
+def _centre(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.float64]:
+    """The mean of each column, <float64>[filter]; NaN for one that is constant or not finite."""
+    total = np.zeros(n_filters)
+    low, high = np.full(n_filters, np.inf), np.full(n_filters, -np.inf)
+    for few in _blocks(n_filters, n_samples):
+        values = read(few).astype(np.float64)
+        total += values.sum(axis=0)
+        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+    return np.where(np.isfinite(low + high) & (low < high), total / n_samples, np.nan)
+
+
+def _product(
+    tables: Sequence[tuple[int, ReadRows]],
+    centres: Sequence[NDArray[np.float64]],
+    one: int,
+    other: int,
+    n_samples: int,
+) -> NDArray[np.float64]:
+    """Sums of products of the centred columns of two layers, <float64>[filter, other_filter]."""
+    found = np.zeros((tables[one][0], tables[other][0]))
+    for few in _blocks(max(found.shape), n_samples):
+        left = _centred(tables[one][1](few), centres[one])
+        right = left if one == other else _centred(tables[other][1](few), centres[other])
+        found += left.T @ right
+    return found
 
 
 def correlation(covariance: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -95,14 +117,14 @@ def effective_rank(covariance: NDArray[np.float64]) -> float:
 
 def centred_covariance(table: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sums of products of a table's columns less their means, <float64>[filter, filter]."""
-    values = _centred(table)
-    return values.T @ values
+    n_samples, n_filters = table.shape
+    tables = [(n_filters, lambda few: table[few])]
+    return _product(tables, [_centre(*tables[0], n_samples)], 0, 0, n_samples)
 
 
-def _centred(table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Columns less their mean; zeros for one that is constant or not finite."""
+def _centred(table: NDArray[np.float32], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns less their mean; zeros for one that has none."""
     values = table.astype(np.float64)
-    low, high = values.min(axis=0), values.max(axis=0)
-    values[:, ~np.isfinite(low + high) | (low == high)] = 0
-    values -= values.mean(axis=0)
+    values[:, np.isnan(centre)] = 0
+    values -= np.nan_to_num(centre)
     return values

@@ -118,6 +118,15 @@ class LayerStatistics:
         """
         return self._read_known("pooled", name)
 
+    def pooled_rows(self, name: str, few: slice) -> NDArray[Any]:
+        """Rows of a pooled table, [sample, filter], as `pooled`."""
+        return self._array(f"pooled/{name}").rows(self._store.bytes, few.start, few.stop)
+
+    @property
+    def pooled_shape(self) -> tuple[int, int]:
+        """Samples and filters of a pooled table."""
+        return self._store.n_samples, self.n_filters
+
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
         """The mean map of a class, <float32>[y, x]; None where the store keeps none.
 

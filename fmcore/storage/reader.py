@@ -138,18 +138,23 @@ class Store:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
         return self._row("samples/image", sample)
 
+    @property
+    def similarities(self) -> tuple[str, ...]:
+        """The names of the statistics of layers that the store holds."""
+        return tuple(name for name in self.file.get("similarity", ()) if name in STATISTICS)
+
     def similarity(self, name: str) -> NDArray[np.float64]:
         """A statistic of the layers in their order: [layer], or CKA [layer, other_layer].
 
         Raises:
             StatisticNotFoundError: if the store has no such statistic.
         """
-        names = list(self.file.get("similarity", ()))
-        if name not in names:
-            known = [name for name in names if name in STATISTICS]
+        known = self.similarities
+        if name not in known:
+            remedy = "; `fmcore stats STORE --recompute` computes them" if not known else ""
             raise StatisticNotFoundError(
                 f"no statistic {name!r} of layers in {self.path.name}; it holds "
-                f"{', '.join(known) or 'none'}{near_matches(name, known)}"
+                f"{', '.join(known) or 'none'}{near_matches(name, known)}{remedy}"
             )
         return self._read(f"similarity/{name}")
 

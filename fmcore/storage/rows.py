@@ -54,18 +54,21 @@ class Rows:
         self._sizes.extend(run.sizes)
         self.has_runs |= len(run.sizes) > 1
 
-    def columns(self, few: slice) -> NDArray[Any]:
-        """Columns of all rows that were written, of an array whose chunks are whole rows.
+    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """A part of what was written, of an array whose chunks are whole rows.
 
         Raises:
             ValueError: if a chunk does not come back as it was written.
         """
         (n_rows, n_columns), step = self.array.shape, self.array.chunks[0]
-        found = np.empty((n_rows, len(range(*few.indices(n_columns)))), self.array.dtype)
-        for start in range(0, n_rows, step):
-            _, data = self.array.id.read_direct_chunk((start, 0))
+        start, stop, _ = rows.indices(n_rows)
+        found = np.empty((stop - start, len(range(n_columns)[columns])), self.array.dtype)
+        for first in range(start // step * step, stop, step):
+            _, data = self.array.id.read_direct_chunk((first, 0))
             values = decode(data, self.array.dtype, self.array.chunks, self.codec)
-            found[start : start + step] = values[: n_rows - start, few]
+            few = values[max(0, start - first) : stop - first, columns]
+            place = max(0, first - start)
+            found[place : place + len(few)] = few[: stop - start - place]
         return found
 
     @property

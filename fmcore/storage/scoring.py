@@ -6,7 +6,6 @@ Computed and written at the end of a capture, or computed again from a store tha
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -21,9 +20,9 @@ from fmcore.storage.layer import Layer
 from fmcore.storage.reader import Store
 from fmcore.storage.writer import StoreWriter
 
-# Bytes of a table that are read at once, and of all pieces that are kept.
+# Bytes of a table that are kept at once, and how often a table is read at most.
 SLAB_BYTES = 2 << 20
-KEPT_BYTES = 6 << 20
+MOST_READS = 8
 
 
 def write_scores(
@@ -43,9 +42,8 @@ def write_scores(
     Raises:
         OSError: if the disk refuses.
     """
-    tables = _Tables(writer, permutations.classes.n_samples)
     layers = [
-        (Filters.of_moments(layer.moments), partial(tables.columns, index))
+        (Filters.of_moments(layer.moments), _BeingWritten(writer, index))
         for index, layer in enumerate(sums)
     ]
     for index, arrays in from_pooled(layers, permutations, threads):
@@ -60,7 +58,10 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     """
     permutations = Permutations(Classes(store.labels, len(store.class_names)))
     layers = [
-        (Filters.of(layer.statistic("min"), layer.statistic("max")), _reader(layer))
+        (
+            Filters.of(*(layer.statistic(name) for name in ("min", "max", "n_nonfinite"))),
+            _Stored(layer),
+        )
         for layer in store.layers.values()
     ]
     found: list[dict[str, NDArray[Any]]] = [{} for _ in layers]
@@ -70,31 +71,39 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     return found
 
 
-def _reader(layer: Layer) -> Callable[[str, slice], NDArray[Any]]:
-    tables = {name: layer.pooled(name) for name in ("mean", "max", "max_y", "max_x")}
-    return lambda name, few: tables[name][:, few]
+class _Slabs:
+    """Columns of a table, many of them read at once: its chunks hold whole rows."""
+
+    def __init__(self, read: Callable[[str, slice], NDArray[Any]], n_rows: int, n: int) -> None:
+        self._read = read
+        # So many that the table is read a few times only, and at least a slab.
+        self._width = max(1, SLAB_BYTES // (4 * n_rows), -(-n // MOST_READS))
+        self._slabs: dict[str, tuple[int, NDArray[Any]]] = {}
+
+    def columns(self, name: str, few: slice) -> NDArray[Any]:
+        """Some columns of a table, [sample, filter]."""
+        parts = []
+        for place in range(few.start // self._width, -(-few.stop // self._width)):
+            start = place * self._width
+            if self._slabs.get(name, (-1,))[0] != place:
+                self._slabs[name] = place, self._read(name, slice(start, start + self._width))
+            slab = self._slabs[name][1]
+            parts.append(slab[:, max(0, few.start - start) : few.stop - start])
+        return np.concatenate(parts, axis=1)
 
 
-class _Tables:
-    """Pooled tables of a store that is being written, read many columns at a time."""
+class _BeingWritten(_Slabs):
+    """The pooled tables of one layer of a store that is being written."""
 
-    def __init__(self, writer: StoreWriter, n_samples: int) -> None:
-        self._writer = writer
-        self._width = max(1, SLAB_BYTES // (4 * n_samples))
-        self._slabs: OrderedDict[tuple[int, str, int], NDArray[Any]] = OrderedDict()
+    def __init__(self, writer: StoreWriter, index: int) -> None:
+        self.rows = partial(writer.pooled_rows, index)
+        super().__init__(partial(writer.pooled_columns, index), *writer.pooled_shape(index))
 
-    def columns(self, index: int, name: str, few: slice) -> NDArray[Any]:
-        """Some columns of a table of a layer, [sample, filter]."""
-        places = range(few.start // self._width, -(-few.stop // self._width))
-        whole = np.concatenate([self._slab(index, name, place) for place in places], axis=1)
-        first = places.start * self._width
-        return whole[:, few.start - first : few.stop - first]
 
-    def _slab(self, index: int, name: str, place: int) -> NDArray[Any]:
-        key = (index, name, place)
-        if key not in self._slabs:
-            while sum(slab.nbytes for slab in self._slabs.values()) > KEPT_BYTES:
-                self._slabs.popitem(last=False)
-            few = slice(place * self._width, (place + 1) * self._width)
-            self._slabs[key] = self._writer.pooled(index, name, few)
-        return self._slabs[key]
+class _Stored(_Slabs):
+    """Those of one layer of a store."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.rows = layer.pooled_rows
+        table = layer.pooled
+        super().__init__(lambda name, few: table(name)[:, few], *layer.pooled_shape)

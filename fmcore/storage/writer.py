@@ -180,11 +180,23 @@ class StoreWriter:
             self._put(self.groups[index].removeprefix("layers/"), arrays)
         self._disk.check()
 
-    def pooled(self, index: int, name: str, columns: slice) -> NDArray[Any]:
+    def pooled_columns(self, index: int, name: str, few: slice) -> NDArray[Any]:
         """Columns of a pooled table of a layer, [sample, filter], once all samples are written."""
+        return self._pooled(index, name, slice(None), few)
+
+    def pooled_rows(self, index: int, name: str, few: slice) -> NDArray[Any]:
+        """Rows of such a table, [sample, filter]."""
+        return self._pooled(index, name, few, slice(None))
+
+    def pooled_shape(self, index: int) -> tuple[int, int]:
+        """Samples and filters of such a table."""
+        n_samples, n_filters = self.rows[f"{self.groups[index]}/pooled/mean"].array.shape
+        return n_samples, n_filters
+
+    def _pooled(self, index: int, name: str, rows: slice, columns: slice) -> NDArray[Any]:
         with self._interrupts.held():
             self._end_rows()
-            found = self.rows[f"{self.groups[index]}/pooled/{name}"].columns(columns)
+            found = self.rows[f"{self.groups[index]}/pooled/{name}"].read(rows, columns)
         self._disk.check()
         return found
 

@@ -134,6 +134,39 @@ def test_a_layer_of_a_kind_that_is_not_known_is_named(tmp_path):
     assert second.field_words == "unknown: up interpolates by bilinear"
 
 
+class Rolled(layers.Conv2D):
+    """Looks like a convolution, and sees elsewhere."""
+
+    def call(self, inputs):
+        return super().call(keras.ops.roll(inputs, 3, axis=1))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Softmax(axis=1),
+        layers.Activation(lambda x: x - keras.ops.mean(x, axis=(1, 2), keepdims=True)),
+        Rolled(2, 3),
+        layers.Concatenate(axis=1),
+    ],
+)
+def test_what_may_look_elsewhere_is_not_called_exact(layer):
+    source = keras.Input(SHAPE)
+    inner = conv()(source)
+    model = keras.Model(source, layer([inner, inner] if "concat" in layer.name else inner))
+    seen, words = ReceptiveFields(model).boxes(model.outputs[0])
+    assert seen is None
+    assert words.startswith("unknown: ")
+
+
+def test_a_deep_model_is_walked():
+    source = x = keras.Input(SHAPE)
+    for _ in range(600):
+        x = layers.Identity()(x)
+    model = keras.Model(source, conv()(x))
+    assert boxes(ReceptiveFields(model).of(model.outputs[0])).shape == (11, 9, 4)
+
+
 def test_a_store_keeps_the_box_of_each_unit(tmp_path):
     model = classifier(conv(name="one", strides=2), conv(name="two"))
     images = np.random.default_rng(0).random((5, *SHAPE), dtype=np.float32)

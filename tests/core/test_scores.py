@@ -25,6 +25,19 @@ from fmcore.statistics.chance import PERMUTATIONS
 from fmcore.statistics.ranking import Ranking
 
 
+class Tables:
+    """The pooled tables of a layer in memory, [sample, filter]."""
+
+    def __init__(self, tables: dict) -> None:
+        self._tables = tables
+
+    def columns(self, name, few):
+        return self._tables[name][:, few]
+
+    def rows(self, name, few):
+        return self._tables[name][few]
+
+
 def scored(tables: dict, labels, n_classes: int, *, low=None, high=None) -> dict:
     """All that follows from the tables of one layer, [sample, filter]."""
     n_filters = tables["max"].shape[1]
@@ -32,7 +45,7 @@ def scored(tables: dict, labels, n_classes: int, *, low=None, high=None) -> dict
     every = places | {name: np.asarray(table, np.float32) for name, table in tables.items()}
     low = np.zeros((1, n_filters)) if low is None else low
     high = np.ones((1, n_filters)) if high is None else high
-    layer = (Filters.of(low, high), lambda name, few: every[name][:, few])
+    layer = (Filters.of(low, high, np.zeros(low.shape, np.int64)), Tables(every))
     with ThreadPoolExecutor(2) as threads:
         permutations = Permutations(Classes(labels, n_classes))
         found: dict = {}
@@ -85,22 +98,27 @@ def test_scores_equal_those_of_other_libraries(drawn):
                 assert got_d == pytest.approx(expected, rel=1e-6, abs=1e-9, nan_ok=True)
             else:
                 assert np.isnan(got["auc"])
-        if constant:
-            assert np.isnan(found["filters/mi_mean"][column])
+        if constant or not several:
+            for name in ("mi", "eta2", "f", "csi"):
+                assert np.isnan(found[f"filters/{name}_mean"][column])
             continue
         expected, _ = corrected_information(of_filter, labels)
         assert found["filters/mi_mean"][column] == pytest.approx(expected, abs=1e-9)
-        if several:
-            groups = [of_filter[labels == label] for label in np.flatnonzero(sizes)]
-            within = sum(((group - group.mean()) ** 2).sum() for group in groups)
-            total = ((of_filter - of_filter.mean()) ** 2).sum()
-            assert found["filters/eta2_mean"][column] == pytest.approx(1 - within / total, abs=1e-7)
-            if len(labels) > len(groups) and within > 1e-9 * total:
-                expected = stats.f_oneway(*groups).statistic
-                assert found["filters/f_mean"][column] == pytest.approx(expected, rel=1e-6)
-            if values.min() >= 0:
-                expected = class_selectivity(of_filter, labels)
-                assert found["filters/csi_mean"][column] == pytest.approx(expected, rel=1e-6)
+        groups = [of_filter[labels == label] for label in np.flatnonzero(sizes)]
+        within = sum(((group - group.mean()) ** 2).sum() for group in groups)
+        total = ((of_filter - of_filter.mean()) ** 2).sum()
+        eta2, ratio = (found[f"filters/{name}_mean"][column] for name in ("eta2", "f"))
+        assert eta2 == pytest.approx(1 - within / total, abs=1e-7)
+        assert 0 <= eta2 <= 1
+        if len(labels) == len(groups):
+            assert np.isnan(ratio)
+        elif within > 1e-9 * total:
+            assert ratio == pytest.approx(stats.f_oneway(*groups).statistic, rel=1e-6)
+        else:
+            assert ratio == np.inf
+        if values.min() >= 0:
+            expected = class_selectivity(of_filter, labels)
+            assert found["filters/csi_mean"][column] == pytest.approx(expected, rel=1e-6)
 
 
 @settings(max_examples=100)
@@ -238,7 +256,7 @@ def test_correlation_rank_and_cka_equal_their_definitions():
         tables = {"mean": values, "max": values, "max_y": places, "max_x": places}
         n_filters = values.shape[1]
         filters = Filters(np.zeros(n_filters, bool), np.ones(n_filters, bool))
-        return filters, lambda name, few: tables[name][:, few][:, :n_filters]
+        return filters, Tables({name: table[:, :n_filters] for name, table in tables.items()})
 
     found: list[dict] = [{}, {}]
     with ThreadPoolExecutor(2) as threads:
@@ -264,8 +282,45 @@ def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
     whole = scored({"mean": values, "max": values}, labels, 4)
     monkeypatch.setattr("fmcore.statistics.scores.BLOCK_BYTES", 5_000)
     monkeypatch.setattr("fmcore.statistics.chance.CACHED", 1_000)
-    monkeypatch.setattr("fmcore.statistics.similarity.TILE_BYTES", 5_000)
+    monkeypatch.setattr("fmcore.statistics.similarity.ROWS_BYTES", 5_000)
     parts = scored({"mean": values, "max": values}, labels, 4)
     assert whole.keys() == parts.keys()
     for path in whole:
         assert_allclose(whole[path], parts[path], rtol=1e-5, atol=1e-7, err_msg=path)
+
+
+@pytest.mark.parametrize("n_active", [1, 2, 3, 5, 20])
+def test_noise_that_can_take_few_scores_does_not_lie_outside_by_rounding(n_active):
+    rng = np.random.default_rng(4)
+    labels = np.arange(1_000) % 10
+    values = np.zeros((1_000, 300))
+    for column in values.T:
+        column[rng.choice(1_000, n_active, replace=False)] = 1
+    found = scored({"mean": values, "max": values}, labels, 10)
+    for path in ("class/dprime_max", "filters/csi_max", "class/ap_max"):
+        low, high = found[f"{path}_chance"]
+        outside = ((found[path] < low) | (found[path] > high)).mean()
+        assert outside <= 0.09, (path, outside)
+
+
+def test_a_sparse_detector_of_one_of_many_classes_tells_of_it():
+    labels = np.arange(2_000) % 50
+    values = (labels == 0) * np.random.default_rng(0).uniform(1, 2, 2_000)
+    values[::101] = 0
+    table = np.stack([values, 1 - values], axis=1)
+    found = scored({"mean": table, "max": table}, labels, 50)
+    low, high = found["filters/mi_max_chance"]
+    assert np.isfinite(low).all()
+    assert (found["filters/mi_max"] > 3 * np.abs(high)).all()
+
+
+def test_permutations_that_separate_perfectly_make_wide_bands_and_no_nonsense():
+    rng = np.random.default_rng(0)
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    values = rng.integers(0, 2, (6, 50)).astype(float)
+    found = scored({"mean": values, "max": values}, labels, 2)
+    score, (low, high) = found["class/dprime_max"], found["class/dprime_max_chance"]
+    known = ~np.isnan(score)
+    assert not np.isnan(low[known]).any()
+    assert not np.isnan(high[known]).any()
+    assert (np.abs(high[known & np.isfinite(high)]) < 100).all()

@@ -96,6 +96,14 @@ def test_what_is_from_pooled_can_be_recomputed_and_what_is_not_says_why(
     said = capsys.readouterr()
     assert said.out == ""
     assert "`fmcore stats STORE --recompute` computes them" in said.err
+    assert main(["stats", str(basic), "--statistic", "mean,cka", "--format", "json"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "`fmcore stats STORE --recompute` computes them" in said.err
+    assert (
+        main(["stats", str(basic), "--statistic", "*"]) == 0
+    )  # what a pattern takes may be missing
+    capsys.readouterr()
     assert main(["stats", str(basic), "--statistic", "q50", "--recompute"]) == 1
     assert "histograms are off: captured with basic statistics only" in capsys.readouterr().err
     names = ",".join(one.name for one in STATISTICS.values() if one.origin == "pooled")
