@@ -75,7 +75,7 @@ class _Slabs:
     """Columns of a table, many of them read at once: its chunks hold whole rows."""
 
     def __init__(self, read: Callable[[str, slice], NDArray[Any]], n_rows: int, n: int) -> None:
-        self._read = read
+        self._read, self._n_columns = read, n
         # So many that the table is read a few times only, and at least a slab.
         self._width = max(1, SLAB_BYTES // (4 * n_rows), -(-n // MOST_READS))
         self._slabs: dict[str, tuple[int, NDArray[Any]]] = {}
@@ -89,6 +89,8 @@ class _Slabs:
                 self._slabs[name] = place, self._read(name, slice(start, start + self._width))
             slab = self._slabs[name][1]
             parts.append(slab[:, max(0, few.start - start) : few.stop - start])
+        if few.stop >= self._n_columns:  # the last ones, of columns that are read in order
+            del self._slabs[name]
         return np.concatenate(parts, axis=1)
 
 
