@@ -263,3 +263,17 @@ def test_values_that_are_not_finite_are_counted_and_reported(tmp_path, caplog):
 def test_an_estimate_is_near_what_is_written(tmp_path):
     path = make_store(tmp_path / "s.h5", 2_000, batch_size=256)
     assert_allclose(make_plan(2_000).estimate.store_bytes, path.stat().st_size, rtol=0.35)
+
+
+def test_tables_read_in_small_pieces_give_the_same_scores(tmp_path, monkeypatch):
+    one = make_store(tmp_path / "one.h5", 900, batch_size=64)
+    monkeypatch.setattr("fmcore.storage.scoring.SLAB_BYTES", 3 * 4 * 900)
+    monkeypatch.setattr("fmcore.storage.scoring.MOST_READS", 100)
+    monkeypatch.setattr("fmcore.statistics.scores.BLOCK_BYTES", 5 * 8 * 900)
+    other = make_store(tmp_path / "other.h5", 900, batch_size=64)
+    first, second = contents(one), contents(other)
+    for name in first:
+        if first[name].dtype.kind == "f":
+            assert_allclose(first[name], second[name], rtol=1e-4, atol=1e-6, err_msg=name)
+        else:
+            assert_array_equal(first[name], second[name], err_msg=name)
