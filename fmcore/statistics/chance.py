@@ -235,20 +235,24 @@ def f_band(n_classes: int, n_samples: int) -> NDArray[np.float64]:
     return np.asarray(special.fdtri(n_classes - 1, n_samples - n_classes, tails))
 
 
-def information_band(n_bins: int, n_classes: int, n_samples: int) -> NDArray[np.float64]:
+def information_band(
+    of_bins: NDArray[np.int64], of_classes: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """The band of plug-in mutual information in bits, <float64>[bound].
 
-    2 N ln 2 times it is about chi-squared (Wilks 1938) where cells hold enough samples.
+    2 N ln 2 times it is about chi-squared (Wilks 1938) times a little more than 1 (Williams 1976,
+    "Improved likelihood ratio tests for complete contingency tables"), where cells hold enough.
 
     Args:
-        n_bins: bins that hold samples.
-        n_classes: classes that have samples.
-        n_samples: N.
+        of_bins: <int64>[bin], samples of each bin, none of them zero.
+        of_classes: <int64>[class], samples of each class, none of them zero.
     """
     from scipy import special
 
+    n = of_classes.sum()
     above = np.array([(1 + LEVEL) / 2, (1 - LEVEL) / 2])
-    degrees = (n_bins - 1) * (n_classes - 1)
+    degrees = (len(of_bins) - 1) * (len(of_classes) - 1)
     if not degrees:
         return np.zeros(2)  # nothing can be told of anything
-    return np.asarray(special.chdtri(degrees, above) / (2 * n_samples * np.log(2)))
+    more = ((n / of_bins).sum() - 1) * ((n / of_classes).sum() - 1) / (6 * n * degrees)
+    return np.asarray(special.chdtri(degrees, above) * (1 + more) / (2 * n * np.log(2)))

@@ -84,16 +84,17 @@ def mutual_information(
         return np.full(len(ranking.order), np.nan), np.full((2, len(ranking.order)), np.nan)
     bins = (2 * n - ranking.first.astype(np.int64) - ranking.end) * n_bins // (2 * n)
     found, bands = [], []
-    for of_ranks, by_class in zip(bins, ranking.by_class, strict=True):
+    columns = zip(bins, ranking.by_class, ranking.order[:, 0], strict=True)
+    for of_ranks, by_class, first_sample in columns:
         value, excess = information(classes, of_ranks[by_class], n_bins)
         sizes = np.bincount(of_ranks, minlength=n_bins)
         sizes = sizes[sizes > 0]
         if sizes.min() * classes.sizes.min() >= SAMPLES_OF_A_CELL * n:
-            bands.append(information_band(len(sizes), k, n) - excess)
+            bands.append(information_band(sizes, classes.sizes) - excess)
         else:
-            dealt = [
-                information(classes, of_ranks[ranks], n_bins)[0] for ranks in permutations.few()
-            ]
+            # From another rank on for each filter: the same permutations would err for all alike.
+            rolled = np.roll(of_ranks, first_sample)
+            dealt = [information(classes, rolled[ranks], n_bins)[0] for ranks in permutations.few()]
             bands.append(band_of(np.concatenate(dealt)))
         found.append(value)
     return np.array(found), np.stack(bands, axis=1)

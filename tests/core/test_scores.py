@@ -218,6 +218,17 @@ def test_of_noise_two_to_nine_percent_lie_outside_the_band(kind, balance):
         assert 0.02 <= outside <= 0.09, (name, outside)
 
 
+def test_of_200_units_of_noise_two_to_nine_percent_lie_outside_the_band():
+    labels = np.arange(2_000) % 10
+    values = np.abs(np.random.default_rng(1).normal(size=(2_000, 200)))
+    found = scored({"mean": values, "max": values}, labels, 10)
+    for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
+        path = next(path for path in found if path.endswith(f"/{name}_mean"))
+        low, high = found[f"{path}_chance"]
+        outside = ((found[path] < low) | (found[path] > high)).mean()
+        assert 0.02 <= outside <= 0.09, (name, outside)
+
+
 def test_scores_that_mean_nothing_say_why_and_are_not_one():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, size=60)
