@@ -79,7 +79,7 @@ def _said(
     said[..., 0] = np.array(names, dtype=object)[:, np.newaxis]
     said[..., 1] = ""
     if chance is not None:
-        for row, column in np.argwhere(np.isfinite(chance[0])):
-            low, high = chance[:, row, column]
-            said[row, column, 1] = f"<br>by chance {low:.4g} to {high:.4g}"
+        low, high = np.char.mod("%.4g", chance)
+        words = np.char.add(np.char.add("<br>by chance ", low), np.char.add(" to ", high))
+        said[..., 1] = np.where(np.isfinite(chance[0]), words, "")
     return said

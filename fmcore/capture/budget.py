@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from fmcore.statistics import COARSEST, FINEST, class_maps_bytes, histogram_bytes, map_size
+
+T = TypeVar("T")
 
 DEFAULT_MEMORY = 1 << 30
 # MNIST, in turn: 128 takes 1.3 times as long, 256 1.1 times (sums of each class, calls of numpy);
@@ -38,16 +41,17 @@ def map_factors(
     Three eighths of the memory are theirs; the layers that need least get theirs first, so that one
     large layer does not take the maps of all.
     """
-    left = memory * 3 // 8
-    factors: list[tuple[int, int] | None] = [None] * len(shapes)
-    order = sorted(range(len(shapes)), key=lambda index: math.prod(shapes[index]))
-    for place, index in enumerate(order):
+
+    def fitting(index: int, share: int) -> tuple[int, tuple[int, int]] | None:
         height, width, filters = shapes[index]
-        size = map_size(shapes[index], n_classes, left // (len(order) - place))
-        if size is not None:
-            left -= class_maps_bytes(n_classes, (*size, filters))
-            factors[index] = (-(-height // size[0]), -(-width // size[1]))
-    return factors
+        size = map_size(shapes[index], n_classes, share)
+        if size is None:
+            return None
+        factors = -(-height // size[0]), -(-width // size[1])
+        return class_maps_bytes(n_classes, (*size, filters)), factors
+
+    order = sorted(range(len(shapes)), key=lambda index: math.prod(shapes[index]))
+    return _shared_out(memory * 3 // 8, order, fitting)
 
 
 def histogram_bits(
@@ -57,13 +61,32 @@ def histogram_bits(
 
     An eighth of the memory is theirs, shared out as that of class maps.
     """
-    left = memory // 8
-    bits: list[int | None] = [None] * len(shapes)
+
+    def fitting(index: int, share: int) -> tuple[int, int] | None:
+        sizes = (
+            (histogram_bytes(n_classes, shapes[index][2], bits), bits)
+            for bits in range(FINEST, COARSEST - 1, -1)
+        )
+        return next((size for size in sizes if size[0] <= share), None)
+
     order = sorted(range(len(shapes)), key=lambda index: shapes[index][2])
+    return _shared_out(memory // 8, order, fitting)
+
+
+def _shared_out(
+    n_bytes: int, order: Sequence[int], fitting: Callable[[int, int], tuple[int, T] | None]
+) -> list[T | None]:
+    """What each layer gets of some memory: an equal share of what those before it have left.
+
+    Args:
+        n_bytes: the memory.
+        order: the layers' indices, those that need least first.
+        fitting: what fits a layer and a share, with its bytes; None where nothing does.
+    """
+    chosen: list[T | None] = [None] * len(order)
     for place, index in enumerate(order):
-        for fine in range(FINEST, COARSEST - 1, -1):
-            needed = histogram_bytes(n_classes, shapes[index][2], fine)
-            if needed <= left // (len(order) - place):
-                bits[index], left = fine, left - needed
-                break
-    return bits
+        found = fitting(index, n_bytes // (len(order) - place))
+        if found is not None:
+            n_bytes -= found[0]
+            chosen[index] = found[1]
+    return chosen

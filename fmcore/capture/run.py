@@ -149,16 +149,16 @@ class _Running:
         shard = dataclasses.replace(store, ids=ids, first_sample=rows.start)
         sums = [layer.empty_sums(len(store.class_names)) for layer in store.layers]
         with create_store(path, shard, self.threads, overwrite=overwrite) as writer:
-            dealt = None
-            if self.permutations is not None and not part:
+            permutations = None if part else self.permutations
+            if permutations is not None:
                 # While the samples stream by, a thread has time for it now and then.
-                dealt = self.threads.submit(self.permutations.prepare)
+                dealt = self.threads.submit(permutations.prepare)
             self._stream(rows, writer, sums)
             for index, layer in enumerate(sums):
                 writer.write_layer(index, layer, keep_state=part)
-            if self.permutations is not None and dealt is not None:
+            if permutations is not None:
                 dealt.result()
-                write_scores(writer, sums, self.permutations, self.threads)
+                write_scores(writer, sums, permutations, self.threads)
         return sums
 
     def _stream(self, rows: range, writer: StoreWriter, sums: list[LayerSums]) -> None:

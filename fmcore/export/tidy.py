@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import SelectionError
-from fmcore.selection import match_names, near_matches
+from fmcore.selection import match_names
 from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
-from fmcore.storage import Store, recompute
+from fmcore.storage import Layer, Store, recompute
 
 # `other` is the second filter of a correlation, the second layer of a CKA; `reason` says why there
 # is no value.
@@ -59,19 +57,9 @@ def chosen_statistics(pattern: str | None) -> list[Statistic]:
     """
     if pattern is None:
         return [one for one in STATISTICS.values() if "other_filter" not in one.axes]
-    globs = [part.strip() for part in pattern.split(",") if part.strip()]
-    for glob in globs or [pattern]:
-        if not any(_fits(one, [glob]) for one in STATISTICS.values()):
-            names = list(STATISTICS)
-            raise SelectionError(
-                f"{glob!r} matches no statistic; there are {', '.join(names)}"
-                f"{near_matches(glob, names)}"
-            )
-    return [one for one in STATISTICS.values() if _fits(one, globs)]
-
-
-def _fits(one: Statistic, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs for name in (one.name, one.family))
+    names = dict.fromkeys(name for one in STATISTICS.values() for name in (one.name, one.family))
+    taken = set(match_names(list(names), pattern, what="statistic"))
+    return [one for one in STATISTICS.values() if taken & {one.name, one.family}]
 
 
 class Values:
@@ -85,8 +73,8 @@ class Values:
         """Whether there is such a statistic of a layer, or of layers."""
         if "layer" in one.axes:
             return one.path in self._again[0] or one.name in self.store.similarities
-        index, of_layer = self._of(layer)
-        return one.path in self._again[index] or one.name in of_layer.statistics
+        of_layer = self.store.layers[layer]
+        return one.path in self._again[of_layer.index] or of_layer.has(one)
 
     def value(self, layer: str, one: Statistic) -> NDArray[Any]:
         """A statistic of a layer's filters, or of the layers, whatever the path.
@@ -97,27 +85,23 @@ class Values:
         if "layer" in one.axes:
             found = self._again[0].get(one.path)
             return self.store.similarity(one.name) if found is None else found
-        index, of_layer = self._of(layer)
-        found = self._again[index].get(one.path)
-        return of_layer.statistic(one.name) if found is None else found
+        return self._of(layer, one.path, lambda of_layer: of_layer.statistic(one.name))
 
     def chance(self, layer: str, one: Statistic) -> NDArray[np.float64] | None:
-        """Its chance level, [bound, …]."""
+        """Its chance level, [bound, …]; None where it has none."""
         if not one.chance:
             return None
-        index, of_layer = self._of(layer)
-        found = self._again[index].get(f"{one.path}_chance")
-        return of_layer.chance(one.name) if found is None else found
+        return self._of(layer, f"{one.path}_chance", lambda of_layer: of_layer.chance(one.name))
 
     def undefined(self, layer: str, pooling: str) -> NDArray[np.uint8]:
         """Why filters have no scores."""
-        index, of_layer = self._of(layer)
-        found = self._again[index].get(f"filters/undefined_{pooling}")
-        return of_layer.undefined(pooling) if found is None else found
+        path = f"filters/undefined_{pooling}"
+        return self._of(layer, path, lambda of_layer: of_layer.undefined(pooling))
 
-    def _of(self, layer: str) -> tuple[int, Any]:
+    def _of(self, layer: str, path: str, stored: Callable[[Layer], Any]) -> Any:
         of_layer = self.store.layers[layer]
-        return of_layer.index, of_layer
+        found = self._again[of_layer.index].get(path)
+        return stored(of_layer) if found is None else found
 
 
 def tidy(
@@ -245,10 +229,7 @@ def _table(
 ) -> Table:
     size = len(array)
     nothing = [None] * size
-    low, high = (
-        nothing if band is None else band[0].tolist(),
-        nothing if band is None else band[1].tolist(),
-    )
+    low, high = (nothing, nothing) if band is None else band.tolist()
     return Table(
         {
             "layer": [layer] * size if isinstance(layer, str) else layer,

@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fmcore.errors import ModelError
+from fmcore.model.graph import calls_of
 from fmcore.model.receptive_fields import ReceptiveFields
 from fmcore.records import Captured, LayerSpec, ModelInfo
 from fmcore.selection import match_names
@@ -55,7 +56,7 @@ class KerasProbe:
             )
         names = match_names(list(found), layers, what=f"convolutional layer of {model.name!r}")
         chosen = [found[name] for name in names]
-        nodes = _nodes(model)
+        nodes = {id(node) for node in calls_of(model)}
         maps = [_output_in(layer, nodes, model) for layer in chosen]
         fields = ReceptiveFields(model)
         self.layers: Sequence[LayerSpec] = tuple(
@@ -164,13 +165,6 @@ def _activation_name(activation: Any) -> str:
 
 def _float32(weights: Any) -> NDArray[np.float32] | None:
     return None if weights is None else np.asarray(weights, dtype=np.float32)
-
-
-def _nodes(model: keras.Model) -> set[int]:
-    """Identities of the calls of layers that make up this model, and not another one."""
-    graph = getattr(model, "_functional", model)
-    by_depth = getattr(graph, "_nodes_by_depth", {})
-    return {id(node) for nodes in by_depth.values() for node in nodes}
 
 
 def _output_in(layer: Any, nodes: set[int], model: keras.Model) -> Any:

@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from fmcore import receptive_field as field
+from fmcore.model.graph import calls_of
 from fmcore.receptive_field import Boxes, Hulls
 
 # What comes out at a place depends on what goes in at that place.
@@ -104,9 +105,9 @@ class ReceptiveFields:
 
     def __init__(self, model: keras.Model) -> None:
         source = model.inputs[0]
-        graph = getattr(model, "_functional", model)  # of a Sequential
-        nodes = [node for each in getattr(graph, "_nodes_by_depth", {}).values() for node in each]
-        self._makers = {id(tensor): node for node in nodes for tensor in node.output_tensors}
+        self._makers = {
+            id(tensor): node for node in calls_of(model) for tensor in node.output_tensors
+        }
         self._found: dict[int, Hulls] = {
             id(source): field.of_input(int(source.shape[1]), int(source.shape[2]))
         }
@@ -168,16 +169,18 @@ def _is_kerass(activation: Any) -> bool:
     return str(getattr(activation, "__module__", "")).startswith("keras.")
 
 
-def _windowed(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
+def _windows(layer: Any) -> list[dict[str, int]]:
+    """The window of a convolution or pooling along y and x."""
     kernel = getattr(layer, "kernel_size", None) or layer.pool_size
     dilation = getattr(layer, "dilation_rate", (1, 1))
+    names = ("kernel", "stride", "dilation")
+    sizes = zip(kernel, layer.strides, dilation, strict=True)
+    return [dict(zip(names, map(int, each), strict=True)) for each in sizes]
+
+
+def _windowed(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
     taps = []
-    for axis in (0, 1):
-        window = {
-            "kernel": int(kernel[axis]),
-            "stride": int(layer.strides[axis]),
-            "dilation": int(dilation[axis]),
-        }
+    for axis, window in enumerate(_windows(layer)):
         below_size = below[0].shape[axis]
         before = field.same_padding(below_size, **window) if layer.padding == "same" else 0
         taps.append(field.window_taps(below_size, size[axis], before=before, **window))
@@ -188,12 +191,7 @@ def _transposed(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hu
     if layer.output_padding is not None:
         raise UnknownFieldError(f"{layer.name} has an output_padding")
     taps = []
-    for axis in (0, 1):
-        window = {
-            "kernel": int(layer.kernel_size[axis]),
-            "stride": int(layer.strides[axis]),
-            "dilation": int(layer.dilation_rate[axis]),
-        }
+    for axis, window in enumerate(_windows(layer)):
         before = field.same_padding(size[axis], **window) if layer.padding == "same" else 0
         taps.append(
             field.transposed_taps(below[0].shape[axis], size[axis], before=before, **window)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.classes import Classes
+from fmcore.statistics.precision import change_by_ties, untied_precision
 from fmcore.statistics.ranking import Ranking
 
 LEVEL = 0.95
@@ -85,10 +86,7 @@ class Permutations:
     @cached_property
     def untied_precision(self) -> NDArray[np.float64]:
         """Average precision of a random order without ties, <float64>[permutation, present]."""
-        sizes, so_far = self.classes.sizes, self.classes.so_far
-        return np.concatenate(
-            [self.classes.sums(so_far / (ranks + 1)) / sizes for ranks in self.few()]
-        )
+        return np.concatenate([untied_precision(self.classes, ranks) for ranks in self.few()])
 
     def precision(self, first: NDArray[np.int32], end: NDArray[np.int32]) -> NDArray[np.float64]:
         """Average precision of random labels under the ties of one filter, both <int32>[rank].
@@ -99,7 +97,7 @@ class Permutations:
         matters = _ties_that_matter(first, end)
         if not matters.any():
             return self.untied_precision
-        changes = [_change_by_ties(self.classes, ranks, matters, end) for ranks in self.few()]
+        changes = [change_by_ties(self.classes, ranks, matters, end) for ranks in self.few()]
         return self.untied_precision + np.concatenate(changes)
 
     def sums(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -137,64 +135,6 @@ def _ties_that_matter(first: NDArray[np.int32], end: NDArray[np.int32]) -> NDArr
     left_out = int(np.searchsorted(np.cumsum(effect[order]), TIES_THAT_MATTER, side="right"))
     smallest = of_value[order[min(left_out, len(order) - 1)]]
     return (of_value >= smallest) & (of_value > 0)
-
-
-def _change_by_ties(
-    classes: Classes,
-    ranks: NDArray[np.int32],
-    matters: NDArray[np.bool_],
-    end: NDArray[np.int32],
-) -> NDArray[np.float64]:
-    """What ties add to average precision; only samples whose ties matter are looked at.
-
-    Args:
-        classes: of the samples.
-        ranks: <int32>[permutation, sample], class after class, ascending in each.
-        matters: <bool>[rank], whether the rank shares its value; of all that share it, or of none.
-        end: <int32>[rank], one after the last rank of the same value.
-
-    Returns:
-        <float64>[permutation, present].
-    """
-    flat = np.flatnonzero(matters[ranks])
-    starts = np.arange(len(ranks))[:, np.newaxis] * classes.n_samples + classes.starts
-    bounds = np.searchsorted(flat, np.append(starts.reshape(-1), ranks.size))
-    rank = ranks.reshape(-1)[flat]
-    reached = end[rank]
-    so_far = np.tile(classes.so_far, len(ranks))[flat]
-    last = np.append(reached[1:] != reached[:-1], True)[: len(flat)]
-    last[bounds[1:][np.diff(bounds) > 0] - 1] = True
-    runs = np.flatnonzero(last)
-    gains = -so_far / (rank + 1)
-    gains[runs] += np.diff(runs, prepend=-1) * so_far[runs] / reached[runs]
-    total = np.append(0, np.cumsum(gains))
-    return np.diff(total[bounds]).reshape(len(ranks), -1) / classes.sizes
-
-
-def tied_precision(classes: Classes, reached: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Average precision where values may be equal, as scikit-learn defines it.
-
-    Args:
-        classes: of the samples.
-        reached: [..., sample], class after class, ascending in each: how many samples of all
-            have a value as large as this one or larger.
-
-    Returns:
-        <float64>[..., present].
-    """
-    n_samples, ends = classes.n_samples, classes.starts + classes.sizes - 1
-    rows = reached.reshape(-1, n_samples)
-    last = np.empty(rows.shape, dtype=np.bool_)
-    np.not_equal(rows[:, 1:], rows[:, :-1], out=last[:, :-1])
-    last[:, ends] = True
-    flat = np.flatnonzero(last)
-    so_far = np.tile(classes.so_far, len(rows))[flat]
-    # Each run of equal values counts at its end: its samples times the precision there.
-    parts = np.diff(flat, prepend=-1) * so_far / rows.reshape(-1)[flat]
-    of_classes = np.searchsorted(flat, np.arange(len(rows))[:, np.newaxis] * n_samples + ends) + 1
-    starts = np.append(0, of_classes.reshape(-1)[:-1])
-    found = np.add.reduceat(parts, starts).reshape(len(rows), -1) / classes.sizes
-    return found.reshape(*reached.shape[:-1], -1)
 
 
 def band_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.chance import Permutations, tied_precision
+from fmcore.statistics.chance import Permutations
 from fmcore.statistics.classes import Classes
+from fmcore.statistics.precision import change_by_ties, untied_precision
 from fmcore.statistics.ranking import Ranking
 
 # Differences of squares below this share of them are rounding: 16 digits less what sums lose.
@@ -27,7 +28,10 @@ def roc_auc(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
 
 def average_precision(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
     """Sum of the precision at each threshold times the recall it gains, as scikit-learn has it."""
-    return tied_precision(classes, ranking.taken(ranking.end))
+    tied = ranking.end - ranking.first > 1
+    rows = zip(ranking.by_class[:, np.newaxis], tied, ranking.end, strict=True)
+    changes = [change_by_ties(classes, *row) for row in rows]
+    return untied_precision(classes, ranking.by_class) + np.concatenate(changes)
 
 
 def average_precision_of_permuted(

@@ -57,9 +57,9 @@ def top_arrays(
     return found
 
 
-def top_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int32]:
+def top_samples(ranking: Ranking) -> NDArray[np.int32]:
     """Samples of the largest values, ties by index, <int32>[filter, k]; -1 where none is left."""
-    return _filled(ranking.order[:, :most], most)
+    return _filled(ranking.order[:, :TOP])
 
 
 def top_of_classes(ranking: Ranking, classes: Classes, most: int) -> NDArray[np.int32]:
@@ -72,21 +72,20 @@ def top_of_classes(ranking: Ranking, classes: Classes, most: int) -> NDArray[np.
     return found
 
 
-def band_samples(ranking: Ranking, most: int = TOP) -> NDArray[np.int32]:
+def band_samples(ranking: Ranking) -> NDArray[np.int32]:
     """Samples next to each percentile of `BANDS` by rank, <int32>[band, filter, k], largest first.
 
     Band p is centred on the sample that p percent of the others are not above.
     """
     n = ranking.order.shape[1]
-    size = min(most, n)
+    size = min(TOP, n)
     found = []
     for percentile in BANDS:
         centre = round((1 - percentile / 100) * (n - 1))
         start = min(max(centre - size // 2, 0), n - size)
-        found.append(_filled(ranking.order[:, start : start + size], most))
+        found.append(_filled(ranking.order[:, start : start + size]))
     return np.stack(found)
 
 
-def _filled(samples: NDArray[np.int32], most: int) -> NDArray[np.int32]:
-    missing = most - samples.shape[1]
-    return np.pad(samples, ((0, 0), (0, max(0, missing))), constant_values=NOBODY)
+def _filled(samples: NDArray[np.int32]) -> NDArray[np.int32]:
+    return np.pad(samples, ((0, 0), (0, TOP - samples.shape[1])), constant_values=NOBODY)

@@ -50,12 +50,12 @@ class LayerStatistics:
     @property
     def statistics(self) -> tuple[str, ...]:
         """The names of those of `STATISTICS` that the store holds of this layer's filters."""
-        return tuple(
-            one.name
-            for one in STATISTICS.values()
-            if "layer" not in one.axes
-            and (HISTOGRAM if one.level is not None else one.path) in self._node
-        )
+        return tuple(one.name for one in STATISTICS.values() if self.has(one))
+
+    def has(self, one: Statistic) -> bool:
+        """Whether the store holds a statistic of this layer's filters."""
+        path = one.path if one.is_stored else HISTOGRAM
+        return "layer" not in one.axes and path in self._node
 
     def statistic(self, name: str) -> NDArray[Any]:
         """A statistic of the layer's filters, with the axes that `STATISTICS` says.
@@ -118,14 +118,10 @@ class LayerStatistics:
         """
         return self._read_known("pooled", name)
 
-    def pooled_rows(self, name: str, few: slice) -> NDArray[Any]:
-        """Rows of a pooled table, [sample, filter], as `pooled`."""
-        return self._array(f"pooled/{name}").rows(self._store.bytes, few.start, few.stop)
-
-    @property
-    def pooled_shape(self) -> tuple[int, int]:
-        """Samples and filters of a pooled table."""
-        return self._store.n_samples, self.n_filters
+    def pooled_part(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
+        """A part of a pooled table, [sample, filter]; only the chunks of its rows are read."""
+        start, stop, _ = rows.indices(self._store.n_samples)
+        return self._array(f"pooled/{name}").rows(self._store.bytes, start, stop)[:, columns]
 
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
         """The mean map of a class, <float32>[y, x]; None where the store keeps none.
@@ -175,16 +171,16 @@ class LayerStatistics:
 
     def _about(self, name: str) -> Statistic:
         """What a statistic is, if the store has it."""
-        where, names = self._store.path.name, self.statistics
-        if name in names:
-            return STATISTICS[name]
-        if name not in STATISTICS or "layer" in STATISTICS[name].axes:
+        one, where = STATISTICS.get(name), self._store.path.name
+        if one is not None and self.has(one):
+            return one
+        if one is None or "layer" in one.axes:
+            names = self.statistics
             raise StatisticNotFoundError(
                 f"no statistic {name!r} of layer {self.path} in {where}; it holds "
                 f"{', '.join(names)}{near_matches(name, names)}"
             )
-        one = STATISTICS[name]
-        if one.level is not None and self.attributes.get("histogram"):
+        if not one.is_stored and self.attributes.get("histogram"):
             reason = f"its histograms are {self.attributes['histogram']}"
         elif one.origin == "pooled":
             reason = (

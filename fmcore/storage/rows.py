@@ -66,9 +66,8 @@ class Rows:
         for first in range(start // step * step, stop, step):
             _, data = self.array.id.read_direct_chunk((first, 0))
             values = decode(data, self.array.dtype, self.array.chunks, self.codec)
-            few = values[max(0, start - first) : stop - first, columns]
-            place = max(0, first - start)
-            found[place : place + len(few)] = few[: stop - start - place]
+            low, high = max(start, first), min(stop, first + step)
+            found[low - start : high - start] = values[low - first : high - first, columns]
         return found
 
     @property

@@ -34,12 +34,17 @@ class ArraySpec:
 _ALWAYS = ("mean", "std", "min", "max", "zero_fraction", "n_values", "n_nonfinite")
 
 
+def path_in_store(path: str) -> str:
+    """The path of an array that is said to lie in a layer's group, or under `similarity/`."""
+    return path if path.startswith("similarity/") else f"layers/{{layer}}/{path}"
+
+
 def _statistics() -> Iterator[ArraySpec]:
     """Every statistic that is stored, and the chance level of those that have one."""
     for one in STATISTICS.values():
         if not one.is_stored:
             continue
-        path = one.path if one.path.startswith("similarity/") else f"layers/{{layer}}/{one.path}"
+        path = path_in_store(one.path)
         yield ArraySpec(path, (one.dtype,), one.axes, one.definition, one.name not in _ALWAYS)
         if one.chance:
             meaning = f"chance level of `{one.name}`, low and high: {one.chance}"

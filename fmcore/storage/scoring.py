@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fmcore.statistics import Classes, Filters, LayerSums, Permutations, from_pooled
-from fmcore.storage.layer import Layer
 from fmcore.storage.reader import Store
 from fmcore.storage.writer import StoreWriter
 
@@ -42,10 +41,11 @@ def write_scores(
     Raises:
         OSError: if the disk refuses.
     """
-    layers = [
-        (Filters.of_moments(layer.moments), _BeingWritten(writer, index))
-        for index, layer in enumerate(sums)
-    ]
+    layers = []
+    for index, layer in enumerate(sums):
+        filters = Filters.of_moments(layer.moments)
+        shape = permutations.classes.n_samples, len(filters.dead)
+        layers.append((filters, _Tables(partial(writer.pooled_part, index), *shape)))
     for index, arrays in from_pooled(layers, permutations, threads):
         writer.put(index, arrays)
 
@@ -60,7 +60,7 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     layers = [
         (
             Filters.of(*(layer.statistic(name) for name in ("min", "max", "n_nonfinite"))),
-            _Stored(layer),
+            _Tables(layer.pooled_part, store.n_samples, layer.n_filters),
         )
         for layer in store.layers.values()
     ]
@@ -71,14 +71,21 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     return found
 
 
-class _Slabs:
-    """Columns of a table, many of them read at once: its chunks hold whole rows."""
+class _Tables:
+    """The pooled tables of one layer, whose chunks hold whole rows."""
 
-    def __init__(self, read: Callable[[str, slice], NDArray[Any]], n_rows: int, n: int) -> None:
-        self._read, self._n_columns = read, n
-        # So many that the table is read a few times only, and at least a slab.
-        self._width = max(1, SLAB_BYTES // (4 * n_rows), -(-n // MOST_READS))
+    def __init__(
+        self, read: Callable[[str, slice, slice], NDArray[Any]], n_rows: int, n_columns: int
+    ) -> None:
+        """Reads by name, rows and columns."""
+        self._read, self._n_columns = read, n_columns
+        # Many columns at once: a table is read a few times only, and at least a slab of it.
+        self._width = max(1, SLAB_BYTES // (4 * n_rows), -(-n_columns // MOST_READS))
         self._slabs: dict[str, tuple[int, NDArray[Any]]] = {}
+
+    def rows(self, name: str, few: slice) -> NDArray[Any]:
+        """Some rows of a table, [sample, filter]."""
+        return self._read(name, few, slice(None))
 
     def columns(self, name: str, few: slice) -> NDArray[Any]:
         """Some columns of a table, [sample, filter]."""
@@ -86,26 +93,10 @@ class _Slabs:
         for place in range(few.start // self._width, -(-few.stop // self._width)):
             start = place * self._width
             if self._slabs.get(name, (-1,))[0] != place:
-                self._slabs[name] = place, self._read(name, slice(start, start + self._width))
+                slab = self._read(name, slice(None), slice(start, start + self._width))
+                self._slabs[name] = place, slab
             slab = self._slabs[name][1]
             parts.append(slab[:, max(0, few.start - start) : few.stop - start])
         if few.stop >= self._n_columns:  # the last ones, of columns that are read in order
             del self._slabs[name]
         return np.concatenate(parts, axis=1)
-
-
-class _BeingWritten(_Slabs):
-    """The pooled tables of one layer of a store that is being written."""
-
-    def __init__(self, writer: StoreWriter, index: int) -> None:
-        self.rows = partial(writer.pooled_rows, index)
-        super().__init__(partial(writer.pooled_columns, index), *writer.pooled_shape(index))
-
-
-class _Stored(_Slabs):
-    """Those of one layer of a store."""
-
-    def __init__(self, layer: Layer) -> None:
-        self.rows = layer.pooled_rows
-        table = layer.pooled
-        super().__init__(lambda name, few: table(name)[:, few], *layer.pooled_shape)

@@ -21,6 +21,7 @@ from fmcore.storage.interrupts import Interrupts
 from fmcore.storage.plan import StorePlan
 from fmcore.storage.rows import Rows
 from fmcore.storage.runs import Run, encoded, index_runs
+from fmcore.storage.schema import path_in_store
 from fmcore.storage.seal import seal
 from fmcore.storage.skeleton import Skeleton
 
@@ -171,8 +172,7 @@ class StoreWriter:
     def _put(self, layer: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Writes arrays by their path in a layer's group, or under `similarity/`."""
         for path, array in arrays.items():
-            root = "" if path.startswith("similarity/") else "layers/{layer}/"
-            self._skeleton.put(root + path, layer, array)
+            self._skeleton.put(path_in_store(path), layer, array)
 
     def put(self, index: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Writes whole arrays of a layer, by their path in its group, or under `similarity/`."""
@@ -180,20 +180,8 @@ class StoreWriter:
             self._put(self.groups[index].removeprefix("layers/"), arrays)
         self._disk.check()
 
-    def pooled_columns(self, index: int, name: str, few: slice) -> NDArray[Any]:
-        """Columns of a pooled table of a layer, [sample, filter], once all samples are written."""
-        return self._pooled(index, name, slice(None), few)
-
-    def pooled_rows(self, index: int, name: str, few: slice) -> NDArray[Any]:
-        """Rows of such a table, [sample, filter]."""
-        return self._pooled(index, name, few, slice(None))
-
-    def pooled_shape(self, index: int) -> tuple[int, int]:
-        """Samples and filters of such a table."""
-        n_samples, n_filters = self.rows[f"{self.groups[index]}/pooled/mean"].array.shape
-        return n_samples, n_filters
-
-    def _pooled(self, index: int, name: str, rows: slice, columns: slice) -> NDArray[Any]:
+    def pooled_part(self, index: int, name: str, rows: slice, columns: slice) -> NDArray[Any]:
+        """A part of a pooled table of a layer, [sample, filter], once all samples are written."""
         with self._interrupts.held():
             self._end_rows()
             found = self.rows[f"{self.groups[index]}/pooled/{name}"].read(rows, columns)
