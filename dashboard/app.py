@@ -38,12 +38,16 @@ CALLBACK_THREADS = 16
 
 
 def create_app(
-    source: Source, *, allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost")
+    source: Source,
+    *,
+    allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost"),
+    limits: api.Limits = api.DEFAULT_LIMITS,
 ) -> ASGIApp:
     """The whole server as an ASGI application, ready for its first request.
 
     Args:
         source: where the pages get their arrays.
+        limits: how much one answer of the HTTP API may hold.
         allowed_hosts: names that requests may ask for; others, as in DNS rebinding, get a 400.
 
     Raises:
@@ -52,9 +56,15 @@ def create_app(
     source.snapshot()  # a store that cannot be opened is better said now than in a page
     pages = _create_dash(source)
     app = FastAPI(
-        title=TITLE, version=version("feature-map-dashboard"), docs_url=None, redoc_url=None
+        title=TITLE,
+        version=version("feature-map-dashboard"),
+        routes=list(api.array_routes(source, limits)),
+        docs_url=None,
+        redoc_url=None,
     )
-    app.include_router(api.router)
+    app.include_router(api.create_router(source))
+    api.mount_reference(app, source)
+    api.answer_problems(app)
     # Last, because it takes every path that is left.
     app.mount("/", cast(ASGIApp, WSGIMiddleware(pages.server, workers=CALLBACK_THREADS)))
     app.add_middleware(middleware.BodyLimit)
@@ -114,7 +124,7 @@ def _frame(snapshot: Snapshot) -> Component:
                 [
                     dmc.Text(str(about["dataset"]["source"]), size="sm", fw=500),
                     dmc.Text(
-                        f"{snapshot.name} · {about['model']['name']} · "
+                        f"{snapshot.file_name} · {about['model']['name']} · "
                         f"{snapshot.catalog.n_samples:,} samples · "
                         f"test accuracy {accuracy:.2%}",
                         size="xs",

@@ -11,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.state import Catalog, State, parse
-from fmcore import Layer, Store, open_store
+from fmcore import FmcoreError, Layer, Store, open_store
+from fmcore.selection import near_matches
 from fmcore.statistics import CLASS_FILTER, STATISTICS
+
+
+class StoreNotFoundError(FmcoreError, KeyError):
+    """There is no store of that name."""
+
 
 # Statistics up to this size are kept; a store of 20 layers with 30 of them takes 150 MB at most.
 KEPT_BYTES = 256 << 10
@@ -42,10 +48,13 @@ class Snapshot:
 
     Attributes:
         catalog: what there is to choose from.
+        digest: what tells the store from every other.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.digest = store.digest
+        self._layers: dict[str, Layer] = {}
         self._labels = store.labels
         self._predictions = store.predictions
         self.class_sizes = store.class_sizes
@@ -60,8 +69,18 @@ class Snapshot:
 
     @property
     def name(self) -> str:
+        """The store's name in links: that of the file without its ending."""
+        return self._store.path.stem
+
+    @property
+    def file_name(self) -> str:
         """The file's name."""
         return self._store.path.name
+
+    @property
+    def store(self) -> Store:
+        """The open store, for what only passes on what it holds."""
+        return self._store
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Attributes of the store, the model, the data set and the capture."""
@@ -73,7 +92,9 @@ class Snapshot:
 
     def layer(self, path: str) -> Layer:
         """One layer; raises `LayerNotFoundError`."""
-        return self._store.layers[path]
+        if path not in self._layers:
+            self._layers[path] = self._store.layers[path]
+        return self._layers[path]
 
     def statistic(self, layer: str, name: str) -> NDArray[Any]:
         """A statistic of a layer's filters; small ones are kept, since a cell shows all of them.
@@ -132,12 +153,26 @@ class Source:
         self._lock = threading.Lock()
         self._opened: tuple[tuple[int, int, int], Snapshot] | None = None
 
-    def snapshot(self) -> Snapshot:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the stores there are."""
+        return (self._path.stem,)
+
+    def snapshot(self, name: str | None = None) -> Snapshot:
         """The store as it is now; one callback asks once, so that its numbers belong together.
 
+        Args:
+            name: which store; None for the one there is.
+
         Raises:
+            StoreNotFoundError: if there is no store of that name.
             InputFileError, StoreError: if the file is gone or is no store.
         """
+        if name is not None and name not in self.names:
+            raise StoreNotFoundError(
+                f"no store {name!r}; there are {', '.join(self.names)}"
+                f"{near_matches(name, self.names)}"
+            )
         with self._lock:
             key = self._key()
             if self._opened is None or key is None or self._opened[0] != key:

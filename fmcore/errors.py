@@ -24,7 +24,23 @@ class ModelError(FmcoreError, ValueError):
 
 
 class SelectionError(FmcoreError, ValueError):
-    """A pattern or an index names nothing."""
+    """A pattern or an index names nothing.
+
+    Attributes:
+        field: the parameter that does, such as `layer`; empty where it is no parameter.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ArrayIndexError(FmcoreError, IndexError):
+    """An index is none of an array's."""
+
+
+class MissingLibraryError(FmcoreError, ImportError):
+    """A library that is needed for this only is not installed; the message says what to install."""
 
 
 class LayerNotFoundError(FmcoreError, KeyError):

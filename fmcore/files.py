@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fmcore.errors import FmcoreError, OutputError
@@ -22,9 +23,46 @@ if sys.platform != "win32":
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+_PARTIAL = ".fmcore-partial"
+# Names that some system takes for a device or a parent, whatever their ending.
+_RESERVED = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
+}
+_PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")
+
+
+def safe_names(names: Sequence[str]) -> list[str]:
+    """A name for each that is fit for a file or a group: itself where it is plain, and unique.
+
+    Neither `..` nor what Windows refuses, and none that differs from another in case only.
+    """
+    found: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        plain = name if _PLAIN.fullmatch(name) else re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80]
+        plain = plain or "layer"
+        if plain.split(".")[0].casefold() in _RESERVED:
+            plain = f"_{plain}"
+        safe, suffix = plain, 2
+        while safe.casefold() in taken:
+            safe, suffix = f"{plain}_{suffix}", suffix + 1
+        taken.add(safe.casefold())
+        found.append(safe)
+    return found
+
+
 def partial_name(path: Path) -> Path:
     """The name a file bears until it is whole; its suffix stays, for writers that look at it."""
-    return path.with_name(f".{path.stem}.fmcore-partial{path.suffix}")
+    return path.with_name(f".{path.stem}{_PARTIAL}{path.suffix}")
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file or folder bears such a name: what a killed process left."""
+    return path.name.startswith(".") and _PARTIAL in path.name
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
@@ -71,51 +109,59 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def publish_folder(out: Path, *, last: str, overwrite: bool = False) -> Iterator[Path]:
-    """Yields a folder to write to; on success its files appear in `out`, `last` after all others.
-
-    On any exception while they are written, what lies in `out` is left as it was.
+def publish_folder(path: Path) -> Iterator[Path]:
+    """Yields a folder to write to; on success it appears as `path`, in place of what was there.
 
     Raises:
-        OutputError: if `out` holds anything and `overwrite` is false, or if the disk refuses.
+        OutputError: if the disk refuses.
     """
-    with said_of(out):
-        if out.exists() and not out.is_dir():
-            raise OutputError(f"cannot write to {out}: it is a file; name a folder")
-        new = not out.exists()
-        staging = out / ".fmcore-partial"
-        if not new and not overwrite and any(one != staging for one in out.iterdir()):
-            raise OutputError(
-                f"{out} is not empty; give --force to write into it, or another folder"
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as locked:
-            locked.enter_context(_folder_locked(out))
-            locked.callback(_tidy, staging, out if new else None)
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
-            yield staging
-            files = sorted(one.relative_to(staging) for one in staging.rglob("*") if one.is_file())
-            for file in files:
-                _flush(staging / file)
-            # From here a crash leaves a folder without `last`, which says that it is not whole.
-            (out / last).unlink(missing_ok=True)
-            for file in sorted(files, key=lambda one: one == Path(last)):
-                (out / file).parent.mkdir(parents=True, exist_ok=True)
-                (staging / file).replace(out / file)
-            _flush(out)
-
-
-def _tidy(staging: Path, new_folder: Path | None) -> None:
-    """Removes the staging folder, and a folder that was made for an export that failed."""
-    shutil.rmtree(staging, ignore_errors=True)
-    if new_folder is not None and not any(new_folder.iterdir()):
-        new_folder.rmdir()
+    with said_of(path):
+        partial = partial_name(path)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            for one in partial.rglob("*"):
+                _flush(one)
+            shutil.rmtree(path, ignore_errors=True)
+            partial.replace(path)
+            _flush(path.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 @contextlib.contextmanager
-def _folder_locked(folder: Path) -> Iterator[None]:
-    """Keeps a second export into the same folder out."""
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keeps a second writer out of a folder, which is made where it is missing.
+
+    One that was made, and is empty at the end, is removed.
+
+    Raises:
+        OutputError: if another process writes there now, it is a file, or the disk refuses.
+    """
+    with said_of(folder):
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"cannot write to {folder}: it is a file; name a folder")
+        new = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with _folder_lock(folder):
+                yield
+        finally:
+            if new:
+                _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Removes a folder and those in it, as far as there is nothing in them."""
+    for one in (*sorted(folder.rglob("*"), reverse=True), folder):
+        if one.is_dir() and not any(one.iterdir()):
+            one.rmdir()
+
+
+@contextlib.contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import itertools
+import dataclasses
 import json
 import sys
 from pathlib import Path
 
-from fmcore.cli.terminal import AddVerb, add_force, add_layers, add_store, say
+from fmcore.cli.terminal import AddVerb, add_force, add_query, add_store, query_of, say
 from fmcore.errors import OutputError, SelectionError
-from fmcore.export import TABLE_FORMATS, TEXT_FORMATS, tidy, write_parquet
+from fmcore.export import TABLE_FORMATS, TEXT_FORMATS, choose, tidy, write_parquet
 from fmcore.files import publish, refuse_existing
 from fmcore.health import health_report, parse_limits
 from fmcore.storage import open_store
@@ -23,12 +23,7 @@ def add_verbs(verb: AddVerb) -> None:
     """Adds them to a parser."""
     stats = verb("stats", _stats, "print or write statistics as a tidy table, with chance levels")
     add_store(stats)
-    add_layers(stats)
-    stats.add_argument(
-        "--statistic",
-        metavar="GLOB",
-        help="such as 'auc*,mean' (all but correlations: a row for each pair of filters)",
-    )
+    add_query(stats, "layer", "filter", "class", "statistic")
     stats.add_argument("--format", choices=TABLE_FORMATS, help="(the ending of FILE, else csv)")
     stats.add_argument("--out", type=Path, metavar="FILE", help="(print)")
     stats.add_argument(
@@ -65,20 +60,18 @@ def _stats(options: argparse.Namespace) -> None:
     if out is not None:
         refuse_existing(out, overwrite=options.force)
     with open_store(options.store) as store:
-        tables = tidy(
-            store, layers=options.layers, statistic=options.statistic, again=options.recompute
-        )
-        # The first one now: what is wrong is said before anything is printed.
-        tables = itertools.chain(list(itertools.islice(tables, 1)), tables)
+        query = dataclasses.replace(query_of(options), what="statistics")
+        tables = tidy(store, choose(store, query), again=options.recompute)
+        next(tables.pieces(), None)  # what is wrong is said before anything is printed
         if out is None:
-            TEXT_FORMATS[name](tables, sys.stdout)
+            sys.stdout.writelines(TEXT_FORMATS[name](tables))
             return
         with publish(out, overwrite=options.force) as partial:
             if name == "parquet":
                 write_parquet(tables, partial)
             else:
                 with partial.open("w", encoding="utf-8", newline="") as stream:
-                    TEXT_FORMATS[name](tables, stream)
+                    stream.writelines(TEXT_FORMATS[name](tables))
     say(f"Wrote {out}")
 
 

@@ -7,9 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fmcore.cli.terminal import AddVerb, add_force, add_layers, add_store, bar, say
-from fmcore.errors import one_line
-from fmcore.export import FORMATS, check_folder, export_store
+from fmcore.cli.terminal import (
+    AddVerb,
+    add_force,
+    add_layers,
+    add_query,
+    add_store,
+    bar,
+    query_of,
+    say,
+)
+from fmcore.errors import OutputError
+from fmcore.export import FORMATS, MANIFEST, ExportPlan, check_folder, export_lines, export_store
 from fmcore.figure import write_figures
 from fmcore.storage import open_store, problems_apart
 
@@ -24,13 +33,21 @@ def add_verbs(verb: AddVerb) -> None:
     add_store(validate)
     validate.add_argument("--quick", action="store_true", help="structure and metadata only")
 
-    export = verb("export", _export, "write a store's arrays, with a manifest")
-    add_store(export)
-    export.add_argument("--out", type=Path, required=True, metavar="DIR")
-    add_layers(export)
+    export = verb("export", _export, "write arrays or tables of a store, with a manifest")
+    export.add_argument("store", type=Path, metavar="STORE", nargs="?")
+    export.add_argument("--out", type=Path, metavar="DIR", help="the folder")
+    add_query(export)
     formats = "; ".join(f"{one.name}: {one.description}" for one in FORMATS.values())
-    export.add_argument("--format", choices=FORMATS, default="npy", help=formats)
-    export.add_argument("--check", action="store_true", help="only compare DIR with its manifest")
+    export.add_argument("--format", choices=FORMATS, default="npy", help=f"{formats} (npy)")
+    export.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    export.add_argument(
+        "--check",
+        type=Path,
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="only compare a folder with its manifest",
+    )
 
     figure = verb("figure", _figure, "draw the feature maps of one sample with matplotlib")
     add_store(figure)
@@ -89,22 +106,49 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     if options.check:
-        broken = list(check_folder(options.out))
-        print("\n".join(map(one_line, broken)) or f"{options.out}: every file matches its checksum")
-        return min(len(broken), 1)
+        return _check(options.out if options.check is True else options.check)
+    if options.store is None or options.out is None:
+        raise OutputError("name a store and a folder: fmcore export STORE --out DIR")
+
+    def on_plan(plan: ExportPlan) -> bool:
+        for line in export_lines(plan):
+            say(line)
+        for name, reason in plan.skipped.items():
+            say(f"left out: {name}, {reason}")
+        before = "" if options.format in ("npy", "npz") else " before compression, or as text"
+        print(f"{len(plan.parts)} files, about {plan.nbytes / 1e6:,.1f} MB{before}", flush=True)
+        progress.reset(total=plan.nbytes)
+        return not options.dry_run
+
     with open_store(options.store) as store, bar(None, "B", scale=True) as progress:
         manifest = export_store(
             store,
             options.out,
-            layers=options.layers,
+            query_of(options),
             format_name=options.format,
             overwrite=options.force,
+            on_plan=on_plan,
             on_progress=progress.update,
         )
+    if options.dry_run:
+        print("nothing was written")
+        return 0
     for name, entry in manifest["arrays"].items():
-        say(f"{options.out / entry['file']}: {name} {tuple(entry['shape'])} {entry['dtype']}")
-    print(f"{options.out / 'manifest.json'}: shapes, axes, checksums")
+        if entry.get("n_overflow"):
+            say(f"{name}: {entry['n_overflow']:,} values are beyond float16 and became infinite")
+    say(f"Wrote {options.out / MANIFEST}: {len(manifest['files'])} files, with their checksums")
     return 0
+
+
+def _check(folder: Path | None) -> int:
+    if folder is None:
+        raise OutputError("name the folder to check: fmcore export --check DIR")
+    broken = list(check_folder(folder))
+    for problem in broken:
+        say(problem)
+    if not broken:
+        say(f"{folder}: every file matches its checksum")
+    return min(len(broken), 1)
 
 
 def _figure(options: argparse.Namespace) -> None:

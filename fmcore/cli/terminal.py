@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fmcore.errors import one_line
+from fmcore.selection import PARAMETERS, Query, parse_query
 
 # Adds a verb: its name, what runs it, and what it does in a few words.
 AddVerb = Callable[[str, Any, str], argparse.ArgumentParser]
@@ -37,8 +38,45 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def add_layers(parser: argparse.ArgumentParser) -> None:
-    """Which layers."""
-    parser.add_argument("--layers", default="*", metavar="GLOB", help="such as 'conv1,block?_*'")
+    """Which layers; `--layers` is the option's older name."""
+    parser.add_argument(
+        "--layer",
+        "--layers",
+        dest="layers",
+        default="*",
+        metavar="GLOB",
+        help="such as 'conv1,block?_*'",
+    )
+
+
+def add_query(parser: argparse.ArgumentParser, *names: str) -> None:
+    """What is asked for; all of `PARAMETERS` where no names are given."""
+    for one in PARAMETERS:
+        if names and one.name not in names:
+            continue
+        older = ["--layers"] if one.name == "layer" else []
+        parser.add_argument(
+            f"--{one.name}",
+            *older,
+            dest=f"query_{one.name}",
+            choices=one.choices or None,
+            metavar=None if one.choices else one.example,
+            help=one.description,
+        )
+
+
+def query_of(options: argparse.Namespace) -> Query:
+    """What was asked for with the options of `add_query`.
+
+    Raises:
+        SelectionError: if a value is none there is.
+    """
+    found = {
+        name.removeprefix("query_"): value
+        for name, value in vars(options).items()
+        if name.startswith("query_")
+    }
+    return parse_query(found)
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:

@@ -1,170 +1,308 @@
-"""A folder of arrays with a manifest: what, from which store, of which shape, with checksums."""
+"""Writes an export: a folder of files, each of which appears whole, with a manifest at the end."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fmcore.errors import InputFileError
-from fmcore.export import npy
-from fmcore.export.record import ArrayInBlocks, Format
-from fmcore.files import publish_folder
-from fmcore.selection import match_names
-from fmcore.storage import Layer, Store
+from fmcore.errors import OutputError, SelectionError
+from fmcore.export import npy, npz, tabular, zarr
+from fmcore.export.chosen import Chosen, choose
+from fmcore.export.manifest import (
+    UNFINISHED,
+    differences,
+    is_as_stated,
+    read_manifest,
+    remove_files,
+    sha256_of,
+    write_manifest,
+)
+from fmcore.export.outgoing import groups, skipped
+from fmcore.export.record import Format, Part
+from fmcore.files import is_partial, locked_folder, publish, publish_folder, safe_names
+from fmcore.selection import Query, near_matches
+from fmcore.storage import Store
 
-FORMATS: dict[str, Format] = {each.name: each for each in (npy.FORMAT,)}
-MANIFEST = "manifest.json"
-BLOCK_BYTES = 32 << 20
+FORMATS: dict[str, Format] = {
+    each.name: each for each in (npy.FORMAT, npz.FORMAT, zarr.FORMAT, tabular.PARQUET, tabular.CSV)
+}
+LAYOUT = 1  # of the files in the folder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportPlan:
+    """What an export would write.
+
+    Attributes:
+        parts: its files.
+        chosen: what is in them.
+        skipped: layers that have no maps, with the reason.
+        nbytes: of all values, about, before any compression.
+        about: the manifest, without the files.
+    """
+
+    parts: Sequence[Part]
+    chosen: Chosen
+    skipped: dict[str, str]
+    nbytes: int
+    about: dict[str, Any]
+
+
+def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "npy") -> ExportPlan:
+    """Looks up what a query means and what it would take; nothing is written.
+
+    Args:
+        store: where it comes from.
+        out: the folder it would go to, for the command that the manifest tells.
+        query: what is asked for.
+        format_name: one of `FORMATS`.
+
+    Raises:
+        SelectionError: if a part of the query names nothing, or the format cannot hold it.
+        MapsNotStoredError: if none of the layers has maps, and maps are asked for.
+        MissingLibraryError: if the format needs a library that is not installed.
+    """
+    form = FORMATS.get(format_name)
+    if form is None:
+        raise SelectionError(
+            f"no format {format_name!r}; there are {', '.join(FORMATS)}"
+            f"{near_matches(format_name, list(FORMATS))}",
+            field="format",
+        )
+    if query.what not in form.takes:
+        others = [name for name, one in FORMATS.items() if query.what in one.takes]
+        raise SelectionError(
+            f"{form.name} holds {' and '.join(form.takes)}, no {query.what}; choose --format "
+            f"{', '.join(others)}, or --what {' or '.join(form.takes)}",
+            field="format",
+        )
+    form.need()
+    chosen = choose(store, query)
+    names = dict(
+        zip(
+            chosen.layers,
+            safe_names([store.layers[one].group for one in chosen.layers]),
+            strict=True,
+        )
+    )
+    without = skipped(store, chosen)
+    parts = form.parts(list(groups(store, chosen, safe_names=names)))
+    about = _about(store, chosen, form) | {"command": _command(store, out, query, form)}
+    return ExportPlan(parts, chosen, without, sum(part.nbytes for part in parts), about)
 
 
 def export_store(
     store: Store,
     out: Path,
+    query: Query | None = None,
     *,
-    layers: str = "*",
     format_name: str = "npy",
     overwrite: bool = False,
+    on_plan: Callable[[ExportPlan], bool] = lambda _: True,
     on_progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Writes one file for each layer, with labels, predictions, ids and a manifest beside them.
+    """Writes what was chosen, with labels, predictions, ids and a manifest beside it.
 
-    Memory does not grow with the number of samples. The manifest appears last, so a folder that
-    has one is whole; an export that fails leaves the folder as it was.
+    Memory does not grow with the number of samples. Each file appears whole, and the manifest last.
+    The same call again goes on where one was stopped: files whose checksum holds are kept.
 
     Args:
         store: where the arrays come from.
         out: the folder; made where it is missing.
-        layers: comma-separated globs over layer paths.
+        query: what is asked for; all maps where it is left out.
         format_name: one of `FORMATS`.
-        overwrite: replace files of an earlier export.
-        on_progress: called with the number of bytes of each block when it is written.
+        overwrite: replace another export, and write beside other files.
+        on_plan: told what will be written; nothing is where it returns False.
+        on_progress: called with the bytes of what was written or kept.
 
     Returns:
         The manifest; under `skipped` it says which layers have no maps in the store.
 
     Raises:
-        OutputError: if the folder holds anything and `overwrite` is false, or the disk refuses.
-        SelectionError: if a glob matches no layer.
+        OutputError: if the folder holds something else and `overwrite` is false, or the disk
+            refuses or is too small.
+        SelectionError, MapsNotStoredError, MissingLibraryError: as `plan_export`.
     """
-    names = match_names(list(store.layers), layers, what=f"layer of {store.path.name}")
-    form = FORMATS[format_name]
-    samples = {
-        "label": store.labels,
-        "prediction": store.predictions,
-        "id": np.array(store.ids),
-    }
-    with publish_folder(out, last=MANIFEST, overwrite=overwrite) as folder:
-        arrays: dict[str, Any] = {}
-        skipped: dict[str, str] = {}
-
-        def save(key: str, name: str, axes: Sequence[str], whole: ArrayInBlocks) -> None:
-            path = folder / f"{name}{form.suffix}"
-            path.parent.mkdir(exist_ok=True)
-            with path.open("wb") as stream:
-                hashed = _Hashed(stream)
-                form.write(hashed, replace(whole, blocks=_counted(whole.blocks, on_progress)))
-            arrays[key] = {
-                "file": f"{name}{form.suffix}",
-                "shape": list(whole.shape),
-                "dtype": whole.dtype.str,
-                "axes": list(axes),
-                "sha256": hashed.digest.hexdigest(),
-            }
-
-        for name in names:
-            layer = store.layers[name]
-            if not layer.has_maps:
-                skipped[f"activation/{name}"] = f"captured with policy {layer.policy}: no maps"
-                continue
-            whole = ArrayInBlocks(
-                (store.n_samples, *layer.shape),
-                np.dtype("<f4"),
-                _layer_blocks(layer, store.n_samples),
-            )
-            save(f"activation/{name}", layer.group, ("sample", "y", "x", "filter"), whole)
-        for name, array in samples.items():
-            # A folder of their own, where no layer's name can be in the way.
-            whole = ArrayInBlocks(array.shape, array.dtype, iter([array]))
-            save(f"samples/{name}", f"samples/{name}", ("sample",), whole)
-        manifest = _manifest(store, form, arrays) | ({"skipped": skipped} if skipped else {})
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    plan = plan_export(store, out, query or Query(), format_name=format_name)
+    if not on_plan(plan):
+        return plan.about
+    with locked_folder(out):
+        manifest = _taken_up(out, plan, overwrite=overwrite)
+        _finish(out, plan, manifest, on_progress)
     return manifest
 
 
-def _manifest(store: Store, form: Format, arrays: dict[str, Any]) -> dict[str, Any]:
-    about = store.about()
+def _finish(
+    out: Path, plan: ExportPlan, manifest: dict[str, Any], on_progress: Callable[[int], object]
+) -> None:
+    """Writes the parts that are not there as the manifest says, and the manifest."""
+    files = manifest["files"]
+    done = {name for name, entry in files.items() if is_as_stated(out, name, entry)}
+    for part in plan.parts:
+        known = _files_of(part, files)
+        if known and known <= done:
+            on_progress(part.nbytes)
+            continue
+        for name in known:
+            del files[name]
+        write_manifest(out, manifest, finished=False)  # whoever is killed now can go on
+        try:
+            files |= _written(out, part, on_progress)
+        except BaseException:
+            if not files:
+                (out / UNFINISHED).unlink()  # as if nothing had been begun
+            raise
+        for member, array in part.arrays.items():
+            manifest["arrays"][_key(part, member)] = _entry(part, member) | array.notes()
+    write_manifest(out, manifest, finished=True)
+
+
+def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]:
+    """The manifest to go on with: an earlier one of the same export, or a new one."""
+    earlier = read_manifest(out)
+    there = sum(entry["bytes"] for entry in earlier["files"].values()) if earlier else 0
+    _check_room(out, plan, there)
+    if earlier is None:
+        if not overwrite and not all(is_partial(one) for one in out.iterdir()):
+            raise OutputError(
+                f"{out} is not empty; give --force to write into it, or another folder"
+            )
+        return plan.about | {"arrays": {}, "files": {}}
+    if not (different := differences(earlier, plan.about)):
+        return earlier
+    if not overwrite:
+        raise OutputError(
+            f"{out} holds another export (its {', '.join(different)} differ); give --force to "
+            "replace it, or another folder"
+        )
+    remove_files(out, earlier)
+    return plan.about | {"arrays": {}, "files": {}}
+
+
+def _files_of(part: Part, files: dict[str, Any]) -> set[str]:
+    """Those of the files that belong to a part."""
+    if part.fill is None:
+        return {part.path} & files.keys()
+    return {name for name in files if name.startswith(f"{part.path}/")}
+
+
+def _written(
+    out: Path, part: Part, on_progress: Callable[[int], object]
+) -> dict[str, dict[str, Any]]:
+    """Writes a part; its files, each with bytes and checksum."""
+    path = out / part.path
+    if not path.parent.resolve().is_relative_to(out.resolve()):
+        raise OutputError(f"cannot write {path}: a link leads out of {out}; remove the link")
+    if part.fill is not None:
+        with publish_folder(path) as folder:
+            part.fill(folder)
+        on_progress(part.nbytes)
+        return {
+            f"{part.path}/{one.relative_to(path).as_posix()}": {
+                "bytes": one.stat().st_size,
+                "sha256": sha256_of(one),
+            }
+            for one in sorted(path.rglob("*"))
+            if one.is_file()
+        }
+    assert part.write is not None  # noqa: S101 (a part is a file or a folder)
+    with publish(path, overwrite=True) as partial, partial.open("wb") as stream:
+        hashed = _Hashed(stream, on_progress)
+        part.write(hashed)
+    return {part.path: {"bytes": hashed.n_bytes, "sha256": hashed.digest.hexdigest()}}
+
+
+def _check_room(out: Path, plan: ExportPlan, there: int) -> None:
+    """Refuses what cannot fit, whatever of an earlier export is kept or replaced."""
+    free, needed = shutil.disk_usage(out).free, plan.nbytes - there
+    if needed > free and plan.about["format"] in ("npy", "npz"):  # the others compress
+        raise OutputError(
+            f"the export to {out} needs about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are "
+            "free; free some space, name another place, or choose less with --layer or --dtype "
+            "float16"
+        )
+
+
+def _about(store: Store, chosen: Chosen, form: Format) -> dict[str, Any]:
+    about, samples = store.about(), np.asarray(chosen.samples, dtype="<i8")
     return {
         "store": store.path.name,
+        "store_digest": store.digest,
         "model": about["model"]["name"],
         "model_digest": about["model"]["digest"],
         "dataset": about["dataset"]["source"],
         "dataset_fingerprint": about["dataset"]["fingerprint"],
         "class_names": list(store.class_names),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "layout": LAYOUT,
         "format": form.name,
-        "arrays": arrays,
+        "what": chosen.query.what,
+        "selection": chosen.query.as_dict(),
+        "layers": list(chosen.layers),
+        "n_samples": len(samples),
+        "samples_sha256": hashlib.sha256(samples.tobytes()).hexdigest(),
+        "skipped": skipped(store, chosen),
     }
 
 
-def check_folder(out: Path) -> Iterator[str]:
-    """One sentence for each file that is missing or differs from the manifest.
-
-    Raises:
-        InputFileError: if there is no manifest, or it is none.
-    """
-    for entry in _read_manifest(out / MANIFEST):
-        file = out / entry["file"]
-        if not file.resolve().is_relative_to(out.resolve()):
-            yield f"{MANIFEST} names {entry['file']!r}, which lies outside {out}"
-        elif not file.is_file():
-            yield f"{file} is missing"
-        else:
-            with file.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-            if found != entry["sha256"]:
-                yield f"{file} differs from its checksum in {MANIFEST}"
+def _command(store: Store, out: Path, query: Query, form: Format) -> str:
+    """What a person types for the same export."""
+    words = ["fmcore", "export", str(store.path), "--out", str(out)]
+    for name, value in query.as_dict().items():
+        words += [f"--{name}", value]
+    return shlex.join([*words, "--format", form.name])
 
 
-def _read_manifest(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        raise InputFileError(f"no {MANIFEST} in {path.parent}; `fmcore export` writes one")
-    try:
-        entries = json.loads(path.read_text())["arrays"].values()
-        return [{key: str(entry[key]) for key in ("file", "sha256")} for entry in entries]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputFileError(
-            f"{path} is no manifest of an export ({error!r}); export again"
-        ) from error
+def _key(part: Part, member: str) -> str:
+    return part.arrays[member].path if not member else f"{part.path}/{member}"
 
 
-def _layer_blocks(layer: Layer, n_samples: int) -> Iterator[NDArray[np.float32]]:
-    rows = max(1, BLOCK_BYTES // (4 * int(np.prod(layer.shape))))
-    for start in range(0, n_samples, rows):
-        yield layer.activation(start, start + rows)
-
-
-def _counted(
-    blocks: Iterable[NDArray[Any]], on_progress: Callable[[int], object]
-) -> Iterator[NDArray[Any]]:
-    for block in blocks:
-        yield block
-        on_progress(block.nbytes)
+def _entry(part: Part, member: str) -> dict[str, Any]:
+    array = part.arrays[member]
+    entry = {
+        "file": part.path,
+        "shape": list(array.shape),
+        "dtype": array.dtype.str,
+        "axes": list(array.axes),
+    }
+    return entry | ({"member": member} if member else {})
 
 
 class _Hashed(io.RawIOBase, BinaryIO):
-    """A stream that takes the SHA-256 of what passes through."""
+    """A stream that takes the SHA-256 of what passes through, and cannot go back."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, on_progress: Callable[[int], object]) -> None:
         self._stream = stream
+        self._on_progress = on_progress
         self.digest = hashlib.sha256()
+        self.n_bytes = 0
+
+    def writable(self) -> bool:
+        return True
 
     def write(self, data: Any, /) -> int:
+        n_bytes = memoryview(data).nbytes
         self.digest.update(data)
-        return self._stream.write(data)
+        self._stream.write(data)
+        self.n_bytes += n_bytes
+        self._on_progress(n_bytes)
+        return n_bytes
+
+
+def export_lines(plan: ExportPlan) -> Iterator[str]:
+    """What an export would write, a line each."""
+    for part in plan.parts:
+        shapes = ", ".join(
+            f"{name or array.name} {'x'.join(map(str, array.shape))} {array.dtype.name}"
+            for name, array in part.arrays.items()
+        )
+        yield f"{part.path}: {part.nbytes / 1e6:,.1f} MB{f' ({shapes})' if shapes else ''}"

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.export.chosen import Chosen
+from fmcore.export.tables import TEXT, Table, Tables
 from fmcore.selection import match_names
 from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
 from fmcore.storage import Layer, Store, recompute
 
 # `other` is the second filter of a correlation, the second layer of a CKA; `reason` says why there
 # is no value.
-COLUMNS = (
-    "layer",
-    "filter",
-    "class",
-    "other",
-    "statistic",
-    "pooling",
-    "value",
-    "chance_low",
-    "chance_high",
-    "n",
-    "reason",
-)
+COLUMNS = {
+    "layer": TEXT,
+    "filter": "int64",
+    "class": TEXT,
+    "other": TEXT,
+    "statistic": TEXT,
+    "pooling": TEXT,
+    "value": "float64",
+    "chance_low": "float64",
+    "chance_high": "float64",
+    "n": "int64",
+    "reason": TEXT,
+}
 _NOT_DEFINED = "not defined for these values"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Table:
-    """Rows of one statistic of one layer, or of all layers.
-
-    Attributes:
-        columns: for each of `COLUMNS`, its values; None, or NaN among numbers, where there is none.
-    """
-
-    columns: Mapping[str, Sequence[Any]]
-
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """One tuple a value, in the order of `COLUMNS`."""
-        return zip(*(self.columns[name] for name in COLUMNS), strict=True)
 
 
 def chosen_statistics(pattern: str | None) -> list[Statistic]:
@@ -58,7 +45,7 @@ def chosen_statistics(pattern: str | None) -> list[Statistic]:
     if pattern is None:
         return [one for one in STATISTICS.values() if "other_filter" not in one.axes]
     names = dict.fromkeys(name for one in STATISTICS.values() for name in (one.name, one.family))
-    taken = set(match_names(list(names), pattern, what="statistic"))
+    taken = set(match_names(list(names), pattern, what="statistic", field="statistic"))
     return [one for one in STATISTICS.values() if taken & {one.name, one.family}]
 
 
@@ -104,44 +91,67 @@ class Values:
         return stored(of_layer) if found is None else found
 
 
-def tidy(
-    store: Store,
-    *,
-    layers: str = "*",
-    statistic: str | None = None,
-    again: bool = False,
-) -> Iterator[Table]:
-    """Tables of statistics, one after the other.
+def tidy(store: Store, chosen: Chosen, *, again: bool = False) -> Tables:
+    """Statistics of a store, a piece for each of them.
 
     Args:
         store: where they come from.
-        layers: comma-separated globs over layer paths.
-        statistic: comma-separated globs over names of statistics; None for all but correlations.
+        chosen: of which layers, filters and classes, and by `query.statistic` which of them; all
+            but correlations where that is empty.
         again: compute what follows from the pooled tables, stored or not.
 
     Raises:
         SelectionError: if a glob matches nothing.
         StatisticNotFoundError: if a statistic that was asked for is not there, with the reason.
     """
-    names = match_names(list(store.layers), layers, what=f"layer of {store.path.name}")
-    wanted = chosen_statistics(statistic)
+    names, asked = list(chosen.layers), chosen.query.statistic
+    wanted = chosen_statistics(asked or None)
     values = Values(store, again=again and any(one.origin == "pooled" for one in wanted))
     # What was named must be there; what a pattern takes may be missing. Before the first row.
-    named = {part.strip() for part in (statistic or "").split(",")}
+    named = {part.strip() for part in asked.split(",")}
     there = {}
+    n_rows = 0
     for one in wanted:
         of_one = ["*"] if "layer" in one.axes else names
         there[one.name] = [name for name in of_one if values.has(name, one)]
         if named & {one.name, one.family} and len(there[one.name]) < len(of_one):
             missing = next(name for name in of_one if name not in there[one.name])
             values.value(missing, one)  # says why it is not there
-    for one in wanted:
-        if "layer" in one.axes and there[one.name]:
-            yield _of_layers(values, one, names)
-    for name in names:
+        for name in there[one.name]:
+            n_rows += _n_rows(store, chosen, one, name)
+
+    def pieces() -> Iterator[Table]:
         for one in wanted:
-            if "layer" not in one.axes and name in there[one.name]:
-                yield _of_filters(values, name, one)
+            if "layer" in one.axes and there[one.name]:
+                yield _of_layers(values, one, names)
+        for name in names:
+            for one in wanted:
+                if "layer" not in one.axes and name in there[one.name]:
+                    yield _narrowed(_of_filters(values, name, one), store, chosen, name)
+
+    return Tables(COLUMNS, pieces, n_rows)
+
+
+def _n_rows(store: Store, chosen: Chosen, one: Statistic, layer: str) -> int:
+    n_classes = len(store.class_names) if chosen.classes is None else len(chosen.classes)
+    n_filters = len(chosen.filters.get(layer, ()))
+    sizes = {"class": n_classes, "filter": n_filters, "other_filter": n_filters}
+    return math.prod(sizes.get(axis, len(chosen.layers)) for axis in one.axes)
+
+
+def _narrowed(table: Table, store: Store, chosen: Chosen, layer: str) -> Table:
+    """The rows of chosen filters and classes, in the order of the table."""
+    columns = table.columns
+    kept = np.isin(columns["filter"], np.asarray(chosen.filters[layer]))
+    if columns["other"][0] is not None:
+        kept &= np.isin(columns["other"], np.asarray(chosen.filters[layer]))
+    if chosen.classes is not None and columns["class"][0] is not None:
+        names = {store.class_names[index] for index in chosen.classes}
+        kept &= [name in names for name in columns["class"]]
+    if kept.all():
+        return table
+    rows = np.flatnonzero(kept).tolist()
+    return Table({name: [values[row] for row in rows] for name, values in columns.items()})
 
 
 def _of_layers(values: Values, one: Statistic, names: Sequence[str]) -> Table:

@@ -5,6 +5,7 @@ The only code that imports h5py.
 
 from fmcore.storage.chunks import StoredChunk
 from fmcore.storage.codec import choose
+from fmcore.storage.frames import library
 from fmcore.storage.join import join_shards
 from fmcore.storage.layer import Layer
 from fmcore.storage.plan import LayerPlan, StorePlan
@@ -12,6 +13,7 @@ from fmcore.storage.reader import Store, open_store
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
 from fmcore.storage.scoring import recompute, write_scores
 from fmcore.storage.shards import open_shards, partial_folder
+from fmcore.storage.stored_array import StoredArray
 from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import StoreWriter, create_store
 
@@ -24,10 +26,12 @@ __all__ = [
     "Store",
     "StorePlan",
     "StoreWriter",
+    "StoredArray",
     "StoredChunk",
     "choose",
     "create_store",
     "join_shards",
+    "library",
     "open_shards",
     "open_store",
     "partial_folder",

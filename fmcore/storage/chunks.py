@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import StoreError
+from fmcore.selection import Picks
 from fmcore.storage import codec
 from fmcore.storage.checksum import fletcher32
 from fmcore.storage.codec import CHECKSUM_BYTES, Codec
 from fmcore.storage.filebytes import FileBytes
+from fmcore.storage.outer import Part, parts, put
 from fmcore.storage.runs import Run
 
 # A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
@@ -156,6 +158,24 @@ class ChunkIndex:
         corner = tuple(place * step for place, step in zip(position, self.chunk, strict=True))
         return StoredChunk(corner, self.chunk, self.dtype.name, self.codec.name, data)
 
+    def raw_now(self, file: FileBytes, position: tuple[int, ...]) -> bytes | None:
+        """The data of `raw` if they are in memory already and whole; else None, and `raw` says."""
+        data = file.read_now(int(self.offsets[position]), int(self.sizes[position]))
+        try:
+            return None if data is None else codec.verified(data)
+        except ValueError:
+            return None
+
+    def only_chunk(self, picks: Sequence[Picks]) -> tuple[int, ...] | None:
+        """The chunk whose values are exactly what is picked, in the same order; else None."""
+        place = []
+        for pick, step, size in zip(picks, self.chunk, self.shape, strict=True):
+            whole = isinstance(pick, range) and pick.step == 1 and len(pick) == step
+            if not whole or pick.start % step or pick.stop > size:  # type: ignore[union-attr]
+                return None
+            place.append(pick.start // step)  # type: ignore[union-attr]
+        return tuple(place)
+
     def values(self, file: FileBytes, position: tuple[int, ...]) -> NDArray[Any]:
         """The values of a whole chunk, [chunk].
 
@@ -228,35 +248,40 @@ class ChunkIndex:
             StoreError: if a chunk is damaged.
         """
         stop = max(start, min(stop, self.shape[0]))
-        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
-        positions = list(self.positions(start, stop))
+        return self.outer(file, [range(start, stop), *map(range, self.shape[1:])])
 
-        def fill(first: int) -> None:
-            for position in positions[first : first + CHUNKS_PER_TASK]:
-                source, target = self._overlap(position, start, stop)
-                out[target] = self.values(file, position)[source]
+    def outer(
+        self, file: FileBytes, picks: Sequence[Picks], *, threads: int = LARGEST_POOL
+    ) -> NDArray[Any]:
+        """What some indices of each axis have in common; only the chunks that hold it are read.
 
-        tasks = range(0, len(positions), CHUNKS_PER_TASK)
-        if len(tasks) <= 1:
-            for first in tasks:
-                fill(first)
+        Args:
+            file: the file of the index.
+            picks: for each axis, indices that it has.
+            threads: how many decode, where there are many chunks.
+
+        Raises:
+            StoreError: if a chunk is damaged.
+        """
+        out = np.empty(tuple(map(len, picks)), self.dtype)
+        axes = [parts(some, step) for some, step in zip(picks, self.chunk, strict=True)]
+        found = itertools.product(*axes)
+
+        def fill(some: Sequence[tuple[Part, ...]]) -> None:
+            for each in some:
+                place, source, target = zip(*each, strict=True)
+                put(out, target, self.values(file, place), source)
+
+        n_tasks = -(-math.prod(map(len, axes)) // CHUNKS_PER_TASK)
+        threads = min(threads, os.cpu_count() or 1, n_tasks)
+        if threads <= 1:
+            fill(list(found))
             return out
-        with ThreadPoolExecutor(min(LARGEST_POOL, os.cpu_count() or 1, len(tasks))) as threads:
-            for _ in threads.map(fill, tasks):
+        with ThreadPoolExecutor(threads) as pool:
+            tasks = (list(itertools.islice(found, CHUNKS_PER_TASK)) for _ in range(n_tasks))
+            for _ in pool.map(fill, tasks):
                 pass
         return out
-
-    def _overlap(
-        self, position: Sequence[int], start: int, stop: int
-    ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-        """What a chunk gives to some rows: where in the chunk, and where in the rows."""
-        source, target = [], []
-        for axis, (place, step) in enumerate(zip(position, self.chunk, strict=True)):
-            low, high = (start, stop) if axis == 0 else (0, self.shape[axis])
-            begin, end = max(low, place * step), min(high, (place + 1) * step)
-            source.append(slice(begin - place * step, end - place * step))
-            target.append(slice(begin - low, end - low))
-        return tuple(source), tuple(target)
 
     def _damage(self, file: FileBytes, position: tuple[int, ...], error: object) -> StoreError:
         rows = self.rows_of(position[0], position[0])

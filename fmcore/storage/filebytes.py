@@ -30,6 +30,20 @@ class FileBytes:
         self.size = os.fstat(self.descriptor).st_size
         self._lock = threading.Lock()
 
+    def read_now(self, offset: int, size: int) -> bytes | None:
+        """Some bytes if they are in memory already; None where one would wait for the disk.
+
+        So a thread that must not wait need not hand every small read to another.
+        """
+        if not hasattr(os, "RWF_NOWAIT"):
+            return None
+        data = bytearray(size)
+        try:
+            n_read = os.preadv(self.descriptor, [data], offset, os.RWF_NOWAIT)
+        except OSError:  # would wait, or a file system that cannot tell
+            return None
+        return bytes(data) if n_read == size else None
+
     def read(self, offset: int, size: int) -> bytes:
         """Some bytes; fewer where the file ends.
 

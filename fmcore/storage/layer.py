@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import MapsNotStoredError, SelectionError
+from fmcore.selection import Picks
 from fmcore.storage.attributes import read_attributes, read_text
 from fmcore.storage.chunks import ChunkIndex, StoredChunk
 from fmcore.storage.layer_statistics import LayerStatistics
+from fmcore.storage.stored_array import StoredArray
 
 if TYPE_CHECKING:
     from fmcore.storage.reader import Store
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What a store says of a layer, read once when it is opened; see `Layer`."""
+
+    full_group: str
+    path: str
+    index: int
+    policy: str
+    shape: tuple[int, int, int]
+    attributes: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, node: h5py.Group) -> Self:
+        """The facts of a layer's group."""
+        height, width, filters = (int(node[axis].shape[0]) for axis in ("y", "x", "filter"))
+        return cls(
+            node.name,
+            read_text(node, "layer_path"),
+            int(node.attrs["layer_index"]),
+            read_text(node, "policy"),
+            (height, width, filters),
+            read_attributes(node),
+        )
 
 
 class Layer(LayerStatistics):
@@ -28,16 +58,11 @@ class Layer(LayerStatistics):
         full_group: the path of its group in the file.
     """
 
-    def __init__(self, store: Store, group: str) -> None:
+    def __init__(self, store: Store, facts: LayerFacts) -> None:
         self._store = store
-        self.full_group = group
-        node = store.file[group]
-        self.path = read_text(node, "layer_path")
-        self.index = int(node.attrs["layer_index"])
-        self.attributes = read_attributes(node)
-        self.policy = read_text(node, "policy")
-        height, width, filters = (int(node[axis].shape[0]) for axis in ("y", "x", "filter"))
-        self.shape: tuple[int, int, int] = (height, width, filters)
+        self.full_group = facts.full_group
+        self.path, self.index, self.policy = facts.path, facts.index, facts.policy
+        self.attributes, self.shape = dict(facts.attributes), facts.shape
 
     @property
     def has_maps(self) -> bool:
@@ -68,17 +93,18 @@ class Layer(LayerStatistics):
         maps = self._maps().row(self._store.bytes, sample)
         return maps.astype(np.float32, copy=False)
 
-    def activation(self, start: int, stop: int) -> NDArray[np.float32]:
-        """The maps of a range of samples, <float32>[sample, y, x, filter], as `feature_maps`.
+    @property
+    def activation(self) -> StoredArray:
+        """The maps of all samples, <float32>[sample, y, x, filter]; read where it is indexed.
+
+        float32 also where the store keeps float16, as `feature_maps`.
 
         Raises:
-            SampleNotFoundError: if it does not begin at a sample.
             MapsNotStoredError: if the store keeps no maps of the layer.
-            StoreError: if they are damaged.
         """
-        self._store.check_sample(start)
-        maps = self._maps().rows(self._store.bytes, start, stop)
-        return maps.astype(np.float32, copy=False)
+        self._maps()
+        path = f"{self.full_group}/activation"
+        return StoredArray(self._store, path, ("sample", "y", "x", "filter"), dtype=np.float32)
 
     def chunk_bytes(self, sample: int) -> list[StoredChunk]:
         """The chunks that hold the maps of one sample as they lie in the file, not inflated.
@@ -91,6 +117,38 @@ class Layer(LayerStatistics):
         self._store.check_sample(sample)
         maps, file = self._maps(), self._store.bytes
         return [maps.raw(file, position) for position in maps.positions(sample, sample + 1)]
+
+    def only_chunk(self, samples: Picks, filters: Picks) -> tuple[int, ...] | None:
+        """The stored chunk that holds exactly the maps of these, as they are; None where none does.
+
+        Only one that any HTTP client inflates: deflate without shuffle, or no compression.
+        """
+        maps = self._maps()
+        if maps.codec.shuffle:
+            return None
+        return maps.only_chunk((samples, *map(range, self.shape[:2]), filters))
+
+    def chunk_now(self, position: tuple[int, ...]) -> bytes | None:
+        """The data of `chunk`, if no disk must be waited for; else None."""
+        return self._maps().raw_now(self._store.bytes, position)
+
+    def chunk(self, position: tuple[int, ...]) -> StoredChunk:
+        """A chunk by its place in the grid, as it lies in the file, verified and not inflated.
+
+        Raises:
+            StoreError: if it is damaged.
+        """
+        return self._maps().raw(self._store.bytes, position)
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """Of the maps in the file."""
+        return self._maps().dtype
+
+    @property
+    def is_deflated(self) -> bool:
+        """Whether the chunks of the maps are zlib streams."""
+        return self._maps().codec.deflate
 
     def receptive_field(self, y: int, x: int) -> tuple[int, int, int, int] | None:
         """First row, first column, last row and last column of the input that a unit sees.

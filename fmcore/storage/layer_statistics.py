@@ -19,6 +19,7 @@ from fmcore.statistics import (
     quantiles,
 )
 from fmcore.storage.chunks import ChunkIndex
+from fmcore.storage.stored_array import StoredArray
 
 HISTOGRAM = "class/histogram"
 
@@ -57,25 +58,33 @@ class LayerStatistics:
         path = one.path if one.is_stored else HISTOGRAM
         return "layer" not in one.axes and path in self._node
 
-    def statistic(self, name: str) -> NDArray[Any]:
+    def statistic(self, name: str, *, pooling: str = "mean") -> NDArray[Any]:
         """A statistic of the layer's filters, with the axes that `STATISTICS` says.
+
+        Args:
+            name: such as `auc_max`; or `auc`, which takes the pooled table of `pooling`.
+            pooling: `mean` or `max`, where the name does not say it.
 
         Raises:
             StatisticNotFoundError: if the store has no such statistic, with the reason.
         """
-        one = self._about(name)
+        one = self._about(_whole_name(name, pooling))
         if one.level is None:
             return self._whole(one.path)
         counts, low, high = (self._whole(path) for path in (HISTOGRAM, "class/min", "class/max"))
         return quantiles(counts, one.level, low, high)
 
-    def chance(self, name: str) -> NDArray[np.float64] | None:
+    def chance(self, name: str, *, pooling: str = "mean") -> NDArray[np.float64] | None:
         """The chance level of a statistic, low and high, <float64>[bound, …]; None if it has none.
+
+        Args:
+            name: as for `statistic`.
+            pooling: as for `statistic`.
 
         Raises:
             StatisticNotFoundError: as `statistic`.
         """
-        one = self._about(name)
+        one = self._about(_whole_name(name, pooling))
         return self._whole(f"{one.path}_chance") if one.chance else None
 
     def undefined(self, pooling: str) -> NDArray[np.uint8]:
@@ -117,6 +126,15 @@ class LayerStatistics:
             StatisticNotFoundError: if the store has no such table.
         """
         return self._read_known("pooled", name)
+
+    @property
+    def pooled_names(self) -> tuple[str, ...]:
+        """The names of the pooled tables that the store holds of this layer."""
+        return tuple(self._node.get("pooled", ()))
+
+    def pooled_array(self, name: str) -> StoredArray:
+        """A pooled table, [sample, filter], that is read where it is indexed."""
+        return StoredArray(self._store, f"{self.full_group}/pooled/{name}", ("sample", "filter"))
 
     def pooled_part(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
         """A part of a pooled table, [sample, filter]; only the chunks of its rows are read."""
@@ -209,3 +227,9 @@ class LayerStatistics:
 
     def _array(self, path: str) -> ChunkIndex:
         return self._store.array(f"{self.full_group}/{path}")
+
+
+def _whole_name(name: str, pooling: str) -> str:
+    """The name of a statistic that may be given without its pooled table."""
+    longer = f"{name}_{pooling}"
+    return longer if name not in STATISTICS and longer in STATISTICS else name

@@ -1,10 +1,9 @@
-"""Chunks and group names: pure arithmetic on shapes, arrays and strings, no HDF5."""
+"""Chunks: pure arithmetic on shapes and arrays, no HDF5."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,8 +20,6 @@ Blocks = tuple[tuple[int, ...], list[NDArray[Any]]]
 SMALL_SAMPLE_BYTES = 8 << 10
 LARGE_SAMPLE_BYTES = 256 << 10
 TABLE_CHUNK_BYTES = 32 << 10
-
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 
 
 def activation_chunk(
@@ -107,20 +104,3 @@ def runs(values: NDArray[Any], chunk: tuple[int, ...], start: int, most: int) ->
     cut = blocks(values, chunk, start)
     while some := list(itertools.islice(cut, most)):
         yield some[0][0], [block for _, block in some]
-
-
-def group_names(paths: Sequence[str]) -> list[str]:
-    """A safe, unique group name for each layer path: the path itself where it is plain.
-
-    HDF5 accepts a group called `..`, and Keras two layers of one name, so a path is never used as
-    it comes. The attribute `layer_path` keeps the truth.
-    """
-    names: list[str] = []
-    for path in paths:
-        plain = path if _PLAIN.fullmatch(path) else re.sub(r"[^A-Za-z0-9_-]+", "_", path)[:80]
-        name, suffix = plain or "layer", 2
-        # Names that differ in case only would be one file on some systems.
-        while name.casefold() in {taken.casefold() for taken in names}:
-            name, suffix = f"{plain or 'layer'}_{suffix}", suffix + 1
-        names.append(name)
-    return names

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -24,12 +24,19 @@ from fmcore.errors import (
 )
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
-from fmcore.storage.attributes import read_attributes
+from fmcore.storage.attributes import DIGEST, read_attributes, read_text
 from fmcore.storage.chunks import ChunkIndex
 from fmcore.storage.filebytes import FileBytes
-from fmcore.storage.layer import Layer
+from fmcore.storage.frames import samples_frame, tree_of
+from fmcore.storage.layer import Layer, LayerFacts
 from fmcore.storage.opening import OpenFile, damage_named, open_file
+from fmcore.storage.seal import stated_digest
+from fmcore.storage.stored_array import StoredArray
 from fmcore.storage.structure import require_structure
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 
 def open_store(path: str | Path) -> Store:
@@ -57,10 +64,11 @@ class Store:
         try:
             with damage_named(path):
                 require_structure(self.file, path)
-                found = [Layer(self, group.name) for group in self.file["layers"].values()]
-                found.sort(key=lambda layer: layer.index)
-                # Names, not the layers: these hold the store, and a cycle would keep it open.
-                self._groups = {layer.path: layer.full_group for layer in found}
+                found = sorted(
+                    map(LayerFacts.of, self.file["layers"].values()), key=lambda one: one.index
+                )
+                # Facts, not the layers: these hold the store, and a cycle would keep it open.
+                self._facts = {one.path: one for one in found}
                 self.n_samples = int(self.file["sample"].shape[0])
                 self.class_names = tuple(self._texts("classes/name"))
         except StoreError:
@@ -100,9 +108,23 @@ class Store:
         return found
 
     @property
+    def digest(self) -> str:
+        """What tells this store from every other, in hex: of its metadata and its chunks' places.
+
+        Not of the values, which have checksums of their own.
+        """
+        return stated_digest(self.bytes) or read_text(self.file, DIGEST)
+
+    @property
+    def images(self) -> StoredArray:
+        """The images as stored, [sample, image_y, image_x, image_channel]; read where indexed."""
+        axes = ("sample", "image_y", "image_x", "image_channel")
+        return StoredArray(self, "samples/image", axes)
+
+    @property
     def layers(self) -> Mapping[str, Layer]:
         """The captured layers by Keras path, in the model's order."""
-        return _Layers(self, self._groups)
+        return _Layers(self, self._facts)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -136,6 +158,27 @@ class Store:
     def image(self, sample: int) -> NDArray[Any]:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
         return self._row("samples/image", sample)
+
+    @property
+    def samples(self) -> pandas.DataFrame:
+        """One row a sample: id, label, prediction, their names, correct, probability.
+
+        The index is the sample's; `probability` is the model's belief in its prediction.
+
+        Raises:
+            MissingLibraryError: if pandas is not installed.
+        """
+        return samples_frame(self)
+
+    def to_xarray(self) -> xarray.DataTree:
+        """The store as a tree: samples at its root, and a node for each layer by its group's name.
+
+        Images, maps and pooled tables are read where they are used, as long as the store is open.
+
+        Raises:
+            MissingLibraryError: if xarray is not installed.
+        """
+        return tree_of(self)
 
     @property
     def similarities(self) -> tuple[str, ...]:
@@ -196,7 +239,7 @@ class Store:
             return f"<closed Store {self.path.name!r}>"
         return (
             f"<Store {self.path.name!r}: {self.n_samples:,} samples, "
-            f"{len(self._groups)} layers ({', '.join(self._groups)})>"
+            f"{len(self._facts)} layers ({', '.join(self._facts)})>"
         )
 
     def _read(self, path: str) -> Any:
@@ -213,21 +256,21 @@ class Store:
 class _Layers(Mapping[str, Layer]):
     """Layers by path, with an error that says which there are."""
 
-    def __init__(self, store: Store, groups: Mapping[str, str]) -> None:
+    def __init__(self, store: Store, facts: Mapping[str, LayerFacts]) -> None:
         self._store = store
-        self._groups = groups
+        self._facts = facts
 
     def __getitem__(self, path: str) -> Layer:
-        if path not in self._groups:
-            names = list(self._groups)
+        if path not in self._facts:
+            names = list(self._facts)
             raise LayerNotFoundError(
                 f"no layer {path!r} in {self._store.path.name}; it holds {', '.join(names)}"
                 f"{near_matches(path, names)}"
             )
-        return Layer(self._store, self._groups[path])
+        return Layer(self._store, self._facts[path])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._groups)
+        return iter(self._facts)
 
     def __len__(self) -> int:
-        return len(self._groups)
+        return len(self._facts)

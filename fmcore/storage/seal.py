@@ -75,6 +75,15 @@ def verify_seal(file: FileBytes) -> bool:
     return False
 
 
+def stated_digest(file: FileBytes) -> str | None:
+    """The digest in the seal of a file, in hex; None where it has no seal."""
+    footer = file.read(max(0, file.size - _FOOTER.size), _FOOTER.size)
+    if len(footer) != _FOOTER.size or not footer.endswith(MAGIC):
+        return None
+    digest: bytes = _FOOTER.unpack(footer)[2]
+    return digest.hex()
+
+
 def _stated_size(file: FileBytes) -> int | None:
     """Bytes of the HDF5 part by its superblock; None where there is none of HDF5 1.10."""
     head = file.read(0, 36)

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.files import safe_names
 from fmcore.statistics import PERMUTATIONS, SEED
 from fmcore.storage import layout
 from fmcore.storage.attributes import fixed_text
@@ -33,7 +34,7 @@ class Skeleton:
     def __init__(self, file: h5py.File, plan: StorePlan) -> None:
         self._file = file
         self._plan = plan
-        names = layout.group_names([layer.spec.path for layer in plan.layers])
+        names = safe_names([layer.spec.path for layer in plan.layers])
         self.groups = [f"layers/{name}" for name in names]
         self.rows: dict[str, Rows] = {}
         # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.

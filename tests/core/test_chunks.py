@@ -75,7 +75,7 @@ def test_any_range_equals_what_h5py_reads(tmp_path, monkeypatch, codec, policy, 
             expected = there[...]
             assert expected.dtype == policy
             for start, stop in ((0, N), (0, 1), (5, 6), (3, 17), (N - 1, N), (30, 99), (4, 4)):
-                maps = layer.activation(start, stop)
+                maps = layer.activation[start:stop]
                 assert maps.dtype == np.float32
                 assert_array_equal(maps, expected[start:stop])
             for sample in (0, 1, 20, N - 1):
@@ -118,7 +118,7 @@ def test_a_layer_without_maps_says_so_and_gives_the_rest(tmp_path):
         assert (layer.has_maps, layer.policy, layer.shape) == (False, "pooled", (9, 8, 20))
         assert layer.stored_bytes == 0
         assert layer.pooled("max").shape == (N, 20)
-        for read in (layer.feature_maps, layer.chunk_bytes, lambda one: layer.activation(one, N)):
+        for read in (layer.feature_maps, layer.chunk_bytes, lambda one: layer.activation[one:N]):
             with pytest.raises(MapsNotStoredError, match="with the policy pooled"):
                 read(0)
 
@@ -153,7 +153,7 @@ def test_a_damaged_chunk_is_named_by_array_and_samples_and_the_rest_is_read(copi
     damage(copied, "layers/conv2/class/mean", 0)
     with open_store(copied) as store:
         layer = store.layers[LAYER]
-        for read in (layer.feature_maps, layer.chunk_bytes, lambda one: layer.activation(0, N)):
+        for read in (layer.feature_maps, layer.chunk_bytes, lambda one: layer.activation[:N]):
             with pytest.raises(StoreError, match=rf"/{MAPS}, samples 6 to 7: its checksum"):
                 read(7)
         layer.feature_maps(5)
@@ -215,9 +215,9 @@ def test_an_index_that_points_anywhere_is_an_error(copied, entry):
 
 def test_a_store_replaced_under_its_readers_stays_what_it_was(copied):
     with open_store(copied) as store:
-        expected = store.layers[LAYER].activation(0, N)
+        expected = store.layers[LAYER].activation[:N]
         make_store(copied, 5, overwrite=True)
-        assert_array_equal(store.layers[LAYER].activation(0, N), expected)
+        assert_array_equal(store.layers[LAYER].activation[:N], expected)
         assert store.image(N - 1).shape == (9, 8, 1)
 
 
@@ -236,7 +236,7 @@ def test_a_store_replaced_while_it_is_opened_is_opened_once_more(copied, tmp_pat
     with open_store(copied) as store:
         assert len(opened) == 2
         assert store.n_samples == 5
-        assert len(store.layers[LAYER].activation(0, 5)) == 5
+        assert len(store.layers[LAYER].activation[:5]) == 5
 
 
 def test_a_store_closed_under_its_readers_ends_in_values_or_a_clean_error(store_path):

@@ -14,10 +14,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from factories import make_store
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fmcore.cli import main
 from fmcore.errors import OutputError, one_line
-from fmcore.files import publish, publish_folder
+from fmcore.files import locked_folder, publish, safe_names
 
 FMCORE = [sys.executable, "-m", "fmcore.cli"]
 
@@ -177,12 +180,14 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(verb, store_path, tm
     assert left == []
 
 
-def test_a_failed_export_leaves_the_earlier_one_whole(store_path, tmp_path):
+def test_an_export_that_cannot_fit_leaves_the_earlier_one_whole(store_path, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    assert run("export", store_path, "--out", out).returncode == 0
+    assert main(["export", str(store_path), "--out", str(out)]) == 0
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    done = run("export", store_path, "--out", out, "--force", preexec_fn=limit_file_size)
-    assert done.returncode == 1
+    larger = make_store(tmp_path / "more.h5", 300)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 9))
+    options = ["--out", str(out), "--format", "npz", "--force"]
+    assert main(["export", str(larger), *options]) == 1
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
@@ -233,11 +238,37 @@ def test_a_second_name_of_a_published_file_is_not_emptied(tmp_path):
 
 
 def test_a_second_export_into_a_folder_is_refused(tmp_path):
-    with publish_folder(tmp_path / "out", last="manifest.json") as staging:
-        (staging / "manifest.json").write_text("first")
-        with pytest.raises(OutputError, match="another process is writing"):
-            publish_folder(tmp_path / "out", last="manifest.json", overwrite=True).__enter__()
-    assert (tmp_path / "out" / "manifest.json").read_text() == "first"
+    with (
+        locked_folder(tmp_path / "out"),
+        pytest.raises(OutputError, match="another process is writing"),
+    ):
+        locked_folder(tmp_path / "out").__enter__()
+    assert not (tmp_path / "out").exists()
+
+
+@given(st.lists(st.text(max_size=100), min_size=1, max_size=8))
+def test_safe_names_are_plain_and_unique(paths):
+    names = safe_names(paths)
+    assert len({name.casefold() for name in names}) == len(paths)
+    for name in names:
+        assert name not in (".", "..")
+        assert 1 <= len(name) <= 90
+        assert all(char.isascii() and (char.isalnum() or char in "._-") for char in name)
+
+
+def test_a_plain_name_stays_as_it_is():
+    assert safe_names(["conv1", "outer/inner/conv1", "..", ""]) == [
+        "conv1",
+        "outer_inner_conv1",
+        "_",
+        "layer",
+    ]
+
+
+def test_no_name_is_a_device_a_parent_or_ends_in_a_dot():
+    names = ["CON", "nul.txt", "com1", "..", "a.", "conv1", "Conv1", "a b", "-x"]
+    safe = safe_names(names)
+    assert safe == ["_CON", "_nul.txt", "_com1", "_", "a_", "conv1", "Conv1_2", "a_b", "-x"]
 
 
 def test_make_never_captures_over_a_store_that_is_there(tmp_path):

@@ -1,86 +1,294 @@
-"""Exports are read back by numpy, bit for bit, and a folder that was tampered with is noticed."""
+"""Exports: whole, checked, taken up again where they stopped, and never over what is not theirs."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import shlex
+import signal
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
-from factories import reference
+from factories import NumpyProbe, make_plan, make_samples, make_store, reference
 from numpy.testing import assert_array_equal
 
-from fmcore.errors import InputFileError, OutputError, SelectionError
+from fmcore import open_store
+from fmcore.capture import capture
+from fmcore.cli import main
+from fmcore.errors import (
+    InputFileError,
+    MapsNotStoredError,
+    MissingLibraryError,
+    OutputError,
+    SelectionError,
+)
 from fmcore.export import FORMATS, check_folder, export_store
-from fmcore.export.record import ArrayInBlocks
+from fmcore.export import manifest as manifests
+from fmcore.selection import Query, parse_query
+
+GOES = [(name, what) for name, form in FORMATS.items() for what in form.takes]
 
 
-def test_an_export_holds_every_layer_with_labels_that_line_up(store, tmp_path):
+def files_of(folder):
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
+
+
+@pytest.mark.parametrize(("name", "what"), GOES)
+def test_every_file_is_in_the_manifest_with_its_checksum(store, tmp_path, name, what):
     out = tmp_path / "out"
-    manifest = export_store(store, out)
-    arrays = manifest["arrays"]
-    assert json.loads((out / "manifest.json").read_text()) == manifest
-    for name, values in zip(store.layers, reference().activations, strict=True):
-        entry = arrays[f"activation/{name}"]
-        mapped = np.load(out / entry["file"], mmap_mode="r")
-        assert_array_equal(mapped, values)
-        assert entry["shape"] == list(values.shape)
-        assert entry["axes"] == ["sample", "y", "x", "filter"]
-        assert entry["dtype"] == "<f4"
-    for name, expected in (
-        ("label", store.labels),
-        ("prediction", store.predictions),
-        ("id", np.array(store.ids)),
-    ):
-        assert_array_equal(np.load(out / arrays[f"samples/{name}"]["file"]), expected)
-    for entry in arrays.values():
-        found = hashlib.sha256((out / entry["file"]).read_bytes()).hexdigest()
-        assert found == entry["sha256"]
-    assert {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} == {
-        "manifest.json",
-        *(entry["file"] for entry in arrays.values()),
-    }
+    written = []
+    manifest = export_store(
+        store, out, Query(what=what), format_name=name, on_progress=written.append
+    )
+    assert json.loads((out / "manifest.json").read_text("utf-8")) == manifest
+    found = files_of(out)
+    assert found.keys() == manifest["files"].keys() | {"manifest.json"}
+    for file, entry in manifest["files"].items():
+        assert hashlib.sha256(found[file]).hexdigest() == entry["sha256"]
+        assert len(found[file]) == entry["bytes"]
+    assert manifest["store_digest"] == store.digest
+    assert manifest["format"] == name
+    assert manifest["what"] == what
+    assert sum(written) > 0
     assert list(check_folder(out)) == []
 
 
-def test_a_changed_or_missing_file_is_noticed(store, tmp_path):
-    export_store(store, tmp_path / "out", layers="conv2")
-    file = tmp_path / "out" / "conv2.npy"
-    changed = bytearray(file.read_bytes())
-    changed[-1] ^= 1
-    file.write_bytes(changed)
-    assert [str(file) in problem for problem in check_folder(tmp_path / "out")] == [True]
-    file.unlink()
-    assert "missing" in next(check_folder(tmp_path / "out"))
-    with pytest.raises(InputFileError, match=r"no manifest\.json"):
-        list(check_folder(tmp_path))
+def test_maps_and_samples_line_up(store, tmp_path):
+    query = parse_query({"sample": "30,2,7", "filter": "2,0", "dtype": "float16"})
+    arrays = export_store(store, tmp_path, query)["arrays"]
+    rows = [30, 2, 7]
+    for name, values in zip(("block_conv_1", "conv2"), reference().activations, strict=True):
+        entry = arrays[f"layers/{name}/activation"]
+        got = np.load(tmp_path / entry["file"], mmap_mode="r")
+        expected = values[rows][..., [2, 0]]
+        assert_array_equal(got, expected.astype(np.float16))
+        assert entry["n_overflow"] == 0
+        error = np.abs(expected.astype(np.float16).astype(np.float32) - expected).max()
+        assert entry["largest_error"] == pytest.approx(error)
+    for name, expected in (
+        ("index", rows),
+        ("label", store.labels[rows]),
+        ("prediction", store.predictions[rows]),
+        ("id", [store.ids[row] for row in rows]),
+    ):
+        assert_array_equal(np.load(tmp_path / f"samples/{name}.npy"), expected)
 
 
-def test_other_peoples_files_are_not_overwritten(store, tmp_path):
+def test_the_command_in_the_manifest_makes_the_same_export(store_path, tmp_path):
+    first, again = tmp_path / "first one", tmp_path / "again"
+    words = ["export", str(store_path), "--out", str(first), "--layer", "block*"]
+    words += ["--filter", "0:2,5", "--class", "zwei ②,0", "--sample", "0:30", "--format", "npz"]
+    assert main(words) == 0
+    command = shlex.split(json.loads((first / "manifest.json").read_text("utf-8"))["command"])
+    assert command[:2] == ["fmcore", "export"]
+    assert main([str(again) if one == str(first) else one for one in command[1:]]) == 0
+    assert files_of(first)["layers/block_conv_1.npz"] == files_of(again)["layers/block_conv_1.npz"]
+
+
+def test_a_second_run_keeps_what_holds_and_mends_what_does_not(store, tmp_path):
+    export_store(store, tmp_path)
+    before, kept = files_of(tmp_path), tmp_path / "layers/conv2/activation.npy"
+    when = kept.stat().st_mtime_ns
+    broken = tmp_path / "layers/block_conv_1/activation.npy"
+    broken.write_bytes(broken.read_bytes()[:-1] + b"x")
+    (tmp_path / "samples/label.npy").unlink()
+    problems = list(check_folder(tmp_path))
+    assert len(problems) == 2
+    assert any("differs from its checksum" in one for one in problems)
+    assert any("missing" in one for one in problems)
+    export_store(store, tmp_path)
+    assert files_of(tmp_path).keys() == before.keys()
+    assert all(files_of(tmp_path)[name] == before[name] for name in before if "json" not in name)
+    assert kept.stat().st_mtime_ns == when
+    assert list(check_folder(tmp_path)) == []
+
+
+@pytest.mark.parametrize("name", ["npy", "npz", "zarr"])
+def test_an_export_that_was_killed_goes_on(store_path, tmp_path, name):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    with open_store(store_path) as store:
+        expected = export_store(store, whole, format_name=name)
+    script = """
+import os, signal, sys
+from fmcore import files
+from fmcore.capture import capture
+from fmcore.cli import main
+real, left = files._flush, int(sys.argv.pop())
+def flush(path):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(path)
+files._flush = flush
+sys.exit(main(sys.argv[1:]))
+"""
+    words = ["export", str(store_path), "--out", str(out), "--format", name]
+    n_killed = 0
+    for left in range(1, 200):
+        done = subprocess.run([sys.executable, "-c", script, *words, str(left)], check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        n_killed += 1
+        assert not (out / "manifest.json").exists() or list(check_folder(out)) == []
+    assert n_killed > 5
+    assert list(check_folder(out)) == []
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert manifest["files"] == expected["files"]
+    assert files_of(out).keys() == files_of(whole).keys()
+
+
+def test_a_store_that_is_replaced_meanwhile_gives_the_old_values(tmp_path):
+    path = make_store(tmp_path / "s.h5", 37)
+    with open_store(path) as store:
+        make_store(path, 20, overwrite=True)
+        export_store(store, tmp_path / "out")
+    assert np.load(tmp_path / "out/layers/conv2/activation.npy").shape[0] == 37
+    with open_store(path) as store, pytest.raises(OutputError, match="store_digest"):
+        export_store(store, tmp_path / "out")
+
+
+def test_other_content_is_refused_and_force_takes_only_its_own(store, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="not empty"):
         export_store(store, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert files_of(tmp_path) == {"notes.txt": b"mine"}
     with pytest.raises(OutputError, match="it is a file"):
         export_store(store, tmp_path / "notes.txt")
+    export_store(store, tmp_path, overwrite=True)
+    with pytest.raises(OutputError, match=r"another export \(its selection"):
+        export_store(store, tmp_path, Query(layer="conv2"))
+    export_store(store, tmp_path, Query(layer="conv2"), overwrite=True)
+    assert not (tmp_path / "layers/block_conv_1").exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert list(check_folder(tmp_path)) == []
 
 
-def test_a_glob_that_matches_nothing_writes_nothing(store, tmp_path):
-    with pytest.raises(SelectionError, match=r"'conv9' matches no layer .* did you mean conv2"):
-        export_store(store, tmp_path / "out", layers="conv9")
+def test_a_manifest_cannot_name_what_lies_outside(store, tmp_path):
+    out, secret = tmp_path / "out", tmp_path / "secret"
+    secret.write_text("mine")
+    export_store(store, out)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    for name in ("../secret", str(secret), "."):
+        manifest["files"] = {name: {"bytes": 4, "sha256": hashlib.sha256(b"mine").hexdigest()}}
+        manifest["format"] = "npz"
+        (out / "manifest.json").write_text(json.dumps(manifest))
+        assert "outside" in next(check_folder(out))
+        with pytest.raises(InputFileError, match="outside"):
+            export_store(store, out, overwrite=True)
+        assert secret.read_text() == "mine"
+        (out / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": [1]}', "[" * 100_000])
+def test_what_is_no_manifest_is_said(store, tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputFileError, match="is no manifest of an export"):
+        list(check_folder(tmp_path))
+    with pytest.raises(InputFileError, match="is no manifest of an export"):
+        export_store(store, tmp_path)
+
+
+def test_an_unfinished_export_is_no_whole_one(store, tmp_path):
+    manifest = export_store(store, tmp_path)
+    manifests.write_manifest(tmp_path, manifest, finished=False)
+    assert "not finished" in next(check_folder(tmp_path))
+    with pytest.raises(InputFileError, match=r"no manifest\.json"):
+        list(check_folder(tmp_path / "layers"))
+
+
+def test_nothing_is_written_where_nothing_can_be(store, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    for query, form, error, why in (
+        (Query(layer="conv9"), "npy", SelectionError, r"'conv9' matches no layer .* mean conv2"),
+        (Query(), "parquet", SelectionError, r"holds pooled and statistics, no maps"),
+        (Query(), "nyp", SelectionError, r"no format 'nyp'; .* did you mean npz, npy"),
+        (Query(what="pooled", statistic="meen"), "npy", SelectionError, r"did you mean mean"),
+        (Query(what="statistics", statistic="acu"), "csv", SelectionError, r"did you mean auc"),
+    ):
+        with pytest.raises(error, match=why):
+            export_store(store, out, query, format_name=form)
+    for form, module in (("zarr", "zarr"), ("parquet", "pyarrow")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(MissingLibraryError, match=rf"feature-map-dashboard\[{form}\]"):
+            export_store(store, out, Query(what="pooled"), format_name=form)
+    assert not out.exists()
+
+
+def test_layers_without_maps_are_left_out_and_named(tmp_path):
+    path = make_store(tmp_path / "s.h5", policies=("float32", "pooled"))
+    with open_store(path) as store:
+        manifest = export_store(store, tmp_path / "out")
+        assert manifest["skipped"] == {"conv2": "captured with policy pooled: no maps"}
+        assert "layers/conv2/activation.npy" not in manifest["files"]
+        with pytest.raises(MapsNotStoredError, match="choose what=pooled"):
+            export_store(store, tmp_path / "none", Query(layer="conv2"))
+
+
+def test_values_beyond_float16_are_counted_and_said(tmp_path, capsys):
+    class Loud(NumpyProbe):
+        def __call__(self, images):
+            captured = super().__call__(images)
+            captured.activations[1][:3, 0, 0, 0] = 70_000.0
+            return captured
+
+    samples = make_samples(37)
+    path = capture(Loud(), samples, tmp_path / "loud.h5", make_plan(37))
+    out = tmp_path / "out"
+    assert main(["export", str(path), "--out", str(out), "--dtype", "float16"]) == 0
+    said = capsys.readouterr().out
+    assert "conv2/activation: 12 values are beyond float16 and became infinite" in said
+
+
+def test_a_dry_run_says_all_and_writes_nothing(store_path, tmp_path, capsys):
+    assert main(["export", str(store_path), "--out", str(tmp_path / "out"), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "layers/conv2/activation.npy: 0.0 MB (activation 37x4x4x3 float32)" in said
+    assert "6 files, about 0.2 MB" in said
+    assert said.endswith("nothing was written\n")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
-@pytest.mark.parametrize("dtype", ["<f4", "<i8", "<U3"])
-@pytest.mark.parametrize("shape", [(5,), (4, 3, 2, 1), (1, 0)])
-def test_every_format_writes_what_numpy_reads(form, dtype, shape):
-    values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
-    stream = io.BytesIO()
-    form.write(stream, ArrayInBlocks(shape, np.dtype(dtype), iter([values[:2], values[2:]])))
-    stream.seek(0)
-    read = np.load(stream, allow_pickle=False)
-    assert read.dtype == np.dtype(dtype)
-    assert_array_equal(read, values)
-    assert form.description
+def test_check_says_it_on_the_command_line(store_path, tmp_path, capsys):
+    assert main(["export", str(store_path), "--out", str(tmp_path / "out")]) == 0
+    assert main(["export", "--check", str(tmp_path / "out")]) == 0
+    assert "every file matches" in capsys.readouterr().out
+    (tmp_path / "out/samples/id.npy").write_bytes(b"")
+    assert main(["export", "--check", str(tmp_path / "out")]) == 1
+    assert "id.npy differs" in capsys.readouterr().out
+    assert main(["export", "--out", str(tmp_path / "out")]) == 1
+    assert "name a store and a folder" in capsys.readouterr().err
+
+
+def test_a_link_in_the_folder_is_not_written_through(store, tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out.mkdir()
+    (out / "layers").symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="link"):
+        export_store(store, out, overwrite=True)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_two_exports_into_one_folder_do_not_mix(store, tmp_path):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: int) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    first = threading.Thread(
+        target=export_store, args=(store, tmp_path), kwargs={"on_progress": wait}
+    )
+    first.start()
+    assert begun.wait(10)
+    with pytest.raises(OutputError, match="another process is writing"):
+        export_store(store, tmp_path)
+    go_on.set()
+    first.join()
+    assert list(check_folder(tmp_path)) == []

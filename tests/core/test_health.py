@@ -69,7 +69,7 @@ def test_every_planted_fault_is_found(planted):
         report = health_report(store)
         first, last = report.layers["first"], report.layers["last"]
         found = {name: np.flatnonzero(each).tolist() for name, each in first.found.items()}
-        maps = store.layers["first"].activation(0, N)
+        maps = store.layers["first"].activation[:N]
         rare = (maps[..., 6].max(axis=(1, 2)) > 0).sum()
     assert found["dead"] == [1]
     assert 3 in found["duplicate"]
@@ -120,7 +120,7 @@ def test_findings_in_random_models_equal_their_definition_on_the_raw_arrays(
     path = capture_activations(model, images(), LABELS, tmp_path / "s.h5", statistics=statistics)
     with open_store(path) as store:
         for name, layer in health_report(store).layers.items():
-            expected = by_definition(store.layers[name].activation(0, N), LABELS)
+            expected = by_definition(store.layers[name].activation[:N], LABELS)
             assert expected.keys() == layer.found.keys() == FINDINGS.keys()
             for finding in FINDINGS:
                 assert_array_equal(layer.found[finding], expected[finding], err_msg=finding)

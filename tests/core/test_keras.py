@@ -64,7 +64,7 @@ def test_a_capture_equals_predict(model, tmp_path):
     )
     with open_store(path) as store:
         for name, values in zip(LAYERS, expected, strict=True):
-            stored = store.layers[name].activation(0, 50)
+            stored = store.layers[name].activation[:50]
             assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * np.abs(values).max())
         probability = model.predict(X_TEST, verbose=0)
         found = np.stack([store.probability(index) for index in range(50)])
@@ -121,7 +121,7 @@ def test_other_convolutions_and_logits_are_captured(tmp_path):
         activations = [one.attributes["activation_function"] for one in store.layers.values()]
         assert activations == ["gelu", "LeakyReLU", "linear", "linear", "linear"]
         for layer, values in zip(store.layers.values(), expected, strict=True):
-            stored = layer.activation(0, 9)
+            stored = layer.activation[:9]
             assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * np.abs(values).max())
         assert store.about()["model"]["output"] == "softmax of the model's output"
         assert store.probability(0).sum() == pytest.approx(1)
@@ -135,7 +135,7 @@ def test_layers_of_another_model_are_captured_where_this_one_calls_them(model, t
     path = capture_activations(reused, images, labels, tmp_path / "s.h5")
     expected = keras.Model(model.inputs, model.get_layer("conv2").output).predict(images, verbose=0)
     with open_store(path) as store:
-        stored = store.layers["conv2"].activation(0, 6)
+        stored = store.layers["conv2"].activation[:6]
         assert_allclose(stored, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
     shared = keras.layers.Conv2D(1, 3, padding="same", name="twice")
     inputs = keras.Input((8, 8, 1))

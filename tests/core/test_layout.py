@@ -104,22 +104,3 @@ def test_blocks_cover_every_element_once(n, shape, rows, step):
         region += block[: len(region), :, :, : region.shape[3]]
     np.testing.assert_array_equal(padded[:n, :, :, : shape[2]], values)
     assert padded.sum() == values.sum()
-
-
-@given(st.lists(st.text(max_size=100), min_size=1, max_size=8))
-def test_group_names_are_plain_and_unique(paths):
-    names = layout.group_names(paths)
-    assert len({name.casefold() for name in names}) == len(paths)
-    for name in names:
-        assert name not in (".", "..")
-        assert 1 <= len(name) <= 90
-        assert all(char.isascii() and (char.isalnum() or char in "._-") for char in name)
-
-
-def test_a_plain_name_stays_as_it_is():
-    assert layout.group_names(["conv1", "outer/inner/conv1", "..", ""]) == [
-        "conv1",
-        "outer_inner_conv1",
-        "_",
-        "layer",
-    ]

@@ -36,7 +36,7 @@ def test_a_store_gives_back_what_the_probe_put_in(store):
     expected, samples = reference(), make_samples(37)
     assert tuple(store.layers) == LAYERS
     for name, values in zip(LAYERS, expected.activations, strict=True):
-        assert_array_equal(store.layers[name].activation(0, 37), values)
+        assert_array_equal(store.layers[name].activation[:37], values)
         assert_array_equal(store.layers[name].feature_maps(36), values[36])
     assert_array_equal(store.labels, samples.labels)
     assert_array_equal(store.image(5), samples.images[5])
@@ -110,7 +110,7 @@ def test_the_batch_size_changes_no_array(tmp_path, store, batch_size):
     with open_store(make_store(tmp_path / "other.h5", batch_size=batch_size)) as other:
         for name in LAYERS:
             one, two = store.layers[name], other.layers[name]
-            assert_array_equal(one.activation(0, 37), two.activation(0, 37))
+            assert_array_equal(one.activation[:37], two.activation[:37])
             assert_array_equal(one.pooled("max"), two.pooled("max"))
             assert_allclose(one.statistic("std"), two.statistic("std"), rtol=1e-12)
     assert list(problems(tmp_path / "other.h5")) == []
@@ -185,8 +185,6 @@ def test_indices_from_the_end_are_none(store):
     for class_index, filter_index in ((-1, 0), (4, 0), (0, -1), (0, 3)):
         with pytest.raises(SelectionError):
             layer.mean_map(class_index, filter_index)
-    with pytest.raises(SampleNotFoundError):
-        layer.activation(-1, 3)
 
 
 def test_a_closed_store_says_so_and_closes_twice(store_path):
@@ -378,7 +376,7 @@ def content(path: Path) -> dict[str, bytes]:
         for name in ("labels", "predictions", "class_sizes"):
             found[name] = getattr(store, name).tobytes()
         for layer in store.layers.values():
-            found[layer.path] = layer.activation(0, store.n_samples).tobytes()
+            found[layer.path] = layer.activation[: store.n_samples].tobytes()
             found[layer.path + "about"] = repr(layer.attributes).encode()
             for kind, names in (
                 ("pooled", ("mean", "max")),

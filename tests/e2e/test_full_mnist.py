@@ -59,7 +59,7 @@ def test_the_whole_test_set_is_stored_as_keras_predicts_it(captured, mnist):
         assert store.about()["model"]["test_accuracy"] == pytest.approx(accuracy)
         for name, expected in zip(LAYERS, predicted, strict=False):
             layer = store.layers[name]
-            stored = layer.activation(0, 10_000)
+            stored = layer.activation[:10_000]
             assert_allclose(stored, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
             check_statistics(layer, stored, labels)
     assert list(problems(store_path)) == []
@@ -105,7 +105,7 @@ def check_histogram(layer, index, values):
 def test_every_score_equals_another_library_on_the_raw_arrays(captured, name):
     with open_store(captured[1]) as store:
         layer, labels = store.layers[name], store.labels
-        raw = layer.activation(0, store.n_samples)
+        raw = layer.activation[: store.n_samples]
         tables = {
             "mean": raw.mean(axis=(1, 2), dtype=np.float64).astype(np.float32),
             "max": raw.max(axis=(1, 2)),

@@ -46,7 +46,7 @@ def by_reader(path: Path) -> dict[str, object]:
         for layer in store.layers.values():
             seen[layer.path] = repr((layer.attributes, layer.shape, layer.policy, layer.index))
             if layer.has_maps:
-                seen[f"{layer.path} maps"] = layer.activation(0, store.n_samples).tobytes()
+                seen[f"{layer.path} maps"] = layer.activation[: store.n_samples].tobytes()
                 chunks = [layer.chunk_bytes(sample) for sample in range(store.n_samples)]
                 seen[f"{layer.path} bytes"] = repr(chunks)
             for spec in SCHEMA:

@@ -1,4 +1,4 @@
-"""Which layers a pattern names: pure matching on strings, with near matches for typing errors."""
+"""Which names a pattern takes: pure matching on strings, with near matches for typing errors."""
 
 from __future__ import annotations
 
@@ -16,25 +16,35 @@ def near_matches(word: str, words: Sequence[str]) -> str:
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 
-def match_names(names: Sequence[str], pattern: str, *, what: str) -> list[str]:
+def match_names(
+    names: Sequence[str], pattern: str, *, what: str, field: str = "layer"
+) -> list[str]:
     """The names that a comma-separated list of globs takes, in their own order.
 
     Args:
         names: what there is to choose from.
         pattern: such as `conv1`, `block?_*` or `conv1,conv3`.
         what: the noun for the message, such as `layer of model.keras`.
+        field: the parameter that is matched.
 
     Raises:
         SelectionError: if one of the globs matches nothing.
     """
+    if pattern in names:  # which may hold commas and brackets itself
+        return [pattern]
     globs = [part.strip() for part in pattern.split(",") if part.strip()]
+
+    def takes(name: str, glob: str) -> bool:
+        return name == glob or fnmatchcase(name, glob)
+
     for glob in globs or [pattern]:
-        if not any(fnmatchcase(name, glob) for name in names):
+        if not any(takes(name, glob) for name in names):
             raise SelectionError(
                 f"{glob!r} matches no {what}; there are {', '.join(names) or 'none'}"
-                f"{near_matches(glob, names)}"
+                f"{near_matches(glob, names)}",
+                field=field,
             )
-    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
+    return [name for name in names if any(takes(name, glob) for glob in globs)]
 
 
 def policies_for(names: Sequence[str], text: str) -> list[str]:

@@ -1,0 +1,164 @@
+"""Answers: arrays as bytes with ranges and validators, text as it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from fmcore.export import Outgoing, npy_header
+
+OCTETS = "application/octet-stream"
+# Answers up to this size are made whole: fewer steps, and a defect is a status, not a torn body.
+WHOLE_BYTES = 1 << 20
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+
+
+def etag(*facts: str) -> str:
+    """A strong validator of all that determines the bytes of an answer."""
+    digest = hashlib.blake2b("\0".join(facts).encode(), digest_size=12)
+    return f'"{digest.hexdigest()}"'
+
+
+def headers_of(array: Outgoing, digest: str, tag: str) -> dict[str, str]:
+    """What is told of an array beside its bytes."""
+    return {
+        "etag": tag,
+        "cache-control": "private, no-cache",  # kept, and asked for again: stores are replaced
+        "vary": "accept-encoding",
+        "x-shape": ",".join(map(str, array.shape)),
+        "x-dtype": array.dtype.str,
+        "x-axes": ",".join(array.axes),
+        "x-store-digest": digest,
+    }
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the client says that it holds this answer (RFC 9110, 13.1.2)."""
+    told = request.headers.get("if-none-match")
+    if told is None:
+        return False
+    return told.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in told.split(",")}
+
+
+def not_modified(headers: Mapping[str, str]) -> Response:
+    """304, with the headers that the whole answer would have had."""
+    return Response(status_code=304, headers=dict(headers))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """The bytes of an array on the wire: perhaps a header, then the values.
+
+    Attributes:
+        head: what stands before the values.
+        array: the whole.
+        rows: the same array, of some of its rows only, from first to last.
+    """
+
+    head: bytes
+    array: Outgoing
+    rows: Callable[[int, int], Outgoing]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes in all."""
+        return len(self.head) + self.array.nbytes
+
+    def part(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `stop`; only the rows they lie in are read."""
+        if start < len(self.head):
+            yield self.head[start:stop]
+        first, last = (max(0, place - len(self.head)) for place in (start, stop))
+        if last <= first:
+            return
+        row_bytes = self.array.nbytes // self.array.shape[0]
+        begin, end = first // row_bytes, -(-last // row_bytes)
+        place = begin * row_bytes
+        for block in self.rows(begin, end).blocks():
+            data = memoryview(np.ascontiguousarray(block)).cast("B")  # type: ignore[arg-type]
+            yield bytes(data[max(0, first - place) : max(0, last - place)])
+            place += len(data)
+
+
+def body_of(format_name: str, array: Outgoing, rows: Callable[[int, int], Outgoing]) -> Body:
+    """An array as `raw` bytes, or as a `.npy` file."""
+    return Body(npy_header(array) if format_name == "npy" else b"", array, rows)
+
+
+def send(request: Request, body: Body, headers: Mapping[str, str], *, filename: str) -> Response:
+    """The bytes of an array, or the range of them that was asked for (RFC 9110, 14)."""
+    size, told = body.n_bytes, dict(headers)
+    told |= {"accept-ranges": "bytes"}
+    if filename:
+        told["content-disposition"] = f'attachment; filename="{filename}"'
+    start, stop, status = 0, size, 200
+    if_range = request.headers.get("if-range")
+    if (asked := request.headers.get("range")) and if_range in (None, headers["etag"]):
+        found = _range(asked, size)
+        if found == (0, 0):
+            return Response(
+                status_code=416, headers={"content-range": f"bytes */{size}"}, media_type=OCTETS
+            )
+        if found is not None:
+            (start, stop), status = found, 206
+            told["content-range"] = f"bytes {start}-{stop - 1}/{size}"
+    told["content-length"] = str(stop - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=told, media_type=OCTETS)
+    parts = body.part(start, stop)
+    if stop - start <= WHOLE_BYTES:
+        return Response(b"".join(parts), status, told, OCTETS)
+    return StreamingResponse(parts, status, told, OCTETS)
+
+
+def _range(asked: str, size: int) -> tuple[int, int] | None:
+    """Start and stop; (0, 0) for a range beyond the end, None for what need not be heeded."""
+    found = _RANGE.fullmatch(asked.strip())
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        last = int(found[2])
+        return (max(0, size - last), size) if last else (0, 0)
+    start, stop = int(found[1]), min(int(found[2]) + 1 if found[2] else size, size)
+    if found[2] and int(found[2]) < int(found[1]):
+        return None
+    return (start, stop) if start < size else (0, 0)
+
+
+def send_text(
+    request: Request, text: Iterable[str], headers: Mapping[str, str], *, media_type: str
+) -> Response:
+    """Text, sent as it is made."""
+    if request.method == "HEAD":
+        return Response(headers=dict(headers), media_type=media_type)
+    return StreamingResponse(_encoded(text), 200, dict(headers), media_type)
+
+
+def _encoded(text: Iterable[str]) -> Iterator[bytes]:
+    """Pieces that are worth a step each."""
+    held: list[str] = []
+    n_held = 0
+    for piece in text:
+        held.append(piece)
+        n_held += len(piece)
+        if n_held >= 1 << 16:
+            yield "".join(held).encode()
+            held, n_held = [], 0
+    yield "".join(held).encode()
+
+
+def as_json_values(values: Any) -> Any:
+    """Nested lists of numbers; None where one is not finite, which JSON has no word for."""
+    array = np.asarray(values)
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return array.tolist()
+    known = array.astype(object)
+    known[~np.isfinite(array)] = None
+    return known.tolist()

@@ -1,0 +1,235 @@
+"""The description of the API (OpenAPI), and the page that shows it, with nothing from the net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import fastapi_offline
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from dashboard.source import Source
+from fmcore.selection import PARAMETERS
+
+_OWN = Path(str(files("dashboard") / "api" / "static"))
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Feature Map Dashboard: HTTP API</title>
+<link rel="stylesheet" href="docs/swagger/swagger-ui.css">
+<link rel="stylesheet" href="docs/own/reference.css">
+</head>
+<body>
+<div id="reference"></div>
+<script src="docs/swagger/swagger-ui-bundle.js"></script>
+<script src="docs/own/reference.js"></script>
+</body>
+</html>
+"""
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "field": {"type": "string", "description": "the parameter that caused it"},
+    },
+}
+_PROBLEMS = {
+    404: "no such store, layer or statistic, or no maps of it",
+    413: "more than the server sends in one answer",
+    422: "a parameter that names nothing, or is none",
+}
+
+_ARRAY_HEADERS = {
+    "X-Shape": "sizes, with commas between them",
+    "X-Dtype": "of a value in numpy's words, such as <f4: little-endian float32",
+    "X-Axes": "the name of each axis",
+    "X-Store-Digest": "which store it is of",
+    "ETag": "changes with whatever changes the bytes",
+}
+_BYTES = ("application/octet-stream", {"schema": {"type": "string", "format": "binary"}})
+_CONTENT: dict[str, list[tuple[str, Any]]] = {
+    "raw": [_BYTES],
+    "npy": [_BYTES],
+    "csv": [("text/csv", {"schema": {"type": "string"}})],
+    "json": [("application/json", {"schema": {}})],
+}
+
+
+class StoreLine(BaseModel):
+    """A store in a list."""
+
+    name: str
+    digest: str
+    n_samples: int
+    n_layers: int
+    class_names: list[str]
+    model: str
+    dataset: str
+    test_accuracy: float
+
+
+class StoreAbout(StoreLine):
+    """All that is said of a store."""
+
+    class_sizes: list[int]
+    layers: list[str]
+    about: dict[str, dict[str, Any]]
+
+
+class LayerLine(BaseModel):
+    """A captured layer."""
+
+    path: str
+    index: int
+    y: int
+    x: int
+    n_filters: int
+    kind: str
+    activation_function: str
+    policy: str
+    stored_bytes: int
+    pooled: list[str]
+    statistics: list[str]
+
+
+def mount_reference(app: FastAPI, source: Source) -> None:
+    """Adds `/openapi.json`, and `/docs`: a page to read and try it, all of it from this server."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(_PAGE)
+
+    swagger = Path(fastapi_offline.__file__).parent / "static"
+    app.mount("/docs/swagger", StaticFiles(directory=swagger))
+    app.mount("/docs/own", StaticFiles(directory=_OWN))
+    generated = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            generated()["paths"] |= _array_paths(source)
+        return generated()
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _array_paths(source: Source) -> dict[str, Any]:
+    """The descriptions of the routes that answer with arrays and tables."""
+    selection = ("layer", "sample", "filter", "class", "dtype")
+    rows: tuple[tuple[str, ...], dict[str, str]] = (("json", "csv"), {})
+    values = (("raw", "npy", "csv", "json"), _ARRAY_HEADERS)
+    about = {
+        "maps": ("Feature maps of one layer, [sample, y, x, filter]", selection, values),
+        "pooled": (
+            "Pooled tables of one layer: one number for each sample and filter",
+            (*selection, "statistic"),
+            values,
+        ),
+        "statistics": (
+            "Statistics of filters and layers, a row a value, with chance level and n",
+            ("layer", "filter", "class", "statistic"),
+            rows,
+        ),
+        "samples": (
+            "Index, id, label and prediction of samples, a row each",
+            ("sample", "class", "layer", "filter"),
+            rows,
+        ),
+    }
+    return {
+        f"/api/v1/stores/{{store}}/{what}": {
+            "get": _operation(source, what, summary, names, formats, headers)
+        }
+        for what, (summary, names, (formats, headers)) in about.items()
+    }
+
+
+def _operation(
+    source: Source,
+    what: str,
+    summary: str,
+    names: tuple[str, ...],
+    formats: tuple[str, ...],
+    headers: Mapping[str, str],
+) -> dict[str, Any]:
+    known = {one.name: one for one in PARAMETERS}
+    schemas = _schemas(source, what)
+    parameters: list[dict[str, Any]] = [
+        {
+            "name": "store",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "examples": list(source.names)},
+        }
+    ]
+    parameters += [
+        {
+            "name": name,
+            "in": "query",
+            "description": known[name].description,
+            "schema": schemas[name],
+        }
+        for name in names
+    ]
+    parameters.append(
+        {
+            "name": "format",
+            "in": "query",
+            "description": f"of the answer ({formats[0]})",
+            "schema": {"type": "string", "enum": list(formats), "default": formats[0]},
+        }
+    )
+    told = {
+        name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+    }
+    content = {media_type: schema for form in formats for media_type, schema in _CONTENT[form]}
+    return {
+        "summary": summary,
+        "operationId": what,
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "the values", "content": content, "headers": told},
+            "206": {"description": "a range of the bytes, where one was asked for"},
+            "304": {"description": "the client holds it already"},
+            "416": {"description": "a range beyond the end"},
+            **{str(code): about for code, about in problems(404, 413, 422).items()},
+        },
+    }
+
+
+def _schemas(source: Source, what: str) -> dict[str, dict[str, Any]]:
+    """The schema of each parameter, with the names that the first store has as examples."""
+    catalog = source.snapshot(source.names[0]).catalog
+    layers, classes = list(catalog.n_filters), list(catalog.class_names)
+    n_filters = min(catalog.n_filters.values())
+    names = catalog.statistics if what == "statistics" else ("mean", "max", "zero_fraction")
+    text = {"type": "string"}
+    return {
+        "layer": {**text, "examples": layers},
+        "filter": {**text, "examples": ["0", f"0:{n_filters}"]},
+        "class": {**text, "examples": [*classes[:20], "0"]},
+        "sample": {**text, "examples": ["0", "0:10", "correct", "top:3"]},
+        "statistic": {**text, "examples": [*names[:20]]},
+        "dtype": {**text, "enum": ["float32", "float16"], "default": "float32"},
+    }
+
+
+def problems(*codes: int) -> dict[int | str, Any]:
+    """The descriptions of some errors."""
+    return {
+        code: {
+            "description": _PROBLEMS[code],
+            "content": {"application/problem+json": {"schema": _PROBLEM}},
+        }
+        for code in codes
+    }

@@ -1,0 +1,366 @@
+"""The routes of `/api/v1`: parse, look up, answer. Errors become problems in `problem`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dashboard.api import answers, reference
+from dashboard.api.limits import Limits
+from dashboard.source import Snapshot, Source
+from fmcore.errors import SelectionError
+from fmcore.export import (
+    TEXT_FORMATS,
+    Outgoing,
+    Tables,
+    choose,
+    maps_table,
+    of_maps,
+    of_pooled,
+    of_samples,
+    pooled_table,
+    samples_table,
+    tidy,
+)
+from fmcore.selection import Query, near_matches, parse_numbers, parse_query, parse_samples
+from fmcore.storage import Layer
+
+ARRAY_FORMATS = ("raw", "npy", "csv", "json")
+TABLE_FORMATS = ("json", "csv")
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+BLOCK_BYTES = 512 << 10  # of each of many downloads at the same time
+MOST_PARAMETERS = 32
+# A value as text, with what stands around it in an object of JSON.
+TEXT_VALUE_BYTES = {"csv": 12, "json": 40}
+
+
+def array_routes(source: Source, limits: Limits) -> list[Route]:
+    """The routes that answer with arrays and tables; `reference` describes them.
+
+    Plain routes, before all others: the search for a route of FastAPI's and its reading of
+    parameters, which are parsed here as on the command line, would take half of the time.
+    """
+
+    async def maps(request: Request) -> Response:
+        snapshot = source.snapshot(request.path_params["store"])
+        query, form = _asked(request, "maps", ARRAY_FORMATS)
+        if form == "raw" and (quick := _stored(request, snapshot, query)) is not None:
+            return quick if isinstance(quick, Response) else await run_in_threadpool(quick)
+        return await run_in_threadpool(_maps, request, snapshot, query, form, limits)
+
+    def pooled(request: Request) -> Response:
+        snapshot = source.snapshot(request.path_params["store"])
+        query, form = _asked(request, "pooled", ARRAY_FORMATS)
+        return _pooled(request, snapshot, query, form, limits)
+
+    def statistics(request: Request) -> Response:
+        snapshot = source.snapshot(request.path_params["store"])
+        query, form = _asked(request, "statistics", TABLE_FORMATS)
+        chosen = choose(snapshot.store, query, files=False)
+        return _table(request, snapshot, query, form, tidy(snapshot.store, chosen), limits)
+
+    def samples(request: Request) -> Response:
+        snapshot = source.snapshot(request.path_params["store"])
+        query, form = _asked(request, "maps", TABLE_FORMATS)
+        _refuse_useless(query)
+        chosen = choose(snapshot.store, query, files=False)
+        tables = samples_table(list(of_samples(snapshot.store, chosen.samples)))
+        return _table(request, snapshot, query, form, tables, limits)
+
+    return [
+        Route(f"/api/v1/stores/{{store}}/{route.__name__}", route)
+        for route in (maps, pooled, statistics, samples)
+    ]
+
+
+def create_router(source: Source) -> APIRouter:
+    """The routes that say what there is."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Says that the server answers; touches no disk."""
+        return {"status": "ok"}
+
+    @router.get("/api/v1/stores", response_model=list[reference.StoreLine])
+    def stores() -> list[dict[str, Any]]:
+        """The stores there are."""
+        return [_store_line(source.snapshot(name)) for name in source.names]
+
+    one = "/api/v1/stores/{store}"
+    not_found = reference.problems(404)
+
+    @router.get(one, response_model=reference.StoreAbout, responses=not_found)
+    def store(store: str) -> dict[str, Any]:
+        """What a store holds: its model, its data set, how it was captured."""
+        snapshot = source.snapshot(store)
+        return _store_line(snapshot) | {
+            "class_sizes": snapshot.class_sizes.tolist(),
+            "layers": list(snapshot.store.layers),
+            "about": snapshot.about(),
+        }
+
+    @router.get(f"{one}/layers", response_model=list[reference.LayerLine], responses=not_found)
+    def layers(store: str) -> list[dict[str, Any]]:
+        """The captured layers, in the model's order."""
+        return [_layer_line(layer) for layer in source.snapshot(store).store.layers.values()]
+
+    @router.get("/api/{rest:path}", include_in_schema=False)
+    async def no_such_route(rest: str) -> None:
+        """Keeps unknown API paths from being answered with a page."""
+        raise HTTPException(status_code=404, detail=f"no route /api/{rest}; see /docs")
+
+    return router
+
+
+def _asked(request: Request, what: str, formats: tuple[str, ...]) -> tuple[Query, str]:
+    """The query of a request, and the format of the answer.
+
+    Raises:
+        SelectionError: if a parameter is unknown, given twice, or none of its choices.
+    """
+    text = request.scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError as error:
+        raise SelectionError(f"the query cannot be read: {error}", field="query") from error
+    values: dict[str, object] = {}
+    for name, value in pairs:
+        if name in values or name == "what":
+            why = "is given twice" if name in values else "is said by the path"
+            raise SelectionError(f"{name} {why}", field=name)
+        values[name] = value
+    form = str(values.pop("format", formats[0]))
+    if form not in formats:
+        raise SelectionError(
+            f"no format {form!r} here; expected one of {', '.join(formats)}"
+            f"{near_matches(form, formats)}",
+            field="format",
+        )
+    return parse_query(values | {"what": what}), form
+
+
+def _refuse_useless(query: Query) -> None:
+    """Refuses parameters that choose no samples; layer and filter do, for `top`."""
+    useless = {"statistic", "dtype"}
+    if parse_samples(query.sample, files=False).top is None:
+        useless |= {"layer", "filter"}
+    for name in query.as_dict():
+        if name in useless:
+            raise SelectionError(f"{name} chooses no samples", field=name)
+
+
+def _one_layer(snapshot: Snapshot, query: Query) -> Layer:
+    """The layer of a query that must mean one.
+
+    Raises:
+        SelectionError: if it means none or several.
+    """
+    layers = choose(snapshot.store, Query(layer=query.layer)).layers
+    if len(layers) > 1:
+        raise SelectionError(
+            f"layer {query.layer!r} means {', '.join(layers)}; an array is of one: name it",
+            field="layer",
+        )
+    return snapshot.layer(layers[0])
+
+
+def _stored(
+    request: Request, snapshot: Snapshot, query: Query
+) -> Response | Callable[[], Response] | None:
+    """The answer out of one stored chunk, or how to make it where a disk must be waited for.
+
+    None where what is asked for is not exactly one chunk, or must be sent in another form.
+    """
+    headers = request.headers
+    if query.class_ or query.layer not in snapshot.catalog.n_filters or "range" in headers:
+        return None
+    layer = snapshot.layer(query.layer)
+    terms = parse_samples(query.sample, files=False)
+    if not terms.numbers or terms.outcome or terms.top or query.statistic or not layer.has_maps:
+        return None
+    if layer.is_deflated and "deflate" not in headers.get("accept-encoding", ""):
+        return None
+    if layer.stored_dtype != query.dtype:
+        return None
+    size = snapshot.catalog.n_samples
+    samples = parse_numbers(terms.numbers, size, what="sample", field="sample")
+    filters: Any = range(layer.n_filters)
+    if query.filter:
+        what = f"filter of {layer.path}"
+        filters = parse_numbers(query.filter, layer.n_filters, what=what, field="filter")
+    position = layer.only_chunk(samples, filters)
+    if position is None:
+        return None
+    tag = answers.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
+    told = {
+        "etag": tag,
+        "cache-control": "private, no-cache",
+        "vary": "accept-encoding",
+        "x-shape": f"{len(samples)},{layer.shape[0]},{layer.shape[1]},{len(filters)}",
+        "x-dtype": layer.stored_dtype.str,
+        "x-axes": "sample,y,x,filter",
+        "x-store-digest": snapshot.digest,
+    }
+    if layer.is_deflated:
+        told["content-encoding"] = "deflate"
+    if answers.is_known(request, tag):
+        return answers.not_modified(told)
+    data = layer.chunk_now(position)
+    if data is not None:
+        return Response(data, 200, told, answers.OCTETS)
+    return lambda: Response(layer.chunk(position).data, 200, told, answers.OCTETS)
+
+
+def _pooled(
+    request: Request, snapshot: Snapshot, query: Query, form: str, limits: Limits
+) -> Response:
+    layer = _one_layer(snapshot, query)
+    chosen = choose(snapshot.store, query, files=False)
+    if form in TEXT_FORMATS:
+        tables = pooled_table(snapshot.store, layer, chosen)
+        return _table(request, snapshot, query, form, tables, limits)
+
+    def arrays(first: int, stop: int) -> Outgoing:
+        some = replace(chosen, samples=chosen.samples[first:stop])
+        found = list(of_pooled(layer, some, layer.path, readers=0, block_bytes=BLOCK_BYTES))
+        if len(found) != 1:
+            names = ", ".join(one.name for one in found)
+            raise SelectionError(
+                f"{form} holds one table, and {names} are meant; name one with statistic",
+                field="statistic",
+            )
+        return found[0]
+
+    return _array(request, snapshot, query, form, arrays, len(chosen.samples), limits)
+
+
+def _maps(
+    request: Request, snapshot: Snapshot, query: Query, form: str, limits: Limits
+) -> Response:
+    layer = _one_layer(snapshot, query)
+    chosen = choose(snapshot.store, query, files=False)
+    if form == "csv":
+        return _table(request, snapshot, query, form, maps_table(layer, chosen), limits)
+
+    def arrays(first: int, stop: int) -> Outgoing:
+        some = replace(chosen, samples=chosen.samples[first:stop])
+        return of_maps(layer, some, layer.path, readers=0, block_bytes=BLOCK_BYTES)
+
+    n_samples = len(chosen.samples)
+    if form == "json":
+        about = {
+            "store": snapshot.name,
+            "layer": layer.path,
+            "sample": [int(one) for one in chosen.samples],
+            "filter": [int(one) for one in chosen.filters[layer.path]],
+        }
+        return _json_array(request, snapshot, query, arrays(0, n_samples), about, limits)
+    return _array(request, snapshot, query, form, arrays, n_samples, limits)
+
+
+def _array(
+    request: Request,
+    snapshot: Snapshot,
+    query: Query,
+    form: str,
+    arrays: Callable[[int, int], Outgoing],
+    n_rows: int,
+    limits: Limits,
+) -> Response:
+    whole = arrays(0, n_rows)
+    limits.check(whole.nbytes, is_text=False)
+    headers = answers.headers_of(whole, snapshot.digest, _tag(snapshot, query, form))
+    if answers.is_known(request, headers["etag"]):
+        return answers.not_modified(headers)
+    name = quote(f"{snapshot.name}.{query.layer}.{whole.name}.npy", safe="")
+    body = answers.body_of(form, whole, arrays)
+    return answers.send(request, body, headers, filename=name if form == "npy" else "")
+
+
+def _json_array(
+    request: Request,
+    snapshot: Snapshot,
+    query: Query,
+    array: Outgoing,
+    about: Mapping[str, Any],
+    limits: Limits,
+) -> Response:
+    limits.check(array.nbytes // array.dtype.itemsize * TEXT_VALUE_BYTES["csv"], is_text=True)
+    headers = answers.headers_of(array, snapshot.digest, _tag(snapshot, query, "json"))
+    if answers.is_known(request, headers["etag"]):
+        return answers.not_modified(headers)
+    facts = {**about, "axes": array.axes, "shape": array.shape, "dtype": array.dtype.name}
+
+    def text() -> Iterator[str]:
+        yield json.dumps(facts, ensure_ascii=False)[:-1] + ', "values": ['
+        separator = "\n"
+        for block in array.blocks():
+            for row in answers.as_json_values(block):
+                yield separator + json.dumps(row)
+                separator = ",\n"
+        yield "]}\n"
+
+    return answers.send_text(request, text(), headers, media_type=MEDIA_TYPES["json"])
+
+
+def _table(
+    request: Request,
+    snapshot: Snapshot,
+    query: Query,
+    form: str,
+    tables: Tables,
+    limits: Limits,
+) -> Response:
+    limits.check(tables.n_rows * len(tables.kinds) * TEXT_VALUE_BYTES[form], is_text=True)
+    tag = _tag(snapshot, query, form)
+    headers = {"etag": tag, "cache-control": "private, no-cache", "x-store-digest": snapshot.digest}
+    if answers.is_known(request, tag):
+        return answers.not_modified(headers)
+    text = TEXT_FORMATS[form](tables)
+    return answers.send_text(request, text, headers, media_type=MEDIA_TYPES[form])
+
+
+def _tag(snapshot: Snapshot, query: Query, form: str) -> str:
+    return answers.etag(snapshot.digest, *asdict(query).values(), form)
+
+
+def _store_line(snapshot: Snapshot) -> dict[str, Any]:
+    about = snapshot.about()
+    return {
+        "name": snapshot.name,
+        "digest": snapshot.digest,
+        "n_samples": snapshot.catalog.n_samples,
+        "n_layers": len(snapshot.catalog.n_filters),
+        "class_names": list(snapshot.catalog.class_names),
+        "model": about["model"]["name"],
+        "dataset": about["dataset"]["source"],
+        "test_accuracy": about["model"]["test_accuracy"],
+    }
+
+
+def _layer_line(layer: Layer) -> dict[str, Any]:
+    height, width, filters = layer.shape
+    return {
+        "path": layer.path,
+        "index": layer.index,
+        "y": height,
+        "x": width,
+        "n_filters": filters,
+        "kind": layer.attributes["kind"],
+        "activation_function": layer.attributes["activation_function"],
+        "policy": layer.policy,
+        "stored_bytes": layer.stored_bytes,
+        "pooled": list(layer.pooled_names),
+        "statistics": list(layer.statistics),
+    }

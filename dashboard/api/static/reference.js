@@ -1,0 +1,8 @@
+// Shows the description of this server's API. Relative, so that it works behind a prefix.
+window.SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#reference",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  validatorUrl: null, // would ask a server elsewhere
+});

@@ -1,0 +1,153 @@
+"""Which layers, filters, samples and classes of a store a query means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import SelectionError
+from fmcore.selection import (
+    Picks,
+    Query,
+    match_names,
+    near_matches,
+    parse_classes,
+    parse_numbers,
+    parse_samples,
+)
+from fmcore.storage import Layer, Store
+
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """What a query means in one store.
+
+    Attributes:
+        query: what was asked for.
+        layers: paths of layers, in the model's order.
+        filters: indices of filters, for each of these.
+        samples: indices of samples; the rows of what comes out.
+        classes: indices of classes; None where none were named.
+    """
+
+    query: Query
+    layers: tuple[str, ...]
+    filters: Mapping[str, Picks]
+    samples: Picks
+    classes: tuple[int, ...] | None
+
+
+def choose(store: Store, query: Query, *, files: bool = True) -> Chosen:
+    """Looks up in a store what a query names.
+
+    Args:
+        store: where it is looked up.
+        query: what is asked for.
+        files: whether samples may be named by a file.
+
+    Raises:
+        SelectionError: if a part of it names nothing, with near matches; `field` says which.
+        InputFileError: if a file cannot be read.
+    """
+    layers = match_names(list(store.layers), query.layer, what=f"layer of {store.path.name}")
+    filters = {name: _filters(store.layers[name], query.filter) for name in layers}
+    classes = tuple(parse_classes(query.class_, store.class_names)) if query.class_ else None
+    if query.what == "statistics":
+        for field, value in (("sample", query.sample), ("dtype", query.dtype)):
+            if value not in ("", "float32"):
+                raise SelectionError(
+                    f"{field} {value!r} chooses no statistics: they are of the whole test set, in "
+                    "their own precision",
+                    field=field,
+                )
+        return Chosen(query, tuple(layers), filters, range(store.n_samples), classes)
+    if query.what == "maps" and query.statistic:
+        raise SelectionError(
+            f"statistic {query.statistic!r} chooses no maps; it needs what=pooled or "
+            "what=statistics",
+            field="statistic",
+        )
+    samples = _samples(store, query.sample, layers, filters, classes, files=files)
+    return Chosen(query, tuple(layers), filters, samples, classes)
+
+
+def _filters(layer: Layer, text: str) -> Picks:
+    if not text:
+        return range(layer.n_filters)
+    return parse_numbers(text, layer.n_filters, what=f"filter of {layer.path}", field="filter")
+
+
+def _samples(
+    store: Store,
+    text: str,
+    layers: Sequence[str],
+    filters: Mapping[str, Picks],
+    classes: tuple[int, ...] | None,
+    *,
+    files: bool,
+) -> Picks:
+    terms = parse_samples(text, files=files)
+    found: Picks = range(store.n_samples)
+    if terms.names is not None:
+        found = _named(store, terms.names)
+    elif terms.numbers:
+        found = parse_numbers(terms.numbers, store.n_samples, what="sample", field="sample")
+    if classes is not None or terms.outcome:
+        indices = np.asarray(found, dtype=np.int64)
+        labels = store.labels[indices]
+        kept = np.ones(len(indices), dtype=np.bool_)
+        if classes is not None:
+            kept &= np.isin(labels, classes)
+        if terms.outcome:
+            kept &= (labels == store.predictions[indices]) == (terms.outcome == "correct")
+        found = indices[kept]
+    if not len(found):
+        labelled = ", ".join(store.class_names[index] for index in classes or ())
+        raise SelectionError(
+            f"no sample is left of {text or 'all'!r}"
+            f"{f' that is labelled {labelled}' if labelled else ''}; "
+            f"{store.path.name} holds {store.n_samples:,}",
+            field="sample" if text else "class",
+        )
+    if terms.top is not None:
+        best = [_strongest(store.layers[name], filters[name], found, terms.top) for name in layers]
+        found = np.unique(np.concatenate(best))
+    return found
+
+
+def _named(store: Store, names: Sequence[str]) -> NDArray[np.int64]:
+    """Samples by lines of a file: whole numbers are indices, all else is an id."""
+    by_id = {name: index for index, name in enumerate(store.ids)}
+    found = []
+    for name in names:
+        index = int(name) if name.isascii() and name.isdigit() else by_id.get(name, -1)
+        if not 0 <= index < store.n_samples:
+            raise SelectionError(
+                f"no sample {name!r} in {store.path.name}; it holds 0 to {store.n_samples - 1}"
+                f"{near_matches(name, list(by_id)[:10_000])}",
+                field="sample",
+            )
+        found.append(index)
+    return np.array(found, dtype=np.int64)
+
+
+def _strongest(layer: Layer, filters: Picks, samples: Picks, most: int) -> NDArray[np.int64]:
+    """The samples with the largest pooled maximum of each filter, ties by index, all together."""
+    table = layer.pooled_array("max")
+    indices = np.sort(np.asarray(samples, dtype=np.int64))
+    held: NDArray[Any] = np.empty((0, len(filters)), dtype=np.int64)
+    values: NDArray[Any] = np.empty((0, len(filters)), dtype=np.float32)
+    for start in range(0, len(indices), _ROWS_AT_ONCE):
+        some = indices[start : start + _ROWS_AT_ONCE]
+        new = table.outer((some, filters))
+        values = np.concatenate([values, np.where(np.isfinite(new), new, -np.inf)])
+        held = np.concatenate([held, np.repeat(some[:, np.newaxis], len(filters), axis=1)])
+        order = np.argsort(-values, axis=0, kind="stable")[:most]
+        values, held = (np.take_along_axis(each, order, axis=0) for each in (values, held))
+    return np.unique(held)

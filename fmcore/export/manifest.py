@@ -1,0 +1,127 @@
+"""`manifest.json`: what an export holds, of which store, with a checksum of each file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fmcore.errors import InputFileError
+from fmcore.files import publish, said_of
+
+MANIFEST = "manifest.json"
+# The same of an export that is not finished; it becomes the manifest at the end.
+UNFINISHED = ".manifest.unfinished.json"
+# What two runs must have in common for one to go on where the other stopped.
+IDENTITY = ("store_digest", "format", "selection", "samples_sha256", "layout")
+LARGEST_BYTES = 256 << 20
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an export, finished or not; None where there is none.
+
+    Raises:
+        InputFileError: if it cannot be understood.
+    """
+    path = next(
+        (folder / name for name in (MANIFEST, UNFINISHED) if (folder / name).is_file()), None
+    )
+    if path is None:
+        return None
+    try:
+        with path.open(encoding="utf-8") as stream:
+            found = json.loads(stream.read(LARGEST_BYTES))  # cut short, it is no JSON
+        for entry in found["files"].values():
+            str(entry["sha256"]), int(entry["bytes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputFileError(
+            f"{path} is no manifest of an export ({error!r}); export again with --force, or into "
+            "another folder"
+        ) from error
+    return dict(found)
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any], *, finished: bool) -> None:
+    """Puts the manifest where it belongs, and takes the other one away.
+
+    Raises:
+        OutputError: if the disk refuses.
+    """
+    names = (MANIFEST, UNFINISHED) if finished else (UNFINISHED, MANIFEST)
+    with publish(folder / names[0], overwrite=True) as partial:
+        partial.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / names[1]).unlink(missing_ok=True)
+
+
+def differences(manifest: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """In what two exports differ, by the names of `IDENTITY`."""
+    return [name for name in IDENTITY if manifest.get(name) != other.get(name)]
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The place of a file that a manifest names.
+
+    Raises:
+        InputFileError: if it lies outside the folder.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()) or path.resolve() == folder.resolve():
+        raise InputFileError(f"{MANIFEST} names {name!r}, which lies outside {folder}")
+    return path
+
+
+def is_as_stated(folder: Path, name: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a file of an export has the size and the checksum that the manifest says."""
+    path = inside(folder, name)
+    return (
+        path.is_file()
+        and path.stat().st_size == entry["bytes"]
+        and sha256_of(path) == entry["sha256"]
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_folder(folder: Path) -> Iterator[str]:
+    """One sentence for each file that is missing, or differs from the manifest, or is not in it.
+
+    Raises:
+        InputFileError: if there is no manifest, or it is none.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise InputFileError(f"no {MANIFEST} in {folder}; `fmcore export` writes one")
+    if not (folder / MANIFEST).is_file():
+        yield f"{folder} holds an export that is not finished; the same command goes on with it"
+    for name, entry in manifest["files"].items():
+        try:
+            if not inside(folder, name).is_file():
+                yield f"{folder / name} is missing"
+            elif not is_as_stated(folder, name, entry):
+                yield f"{folder / name} differs from its checksum in {MANIFEST}"
+        except InputFileError as error:
+            yield str(error)
+
+
+def remove_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Removes what an earlier export wrote, and nothing else.
+
+    Raises:
+        InputFileError: if the manifest names what lies outside; nothing is removed then.
+        OutputError: if the disk refuses.
+    """
+    paths = [inside(folder, name) for name in manifest["files"]]
+    with said_of(folder):
+        for path in (folder / MANIFEST, folder / UNFINISHED, *paths):
+            path.unlink(missing_ok=True)
+        for path in paths:
+            for above in path.parents:
+                if above == folder or not above.is_dir() or any(above.iterdir()):
+                    break
+                above.rmdir()

@@ -1,0 +1,223 @@
+"""Reads what was chosen: arrays in blocks, a few ahead of who writes them; the same as tables."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import MapsNotStoredError
+from fmcore.export.chosen import Chosen
+from fmcore.export.observations import maps_table, pooled_names, pooled_table, samples_table
+from fmcore.export.record import Group, Outgoing
+from fmcore.export.tidy import chosen_statistics, tidy
+from fmcore.selection import Picks
+from fmcore.statistics import Rounding
+from fmcore.storage import Layer, Store, StoredArray
+
+BLOCK_BYTES = 8 << 20
+READERS = 2
+AHEAD = 3  # blocks that are read while one is written
+
+
+def groups(store: Store, chosen: Chosen, *, safe_names: Mapping[str, str]) -> Iterator[Group]:
+    """What was chosen, by layer, and at the end the samples.
+
+    Args:
+        store: where it is.
+        chosen: what it is.
+        safe_names: of each chosen layer, its name in files.
+    """
+    beside = list(of_samples(store, chosen.samples))
+    if chosen.query.what == "statistics":
+        for name in chosen.layers:
+            arrays = list(_statistics(store, chosen, store.layers[name], safe_names[name]))
+            yield Group(f"layers/{safe_names[name]}", arrays, [], {})
+        similar = list(_similarities(store, chosen))
+        yield Group("similarity", similar, [], {"statistics": tidy(store, chosen)})
+        return
+    for name in chosen.layers:
+        layer, path = store.layers[name], f"layers/{safe_names[name]}"
+        if chosen.query.what == "pooled":
+            pooled = list(of_pooled(layer, chosen, path))
+            tables = {f"{path}.pooled": pooled_table(store, layer, chosen)}
+            yield Group(path, pooled, beside, tables)
+        elif layer.has_maps:
+            maps = of_maps(layer, chosen, path)
+            yield Group(path, [maps], beside, {f"{path}.maps": maps_table(layer, chosen)})
+    yield Group("samples", [], beside, {"samples": samples_table(beside)})
+
+
+def skipped(store: Store, chosen: Chosen) -> dict[str, str]:
+    """Layers without maps that maps were asked of, each with the reason.
+
+    Raises:
+        MapsNotStoredError: if none of them has maps.
+    """
+    if chosen.query.what != "maps":
+        return {}
+    without = {
+        name: f"captured with policy {store.layers[name].policy}: no maps"
+        for name in chosen.layers
+        if not store.layers[name].has_maps
+    }
+    if len(without) == len(chosen.layers):
+        raise MapsNotStoredError(
+            f"{store.path.name} keeps no maps of {', '.join(without)}: captured with the policy "
+            "pooled, tables and statistics only; choose what=pooled or what=statistics"
+        )
+    return without
+
+
+def of_maps(
+    layer: Layer,
+    chosen: Chosen,
+    path: str,
+    *,
+    readers: int = READERS,
+    block_bytes: int = BLOCK_BYTES,
+) -> Outgoing:
+    """The maps of a layer, [sample, y, x, filter].
+
+    Args:
+        layer: of the store.
+        chosen: which samples and filters of it, and the dtype.
+        path: of the array, as it will be told.
+        readers: threads that read ahead; none where many are read at the same time.
+        block_bytes: of the blocks, about.
+    """
+    array = layer.activation
+    picks = (chosen.samples, *map(range, array.shape[1:3]), chosen.filters[layer.path])
+    dtype = np.dtype(chosen.query.dtype)
+    return _reading(f"{path}/activation", array, picks, dtype, readers, block_bytes)
+
+
+def of_pooled(
+    layer: Layer,
+    chosen: Chosen,
+    path: str,
+    *,
+    readers: int = READERS,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Outgoing]:
+    """The pooled tables of a layer that were chosen, each [sample, filter]; see `of_maps`."""
+    for name in pooled_names(layer, chosen):
+        array = layer.pooled_array(name)
+        dtype = np.dtype(chosen.query.dtype) if array.dtype.kind == "f" else array.dtype
+        picks = (chosen.samples, chosen.filters[layer.path])
+        yield _reading(f"{path}/pooled/{name}", array, picks, dtype, readers, block_bytes)
+
+
+def of_samples(store: Store, samples: Picks) -> Iterator[Outgoing]:
+    """Index, id, label and prediction of samples, each [sample]."""
+    rows = np.asarray(samples, dtype=np.int64)
+    for name, array in (
+        ("index", rows),
+        ("id", np.array(store.ids)[rows]),
+        ("label", store.labels[rows]),
+        ("prediction", store.predictions[rows]),
+    ):
+        yield whole(f"samples/{name}", ("sample",), array)
+
+
+def whole(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> Outgoing:
+    """An array that is small enough to be held."""
+    return Outgoing(path, axes, array.shape, array.dtype, lambda: iter([array]))
+
+
+def _statistics(store: Store, chosen: Chosen, layer: Layer, safe: str) -> Iterator[Outgoing]:
+    picks = {
+        "class": range(len(store.class_names)) if chosen.classes is None else chosen.classes,
+        "filter": chosen.filters[layer.path],
+        "other_filter": chosen.filters[layer.path],
+    }
+
+    def part(array: NDArray[Any], axes: tuple[str, ...]) -> NDArray[Any]:
+        known = [picks.get(axis, range(size)) for axis, size in zip(axes, array.shape, strict=True)]
+        return np.ascontiguousarray(array[np.ix_(*map(np.asarray, known))])
+
+    for one in chosen_statistics(chosen.query.statistic or None):
+        if "layer" in one.axes or not layer.has(one):
+            continue
+        path = f"layers/{safe}/{one.path}"
+        yield whole(path, one.axes, part(layer.statistic(one.name), one.axes))
+        if (band := layer.chance(one.name)) is not None:
+            axes = ("bound", *one.axes)
+            yield whole(f"{path}_chance", axes, part(band, axes))
+
+
+def _similarities(store: Store, chosen: Chosen) -> Iterator[Outgoing]:
+    paths = list(store.layers)
+    places = np.array([paths.index(name) for name in chosen.layers])
+    for one in chosen_statistics(chosen.query.statistic or None):
+        if "layer" in one.axes and one.name in store.similarities:
+            array = store.similarity(one.name)
+            yield whole(one.path, one.axes, array[np.ix_(*[places] * array.ndim)])
+
+
+@dataclass(slots=True)
+class _Errors:
+    """What float16 cost so far."""
+
+    seen: Rounding
+
+    def notes(self) -> dict[str, float]:
+        return {
+            "largest_error": float(self.seen.largest_error),
+            "n_overflow": int(self.seen.n_overflow),
+        }
+
+
+def _reading(
+    path: str,
+    array: StoredArray,
+    picks: tuple[Picks, ...],
+    dtype: np.dtype[Any],
+    readers: int,
+    block_bytes: int,
+) -> Outgoing:
+    shape = tuple(map(len, picks))
+    step = max(1, block_bytes // max(1, array.dtype.itemsize * int(np.prod(shape[1:]))))
+    errors = _Errors(Rounding.empty())
+
+    def read(start: int) -> NDArray[Any]:
+        return array.outer((picks[0][start : start + step], *picks[1:]), threads=1)
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        errors.seen = Rounding.empty()
+        for values in _ahead([partial(read, start) for start in range(0, shape[0], step)], readers):
+            if dtype == values.dtype:
+                yield values
+                continue
+            with np.errstate(over="ignore"):
+                rounded = values.astype(dtype)
+            errors.seen = errors.seen.merge(Rounding.of(values, rounded))
+            yield rounded
+
+    notes = errors.notes if dtype != array.dtype else dict
+    return Outgoing(path, array.axes, shape, dtype, blocks, notes)
+
+
+def _ahead(tasks: Sequence[partial[NDArray[Any]]], readers: int) -> Iterator[NDArray[Any]]:
+    """What tasks give, in their order; a few are done while what came before is used."""
+    if readers < 1 or len(tasks) < 2:
+        yield from (task() for task in tasks)
+        return
+    waiting: deque[Future[NDArray[Any]]] = deque()
+    with ThreadPoolExecutor(readers, thread_name_prefix="fmcore-read") as threads:
+        try:
+            for task in tasks:
+                waiting.append(threads.submit(task))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()

@@ -1,0 +1,74 @@
+"""Zarr version 3: one group for each layer, in chunks and compressed, with named dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fmcore.export.npz import members
+from fmcore.export.record import Format, Group, Outgoing, Part
+from fmcore.storage import library
+
+CHUNK_BYTES = 4 << 20
+
+
+def fill(arrays: Mapping[str, Outgoing], folder: Path) -> None:
+    """Writes a group of arrays, each in its own default compression."""
+    zarr = need()
+    root = zarr.open_group(folder, mode="w", zarr_format=3)
+    for name, array in arrays.items():
+        row_bytes = max(1, array.nbytes // max(1, array.shape[0]))
+        rows = max(1, min(array.shape[0], CHUNK_BYTES // row_bytes))
+        stored = root.create_array(
+            name,
+            shape=array.shape,
+            chunks=(rows, *array.shape[1:]),
+            dtype=array.dtype,
+            dimension_names=array.axes,
+        )
+        start = 0
+        # Whole chunks at a time: a chunk that is written in two goes is compressed twice.
+        kept = np.empty((0, *array.shape[1:]), array.dtype)
+        for block in array.blocks():
+            kept = np.concatenate([kept, block]) if len(kept) else block
+            n_whole = len(kept) // rows * rows
+            if n_whole:
+                stored[start : start + n_whole] = kept[:n_whole]
+                start, kept = start + n_whole, kept[n_whole:]
+        if len(kept):
+            stored[start:] = kept
+
+
+def need() -> Any:
+    """Zarr.
+
+    Raises:
+        MissingLibraryError: if it is not installed.
+    """
+    return library("zarr", extra="zarr", purpose="Zarr")
+
+
+def _parts(groups: Sequence[Group]) -> list[Part]:
+    return [
+        Part(
+            f"{group.path}.zarr",
+            (arrays := members(group)),
+            sum(array.nbytes for array in arrays.values()),
+            fill=partial(fill, arrays),
+        )
+        for group in groups
+        if group.arrays
+    ]
+
+
+FORMAT = Format(
+    "zarr",
+    "one Zarr 3 group for each layer, compressed, with named dimensions",
+    _parts,
+    ("maps", "pooled", "statistics"),
+    need,
+)

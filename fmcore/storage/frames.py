@@ -1,0 +1,124 @@
+"""A store in the words of pandas and xarray, which are imported only where they are asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fmcore.errors import MissingLibraryError
+from fmcore.statistics import STATISTICS
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+    from fmcore.selection import Picks
+    from fmcore.storage.layer import Layer
+    from fmcore.storage.reader import Store
+    from fmcore.storage.stored_array import StoredArray
+
+
+def library(name: str, *, extra: str, purpose: str) -> Any:
+    """A library that few need.
+
+    Raises:
+        MissingLibraryError: if it is not installed, with the remedy.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.split(".")[0]
+        raise MissingLibraryError(
+            f"{purpose} needs {package} ({error}); pip install 'feature-map-dashboard[{extra}]'"
+        ) from error
+
+
+def samples_frame(store: Store) -> pandas.DataFrame:
+    """One row a sample; see `Store.samples`."""
+    pd = library("pandas", extra="xarray", purpose="a table of samples")
+    labels, predictions = store.labels, store.predictions
+    probabilities = store.probabilities
+    rows = np.arange(store.n_samples)
+    names = np.array(store.class_names, dtype=object)
+    return pd.DataFrame(
+        {
+            "id": store.ids,
+            "label": labels,
+            "prediction": predictions,
+            "label_name": names[labels],
+            "prediction_name": names[predictions],
+            "correct": labels == predictions,
+            "probability": probabilities[rows, predictions],
+        },
+        index=pd.Index(rows, name="sample"),
+    )
+
+
+def tree_of(store: Store) -> xarray.DataTree:
+    """A node for each layer, samples at the root; see `Store.to_xarray`."""
+    xr = library("xarray", extra="xarray", purpose="a store in xarray's form")
+    about = store.about()
+    root = xr.Dataset(
+        {
+            "label": ("sample", store.labels),
+            "prediction": ("sample", store.predictions),
+            "probability": (("sample", "class"), store.probabilities),
+            "image": _lazy(store.images),
+        },
+        coords={
+            "sample": np.arange(store.n_samples),
+            "id": ("sample", np.array(store.ids, dtype=object)),
+            "class": np.array(store.class_names, dtype=object),
+        },
+        attrs={
+            f"{group}_{name}": value
+            for group, each in about.items()
+            for name, value in each.items()
+        },
+    )
+    who = {name: root.variables[name] for name in ("label", "prediction")}
+    layers = {f"/{each.group}": _layer(each).assign_coords(who) for each in store.layers.values()}
+    return xr.DataTree.from_dict({"/": root, **layers}, name=store.path.stem)
+
+
+def _layer(layer: Layer) -> xarray.Dataset:
+    xr = library("xarray", extra="xarray", purpose="a store in xarray's form")
+    arrays: dict[str, Any] = {"activation": _lazy(layer.activation)} if layer.has_maps else {}
+    for name in layer.pooled_names:
+        arrays[f"pooled_{name}"] = _lazy(layer.pooled_array(name))
+    for name in layer.statistics:
+        arrays[name] = (STATISTICS[name].axes, layer.statistic(name))
+    return xr.Dataset(arrays, attrs=dict(layer.attributes))
+
+
+def _lazy(array: StoredArray) -> Any:
+    """A variable that reads what is asked of it."""
+    xr = library("xarray", extra="xarray", purpose="a store in xarray's form")
+    indexing = xr.core.indexing
+
+    base: Any = xr.backends.BackendArray
+
+    class Lazy(base):  # type: ignore[misc]
+        shape, dtype = array.shape, array.dtype
+
+        def __getitem__(self, key: Any) -> Any:
+            return indexing.explicit_indexing_adapter(
+                key, array.shape, indexing.IndexingSupport.OUTER, outer
+            )
+
+    def outer(key: tuple[Any, ...]) -> Any:
+        picks: list[Picks] = []
+        rest: list[Any] = []
+        for one, size in zip(key, array.shape, strict=True):
+            if isinstance(one, slice):
+                picks.append(range(*one.indices(size)))
+                rest.append(slice(None))
+            else:
+                numbers = np.asarray(one, dtype=np.int64) % size
+                picks.append(np.atleast_1d(numbers))
+                rest.append(slice(None) if numbers.ndim else 0)
+        return array.outer(tuple(picks))[tuple(rest)]
+
+    return xr.Variable(array.axes, indexing.LazilyIndexedArray(Lazy()))
