@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import json
 import re
 import socket
 import subprocess
 import sys
 import threading
-import time
 
 import httpx
 import pytest
 from factories import SHOW_PAGE
+from servers import running
 
 from dashboard import create_app, server
 from dashboard.source import Source
 
 UPDATE = "_dash-update-component"
-
-
-@contextlib.contextmanager
-def running(app):
-    listening = server.bind("127.0.0.1", 0)
-    runner = server.configured(app)
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not runner.started:
-        time.sleep(0.01)
-    try:
-        yield server.address(listening)
-    finally:
-        runner.should_exit = True
-        thread.join()
-        listening.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +34,7 @@ def test_pages_health_and_unknown_routes_answer(url):
     assert httpx.get(url + "healthz").json() == {"status": "ok"}
     assert httpx.get(url + "api/v1/nothing").status_code == 404
     assert httpx.get(url + "assets/..%2f..%2fapp.py").status_code == 404
-    assert httpx.get(url + "openapi.json").json()["paths"].keys() == {"/healthz"}
+    assert "/healthz" in httpx.get(url + "openapi.json").json()["paths"]
 
 
 def test_every_answer_carries_the_security_headers(url):

@@ -1,0 +1,327 @@
+"""The HTTP API gives what the file holds, to the bit, or a problem that names the parameter."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import io
+import shutil
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import h5py
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from factories import make_store, reference
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from servers import running
+
+from dashboard import create_app
+from dashboard.api import Limits
+from dashboard.source import Source
+from fmcore import open_store
+
+FIRST, SECOND = "block/conv 1", "conv2"
+MAPS = dict(zip((FIRST, SECOND), reference().activations, strict=True))
+
+
+@pytest.fixture(scope="module")
+def api(store_path):
+    with running(create_app(Source(store_path))) as url, httpx.Client(base_url=url) as client:
+        yield client
+
+
+def maps(api, **query):
+    return api.get("api/v1/stores/tiny/maps", params=query)
+
+
+def array(answer) -> np.ndarray:
+    assert answer.status_code == 200, answer.text
+    shape = tuple(map(int, answer.headers["x-shape"].split(",")))
+    return np.frombuffer(answer.content, answer.headers["x-dtype"]).reshape(shape)
+
+
+def problem(answer, status: int, field: str = "") -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["status"], body.get("field", "")) == (status, field), body
+    return body["detail"]
+
+
+def test_stores_and_layers_say_what_there_is(api, store):
+    (line,) = api.get("api/v1/stores").json()
+    assert (line["name"], line["digest"], line["n_samples"]) == ("tiny", store.digest, 37)
+    about = api.get("api/v1/stores/tiny").json()
+    assert about["layers"] == [FIRST, SECOND]
+    assert about["class_sizes"] == store.class_sizes.tolist()
+    assert about["about"]["model"]["name"] == "tiny"
+    first, second = api.get("api/v1/stores/tiny/layers").json()
+    assert (first["path"], first["y"], first["x"], first["n_filters"]) == (FIRST, 9, 8, 20)
+    assert second["statistics"] == list(store.layers[SECOND].statistics)
+
+
+@pytest.mark.parametrize("layer", MAPS)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(
+    ("query", "rows", "filters"),
+    [
+        ({}, slice(None), slice(None)),
+        ({"sample": "5"}, [5], slice(None)),
+        ({"sample": "0:32"}, slice(0, 32), slice(None)),
+        ({"sample": "30,2", "filter": "2,0"}, [30, 2], [2, 0]),
+        ({"sample": "3:20:4", "filter": "1:"}, slice(3, 20, 4), slice(1, None)),
+    ],
+)
+def test_arrays_equal_numpy_in_every_form(api, layer, dtype, query, rows, filters):
+    expected = MAPS[layer][rows][..., filters].astype(dtype)
+    query = {"layer": layer, "dtype": dtype, **query}
+    for encoding in ("deflate", "identity"):
+        answer = api.get(
+            "api/v1/stores/tiny/maps", params=query, headers={"accept-encoding": encoding}
+        )
+        got = array(answer)
+        assert got.dtype == dtype
+        assert_array_equal(got, expected)
+        assert answer.headers["x-axes"] == "sample,y,x,filter"
+    npy = np.load(io.BytesIO(maps(api, **query, format="npy").content), allow_pickle=False)
+    assert npy.dtype == dtype
+    assert_array_equal(npy, expected)
+    told = maps(api, **query, format="json").json()
+    assert told["axes"] == ["sample", "y", "x", "filter"]
+    assert_array_equal(np.array(told["values"], dtype), expected)
+    text = maps(api, **query, format="csv").text
+    rows_of = pd.read_csv(io.StringIO(text))
+    assert_array_equal(rows_of.value.to_numpy(dtype), expected.reshape(-1))
+    assert_array_equal(rows_of["filter"], np.tile(told["filter"], expected[..., 0].size))
+
+
+def test_a_stored_chunk_is_the_body(api, store_path):
+    with h5py.File(store_path, locking=False) as file:
+        stored = file["layers/block_conv_1/activation"]
+        rows = stored.chunks[0]
+        chunk = stored.id.read_direct_chunk((rows, 0, 0, 0))[1]
+    assert rows == 2  # small samples share a chunk
+    query = {"layer": FIRST, "sample": f"{rows}:{2 * rows}"}
+    with api.stream("GET", "api/v1/stores/tiny/maps", params=query) as answer:
+        assert answer.headers["content-encoding"] == "deflate"
+        raw = b"".join(answer.iter_raw())
+    assert raw == chunk[:-4]  # without its checksum, which held
+    inflated = np.frombuffer(zlib.decompress(raw), "<f4").reshape(-1, 9, 8, 20)
+    assert_array_equal(inflated, MAPS[FIRST][rows : 2 * rows])
+    for other in ({"sample": "1:3"}, {"sample": "3,2"}, {"filter": "0:19"}, {"dtype": "float16"}):
+        answer = maps(api, **(query | other))
+        assert "content-encoding" not in answer.headers
+    identity = {"accept-encoding": "identity"}
+    answer = api.get("api/v1/stores/tiny/maps", params=query, headers=identity)
+    assert answer.content == inflated.tobytes()
+
+
+def test_pooled_tables_equal_the_store(api, store):
+    path, layer = "api/v1/stores/tiny/pooled", store.layers[SECOND]
+    for name in layer.pooled_names:
+        query = {"layer": SECOND, "statistic": name, "sample": "4:9"}
+        got = array(api.get(path, params=query))
+        assert got.dtype == layer.pooled(name).dtype
+        assert_array_equal(got, layer.pooled(name)[4:9])
+    query = {"layer": SECOND, "sample": "wrong", "class": "one", "format": "csv"}
+    rows = pd.read_csv(io.StringIO(api.get(path, params=query).text))
+    chosen = np.flatnonzero((store.labels == 1) & (store.predictions != 1))
+    assert_array_equal(rows["sample"], np.repeat(chosen, 3))
+    assert_array_equal(rows["max"].to_numpy("f4"), layer.pooled("max")[chosen].reshape(-1))
+    assert "name one with statistic" in problem(
+        api.get(path, params={"layer": SECOND}), 422, "statistic"
+    )
+
+
+def test_statistics_and_samples_are_tidy(api, store):
+    query = {"layer": SECOND, "statistic": "auc_max", "class": "one", "filter": "0,2"}
+    rows = api.get("api/v1/stores/tiny/statistics", params=query).json()
+    auc = store.layers[SECOND].statistic("auc_max")
+    expected = [None if np.isnan(value) else value for value in auc[1, [0, 2]].tolist()]
+    assert [row["value"] for row in rows] == expected
+    assert all((row["reason"] is None) == (row["value"] is not None) for row in rows)
+    assert {row["class"] for row in rows} == {"one"}
+    samples = api.get("api/v1/stores/tiny/samples", params={"class": "zwei ②"}).json()
+    assert [row["index"] for row in samples] == np.flatnonzero(store.labels == 2).tolist()
+    text = api.get("api/v1/stores/tiny/samples", params={"format": "csv"}).text
+    assert_array_equal(pd.read_csv(io.StringIO(text)).label, store.labels)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field", "why"),
+    [
+        ("api/v1/nothing", 404, "", "no route"),
+        ("api/nothing", 404, "", "no route"),
+        ("api/v1/stores/tinny", 404, "", "did you mean tiny"),
+        ("api/v1/stores/tinny/maps?layer=conv2", 404, "", "did you mean tiny"),
+        ("api/v1/stores/..%2ftiny/maps?layer=conv2", 404, "", ""),
+        ("api/v1/stores/tiny/maps?layer=conv9", 422, "layer", "did you mean conv2"),
+        ("api/v1/stores/tiny/maps", 422, "layer", "an array is of one"),
+        ("api/v1/stores/tiny/maps?layer=conv2&sample=37", 422, "sample", "no sample 37"),
+        ("api/v1/stores/tiny/maps?layer=conv2&sample=@/etc/passwd", 422, "sample", "Python only"),
+        ("api/v1/stores/tiny/maps?layer=conv2&smaple=1", 422, "smaple", "did you mean sample"),
+        ("api/v1/stores/tiny/maps?layer=conv2&layer=conv2", 422, "layer", "given twice"),
+        ("api/v1/stores/tiny/maps?layer=conv2&what=maps", 422, "what", "by the path"),
+        ("api/v1/stores/tiny/maps?layer=conv2&format=h5", 422, "format", "expected one of raw"),
+        ("api/v1/stores/tiny/maps?layer=conv2&class=tree", 422, "class", "did you mean <b>three"),
+        ("api/v1/stores/tiny/maps?layer=conv2&dtype=f8", 422, "dtype", "expected one of"),
+        ("api/v1/stores/tiny/samples?layer=conv2", 422, "layer", "chooses no samples"),
+        ("api/v1/stores/tiny/statistics?statistic=acu", 422, "statistic", "did you mean auc"),
+        ("api/v1/stores/tiny/statistics?sample=3", 422, "sample", "whole test set"),
+        ("api/v1/stores/tiny/maps?" + "&".join(f"a{i}=1" for i in range(40)), 422, "query", ""),
+    ],
+)
+def test_a_mistake_is_a_problem_that_names_the_parameter(api, path, status, field, why):
+    assert why in problem(api.get(path), status, field)
+    assert api.post(path.split("?")[0]).status_code in (404, 405)
+
+
+def test_answers_over_a_limit_are_refused_before_they_are_made(store_path):
+    limits = Limits(array_bytes=10_000, text_bytes=4_000)
+    with running(create_app(Source(store_path), limits=limits)) as url:
+        query = f"{url}api/v1/stores/tiny/maps?layer=conv2"
+        assert "choose fewer samples" in problem(
+            httpx.get(f"{url}api/v1/stores/tiny/maps?layer=block/conv 1"), 413
+        )
+        assert httpx.get(query).status_code == 200
+        for form in ("json", "csv"):
+            assert "of text" in problem(httpx.get(f"{query}&format={form}"), 413)
+            assert httpx.get(f"{query}&format={form}&sample=0").status_code == 200
+        problem(httpx.get(f"{url}api/v1/stores/tiny/statistics"), 413)
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_ranges_are_those_of_the_whole(api, data):
+    form = data.draw(st.sampled_from(["raw", "npy"]))
+    query = {"layer": FIRST, "format": form, "sample": "3:30"}
+    whole = maps(api, **query)
+    size = len(whole.content)
+    start = data.draw(st.integers(0, size - 1))
+    stop = data.draw(st.integers(start, size + 10))
+    for asked, expected in (
+        (f"bytes={start}-{stop}", whole.content[start : stop + 1]),
+        (f"bytes={start}-", whole.content[start:]),
+        (f"bytes=-{start + 1}", whole.content[-start - 1 :]),
+    ):
+        answer = api.get(
+            "api/v1/stores/tiny/maps",
+            params=query,
+            headers={"range": asked, "if-range": whole.headers["etag"]},
+        )
+        assert answer.status_code == 206
+        assert answer.content == expected
+        end = answer.headers["content-range"]
+        assert end.endswith(f"/{size}")
+
+
+def test_validators_save_what_is_known_and_notice_what_changed(tmp_path):
+    path = make_store(tmp_path / "s.h5")
+    with running(create_app(Source(path))) as url:
+        for query in (
+            "layer=conv2&sample=0:32",
+            "layer=conv2&format=npy",
+            "layer=conv2&format=json",
+        ):
+            where = f"{url}api/v1/stores/s/maps?{query}"
+            first = httpx.get(where)
+            tag = first.headers["etag"]
+            known = httpx.get(where, headers={"if-none-match": f'"x", {tag}'})
+            assert (known.status_code, known.content) == (304, b"")
+            assert known.headers["etag"] == tag
+        where = f"{url}api/v1/stores/s/maps?layer=conv2&format=npy"
+        tag = httpx.get(where).headers["etag"]
+        assert httpx.get(where, headers={"range": "bytes=0-9", "if-range": tag}).status_code == 206
+        assert httpx.get(where, headers={"range": "bytes=9999999-"}).status_code == 416
+        assert httpx.get(where, headers={"range": "bytes=9-3"}).status_code == 200
+        head = httpx.head(where)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == httpx.get(where).headers["content-length"]
+        make_store(path, 20, overwrite=True)
+        again = httpx.get(where, headers={"range": "bytes=0-9", "if-range": tag})
+        assert again.status_code == 200
+        assert again.headers["etag"] != tag
+        assert np.load(io.BytesIO(again.content)).shape[0] == 20
+
+
+def test_a_damaged_chunk_is_a_problem_and_never_wrong_numbers(tmp_path):
+    path = make_store(tmp_path / "s.h5")
+    with open_store(path) as store:
+        index = store.layers[SECOND]._maps()
+        offset = int(index.offsets.reshape(-1)[0])
+    with path.open("r+b") as file:
+        file.seek(offset + 5)
+        byte = file.read(1)
+        file.seek(offset + 5)
+        file.write(bytes([byte[0] ^ 1]))
+    with running(create_app(Source(path))) as url:
+        for query in ("sample=0:32", "sample=3", "sample=3&format=npy"):
+            answer = httpx.get(f"{url}api/v1/stores/s/maps?layer=conv2&{query}")
+            assert "damaged" in problem(answer, 500)
+
+
+def test_a_store_that_is_gone_is_said(tmp_path):
+    path = make_store(tmp_path / "s.h5")
+    with running(create_app(Source(path))) as url:
+        shutil.move(path, tmp_path / "other.h5")
+        assert "cannot open store" in problem(
+            httpx.get(f"{url}api/v1/stores/s/maps?layer=conv2"), 503
+        )
+        shutil.move(tmp_path / "other.h5", path)
+        assert httpx.get(f"{url}api/v1/stores/s/maps?layer=conv2").status_code == 200
+
+
+def test_many_downloads_at_a_time_are_all_whole(api):
+    expected = maps(api, layer=FIRST, format="npy").content
+
+    def load(_: int) -> bool:
+        url = f"{api.base_url}api/v1/stores/tiny/maps?layer={FIRST}&format=npy"
+        return httpx.get(url, timeout=30).content == expected
+
+    with concurrent.futures.ThreadPoolExecutor(20) as threads:
+        assert all(threads.map(load, range(100)))
+
+
+def test_the_reference_comes_from_this_server_alone(api):
+    page = api.get("docs").text
+    assert "http" not in page.replace("HTTP API", "")
+    for part in ("swagger/swagger-ui.css", "swagger/swagger-ui-bundle.js", "own/reference.js"):
+        assert f"docs/{part}" in page
+        assert api.get(f"docs/{part}").status_code == 200
+    paths = api.get("openapi.json").json()["paths"]
+    assert {
+        f"/api/v1/stores/{{store}}/{what}" for what in ("maps", "pooled", "statistics")
+    } < paths.keys()
+
+
+def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
+    statuses: collections.Counter[int] = collections.Counter()
+    app = create_app(Source(store_path))
+
+    async def counted(scope, receive, send):
+        async def noted(message):
+            if message["type"] == "http.response.start" and scope["path"].startswith("/api"):
+                statuses[message["status"]] += 1
+            await send(message)
+
+        await app(scope, receive, noted if scope["type"] == "http" else send)
+
+    with running(counted) as url:
+        words = ["run", f"{url}openapi.json", "--max-examples", "130", "--seed", "1"]
+        words += ["--continue-on-failure", "--no-color", "--checks"]
+        words += [",".join(f"{one}_conformance" for one in ("status_code", "content_type"))]
+        words[-1] += ",not_a_server_error,response_schema_conformance,negative_data_rejection"
+        program = Path(sys.executable).with_name("schemathesis")
+        done = subprocess.run([program, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
+    n_asked = statuses.total()
+    assert n_asked >= 2000, statuses
+    assert statuses[200] >= 0.3 * n_asked, statuses
+    assert statuses.keys() <= {200, 206, 304, 404, 405, 413, 416, 422}
