@@ -62,6 +62,7 @@ check: $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, te
 bench: $(READY_DEV) ## measure capture, chunks, memory and the server on this machine
 	$(BIN)/python tests/benchmarks/capture.py
 	$(BIN)/python tests/benchmarks/server.py
+	$(BIN)/python tests/benchmarks/arrays_out.py
 
 soak: $(READY_DEV) ## kill captures, fill disks and flip bits many times over (an hour)
 	$(BIN)/python tests/soak/faults.py

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dashboard import server
+from fmcore.arguments import size
 from fmcore.command import run_command
 
 DEFAULT_PORT = 8050
@@ -21,11 +22,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from dashboard.api import Limits
     from dashboard.app import create_app  # Dash takes a second to import; usage errors need none
     from dashboard.source import Source
 
     with server.bind(options.host, options.port) as listening:
-        app = create_app(Source(options.path))
+        given = {
+            "array_bytes": options.largest_array,
+            "text_bytes": options.largest_text,
+        }
+        limits = Limits(**{name: value for name, value in given.items() if value is not None})
+        app = create_app(Source(options.path), limits=limits)
         where = server.address(listening)
         if options.check:
             answers = server.check(app, listening)
@@ -60,6 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument(
         "--check", action="store_true", help="only see whether the page answers, then stop"
+    )
+    serve.add_argument(
+        "--largest-array",
+        type=size,
+        metavar="SIZE",
+        help="of one answer of the HTTP API, such as 512MB (16GiB)",
+    )
+    serve.add_argument(
+        "--largest-text", type=size, metavar="SIZE", help="the same as CSV or JSON (64MiB)"
     )
     return parser
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import fastapi_offline
 from fastapi import FastAPI
@@ -50,6 +51,21 @@ _PROBLEMS = {
     422: "a parameter that names nothing, or is none",
 }
 
+# Two headings of the page.
+CONTENTS, VALUES = "What there is", "Arrays and tables"
+_ABOUT = """
+The same names as `fmcore export` takes choose what an answer holds. An array comes as `raw`
+little-endian bytes, with its shape and dtype in the headers, as `npy`, `csv` or `json`:
+
+```python
+import io, numpy, urllib.request
+url = "{url}api/v1/stores/{store}/maps?layer={layer}&sample=0:10&format=npy"
+maps = numpy.load(io.BytesIO(urllib.request.urlopen(url).read()))  # [sample, y, x, filter]
+```
+
+Answers have an `ETag`; arrays also take `Range`. Errors are `application/problem+json` and name the
+parameter.
+"""
 _ARRAY_HEADERS = {
     "X-Shape": "sizes, with commas between them",
     "X-Dtype": "of a value in numpy's words, such as <f4: little-endian float32",
@@ -118,6 +134,10 @@ def mount_reference(app: FastAPI, source: Source) -> None:
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             generated()["paths"] |= _array_paths(source)
+            snapshot = source.snapshot(source.names[0])
+            layer = quote(next(iter(snapshot.catalog.n_filters)))
+            example = _ABOUT.format(url="http://127.0.0.1:8050/", store=snapshot.name, layer=layer)
+            generated()["info"]["description"] = example
         return generated()
 
     app.openapi = described  # type: ignore[method-assign]
@@ -164,12 +184,16 @@ def _operation(
 ) -> dict[str, Any]:
     known = {one.name: one for one in PARAMETERS}
     schemas = _schemas(source, what)
+    examples = {"layer": schemas["layer"]["examples"][0], "sample": "0"}
+    if what == "pooled":
+        examples["statistic"] = "max"
     parameters: list[dict[str, Any]] = [
         {
             "name": "store",
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "examples": list(source.names)},
+            "example": source.names[0],
+            "schema": {"type": "string"},
         }
     ]
     parameters += [
@@ -177,6 +201,8 @@ def _operation(
             "name": name,
             "in": "query",
             "description": known[name].description,
+            "required": name == "layer" and "dtype" in names,
+            **({"example": examples[name]} if name in examples and "dtype" in names else {}),
             "schema": schemas[name],
         }
         for name in names
@@ -196,6 +222,7 @@ def _operation(
     return {
         "summary": summary,
         "operationId": what,
+        "tags": [VALUES],
         "parameters": parameters,
         "responses": {
             "200": {"description": "the values", "content": content, "headers": told},

@@ -87,22 +87,29 @@ def create_router(source: Source) -> APIRouter:
     """The routes that say what there is."""
     router = APIRouter()
 
-    @router.get("/healthz")
+    about: dict[str, Any] = {"tags": [reference.CONTENTS]}
+
+    @router.get("/healthz", summary="Whether the server answers", **about)
     async def healthz() -> dict[str, str]:
         """Says that the server answers; touches no disk."""
         return {"status": "ok"}
 
-    @router.get("/api/v1/stores", response_model=list[reference.StoreLine])
+    @router.get(
+        "/api/v1/stores",
+        summary="The stores there are",
+        response_model=list[reference.StoreLine],
+        **about,
+    )
     def stores() -> list[dict[str, Any]]:
-        """The stores there are."""
+        """Each with its model and its data set."""
         return [_store_line(source.snapshot(name)) for name in source.names]
 
     one = "/api/v1/stores/{store}"
-    not_found = reference.problems(404)
+    about |= {"responses": reference.problems(404)}
 
-    @router.get(one, response_model=reference.StoreAbout, responses=not_found)
+    @router.get(one, summary="What a store holds", response_model=reference.StoreAbout, **about)
     def store(store: str) -> dict[str, Any]:
-        """What a store holds: its model, its data set, how it was captured."""
+        """Its model, its data set, how it was captured."""
         snapshot = source.snapshot(store)
         return _store_line(snapshot) | {
             "class_sizes": snapshot.class_sizes.tolist(),
@@ -110,9 +117,14 @@ def create_router(source: Source) -> APIRouter:
             "about": snapshot.about(),
         }
 
-    @router.get(f"{one}/layers", response_model=list[reference.LayerLine], responses=not_found)
+    @router.get(
+        f"{one}/layers",
+        summary="The captured layers",
+        response_model=list[reference.LayerLine],
+        **about,
+    )
     def layers(store: str) -> list[dict[str, Any]]:
-        """The captured layers, in the model's order."""
+        """In the model's order, with the names of what is stored of each."""
         return [_layer_line(layer) for layer in source.snapshot(store).store.layers.values()]
 
     @router.get("/api/{rest:path}", include_in_schema=False)

@@ -61,7 +61,7 @@ def add_query(parser: argparse.ArgumentParser, *names: str) -> None:
             dest=f"query_{one.name}",
             choices=one.choices or None,
             metavar=None if one.choices else one.example,
-            help=one.description,
+            help=f"{one.description} {one.here}".strip(),
         )
 
 

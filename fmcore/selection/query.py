@@ -24,12 +24,14 @@ class Parameter:
         example: a value.
         description: what it chooses, in a few words.
         choices: the values there are; empty for any text.
+        here: what it also takes where files can be read: on the command line and in Python.
     """
 
     name: str
     example: str
     description: str
     choices: tuple[str, ...] = ()
+    here: str = ""
 
 
 PARAMETERS = (
@@ -39,8 +41,9 @@ PARAMETERS = (
     Parameter(
         "sample",
         "0:100",
-        "indices and ranges; @FILE with an index or id a line; correct; wrong; top:25, which each "
-        "chosen filter responds to most; wrong,top:25 narrows twice (all)",
+        "indices and ranges; correct; wrong; top:25, which each chosen filter responds to most; "
+        "wrong,top:25 narrows twice (all)",
+        here="or @FILE, with an index or an id a line",
     ),
     Parameter("what", "maps", "feature maps, pooled tables, or statistics (maps)", WHAT),
     Parameter("statistic", "auc*", "globs over statistics, or over pooled tables (all)"),

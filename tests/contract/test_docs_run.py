@@ -11,6 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories import tool
+from servers import running
+
+from dashboard import create_app
+from dashboard.source import Source
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.keras
@@ -53,6 +57,20 @@ def test_the_readmes_commands_run_on_ones_own_model(folder):
     said = run(commands.replace("fmdash serve", "fmdash serve --check --port 0"), folder)
     assert "20 samples, layers conv1, conv2" in said
     assert said.count("answered 200") == 4
+
+
+def test_the_readmes_exports_and_its_curl_line_run(folder):
+    tool("curl", debian="curl")
+    (exports,) = (block for block in blocks("README.md", "sh") if "fmcore export" in block)
+    (line,) = (block for block in blocks("README.md", "sh") if "curl" in block)
+    run("fmcore capture my_model.keras --data my_data.npz --out my_store.h5 --force", folder)
+    # Its samples are twenty, and all may be predicted well.
+    exports = exports.replace("0:100", "0:20").replace("--sample wrong", "--sample 0:9")
+    assert "arrays: every file matches its checksum" in run(exports, folder)
+    assert (folder / "tables/layers/conv2.pooled.parquet").is_file()
+    with running(create_app(Source(folder / "my_store.h5"))) as url:
+        said = run(line.replace("http://127.0.0.1:8050/", url), folder)
+    assert said == "(10, 10, 10, 16)\n"
 
 
 def test_the_readmes_python_runs(folder, monkeypatch):

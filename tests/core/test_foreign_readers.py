@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import subprocess
@@ -21,7 +22,7 @@ import zarr
 from factories import CLASS_NAMES, NumpyProbe, absent, make_samples, tool
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.capture import capture, plan_capture
 from fmcore.errors import ArrayIndexError
@@ -36,6 +37,8 @@ AXES = ("sample", "y", "x", "filter")
 BESIDE = ("index", "id", "label", "prediction")
 ODD_NAN = np.uint32(0xFFC12345).view(np.float32)  # negative, and with a payload
 
+# What a spreadsheet takes for the begin of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # What a spreadsheet, a shell, a file system or a parser may take for something else.
 HOSTILE = (
     "=cmd()",
@@ -131,31 +134,50 @@ class Truth:
         seen, n_values = finite.any(axis=1), np.maximum(finite.sum(axis=1), 1)
         place = np.where(finite, flat, -np.inf).argmax(axis=1)
         mean = np.where(finite, flat, 0).sum(axis=1, dtype=np.float64) / n_values
+        # The last bit of a mean may differ where it lies between two float32.
+        stored = self.stored[f"layers/{group}/pooled/mean"]
+        assert_allclose(stored, np.where(seen, mean, np.nan), rtol=2**-23, atol=1e-45)
         largest = np.take_along_axis(flat, place[:, np.newaxis], axis=1)[:, 0]
         return {
-            "mean": np.where(seen, mean, np.nan).astype(np.float32),
+            "mean": stored,
             "max": np.where(seen, largest, np.float32(np.nan)),
             "max_y": (place // width).astype(np.int32),
             "max_x": (place % width).astype(np.int32),
             "zero_fraction": (flat == 0).mean(axis=1).astype(np.float32),
         }
 
-    def statistics(self) -> Iterator[tuple[str, tuple[str, ...], np.ndarray, np.ndarray | None]]:
-        """Group, name, value and chance level of each, as h5py finds them in the file."""
-        with h5py.File(self.path) as file, open_store(self.path) as store:
+    @functools.cached_property
+    def stored(self) -> dict[str, np.ndarray]:
+        """Every array of the file but the maps, as h5py reads it."""
+        found: dict[str, np.ndarray] = {}
+
+        def add(path: str, node: Any) -> None:
+            if isinstance(node, h5py.Dataset) and not path.endswith("/activation"):
+                found[path] = node[()]
+
+        with h5py.File(self.path) as file:
+            file.visititems(add)
+        return found
+
+    @functools.cached_property
+    def statistics(self) -> list[tuple[str, str, np.ndarray, np.ndarray | None]]:
+        """Group, name, value and chance level of each, as they lie in the file."""
+        found = []
+        with open_store(self.path) as store:
             for one in STATISTICS.values():
-                for group, path in (
-                    [("similarity", "")]
-                    if "layer" in one.axes
-                    else [(f"layers/{group}", path) for group, path in self.paths.items()]
+                of_layers = "layer" in one.axes
+                for group in (
+                    ["similarity"] if of_layers else [f"layers/{each}" for each in self.maps]
                 ):
-                    where = one.path if group == "similarity" else f"{group}/{one.path}"
+                    path = one.path if of_layers else f"{group}/{one.path}"
                     if one.is_stored:
-                        value = file[where][()]
-                    else:  # a quantile, which the store does not hold
-                        value = store.layers[path].statistic(one.name)
-                    chance = file[f"{where}_chance"][()] if one.chance else None
-                    yield group, one.name, value, chance
+                        value = self.stored[path]
+                    else:  # a quantile: the file holds histograms only
+                        layer = store.layers[self.paths[group.split("/")[1]]]
+                        value = layer.statistic(one.name)
+                    chance = self.stored[f"{path}_chance"] if one.chance else None
+                    found.append((group, one.name, value, chance))
+        return found
 
 
 def made(path: Path, probe: NumpyProbe, n: int, *, class_names=CLASS_NAMES, ids=None) -> Truth:
@@ -227,3 +249,792 @@ def test_the_stores_hold_what_is_to_be_tried(odd, wide, hostile):
     assert np.isneginf(values).any()
     assert (np.signbit(values) & (values == 0)).any()
     assert list(hostile.paths.values()) == list(HOSTILE)
+
+
+# --- what is chosen, in words and in numpy --------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Choice:
+    """A query, and the same as numpy's indices."""
+
+    query: Mapping[str, str]
+    filters: Any = ...
+    samples: Any = ...
+    classes: tuple[int, ...] | None = None
+
+    def text(self, what: str) -> dict[str, str]:
+        """The query; of statistics nobody can choose samples or a dtype."""
+        if what != "statistics":
+            return {**self.query, "what": what}
+        known = {name: self.query[name] for name in ("filter", "class") if name in self.query}
+        return {**known, "what": what, "statistic": "*"}
+
+    def rows(self, truth: Truth) -> np.ndarray:
+        rows = truth.samples["index"][self.samples]
+        kept = slice(None)
+        if self.classes is not None:
+            kept = np.isin(truth.samples["label"][rows], self.classes)
+        return rows[kept]
+
+    def of(self, truth: Truth, axes: Sequence[str], values: np.ndarray) -> np.ndarray:
+        """The part of an array that is chosen, floats in the dtype that is."""
+        picks = {"sample": self.rows(truth), "filter": self.filters, "other_filter": self.filters}
+        if self.classes is not None:
+            picks["class"] = list(self.classes)
+        places = [
+            np.arange(size)[picks.get(axis, ...)]
+            for axis, size in zip(axes, values.shape, strict=True)
+        ]
+        chosen = values[np.ix_(*places)]
+        if "sample" not in axes or values.dtype.kind != "f":
+            return chosen
+        with np.errstate(over="ignore"):
+            return chosen.astype(self.query.get("dtype", "float32"))
+
+
+CHOICES = {
+    "everything": Choice({}),
+    "lists in their order": Choice({"filter": "2,0:2", "sample": "3,1,2"}, [2, 0, 1], [3, 1, 2]),
+    "some twice": Choice(
+        {"filter": "0:2,1", "sample": "30:37:3,5,5", "dtype": "float16"},
+        [0, 1, 1],
+        [30, 33, 36, 5, 5],
+    ),
+    "classes": Choice({"class": "one,0", "filter": "::2"}, slice(0, None, 2), classes=(1, 0)),
+    "float16": Choice({"dtype": "float16"}),
+    "across chunks": Choice({"filter": "17,2:4", "sample": "2,0"}, [17, 2, 3], [2, 0]),
+}
+
+
+def arrays_of(truth: Truth, what: str, choice: Choice) -> dict[str, dict[str, Any]]:
+    """Axes and values of each array that is chosen, by group and name."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(group: str, name: str, axes: Sequence[str], values: np.ndarray) -> None:
+        found.setdefault(group, {})[name] = (tuple(axes), choice.of(truth, axes, values))
+
+    if what == "statistics":
+        for group, name, value, chance in truth.statistics:
+            one = STATISTICS[name]
+            name = name if group == "similarity" else one.path.replace("/", "_")
+            add(group, name, one.axes, value)
+            if chance is not None:
+                add(group, f"{name}_chance", ("bound", *one.axes), chance)
+        return found
+    for group, values in truth.maps.items():
+        if what == "maps":
+            add(f"layers/{group}", "activation", AXES, values)
+        else:
+            for name, table in truth.pooled(group).items():
+                add(f"layers/{group}", f"pooled_{name}", ("sample", "filter"), table)
+    return found
+
+
+def tables_of(truth: Truth, what: str, choice: Choice) -> dict[str, dict[str, np.ndarray]]:
+    """The columns of each table that is chosen, by the path of its file; no text is empty."""
+    if what == "statistics":
+        return {"statistics": _statistics_table(truth, choice)}
+    rows = choice.rows(truth)
+    samples = {name: values[rows] for name, values in truth.samples.items()}
+    found = {"samples": samples}
+    for group, arrays in arrays_of(truth, what, choice).items():
+        filters = np.arange(truth.maps[group.split("/")[1]].shape[3])[choice.filters]
+        if what == "maps":
+            values = arrays["activation"][1]
+            _, height, width, _ = values.shape
+            places = np.meshgrid(rows, np.arange(height), np.arange(width), filters, indexing="ij")
+            columns = dict(zip(AXES, places, strict=True)) | {"value": values}
+        else:
+            shape = (len(rows), len(filters))
+            index = {"sample": samples["index"], **samples}
+            del index["index"]
+            columns = {
+                name: np.broadcast_to(one[:, np.newaxis], shape) for name, one in index.items()
+            }
+            columns["filter"] = np.broadcast_to(filters, shape)
+            columns |= {name.removeprefix("pooled_"): one for name, (_, one) in arrays.items()}
+        found[f"{group}.{what}"] = {name: one.reshape(-1) for name, one in columns.items()}
+    return found
+
+
+def _statistics_table(truth: Truth, choice: Choice) -> dict[str, np.ndarray]:
+    """A row for each value, in the order of the store whatever the order of the choice."""
+    sizes = np.bincount(truth.samples["label"], minlength=len(truth.class_names))
+    paths = list(truth.paths.values())
+    parts: list[tuple[tuple[int, int], pd.DataFrame]] = []
+    for at, (group, name, value, chance) in enumerate(truth.statistics):
+        one = STATISTICS[name]
+        places = dict(zip(one.axes, np.indices(value.shape).reshape(value.ndim, -1), strict=True))
+        frame = pd.DataFrame({"value": value.reshape(-1).astype(np.float64)})
+        low, high = (np.nan, np.nan) if chance is None else chance.reshape(2, -1)
+        frame["chance_low"], frame["chance_high"] = low, high
+        frame["n"] = sizes[places["class"]] if "class" in places else len(truth.samples["label"])
+        frame["statistic"], frame["pooling"] = one.family, one.pooling
+        frame["class"] = frame["other"] = ""
+        frame["filter"] = np.nan
+        kept = np.ones(len(frame), dtype=bool)
+        if group == "similarity":
+            frame["layer"] = [paths[place] for place in places["layer"]]
+            if "other_layer" in places:
+                frame["other"] = [paths[place] for place in places["other_layer"]]
+        else:
+            frame["layer"] = truth.paths[group.split("/")[1]]
+            frame["filter"] = places["filter"].astype(np.float64)
+            filters = np.arange(value.shape[-1])[choice.filters]
+            kept &= np.isin(places["filter"], filters)
+            if "other_filter" in places:
+                frame["other"] = places["other_filter"].astype(str)
+                kept &= np.isin(places["other_filter"], filters)
+        if "class" in places:
+            frame["class"] = [truth.class_names[place] for place in places["class"]]
+            if choice.classes is not None:
+                kept &= np.isin(places["class"], choice.classes)
+        layer = -1 if group == "similarity" else list(truth.paths).index(group.split("/")[1])
+        parts.append(((layer, at), frame[kept]))
+    whole = pd.concat([frame for _, frame in sorted(parts, key=lambda part: part[0])])
+    return {name: whole[name].to_numpy() for name in whole}
+
+
+# --- foreign readers ------------------------------------------------------------------------------
+
+# Group, name, values and axes of every array in a folder; no axes where the format has none.
+Arrays = Iterator[tuple[str, str, Any, tuple[str, ...] | None]]
+
+
+def by_numpy_mapped(out: Path) -> Arrays:
+    for path in out.rglob("*.npy"):
+        parts = path.relative_to(out).with_suffix("").parts
+        n_group = 2 if parts[0] == "layers" else 1
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        yield "/".join(parts[:n_group]), "_".join(parts[n_group:]), array, None
+
+
+def by_numpy_archive(out: Path) -> Arrays:
+    for path in out.rglob("*.npz"):
+        group = path.relative_to(out).with_suffix("").as_posix()
+        with np.load(path, allow_pickle=False) as archive:
+            for name in archive.files:
+                yield group, name, archive[name], None
+
+
+def by_zarr(out: Path) -> Arrays:
+    for path in out.rglob("*.zarr"):
+        group = path.relative_to(out).with_suffix("").as_posix()
+        for name, array in zarr.open_group(path, mode="r").arrays():
+            yield group, name, array[...], array.metadata.dimension_names
+
+
+def by_xarray(out: Path) -> Arrays:
+    for path in out.rglob("*.zarr"):
+        group = path.relative_to(out).with_suffix("").as_posix()
+        with xarray.open_zarr(path, consolidated=False) as found:
+            for name, array in found.variables.items():
+                yield group, str(name), array.values, array.dims
+
+
+TEXTS = ("id", "layer", "class", "other", "statistic", "pooling", "reason")
+# Path without its suffix, and columns, of every table in a folder.
+Frames = Iterator[tuple[str, Mapping[str, np.ndarray]]]
+
+
+def by_pyarrow(out: Path) -> Frames:
+    for path in out.rglob("*.parquet"):
+        table = pyarrow.parquet.read_table(path)
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        yield path.relative_to(out).with_suffix("").as_posix(), columns
+
+
+def by_pandas_parquet(out: Path) -> Frames:
+    for path in out.rglob("*.parquet"):
+        frame = pd.read_parquet(path)
+        columns = {name: frame[name].to_numpy() for name in frame}
+        yield path.relative_to(out).with_suffix("").as_posix(), columns
+
+
+def by_pandas_csv(out: Path) -> Frames:
+    for path in out.rglob("*.csv"):
+        frame = read_csv(path)
+        columns = {name: frame[name].to_numpy() for name in frame}
+        yield path.relative_to(out).with_suffix("").as_posix(), columns
+
+
+# From pandas 3 on, floats are read to the last bit anyway.
+EXACT = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Texts as texts, and empty numbers as NaN."""
+    header = path.read_text().splitlines()[0].split(",")
+    return pd.read_csv(
+        path,
+        **EXACT,
+        dtype=dict.fromkeys(TEXTS, "object"),
+        keep_default_na=False,
+        na_values={name: [""] for name in header if name not in TEXTS},
+    )
+
+
+ARRAY_READERS: dict[str, list[Callable[[Path], Arrays]]] = {
+    "npy": [by_numpy_mapped],
+    "npz": [by_numpy_archive],
+    "zarr": [by_zarr, by_xarray],
+}
+TABLE_READERS: dict[str, list[Callable[[Path], Frames]]] = {
+    "parquet": [by_pyarrow, by_pandas_parquet],
+    "csv": [by_pandas_csv],
+}
+
+
+# What would try nothing new.
+NOT_TRIED = {
+    "pooled": ("across chunks",),
+    "statistics": ("some twice", "float16", "across chunks"),
+}
+
+
+def cases(readers: Mapping[str, Sequence[Callable]]) -> list[Any]:
+    """What is read by whom."""
+    found = []
+    for name, each in readers.items():
+        for what in FORMATS[name].takes:
+            for chosen in CHOICES:
+                if chosen in NOT_TRIED.get(what, ()):
+                    continue
+                truth = "wide" if chosen == "across chunks" else "odd"
+                found += [
+                    pytest.param(
+                        name, truth, what, chosen, reader, id=f"{what}-{chosen}-{reader.__name__}"
+                    )
+                    for reader in each
+                ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def exported(odd, wide, hostile, tmp_path_factory):
+    """Exports into a folder, each once."""
+    done: dict[tuple[str, ...], Path] = {}
+
+    def export(form: str, truth: str, what: str, chosen: str) -> Path:
+        key = (form, truth, what, chosen)
+        if key not in done:
+            out = tmp_path_factory.mktemp("exports") / "out"
+            known = {"odd": odd, "wide": wide, "hostile": hostile}[truth]
+            with open_store(known.path) as store:
+                query = parse_query(CHOICES[chosen].text(what))
+                export_store(store, out, query, format_name=form)
+            done[key] = out
+        return done[key]
+
+    return export
+
+
+@pytest.fixture(scope="module")
+def truths(odd, wide, hostile) -> dict[str, Truth]:
+    return {"odd": odd, "wide": wide, "hostile": hostile}
+
+
+def assert_same(found: Any, expected: np.ndarray, said: str = "") -> None:
+    """Equal shapes, dtypes and bits; where float16 was made of a NaN, it is some NaN."""
+    found = np.ascontiguousarray(found)
+    expected = np.ascontiguousarray(expected)
+    assert found.shape == expected.shape, said
+    if expected.dtype.kind in "UO":
+        assert found.tolist() == expected.tolist(), said
+        return
+    assert found.dtype == expected.dtype, said
+    if expected.dtype == np.float16:
+        missing = np.isnan(expected)
+        assert_array_equal(np.isnan(found), missing, err_msg=said)
+        found, expected = found[~missing], expected[~missing]
+    bits = f"u{expected.dtype.itemsize}"
+    assert_array_equal(found.view(bits), expected.view(bits), err_msg=said)
+
+
+def assert_same_column(found: np.ndarray, expected: np.ndarray, said: str) -> None:
+    """Equal but for what a text of numbers does not hold: their dtype, and the bits of NaN."""
+    if expected.dtype.kind in "UO":
+        found = ["" if pd.isna(one) else one for one in found]
+        assert found == expected.tolist(), said
+        return
+    assert found.dtype.kind == expected.dtype.kind, said
+    assert len(found) == len(expected), said
+    found = found.astype(expected.dtype)
+    if expected.dtype.kind == "f":
+        assert_array_equal(np.isnan(found), np.isnan(expected), err_msg=said)
+        found, expected = (one[~np.isnan(expected)] for one in (found, expected))
+    assert_same(found, expected, said)
+
+
+def test_every_format_has_a_foreign_reader():
+    assert set(FORMATS) == {*ARRAY_READERS, *TABLE_READERS}
+
+
+@pytest.mark.parametrize(("form", "truth", "what", "chosen", "reader"), cases(ARRAY_READERS))
+def test_arrays_have_the_bits_shapes_and_axes_of_numpy(
+    truths, exported, form, truth, what, chosen, reader
+):
+    expected = arrays_of(truths[truth], what, CHOICES[chosen])
+    rows = CHOICES[chosen].rows(truths[truth])
+    found: dict[str, dict[str, Any]] = {}
+    for group, name, values, axes in reader(exported(form, truth, what, chosen)):
+        if what != "statistics" and name in BESIDE:
+            assert_same(values, truths[truth].samples[name][rows], f"{group}/{name}")
+            assert axes in (None, ("sample",))
+            found.setdefault(group, {})
+            found[group].setdefault("beside", set()).add(name)
+            continue
+        axes_of, values_of = expected[group][name]
+        assert_same(values, values_of, f"{group}/{name}")
+        assert axes in (None, axes_of)
+        found.setdefault(group, {})[name] = ...
+    labelled = [each.pop("beside") for each in found.values() if "beside" in each]
+    n_labelled = 0 if what == "statistics" else 1 if form == "npy" else len(expected)
+    assert labelled == [set(BESIDE)] * n_labelled
+    assert {group: set(each) for group, each in found.items() if each} == {
+        group: set(each) for group, each in expected.items()
+    }
+
+
+@pytest.mark.parametrize(("form", "truth", "what", "chosen", "reader"), cases(TABLE_READERS))
+def test_tables_have_the_rows_and_numbers_of_numpy(
+    truths, exported, form, truth, what, chosen, reader
+):
+    expected = tables_of(truths[truth], what, CHOICES[chosen])
+    tables = dict(reader(exported(form, truth, what, chosen)))
+    assert set(tables) == set(expected)
+    for path, columns in tables.items():
+        wanted = expected[path]
+        if what == "statistics":
+            reasons = np.array(["" if pd.isna(one) else one for one in columns["reason"]])
+            assert_array_equal(reasons == "", np.isfinite(wanted["value"]))
+            columns = {name: one for name, one in columns.items() if name != "reason"}
+        assert set(columns) == set(wanted)
+        for name, values in columns.items():
+            if form == "parquet" and wanted[name].dtype.kind == "f" and what != "statistics":
+                assert values.dtype == wanted[name].dtype
+            assert_same_column(values, wanted[name], f"{path}: {name}")
+
+
+# --- the manifest ---------------------------------------------------------------------------------
+
+OPEN: dict[str, Callable[[Path, str | None], tuple[Any, tuple[str, ...] | None]]] = {
+    "npy": lambda path, _: (np.load(path, mmap_mode="r", allow_pickle=False), None),
+    "npz": lambda path, member: (np.load(path, allow_pickle=False)[member], None),
+    "zarr": lambda path, member: (
+        (array := zarr.open_group(path, mode="r")[member]),
+        array.metadata.dimension_names,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "what"), [(name, what) for name, form in FORMATS.items() for what in form.takes]
+)
+def test_the_manifest_says_of_each_file_and_array_what_others_find(truths, exported, form, what):
+    chosen = "classes" if what == "statistics" else "some twice"
+    out, expected = (
+        exported(form, "odd", what, chosen),
+        arrays_of(truths["odd"], what, CHOICES[chosen]),
+    )
+    manifest = json.loads((out / "manifest.json").read_text())
+    files = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
+    del files["manifest.json"]
+    assert manifest["files"] == {
+        name: {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for name, path in files.items()
+    }
+    assert list(check_folder(out)) == []
+    axes_by_path = {
+        f"{group}/{name}": axes
+        for group, each in expected.items()
+        for name, (axes, _) in each.items()
+    }
+    n_labels = 0
+    for path, entry in manifest["arrays"].items():
+        array, axes = OPEN[form](out / entry["file"], entry.get("member"))
+        assert entry["shape"] == list(array.shape)
+        assert entry["dtype"] == array.dtype.str
+        assert axes in (None, tuple(entry["axes"]))
+        name = path.replace(f".{form}/", "/")
+        group = name.rsplit("/", 1)[0] if form != "npy" else "/".join(name.split("/")[:2])
+        member = name.removeprefix(f"{group}/").replace("/", "_")
+        if what != "statistics" and name.rsplit("/", 1)[-1] in BESIDE:
+            assert entry["axes"] == ["sample"]
+            n_labels += 1
+            continue
+        if name.startswith("similarity/"):
+            group, member = name.split("/")
+        assert tuple(entry["axes"]) == axes_by_path.pop(f"{group}/{member}")
+    if form in ARRAY_READERS:
+        assert axes_by_path == {}
+        assert n_labels > 0 or what == "statistics"
+    else:
+        assert manifest["arrays"] == {}, "tables name their columns themselves"
+
+
+@pytest.mark.parametrize("form", ARRAY_READERS)
+def test_the_manifest_says_what_float16_cost(truths, exported, form):
+    manifest = json.loads((exported(form, "odd", "maps", "float16") / "manifest.json").read_text())
+    maps = [one for name, one in manifest["arrays"].items() if name.endswith("/activation")]
+    for entry, values in zip(maps, truths["odd"].maps.values(), strict=True):
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = np.abs(values.astype(np.float16).astype(np.float64) - values)
+        assert entry["n_overflow"] == (np.isinf(error) & np.isfinite(values)).sum()
+        assert entry["largest_error"] == pytest.approx(error[np.isfinite(error)].max(), rel=1e-6)
+
+
+# --- the store itself -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["odd", "wide"])
+def test_xarray_reads_maps_tables_and_samples_of_a_store(truths, which):
+    truth = truths[which]
+
+    def opened(group: str) -> xarray.Dataset:
+        return xarray.open_dataset(truth.path, engine="h5netcdf", group=group)
+
+    for group, values in truth.maps.items():
+        with opened(f"layers/{group}") as layer:
+            assert layer["activation"].dims == AXES
+            assert_same(layer["activation"].values, values)
+        with opened(f"layers/{group}/pooled") as pooled:
+            for name, table in truth.pooled(group).items():
+                assert pooled[name].dims == ("sample", "filter")
+                assert_same(pooled[name].values, table)
+    with opened("samples") as samples:
+        for name in ("label", "prediction"):
+            assert_same(samples[name].values, truth.samples[name])
+        assert_same(samples["probability"].values, truth.probability)
+        assert_same(samples["image"].values, truth.images)
+        assert samples["probability"].dims == ("sample", "class")
+
+
+R_NEEDS = """
+if (!requireNamespace("{package}", quietly = TRUE)) quit(status = 9)
+arguments <- commandArgs(TRUE)
+name <- arguments[2]
+"""
+R_READS = {
+    "hdf5r": """
+values <- hdf5r::H5File$new(arguments[1], "r")[[name]]$read()
+axes <- ""
+""",
+    "ncdf4": """
+file <- ncdf4::nc_open(arguments[1])
+values <- ncdf4::ncvar_get(file, name, collapse_degen = FALSE, raw_datavals = TRUE)
+axes <- sapply(file$var[[name]]$dim, function(one) one$name)
+""",
+}
+R_TELLS = """
+raw <- file(arguments[3], "wb")
+writeBin(as.vector(values), raw, size = 4, endian = "little")
+close(raw)
+cat(dim(values), "\n")
+cat(axes, "\n")
+"""
+
+
+@pytest.mark.parametrize("package", R_READS)
+def test_r_reads_the_maps_of_a_store_to_the_last_bit(truths, tmp_path, package):
+    program = tool("Rscript", debian=f"r-cran-{package}")
+    script = tmp_path / "read.R"
+    script.write_text(R_NEEDS.format(package=package) + R_READS[package] + R_TELLS)
+    for which, group in (("odd", "block_conv_1"), ("odd", "conv2"), ("wide", "wide")):
+        truth, raw = truths[which], tmp_path / f"{which}-{group}"
+        arguments = [truth.path, f"layers/{group}/activation", raw]
+        ran = subprocess.run(
+            [program, "--vanilla", str(script), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+        )
+        if ran.returncode == 9:
+            absent(f"R's {package} is not installed (Debian: apt install r-cran-{package})")
+        assert ran.returncode == 0, ran.stderr
+        shape, axes = (line.split() for line in ran.stdout.splitlines())
+        expected = truth.maps[group]
+        # R counts its axes from the fastest one.
+        assert tuple(map(int, shape))[::-1] == expected.shape
+        assert [axis.rsplit("/", 1)[-1] for axis in axes[::-1]] in ([], list(AXES))
+        assert_same(np.fromfile(raw, "<f4").reshape(expected.shape), expected)
+
+
+# --- as numpy indexes -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def indexed(truths, stores) -> list[tuple[Any, np.ndarray]]:
+    """Arrays of open stores, and the same in memory."""
+    odd, wide = truths["odd"], truths["wide"]
+    return [
+        (stores["odd"].layers["block/conv 1"].activation, odd.maps["block_conv_1"]),
+        (stores["odd"].layers["conv2"].activation, odd.maps["conv2"]),
+        (stores["wide"].layers["wide"].activation, wide.maps["wide"]),
+        (stores["odd"].images, odd.images),
+        (stores["odd"].layers["conv2"].pooled_array("max"), odd.pooled("conv2")["max"]),
+    ]
+
+
+def slices(size: int) -> st.SearchStrategy[slice]:
+    ends = st.none() | st.integers(-size - 3, size + 3)
+    return st.builds(slice, ends, ends, st.none() | st.sampled_from([1, 2, 5, -1, -2, -7]))
+
+
+def lists(size: int) -> st.SearchStrategy[Any]:
+    numbers = st.lists(st.integers(-size, size - 1), max_size=5)
+    masks = st.lists(st.booleans(), min_size=size, max_size=size)
+    return st.one_of(
+        numbers,
+        numbers.map(lambda some: np.array(some, dtype=np.int32)),
+        numbers.map(lambda some: np.array([some, some[::-1]], dtype=np.int64)),
+        masks,
+        masks.map(np.array),
+    )
+
+
+@st.composite
+def keys(draw, shape: tuple[int, ...]) -> Any:
+    """Numbers and slices of the first and the last axes, at most one list, perhaps an ellipsis."""
+    n_first = draw(st.integers(0, len(shape)))
+    n_last = draw(st.integers(0, len(shape) - n_first))
+    given_axes = [*range(n_first), *range(len(shape) - n_last, len(shape))]
+    listed = draw(st.sampled_from([None, *given_axes]))
+
+    def one(axis: int) -> Any:
+        size = shape[axis]
+        if axis == listed:
+            return draw(lists(size))
+        numbers = st.integers(-size, size - 1)
+        return draw(numbers | numbers.map(np.int64) | slices(size))
+
+    found = [one(axis) for axis in given_axes]
+    if n_last or draw(st.booleans()):
+        found.insert(n_first, Ellipsis)
+    return found[0] if len(found) == 1 and draw(st.booleans()) else tuple(found)
+
+
+@given(st.data(), st.integers(0, 4))
+def test_an_array_is_indexed_as_numpy_indexes_it(indexed, data, which):
+    array, values = indexed[which]
+    key = data.draw(keys(values.shape))
+    found, expected = array[key], values[key]
+    assert np.shape(found) == np.shape(expected)
+    assert_same(np.asarray(found), np.asarray(expected))
+
+
+@given(st.data(), st.integers(0, 4))
+def test_an_index_out_of_range_is_refused_as_by_numpy(indexed, data, which):
+    array, values = indexed[which]
+    axis = data.draw(st.integers(0, values.ndim - 1))
+    size = values.shape[axis]
+    beyond = data.draw(st.integers(size, size + 50) | st.integers(-size - 50, -size - 1))
+    one = data.draw(st.sampled_from([beyond, [0, beyond], np.array([beyond, 0, 0])]))
+    key = (*[slice(None)] * axis, one)
+    with pytest.raises(IndexError):
+        values[key]
+    with pytest.raises(ArrayIndexError):
+        array[key]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (0, 0, 0, 0, 0),
+        (0, ..., 0, 0, 0, 0),
+        (..., 0, ...),
+        1.5,
+        "x",
+        [0.5],
+        np.zeros(36, dtype=bool),
+        np.zeros(0, dtype=bool),
+        np.zeros((37, 1), dtype=bool),
+        np.zeros(0),
+        (slice(None), [True] * 5),
+    ],
+    ids=repr,
+)
+def test_what_numpy_takes_for_no_index_is_none(indexed, key):
+    array, values = indexed[1]
+    with pytest.raises(IndexError):
+        values[key]
+    with pytest.raises(ArrayIndexError):
+        array[key]
+
+
+def test_an_array_becomes_numpys_by_asarray_and_by_iteration(indexed):
+    for array, values in indexed:
+        assert_same(np.asarray(array), values)
+        assert_same(np.asarray(array, dtype=np.float64), values.astype(np.float64))
+        assert (len(array), array.shape, array.ndim) == (len(values), values.shape, values.ndim)
+        assert (array.size, array.nbytes, array.dtype) == (values.size, values.nbytes, values.dtype)
+        assert_same(np.stack(list(array)), values)
+        with pytest.raises(ValueError, match="copy"):
+            np.asarray(array, copy=False)
+
+
+# --- in the words of xarray and pandas ------------------------------------------------------------
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[tuple[str, tuple[int, ...]]]:
+    """Every chunk that is decoded from now on, by its array and its place."""
+    found: list[tuple[str, tuple[int, ...]]] = []
+    really = ChunkIndex.decoded
+
+    def counted(self, file, position):
+        found.append((self.name, tuple(map(int, position))))
+        return really(self, file, position)
+
+    monkeypatch.setattr(ChunkIndex, "decoded", counted)
+    return found
+
+
+def test_xarray_reads_no_chunk_before_values_are_asked_for(stores, truths, decoded):
+    tree = stores["odd"].to_xarray()
+    maps = tree["layers/block_conv_1/activation"]
+    part = maps.isel(sample=[3, 2, 30], filter=slice(0, 4))
+    pooled = tree["layers/conv2/pooled_max"].isel(filter=1)
+    image = tree["image"].sel(sample=5)
+    large = [name for name, _ in decoded if name.rsplit("/", 2)[1] == "pooled" or "image" in name]
+    assert large + [name for name, _ in decoded if "activation" in name] == []
+    decoded.clear()
+    assert_same(part.values, truths["odd"].maps["block_conv_1"][[3, 2, 30], :, :, :4])
+    assert sorted(decoded) == [
+        ("/layers/block_conv_1/activation", (place, 0, 0, 0)) for place in (1, 15)
+    ]
+    assert_same(pooled.values, truths["odd"].pooled("conv2")["max"][:, 1])
+    assert_same(image.values, truths["odd"].images[5])
+
+
+def test_xarray_has_the_axes_and_labels_of_the_store(stores, truths):
+    truth = truths["odd"]
+    tree = stores["odd"].to_xarray()
+    for name in ("label", "prediction"):
+        assert_same(tree[name].values, truth.samples[name])
+    assert_same(tree["probability"].values, truth.probability)
+    assert tree["id"].values.tolist() == truth.samples["id"].tolist()
+    assert tree["class"].values.tolist() == list(truth.class_names)
+    for group, values in truth.maps.items():
+        layer = tree[f"layers/{group}"]
+        assert layer["activation"].dims == AXES
+        assert_same(layer["activation"].values, values)
+        for name, table in truth.pooled(group).items():
+            assert layer[f"pooled_{name}"].dims == ("sample", "filter")
+            assert_same(layer[f"pooled_{name}"].values, table)
+        assert_same(layer["label"].values, truth.samples["label"])
+    for group, name, value, _ in truth.statistics:
+        if group != "similarity":
+            assert tree[group][name].dims == STATISTICS[name].axes
+            assert_same(tree[group][name].values, value)
+
+
+@given(st.data())
+def test_xarray_picks_each_axis_as_numpy_does(stores, truths, data):
+    group = data.draw(st.sampled_from(["block_conv_1", "conv2"]))
+    values = truths["odd"].maps[group]
+    array = stores["odd"].to_xarray()[f"layers/{group}/activation"]
+    expected, picks = values, {}
+    for axis in data.draw(st.permutations(range(4)).map(lambda some: some[:2])):
+        size = values.shape[axis]
+        some = st.lists(st.integers(-size, size - 1), max_size=5)
+        picks[AXES[axis]] = key = data.draw(some | slices(size) | st.integers(-size, size - 1))
+        # Of a number the axis goes at the end, so that the others keep their places.
+        one = [key] if isinstance(key, int) else key
+        expected = expected[(*[slice(None)] * axis, one)]
+    gone = tuple(AXES.index(name) for name, key in picks.items() if isinstance(key, int))
+    assert_same(array.isel(picks).values, expected.squeeze(gone))
+    assert_same(array.isel(sample=slice(4, 30)).isel(sample=[5, -1, 0]).values, values[[9, 29, 4]])
+
+
+def test_xarray_picks_by_labels_and_by_points(stores, truths):
+    values = truths["odd"].maps["conv2"]
+    array = stores["odd"].to_xarray()["layers/conv2/activation"]
+    assert_same(array.sel(sample=7).values, values[7])
+    assert_same(array.sel(sample=[9, 2, 9], filter=1).values, values[[9, 2, 9], ..., 1])
+    assert_same(array.sel(sample=slice(3, 5)).values, values[3:6])
+    assert_same(
+        array.where(array.label == 1, drop=True).values, values[truths["odd"].samples["label"] == 1]
+    )
+    points = {
+        axis: xarray.DataArray(some, dims="point") for axis, some in (("y", [0, 3]), ("x", [2, 1]))
+    }
+    assert_same(
+        array.isel(points).transpose("sample", "point", "filter").values, values[:, [0, 3], [2, 1]]
+    )
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("beyond", [37, -38, [0, 37], [0, -38]], ids=str)
+def test_xarray_refuses_an_index_out_of_range(stores, axis, beyond):
+    array = stores["odd"].to_xarray()["layers/conv2/activation"]
+    with pytest.raises(IndexError):
+        _ = array.isel({axis: beyond}).values
+
+
+def test_samples_as_a_table_are_labels_predictions_ids_and_probabilities(stores, truths):
+    for which in ("odd", "hostile"):
+        truth, table = truths[which], stores[which].samples
+        names, rows = np.array(truth.class_names, dtype=object), truth.samples["index"]
+        labels, predictions = truth.samples["label"], truth.samples["prediction"]
+        assert table.index.name == "sample"
+        assert_same(table.index.to_numpy(), rows)
+        assert table["id"].tolist() == truth.samples["id"].tolist()
+        assert_same(table["label"].to_numpy(), labels)
+        assert_same(table["prediction"].to_numpy(), predictions)
+        assert table["label_name"].tolist() == names[labels].tolist()
+        assert table["prediction_name"].tolist() == names[predictions].tolist()
+        assert_same(table["correct"].to_numpy(), labels == predictions)
+        assert_same(table["probability"].to_numpy(), truth.probability[rows, predictions])
+
+
+# --- hostile names --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", FORMATS["csv"].takes)
+def test_no_cell_of_csv_is_a_formula_and_no_row_is_lost(truths, exported, what):
+    truth, out = truths["hostile"], exported("csv", "hostile", what, "everything")
+    expected = tables_of(truth, what, CHOICES["everything"])
+    paths = {path.relative_to(out).with_suffix("").as_posix(): path for path in out.rglob("*.csv")}
+    assert set(paths) == set(expected)
+    for name, path in paths.items():
+        frame = read_csv(path)
+        assert len(frame) == len(next(iter(expected[name].values()))), name
+        for column in set(frame) & set(TEXTS):
+            cells = frame[column].tolist()
+            assert [one for one in cells if one.startswith(FORMULA)] == []
+            if column != "reason":  # an apostrophe is all that was added
+                bare = [one[1:] if one[1:].startswith(FORMULA) else one for one in cells]
+                assert bare == expected[name][column].tolist(), (name, column)
+
+
+@pytest.mark.parametrize(
+    ("form", "what"), [(name, what) for name, form in FORMATS.items() for what in form.takes]
+)
+def test_every_file_of_hostile_layers_lies_in_the_folder(exported, form, what):
+    out = exported(form, "hostile", what, "everything")
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    paths = [path.relative_to(out) for path in out.rglob("*")]
+    assert all((out / path).resolve().is_relative_to(out.resolve()) for path in paths)
+    assert len({path.as_posix().casefold() for path in paths}) == len(paths)
+    for part in {part for path in paths for part in path.parts}:
+        assert part.isascii()
+        assert part.isprintable()
+        assert not set(part) & set('<>:"/\\|?*')
+        assert not part.endswith((".", " "))
+        assert part.split(".")[0].upper() not in ("CON", "PRN", "AUX", "NUL", "")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["layers"] == list(HOSTILE)
+    assert manifest["class_names"] == list(HOSTILE)
+
+
+@pytest.mark.parametrize("reader", TABLE_READERS["parquet"])
+@pytest.mark.parametrize("what", FORMATS["parquet"].takes)
+def test_parquet_keeps_hostile_names_as_they_are(truths, exported, what, reader):
+    expected = tables_of(truths["hostile"], what, CHOICES["everything"])
+    for path, columns in reader(exported("parquet", "hostile", what, "everything")):
+        for name in set(columns) & set(TEXTS) - {"reason"}:
+            assert_same_column(columns[name], expected[path][name], f"{path}: {name}")
