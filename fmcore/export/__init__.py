@@ -1,11 +1,12 @@
 """Arrays and tables out of a store, one file for each format; see `FORMATS`, `TABLE_FORMATS`."""
 
 from fmcore.export.chosen import Chosen, choose
-from fmcore.export.folder import FORMATS, ExportPlan, export_lines, export_store, plan_export
+from fmcore.export.folder import export_store
 from fmcore.export.manifest import MANIFEST, check_folder
 from fmcore.export.npy import header as npy_header
 from fmcore.export.observations import maps_table, pooled_table, samples_table
 from fmcore.export.outgoing import of_maps, of_pooled, of_samples
+from fmcore.export.plan import FORMATS, ExportPlan, export_lines, plan_export
 from fmcore.export.record import Format, Outgoing
 from fmcore.export.tables import TABLE_FORMATS, TEXT_FORMATS, Table, Tables, write_parquet
 from fmcore.export.tidy import COLUMNS, tidy
