@@ -1,9 +1,10 @@
 """The HTTP side that is not a page: stores, layers, samples, statistics and arrays."""
 
+from dashboard.api.arrays import array_routes
 from dashboard.api.limits import DEFAULT_LIMITS, Limits
+from dashboard.api.listing import create_router
 from dashboard.api.problem import answer_problems
 from dashboard.api.reference import mount_reference
-from dashboard.api.routes import array_routes, create_router
 
 __all__ = [
     "DEFAULT_LIMITS",

@@ -314,7 +314,7 @@ def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
         await app(scope, receive, noted if scope["type"] == "http" else send)
 
     with running(counted) as url:
-        words = ["run", f"{url}openapi.json", "--max-examples", "130", "--seed", "1"]
+        words = ["run", f"{url}openapi.json", "--max-examples", "160", "--seed", "1"]
         words += ["--continue-on-failure", "--no-color", "--checks"]
         words += [",".join(f"{one}_conformance" for one in ("status_code", "content_type"))]
         words[-1] += ",not_a_server_error,response_schema_conformance,negative_data_rejection"

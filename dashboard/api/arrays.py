@@ -1,4 +1,4 @@
-"""The routes of `/api/v1`: parse, look up, answer. Errors become problems in `problem`."""
+"""The routes that answer with arrays and tables: parse, look up, answer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard.api import answers, reference
+from dashboard.api import answers
 from dashboard.api.limits import Limits
+from dashboard.api.stored import stored_chunk
 from dashboard.source import Snapshot, Source
 from fmcore.errors import SelectionError
 from fmcore.export import (
@@ -32,7 +31,7 @@ from fmcore.export import (
     samples_table,
     tidy,
 )
-from fmcore.selection import Query, near_matches, parse_numbers, parse_query, parse_samples
+from fmcore.selection import Query, near_matches, parse_query, parse_samples
 from fmcore.storage import Layer
 
 ARRAY_FORMATS = ("raw", "npy", "csv", "json")
@@ -54,7 +53,7 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
     async def maps(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
         query, form = _asked(request, "maps", ARRAY_FORMATS)
-        if form == "raw" and (quick := _stored(request, snapshot, query)) is not None:
+        if form == "raw" and (quick := stored_chunk(request, snapshot, query, limits)) is not None:
             return quick if isinstance(quick, Response) else await run_in_threadpool(quick)
         return await run_in_threadpool(_maps, request, snapshot, query, form, limits)
 
@@ -81,58 +80,6 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
         Route(f"/api/v1/stores/{{store}}/{route.__name__}", route)
         for route in (maps, pooled, statistics, samples)
     ]
-
-
-def create_router(source: Source) -> APIRouter:
-    """The routes that say what there is."""
-    router = APIRouter()
-
-    about: dict[str, Any] = {"tags": [reference.CONTENTS]}
-
-    @router.get("/healthz", summary="Whether the server answers", **about)
-    async def healthz() -> dict[str, str]:
-        """Says that the server answers; touches no disk."""
-        return {"status": "ok"}
-
-    @router.get(
-        "/api/v1/stores",
-        summary="The stores there are",
-        response_model=list[reference.StoreLine],
-        **about,
-    )
-    def stores() -> list[dict[str, Any]]:
-        """Each with its model and its data set."""
-        return [_store_line(source.snapshot(name)) for name in source.names]
-
-    one = "/api/v1/stores/{store}"
-    about |= {"responses": reference.problems(404)}
-
-    @router.get(one, summary="What a store holds", response_model=reference.StoreAbout, **about)
-    def store(store: str) -> dict[str, Any]:
-        """Its model, its data set, how it was captured."""
-        snapshot = source.snapshot(store)
-        return _store_line(snapshot) | {
-            "class_sizes": snapshot.class_sizes.tolist(),
-            "layers": list(snapshot.store.layers),
-            "about": snapshot.about(),
-        }
-
-    @router.get(
-        f"{one}/layers",
-        summary="The captured layers",
-        response_model=list[reference.LayerLine],
-        **about,
-    )
-    def layers(store: str) -> list[dict[str, Any]]:
-        """In the model's order, with the names of what is stored of each."""
-        return [_layer_line(layer) for layer in source.snapshot(store).store.layers.values()]
-
-    @router.get("/api/{rest:path}", include_in_schema=False)
-    async def no_such_route(rest: str) -> None:
-        """Keeps unknown API paths from being answered with a page."""
-        raise HTTPException(status_code=404, detail=f"no route /api/{rest}; see /docs")
-
-    return router
 
 
 def _asked(request: Request, what: str, formats: tuple[str, ...]) -> tuple[Query, str]:
@@ -185,53 +132,6 @@ def _one_layer(snapshot: Snapshot, query: Query) -> Layer:
             field="layer",
         )
     return snapshot.layer(layers[0])
-
-
-def _stored(
-    request: Request, snapshot: Snapshot, query: Query
-) -> Response | Callable[[], Response] | None:
-    """The answer out of one stored chunk, or how to make it where a disk must be waited for.
-
-    None where what is asked for is not exactly one chunk, or must be sent in another form.
-    """
-    headers = request.headers
-    if query.class_ or query.layer not in snapshot.catalog.n_filters or "range" in headers:
-        return None
-    layer = snapshot.layer(query.layer)
-    terms = parse_samples(query.sample, files=False)
-    if not terms.numbers or terms.outcome or terms.top or query.statistic or not layer.has_maps:
-        return None
-    if layer.is_deflated and "deflate" not in headers.get("accept-encoding", ""):
-        return None
-    if layer.stored_dtype != query.dtype:
-        return None
-    size = snapshot.catalog.n_samples
-    samples = parse_numbers(terms.numbers, size, what="sample", field="sample")
-    filters: Any = range(layer.n_filters)
-    if query.filter:
-        what = f"filter of {layer.path}"
-        filters = parse_numbers(query.filter, layer.n_filters, what=what, field="filter")
-    position = layer.only_chunk(samples, filters)
-    if position is None:
-        return None
-    tag = answers.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
-    told = {
-        "etag": tag,
-        "cache-control": "private, no-cache",
-        "vary": "accept-encoding",
-        "x-shape": f"{len(samples)},{layer.shape[0]},{layer.shape[1]},{len(filters)}",
-        "x-dtype": layer.stored_dtype.str,
-        "x-axes": "sample,y,x,filter",
-        "x-store-digest": snapshot.digest,
-    }
-    if layer.is_deflated:
-        told["content-encoding"] = "deflate"
-    if answers.is_known(request, tag):
-        return answers.not_modified(told)
-    data = layer.chunk_now(position)
-    if data is not None:
-        return Response(data, 200, told, answers.OCTETS)
-    return lambda: Response(layer.chunk(position).data, 200, told, answers.OCTETS)
 
 
 def _pooled(
@@ -345,34 +245,3 @@ def _table(
 
 def _tag(snapshot: Snapshot, query: Query, form: str) -> str:
     return answers.etag(snapshot.digest, *asdict(query).values(), form)
-
-
-def _store_line(snapshot: Snapshot) -> dict[str, Any]:
-    about = snapshot.about()
-    return {
-        "name": snapshot.name,
-        "digest": snapshot.digest,
-        "n_samples": snapshot.catalog.n_samples,
-        "n_layers": len(snapshot.catalog.n_filters),
-        "class_names": list(snapshot.catalog.class_names),
-        "model": about["model"]["name"],
-        "dataset": about["dataset"]["source"],
-        "test_accuracy": about["model"]["test_accuracy"],
-    }
-
-
-def _layer_line(layer: Layer) -> dict[str, Any]:
-    height, width, filters = layer.shape
-    return {
-        "path": layer.path,
-        "index": layer.index,
-        "y": height,
-        "x": width,
-        "n_filters": filters,
-        "kind": layer.attributes["kind"],
-        "activation_function": layer.attributes["activation_function"],
-        "policy": layer.policy,
-        "stored_bytes": layer.stored_bytes,
-        "pooled": list(layer.pooled_names),
-        "statistics": list(layer.statistics),
-    }

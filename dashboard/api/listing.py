@@ -1,0 +1,95 @@
+"""The routes that say what there is: stores and layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+
+from dashboard.api import reference
+from dashboard.source import Snapshot, Source
+from fmcore.storage import Layer
+
+
+def create_router(source: Source) -> APIRouter:
+    """The routes that say what there is."""
+    router = APIRouter()
+
+    about: dict[str, Any] = {"tags": [reference.CONTENTS]}
+
+    @router.get("/healthz", summary="Whether the server answers", **about)
+    async def healthz() -> dict[str, str]:
+        """Says that the server answers; touches no disk."""
+        return {"status": "ok"}
+
+    @router.get(
+        "/api/v1/stores",
+        summary="The stores there are",
+        response_model=list[reference.StoreLine],
+        **about,
+    )
+    def stores() -> list[dict[str, Any]]:
+        """Each with its model and its data set."""
+        return [_store_line(source.snapshot(name)) for name in source.names]
+
+    one = "/api/v1/stores/{store}"
+    about |= {"responses": reference.problems(404)}
+
+    @router.get(one, summary="What a store holds", response_model=reference.StoreAbout, **about)
+    def store(store: str) -> dict[str, Any]:
+        """Its model, its data set, how it was captured."""
+        snapshot = source.snapshot(store)
+        return _store_line(snapshot) | {
+            "class_sizes": snapshot.class_sizes.tolist(),
+            "layers": list(snapshot.store.layers),
+            "about": snapshot.about(),
+        }
+
+    @router.get(
+        f"{one}/layers",
+        summary="The captured layers",
+        response_model=list[reference.LayerLine],
+        **about,
+    )
+    def layers(store: str) -> list[dict[str, Any]]:
+        """In the model's order, with the names of what is stored of each."""
+        return [_layer_line(layer) for layer in source.snapshot(store).store.layers.values()]
+
+    @router.get("/api/{rest:path}", include_in_schema=False)
+    async def no_such_route(rest: str) -> None:
+        """Keeps unknown API paths from being answered with a page."""
+        raise HTTPException(status_code=404, detail=f"no route /api/{rest}; see /docs")
+
+    return router
+
+
+def _store_line(snapshot: Snapshot) -> dict[str, Any]:
+    about = snapshot.about()
+    return {
+        "name": snapshot.name,
+        "digest": snapshot.digest,
+        "n_samples": snapshot.catalog.n_samples,
+        "n_layers": len(snapshot.catalog.n_filters),
+        "class_names": list(snapshot.catalog.class_names),
+        "model": about["model"]["name"],
+        "dataset": about["dataset"]["source"],
+        "test_accuracy": about["model"]["test_accuracy"],
+    }
+
+
+def _layer_line(layer: Layer) -> dict[str, Any]:
+    height, width, filters = layer.shape
+    return {
+        "path": layer.path,
+        "index": layer.index,
+        "y": height,
+        "x": width,
+        "n_filters": filters,
+        "kind": layer.attributes["kind"],
+        "activation_function": layer.attributes["activation_function"],
+        "policy": layer.policy,
+        "stored_bytes": layer.stored_bytes,
+        "pooled": list(layer.pooled_names),
+        "statistics": list(layer.statistics),
+    }

@@ -1,0 +1,72 @@
+"""The quickest answer: a chunk as it lies in the file is the body, and nothing inflates it here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboard.api import answers
+from dashboard.api.limits import Limits
+from dashboard.source import Snapshot
+from fmcore.selection import Query, parse_numbers, parse_samples
+
+
+def stored_chunk(
+    request: Request, snapshot: Snapshot, query: Query, limits: Limits
+) -> Response | Callable[[], Response] | None:
+    """The answer out of one stored chunk, or how to make it where a disk must be waited for.
+
+    None where what is asked for is not exactly one chunk, or must be sent in another form.
+    """
+    headers = request.headers
+    if query.class_ or query.layer not in snapshot.catalog.n_filters or "range" in headers:
+        return None
+    layer = snapshot.layer(query.layer)
+    terms = parse_samples(query.sample, files=False)
+    if not terms.numbers or terms.outcome or terms.top or query.statistic or not layer.has_maps:
+        return None
+    if layer.is_deflated and not _takes_deflate(headers.get("accept-encoding", "")):
+        return None
+    if layer.stored_dtype != query.dtype:
+        return None
+    size = snapshot.catalog.n_samples
+    samples = parse_numbers(terms.numbers, size, what="sample", field="sample")
+    filters: Any = range(layer.n_filters)
+    if query.filter:
+        what = f"filter of {layer.path}"
+        filters = parse_numbers(query.filter, layer.n_filters, what=what, field="filter")
+    position = layer.only_chunk(samples, filters)
+    if position is None:
+        return None
+    n_values = len(samples) * layer.shape[0] * layer.shape[1] * len(filters)
+    limits.check(n_values * layer.stored_dtype.itemsize, is_text=False)
+    tag = answers.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
+    told = {
+        "etag": tag,
+        "cache-control": "private, no-cache",
+        "vary": "accept-encoding",
+        "x-shape": f"{len(samples)},{layer.shape[0]},{layer.shape[1]},{len(filters)}",
+        "x-dtype": layer.stored_dtype.str,
+        "x-axes": "sample,y,x,filter",
+        "x-store-digest": snapshot.digest,
+    }
+    if layer.is_deflated:
+        told["content-encoding"] = "deflate"
+    if answers.is_known(request, tag):
+        return answers.not_modified(told)
+    data = layer.chunk_now(position)
+    if data is not None:
+        return Response(data, 200, told, answers.OCTETS)
+    return lambda: Response(layer.chunk(position).data, 200, told, answers.OCTETS)
+
+
+def _takes_deflate(accepted: str) -> bool:
+    """Whether a client names deflate, and not with a weight of 0 (RFC 9110, 12.5.3)."""
+    for part in accepted.split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "deflate":
+            return weight.replace(" ", "").rstrip("0.") != "q="
+    return False

@@ -1,0 +1,129 @@
+"""What an export would write: its files, what they hold and how large they are."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fmcore.errors import SelectionError
+from fmcore.export import npy, npz, tabular, zarr
+from fmcore.export.chosen import Chosen, choose
+from fmcore.export.outgoing import groups, skipped
+from fmcore.export.record import Format, Part
+from fmcore.files import safe_names
+from fmcore.selection import Query, near_matches
+from fmcore.storage import Store
+
+FORMATS: dict[str, Format] = {
+    each.name: each for each in (npy.FORMAT, npz.FORMAT, zarr.FORMAT, tabular.PARQUET, tabular.CSV)
+}
+LAYOUT = 1  # of the files in the folder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportPlan:
+    """What an export would write.
+
+    Attributes:
+        parts: its files.
+        chosen: what is in them.
+        skipped: layers that have no maps, with the reason.
+        nbytes: of all values, about, before any compression.
+        about: the manifest, without the files.
+    """
+
+    parts: Sequence[Part]
+    chosen: Chosen
+    skipped: dict[str, str]
+    nbytes: int
+    about: dict[str, Any]
+
+
+def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "npy") -> ExportPlan:
+    """Looks up what a query means and what it would take; nothing is written.
+
+    Args:
+        store: where it comes from.
+        out: the folder it would go to, for the command that the manifest tells.
+        query: what is asked for.
+        format_name: one of `FORMATS`.
+
+    Raises:
+        SelectionError: if a part of the query names nothing, or the format cannot hold it.
+        MapsNotStoredError: if none of the layers has maps, and maps are asked for.
+        MissingLibraryError: if the format needs a library that is not installed.
+    """
+    form = FORMATS.get(format_name)
+    if form is None:
+        raise SelectionError(
+            f"no format {format_name!r}; there are {', '.join(FORMATS)}"
+            f"{near_matches(format_name, list(FORMATS))}",
+            field="format",
+        )
+    if query.what not in form.takes:
+        others = [name for name, one in FORMATS.items() if query.what in one.takes]
+        raise SelectionError(
+            f"{form.name} holds {' and '.join(form.takes)}, no {query.what}; choose --format "
+            f"{', '.join(others)}, or --what {' or '.join(form.takes)}",
+            field="format",
+        )
+    form.need()
+    chosen = choose(store, query)
+    names = dict(
+        zip(
+            chosen.layers,
+            safe_names([store.layers[one].group for one in chosen.layers]),
+            strict=True,
+        )
+    )
+    without = skipped(store, chosen)
+    parts = form.parts(list(groups(store, chosen, safe_names=names)))
+    about = _about(store, chosen, form) | {"command": _command(store, out, query, form)}
+    return ExportPlan(parts, chosen, without, sum(part.nbytes for part in parts), about)
+
+
+def _about(store: Store, chosen: Chosen, form: Format) -> dict[str, Any]:
+    about, samples = store.about(), np.asarray(chosen.samples, dtype="<i8")
+    return {
+        "store": store.path.name,
+        "store_digest": store.digest,
+        "model": about["model"]["name"],
+        "model_digest": about["model"]["digest"],
+        "dataset": about["dataset"]["source"],
+        "dataset_fingerprint": about["dataset"]["fingerprint"],
+        "class_names": list(store.class_names),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "layout": LAYOUT,
+        "format": form.name,
+        "what": chosen.query.what,
+        "selection": chosen.query.as_dict(),
+        "layers": list(chosen.layers),
+        "n_samples": len(samples),
+        "samples_sha256": hashlib.sha256(samples.tobytes()).hexdigest(),
+        "skipped": skipped(store, chosen),
+    }
+
+
+def _command(store: Store, out: Path, query: Query, form: Format) -> str:
+    """What a person types for the same export."""
+    words = ["fmcore", "export", str(store.path), "--out", str(out)]
+    for name, value in query.as_dict().items():
+        words += [f"--{name}", value]
+    return shlex.join([*words, "--format", form.name])
+
+
+def export_lines(plan: ExportPlan) -> Iterator[str]:
+    """What an export would write, a line each."""
+    for part in plan.parts:
+        shapes = ", ".join(
+            f"{name or array.name} {'x'.join(map(str, array.shape))} {array.dtype.name}"
+            for name, array in part.arrays.items()
+        )
+        yield f"{part.path}: {part.nbytes / 1e6:,.1f} MB{f' ({shapes})' if shapes else ''}"
