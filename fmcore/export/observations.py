@@ -12,7 +12,7 @@ from fmcore.export.tables import TEXT, Column, Table, Tables
 from fmcore.selection import match_names
 from fmcore.storage import Layer, Store
 
-BLOCK_BYTES = 1 << 20  # as text it is several times as large
+BLOCK_BYTES = 256 << 10  # as text it is several times as large
 
 
 def pooled_names(layer: Layer, chosen: Chosen) -> list[str]:
