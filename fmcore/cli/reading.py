@@ -18,7 +18,15 @@ from fmcore.cli.terminal import (
     say,
 )
 from fmcore.errors import OutputError
-from fmcore.export import FORMATS, MANIFEST, ExportPlan, check_folder, export_lines, export_store
+from fmcore.export import (
+    FORMATS,
+    MANIFEST,
+    ExportPlan,
+    check_folder,
+    export_lines,
+    export_store,
+    size_text,
+)
 from fmcore.figure import write_figures
 from fmcore.storage import open_store, problems_apart
 
@@ -116,7 +124,7 @@ def _export(options: argparse.Namespace) -> int:
         for name, reason in plan.skipped.items():
             say(f"left out: {name}, {reason}")
         before = "" if options.format in ("npy", "npz") else " before compression, or as text"
-        print(f"{len(plan.parts)} files, about {plan.nbytes / 1e6:,.1f} MB{before}", flush=True)
+        print(f"{len(plan.parts)} files, about {size_text(plan.nbytes)}{before}", flush=True)
         progress.reset(total=plan.nbytes)
         return not options.dry_run
 

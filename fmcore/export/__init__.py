@@ -6,7 +6,7 @@ from fmcore.export.manifest import MANIFEST, check_folder
 from fmcore.export.npy import header as npy_header
 from fmcore.export.observations import maps_table, pooled_table, samples_table
 from fmcore.export.outgoing import of_maps, of_pooled, of_samples
-from fmcore.export.plan import FORMATS, ExportPlan, export_lines, plan_export
+from fmcore.export.plan import FORMATS, ExportPlan, export_lines, plan_export, size_text
 from fmcore.export.record import Format, Outgoing
 from fmcore.export.tables import TABLE_FORMATS, TEXT_FORMATS, Table, Tables, write_parquet
 from fmcore.export.tidy import COLUMNS, tidy
@@ -35,6 +35,7 @@ __all__ = [
     "plan_export",
     "pooled_table",
     "samples_table",
+    "size_text",
     "tidy",
     "write_parquet",
 ]

@@ -107,8 +107,8 @@ def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]
         return earlier
     if not overwrite:
         raise OutputError(
-            f"{out} holds another export (its {', '.join(different)} differ); give --force to "
-            "replace it, or another folder"
+            f"{out} holds another export, with a different {' and '.join(different)}; give "
+            "--force to replace it, or another folder"
         )
     remove_files(out, earlier)
     return plan.about | {"arrays": {}, "files": {}}

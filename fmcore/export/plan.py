@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,11 @@ def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "np
     )
     without = skipped(store, chosen)
     parts = form.parts(list(groups(store, chosen, safe_names=names)))
-    about = _about(store, chosen, form) | {"command": _command(store, out, query, form)}
+    about = _about(store, chosen, form, names) | {"command": _command(store, out, query, form)}
     return ExportPlan(parts, chosen, without, sum(part.nbytes for part in parts), about)
 
 
-def _about(store: Store, chosen: Chosen, form: Format) -> dict[str, Any]:
+def _about(store: Store, chosen: Chosen, form: Format, names: Mapping[str, str]) -> dict[str, Any]:
     about, samples = store.about(), np.asarray(chosen.samples, dtype="<i8")
     return {
         "store": store.path.name,
@@ -104,7 +104,13 @@ def _about(store: Store, chosen: Chosen, form: Format) -> dict[str, Any]:
         "format": form.name,
         "what": chosen.query.what,
         "selection": chosen.query.as_dict(),
-        "layers": list(chosen.layers),
+        "layers": {
+            name: {
+                "path": f"layers/{names[name]}",
+                "filters": [int(index) for index in chosen.filters[name]],
+            }
+            for name in chosen.layers
+        },
         "n_samples": len(samples),
         "samples_sha256": hashlib.sha256(samples.tobytes()).hexdigest(),
         "skipped": skipped(store, chosen),
@@ -119,6 +125,11 @@ def _command(store: Store, out: Path, query: Query, form: Format) -> str:
     return shlex.join([*words, "--format", form.name])
 
 
+def size_text(n_bytes: int) -> str:
+    """Bytes in words: kB below a megabyte, else MB."""
+    return f"{n_bytes / 1e3:,.1f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"
+
+
 def export_lines(plan: ExportPlan) -> Iterator[str]:
     """What an export would write, a line each."""
     for part in plan.parts:
@@ -126,4 +137,4 @@ def export_lines(plan: ExportPlan) -> Iterator[str]:
             f"{name or array.name} {'x'.join(map(str, array.shape))} {array.dtype.name}"
             for name, array in part.arrays.items()
         )
-        yield f"{part.path}: {part.nbytes / 1e6:,.1f} MB{f' ({shapes})' if shapes else ''}"
+        yield f"{part.path}: {size_text(part.nbytes)}{f' ({shapes})' if shapes else ''}"

@@ -161,7 +161,7 @@ def test_other_content_is_refused_and_force_takes_only_its_own(store, tmp_path):
     with pytest.raises(OutputError, match="it is a file"):
         export_store(store, tmp_path / "notes.txt")
     export_store(store, tmp_path, overwrite=True)
-    with pytest.raises(OutputError, match=r"another export \(its selection"):
+    with pytest.raises(OutputError, match=r"another export, with a different selection"):
         export_store(store, tmp_path, Query(layer="conv2"))
     export_store(store, tmp_path, Query(layer="conv2"), overwrite=True)
     assert not (tmp_path / "layers/block_conv_1").exists()
@@ -248,8 +248,8 @@ def test_values_beyond_float16_are_counted_and_said(tmp_path, capsys):
 def test_a_dry_run_says_all_and_writes_nothing(store_path, tmp_path, capsys):
     assert main(["export", str(store_path), "--out", str(tmp_path / "out"), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "layers/conv2/activation.npy: 0.0 MB (activation 37x4x4x3 float32)" in said
-    assert "6 files, about 0.2 MB" in said
+    assert "layers/conv2/activation.npy: 7.1 kB (activation 37x4x4x3 float32)" in said
+    assert "6 files, about 221.4 kB" in said
     assert said.endswith("nothing was written\n")
     assert not (tmp_path / "out").exists()
 

@@ -213,15 +213,14 @@ def test_importance_equals_shuffling_a_filters_pooled_values_by_hand(found, stor
 
 
 @pytest.mark.keras
-def test_a_dead_filter_has_no_importance_and_is_named_first(found, store_path):
+def test_dead_filters_have_no_importance_and_are_named_first(found, store_path):
     with open_store(store_path) as store:
-        dead = store.layers["conv2"].health().found["dead"]
-    assert dead[DEAD]
-    assert found["mean"][DEAD] == found["std"][DEAD] == 0
-    assert DEAD in found["least"]
-    assert dead[found["least"][0]]  # before those whose importance is below zero by noise
-    assert DEAD in found["near_zero"]
-    assert DEAD not in found["most"]
+        dead = np.flatnonzero(store.layers["conv2"].health().found["dead"])
+    assert DEAD in dead  # training may have left others
+    assert_array_equal(found["mean"][dead], 0)
+    assert_array_equal(found["std"][dead], 0)
+    assert_array_equal(found["least"][: len(dead)], dead)
+    assert np.isin(dead, found["near_zero"]).all()
 
 
 @pytest.mark.keras
