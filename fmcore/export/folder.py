@@ -25,6 +25,9 @@ from fmcore.files import is_partial, locked_folder, publish, publish_folder
 from fmcore.selection import Query
 from fmcore.storage import Store
 
+# What a kill may cost; each record is a file that is flushed.
+RECORD_BYTES = 64 << 20
+
 
 def export_store(
     store: Store,
@@ -71,7 +74,7 @@ def _finish(
     out: Path, plan: ExportPlan, manifest: dict[str, Any], on_progress: Callable[[int], object]
 ) -> None:
     """Writes the parts that are not there as the manifest says, and the manifest."""
-    files = manifest["files"]
+    files, unrecorded = manifest["files"], RECORD_BYTES
     done = {name for name, entry in files.items() if is_as_stated(out, name, entry)}
     for part in plan.parts:
         known = _files_of(part, files)
@@ -80,13 +83,18 @@ def _finish(
             continue
         for name in known:
             del files[name]
-        write_manifest(out, manifest, finished=False)  # whoever is killed now can go on
+        if unrecorded >= RECORD_BYTES:  # whoever is killed from here on can go on
+            write_manifest(out, manifest, finished=False)
+            unrecorded = 0
         try:
             files |= _written(out, part, on_progress)
         except BaseException:
-            if not files:
+            if files:
+                write_manifest(out, manifest, finished=False)
+            else:
                 (out / UNFINISHED).unlink()  # as if nothing had been begun
             raise
+        unrecorded += part.nbytes
         for member, array in part.arrays.items():
             manifest["arrays"][_key(part, member)] = _entry(part, member) | array.notes()
     write_manifest(out, manifest, finished=True)

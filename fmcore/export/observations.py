@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fmcore.export.chosen import Chosen
 from fmcore.export.record import Outgoing
@@ -66,7 +68,7 @@ def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
             }
             for name, table in tables.items():
                 values = table.outer((rows, filters)).reshape(-1)
-                columns[name] = values.astype(kinds[name], copy=False)
+                columns[name] = _as(values, kinds[name])
             yield Table(columns)
 
     return Tables(kinds, pieces, len(samples) * n_filters)
@@ -88,7 +90,13 @@ def maps_table(layer: Layer, chosen: Chosen) -> Tables:
             places = np.meshgrid(rows, np.arange(height), np.arange(width), filters, indexing="ij")
             names = ("sample", "y", "x", "filter")
             columns = {name: place.reshape(-1) for name, place in zip(names, places, strict=True)}
-            columns["value"] = values.reshape(-1).astype(chosen.query.dtype, copy=False)
+            columns["value"] = _as(values.reshape(-1), chosen.query.dtype)
             yield Table(columns)
 
     return Tables(kinds, pieces, len(samples) * per_sample)
+
+
+def _as(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Values in another precision; what is beyond it becomes infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(dtype, copy=False)

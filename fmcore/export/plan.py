@@ -121,8 +121,8 @@ def _command(store: Store, out: Path, query: Query, form: Format) -> str:
     """What a person types for the same export."""
     words = ["fmcore", "export", str(store.path), "--out", str(out)]
     for name, value in query.as_dict().items():
-        words += [f"--{name}", value]
-    return shlex.join([*words, "--format", form.name])
+        words.append(f"--{name}={value}")  # which may begin with a dash
+    return shlex.join([*words, f"--format={form.name}"])
 
 
 def size_text(n_bytes: int) -> str:

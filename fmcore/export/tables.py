@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fmcore.storage import library
 
 # A cell of text that begins so would be a formula in a spreadsheet (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 TEXT = "string"
 Column = Sequence[Any] | NDArray[Any]
 
@@ -62,16 +62,18 @@ def csv_text(tables: Tables) -> Iterator[str]:
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(tables.kinds)
+    yield ",".join(tables.kinds) + "\n"
     for table in tables.pieces():
         columns = [_cells(table.columns[name], kind) for name, kind in tables.kinds.items()]
+        texts = [columns[at] for at, kind in enumerate(tables.kinds.values()) if kind == TEXT]
+        text = io.StringIO()
+        if any("\r" in str(cell) for cells in texts for cell in cells):
+            # Before Python 3.13 it is not quoted where it is no end of a line.
+            writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        else:
+            writer = csv.writer(text, lineterminator="\n")
         writer.writerows(zip(*columns, strict=True))
         yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
 
 
 def _cells(values: Column, kind: str) -> Sequence[Any]:

@@ -27,7 +27,7 @@ def fill(arrays: Mapping[str, Outgoing], folder: Path) -> None:
             name,
             shape=array.shape,
             chunks=(rows, *array.shape[1:]),
-            dtype=array.dtype,
+            dtype=str if array.dtype.kind == "U" else array.dtype,  # which more readers know
             dimension_names=array.axes,
         )
         start = 0

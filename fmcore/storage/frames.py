@@ -116,7 +116,7 @@ def _lazy(array: StoredArray) -> Any:
                 picks.append(range(*one.indices(size)))
                 rest.append(slice(None))
             else:
-                numbers = np.asarray(one, dtype=np.int64) % size
+                numbers = np.asarray(np.arange(size)[one])  # an IndexError beyond the end
                 picks.append(np.atleast_1d(numbers))
                 rest.append(slice(None) if numbers.ndim else 0)
         return array.outer(tuple(picks))[tuple(rest)]

@@ -58,8 +58,12 @@ class StoredArray:
             StoreError: if the store is damaged there.
             ClosedStoreError: if it is closed.
         """
-        keys = self._whole_key(key)
+        before, after = self._sides(key)
+        n_between = self.ndim - len(before) - len(after)
+        keys = [*before, *[slice(None)] * n_between, *after]
         picks, rest = zip(*(self._picks(axis, one) for axis, one in enumerate(keys)), strict=True)
+        # To numpy an ellipsis stands between lists, even where it stands for no axis.
+        rest = (*rest[: len(before)], ..., *rest[len(before) + n_between :])
         # All that is needed, each axis by itself; what is left to do numpy does.
         return self.outer(picks)[rest]
 
@@ -90,16 +94,14 @@ class StoredArray:
         )
         return f"<StoredArray {self._path} ({sizes}) {self.dtype.name}, {self.nbytes:,} bytes>"
 
-    def _whole_key(self, key: Any) -> list[Any]:
-        """One index for each axis."""
+    def _sides(self, key: Any) -> tuple[list[Any], list[Any]]:
+        """The indices before and after an ellipsis, which stands at the end where there is none."""
         keys = list(key) if isinstance(key, tuple) else [key]
-        n_given = sum(one is not Ellipsis for one in keys)
-        if len(keys) - n_given > 1 or n_given > self.ndim:
+        places = [place for place, one in enumerate(keys) if one is Ellipsis]
+        if len(places) > 1 or len(keys) - len(places) > self.ndim:
             raise self._no_index(key, f"it has {self.ndim} axes: {', '.join(self.axes)}")
-        if n_given == len(keys):
-            keys.append(Ellipsis)
-        at = next(place for place, one in enumerate(keys) if one is Ellipsis)
-        return [*keys[:at], *[slice(None)] * (self.ndim - n_given), *keys[at + 1 :]]
+        at = places[0] if places else len(keys)
+        return keys[:at], keys[at + 1 :]
 
     def _picks(self, axis: int, key: Any) -> tuple[Picks, Any]:
         """What to read of an axis, and the index of what was asked for in that."""
@@ -120,7 +122,7 @@ class StoredArray:
         many = np.asarray(key)
         if many.dtype == np.bool_ and many.shape == (size,):
             many = np.flatnonzero(many)
-        elif not np.issubdtype(many.dtype, np.integer) and many.size:
+        elif not (np.issubdtype(many.dtype, np.integer) or (isinstance(key, list) and not key)):
             raise self._no_index(key, f"expected numbers, a slice or a mask of {size} values")
         flat = np.array([self._within(int(one), axis) for one in many.reshape(-1)], dtype=np.int64)
         read, places = np.unique(flat, return_inverse=True)

@@ -115,8 +115,9 @@ def test_an_export_that_was_killed_goes_on(store_path, tmp_path, name):
     script = """
 import os, signal, sys
 from fmcore import files
-from fmcore.capture import capture
 from fmcore.cli import main
+from fmcore.export import folder
+folder.RECORD_BYTES = 0
 real, left = files._flush, int(sys.argv.pop())
 def flush(path):
     global left
