@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from array import array as array_of
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,12 +20,11 @@ from fmcore.storage.checksum import fletcher32
 from fmcore.storage.codec import CHECKSUM_BYTES, Codec
 from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.outer import Part, parts, put
-from fmcore.storage.runs import Run
+from fmcore.storage.runs import Run, run_length
 
 # A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
 LARGEST_CHUNK_BYTES = 256 << 20
 LARGEST_POOL = 4
-CHUNKS_PER_TASK = 16  # a task for each chunk would spend as long on hand-over as on inflating
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,49 +69,6 @@ class ChunkIndex:
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
     by_sample: bool
-
-    @classmethod
-    def of(cls, array: h5py.Dataset, file_size: int) -> ChunkIndex:
-        """The index of an array, every entry within the file.
-
-        Raises:
-            StoreError: if it is no index of a whole array of ours.
-        """
-        name, chunk, found = array.name, array.chunks, codec.codec_of(array)
-        if chunk is None or found is None:
-            raise StoreError(f"{name} is not in chunks with filters that this format has")
-        nbytes = math.prod(chunk) * array.dtype.itemsize
-        if nbytes > LARGEST_CHUNK_BYTES:
-            raise StoreError(f"{name} has chunks of shape {chunk}, larger than any of ours")
-        grid = tuple(-(-size // step) for size, step in zip(array.shape, chunk, strict=True))
-        stored = array.id.get_num_chunks()
-        if stored != math.prod(grid):  # also before a table of that size is made
-            raise StoreError(
-                f"{name} has {stored:,} chunks of the {math.prod(grid):,} that its shape needs"
-            )
-        told = array_of("q")  # a list of what HDF5 tells would take 300 bytes for each chunk
-        array.id.chunk_iter(
-            lambda one: told.extend(
-                (*one.chunk_offset, one.byte_offset or -1, one.size, one.filter_mask)
-            )
-        )
-        entries = np.array(told, np.int64).reshape(-1, len(grid) + 3)
-        corners, numbers = entries[:, : len(grid)], entries[:, len(grid) :]
-        places = corners // np.array(chunk)
-        # What deflate cannot shrink grows by a few bytes in a thousand.
-        sane = (numbers[:, 0] >= 0) & (numbers[:, 0] + numbers[:, 1] <= file_size)
-        sane &= (numbers[:, 1] > codec.CHECKSUM_BYTES) & (numbers[:, 1] <= nbytes * 1.01 + 1024)
-        sane &= (numbers[:, 2] == 0) & (places >= 0).all(axis=1) & (places < grid).all(axis=1)
-        offsets, sizes = np.full(grid, -1, np.int64), np.zeros(grid, np.int64)
-        if sane.all():
-            offsets[tuple(places.T)], sizes[tuple(places.T)] = numbers[:, 0], numbers[:, 1]
-        if not sane.all() or (offsets < 0).any():
-            where = entries[np.argmin(sane)] if not sane.all() else "a chunk is listed twice"
-            raise StoreError(f"{name} has a damaged index of its chunks: {where}")
-        scales = array.dims[0]
-        axis = scales[0].name if len(scales) else name
-        by_sample = axis.rsplit("/", 1)[-1] == "sample"
-        return cls(name, array.shape, chunk, array.dtype, found, offsets, sizes, by_sample)
 
     def rows_of(self, first: int, last: int) -> str:
         """The rows of some chunks along the first axis, in words."""
@@ -268,20 +222,66 @@ class ChunkIndex:
         found = itertools.product(*axes)
 
         def fill(some: Sequence[tuple[Part, ...]]) -> None:
-            for each in some:
-                place, source, target = zip(*each, strict=True)
-                put(out, target, self.values(file, place), source)
+            found = [tuple(zip(*each, strict=True)) for each in some]
+            chunks = self._many(file, [place for place, _, _ in found])
+            for (_, source, target), chunk in zip(found, chunks, strict=True):
+                put(out, target, chunk, source)
 
-        n_tasks = -(-math.prod(map(len, axes)) // CHUNKS_PER_TASK)
+        # A task for each chunk would spend as long on hand-over as on inflating.
+        per_task = run_length(math.prod(self.chunk) * self.dtype.itemsize)
+        n_tasks = -(-math.prod(map(len, axes)) // per_task)
+        tasks = (list(itertools.islice(found, per_task)) for _ in range(n_tasks))
         threads = min(threads, os.cpu_count() or 1, n_tasks)
         if threads <= 1:
-            fill(list(found))
+            for task in tasks:
+                fill(task)
             return out
         with ThreadPoolExecutor(threads) as pool:
-            tasks = (list(itertools.islice(found, CHUNKS_PER_TASK)) for _ in range(n_tasks))
             for _ in pool.map(fill, tasks):
                 pass
         return out
+
+    def _many(
+        self, file: FileBytes, positions: Sequence[tuple[int, ...]]
+    ) -> Iterator[NDArray[Any]]:
+        """The values of whole chunks; those that lie back to back are read and checked at once.
+
+        One by one, 20,000 chunks cost two threads 1.4 s, for they wait for each other's GIL; so,
+        0.95 s.
+
+        Raises:
+            StoreError: if a chunk is damaged, naming array and samples.
+        """
+        where = tuple(np.array(positions).T)
+        starts, sizes = self.offsets[where], self.sizes[where]
+        breaks = np.flatnonzero(starts[1:] != (starts + sizes)[:-1]) + 1
+        for some in np.split(np.arange(len(positions)), breaks):
+            chunks = self._verified(file, starts[some], sizes[some])
+            for index, data in zip(some, chunks, strict=True):
+                try:
+                    if data is None:  # which of them it is, is found one by one
+                        yield self.decoded(file, positions[index])
+                    else:
+                        yield codec.unfiltered(data, self.dtype, self.chunk, self.codec)
+                except (OSError, ValueError) as error:
+                    raise self._damage(file, positions[index], error) from error
+
+    def _verified(
+        self, file: FileBytes, starts: NDArray[np.int64], sizes: NDArray[np.int64]
+    ) -> list[memoryview] | list[None]:
+        """The bytes of chunks that lie back to back; None for each where one of them is damaged."""
+        first, n_bytes = int(starts[0]), int(sizes.sum())
+        try:
+            data = memoryview(file.read(first, n_bytes))
+        except OSError:
+            data = memoryview(b"")
+        if len(data) == n_bytes:
+            cuts = np.stack([starts, starts + sizes], axis=1) - first
+            chunks = [data[start:end] for start, end in cuts.tolist()]
+            sums = fletcher32([chunk[:-CHECKSUM_BYTES] for chunk in chunks]).tobytes()
+            if sums == b"".join(chunk[-CHECKSUM_BYTES:] for chunk in chunks):
+                return [chunk[:-CHECKSUM_BYTES] for chunk in chunks]
+        return [None] * len(sizes)
 
     def _damage(self, file: FileBytes, position: tuple[int, ...], error: object) -> StoreError:
         rows = self.rows_of(position[0], position[0])

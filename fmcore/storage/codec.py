@@ -76,7 +76,17 @@ def decode(
     Raises:
         ValueError: if the bytes are not those of a chunk of this type and shape.
     """
-    data = verified(data)
+    return unfiltered(verified(data), dtype, shape, codec)
+
+
+def unfiltered(
+    data: bytes | memoryview, dtype: np.dtype[Any], shape: Sequence[int], codec: Codec
+) -> NDArray[Any]:
+    """The same of bytes whose checksum is verified and stripped.
+
+    Raises:
+        ValueError: as `decode`.
+    """
     size = math.prod(shape) * dtype.itemsize
     if codec.deflate:
         data = _inflated(data, size)
@@ -87,7 +97,7 @@ def decode(
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _inflated(data: bytes, size: int) -> bytes:
+def _inflated(data: bytes | memoryview, size: int) -> bytes:
     """What a zlib stream holds; more than `size` bytes only where that is known to be harmless."""
     try:
         if len(data) <= ONE_CALL_BYTES:

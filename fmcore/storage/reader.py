@@ -25,6 +25,7 @@ from fmcore.errors import (
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
 from fmcore.storage.attributes import DIGEST, read_attributes, read_text
+from fmcore.storage.chunk_index import index_of
 from fmcore.storage.chunks import ChunkIndex
 from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.frames import samples_frame, tree_of
@@ -103,7 +104,7 @@ class Store:
         if found is None:
             # Two threads may both look it up, and find the same.
             with damage_named(self.path):
-                found = ChunkIndex.of(opened.hdf5[path], opened.bytes.size)
+                found = index_of(opened.hdf5[path], opened.bytes.size)
             self._arrays[path] = found
         return found
 

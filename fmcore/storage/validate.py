@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
 from fmcore.storage.attributes import DIGEST, attributes_digest, read_text
+from fmcore.storage.chunk_index import index_of
 from fmcore.storage.chunks import ChunkIndex
 from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.opening import DAMAGE, open_file
@@ -136,7 +137,7 @@ def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
 
 def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
     """Every damaged chunk; those one after the other and damaged in the same way in one line."""
-    index = ChunkIndex.of(array, file.size)
+    index = index_of(array, file.size)
     damaged: dict[str, set[int]] = {}
     for position in index.positions(0, index.shape[0]):
         try:

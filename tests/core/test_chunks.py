@@ -21,7 +21,7 @@ from fmcore.capture import capture
 from fmcore.cli import main
 from fmcore.errors import ClosedStoreError, MapsNotStoredError, StoreError
 from fmcore.storage import layout, opening, problems, validate
-from fmcore.storage.chunks import ChunkIndex
+from fmcore.storage.chunk_index import index_of
 from fmcore.storage.codec import DEFLATE, NONE, SHUFFLE_DEFLATE
 from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.seal import seal, verify_seal
@@ -210,7 +210,7 @@ def test_an_index_that_points_anywhere_is_an_error(copied, entry):
             return getattr(self.real, name)
 
     with h5py.File(copied) as file, pytest.raises(StoreError, match="damaged index"):
-        ChunkIndex.of(Array(file[MAPS]), copied.stat().st_size)
+        index_of(Array(file[MAPS]), copied.stat().st_size)
 
 
 def test_a_store_replaced_under_its_readers_stays_what_it_was(copied):

@@ -985,13 +985,13 @@ def test_an_array_becomes_numpys_by_asarray_and_by_iteration(indexed):
 def decoded(monkeypatch) -> list[tuple[str, tuple[int, ...]]]:
     """Every chunk that is decoded from now on, by its array and its place."""
     found: list[tuple[str, tuple[int, ...]]] = []
-    really = ChunkIndex.decoded
+    really = ChunkIndex._many
 
-    def counted(self, file, position):
-        found.append((self.name, tuple(map(int, position))))
-        return really(self, file, position)
+    def counted(self, file, positions):
+        found.extend((self.name, tuple(map(int, position))) for position in positions)
+        return really(self, file, positions)
 
-    monkeypatch.setattr(ChunkIndex, "decoded", counted)
+    monkeypatch.setattr(ChunkIndex, "_many", counted)
     return found
 
 
