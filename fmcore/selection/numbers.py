@@ -13,6 +13,8 @@ from fmcore.errors import SelectionError
 # Indices, none negative: a range where they follow each other evenly, else any.
 Picks = range | NDArray[np.int64]
 
+# A short text of overlapping ranges could name any number of indices.
+MOST_REPEATED = 1000
 _TERM = re.compile(r"(\d{1,18})|(\d{1,18})?:(\d{1,18})?(?::(\d{1,18}))?", re.ASCII)
 
 
@@ -30,7 +32,12 @@ def parse_numbers(text: str, size: int, *, what: str, field: str) -> Picks:
     """
     terms = [part.strip() for part in text.split(",") if part.strip()]
     found = [_term(term, size, what=what, field=field) for term in terms]
-    if not any(map(len, found)):
+    if (n_named := sum(map(len, found))) > max(size, MOST_REPEATED):
+        raise SelectionError(
+            f"{n_named:,} indices are named, and there are {size:,} {what}s; name each once",
+            field=field,
+        )
+    if not n_named:
         raise SelectionError(f"{text!r} names no {what}; there are 0 to {size - 1}", field=field)
     return found[0] if len(found) == 1 else np.concatenate([np.asarray(one) for one in found])
 

@@ -62,6 +62,7 @@ def test_indices_keep_their_order():
         (",", r"names no sample"),
         ("9" * 30, r"no sample index"),
         ("٣", r"no sample index"),
+        (",".join(["0:20"] * 51), r"1,020 indices are named, and there are 20 samples"),
     ],
 )
 def test_what_is_no_index_is_said(text, why):
