@@ -69,9 +69,8 @@ def create_app(
     app.mount("/", cast(ASGIApp, WSGIMiddleware(pages.server, workers=CALLBACK_THREADS)))
     app.add_middleware(middleware.BodyLimit)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
-    # The last is the outermost, so that what the others refuse has the headers too.
-    app.add_middleware(middleware.SecurityHeaders, script_hashes=pages.csp_hashes())
-    return app
+    # Around all else, so that what is refused, and what fails, has the headers too.
+    return middleware.SecurityHeaders(app, script_hashes=pages.csp_hashes())
 
 
 def _create_dash(source: Source) -> Dash:

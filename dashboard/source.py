@@ -168,11 +168,8 @@ class Source:
             StoreNotFoundError: if there is no store of that name.
             InputFileError, StoreError: if the file is gone or is no store.
         """
-        if name is not None and name not in self.names:
-            raise StoreNotFoundError(
-                f"no store {name!r}; there are {', '.join(self.names)}"
-                f"{near_matches(name, self.names)}"
-            )
+        if name is not None:
+            self._check(name)
         with self._lock:
             key = self._key()
             if self._opened is None or key is None or self._opened[0] != key:
@@ -180,6 +177,28 @@ class Source:
                 snapshot = Snapshot(open_store(self._path))
                 self._opened = (key or (0, 0, 0), snapshot)
             return self._opened[1]
+
+    def current(self, name: str) -> Snapshot | None:
+        """The same if it is open already and still that of the file; None where one must wait.
+
+        Raises:
+            StoreNotFoundError: if there is no store of that name.
+        """
+        self._check(name)
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            opened = self._opened
+            return opened[1] if opened is not None and opened[0] == self._key() else None
+        finally:
+            self._lock.release()
+
+    def _check(self, name: str) -> None:
+        if name not in self.names:
+            raise StoreNotFoundError(
+                f"no store {name!r}; there are {', '.join(self.names)}"
+                f"{near_matches(name, self.names)}"
+            )
 
     def _key(self) -> tuple[int, int, int] | None:
         try:

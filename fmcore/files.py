@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 _PARTIAL = ".fmcore-partial"
+REMOVALS, REMOVAL_SECONDS = 50, 0.02
 # Names that some system takes for a device or a parent, whatever their ending.
 _RESERVED = {
     "con",
@@ -117,18 +119,27 @@ def publish_folder(path: Path) -> Iterator[Path]:
     """
     with said_of(path):
         partial = partial_name(path)
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove_tree(partial)
         partial.mkdir(parents=True)
         try:
             yield partial
             for one in partial.rglob("*"):
                 _flush(one)
-            shutil.rmtree(path, ignore_errors=True)
+            _remove_tree(path)
             partial.replace(path)
             _flush(path.parent)
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove_tree(partial)
             raise
+
+
+def _remove_tree(folder: Path) -> None:
+    """Removes a folder, also while threads of a library that was interrupted still write there."""
+    for _ in range(REMOVALS):
+        if not folder.exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(REMOVAL_SECONDS)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from dashboard.api.problem import problem
 from fmcore.export import Outgoing, npy_header
 
 OCTETS = "application/octet-stream"
@@ -100,12 +102,12 @@ def send(request: Request, body: Body, headers: Mapping[str, str], *, filename: 
         told["content-disposition"] = f'attachment; filename="{filename}"'
     start, stop, status = 0, size, 200
     if_range = request.headers.get("if-range")
-    if (asked := request.headers.get("range")) and if_range in (None, headers["etag"]):
+    asked = request.headers.get("range") if request.method == "GET" else None
+    if asked and if_range in (None, headers["etag"]):
         found = _range(asked, size)
         if found == (0, 0):
-            return Response(
-                status_code=416, headers={"content-range": f"bytes */{size}"}, media_type=OCTETS
-            )
+            told |= {"content-range": f"bytes */{size}"}
+            return problem(416, f"the answer has {size:,} bytes; found {asked!r}", headers=told)
         if found is not None:
             (start, stop), status = found, 206
             told["content-range"] = f"bytes {start}-{stop - 1}/{size}"
@@ -115,7 +117,7 @@ def send(request: Request, body: Body, headers: Mapping[str, str], *, filename: 
     parts = body.part(start, stop)
     if stop - start <= WHOLE_BYTES:
         return Response(b"".join(parts), status, told, OCTETS)
-    return StreamingResponse(parts, status, told, OCTETS)
+    return StreamingResponse(_begun(parts), status, told, OCTETS)
 
 
 def _range(asked: str, size: int) -> tuple[int, int] | None:
@@ -138,7 +140,12 @@ def send_text(
     """Text, sent as it is made."""
     if request.method == "HEAD":
         return Response(headers=dict(headers), media_type=media_type)
-    return StreamingResponse(_encoded(text), 200, dict(headers), media_type)
+    return StreamingResponse(_begun(_encoded(text)), 200, dict(headers), media_type)
+
+
+def _begun(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same; what is wrong with the first part is a status, and no torn body."""
+    return itertools.chain([next(parts, b"")], parts)
 
 
 def _encoded(text: Iterable[str]) -> Iterator[bytes]:

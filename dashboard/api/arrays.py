@@ -51,11 +51,14 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
     """
 
     async def maps(request: Request) -> Response:
-        snapshot = source.snapshot(request.path_params["store"])
+        store = request.path_params["store"]
         query, form = _asked(request, "maps", ARRAY_FORMATS)
-        if form == "raw" and (quick := stored_chunk(request, snapshot, query, limits)) is not None:
-            return quick if isinstance(quick, Response) else await run_in_threadpool(quick)
-        return await run_in_threadpool(_maps, request, snapshot, query, form, limits)
+        snapshot = source.current(store)  # nothing here may wait for a disk: it holds up all
+        if snapshot is not None and form == "raw":
+            quick = stored_chunk(request, snapshot, query, limits, wait=False)
+            if quick is not None:
+                return quick
+        return await run_in_threadpool(_maps, request, source, store, query, form, limits)
 
     def pooled(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
@@ -158,8 +161,13 @@ def _pooled(
 
 
 def _maps(
-    request: Request, snapshot: Snapshot, query: Query, form: str, limits: Limits
+    request: Request, source: Source, store: str, query: Query, form: str, limits: Limits
 ) -> Response:
+    snapshot = source.snapshot(store)
+    if form == "raw":
+        quick = stored_chunk(request, snapshot, query, limits, wait=True)
+        if quick is not None:
+            return quick
     layer = _one_layer(snapshot, query)
     chosen = choose(snapshot.store, query, files=False)
     if form == "csv":
@@ -195,7 +203,7 @@ def _array(
     headers = answers.headers_of(whole, snapshot.digest, _tag(snapshot, query, form))
     if answers.is_known(request, headers["etag"]):
         return answers.not_modified(headers)
-    name = quote(f"{snapshot.name}.{query.layer}.{whole.name}.npy", safe="")
+    name = quote(f"{snapshot.name}.{whole.path.replace('/', '.')}.npy", safe="")
     body = answers.body_of(form, whole, arrays)
     return answers.send(request, body, headers, filename=name if form == "npy" else "")
 

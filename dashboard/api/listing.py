@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from dashboard.api import reference
@@ -56,10 +57,18 @@ def create_router(source: Source) -> APIRouter:
         """In the model's order, with the names of what is stored of each."""
         return [_layer_line(layer) for layer in source.snapshot(store).store.layers.values()]
 
-    @router.get("/api/{rest:path}", include_in_schema=False)
-    async def no_such_route(rest: str) -> None:
+    for route in [one for one in router.routes if isinstance(one, APIRoute)]:
+        router.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
+
+    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+    @router.api_route("/api", methods=every, include_in_schema=False)
+    @router.api_route("/api/{rest:path}", methods=every, include_in_schema=False)
+    async def no_such_route(request: Request, rest: str = "") -> None:
         """Keeps unknown API paths from being answered with a page."""
-        raise HTTPException(status_code=404, detail=f"no route /api/{rest}; see /docs")
+        if request.method not in ("GET", "HEAD"):
+            raise HTTPException(405, "the API only reads: GET and HEAD", {"allow": "GET, HEAD"})
+        raise HTTPException(404, f"no route /api/{rest}; see /docs")
 
     return router
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -38,13 +39,16 @@ _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
 )
 
 
-def problem(status: int, detail: str, *, field: str = "") -> Response:
+def problem(
+    status: int, detail: str, *, field: str = "", headers: Mapping[str, str] | None = None
+) -> Response:
     """A problem as an answer.
 
     Args:
         status: of HTTP.
         detail: what, where, expected, found, what to do.
         field: the parameter of the query that caused it.
+        headers: of the answer, beside those of every problem.
     """
     about: dict[str, Any] = {
         "type": "about:blank",
@@ -54,7 +58,7 @@ def problem(status: int, detail: str, *, field: str = "") -> Response:
     }
     if field:
         about["field"] = field
-    return JSONResponse(about, status, media_type=MEDIA_TYPE)
+    return JSONResponse(about, status, headers, MEDIA_TYPE)
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -69,7 +73,7 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_http(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail))
+        return problem(error.status_code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> Response:

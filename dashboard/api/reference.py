@@ -49,6 +49,8 @@ _PROBLEMS = {
     404: "no such store, layer or statistic, or no maps of it",
     413: "more than the server sends in one answer",
     422: "a parameter that names nothing, or is none",
+    500: "a damaged store",
+    503: "a store that cannot be opened now",
 }
 
 # Two headings of the page.
@@ -59,13 +61,17 @@ little-endian bytes, with its shape and dtype in the headers, as `npy`, `csv` or
 
 ```python
 import io, numpy, urllib.request
-url = "{url}api/v1/stores/{store}/maps?layer={layer}&sample=0:10&format=npy"
+url = "http://SERVER/api/v1/stores/{store}/maps?layer={layer}&sample=0:10&format=npy"
 maps = numpy.load(io.BytesIO(urllib.request.urlopen(url).read()))  # [sample, y, x, filter]
 ```
 
 Answers have an `ETag`; arrays also take `Range`. Errors are `application/problem+json` and name the
 parameter.
 """
+_RANGES = {
+    "206": {"description": "a range of the bytes, where one was asked for"},
+    "416": {"description": "a range beyond the end"},
+}
 _ARRAY_HEADERS = {
     "X-Shape": "sizes, with commas between them",
     "X-Dtype": "of a value in numpy's words, such as <f4: little-endian float32",
@@ -123,6 +129,7 @@ def mount_reference(app: FastAPI, source: Source) -> None:
     """Adds `/openapi.json`, and `/docs`: a page to read and try it, all of it from this server."""
 
     @app.get("/docs", include_in_schema=False)
+    @app.head("/docs", include_in_schema=False)
     async def page() -> HTMLResponse:
         return HTMLResponse(_PAGE)
 
@@ -132,13 +139,11 @@ def mount_reference(app: FastAPI, source: Source) -> None:
     generated = app.openapi
 
     def described() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            generated()["paths"] |= _array_paths(source)
-            snapshot = source.snapshot(source.names[0])
-            layer = quote(next(iter(snapshot.catalog.n_filters)))
-            example = _ABOUT.format(url="http://127.0.0.1:8050/", store=snapshot.name, layer=layer)
-            generated()["info"]["description"] = example
-        return generated()
+        """Made anew each time: names and examples are those of the stores there are now."""
+        schema, snapshot = generated(), source.snapshot(source.names[0])
+        layer = quote(next(iter(snapshot.catalog.n_filters)))
+        about = schema["info"] | {"description": _ABOUT.format(store=snapshot.name, layer=layer)}
+        return schema | {"info": about, "paths": schema["paths"] | _array_paths(source)}
 
     app.openapi = described  # type: ignore[method-assign]
 
@@ -226,10 +231,9 @@ def _operation(
         "parameters": parameters,
         "responses": {
             "200": {"description": "the values", "content": content, "headers": told},
-            "206": {"description": "a range of the bytes, where one was asked for"},
             "304": {"description": "the client holds it already"},
-            "416": {"description": "a range beyond the end"},
-            **{str(code): about for code, about in problems(404, 413, 422).items()},
+            **(_RANGES if headers else {}),
+            **{str(code): about for code, about in problems(404, 413, 422, 500, 503).items()},
         },
     }
 

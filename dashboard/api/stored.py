@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -15,11 +14,12 @@ from fmcore.selection import Query, parse_numbers, parse_samples
 
 
 def stored_chunk(
-    request: Request, snapshot: Snapshot, query: Query, limits: Limits
-) -> Response | Callable[[], Response] | None:
-    """The answer out of one stored chunk, or how to make it where a disk must be waited for.
+    request: Request, snapshot: Snapshot, query: Query, limits: Limits, *, wait: bool
+) -> Response | None:
+    """The answer out of one stored chunk.
 
-    None where what is asked for is not exactly one chunk, or must be sent in another form.
+    None where what is asked for is not exactly one chunk, or must be sent in another form; and
+    where the disk would have to be waited for, unless `wait`.
     """
     headers = request.headers
     if query.class_ or query.layer not in snapshot.catalog.n_filters or "range" in headers:
@@ -27,6 +27,8 @@ def stored_chunk(
     layer = snapshot.layer(query.layer)
     terms = parse_samples(query.sample, files=False)
     if not terms.numbers or terms.outcome or terms.top or query.statistic or not layer.has_maps:
+        return None
+    if not (wait or layer.is_indexed):
         return None
     if layer.is_deflated and not _takes_deflate(headers.get("accept-encoding", "")):
         return None
@@ -58,15 +60,17 @@ def stored_chunk(
     if answers.is_known(request, tag):
         return answers.not_modified(told)
     data = layer.chunk_now(position)
-    if data is not None:
-        return Response(data, 200, told, answers.OCTETS)
-    return lambda: Response(layer.chunk(position).data, 200, told, answers.OCTETS)
+    if data is None:
+        if not wait:
+            return None
+        data = layer.chunk(position).data
+    return Response(data, 200, told, answers.OCTETS)
 
 
 def _takes_deflate(accepted: str) -> bool:
     """Whether a client names deflate, and not with a weight of 0 (RFC 9110, 12.5.3)."""
     for part in accepted.split(","):
-        name, _, weight = part.partition(";")
-        if name.strip() == "deflate":
-            return weight.replace(" ", "").rstrip("0.") != "q="
+        name, _, weight = part.lower().replace(" ", "").partition(";")
+        if name == "deflate":
+            return weight.partition(";")[0].rstrip("0.") != "q="
     return False

@@ -141,7 +141,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.dry_run:
         print("nothing was written")
         return 0
-    for name, entry in manifest["arrays"].items():
+    for name, entry in (*manifest["arrays"].items(), *manifest["files"].items()):
         if entry.get("n_overflow"):
             say(f"{name}: {entry['n_overflow']:,} values are beyond float16 and became infinite")
     say(f"Wrote {options.out / MANIFEST}: {len(manifest['files'])} files, with their checksums")

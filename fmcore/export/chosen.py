@@ -13,6 +13,7 @@ from fmcore.errors import SelectionError
 from fmcore.selection import (
     Picks,
     Query,
+    is_index,
     match_names,
     near_matches,
     parse_classes,
@@ -22,6 +23,7 @@ from fmcore.selection import (
 from fmcore.storage import Layer, Store
 
 _ROWS_AT_ONCE = 4096
+_RANKED_VALUES = 1 << 20  # at a time; some 40 MB with their order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,8 +118,10 @@ def _samples(
             field="sample" if text else "class",
         )
     if terms.top is not None:
-        best = [_strongest(store.layers[name], filters[name], found, terms.top) for name in layers]
-        found = np.unique(np.concatenate(best))
+        best = np.zeros(store.n_samples, dtype=np.bool_)
+        for name in layers:
+            _mark_strongest(store.layers[name], filters[name], found, terms.top, best)
+        found = np.flatnonzero(best)
     return found
 
 
@@ -126,7 +130,7 @@ def _named(store: Store, names: Sequence[str]) -> NDArray[np.int64]:
     by_id = {name: index for index, name in enumerate(store.ids)}
     found = []
     for name in names:
-        index = int(name) if name.isascii() and name.isdigit() else by_id.get(name, -1)
+        index = int(name) if is_index(name) else by_id.get(name, -1)
         if not 0 <= index < store.n_samples:
             raise SelectionError(
                 f"no sample {name!r} in {store.path.name}; it holds 0 to {store.n_samples - 1}"
@@ -137,17 +141,34 @@ def _named(store: Store, names: Sequence[str]) -> NDArray[np.int64]:
     return np.array(found, dtype=np.int64)
 
 
-def _strongest(layer: Layer, filters: Picks, samples: Picks, most: int) -> NDArray[np.int64]:
-    """The samples with the largest pooled maximum of each filter, ties by index, all together."""
+def _mark_strongest(
+    layer: Layer, filters: Picks, samples: Picks, most: int, marked: NDArray[np.bool_]
+) -> None:
+    """Marks the samples with the largest pooled maximum of each filter, ties by index.
+
+    Args:
+        layer: whose table it is.
+        filters: indices of filters.
+        samples: indices of the samples to choose from.
+        most: how many for each filter.
+        marked: <bool>[sample], of all samples of the store.
+    """
     table = layer.pooled_array("max")
-    indices = np.sort(np.asarray(samples, dtype=np.int64))
-    held: NDArray[Any] = np.empty((0, len(filters)), dtype=np.int64)
-    values: NDArray[Any] = np.empty((0, len(filters)), dtype=np.float32)
-    for start in range(0, len(indices), _ROWS_AT_ONCE):
-        some = indices[start : start + _ROWS_AT_ONCE]
-        new = table.outer((some, filters))
-        values = np.concatenate([values, np.where(np.isfinite(new), new, -np.inf)])
-        held = np.concatenate([held, np.repeat(some[:, np.newaxis], len(filters), axis=1)])
-        order = np.argsort(-values, axis=0, kind="stable")[:most]
-        values, held = (np.take_along_axis(each, order, axis=0) for each in (values, held))
-    return np.unique(held)
+    indices = np.unique(np.asarray(samples, dtype=np.int64))
+    if most >= len(indices):
+        marked[indices] = True
+        return
+    columns = np.unique(np.asarray(filters, dtype=np.int64))
+    step = max(1, _RANKED_VALUES // (most + _ROWS_AT_ONCE))
+    for first in range(0, len(columns), step):
+        some = columns[first : first + step]
+        held: NDArray[Any] = np.empty((0, len(some)), dtype=np.int64)
+        values: NDArray[Any] = np.empty((0, len(some)), dtype=np.float32)
+        for start in range(0, len(indices), _ROWS_AT_ONCE):
+            rows = indices[start : start + _ROWS_AT_ONCE]
+            new = table.outer((rows, some))
+            values = np.concatenate([values, np.where(np.isfinite(new), new, -np.inf)])
+            held = np.concatenate([held, np.repeat(rows[:, np.newaxis], len(some), axis=1)])
+            order = np.argsort(-values, axis=0, kind="stable")[:most]
+            values, held = (np.take_along_axis(each, order, axis=0) for each in (values, held))
+        marked[held] = True

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fmcore.errors import OutputError
+from fmcore.errors import InputFileError, OutputError
 from fmcore.export.manifest import (
+    MANIFEST,
     UNFINISHED,
     differences,
     is_as_stated,
@@ -102,17 +103,25 @@ def _finish(
 
 def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]:
     """The manifest to go on with: an earlier one of the same export, or a new one."""
-    earlier = read_manifest(out)
+    for name in (MANIFEST, UNFINISHED):
+        if (out / name).is_symlink():
+            raise OutputError(f"cannot write {out / name}: it is a link; remove the link")
+    try:
+        earlier = read_manifest(out)
+    except InputFileError:
+        if not overwrite:
+            raise
+        earlier = None  # whatever it names stays, and it is replaced
     there = sum(entry["bytes"] for entry in earlier["files"].values()) if earlier else 0
     _check_room(out, plan, there)
     if earlier is None:
-        if not overwrite and not all(is_partial(one) for one in out.iterdir()):
+        if not overwrite and any(map(_is_anothers, out.rglob("*"))):
             raise OutputError(
                 f"{out} is not empty; give --force to write into it, or another folder"
             )
         return plan.about | {"arrays": {}, "files": {}}
     if not (different := differences(earlier, plan.about)):
-        return earlier
+        return earlier | {"command": plan.about["command"]}
     if not overwrite:
         raise OutputError(
             f"{out} holds another export, with a different {' and '.join(different)}; give "
@@ -120,6 +129,11 @@ def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]
         )
     remove_files(out, earlier)
     return plan.about | {"arrays": {}, "files": {}}
+
+
+def _is_anothers(path: Path) -> bool:
+    """Whether it is something that no export left behind when it was stopped."""
+    return not path.is_dir() and not any(map(is_partial, (path, *path.parents)))
 
 
 def _files_of(part: Part, files: dict[str, Any]) -> set[str]:
@@ -134,7 +148,7 @@ def _written(
 ) -> dict[str, dict[str, Any]]:
     """Writes a part; its files, each with bytes and checksum."""
     path = out / part.path
-    if not path.parent.resolve().is_relative_to(out.resolve()):
+    if not path.resolve().is_relative_to(out.resolve()):
         raise OutputError(f"cannot write {path}: a link leads out of {out}; remove the link")
     if part.fill is not None:
         with publish_folder(path) as folder:
@@ -152,7 +166,8 @@ def _written(
     with publish(path, overwrite=True) as partial, partial.open("wb") as stream:
         hashed = _Hashed(stream, on_progress)
         part.write(hashed)
-    return {part.path: {"bytes": hashed.n_bytes, "sha256": hashed.digest.hexdigest()}}
+    about = {"bytes": hashed.n_bytes, "sha256": hashed.digest.hexdigest()}
+    return {part.path: about | part.notes()}
 
 
 def _check_room(out: Path, plan: ExportPlan, there: int) -> None:

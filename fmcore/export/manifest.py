@@ -25,22 +25,40 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     Raises:
         InputFileError: if it cannot be understood.
     """
-    path = next(
-        (folder / name for name in (MANIFEST, UNFINISHED) if (folder / name).is_file()), None
-    )
+    places = (folder / name for name in (MANIFEST, UNFINISHED))
+    path = next((place for place in places if place.is_file()), None)
     if path is None:
         return None
     try:
         with path.open(encoding="utf-8") as stream:
             found = json.loads(stream.read(LARGEST_BYTES))  # cut short, it is no JSON
-        for entry in found["files"].values():
-            str(entry["sha256"]), int(entry["bytes"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputFileError(
-            f"{path} is no manifest of an export ({error!r}); export again with --force, or into "
-            "another folder"
-        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise _no_manifest(path, str(error)) from error
+    if (why := _problem(found)) is not None:
+        raise _no_manifest(path, why)
     return dict(found)
+
+
+def _problem(found: Any) -> str | None:
+    """Why this is no manifest of ours; None where it is one."""
+    if not isinstance(found, dict) or not all(name in found for name in (*IDENTITY, "command")):
+        return f"it lacks one of {', '.join(IDENTITY)}"
+    files, arrays = found.get("files"), found.get("arrays")
+    if not isinstance(files, dict) or not isinstance(arrays, dict):
+        return "it names no files and arrays"
+    for name, entry in files.items():
+        sized = isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
+        if not sized or not isinstance(entry.get("sha256"), str) or "\0" in name:
+            return f"it says no size and checksum of {name!r}"
+    if not all(isinstance(entry, dict) for entry in arrays.values()):
+        return "it says nothing of an array"
+    return None
+
+
+def _no_manifest(path: Path, why: str) -> InputFileError:
+    return InputFileError(
+        f"{path} is no manifest of an export: {why}; give --force to replace it, or another folder"
+    )
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], *, finished: bool) -> None:
@@ -89,7 +107,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check_folder(folder: Path) -> Iterator[str]:
-    """One sentence for each file that is missing, or differs from the manifest, or is not in it.
+    """One sentence for each file of an export that is missing, or differs from the manifest.
 
     Raises:
         InputFileError: if there is no manifest, or it is none.
@@ -110,13 +128,14 @@ def check_folder(folder: Path) -> Iterator[str]:
 
 
 def remove_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Removes what an earlier export wrote, and nothing else.
+    """Removes what an earlier export wrote, as it wrote it; what was changed since then stays.
 
     Raises:
         InputFileError: if the manifest names what lies outside; nothing is removed then.
         OutputError: if the disk refuses.
     """
-    paths = [inside(folder, name) for name in manifest["files"]]
+    files = manifest["files"]
+    paths = [inside(folder, name) for name in files if is_as_stated(folder, name, files[name])]
     with said_of(folder):
         for path in (folder / MANIFEST, folder / UNFINISHED, *paths):
             path.unlink(missing_ok=True)

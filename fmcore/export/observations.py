@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fmcore.export.chosen import Chosen
+from fmcore.export.precision import Precision
 from fmcore.export.record import Outgoing
 from fmcore.export.tables import TEXT, Column, Table, Tables
 from fmcore.selection import match_names
@@ -50,9 +49,10 @@ def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
         is_float = table.dtype.kind == "f"
         kinds[name] = chosen.query.dtype if is_float else table.dtype.name
     samples = np.asarray(chosen.samples, dtype=np.int64)
-    n_filters = len(filters)
+    n_filters, precision = len(filters), Precision(chosen.query.dtype)
 
     def pieces() -> Iterator[Table]:
+        precision.begin()
         ids = np.array(store.ids, dtype=object)
         labels, predictions = store.labels, store.predictions
         step = max(1, BLOCK_BYTES // (8 * n_filters))
@@ -68,10 +68,10 @@ def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
             }
             for name, table in tables.items():
                 values = table.outer((rows, filters)).reshape(-1)
-                columns[name] = _as(values, kinds[name])
+                columns[name] = precision.of(values)
             yield Table(columns)
 
-    return Tables(kinds, pieces, len(samples) * n_filters)
+    return Tables(kinds, pieces, len(samples) * n_filters, precision.notes)
 
 
 def maps_table(layer: Layer, chosen: Chosen) -> Tables:
@@ -80,9 +80,10 @@ def maps_table(layer: Layer, chosen: Chosen) -> Tables:
     samples = np.asarray(chosen.samples, dtype=np.int64)
     _, height, width, _ = array.shape
     kinds = dict.fromkeys(("sample", "y", "x", "filter"), "int64") | {"value": chosen.query.dtype}
-    per_sample = height * width * len(filters)
+    per_sample, precision = height * width * len(filters), Precision(chosen.query.dtype)
 
     def pieces() -> Iterator[Table]:
+        precision.begin()
         step = max(1, BLOCK_BYTES // (8 * per_sample))
         for start in range(0, len(samples), step):
             rows = samples[start : start + step]
@@ -90,13 +91,7 @@ def maps_table(layer: Layer, chosen: Chosen) -> Tables:
             places = np.meshgrid(rows, np.arange(height), np.arange(width), filters, indexing="ij")
             names = ("sample", "y", "x", "filter")
             columns = {name: place.reshape(-1) for name, place in zip(names, places, strict=True)}
-            columns["value"] = _as(values.reshape(-1), chosen.query.dtype)
+            columns["value"] = precision.of(values.reshape(-1))
             yield Table(columns)
 
-    return Tables(kinds, pieces, len(samples) * per_sample)
-
-
-def _as(values: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Values in another precision; what is beyond it becomes infinite."""
-    with np.errstate(over="ignore"):
-        return values.astype(dtype, copy=False)
+    return Tables(kinds, pieces, len(samples) * per_sample, precision.notes)

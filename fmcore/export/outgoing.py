@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,10 +14,10 @@ from numpy.typing import NDArray
 from fmcore.errors import MapsNotStoredError
 from fmcore.export.chosen import Chosen
 from fmcore.export.observations import maps_table, pooled_names, pooled_table, samples_table
+from fmcore.export.precision import Precision
 from fmcore.export.record import Group, Outgoing
 from fmcore.export.tidy import chosen_statistics, tidy
 from fmcore.selection import Picks
-from fmcore.statistics import Rounding
 from fmcore.storage import Layer, Store, StoredArray
 
 BLOCK_BYTES = 8 << 20
@@ -94,8 +93,7 @@ def of_maps(
     """
     array = layer.activation
     picks = (chosen.samples, *map(range, array.shape[1:3]), chosen.filters[layer.path])
-    dtype = np.dtype(chosen.query.dtype)
-    return _reading(f"{path}/activation", array, picks, dtype, readers, block_bytes)
+    return _reading(f"{path}/activation", array, picks, chosen.query.dtype, readers, block_bytes)
 
 
 def of_pooled(
@@ -109,9 +107,10 @@ def of_pooled(
     """The pooled tables of a layer that were chosen, each [sample, filter]; see `of_maps`."""
     for name in pooled_names(layer, chosen):
         array = layer.pooled_array(name)
-        dtype = np.dtype(chosen.query.dtype) if array.dtype.kind == "f" else array.dtype
         picks = (chosen.samples, chosen.filters[layer.path])
-        yield _reading(f"{path}/pooled/{name}", array, picks, dtype, readers, block_bytes)
+        yield _reading(
+            f"{path}/pooled/{name}", array, picks, chosen.query.dtype, readers, block_bytes
+        )
 
 
 def of_samples(store: Store, samples: Picks) -> Iterator[Outgoing]:
@@ -161,47 +160,28 @@ def _similarities(store: Store, chosen: Chosen) -> Iterator[Outgoing]:
             yield whole(one.path, one.axes, array[np.ix_(*[places] * array.ndim)])
 
 
-@dataclass(slots=True)
-class _Errors:
-    """What float16 cost so far."""
-
-    seen: Rounding
-
-    def notes(self) -> dict[str, float]:
-        return {
-            "largest_error": float(self.seen.largest_error),
-            "n_overflow": int(self.seen.n_overflow),
-        }
-
-
 def _reading(
     path: str,
     array: StoredArray,
     picks: tuple[Picks, ...],
-    dtype: np.dtype[Any],
+    dtype: str,
     readers: int,
     block_bytes: int,
 ) -> Outgoing:
     shape = tuple(map(len, picks))
     step = max(1, block_bytes // max(1, array.dtype.itemsize * int(np.prod(shape[1:]))))
-    errors = _Errors(Rounding.empty())
+    precision = Precision(dtype if array.dtype.kind == "f" else "float32")
 
     def read(start: int) -> NDArray[Any]:
         return array.outer((picks[0][start : start + step], *picks[1:]), threads=1)
 
     def blocks() -> Iterator[NDArray[Any]]:
-        errors.seen = Rounding.empty()
-        for values in _ahead([partial(read, start) for start in range(0, shape[0], step)], readers):
-            if dtype == values.dtype:
-                yield values
-                continue
-            with np.errstate(over="ignore"):
-                rounded = values.astype(dtype)
-            errors.seen = errors.seen.merge(Rounding.of(values, rounded))
-            yield rounded
+        precision.begin()
+        tasks = [partial(read, start) for start in range(0, shape[0], step)]
+        return map(precision.of, _ahead(tasks, readers))
 
-    notes = errors.notes if dtype != array.dtype else dict
-    return Outgoing(path, array.axes, shape, dtype, blocks, notes)
+    out = precision.dtype if array.dtype.kind == "f" else array.dtype
+    return Outgoing(path, array.axes, shape, out, blocks, precision.notes)
 
 
 def _ahead(tasks: Sequence[partial[NDArray[Any]]], readers: int) -> Iterator[NDArray[Any]]:

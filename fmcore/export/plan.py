@@ -111,6 +111,7 @@ def _about(store: Store, chosen: Chosen, form: Format, names: Mapping[str, str])
             }
             for name in chosen.layers
         },
+        "classes": None if chosen.classes is None else [int(index) for index in chosen.classes],
         "n_samples": len(samples),
         "samples_sha256": hashlib.sha256(samples.tobytes()).hexdigest(),
         "skipped": skipped(store, chosen),

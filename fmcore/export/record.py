@@ -71,6 +71,7 @@ class Part:
         nbytes: of the values in it, about, before any compression.
         write: writes the file into a stream.
         fill: fills an empty folder, where it is one.
+        notes: what is known of the values of a table once it is written.
     """
 
     path: str
@@ -78,6 +79,7 @@ class Part:
     nbytes: int
     write: Callable[[BinaryIO], None] | None = None
     fill: Callable[[Path], None] | None = None
+    notes: Callable[[], dict[str, float]] = dict
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,13 @@ class Tables:
         kinds: numpy's name of the type of each column, or `TEXT`.
         pieces: begins to read it.
         n_rows: about how many there are.
+        notes: what is known of the values once they are read, such as the errors of float16.
     """
 
     kinds: Mapping[str, str]
     pieces: Callable[[], Iterator[Table]]
     n_rows: int
+    notes: Callable[[], dict[str, float]] = dict
 
     @property
     def nbytes(self) -> int:

@@ -20,7 +20,7 @@ def _parts(
     write: Callable[[Tables, BinaryIO], None], suffix: str, groups: Sequence[Group]
 ) -> list[Part]:
     return [
-        Part(f"{stem}{suffix}", {}, tables.nbytes, write=partial(write, tables))
+        Part(f"{stem}{suffix}", {}, tables.nbytes, write=partial(write, tables), notes=tables.notes)
         for group in groups
         for stem, tables in group.tables.items()
     ]

@@ -127,7 +127,7 @@ def tidy(store: Store, chosen: Chosen, *, again: bool = False) -> Tables:
         for name in names:
             for one in wanted:
                 if "layer" not in one.axes and name in there[one.name]:
-                    yield _narrowed(_of_filters(values, name, one), store, chosen, name)
+                    yield _narrowed(_of_filters(values, name, one), one, store, chosen, name)
 
     return Tables(COLUMNS, pieces, n_rows)
 
@@ -139,19 +139,17 @@ def _n_rows(store: Store, chosen: Chosen, one: Statistic, layer: str) -> int:
     return math.prod(sizes.get(axis, len(chosen.layers)) for axis in one.axes)
 
 
-def _narrowed(table: Table, store: Store, chosen: Chosen, layer: str) -> Table:
-    """The rows of chosen filters and classes, in the order of the table."""
-    columns = table.columns
-    kept = np.isin(columns["filter"], np.asarray(chosen.filters[layer]))
-    if columns["other"][0] is not None:
-        kept &= np.isin(columns["other"], np.asarray(chosen.filters[layer]))
-    if chosen.classes is not None and columns["class"][0] is not None:
-        names = {store.class_names[index] for index in chosen.classes}
-        kept &= [name in names for name in columns["class"]]
-    if kept.all():
+def _narrowed(table: Table, one: Statistic, store: Store, chosen: Chosen, layer: str) -> Table:
+    """The rows of chosen filters and classes, in the order in which they were chosen."""
+    filters, n_filters = np.asarray(chosen.filters[layer]), store.layers[layer].n_filters
+    n_classes = len(store.class_names)
+    classes = np.arange(n_classes) if chosen.classes is None else np.array(chosen.classes)
+    sizes = [n_classes if axis == "class" else n_filters for axis in one.axes]
+    picks = [classes if axis == "class" else filters for axis in one.axes]
+    rows = np.arange(math.prod(sizes)).reshape(sizes)[np.ix_(*picks)].reshape(-1).tolist()
+    if rows == list(range(math.prod(sizes))):
         return table
-    rows = np.flatnonzero(kept).tolist()
-    return Table({name: [values[row] for row in rows] for name, values in columns.items()})
+    return Table({name: [values[row] for row in rows] for name, values in table.columns.items()})
 
 
 def _of_layers(values: Values, one: Statistic, names: Sequence[str]) -> Table:

@@ -3,7 +3,7 @@
 from fmcore.selection.names import match_names, near_matches, policies_for
 from fmcore.selection.numbers import Picks, parse_numbers
 from fmcore.selection.query import DTYPES, PARAMETERS, WHAT, Parameter, Query, parse_query
-from fmcore.selection.samples import SampleTerms, parse_classes, parse_samples
+from fmcore.selection.samples import SampleTerms, is_index, parse_classes, parse_samples
 
 __all__ = [
     "DTYPES",
@@ -13,6 +13,7 @@ __all__ = [
     "Picks",
     "Query",
     "SampleTerms",
+    "is_index",
     "match_names",
     "near_matches",
     "parse_classes",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from os import PathLike
 from typing import SupportsIndex
 
+import numpy as np
+
 from fmcore.errors import SelectionError
 from fmcore.selection.names import near_matches
 
@@ -115,8 +117,13 @@ def _text(value: object, field: str) -> str:
             return f"{value.start}:{value.stop}:{value.step}"
         case PathLike():
             return f"@{value.__fspath__()}"
-        case Iterable():
-            return ",".join(_text(one, field) for one in value)
+        case np.ndarray() if value.ndim == 0:
+            return _text(value.item(), field)
+        case Iterable() if not isinstance(value, bytes):
+            texts = [_text(one, field) for one in value]
+            if not texts:
+                raise SelectionError(f"{field} is empty; leave it out for all", field=field)
+            return ",".join(texts)
         case SupportsIndex() if not isinstance(value, bool):  # of a mask, which has no indices
             return str(operator.index(value))
     raise SelectionError(

@@ -11,9 +11,9 @@ from fmcore.errors import InputFileError, SelectionError
 from fmcore.selection.names import near_matches
 
 OUTCOMES = ("correct", "wrong")
-LARGEST_LIST_BYTES = 64 << 20
+LARGEST_LIST_CHARACTERS = 64 << 20
+_INDEX = re.compile(r"\d{1,18}", re.ASCII)
 _TOP = re.compile(r"top:(\d{1,9})", re.ASCII)
-_EXPECTED = "expected indices such as 0:100, @FILE, correct, wrong, or top:25"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ def parse_samples(text: str, *, files: bool = True) -> SampleTerms:
     numbers: list[str] = []
     names: tuple[str, ...] | None = None
     outcome, top = "", None
-    for term in filter(None, (part.strip() for part in text.split(","))):
+    terms = list(filter(None, (part.strip() for part in text.split(","))))
+    if text and not terms:
+        raise SelectionError(f"{text!r} names no sample; leave it out for all", field="sample")
+    for term in terms:
         if term in OUTCOMES:
             if outcome not in ("", term):
                 raise SelectionError("no sample is both correct and wrong", field="sample")
@@ -67,8 +70,11 @@ def parse_samples(text: str, *, files: bool = True) -> SampleTerms:
             numbers.append(term)
         else:
             words = (*OUTCOMES, "top:25")
+            file = "@FILE, " if files else ""
             raise SelectionError(
-                f"{term!r}: {_EXPECTED}{near_matches(term, words)}", field="sample"
+                f"{term!r}: expected indices such as 0:100, {file}correct, wrong, or top:25"
+                f"{near_matches(term, words)}",
+                field="sample",
             )
     if names is not None and numbers:
         raise SelectionError("name samples by indices or by a file, not both", field="sample")
@@ -77,16 +83,24 @@ def parse_samples(text: str, *, files: bool = True) -> SampleTerms:
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        if path.stat().st_size > LARGEST_LIST_BYTES:
-            raise InputFileError(f"{path} is no list of samples: it is larger than 64 MiB")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8-sig") as stream:
+            text = stream.read(LARGEST_LIST_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputFileError(
             f"cannot read the list of samples {path}: {reason}; expected a text file with an index "
             "or an id a line"
         ) from error
-    return tuple(filter(None, map(str.strip, lines)))
+    if len(text) > LARGEST_LIST_CHARACTERS:
+        raise InputFileError(
+            f"{path} is no list of samples: it has more than {LARGEST_LIST_CHARACTERS:,} characters"
+        )
+    return tuple(filter(None, map(str.strip, text.splitlines())))
+
+
+def is_index(text: str) -> bool:
+    """Whether a text is a whole number that can be an index."""
+    return _INDEX.fullmatch(text) is not None
 
 
 def parse_classes(text: str, names: Sequence[str]) -> list[int]:
@@ -104,7 +118,7 @@ def parse_classes(text: str, names: Sequence[str]) -> list[int]:
     for term in filter(None, terms):
         if term in names:
             found.append(list(names).index(term))
-        elif term.isascii() and term.isdigit() and int(term) < len(names):
+        elif is_index(term) and int(term) < len(names):
             found.append(int(term))
         else:
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

@@ -128,6 +128,11 @@ class Layer(LayerStatistics):
             return None
         return maps.only_chunk((samples, *map(range, self.shape[:2]), filters))
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether it is known already where its chunks lie; HDF5 says it at the first read."""
+        return self._store.is_indexed(f"{self.full_group}/activation")
+
     def chunk_now(self, position: tuple[int, ...]) -> bytes | None:
         """The data of `chunk`, if no disk must be waited for; else None."""
         return self._maps().raw_now(self._store.bytes, position)

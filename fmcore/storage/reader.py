@@ -108,6 +108,10 @@ class Store:
             self._arrays[path] = found
         return found
 
+    def is_indexed(self, path: str) -> bool:
+        """Whether it is known already where the chunks of an array lie; for this package only."""
+        return path in self._arrays
+
     @property
     def digest(self) -> str:
         """What tells this store from every other, in hex: of its metadata and its chunks' places.

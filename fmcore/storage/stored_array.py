@@ -62,8 +62,9 @@ class StoredArray:
         n_between = self.ndim - len(before) - len(after)
         keys = [*before, *[slice(None)] * n_between, *after]
         picks, rest = zip(*(self._picks(axis, one) for axis, one in enumerate(keys)), strict=True)
-        # To numpy an ellipsis stands between lists, even where it stands for no axis.
-        rest = (*rest[: len(before)], ..., *rest[len(before) + n_between :])
+        if n_between or any(one is Ellipsis for one in (key if isinstance(key, tuple) else (key,))):
+            # To numpy it stands between lists, even where it stands for no axis.
+            rest = (*rest[: len(before)], ..., *rest[len(before) + n_between :])
         # All that is needed, each axis by itself; what is left to do numpy does.
         return self.outer(picks)[rest]
 

@@ -86,6 +86,8 @@ def export_row(store: Path, folder: Path, rounds: int) -> None:
 
 def serve(store: Path) -> tuple[str, list[int]]:
     """The address of two workers, each in a process of its own as a server has them, and these."""
+    from starlette.applications import Starlette
+
     from dashboard import create_app, server
     from dashboard.source import Source
 
@@ -94,9 +96,12 @@ def serve(store: Path) -> tuple[str, list[int]]:
     for _ in range(WORKERS):
         pid = os.fork()
         if pid == 0:
-            app = create_app(Source(store))
-            app.router.routes.insert(0, through_h5py(store))
-            server.configured(app).run(sockets=[listening])
+            app, usual = create_app(Source(store)), Starlette(routes=[through_h5py(store)])
+
+            async def both(scope, receive, send, app=app, usual=usual):
+                await (usual if scope.get("path") == "/usual" else app)(scope, receive, send)
+
+            server.configured(both).run(sockets=[listening])
             os._exit(0)
         workers.append(pid)
     where = server.address(listening)

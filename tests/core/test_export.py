@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from fmcore.errors import (
 )
 from fmcore.export import FORMATS, check_folder, export_store
 from fmcore.export import manifest as manifests
+from fmcore.files import publish_folder
 from fmcore.selection import Query, parse_query
 
 GOES = [(name, what) for name, form in FORMATS.items() for what in form.takes]
@@ -186,13 +188,34 @@ def test_a_manifest_cannot_name_what_lies_outside(store, tmp_path):
         (out / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": [1]}', "[" * 100_000])
-def test_what_is_no_manifest_is_said(store, tmp_path, text):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        {"files": [1]},
+        {"arrays": None},
+        {"arrays": {"x": "y"}},
+        {"files": {"x": {"bytes": "3", "sha256": ""}}},
+        {"files": {"x\0": {"bytes": 3, "sha256": ""}}},
+    ],
+)
+def test_what_is_no_manifest_is_said_and_replaced_by_force(store, tmp_path, change):
+    if isinstance(change, str):
+        text = change
+    else:
+        known = json.loads(json.dumps(export_store(store, tmp_path / "other")))
+        text = json.dumps(known | change)
+    tmp_path /= "out"
+    tmp_path.mkdir()
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputFileError, match="is no manifest of an export"):
         list(check_folder(tmp_path))
     with pytest.raises(InputFileError, match="is no manifest of an export"):
         export_store(store, tmp_path)
+    export_store(store, tmp_path, overwrite=True)
+    assert list(check_folder(tmp_path)) == []
 
 
 def test_an_unfinished_export_is_no_whole_one(store, tmp_path):
@@ -244,6 +267,10 @@ def test_values_beyond_float16_are_counted_and_said(tmp_path, capsys):
     assert main(["export", str(path), "--out", str(out), "--dtype", "float16"]) == 0
     said = capsys.readouterr().out
     assert "conv2/activation: 12 values are beyond float16 and became infinite" in said
+    for form, what in (("csv", "maps"), ("parquet", "pooled")):
+        words = ["--out", str(tmp_path / form), "--format", form, "--what", what]
+        assert main(["export", str(path), *words, "--dtype", "float16"]) == 0
+        assert "values are beyond float16 and became infinite" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_all_and_writes_nothing(store_path, tmp_path, capsys):
@@ -266,14 +293,54 @@ def test_check_says_it_on_the_command_line(store_path, tmp_path, capsys):
     assert "name a store and a folder" in capsys.readouterr().err
 
 
-def test_a_link_in_the_folder_is_not_written_through(store, tmp_path):
+@pytest.mark.parametrize("name", ["layers", "samples/label.npy", "manifest.json"])
+def test_a_link_in_the_folder_is_not_written_through(store, tmp_path, name):
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    out.mkdir()
-    (out / "layers").symlink_to(elsewhere)
+    (out / name).parent.mkdir(parents=True)
+    if name == "layers":
+        elsewhere.mkdir()
+    else:
+        elsewhere.write_text("mine")
+    (out / name).symlink_to(elsewhere)
     with pytest.raises(OutputError, match="link"):
         export_store(store, out, overwrite=True)
-    assert list(elsewhere.iterdir()) == []
+    assert list(elsewhere.iterdir()) == [] if name == "layers" else elsewhere.read_text() == "mine"
+
+
+def test_force_removes_only_what_an_export_wrote(store, tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    entry = {"bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"thesis.tex": entry}}))
+    export_store(store, tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.tex").read_text() == "x"
+    changed = tmp_path / "layers/conv2/activation.npy"
+    changed.write_bytes(b"mine now")
+    export_store(store, tmp_path, Query(layer="block*"), overwrite=True)
+    assert changed.read_bytes() == b"mine now"
+    assert list(check_folder(tmp_path)) == []
+
+
+def test_a_folder_that_others_still_write_to_is_removed_all_the_same(tmp_path):
+    def write(folder) -> None:
+        for index in range(100):
+            (folder / f"{index % 7}").mkdir(parents=True, exist_ok=True)
+            time.sleep(0.001)
+
+    def interrupted() -> None:
+        with publish_folder(tmp_path / "a" / "x.zarr") as folder:
+            threading.Thread(target=write, args=(folder,)).start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_what_a_stopped_export_left_is_taken_over(store, tmp_path):
+    (tmp_path / "layers/.conv1.fmcore-partial.zarr/activation").mkdir(parents=True)
+    (tmp_path / "layers/.conv1.fmcore-partial.zarr/activation/zarr.json").write_text("{}")
+    export_store(store, tmp_path)
+    assert list(check_folder(tmp_path)) == []
 
 
 def test_two_exports_into_one_folder_do_not_mix(store, tmp_path):

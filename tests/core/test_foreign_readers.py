@@ -396,7 +396,7 @@ def tables_of(truth: Truth, what: str, choice: Choice) -> dict[str, dict[str, np
 
 
 def _statistics_table(truth: Truth, choice: Choice) -> dict[str, np.ndarray]:
-    """A row for each value, in the order of the store whatever the order of the choice."""
+    """A row for each value, in the order of the choice."""
     sizes = np.bincount(truth.samples["label"], minlength=len(truth.class_names))
     paths = list(truth.paths.values())
     parts: list[tuple[tuple[int, int], pd.DataFrame]] = []
@@ -412,7 +412,6 @@ def _statistics_table(truth: Truth, choice: Choice) -> dict[str, np.ndarray]:
         frame["statistic"], frame["pooling"] = one.family, one.pooling
         frame["class"] = frame["other"] = ""
         frame["filter"] = np.nan
-        kept = np.ones(len(frame), dtype=bool)
         if group == "similarity":
             frame["layer"] = [paths[place] for place in places["layer"]]
             if "other_layer" in places:
@@ -420,17 +419,13 @@ def _statistics_table(truth: Truth, choice: Choice) -> dict[str, np.ndarray]:
         else:
             frame["layer"] = truth.paths[group.split("/")[1]]
             frame["filter"] = places["filter"].astype(np.float64)
-            filters = np.arange(value.shape[-1])[choice.filters]
-            kept &= np.isin(places["filter"], filters)
             if "other_filter" in places:
                 frame["other"] = places["other_filter"].astype(str)
-                kept &= np.isin(places["other_filter"], filters)
         if "class" in places:
             frame["class"] = [truth.class_names[place] for place in places["class"]]
-            if choice.classes is not None:
-                kept &= np.isin(places["class"], choice.classes)
         layer = -1 if group == "similarity" else list(truth.paths).index(group.split("/")[1])
-        parts.append(((layer, at), frame[kept]))
+        rows = choice.of(truth, one.axes, np.arange(value.size).reshape(value.shape))
+        parts.append(((layer, at), frame.iloc[rows.reshape(-1)]))
     whole = pd.concat([frame for _, frame in sorted(parts, key=lambda part: part[0])])
     return {name: whole[name].to_numpy() for name in whole}
 

@@ -85,7 +85,7 @@ def test_a_query_is_the_same_from_texts_and_from_python():
     )
     assert parse_query({"sample": range(0, 10, 2)}).sample == "0:10:2"
     assert parse_query({"sample": np.array([3, 1])}).sample == "3,1"
-    assert parse_query({"filter": None}) == Query()
+    assert parse_query({"filter": None, "sample": np.array(3)}) == Query(sample="3")
     assert same.as_dict() == texts | {"dtype": "float16"}
     assert {one.name for one in PARAMETERS} == {
         name.rstrip("_") for name in Query.__dataclass_fields__
@@ -101,6 +101,9 @@ def test_a_query_is_the_same_from_texts_and_from_python():
         ({"sample": 1.5}, "sample", "sample is float"),
         ({"sample": [True, False]}, "sample", "sample is bool"),
         ({"sample": np.array([True])}, "sample", "sample is bool"),
+        ({"sample": []}, "sample", "sample is empty; leave it out for all"),
+        ({"filter": np.array([], int)}, "filter", "filter is empty"),
+        ({"sample": b"ab"}, "sample", "sample is bytes"),
     ],
 )
 def test_a_query_with_a_mistake_names_the_parameter(values, field, why):
@@ -115,7 +118,7 @@ def test_classes_are_names_before_they_are_indices():
     assert parse_classes("a,b", ["x", "a,b"]) == [1]
     with pytest.raises(SelectionError, match=r"no class 'zeo'; .* did you mean zero"):
         parse_classes("zeo", CLASS_NAMES)
-    for text in ("4", "-1", ",", "²"):
+    for text in ("4", "-1", ",", "²", "1" * 5000):
         with pytest.raises(SelectionError):
             parse_classes(text, CLASS_NAMES)
 
@@ -158,6 +161,13 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
     file = tmp_path / "list.txt"
     file.write_text(f"5\n\n{store.ids[3]}\n 0 \n")
     assert list(choose(store, parse_query({"sample": file})).samples) == [5, 3, 0]
+    file.write_bytes(b"\xef\xbb\xbf7\r\n")
+    assert list(choose(store, parse_query({"sample": file})).samples) == [7]
+    with pytest.raises(InputFileError, match="characters"):
+        choose(store, Query(sample="@/dev/zero"))
+    file.write_text("9" * 5000)
+    with pytest.raises(SelectionError, match="no sample '9999"):
+        choose(store, Query(sample=f"@{file}"))
     file.write_text("5\nnobody\n")
     with pytest.raises(SelectionError, match=r"no sample 'nobody'"):
         choose(store, Query(sample=f"@{file}"))
@@ -174,6 +184,7 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
         (Query(sample="corect"), "sample", "did you mean correct"),
         (Query(sample="correct,wrong"), "sample", "both correct and wrong"),
         (Query(sample="top:0"), "sample", "names no sample"),
+        (Query(sample=","), "sample", "names no sample"),
         (Query(sample="37"), "sample", "no sample 37"),
         (Query(layer="conv2", filter="3"), "filter", "no filter of conv2 3"),
         (Query(filter="0:20"), "filter", "beyond the last filter of conv2"),

@@ -8,6 +8,7 @@ import io
 import shutil
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from dashboard import create_app
 from dashboard.api import Limits
 from dashboard.source import Source
 from fmcore import open_store
+from fmcore.storage import reader
 
 FIRST, SECOND = "block/conv 1", "conv2"
 MAPS = dict(zip((FIRST, SECOND), reference().activations, strict=True))
@@ -276,6 +278,84 @@ def test_a_store_that_is_gone_is_said(tmp_path):
         )
         shutil.move(tmp_path / "other.h5", path)
         assert httpx.get(f"{url}api/v1/stores/s/maps?layer=conv2").status_code == 200
+
+
+def test_text_of_a_damaged_chunk_is_a_problem_too(tmp_path):
+    path = make_store(tmp_path / "s.h5")
+    with open_store(path) as store:
+        offset = int(store.layers[SECOND]._maps().offsets.reshape(-1)[0])
+    with path.open("r+b") as file:
+        file.seek(offset + 5)
+        file.write(bytes(8))
+    with running(create_app(Source(path))) as url:
+        for form in ("csv", "json", "npy"):
+            answer = httpx.get(f"{url}api/v1/stores/s/maps?layer=conv2&format={form}")
+            assert "damaged" in problem(answer, 500)
+
+
+def test_the_event_loop_opens_no_store_and_asks_hdf5_nothing(store_path, monkeypatch):
+    where: list[str] = []
+    index_of, opened = reader.index_of, Source.snapshot
+
+    def noted(call):
+        def called(*arguments):
+            where.append(threading.current_thread().name)
+            return call(*arguments)
+
+        return called
+
+    source = Source(store_path)
+    app = create_app(source)
+    monkeypatch.setattr(reader, "index_of", noted(index_of))
+    monkeypatch.setattr(Source, "snapshot", noted(opened))
+    monkeypatch.setattr(source, "_opened", None)
+    with running(app) as url:
+        for _ in range(3):
+            array(httpx.get(f"{url}api/v1/stores/tiny/maps?layer=conv2&sample=0:37"))
+    assert where
+    assert all(name.startswith("AnyIO worker thread") for name in where)
+
+
+def test_the_description_outlives_a_store_that_is_gone_for_a_while(tmp_path):
+    path = make_store(tmp_path / "s.h5")
+    with running(create_app(Source(path))) as url:
+        shutil.move(path, tmp_path / "other.h5")
+        assert httpx.get(f"{url}openapi.json").status_code == 503
+        shutil.move(tmp_path / "other.h5", path)
+        assert "/api/v1/stores/{store}/maps" in httpx.get(f"{url}openapi.json").json()["paths"]
+
+
+def test_other_methods_are_answered_as_the_api_answers(api):
+    for path in (
+        "healthz",
+        "docs",
+        "api/v1/stores",
+        "api/v1/stores/tiny",
+        "api/v1/stores/tiny/layers",
+    ):
+        got, head = api.get(path), api.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert api.head("api/zzz").status_code == 404
+    for path in ("api/v1/stores", "api/v1/stores/tiny/maps", "api/zzz"):
+        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            answer = api.request(method, path)
+            assert answer.headers["allow"] == "GET, HEAD"
+            problem(answer, 405)
+    assert "no route" in problem(api.get("api"), 404)
+    beyond = api.get(
+        "api/v1/stores/tiny/maps", params={"layer": SECOND}, headers={"range": "bytes=999999-"}
+    )
+    assert beyond.headers["content-range"].startswith("bytes */")
+    problem(beyond, 416)
+
+
+def test_what_fails_unexpectedly_is_a_problem_with_the_headers_of_all(store_path, monkeypatch):
+    monkeypatch.setattr(Source, "current", lambda *_: 1 / 0)
+    with running(create_app(Source(store_path))) as url:
+        answer = httpx.get(f"{url}api/v1/stores/tiny/maps?layer=conv2&sample=0")
+        assert "the server's log has it" in problem(answer, 500)
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
 
 
 def test_many_downloads_at_a_time_are_all_whole(api):
