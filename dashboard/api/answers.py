@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,15 +28,17 @@ def etag(*facts: str) -> str:
     return f'"{digest.hexdigest()}"'
 
 
-def headers_of(array: Outgoing, digest: str, tag: str) -> dict[str, str]:
+def headers_of(
+    shape: Sequence[int], dtype: np.dtype[Any], axes: Sequence[str], *, digest: str, tag: str
+) -> dict[str, str]:
     """What is told of an array beside its bytes."""
     return {
         "etag": tag,
         "cache-control": "private, no-cache",  # kept, and asked for again: stores are replaced
         "vary": "accept-encoding",
-        "x-shape": ",".join(map(str, array.shape)),
-        "x-dtype": array.dtype.str,
-        "x-axes": ",".join(array.axes),
+        "x-shape": ",".join(map(str, shape)),
+        "x-dtype": dtype.str,
+        "x-axes": ",".join(axes),
         "x-store-digest": digest,
     }
 

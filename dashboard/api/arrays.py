@@ -200,7 +200,7 @@ def _array(
 ) -> Response:
     whole = arrays(0, n_rows)
     limits.check(whole.nbytes, is_text=False)
-    headers = answers.headers_of(whole, snapshot.digest, _tag(snapshot, query, form))
+    headers = _headers(whole, snapshot, query, form)
     if answers.is_known(request, headers["etag"]):
         return answers.not_modified(headers)
     name = quote(f"{snapshot.name}.{whole.path.replace('/', '.')}.npy", safe="")
@@ -217,7 +217,7 @@ def _json_array(
     limits: Limits,
 ) -> Response:
     limits.check(array.nbytes // array.dtype.itemsize * TEXT_VALUE_BYTES["csv"], is_text=True)
-    headers = answers.headers_of(array, snapshot.digest, _tag(snapshot, query, "json"))
+    headers = _headers(array, snapshot, query, "json")
     if answers.is_known(request, headers["etag"]):
         return answers.not_modified(headers)
     facts = {**about, "axes": array.axes, "shape": array.shape, "dtype": array.dtype.name}
@@ -249,6 +249,11 @@ def _table(
         return answers.not_modified(headers)
     text = TEXT_FORMATS[form](tables)
     return answers.send_text(request, text, headers, media_type=MEDIA_TYPES[form])
+
+
+def _headers(array: Outgoing, snapshot: Snapshot, query: Query, form: str) -> dict[str, str]:
+    tag = _tag(snapshot, query, form)
+    return answers.headers_of(array.shape, array.dtype, array.axes, digest=snapshot.digest, tag=tag)
 
 
 def _tag(snapshot: Snapshot, query: Query, form: str) -> str:

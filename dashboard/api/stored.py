@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from starlette.requests import Request
@@ -11,6 +12,8 @@ from dashboard.api import answers
 from dashboard.api.limits import Limits
 from dashboard.source import Snapshot
 from fmcore.selection import Query, parse_numbers, parse_samples
+
+AXES = ("sample", "y", "x", "filter")
 
 
 def stored_chunk(
@@ -43,18 +46,10 @@ def stored_chunk(
     position = layer.only_chunk(samples, filters)
     if position is None:
         return None
-    n_values = len(samples) * layer.shape[0] * layer.shape[1] * len(filters)
-    limits.check(n_values * layer.stored_dtype.itemsize, is_text=False)
+    shape = (len(samples), *layer.shape[:2], len(filters))
+    limits.check(math.prod(shape) * layer.stored_dtype.itemsize, is_text=False)
     tag = answers.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
-    told = {
-        "etag": tag,
-        "cache-control": "private, no-cache",
-        "vary": "accept-encoding",
-        "x-shape": f"{len(samples)},{layer.shape[0]},{layer.shape[1]},{len(filters)}",
-        "x-dtype": layer.stored_dtype.str,
-        "x-axes": "sample,y,x,filter",
-        "x-store-digest": snapshot.digest,
-    }
+    told = answers.headers_of(shape, layer.stored_dtype, AXES, digest=snapshot.digest, tag=tag)
     if layer.is_deflated:
         told["content-encoding"] = "deflate"
     if answers.is_known(request, tag):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 from fmcore.export import npy
@@ -31,22 +32,28 @@ def members(group: Group) -> dict[str, Outgoing]:
     return found | {array.name: array for array in group.beside}
 
 
-def _parts(groups: Sequence[Group]) -> list[Part]:
-    return [
-        Part(
-            f"{group.path}.npz",
-            (arrays := members(group)),
-            sum(array.nbytes for array in arrays.values()),
-            write=partial(write, arrays),
-        )
-        for group in groups
-        if group.arrays
-    ]
+def by_group(
+    suffix: str,
+    groups: Sequence[Group],
+    *,
+    write: Callable[[Mapping[str, Outgoing], BinaryIO], None] | None = None,
+    fill: Callable[[Mapping[str, Outgoing], Path], None] | None = None,
+) -> list[Part]:
+    """One file, or one folder, for each group that has arrays."""
+    found = []
+    for group in groups:
+        if group.arrays:
+            arrays = members(group)
+            nbytes = sum(array.nbytes for array in arrays.values())
+            how = partial(write, arrays) if write else None
+            into = partial(fill, arrays) if fill else None
+            found.append(Part(f"{group.path}{suffix}", arrays, nbytes, write=how, fill=into))
+    return found
 
 
 FORMAT = Format(
     "npz",
     "one NumPy archive for each layer, not compressed",
-    _parts,
+    partial(by_group, ".npz", write=write),
     ("maps", "pooled", "statistics"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -131,24 +131,30 @@ def whole(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> Outgoing:
 
 
 def _statistics(store: Store, chosen: Chosen, layer: Layer, safe: str) -> Iterator[Outgoing]:
+    """Read only when they are written: of a thousand classes they do not all fit in memory."""
     picks = {
         "class": range(len(store.class_names)) if chosen.classes is None else chosen.classes,
         "filter": chosen.filters[layer.path],
         "other_filter": chosen.filters[layer.path],
+        "bound": range(2),
     }
 
-    def part(array: NDArray[Any], axes: tuple[str, ...]) -> NDArray[Any]:
-        known = [picks.get(axis, range(size)) for axis, size in zip(axes, array.shape, strict=True)]
-        return np.ascontiguousarray(array[np.ix_(*map(np.asarray, known))])
+    def of(path: str, axes: tuple[str, ...], dtype: str, read: Callable[[], Any]) -> Outgoing:
+        places = [np.asarray(picks[axis]) for axis in axes]
+
+        def blocks() -> Iterator[NDArray[Any]]:
+            yield np.ascontiguousarray(np.asarray(read())[np.ix_(*places)])
+
+        return Outgoing(path, axes, tuple(map(len, places)), np.dtype(dtype), blocks)
 
     for one in chosen_statistics(chosen.query.statistic or None):
         if "layer" in one.axes or not layer.has(one):
             continue
         path = f"layers/{safe}/{one.path}"
-        yield whole(path, one.axes, part(layer.statistic(one.name), one.axes))
-        if (band := layer.chance(one.name)) is not None:
+        yield of(path, one.axes, one.dtype, partial(layer.statistic, one.name))
+        if one.chance:
             axes = ("bound", *one.axes)
-            yield whole(f"{path}_chance", axes, part(band, axes))
+            yield of(f"{path}_chance", axes, "float64", partial(layer.chance, one.name))
 
 
 def _similarities(store: Store, chosen: Chosen) -> Iterator[Outgoing]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fmcore.export.npz import members
-from fmcore.export.record import Format, Group, Outgoing, Part
+from fmcore.export.npz import by_group
+from fmcore.export.record import Format, Outgoing
 from fmcore.storage import library
 
 CHUNK_BYTES = 4 << 20
@@ -52,23 +52,10 @@ def need() -> Any:
     return library("zarr", extra="zarr", purpose="Zarr")
 
 
-def _parts(groups: Sequence[Group]) -> list[Part]:
-    return [
-        Part(
-            f"{group.path}.zarr",
-            (arrays := members(group)),
-            sum(array.nbytes for array in arrays.values()),
-            fill=partial(fill, arrays),
-        )
-        for group in groups
-        if group.arrays
-    ]
-
-
 FORMAT = Format(
     "zarr",
     "one Zarr 3 group for each layer, compressed, with named dimensions",
-    _parts,
+    partial(by_group, ".zarr", fill=fill),
     ("maps", "pooled", "statistics"),
     need,
 )

@@ -671,7 +671,11 @@ def test_the_manifest_says_of_each_file_and_array_what_others_find(truths, expor
     manifest = json.loads((out / "manifest.json").read_text())
     files = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     del files["manifest.json"]
-    assert manifest["files"] == {
+    notes = {"largest_error", "n_overflow"}
+    said = manifest["files"].items()
+    if form in ("csv", "parquet") and CHOICES[chosen].query.get("dtype") == "float16":
+        assert all(notes <= entry.keys() for name, entry in said if name.startswith("layers/"))
+    assert {name: {key: entry[key] for key in entry.keys() - notes} for name, entry in said} == {
         name: {
             "bytes": path.stat().st_size,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
