@@ -11,9 +11,10 @@ Importing this package imports neither Keras nor Dash.
 from importlib.metadata import version
 
 from fmcore.errors import FmcoreError
+from fmcore.export import export_store
 from fmcore.pipeline import capture_activations
 from fmcore.storage import Layer, Store, open_store
 
 __version__ = version("feature-map-dashboard")
 
-__all__ = ["FmcoreError", "Layer", "Store", "capture_activations", "open_store"]
+__all__ = ["FmcoreError", "Layer", "Store", "capture_activations", "export_store", "open_store"]

@@ -23,7 +23,7 @@ from fmcore.export.manifest import (
 from fmcore.export.plan import ExportPlan, plan_export
 from fmcore.export.record import Part
 from fmcore.files import is_partial, locked_folder, publish, publish_folder
-from fmcore.selection import Query
+from fmcore.selection import Query, parse_query
 from fmcore.storage import Store
 
 # What a kill may cost; each record is a file that is flushed.
@@ -32,13 +32,14 @@ RECORD_BYTES = 64 << 20
 
 def export_store(
     store: Store,
-    out: Path,
+    out: str | Path,
     query: Query | None = None,
     *,
     format_name: str = "npy",
     overwrite: bool = False,
     on_plan: Callable[[ExportPlan], bool] = lambda _: True,
     on_progress: Callable[[int], object] = lambda _: None,
+    **selection: object,
 ) -> dict[str, Any]:
     """Writes what was chosen, with labels, predictions, ids and a manifest beside it.
 
@@ -48,11 +49,13 @@ def export_store(
     Args:
         store: where the arrays come from.
         out: the folder; made where it is missing.
-        query: what is asked for; all maps where it is left out.
+        query: what is asked for; that of `selection` where it is left out.
         format_name: one of `FORMATS`.
         overwrite: replace another export, and write beside other files.
         on_plan: told what will be written; nothing is where it returns False.
         on_progress: called with the bytes of what was written or kept.
+        selection: what is asked for by the names of `PARAMETERS`, such as `layer="conv*"`,
+            `class_="seven"`, `sample=slice(0, 100)`, `what="pooled"`; all maps without any.
 
     Returns:
         The manifest; under `skipped` it says which layers have no maps in the store.
@@ -62,7 +65,9 @@ def export_store(
             refuses or is too small.
         SelectionError, MapsNotStoredError, MissingLibraryError: as `plan_export`.
     """
-    plan = plan_export(store, out, query or Query(), format_name=format_name)
+    out = Path(out)
+    query = parse_query(selection) if query is None else query
+    plan = plan_export(store, out, query, format_name=format_name)
     if not on_plan(plan):
         return plan.about
     with locked_folder(out):

@@ -60,8 +60,9 @@ def test_every_file_is_in_the_manifest_with_its_checksum(store, tmp_path, name, 
 
 
 def test_maps_and_samples_line_up(store, tmp_path):
-    query = parse_query({"sample": "30,2,7", "filter": "2,0", "dtype": "float16"})
-    arrays = export_store(store, tmp_path, query)["arrays"]
+    query = {"sample": "30,2,7", "filter": [2, 0], "dtype": "float16"}
+    arrays = export_store(store, tmp_path, **query)["arrays"]
+    assert export_store(store, str(tmp_path), parse_query(query))["arrays"] == arrays
     rows = [30, 2, 7]
     for name, values in zip(("block_conv_1", "conv2"), reference().activations, strict=True):
         entry = arrays[f"layers/{name}/activation"]
