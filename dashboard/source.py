@@ -54,7 +54,6 @@ class Snapshot:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.digest = store.digest
-        self._layers: dict[str, Layer] = {}
         self._labels = store.labels
         self._predictions = store.predictions
         self.class_sizes = store.class_sizes
@@ -92,9 +91,7 @@ class Snapshot:
 
     def layer(self, path: str) -> Layer:
         """One layer; raises `LayerNotFoundError`."""
-        if path not in self._layers:
-            self._layers[path] = self._store.layers[path]
-        return self._layers[path]
+        return self._store.layers[path]
 
     def statistic(self, layer: str, name: str) -> NDArray[Any]:
         """A statistic of a layer's filters; small ones are kept, since a cell shows all of them.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -65,6 +66,12 @@ def partial_name(path: Path) -> Path:
 def is_partial(path: Path) -> bool:
     """Whether a file or folder bears such a name: what a killed process left."""
     return path.name.startswith(".") and _PARTIAL in path.name
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -16,6 +16,9 @@ from starlette.responses import Response, StreamingResponse
 from dashboard.api.problem import problem
 from fmcore.export import Outgoing, npy_header
 
+# Of answers; the first is what is sent where none is named.
+ARRAY_FORMATS = ("raw", "npy", "csv", "json")
+TABLE_FORMATS = ("json", "csv")
 OCTETS = "application/octet-stream"
 # Answers up to this size are made whole: fewer steps, and a defect is a status, not a torn body.
 WHOLE_BYTES = 1 << 20

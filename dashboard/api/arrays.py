@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboard.api import answers
+from dashboard.api.answers import ARRAY_FORMATS, TABLE_FORMATS
 from dashboard.api.limits import Limits
 from dashboard.api.stored import stored_chunk
 from dashboard.source import Snapshot, Source
@@ -21,6 +22,7 @@ from fmcore.errors import SelectionError
 from fmcore.export import (
     TEXT_FORMATS,
     Outgoing,
+    Pace,
     Tables,
     choose,
     maps_table,
@@ -31,13 +33,12 @@ from fmcore.export import (
     samples_table,
     tidy,
 )
-from fmcore.selection import Query, near_matches, parse_query, parse_samples
+from fmcore.selection import Query, match_names, near_matches, parse_query, parse_samples
 from fmcore.storage import Layer
 
-ARRAY_FORMATS = ("raw", "npy", "csv", "json")
-TABLE_FORMATS = ("json", "csv")
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-BLOCK_BYTES = 512 << 10  # of each of many downloads at the same time
+# Many are sent at the same time.
+PACE = Pace(readers=0, block_bytes=512 << 10)
 MOST_PARAMETERS = 32
 # A value as text, with what stands around it in an object of JSON.
 TEXT_VALUE_BYTES = {"csv": 12, "json": 40}
@@ -128,7 +129,8 @@ def _one_layer(snapshot: Snapshot, query: Query) -> Layer:
     Raises:
         SelectionError: if it means none or several.
     """
-    layers = choose(snapshot.store, Query(layer=query.layer)).layers
+    what = f"layer of {snapshot.file_name}"
+    layers = match_names(list(snapshot.catalog.n_filters), query.layer, what=what)
     if len(layers) > 1:
         raise SelectionError(
             f"layer {query.layer!r} means {', '.join(layers)}; an array is of one: name it",
@@ -148,7 +150,7 @@ def _pooled(
 
     def arrays(first: int, stop: int) -> Outgoing:
         some = replace(chosen, samples=chosen.samples[first:stop])
-        found = list(of_pooled(layer, some, layer.path, readers=0, block_bytes=BLOCK_BYTES))
+        found = list(of_pooled(layer, some, layer.path, pace=PACE))
         if len(found) != 1:
             names = ", ".join(one.name for one in found)
             raise SelectionError(
@@ -175,7 +177,7 @@ def _maps(
 
     def arrays(first: int, stop: int) -> Outgoing:
         some = replace(chosen, samples=chosen.samples[first:stop])
-        return of_maps(layer, some, layer.path, readers=0, block_bytes=BLOCK_BYTES)
+        return of_maps(layer, some, layer.path, pace=PACE)
 
     n_samples = len(chosen.samples)
     if form == "json":

@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from dashboard.api.answers import ARRAY_FORMATS, TABLE_FORMATS
 from dashboard.source import Source
-from fmcore.selection import PARAMETERS
+from fmcore.selection import DTYPES, PARAMETERS
 
 _OWN = Path(str(files("dashboard") / "api" / "static"))
 _PAGE = """<!doctype html>
@@ -151,8 +152,8 @@ def mount_reference(app: FastAPI, source: Source) -> None:
 def _array_paths(source: Source) -> dict[str, Any]:
     """The descriptions of the routes that answer with arrays and tables."""
     selection = ("layer", "sample", "filter", "class", "dtype")
-    rows: tuple[tuple[str, ...], dict[str, str]] = (("json", "csv"), {})
-    values = (("raw", "npy", "csv", "json"), _ARRAY_HEADERS)
+    rows: tuple[tuple[str, ...], dict[str, str]] = (TABLE_FORMATS, {})
+    values = (ARRAY_FORMATS, _ARRAY_HEADERS)
     about = {
         "maps": ("Feature maps of one layer, [sample, y, x, filter]", selection, values),
         "pooled": (
@@ -251,7 +252,7 @@ def _schemas(source: Source, what: str) -> dict[str, dict[str, Any]]:
         "class": {**text, "examples": [*classes[:20], "0"]},
         "sample": {**text, "examples": ["0", "0:10", "correct", "top:3"]},
         "statistic": {**text, "examples": [*names[:20]]},
-        "dtype": {**text, "enum": ["float32", "float16"], "default": "float32"},
+        "dtype": {**text, "enum": list(DTYPES), "default": DTYPES[0]},
     }
 
 

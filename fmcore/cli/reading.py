@@ -121,7 +121,7 @@ def _export(options: argparse.Namespace) -> int:
     def on_plan(plan: ExportPlan) -> bool:
         for line in export_lines(plan):
             say(line)
-        for name, reason in plan.skipped.items():
+        for name, reason in plan.about["skipped"].items():
             say(f"left out: {name}, {reason}")
         before = "" if options.format in ("npy", "npz") else " before compression, or as text"
         print(f"{len(plan.parts)} files, about {size_text(plan.nbytes)}{before}", flush=True)

@@ -5,7 +5,7 @@ from fmcore.export.folder import export_store
 from fmcore.export.manifest import MANIFEST, check_folder
 from fmcore.export.npy import header as npy_header
 from fmcore.export.observations import maps_table, pooled_table, samples_table
-from fmcore.export.outgoing import of_maps, of_pooled, of_samples
+from fmcore.export.outgoing import Pace, of_maps, of_pooled, of_samples
 from fmcore.export.plan import FORMATS, ExportPlan, export_lines, plan_export, size_text
 from fmcore.export.record import Format, Outgoing
 from fmcore.export.tables import TABLE_FORMATS, TEXT_FORMATS, Table, Tables, write_parquet
@@ -21,6 +21,7 @@ __all__ = [
     "ExportPlan",
     "Format",
     "Outgoing",
+    "Pace",
     "Table",
     "Tables",
     "check_folder",

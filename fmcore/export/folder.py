@@ -17,12 +17,11 @@ from fmcore.export.manifest import (
     is_as_stated,
     read_manifest,
     remove_files,
-    sha256_of,
     write_manifest,
 )
 from fmcore.export.plan import ExportPlan, plan_export
 from fmcore.export.record import Part
-from fmcore.files import is_partial, locked_folder, publish, publish_folder
+from fmcore.files import is_partial, locked_folder, publish, publish_folder, sha256_of
 from fmcore.selection import Query, parse_query
 from fmcore.storage import Store
 

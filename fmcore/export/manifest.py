@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fmcore.errors import InputFileError
-from fmcore.files import publish, said_of
+from fmcore.files import publish, said_of, sha256_of
 
 MANIFEST = "manifest.json"
 # The same of an export that is not finished; it becomes the manifest at the end.
@@ -100,12 +99,6 @@ def is_as_stated(folder: Path, name: str, entry: Mapping[str, Any]) -> bool:
     )
 
 
-def sha256_of(path: Path) -> str:
-    """Of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def check_folder(folder: Path) -> Iterator[str]:
     """One sentence for each file of an export that is missing, or differs from the manifest.
 
@@ -135,7 +128,7 @@ def remove_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         OutputError: if the disk refuses.
     """
     files = manifest["files"]
-    paths = [inside(folder, name) for name in files if is_as_stated(folder, name, files[name])]
+    paths = [folder / name for name in files if is_as_stated(folder, name, files[name])]
     with said_of(folder):
         for path in (folder / MANIFEST, folder / UNFINISHED, *paths):
             path.unlink(missing_ok=True)

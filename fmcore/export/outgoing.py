@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,9 +21,23 @@ from fmcore.export.tidy import chosen_statistics, tidy
 from fmcore.selection import Picks
 from fmcore.storage import Layer, Store, StoredArray
 
-BLOCK_BYTES = 8 << 20
-READERS = 2
 AHEAD = 3  # blocks that are read while one is written
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How an array is read.
+
+    Attributes:
+        readers: threads that read ahead; none where many arrays are read at the same time.
+        block_bytes: of the blocks, about.
+    """
+
+    readers: int = 2
+    block_bytes: int = 8 << 20
+
+
+QUICKLY = Pace()
 
 
 def groups(store: Store, chosen: Chosen, *, safe_names: Mapping[str, str]) -> Iterator[Group]:
@@ -74,43 +89,28 @@ def skipped(store: Store, chosen: Chosen) -> dict[str, str]:
     return without
 
 
-def of_maps(
-    layer: Layer,
-    chosen: Chosen,
-    path: str,
-    *,
-    readers: int = READERS,
-    block_bytes: int = BLOCK_BYTES,
-) -> Outgoing:
+def of_maps(layer: Layer, chosen: Chosen, path: str, *, pace: Pace = QUICKLY) -> Outgoing:
     """The maps of a layer, [sample, y, x, filter].
 
     Args:
         layer: of the store.
         chosen: which samples and filters of it, and the dtype.
-        path: of the array, as it will be told.
-        readers: threads that read ahead; none where many are read at the same time.
-        block_bytes: of the blocks, about.
+        path: of the layer, as it will be told.
+        pace: how they are read.
     """
     array = layer.activation
     picks = (chosen.samples, *map(range, array.shape[1:3]), chosen.filters[layer.path])
-    return _reading(f"{path}/activation", array, picks, chosen.query.dtype, readers, block_bytes)
+    return _reading(f"{path}/activation", array, picks, chosen.query.dtype, pace)
 
 
 def of_pooled(
-    layer: Layer,
-    chosen: Chosen,
-    path: str,
-    *,
-    readers: int = READERS,
-    block_bytes: int = BLOCK_BYTES,
+    layer: Layer, chosen: Chosen, path: str, *, pace: Pace = QUICKLY
 ) -> Iterator[Outgoing]:
     """The pooled tables of a layer that were chosen, each [sample, filter]; see `of_maps`."""
     for name in pooled_names(layer, chosen):
         array = layer.pooled_array(name)
         picks = (chosen.samples, chosen.filters[layer.path])
-        yield _reading(
-            f"{path}/pooled/{name}", array, picks, chosen.query.dtype, readers, block_bytes
-        )
+        yield _reading(f"{path}/pooled/{name}", array, picks, chosen.query.dtype, pace)
 
 
 def of_samples(store: Store, samples: Picks) -> Iterator[Outgoing]:
@@ -167,15 +167,10 @@ def _similarities(store: Store, chosen: Chosen) -> Iterator[Outgoing]:
 
 
 def _reading(
-    path: str,
-    array: StoredArray,
-    picks: tuple[Picks, ...],
-    dtype: str,
-    readers: int,
-    block_bytes: int,
+    path: str, array: StoredArray, picks: tuple[Picks, ...], dtype: str, pace: Pace
 ) -> Outgoing:
     shape = tuple(map(len, picks))
-    step = max(1, block_bytes // max(1, array.dtype.itemsize * int(np.prod(shape[1:]))))
+    step = max(1, pace.block_bytes // max(1, array.dtype.itemsize * int(np.prod(shape[1:]))))
     precision = Precision(dtype if array.dtype.kind == "f" else "float32")
 
     def read(start: int) -> NDArray[Any]:
@@ -184,7 +179,7 @@ def _reading(
     def blocks() -> Iterator[NDArray[Any]]:
         precision.begin()
         tasks = [partial(read, start) for start in range(0, shape[0], step)]
-        return map(precision.of, _ahead(tasks, readers))
+        return map(precision.of, _ahead(tasks, pace.readers))
 
     out = precision.dtype if array.dtype.kind == "f" else array.dtype
     return Outgoing(path, array.axes, shape, out, blocks, precision.notes)

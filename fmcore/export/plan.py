@@ -33,15 +33,11 @@ class ExportPlan:
 
     Attributes:
         parts: its files.
-        chosen: what is in them.
-        skipped: layers that have no maps, with the reason.
         nbytes: of all values, about, before any compression.
         about: the manifest, without the files.
     """
 
     parts: Sequence[Part]
-    chosen: Chosen
-    skipped: dict[str, str]
     nbytes: int
     about: dict[str, Any]
 
@@ -83,10 +79,9 @@ def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "np
             strict=True,
         )
     )
-    without = skipped(store, chosen)
-    parts = form.parts(list(groups(store, chosen, safe_names=names)))
     about = _about(store, chosen, form, names) | {"command": _command(store, out, query, form)}
-    return ExportPlan(parts, chosen, without, sum(part.nbytes for part in parts), about)
+    parts = form.parts(list(groups(store, chosen, safe_names=names)))
+    return ExportPlan(parts, sum(part.nbytes for part in parts), about)
 
 
 def _about(store: Store, chosen: Chosen, form: Format, names: Mapping[str, str]) -> dict[str, Any]:

@@ -32,10 +32,6 @@ class Table:
 
     columns: Mapping[str, Column]
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """One tuple an observation, in the order of the columns."""
-        return zip(*self.columns.values(), strict=True)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:

@@ -67,11 +67,10 @@ class Query:
 
     def as_dict(self) -> dict[str, str]:
         """What was asked for beyond the defaults, by the names of `PARAMETERS`."""
-        values = {one.name.rstrip("_"): getattr(self, one.name) for one in fields(self)}
         return {
-            name: value
-            for (name, value), one in zip(values.items(), fields(self), strict=True)
-            if value != one.default
+            one.name.rstrip("_"): value
+            for one in fields(self)
+            if (value := getattr(self, one.name)) != one.default
         }
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from fmcore.errors import StoreError
 from fmcore.selection import Picks
 from fmcore.storage import codec
-from fmcore.storage.checksum import fletcher32
 from fmcore.storage.codec import CHECKSUM_BYTES, Codec
 from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.outer import Part, parts, put
@@ -156,12 +155,7 @@ class ChunkIndex:
         positions = self.positions(0, stop)
         while some := list(itertools.islice(positions, most)):
             chunks = [self._whole(file, position) for position in some]
-            sums = fletcher32([chunk[:-CHECKSUM_BYTES] for chunk in chunks]).tobytes()
-            ends = b"".join(chunk[-CHECKSUM_BYTES:] for chunk in chunks)
-            if sums != ends:
-                bad = next(
-                    at for at in range(len(some)) if sums[4 * at :][:4] != ends[4 * at :][:4]
-                )
+            if (bad := codec.first_damaged(chunks)) is not None:
                 raise self._damage(file, some[bad], "its checksum does not fit")
             row, *rest = (place * step for place, step in zip(some[0], self.chunk, strict=True))
             yield Run((first_row + row, *rest), b"".join(chunks), [len(chunk) for chunk in chunks])
@@ -278,8 +272,7 @@ class ChunkIndex:
         if len(data) == n_bytes:
             cuts = np.stack([starts, starts + sizes], axis=1) - first
             chunks = [data[start:end] for start, end in cuts.tolist()]
-            sums = fletcher32([chunk[:-CHECKSUM_BYTES] for chunk in chunks]).tobytes()
-            if sums == b"".join(chunk[-CHECKSUM_BYTES:] for chunk in chunks):
+            if codec.first_damaged(chunks) is None:
                 return [chunk[:-CHECKSUM_BYTES] for chunk in chunks]
         return [None] * len(sizes)
 

@@ -107,6 +107,18 @@ def _inflated(data: bytes | memoryview, size: int) -> bytes:
         raise ValueError(f"no zlib stream: {error}") from error
 
 
+def first_damaged(chunks: Sequence[bytes | memoryview]) -> int | None:
+    """Which of some chunks does not fit the checksum at its end, all seen at once; None for none.
+
+    Args:
+        chunks: at least one, each with its checksum and longer than that.
+    """
+    sums = fletcher32([chunk[:-CHECKSUM_BYTES] for chunk in chunks])
+    stated = np.frombuffer(b"".join(chunk[-CHECKSUM_BYTES:] for chunk in chunks), sums.dtype)
+    damaged = np.flatnonzero(sums != stated)
+    return int(damaged[0]) if len(damaged) else None
+
+
 def verified(data: bytes) -> bytes:
     """The bytes of a chunk without their checksum.
 

@@ -138,8 +138,7 @@ class LayerStatistics:
 
     def pooled_part(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
         """A part of a pooled table, [sample, filter]; only the chunks of its rows are read."""
-        start, stop, _ = rows.indices(self._store.n_samples)
-        return self._array(f"pooled/{name}").rows(self._store.bytes, start, stop)[:, columns]
+        return self.pooled_array(name)[rows, columns]
 
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
         """The mean map of a class, <float32>[y, x]; None where the store keeps none.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import json
 import logging
 import os
@@ -21,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fmcore.errors import OutputError
-from fmcore.files import publish, said_of
+from fmcore.files import publish, said_of, sha256_of
 
 if sys.platform != "win32":
     import fcntl
@@ -103,7 +102,7 @@ class Shards:
     def record(self, start: int, stop: int) -> None:
         """Makes a shard exist whose file is written and flushed."""
         path = self.path(start)
-        size, digest = path.stat().st_size, _sha256(path)
+        size, digest = path.stat().st_size, sha256_of(path)
         self.recorded[start] = Shard(path.name, start, stop, size, digest)
         self._write()
 
@@ -133,7 +132,7 @@ class Shards:
         for shard in shards:
             path = self.path(shard.start)
             sound = path.is_file() and path.stat().st_size == shard.bytes
-            if sound and _sha256(path) == shard.sha256:
+            if sound and sha256_of(path) == shard.sha256:
                 self.recorded[shard.start] = shard
             else:
                 log.warning("%s is not as it was recorded; it is made again", path)
@@ -220,8 +219,3 @@ def _read(descriptor: int) -> dict[str, object]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

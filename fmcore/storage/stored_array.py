@@ -72,10 +72,7 @@ class StoredArray:
         """What indices of each axis have in common, none of them negative or too large."""
         options = {} if threads is None else {"threads": threads}
         found = self._store.array(self._path).outer(self._store.bytes, picks, **options)
-        if found.dtype == self.dtype:
-            return found
-        with np.errstate(over="ignore"):
-            return found.astype(self.dtype)
+        return found.astype(self.dtype, copy=False)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """All of it."""

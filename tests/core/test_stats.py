@@ -140,6 +140,6 @@ def test_parquet_needs_a_file_and_pyarrow(store_path, tmp_path, capsys, monkeypa
 
 def test_tables_come_one_at_a_time(store):
     tables = tidy(store, choose(store, Query(what="statistics", statistic="mean"))).pieces()
-    assert len(list(next(tables).rows())) == 4 * 20
-    assert len(list(next(tables).rows())) == 4 * 3
+    assert len(next(tables).columns["value"]) == 4 * 20
+    assert len(next(tables).columns["value"]) == 4 * 3
     assert list(tables) == []
