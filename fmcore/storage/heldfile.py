@@ -3,7 +3,8 @@
 HDF5 cannot recover from a failed write: h5py then raises `RuntimeError` and the interpreter ends in
 a segmentation fault (8 of 8 runs on a full disk, also when the error comes out of a Python file
 object). So HDF5 never sees the error: it writes through this file, which keeps the first error,
-swallows what follows, and raises when asked.
+holds what could not be written, and raises when asked. What is held is read back, because HDF5
+trusts its own metadata, and damages its heap where other bytes are in their place.
 
 Writes that follow each other are gathered, because each one that reaches the system lets go of the
 GIL and has to get it back from the threads that compress.
@@ -30,16 +31,18 @@ class HeldFile(io.FileIO):
     def __init__(self, *arguments: Any) -> None:
         self._gathered = bytearray()
         self._position = 0  # where the next write goes; the gathered bytes end there
+        self._lost: list[tuple[int, bytes]] = []  # what the disk refused, and where it belongs
         super().__init__(*arguments)
 
     def write(self, data: Any, /) -> int:
         """Takes all of the data, or holds the error; says that all was written either way."""
         view = memoryview(data)
-        self._position += view.nbytes
         if view.nbytes >= LARGE_BYTES:
             self._put_out()
+            self._position += view.nbytes
             self._write_all(view)
             return view.nbytes
+        self._position += view.nbytes
         self._gathered += view
         if len(self._gathered) >= GATHERED_BYTES:
             self._put_out()
@@ -57,10 +60,20 @@ class HeldFile(io.FileIO):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int | None:
-        """Reads, after what is gathered is written."""
+        """Reads, after what is gathered is written or held."""
         self._put_out()
-        n_read = super().readinto(buffer)
-        self._position += n_read or 0
+        n_read = super().readinto(buffer) or 0
+        view = memoryview(buffer).cast("B")
+        for first, data in self._lost:
+            # In the buffer's own count; what lies before it, and was never written, is a hole.
+            start, stop = (place - self._position for place in (first, first + len(data)))
+            stop = min(stop, len(view))
+            if stop > n_read:
+                view[n_read:stop] = bytes(stop - n_read)
+                n_read = stop
+            if stop > max(start, 0):
+                view[max(start, 0) : stop] = data[max(-start, 0) : stop - start]
+        self._position += n_read
         return n_read
 
     def truncate(self, size: int | None = None, /) -> int:
@@ -93,8 +106,11 @@ class HeldFile(io.FileIO):
         self._write_all(memoryview(gathered))
 
     def _write_all(self, rest: memoryview) -> None:
+        """Writes what ends at the position, or holds what is left of it."""
         while rest and self.error is None:
             try:
                 rest = rest[super().write(rest) :]
             except BaseException as error:
                 self.error = error
+        if rest:
+            self._lost.append((self._position - len(rest), bytes(rest)))
