@@ -58,7 +58,7 @@ def create_app(
     app = FastAPI(
         title=TITLE,
         version=version("feature-map-dashboard"),
-        routes=list(api.array_routes(source, limits)),
+        routes=[*api.array_routes(source, limits), api.image_route(source)],
         docs_url=None,
         redoc_url=None,
     )
@@ -86,6 +86,7 @@ def _create_dash(source: Source) -> Dash:
         compress=False,
         serve_locally=True,
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
+        assets_path_ignore=["wall"],  # modules, which wall.js imports
     )
     app.index_string = app.index_string.replace("<html>", '<html lang="en">')
     app.layout = lambda: _frame(source.snapshot())

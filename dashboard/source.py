@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,11 @@ class Snapshot:
     def store(self) -> Store:
         """The open store, for what only passes on what it holds."""
         return self._store
+
+    def image_url(self, sample: int, *, size: int | None = None) -> str:
+        """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
+        asked = {"v": self.digest} | ({} if size is None else {"size": str(size)})
+        return f"api/v1/stores/{quote(self.name, safe='')}/images/{sample}.png?{urlencode(asked)}"
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Attributes of the store, the model, the data set and the capture."""

@@ -5,22 +5,52 @@ Pure: it knows no store, only a `Catalog` of what there is to choose from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 OUTCOMES = {"all": "All", "correct": "Correct", "wrong": "Wrong"}
+# What the colours of the wall span.
+RANGES = {"layer": "Layer", "filter": "Filter", "map": "Each map", "percentile": "1–99 %"}
+# In which order the wall shows the filters.
+FILTER_ORDERS = {
+    "index": "Index",
+    "mean": "Mean here",
+    "class": "Score for this class",
+    "similar": "Similarity to the selected",
+}
+# In which order samples are picked.
+SAMPLE_ORDERS = {
+    "index": "Index",
+    "response": "Response of the filter",
+    "sure": "Most confident",
+    "unsure": "Least confident",
+}
+ZOOMS = {"linked": "Linked", "free": "Free"}
+DEAD = {"show": "Show", "hide": "Hide"}
+# In which order Classes shows classes and filters.
+ARRANGEMENTS = {"index": "Index", "value": "Value", "cluster": "Similarity"}
 # The names of a state's attributes in a link.
 KEYS = {
     "layer": "layer",
     "sample": "sample",
     "filter_index": "filter",
     "class_index": "class",
+    "against": "against",
     "outcome": "outcome",
+    "picked": "by",
     "color_range": "range",
+    "filter_order": "order",
+    "dead": "dead",
+    "zoom": "zoom",
+    "window": "window",
     "statistic": "statistic",
+    "arrangement": "arrange",
 }
-RANGES = {"layer": "Layer", "filter": "Filter", "map": "Each map"}
+# In every link, because they are what a person looks at; the others only where they are chosen.
+ALWAYS = ("layer", "sample", "filter_index")
+_WINDOW = re.compile(r"\d{1,5}(\.\d{1,3})?(,\d{1,5}(\.\d{1,3})?){3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +79,43 @@ class State:
         sample: a sample's index.
         filter_index: a filter of the layer.
         class_index: a class, or None for all.
+        against: the class it is compared with, or None.
         outcome: which samples: one of `OUTCOMES`.
-        color_range: what the colours span: one of `RANGES`.
+        picked: in which order samples are picked: one of `SAMPLE_ORDERS`.
+        color_range: what the colours of the wall span: one of `RANGES`.
+        filter_order: in which order the wall shows the filters: one of `FILTER_ORDERS`.
+        dead: whether the wall shows dead filters: one of `DEAD`.
+        zoom: whether all tiles zoom together: one of `ZOOMS`.
+        window: what the wall is zoomed to, four numbers "top,left,bottom,right": in cells of a
+            tile where zoom is linked, else in thousandths of the wall; empty for all of it.
         statistic: the name of a statistic.
+        arrangement: in which order Classes shows classes and filters: one of `ARRANGEMENTS`.
     """
 
     layer: str
     sample: int
     filter_index: int
     class_index: int | None
+    against: int | None
     outcome: str
+    picked: str
     color_range: str
+    filter_order: str
+    dead: str
+    zoom: str
+    window: str
     statistic: str
+    arrangement: str
 
-    def query(self) -> str:
-        """The query of a link that shows this again, such as `?layer=conv1&sample=3`."""
-        values = {key: getattr(self, name) for name, key in KEYS.items()}
-        return "?" + urlencode({key: value for key, value in values.items() if value is not None})
+    def query(self, catalog: Catalog) -> str:
+        """The query of a link that shows this again, such as `?layer=conv1&sample=3&filter=0`."""
+        plain = parse({}, catalog)[0]
+        values = {
+            key: getattr(self, name)
+            for name, key in KEYS.items()
+            if name in ALWAYS or getattr(self, name) != getattr(plain, name)
+        }
+        return "?" + urlencode(values)
 
 
 def parse_query(search: object, catalog: Catalog) -> tuple[State, tuple[str, ...]]:
@@ -77,7 +127,7 @@ def parse_query(search: object, catalog: Catalog) -> tuple[State, tuple[str, ...
 def updated_query(search: object, catalog: Catalog, **values: object) -> str:
     """The query of a link whose state is changed; what the values leave out stays as it was."""
     state = parse_query(search, catalog)[0]
-    return parse({name: getattr(state, name) for name in KEYS} | values, catalog)[0].query()
+    return parse({name: getattr(state, name) for name in KEYS} | values, catalog)[0].query(catalog)
 
 
 def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[str, ...]]:
@@ -115,14 +165,32 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
             return near
         return number
 
+    def window() -> str:
+        value = values.get("window")
+        if value in (None, ""):
+            return ""
+        if isinstance(value, str) and _WINDOW.fullmatch(value):
+            top, left, bottom, right = map(float, value.split(","))
+            if top < bottom and left < right:
+                return value
+        notes.append(f"The window {value!r} is none; showing all.")
+        return ""
+
     layer = choice("layer", tuple(catalog.n_filters))
     state = State(
         layer=layer,
         sample=index("sample", catalog.n_samples) or 0,
         filter_index=index("filter_index", catalog.n_filters[layer]) or 0,
         class_index=index("class_index", len(catalog.class_names)),
+        against=index("against", len(catalog.class_names)),
         outcome=choice("outcome", tuple(OUTCOMES)),
+        picked=choice("picked", tuple(SAMPLE_ORDERS)),
         color_range=choice("color_range", tuple(RANGES)),
+        filter_order=choice("filter_order", tuple(FILTER_ORDERS)),
+        dead=choice("dead", tuple(DEAD)),
+        zoom=choice("zoom", tuple(ZOOMS)),
+        window=window(),
         statistic=choice("statistic", catalog.statistics),
+        arrangement=choice("arrangement", tuple(ARRANGEMENTS)),
     )
     return state, tuple(notes)

@@ -1,6 +1,7 @@
 """The HTTP side that is not a page: stores, layers, samples, statistics and arrays."""
 
 from dashboard.api.arrays import array_routes
+from dashboard.api.images import image_route
 from dashboard.api.limits import DEFAULT_LIMITS, Limits
 from dashboard.api.listing import create_router
 from dashboard.api.problem import answer_problems
@@ -12,5 +13,6 @@ __all__ = [
     "answer_problems",
     "array_routes",
     "create_router",
+    "image_route",
     "mount_reference",
 ]

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from dashboard.api.answers import ARRAY_FORMATS, TABLE_FORMATS
+from dashboard.api.images import LARGEST
 from dashboard.source import Source
 from fmcore.selection import DTYPES, PARAMETERS
 
@@ -81,6 +82,7 @@ _ARRAY_HEADERS = {
     "ETag": "changes with whatever changes the bytes",
 }
 _BYTES = ("application/octet-stream", {"schema": {"type": "string", "format": "binary"}})
+_WHOLE = {"type": "integer", "minimum": 0}
 _CONTENT: dict[str, list[tuple[str, Any]]] = {
     "raw": [_BYTES],
     "npy": [_BYTES],
@@ -144,13 +146,13 @@ def mount_reference(app: FastAPI, source: Source) -> None:
         schema, snapshot = generated(), source.snapshot(source.names[0])
         layer = quote(next(iter(snapshot.catalog.n_filters)))
         about = schema["info"] | {"description": _ABOUT.format(store=snapshot.name, layer=layer)}
-        return schema | {"info": about, "paths": schema["paths"] | _array_paths(source)}
+        return schema | {"info": about, "paths": schema["paths"] | _value_paths(source)}
 
     app.openapi = described  # type: ignore[method-assign]
 
 
-def _array_paths(source: Source) -> dict[str, Any]:
-    """The descriptions of the routes that answer with arrays and tables."""
+def _value_paths(source: Source) -> dict[str, Any]:
+    """The descriptions of the routes that answer with arrays, tables and pictures."""
     selection = ("layer", "sample", "filter", "class", "dtype")
     rows: tuple[tuple[str, ...], dict[str, str]] = (TABLE_FORMATS, {})
     values = (ARRAY_FORMATS, _ARRAY_HEADERS)
@@ -172,12 +174,43 @@ def _array_paths(source: Source) -> dict[str, Any]:
             rows,
         ),
     }
-    return {
-        f"/api/v1/stores/{{store}}/{what}": {
-            "get": _operation(source, what, summary, names, formats, headers)
-        }
+    one = "/api/v1/stores/{store}"
+    operations = {
+        f"{one}/{what}": _operation(source, what, summary, names, formats, headers)
         for what, (summary, names, (formats, headers)) in about.items()
     }
+    operations[f"{one}/images/{{sample}}.png"] = _image_operation(source)
+    return {path: {"get": operation} for path, operation in operations.items()}
+
+
+def _image_operation(source: Source) -> dict[str, Any]:
+    parameters = [
+        _store_parameter(source),
+        {"name": "sample", "in": "path", "required": True, "example": 0, "schema": _WHOLE},
+        {
+            "name": "size",
+            "in": "query",
+            "description": "pixels of its longer side at most; its own size if not given",
+            "schema": _WHOLE | {"minimum": 1, "maximum": LARGEST},
+        },
+    ]
+    picture = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "summary": "The input image of one sample as a picture",
+        "operationId": "image",
+        "tags": [VALUES],
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "PNG", "content": picture},
+            "304": {"description": "the client holds it already"},
+            **{str(code): about for code, about in problems(404, 422, 500, 503).items()},
+        },
+    }
+
+
+def _store_parameter(source: Source) -> dict[str, Any]:
+    named = {"example": source.names[0], "schema": {"type": "string"}}
+    return {"name": "store", "in": "path", "required": True, **named}
 
 
 def _operation(
@@ -193,15 +226,7 @@ def _operation(
     examples = {"layer": schemas["layer"]["examples"][0], "sample": "0"}
     if what == "pooled":
         examples["statistic"] = "max"
-    parameters: list[dict[str, Any]] = [
-        {
-            "name": "store",
-            "in": "path",
-            "required": True,
-            "example": source.names[0],
-            "schema": {"type": "string"},
-        }
-    ]
+    parameters = [_store_parameter(source)]
     parameters += [
         {
             "name": name,

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
+from dashboard.figures.picture import as_pixels
 from dashboard.figures.theme import GRAY, Theme, base_figure, color_bar, color_scale
 
 
@@ -40,17 +41,17 @@ def feature_map_figure(
 
 
 def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
-    """The input image: colours for three channels of uint8 or of 0 to 1, else the first in gray.
+    """The input image: colours for three channels, else the first in gray.
 
     Args:
         image: <uint8 or float32>[image_y, image_x, image_channel].
         theme: the colours.
     """
     figure = base_figure(theme, margin=box.IMAGE.margin)
-    if image.shape[2] == 3 and image.dtype != np.uint8 and 0 <= image.min() <= image.max() <= 1:
-        image = np.round(image * 255).astype(np.uint8)
-    if image.shape[2] == 3 and image.dtype == np.uint8:
-        figure.add_trace(go.Image(z=image, hovertemplate="y %{y}, x %{x}<br>%{z}<extra></extra>"))
+    if image.shape[2] == 3:
+        figure.add_trace(
+            go.Image(z=as_pixels(image), hovertemplate="y %{y}, x %{x}<br>%{z}<extra></extra>")
+        )
     else:
         limits = {"zmin": 0, "zmax": 255} if image.dtype == np.uint8 else {}
         figure.add_trace(

@@ -175,6 +175,22 @@ class Layer(LayerStatistics):
         first_y, first_x, last_y, last_x = self._whole("receptive_field")[y, x].tolist()
         return first_y, first_x, last_y, last_x
 
+    def receptive_fields(self) -> NDArray[np.int64] | None:
+        """That of every unit, <int64>[y, x, (first y, first x, last y, last x)]; None as there."""
+        if "receptive_field" not in self._node:
+            return None
+        return np.asarray(self._whole("receptive_field"), dtype=np.int64)
+
+    @property
+    def kernel(self) -> NDArray[np.float32] | None:
+        """The weights, <float32>[kernel_y, kernel_x, kernel_input, kernel_output], if stored."""
+        return self._whole("kernel") if "kernel" in self._node else None
+
+    @property
+    def bias(self) -> NDArray[np.float32] | None:
+        """The bias, <float32>[filter], if stored."""
+        return self._whole("bias") if "bias" in self._node else None
+
     def _maps(self) -> ChunkIndex:
         if not self.has_maps:
             raise MapsNotStoredError(

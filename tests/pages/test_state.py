@@ -8,9 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.state import (
+    ARRANGEMENTS,
+    DEAD,
+    FILTER_ORDERS,
     KEYS,
     OUTCOMES,
     RANGES,
+    SAMPLE_ORDERS,
+    ZOOMS,
     Catalog,
     State,
     parse,
@@ -27,16 +32,23 @@ states = st.sampled_from(list(CATALOG.n_filters)).flatmap(
         sample=st.integers(0, 49),
         filter_index=st.integers(0, CATALOG.n_filters[layer] - 1),
         class_index=st.none() | st.integers(0, 1),
+        against=st.none() | st.integers(0, 1),
         outcome=st.sampled_from(list(OUTCOMES)),
+        picked=st.sampled_from(list(SAMPLE_ORDERS)),
         color_range=st.sampled_from(list(RANGES)),
+        filter_order=st.sampled_from(list(FILTER_ORDERS)),
+        dead=st.sampled_from(list(DEAD)),
+        zoom=st.sampled_from(list(ZOOMS)),
+        window=st.sampled_from(["", "0,0,5,4.5", "2.125,3,9,1000"]),
         statistic=st.sampled_from(CATALOG.statistics),
+        arrangement=st.sampled_from(list(ARRANGEMENTS)),
     )
 )
 
 
 @given(states)
 def test_a_link_opens_what_it_was_made_from(state):
-    assert parse_query(state.query(), CATALOG) == (state, ())
+    assert parse_query(state.query(CATALOG), CATALOG) == (state, ())
 
 
 @given(
@@ -51,7 +63,7 @@ def test_whatever_is_asked_for_something_that_exists_is_shown(values):
     assert 0 <= state.sample < 50
     assert 0 <= state.filter_index < CATALOG.n_filters[state.layer]
     assert state.class_index in (None, 0, 1)
-    assert parse_query(state.query(), CATALOG)[0] == state
+    assert parse_query(state.query(CATALOG), CATALOG)[0] == state
 
 
 def test_what_does_not_exist_is_said():
@@ -77,5 +89,7 @@ def test_an_empty_link_shows_the_first_of_everything_without_a_word():
 
 @given(states)
 def test_what_a_page_does_not_show_stays_in_its_link(state):
-    changed = parse_query(updated_query(state.query(), CATALOG, class_index=None), CATALOG)[0]
+    changed = parse_query(updated_query(state.query(CATALOG), CATALOG, class_index=None), CATALOG)[
+        0
+    ]
     assert changed == replace(state, class_index=None)

@@ -1,0 +1,45 @@
+"""The route that answers with the input image of a sample as a picture."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dashboard.api import answers
+from dashboard.figures.picture import png_of
+from dashboard.source import Source
+from fmcore.errors import SelectionError
+
+LARGEST = 4096
+_SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
+# A link with the store's digest in it never means another picture.
+FOR_EVER = "private, max-age=31536000, immutable"
+
+
+def image_route(source: Source) -> Route:
+    """The route of images; `reference` describes it."""
+
+    def image(request: Request) -> Response:
+        snapshot = source.snapshot(request.path_params["store"])
+        asked = dict(request.query_params)
+        digest, size = asked.pop("v", ""), asked.pop("size", "")
+        if asked:
+            raise SelectionError(
+                f"no parameter {min(asked)!r} here; expected size or v", field=min(asked)
+            )
+        if size and (not _SIZE.fullmatch(size) or int(size) > LARGEST):
+            raise SelectionError(f"size must be 1 to {LARGEST}; found {size!r}", field="size")
+        sample = request.path_params["sample"]
+        headers = {
+            "etag": answers.etag(snapshot.digest, "image", str(sample), size),
+            "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
+        }
+        if answers.is_known(request, headers["etag"]):
+            return answers.not_modified(headers)
+        data = png_of(snapshot.store.image(sample), longest=int(size) if size else None)
+        return Response(data, 200, headers, "image/png")
+
+    return Route("/api/v1/stores/{store}/images/{sample:int}.png", image)
