@@ -14,21 +14,6 @@ from fmcore.capture import capture, plan_capture
 from fmcore.dataset import LabelledImages
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
-# The request that a browser makes to have a page built.
-SHOW_PAGE = {
-    "output": "..page.children...nav-maps.className...nav-classes.className..",
-    "outputs": [
-        {"id": "page", "property": "children"},
-        {"id": "nav-maps", "property": "className"},
-        {"id": "nav-classes", "property": "className"},
-    ],
-    "inputs": [
-        {"id": "url", "property": "pathname", "value": "/"},
-        {"id": "url", "property": "search", "value": ""},
-    ],
-    "changedPropIds": ["url.pathname"],
-}
-
 CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")
 
 

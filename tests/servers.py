@@ -7,6 +7,19 @@ import threading
 import time
 
 from dashboard import server
+from dashboard.views import VIEWS
+
+# The request that a browser makes to have a page built.
+_OUTPUTS = [("page", "children"), *((f"nav-{view.name}", "className") for view in VIEWS)]
+SHOW_PAGE = {
+    "output": f"..{'...'.join('.'.join(one) for one in _OUTPUTS)}..",
+    "outputs": [{"id": name, "property": prop} for name, prop in _OUTPUTS],
+    "inputs": [
+        {"id": "url", "property": "pathname", "value": "/"},
+        {"id": "url", "property": "search", "value": ""},
+    ],
+    "changedPropIds": ["url.pathname"],
+}
 
 
 @contextlib.contextmanager

@@ -2,129 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-import time
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import numpy as np
 import pytest
-from factories import absent, tool
+from browsing import asked, cell_position, hover, ready, until
 
 from dashboard.figures.montage import montage_tiling
 
 pytestmark = pytest.mark.browser
-
-# No sandbox, because CI runs as root; nothing that would reach for the net on its own.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def url(store_path: Path):
-    command = [sys.executable, "-m", "dashboard.cli", "serve", str(store_path)]
-    server = subprocess.Popen(
-        [*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True
-    )
-    where = re.search(r"http://\S+", server.stdout.readline()).group()
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(where + "healthz")
-            break
-        except httpx.TransportError:
-            time.sleep(0.05)
-    yield where
-    server.terminate()
-    server.wait(10)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("playwright is not installed")
-    with sync_playwright() as playwright:
-        path = tool("chromium", debian="chromium")
-        opened = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser, url):
-    """A page that fails its test on any console message, failed request or foreign host."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1300})
-    opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    opened.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    opened.on(
-        "response",
-        lambda answer: answer.status >= 400 and complaints.append(f"{answer.status} {answer.url}"),
-    )
-    opened.on(
-        "request",
-        lambda asked: (
-            asked.url.startswith((url, "data:", "blob:"))
-            or complaints.append(f"foreign: {asked.url}")
-        ),
-    )
-    opened.set_default_timeout(20_000)
-    yield opened
-    context.close()
-    assert complaints == []
-
-
-def ready(page, graph: str) -> None:
-    page.wait_for_selector(f"#{graph} .nsewdrag")
-    page.wait_for_selector("[data-dash-is-loading]", state="detached")
-
-
-def until(page, holds) -> None:
-    """Waits in Python: the page's policy forbids the evaluation that Playwright's wait needs."""
-    for _ in range(100):
-        if holds():
-            return
-        page.wait_for_timeout(100)
-    pytest.fail("waited 10 s")
-
-
-def asked(page) -> dict[str, str]:
-    return {key: values[0] for key, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def cell_position(page, graph: str, y: float, x: float) -> tuple[float, float]:
-    """Where on the page the middle of a cell of a graph is drawn."""
-    return page.evaluate(
-        """([id, y, x]) => {
-          const drawn = document.querySelector(`#${id} .js-plotly-plot`);
-          const { xaxis, yaxis } = drawn._fullLayout;
-          const box = drawn.getBoundingClientRect();
-          return [box.left + xaxis._offset + xaxis.c2p(x), box.top + yaxis._offset + yaxis.c2p(y)];
-        }""",
-        [graph, float(y), float(x)],
-    )
-
-
-def hover(page, graph: str, y: float, x: float) -> str:
-    left, top = cell_position(page, graph, y, x)
-    page.mouse.move(left - 3, top - 3)
-    page.mouse.move(left, top)
-    label = page.locator(f"#{graph} .hoverlayer .hovertext text").first
-    label.wait_for()
-    return " | ".join(label.locator("tspan.line").all_text_contents())
 
 
 def test_feature_maps_from_a_tile_to_its_stored_value(page, url, store):
@@ -141,7 +27,7 @@ def test_feature_maps_from_a_tile_to_its_stored_value(page, url, store):
     assert np.float32(said[2]) == maps[y, x, tile], "hover gives the stored float32"
 
     page.mouse.click(*cell_position(page, "maps-montage", top + y, left + x))
-    page.wait_for_url(f"**filter={tile}&**")
+    page.wait_for_url(f"**filter={tile}*")
     assert page.input_value("#maps-filter") == str(tile)
     ready(page, "maps-enlarged")
     said = hover(page, "maps-enlarged", y, x).split(" | ")
@@ -272,7 +158,7 @@ def test_classes_from_a_cell_to_its_mean_map_and_back(page, url, store):
 
 
 def test_a_link_opens_to_the_same_picture_in_another_browser(page, url, browser):
-    link = "maps?layer=conv2&sample=7&filter=2&class=1&outcome=all&range=filter&statistic=std"
+    link = "maps?layer=conv2&sample=7&filter=2&class=1&outcome=correct&range=filter&statistic=std"
     page.goto(url + link)
     ready(page, "maps-montage")
     assert page.input_value("#maps-sample") == "7"

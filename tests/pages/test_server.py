@@ -12,8 +12,7 @@ import threading
 
 import httpx
 import pytest
-from factories import SHOW_PAGE
-from servers import running
+from servers import SHOW_PAGE, running
 
 from dashboard import create_app, server
 from dashboard.source import Source
