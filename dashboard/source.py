@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 from dashboard.state import Catalog, State, parse
 from fmcore import FmcoreError, Layer, Store, open_store
 from fmcore.selection import near_matches
-from fmcore.statistics import CLASS_FILTER, STATISTICS
+from fmcore.statistics import CLASS_FILTER, STATISTICS, Bins, LayerHealth
+from fmcore.storage import StoredArray
+
+T = TypeVar("T")
 
 
 class StoreNotFoundError(FmcoreError, KeyError):
@@ -66,6 +70,7 @@ class Snapshot:
         )
         self._ranges: dict[str, NDArray[np.float64]] = {}
         self._statistics: dict[tuple[str, str], NDArray[Any]] = {}
+        self._derived: dict[tuple[str, ...], Any] = {}
 
     @property
     def name(self) -> str:
@@ -81,6 +86,12 @@ class Snapshot:
     def store(self) -> Store:
         """The open store, for what only passes on what it holds."""
         return self._store
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Pixels of an image, (y, x)."""
+        _, height, width, _ = self._store.images.shape
+        return height, width
 
     def image_url(self, sample: int, *, size: int | None = None) -> str:
         """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
@@ -113,6 +124,17 @@ class Snapshot:
             self._statistics[key] = found
         return self._statistics[key]
 
+    def derived(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What a page makes of the store, made once; only for what is small.
+
+        Args:
+            key: what it is, and of which layer.
+            make: makes it; two threads may do so at once.
+        """
+        if key not in self._derived:
+            self._derived[key] = make()
+        return self._derived[key]
+
     def sample(self, index: int) -> Sample:
         """One sample; raises `SampleNotFoundError`."""
         return Sample(
@@ -131,6 +153,68 @@ class Snapshot:
         if outcome != "all":
             chosen &= (self._labels == self._predictions) == (outcome == "correct")
         return np.flatnonzero(chosen)
+
+    def outcome(self, samples: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Label and prediction of some samples, <int64>[2, n]."""
+        return np.stack([self._labels[samples], self._predictions[samples]])
+
+    def health(self, path: str) -> LayerHealth:
+        """What is wrong with a layer's filters; kept, since it reads a whole pooled table."""
+        return self.derived(("health", path), lambda: self.layer(path).health())
+
+    def top(
+        self, path: str, filter_index: int, of: str = "", rows: range = range(1)
+    ) -> dict[str, NDArray[Any]]:
+        """The strongest samples of a filter, `sample`, `value`, `y` and `x`, each [row, k].
+
+        Of all samples; of some classes or bands, their `rows`, where `of` is `class` or `band`.
+
+        Raises:
+            StatisticNotFoundError: if the store keeps none.
+        """
+        one, names = self.layer(path), ("sample", "value", "y", "x")
+        if not of:
+            return {name: one.top(name)[filter_index][np.newaxis] for name in names}
+        one.top("sample")  # says it where there are none
+        return {name: self._part(one, f"top/{of}_{name}", filter_index, rows) for name in names}
+
+    def histogram(self, path: str, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Counts of a filter's activations, <int64>[class, bin], and bins, <float32>[bound, bin].
+
+        Raises:
+            StatisticNotFoundError: if the store has none, with the reason.
+        """
+        one = self.layer(path)
+        if "q50" not in one.statistics:
+            one.histogram()  # says why
+        counts = self._part(one, "class/histogram", index, range(len(self.class_sizes)))
+        return counts, Bins.numbering(counts.shape[1]).bounds
+
+    def _part(self, one: Layer, array: str, filter_index: int, rows: range) -> NDArray[Any]:
+        """Some rows of [row, filter, k] for one filter; only the chunks that hold it are read."""
+        stored = StoredArray(self._store, f"{one.full_group}/{array}", ("row", "filter", "k"))
+        picks = (rows, range(filter_index, filter_index + 1), range(stored.shape[2]))
+        return stored.outer(picks)[:, 0]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """True class index, <int64>[sample]."""
+        return self._labels
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The model's class index, <int64>[sample]."""
+        return self._predictions
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """The model's belief in its prediction, <float32>[sample]."""
+        return self.derived(("confidence",), self._confidence)
+
+    def _confidence(self) -> NDArray[np.float32]:
+        rows = np.arange(len(self._predictions))
+        beliefs: NDArray[np.float32] = self._store.probabilities[rows, self._predictions]
+        return beliefs
 
     def filter_range(self, path: str) -> NDArray[np.float64]:
         """Smallest and largest activation over the whole test set, <float64>[2, filter]."""

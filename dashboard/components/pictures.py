@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 # First row, first column, last row and last column of pixels, both included.
@@ -20,16 +20,52 @@ def picture(
 ) -> Component:
     """An image as large as its place, perhaps with a box on it.
 
+    With a box its style has a variable `--crop` too: what brings the box to fill the picture, for
+    style sheets that want it.
+
     Args:
         url: of the image.
         words: what a screen reader says, and a tool tip.
         shape: pixels of the image, (y, x), which the box is counted in.
         box: what to outline.
     """
-    parts: list[Component] = [html.Img(src=url, alt=words, title=words, loading="lazy")]
+    parts: list[Component] = [html.Img(src=url, alt=words, title=words)]
+    style = {"aspectRatio": f"{shape[1]} / {shape[0]}"}
     if box is not None:
         parts.append(html.Span(className="field-box", style=box_style(box, shape)))
-    return html.Span(parts, className="picture", style={"aspectRatio": f"{shape[1]} / {shape[0]}"})
+        style["--crop"] = crop(box, shape)
+    return html.Span(parts, className="picture", style=style)
+
+
+def thumbnail(
+    url: str,
+    *,
+    href: str,
+    words: str,
+    lines: tuple[str, str],
+    shape: tuple[int, int],
+    box: PixelBox | None = None,
+) -> Component:
+    """A small picture that leads somewhere, with two lines below it; one that is too long is cut.
+
+    Args:
+        url: of the image.
+        href: where a click leads.
+        words: all there is to say, for a screen reader and as a tool tip.
+        lines: what stands below.
+        shape: as for `picture`.
+        box: as for `picture`.
+    """
+    return dcc.Link(
+        [
+            picture(url, words=words, shape=shape, box=box),
+            html.B(lines[0]),
+            html.Small(lines[1]),
+        ],
+        href=href,
+        className="thumbnail",
+        title=words,
+    )
 
 
 def box_style(box: PixelBox, shape: tuple[int, int]) -> dict[str, Any]:
@@ -42,3 +78,20 @@ def box_style(box: PixelBox, shape: tuple[int, int]) -> dict[str, Any]:
         "height": f"{100 * (bottom + 1 - top) / height:.3f}%",
         "width": f"{100 * (right + 1 - left) / width:.3f}%",
     }
+
+
+def crop(box: PixelBox, shape: tuple[int, int]) -> str:
+    """The CSS transform, about the upper left corner, after which a box fills an image (y, x).
+
+    The longer side of the box does; of the other as much more is seen as is needed.
+    """
+    top, left, bottom, right = box
+    height, width = shape
+    share = max((bottom + 1 - top) / height, (right + 1 - left) / width)
+
+    def start(first: int, last: int, size: int) -> float:
+        middle = (first + last + 1) / 2 / size
+        return min(max(middle - share / 2, 0.0), 1.0 - share)
+
+    y, x = start(top, bottom, height), start(left, right, width)
+    return f"scale({1 / share:.4f}) translate({-100 * x:.3f}%, {-100 * y:.3f}%)"

@@ -1,0 +1,98 @@
+"""The top of the page: which filter it is, what is wrong with it, its strongest sample, links."""
+
+from __future__ import annotations
+
+import dash_mantine_components as dmc
+import numpy as np
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import state
+from dashboard.components.controls import facts
+from dashboard.source import Snapshot
+from dashboard.views.filter.facts import Response, findings
+from dashboard.views.filter.panels import Pictures, badge, link
+from dashboard.views.filter.raw import map_url
+
+
+def header(
+    snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response | None
+) -> list[Component]:
+    """The strongest sample at the left, the filter's name, health and links beside it.
+
+    Args:
+        snapshot: the store.
+        shown: which filter, and which class.
+        pictures: of this filter.
+        best: the strongest sample of all; None where no map has a finite value.
+    """
+    layer, filter_index = shown.layer, shown.filter_index
+    health = snapshot.health(layer)
+    badges = [
+        badge(snapshot, layer, one)
+        for one in findings(health, filter_index, snapshot.catalog.class_names)
+    ]
+    about = [
+        html.H2(f"{layer} · filter {filter_index}"),
+        html.Div(badges, className="findings"),
+        facts(_numbers(snapshot, layer, filter_index)),
+        html.Div(_links(snapshot, shown, best), className="links"),
+    ]
+    if best is None:
+        return [html.Div(about)]
+    return [
+        html.Div(
+            [
+                pictures.large(best),
+                dmc.Text("The image that excites it most", size="sm", fw=500),
+                *_said(snapshot, shown, pictures, best),
+            ],
+            className="best",
+        ),
+        html.Div(about),
+    ]
+
+
+def _said(
+    snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response
+) -> list[Component]:
+    label, predicted = pictures.names(best)
+    right = "✓ right" if label == predicted else "✗ wrong"
+    lines = [
+        f"Sample {best.sample}, label {label}",
+        f"Predicted {predicted}: {right}",
+        f"Activation {best.value:.6g} at y {best.y}, x {best.x}",
+    ]
+    said: list[Component] = [dmc.Text(line, size="sm") for line in lines]
+    if snapshot.layer(shown.layer).has_maps:
+        url = map_url(snapshot, shown.layer, shown.filter_index, best.sample)
+        said.append(html.A("Download its feature map (.npy)", href=url, download=""))
+    return said
+
+
+def _numbers(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, str]:
+    one = snapshot.layer(layer)
+    low, high = snapshot.filter_range(layer)[:, filter_index]
+    n_values = snapshot.statistic(layer, "n_values")[:, filter_index]
+    zeros = np.nan_to_num(snapshot.statistic(layer, "zero_fraction")[:, filter_index])
+    n, n_zero = int(n_values.sum()), float((zeros * n_values).sum())
+    height, width, filters = one.shape
+    found = {
+        "Feature map": f"{height}×{width}, one of {filters} filters",
+        "Whole test set": f"{low:.6g} to {high:.6g}" if np.isfinite(low) else "no finite value",
+        "Exactly zero": f"{n_zero / n:.1%} of {n:,} values" if n else "–",
+    }
+    bad = int(snapshot.statistic(layer, "n_nonfinite")[:, filter_index].sum())
+    return found | ({"Not finite": f"{bad:,} values"} if bad else {})
+
+
+def _links(snapshot: Snapshot, shown: state.State, best: Response | None) -> list[Component]:
+    this = {"layer": shown.layer, "filter_index": shown.filter_index}
+    links: list[Component] = []
+    if best is not None:
+        text = "Feature maps of its strongest sample"
+        links.append(link(snapshot, "maps", text, **this, sample=best.sample))
+    with_class = this | {"class_index": shown.class_index}
+    links.append(link(snapshot, "classes", "In Classes, beside all filters", **with_class))
+    links.append(html.A("Its raw arrays (.npy)", href="#filter-raw"))
+    return links

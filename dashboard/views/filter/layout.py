@@ -1,0 +1,143 @@
+"""The components of the page; callbacks fill them."""
+
+from __future__ import annotations
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import ids, state
+from dashboard.components.controls import card, number, segments, select
+from dashboard.components.graph import graph
+from dashboard.source import Snapshot
+
+# Classes on one page of "Strongest of each class".
+CLASSES_AT_ONCE = 10
+SCALES = {"log": "Logarithmic", "linear": "Linear"}
+
+
+def layout(snapshot: Snapshot, shown: state.State) -> Component:
+    """The page: the selection and similar filters on the left, all of one filter on the right."""
+    return html.Div(
+        [
+            dcc.Store(id=ids.FILTER_QUERY),
+            dcc.Store(id=ids.FILTER_STEPS),
+            html.Div(
+                [
+                    _selection(snapshot.catalog, shown),
+                    card(_filled(ids.FILTER_SIMILAR), title="Similar filters"),
+                ],
+                className="side",
+            ),
+            html.Div(
+                [
+                    card(
+                        html.Div([_filled(ids.FILTER_HEADER), _kernel()], className="filter-header")
+                    ),
+                    card(_filled(ids.FILTER_STRONGEST), title="Strongest samples"),
+                    _distribution(),
+                    card(_filled(ids.FILTER_SCORES), title="Scores, beside what chance gives"),
+                    card(_filled(ids.FILTER_BANDS), title="Usual samples: bands by percentile"),
+                    _classes(snapshot.catalog, shown),
+                    card(_filled(ids.FILTER_RAW), title="Raw arrays of this filter (.npy)"),
+                ],
+            ),
+        ],
+        className="page filter-page",
+    )
+
+
+def _filled(component_id: str) -> Component:
+    return html.Div(id=component_id, className="filled")
+
+
+def _selection(catalog: state.Catalog, shown: state.State) -> Component:
+    classes = {str(index): name for index, name in enumerate(catalog.class_names)}
+    return card(
+        [
+            select(
+                ids.FILTER_LAYER,
+                caption="Layer",
+                options={path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()},
+                value=shown.layer,
+            ),
+            html.Div(
+                [
+                    number(
+                        ids.FILTER_FILTER,
+                        caption="Filter",
+                        value=shown.filter_index,
+                        largest=catalog.n_filters[shown.layer] - 1,
+                    ),
+                    _step(ids.FILTER_PREVIOUS, "‹", "Previous filter (↑)"),
+                    _step(ids.FILTER_NEXT, "›", "Next filter (↓)"),
+                ],
+                className="stepper",
+            ),
+            select(
+                ids.FILTER_CLASS,
+                caption="Class",
+                options=classes,
+                value=None if shown.class_index is None else str(shown.class_index),
+                clearable=True,
+                placeholder="All classes",
+            ),
+            dmc.Switch(
+                id=ids.FILTER_CROP,
+                label="Crop images to what the unit sees",
+                size="sm",
+                persistence=True,
+            ),
+        ],
+        title="Selection",
+    )
+
+
+def _step(component_id: str, sign: str, meaning: str) -> Component:
+    return dmc.Tooltip(
+        dmc.ActionIcon(
+            sign, id=component_id, variant="default", size=36, **{"aria-label": meaning}
+        ),
+        label=meaning,
+    )
+
+
+def _kernel() -> Component:
+    return html.Div(
+        [
+            dmc.Text("Kernel: its weights", size="sm", fw=500),
+            graph(ids.FILTER_KERNEL, bare=True),
+            dmc.Text(id=ids.FILTER_KERNEL_NOTE, size="sm", c="dimmed"),
+        ]
+    )
+
+
+def _distribution() -> Component:
+    return card(
+        [
+            html.Div(
+                segments(ids.FILTER_SCALE, caption="Vertical axis", options=SCALES, value="log"),
+                className="controls",
+            ),
+            graph(ids.FILTER_HISTOGRAM, height="320px"),
+            dmc.Text(id=ids.FILTER_HISTOGRAM_NOTE, size="sm", c="dimmed"),
+        ],
+        title="Activations by class",
+    )
+
+
+def _classes(catalog: state.Catalog, shown: state.State) -> Component:
+    n_pages = -(-len(catalog.class_names) // CLASSES_AT_ONCE)
+    return card(
+        [
+            _filled(ids.FILTER_CLASSES),
+            dmc.Pagination(
+                id=ids.FILTER_CLASSES_PAGE,
+                total=n_pages,
+                value=(shown.class_index or 0) // CLASSES_AT_ONCE + 1,
+                size="sm",
+                hideWithOnePage=True,
+            ),
+        ],
+        title="Strongest of each class",
+    )

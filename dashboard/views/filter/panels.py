@@ -1,0 +1,269 @@
+"""The components that the callbacks fill the page with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dash_mantine_components as dmc
+import numpy as np
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import state
+from dashboard.components.pictures import PixelBox, picture, thumbnail
+from dashboard.source import Snapshot
+from dashboard.views.filter.facts import Finding, Response, band_titles, responses
+from fmcore.errors import StatisticNotFoundError
+from fmcore.statistics import BANDS
+
+# Pixels of the longer side of an image that is fetched for a thumbnail, and for the largest one.
+THUMBNAIL, LARGE = 160, 448
+# Samples in a row of one class; the page of the class shows all that are kept.
+IN_A_ROW = 12
+
+
+class Pictures:
+    """Makes pictures of samples for one layer and filter; looks up once what all of them need.
+
+    Attributes:
+        note: why there are no boxes; empty where there are.
+    """
+
+    def __init__(self, snapshot: Snapshot, layer: str, filter_index: int) -> None:
+        self._snapshot = snapshot
+        one = snapshot.layer(layer)
+        self._fields = one.receptive_fields()
+        self._shape = snapshot.image_shape
+        self._link = SampleLink(snapshot, layer, filter_index)
+        self._outcomes: dict[int, tuple[int, int]] = {}
+        self.note = ""
+        if self._fields is None:
+            why = one.attributes.get("receptive_field", "the store does not say it")
+            self.note = f"What a unit of this layer sees is unknown ({why}), so images have no box."
+
+    def thumbnails(self, found: Sequence[Response]) -> list[Component]:
+        """A thumbnail for each sample, with its activation and whether its prediction is right."""
+        labels, predictions = self._snapshot.outcome(
+            np.array([one.sample for one in found], dtype=np.int64)
+        ).tolist()
+        names = self._snapshot.catalog.class_names
+        return [
+            thumbnail(
+                self._snapshot.image_url(one.sample, size=THUMBNAIL),
+                href=self._link.to(one.sample),
+                words=self._words(one, names[label], names[predicted]),
+                lines=(f"{one.value:.4g}", verdict(names[label], names[predicted])),
+                shape=self._shape,
+                box=self.box(one),
+            )
+            for one, label, predicted in zip(found, labels, predictions, strict=True)
+        ]
+
+    def large(self, one: Response) -> Component:
+        """One sample, as large as its place."""
+        label, predicted = self.names(one)
+        return dcc.Link(
+            picture(
+                self._snapshot.image_url(one.sample, size=LARGE),
+                words=self._words(one, label, predicted),
+                shape=self._shape,
+                box=self.box(one),
+            ),
+            href=self._link.to(one.sample),
+            className="large",
+        )
+
+    def names(self, one: Response) -> tuple[str, str]:
+        """The names of a sample's label and prediction."""
+        label, predicted = self._snapshot.outcome(np.array([one.sample])).ravel().tolist()
+        names = self._snapshot.catalog.class_names
+        return names[label], names[predicted]
+
+    def box(self, one: Response) -> PixelBox | None:
+        """What the strongest unit sees; None where it is unknown, or only padding."""
+        if self._fields is None:
+            return None
+        first_y, first_x, last_y, last_x = self._fields[one.y, one.x].tolist()
+        return None if first_y < 0 else (first_y, first_x, last_y, last_x)
+
+    def _words(self, one: Response, label: str, predicted: str) -> str:
+        right = "right" if label == predicted else "wrong"
+        blind = self._fields is not None and self.box(one) is None
+        return (
+            f"Sample {one.sample}: activation {one.value:.6g} at y {one.y}, x {one.x}"
+            f"{', which sees only padding' if blind else ''}; label {label}, predicted {predicted} "
+            f"({right})"
+        )
+
+
+class SampleLink:
+    """Links to Feature maps, made quickly: they differ in the sample only."""
+
+    def __init__(self, snapshot: Snapshot, layer: str, filter_index: int) -> None:
+        query = state.updated_query(
+            "", snapshot.catalog, layer=layer, filter_index=filter_index, sample=0
+        )
+        # Nothing before it can look alike: a layer's name has its "&" and "=" encoded.
+        self._before, self._after = query.split("&sample=0", 1)
+
+    def to(self, sample: int) -> str:
+        """The link to one sample."""
+        return f"maps{self._before}&sample={sample}{self._after}"
+
+
+def verdict(label: str, predicted: str) -> str:
+    """A label and whether the prediction is right, in few signs."""
+    return f"{label} ✓" if label == predicted else f"{label} ✗ {predicted}"
+
+
+def link(snapshot: Snapshot, page: str, text: str, **values: object) -> Component:
+    """A link to a page of the dashboard that shows these."""
+    query = state.updated_query("", snapshot.catalog, **values)
+    return dcc.Link(text, href=f"{page}{query}")
+
+
+def section(title: str, note: str, children: Component) -> Component:
+    """A heading, how much of how much is there, and a row or several of pictures."""
+    return html.Section(
+        [html.H3(title), html.Small(note), children],
+        className="samples",
+    )
+
+
+def row(pictures: list[Component]) -> Component:
+    """Pictures side by side, to be scrolled."""
+    return html.Div(pictures, className="strip")
+
+
+def rows(pictures: list[Component]) -> Component:
+    """Pictures in as many rows as they need."""
+    return html.Div(pictures, className="thumbnails")
+
+
+def none(error: StatisticNotFoundError) -> Component:
+    """Why a panel is empty, and what to do."""
+    return dmc.Alert(str(error), color="gray", variant="light", title="Not in this store")
+
+
+def badge(snapshot: Snapshot, layer: str, one: Finding) -> Component:
+    """A finding with its definition; one of a duplicate leads to the filter that it repeats."""
+    color = "red" if one.grave else "gray"
+    # tt: a class name is shown as it is, not in capitals.
+    shown = dmc.Badge(one.text, color=color, variant="light", size="lg", tt="none")
+    if one.other is not None:
+        query = state.updated_query("", snapshot.catalog, layer=layer, filter_index=one.other)
+        shown = dcc.Link(shown, href=f"filter{query}")
+    return html.Div(
+        [shown, dmc.Text(one.meaning, size="sm", c="dimmed", span=True)], className="finding"
+    )
+
+
+def strongest_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> list[Component]:
+    """The strongest of all samples, and of the selected class; why there are none, where so."""
+    layer, filter_index, index = shown.layer, shown.filter_index, shown.class_index
+    found = responses(snapshot, layer, filter_index)[0]
+    parts: list[Component] = [dmc.Text(pictures.note, size="sm")] if pictures.note else []
+    if index is not None:
+        name, size = snapshot.catalog.class_names[index], int(snapshot.class_sizes[index])
+        try:
+            row = range(index, index + 1)
+            best = responses(snapshot, layer, filter_index, "class", row)[0] if size else []
+            note = _of(len(best), size, f"samples of class {name}")
+            shown_ = rows(pictures.thumbnails(best)) if best else _empty(size)
+        except StatisticNotFoundError as error:
+            note, shown_ = "", none(error)
+        parts.append(section(f"Strongest of class {name}", note, shown_))
+    note = _of(len(found), snapshot.catalog.n_samples, "samples") + (
+        ", by the largest activation of the map; the box is what that unit sees"
+        if not pictures.note
+        else ", by the largest activation of the map"
+    )
+    many = rows(pictures.thumbnails(found)) if found else _empty(snapshot.catalog.n_samples)
+    return [*parts, section("Strongest over all samples", note, many)]
+
+
+def bands_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> list[Component]:
+    """Samples about each percentile, a row each."""
+    bands = range(len(BANDS))
+    try:
+        found = responses(snapshot, shown.layer, shown.filter_index, "band", bands)
+    except StatisticNotFoundError as error:
+        return [none(error)]
+    said = (
+        "The strongest samples are not the usual ones: these lie further down, by the same order."
+    )
+    return [
+        dmc.Text(said, size="sm", c="dimmed"),
+        *(
+            section(
+                title,
+                _of(len(band), snapshot.catalog.n_samples, "samples"),
+                row(pictures.thumbnails(band)) if band else _empty(1),
+            )
+            for title, band in zip(band_titles(), found, strict=True)
+        ),
+    ]
+
+
+def classes_panel(
+    snapshot: Snapshot, shown: state.State, pictures: Pictures, classes: range
+) -> list[Component]:
+    """The strongest samples of some classes, a row each; the class's name selects it."""
+    names, sizes = snapshot.catalog.class_names, snapshot.class_sizes
+    try:
+        found = responses(snapshot, shown.layer, shown.filter_index, "class", classes)
+    except StatisticNotFoundError as error:
+        return [none(error)]
+    parts: list[Component] = []
+    for index, all_of_it in zip(classes, found, strict=True):
+        best = all_of_it[:IN_A_ROW]
+        link_to = link(
+            snapshot,
+            "filter",
+            names[index],
+            layer=shown.layer,
+            filter_index=shown.filter_index,
+            class_index=index,
+        )
+        size = int(sizes[index])
+        parts.append(
+            html.Div(
+                [
+                    html.Div([link_to, html.Small(f"{len(best)} of {size:,}")]),
+                    row(pictures.thumbnails(best)) if best else _empty(size),
+                ],
+                className="class-row selected" if index == shown.class_index else "class-row",
+            )
+        )
+    said = (
+        f"Classes {classes.start + 1:,} to {classes.stop:,} of {len(names):,}, "
+        f"the {IN_A_ROW} strongest samples of each; a class's name opens more of them."
+    )
+    return [dmc.Text(said, size="sm", c="dimmed"), *parts]
+
+
+def score_panel(
+    undefined: Sequence[str],
+    of_class: Component,
+    of_filter: Component,
+    *,
+    n_rows: int,
+    n_classes: int,
+) -> list[Component]:
+    """Both tables of scores, and before them why there are none."""
+    alerts = [dmc.Alert(reason, color="yellow", variant="light") for reason in undefined]
+    said = (
+        f"{n_rows} of {n_classes:,} classes: the selected one, and those that the filter tells "
+        "best. Below each value lies the band in which chance would put 95% of filters that know "
+        "nothing of the class. What is within it is gray, and says nothing."
+    )
+    return [*alerts, dmc.Text(said, size="sm", c="dimmed"), of_class, of_filter]
+
+
+def _of(n: int, size: int, what: str) -> str:
+    return f"{n:,} of {size:,} {what}"
+
+
+def _empty(size: int) -> Component:
+    text = "No map has a finite value." if size else "This class has no samples in the test set."
+    return dmc.Text(text, size="sm", c="dimmed")

@@ -1,0 +1,151 @@
+"""How well a filter tells classes, each number beside what chance would give; no components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.source import Snapshot
+from fmcore.statistics import POOLINGS, STATISTICS, WHY_UNDEFINED, Defined
+
+OF_CLASS = ("auc", "ap", "dprime")
+OF_FILTER = ("eta2", "f", "csi", "mi")
+# Classes that are shown beside the selected one: those that the filter tells best.
+BEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number and the band in which chance would put it.
+
+    Attributes:
+        value: NaN where it is undefined.
+        low: the lower end of the band, NaN where there is none.
+        high: the upper end.
+    """
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+    @property
+    def verdict(self) -> str:
+        """Beside chance, in words."""
+        if not np.isfinite(self.value):
+            return "undefined"
+        if not np.isfinite([self.low, self.high]).all():
+            return "no chance level"
+        if self.value > self.high:
+            return "above chance"
+        return "below chance" if self.value < self.low else "within chance"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """The scores of one class, by the names of statistics.
+
+    Attributes:
+        class_index: the class.
+        n: its samples.
+        why: why it is shown.
+        scores: by name.
+    """
+
+    class_index: int
+    n: int
+    why: str
+    scores: dict[str, Score]
+
+
+def undefined_reasons(snapshot: Snapshot, layer: str, filter_index: int) -> list[str]:
+    """Why the filter has no scores, a sentence for each pooled table of which it has none.
+
+    Raises:
+        StatisticNotFoundError: if the store has no scores at all.
+    """
+    one = snapshot.layer(layer)
+    codes = {pooling: int(one.undefined(pooling)[filter_index]) for pooling in POOLINGS}
+    return [
+        f"Scores of pooled {pooling} are undefined: the filter is {WHY_UNDEFINED[Defined(code)]}."
+        for pooling, code in codes.items()
+        if code != Defined.YES
+    ]
+
+
+def of_class(
+    snapshot: Snapshot, layer: str, filter_index: int, class_index: int | None
+) -> list[ClassRow]:
+    """The selected class, and those that the filter tells best by ROC-AUC.
+
+    Raises:
+        StatisticNotFoundError: if the store has no scores, with the reason.
+    """
+    one = snapshot.layer(layer)
+    names = [f"{family}_{pooling}" for family in OF_CLASS for pooling in POOLINGS]
+    values = {name: snapshot.statistic(layer, name)[:, filter_index] for name in names}
+    bands = {name: one.chance(name) for name in names}
+    best = best_classes(np.stack([values[f"auc_{pooling}"] for pooling in POOLINGS]), BEST)
+    shown = {index: f"no. {place} by ROC-AUC" for place, index in enumerate(best, 1)}
+    if class_index is not None:
+        shown = {class_index: _selected(shown.get(class_index))} | {
+            index: why for index, why in shown.items() if index != class_index
+        }
+
+    def score(name: str, index: int) -> Score:
+        band = bands[name]
+        ends = () if band is None else band[:, index, filter_index].tolist()
+        return Score(float(values[name][index]), *ends)
+
+    return [
+        ClassRow(
+            index,
+            int(snapshot.class_sizes[index]),
+            why,
+            {name: score(name, index) for name in names},
+        )
+        for index, why in shown.items()
+    ]
+
+
+def _selected(why: str | None) -> str:
+    return "selected" if why is None else f"selected, {why}"
+
+
+def best_classes(auc: NDArray[np.float64], most: int) -> list[int]:
+    """Classes by the larger of their ROC-AUCs, <float64>[pooling, class]; undefined ones never."""
+    larger = np.fmax.reduce(auc)
+    order = np.argsort(-np.nan_to_num(larger, nan=-1.0), kind="stable")[:most]
+    return [int(index) for index in order if np.isfinite(larger[index])]
+
+
+def of_filter(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Score]:
+    """The scores over all classes, by the names of statistics.
+
+    Raises:
+        StatisticNotFoundError: if the store has no scores, with the reason.
+    """
+    one = snapshot.layer(layer)
+
+    def score(name: str) -> Score:
+        band = one.chance(name)
+        ends = () if band is None else band[:, filter_index].tolist()
+        return Score(float(snapshot.statistic(layer, name)[filter_index]), *ends)
+
+    names = [f"{family}_{pooling}" for family in OF_FILTER for pooling in POOLINGS]
+    return {name: score(name) for name in (*names, "apoz")}
+
+
+def title(family: str) -> str:
+    """What a person reads for a statistic, without its pooled table."""
+    name = f"{family}_{POOLINGS[0]}"
+    one = STATISTICS[name if name in STATISTICS else family]
+    return one.title.removesuffix(f" of pooled {POOLINGS[0]}")
+
+
+def meaning(family: str) -> str:
+    """Its definition, for the pooled mean where it is of one."""
+    name = f"{family}_{POOLINGS[0]}"
+    one = STATISTICS[name if name in STATISTICS else family]
+    return one.definition

@@ -1,0 +1,194 @@
+"""The tables of the page: scores beside chance, similar filters, raw arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dash_mantine_components as dmc
+import numpy as np
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import state
+from dashboard.components.pictures import picture
+from dashboard.source import Snapshot
+from dashboard.views.filter import scores
+from dashboard.views.filter.facts import Response
+from dashboard.views.filter.panels import Pictures
+from dashboard.views.filter.raw import Download, Part
+from dashboard.views.filter.scores import ClassRow, Score
+from fmcore.statistics import POOLINGS
+
+MOST_SIMILAR = 8
+# What stands in one cell of a table.
+Cell = str | list[Component]
+
+
+def class_scores(snapshot: Snapshot, shown: state.State, rows: Sequence[ClassRow]) -> Component:
+    """How well each of some classes is told from all others; a class is a link that selects it."""
+    head = ["Class", "n"] + [
+        f"{scores.title(family)}, pooled {pooling}"
+        for family in scores.OF_CLASS
+        for pooling in POOLINGS
+    ]
+    body: list[list[Cell]] = []
+    for one in rows:
+        query = state.updated_query(
+            "",
+            snapshot.catalog,
+            layer=shown.layer,
+            filter_index=shown.filter_index,
+            class_index=one.class_index,
+        )
+        name = dcc.Link(snapshot.catalog.class_names[one.class_index], href=f"filter{query}")
+        cells = [score_cell(score) for score in one.scores.values()]
+        body.append([[name, html.Small(one.why)], f"{one.n:,}", *cells])
+    return table(head, body)
+
+
+def filter_scores(found: dict[str, Score], n_samples: int) -> Component:
+    """The scores over all classes, a row each."""
+    body: list[list[Cell]] = [
+        [
+            [html.Span(scores.title(family), title=scores.meaning(family))],
+            f"{n_samples:,}",
+            *(score_cell(found[f"{family}_{pooling}"]) for pooling in POOLINGS),
+        ]
+        for family in scores.OF_FILTER
+    ]
+    apoz = html.Span(scores.title("apoz"), title=scores.meaning("apoz"))
+    body.append(
+        [[apoz], f"{n_samples:,}", f"{found['apoz'].value:.4g}", "of all values, not pooled"]
+    )
+    return table(["Over all classes", "n", *(f"Pooled {one}" for one in POOLINGS)], body)
+
+
+def score_cell(one: Score) -> list[Component]:
+    """The value; below it what chance would give, and in words whether it is beyond."""
+    if not np.isfinite(one.value):
+        return [html.B("–"), html.Small(one.verdict)]
+    said = one.verdict
+    if np.isfinite([one.low, one.high]).all():
+        said = f"{said}: {one.low:.3g} to {one.high:.3g}"
+    beyond = one.verdict in ("above chance", "below chance")
+    value = f"{one.value:.4g}"
+    return [html.B(value) if beyond else html.Span(value, className="dim"), html.Small(said)]
+
+
+def table(head: Sequence[str], body: Sequence[Sequence[Cell]]) -> Component:
+    """A table that scrolls sideways where there is no room."""
+    return dmc.TableScrollContainer(
+        dmc.Table(
+            [
+                dmc.TableThead(dmc.TableTr([dmc.TableTh(cell) for cell in head])),
+                dmc.TableTbody(
+                    [dmc.TableTr([dmc.TableTd(cell) for cell in cells]) for cells in body]
+                ),
+            ],
+            className="numbers",
+        ),
+        minWidth=110 * len(head),
+    )
+
+
+def similar_filters(
+    snapshot: Snapshot,
+    shown: state.State,
+    found: Sequence[tuple[int, float]],
+    strongest: dict[int, Response],
+) -> Component:
+    """Links to the filters that go most together with one, each with its strongest sample.
+
+    Args:
+        snapshot: the store.
+        shown: which filter.
+        found: filters and their correlation.
+        strongest: the strongest sample of those filters that have one.
+    """
+    if not found:
+        return dmc.Text(
+            "None: the filter, or all others of the layer, have the same pooled mean for every "
+            "sample.",
+            size="sm",
+            c="dimmed",
+        )
+    shape = snapshot.image_shape
+    rows = []
+    for index, correlation in found[:MOST_SIMILAR]:
+        query = state.updated_query(
+            "",
+            snapshot.catalog,
+            layer=shown.layer,
+            filter_index=index,
+            class_index=shown.class_index,
+        )
+        seen: list[Component] = []
+        if index in strongest:
+            best = strongest[index]
+            box = Pictures(snapshot, shown.layer, index).box(best)
+            url = snapshot.image_url(best.sample, size=160)
+            seen = [
+                picture(url, words=f"Its strongest: sample {best.sample}", shape=shape, box=box)
+            ]
+        way = "together" if correlation > 0 else "opposite"
+        text = [html.B(f"filter {index}"), html.Small(f"r = {correlation:+.3f}, {way}")]
+        rows.append(dcc.Link([html.Div(seen), html.Div(text)], href=f"filter{query}"))
+    return html.Div(
+        [
+            dmc.Text(
+                f"{len(rows)} of {len(found)} by the size of r, the correlation of pooled means "
+                "over all samples.",
+                size="sm",
+                c="dimmed",
+            ),
+            html.Div(rows, className="similar"),
+        ]
+    )
+
+
+def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[Component]:
+    """What is to be had, with sizes; and below each choice the commands that give the same.
+
+    Args:
+        parts: the choices of samples.
+        why_no_maps: where the store keeps none.
+        stored: what the layer takes in the file, in words; all of it is read for all samples.
+    """
+    body: list[list[Cell]] = []
+    for one in parts:
+        rows = html.A("which samples (.csv)", href=one.samples, download="")
+        maps: Cell = _file(one.maps) if one.maps else "–"
+        body.append(
+            [[html.Span(one.words), html.Small(rows)], maps, *map(_file, one.pooled.values())]
+        )
+    head = ["Samples", "Feature maps", *(f"Pooled {name}" for name in parts[0].pooled)]
+    note = (
+        "float32, [sample, y, x, filter] or [sample, filter], in the order of the samples' "
+        "indices; what is pooled is one number a sample. "
+    )
+    note += why_no_maps or f"Maps of all samples are taken out of all of the layer, {stored}."
+    return [
+        table(head, body),
+        dmc.Text(note, size="sm", c="dimmed"),
+        html.Div([_commands(one) for one in parts], className="commands"),
+    ]
+
+
+def _file(one: Download) -> list[Component]:
+    name = f".npy, {one.size}"
+    return [html.A(name, href=one.url, download=""), html.Small(one.shape)]
+
+
+def _commands(one: Part) -> Component:
+    lines = [
+        html.Div(
+            [
+                dmc.Text(where, size="sm", fw=500),
+                dcc.Clipboard(content=text, title="Copy", className="copy"),
+                html.Pre(text),
+            ],
+            className="command",
+        )
+        for where, text in one.commands.items()
+    ]
+    return html.Details([html.Summary(f"{one.words}, by command line, curl or Python"), *lines])
