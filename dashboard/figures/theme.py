@@ -22,6 +22,7 @@ class Theme:
         text: for titles, ticks and names.
         faint: for grid lines, and bars that are not meant.
         accent: for what is selected.
+        other: for what the selected is compared with.
         good: for what is right.
         bad: for what is wrong.
     """
@@ -29,12 +30,27 @@ class Theme:
     text: str
     faint: str
     accent: str
+    other: str
     good: str
     bad: str
 
 
-LIGHT = Theme(text="#212529", faint="#ced4da", accent="#e8590c", good="#2b8a3e", bad="#c92a2a")
-DARK = Theme(text="#dee2e6", faint="#495057", accent="#ff922b", good="#51cf66", bad="#ff8787")
+LIGHT = Theme(
+    text="#212529",
+    faint="#ced4da",
+    accent="#e8590c",
+    other="#1971c2",
+    good="#2b8a3e",
+    bad="#c92a2a",
+)
+DARK = Theme(
+    text="#dee2e6",
+    faint="#495057",
+    accent="#ff922b",
+    other="#74c0fc",
+    good="#51cf66",
+    bad="#ff8787",
+)
 
 
 def theme_for(scheme: str | None) -> Theme:

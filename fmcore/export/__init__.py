@@ -8,7 +8,14 @@ from fmcore.export.observations import maps_table, pooled_table, samples_table
 from fmcore.export.outgoing import Pace, of_maps, of_pooled, of_samples
 from fmcore.export.plan import FORMATS, ExportPlan, export_lines, plan_export, size_text
 from fmcore.export.record import Format, Outgoing
-from fmcore.export.tables import TABLE_FORMATS, TEXT_FORMATS, Table, Tables, write_parquet
+from fmcore.export.tables import (
+    TABLE_FORMATS,
+    TEXT_FORMATS,
+    Table,
+    Tables,
+    no_formula,
+    write_parquet,
+)
 from fmcore.export.tidy import COLUMNS, tidy
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "export_lines",
     "export_store",
     "maps_table",
+    "no_formula",
     "npy_header",
     "of_maps",
     "of_pooled",

@@ -82,10 +82,12 @@ def _cells(values: Column, kind: str) -> Sequence[Any]:
         return text.tolist()
     if kind != TEXT:
         return ["" if is_missing(value) else value for value in values]
-    return [
-        "" if is_missing(value) else f"'{value}" if str(value).startswith(_FORMULA) else value
-        for value in values
-    ]
+    return ["" if is_missing(value) else no_formula(str(value)) for value in values]
+
+
+def no_formula(text: str) -> str:
+    """Text for a CSV: with an apostrophe before it where a spreadsheet would take a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def json_text(tables: Tables) -> Iterator[str]:

@@ -1,0 +1,35 @@
+// The table of filters on Classes: what is chosen in it, searched in it, and saved from it. Here and
+// not on the server, so that a row and the filter's number never overtake each other.
+window.dash_clientside = window.dash_clientside || {};
+window.dash_clientside.classes = {
+  // The filter of a row that a person selected.
+  chosen(rows, filter) {
+    const none = !rows || !rows.length || rows[0].filter === filter;
+    return none ? window.dash_clientside.no_update : rows[0].filter;
+  },
+  // The row of a filter that was selected elsewhere; the table scrolls to it.
+  marked(filter, rows, selected) {
+    const { no_update } = window.dash_clientside;
+    if (selected && selected.length && selected[0].filter === filter) return [no_update, no_update];
+    const there = rows && rows.some((row) => row.filter === filter);
+    if (!there) return [[], no_update];
+    return [{ ids: [String(filter)] }, { rowId: String(filter), rowPosition: "middle" }];
+  },
+  searched(text, options) {
+    return { ...options, quickFilterText: text || "" };
+  },
+  counted(shown, rows) {
+    const all = (rows || []).length;
+    const n = shown ? shown.length : all;
+    return `${n.toLocaleString("en")} of ${all.toLocaleString("en")} filters`;
+  },
+  saved(clicks) {
+    return clicks ? true : window.dash_clientside.no_update;
+  },
+};
+
+// What the grid calls: after a sort it would stay scrolled, and hide the row that came first.
+window.dashAgGridFunctions = window.dashAgGridFunctions || {};
+window.dashAgGridFunctions.toFirstRow = ({ api }) => {
+  if (api.getDisplayedRowCount()) api.ensureIndexVisible(0, "top");
+};

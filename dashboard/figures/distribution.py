@@ -1,0 +1,82 @@
+"""How the activations of a filter are spread: one class beside another, and beside all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dashboard.figures import box
+from dashboard.figures.histogram import shares
+from dashboard.figures.theme import Theme, base_figure, plain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """The activations of a filter over some samples.
+
+    Attributes:
+        name: whose they are.
+        counts: <int64>[bin], how many fall in each stored bin.
+        role: `selected`, `against`, or `others`.
+    """
+
+    name: str
+    counts: NDArray[np.int64]
+    role: str
+
+
+def distribution_figure(
+    spreads: list[Spread], bounds: NDArray[np.float32], *, span: tuple[float, float], theme: Theme
+) -> go.Figure:
+    """A stepped line for each; exact zeros, often most of all, are a number in the legend.
+
+    Args:
+        spreads: whose activations; all of one filter, each with some.
+        bounds: <float32>[bound, bin], the smallest and the largest value of each stored bin.
+        span: the smallest and the largest activation.
+        theme: the colours.
+    """
+    found = shares(np.stack([one.counts for one in spreads]), bounds, span=span)
+    middles, half = (found.edges[1:] + found.edges[:-1]) / 2, np.diff(found.edges)[0] / 2
+    figure = base_figure(
+        theme,
+        # Above it room for the tool bar, and for the legend on three lines.
+        margin={"l": 58, "r": 12, "t": box.TOOL_BAR + 62, "b": 44},
+        hovermode="x",
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    )
+    for one, bins, zeros in zip(spreads, found.bins, found.zeros, strict=True):
+        name = plain(one.name)
+        figure.add_trace(
+            go.Scatter(
+                x=middles,
+                y=bins,
+                name=f"{name}: {zeros:.1%} exactly zero",
+                mode="lines",
+                line={"shape": "hvh", **_line(one.role, theme)},
+                hovertemplate=f"{name}: %{{y:.3~%}} within ±{half:.3g} of %{{x:.4~g}}"
+                "<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title="activation", range=found.edges[[0, -1]], gridcolor=theme.faint)
+    figure.update_yaxes(
+        title="share of all values",
+        tickformat="~%",
+        rangemode="tozero",
+        gridcolor=theme.faint,
+        zeroline=False,
+        automargin=True,
+    )
+    return figure
+
+
+def _line(role: str, theme: Theme) -> dict[str, object]:
+    """Told apart by colour, dash and width."""
+    return {
+        "selected": {"color": theme.accent, "width": 3},
+        "against": {"color": theme.other, "width": 2, "dash": "dash"},
+        "others": {"color": theme.text, "width": 1, "dash": "dot"},
+    }[role]

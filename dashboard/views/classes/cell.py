@@ -1,0 +1,149 @@
+"""What one class and filter come to: numbers, distribution, top samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.figures.distribution import Spread
+from dashboard.source import Snapshot
+from dashboard.state import State
+from dashboard.views.classes.arrange import verdicts
+from fmcore.statistics import STATISTICS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spreads:
+    """How the activations of a filter are spread.
+
+    Attributes:
+        of: whose; the selected class first.
+        bounds: <float32>[bound, bin], the bins that hold anything.
+        span: the smallest and largest activation of the filter over the whole test set.
+    """
+
+    of: list[Spread]
+    bounds: NDArray[np.float32]
+    span: tuple[float, float]
+
+
+def compared(shown: State) -> int | None:
+    """The class that the selected one is compared with; None without one, or with itself."""
+    is_one = shown.class_index is not None and shown.against != shown.class_index
+    return shown.against if is_one else None
+
+
+def spreads(snapshot: Snapshot, shown: State) -> Spreads:
+    """The distributions to be drawn.
+
+    Raises:
+        StatisticNotFoundError: if the store has no histograms, with the reason.
+    """
+    counts, bounds = snapshot.histogram(shown.layer, shown.filter_index)
+    total, against = counts.sum(axis=0), compared(shown)
+
+    def of_class(index: int, role: str) -> Spread:
+        return Spread(f"class {snapshot.catalog.class_names[index]}", counts[index], role)
+
+    if shown.class_index is None:
+        found = [Spread("all classes", total, "selected")]
+    elif against is None:
+        own = of_class(shown.class_index, "selected")
+        found = [own, Spread("all other classes", total - own.counts, "others")]
+    else:
+        found = [
+            of_class(shown.class_index, "selected"),
+            of_class(against, "against"),
+            Spread("all classes", total, "others"),
+        ]
+    span = np.nan_to_num(snapshot.filter_range(shown.layer)[:, shown.filter_index])
+    return Spreads([one for one in found if one.counts.any()], bounds, (span[0], span[1]))
+
+
+SPREAD_NOTE = (
+    "Shares of all finite values, pixel by pixel, in columns of equal width; exact zeros are left "
+    "out of the lines and counted in the legend."
+)
+
+
+def missing_spread(found: Spreads) -> str:
+    """Why there is no distribution to draw; empty where there is one."""
+    if not found.of or found.of[0].role != "selected":
+        return "This class has no samples"
+    if found.span == (0.0, 0.0):
+        return "Every activation is exactly zero"
+    return ""
+
+
+def top_samples(snapshot: Snapshot, shown: State, *, most: int) -> list[tuple[int, float]]:
+    """The samples of the class (or of all) that excite the filter most, and by how much.
+
+    Raises:
+        StatisticNotFoundError: if the store has none.
+    """
+    if shown.class_index is None:
+        top = snapshot.top(shown.layer, shown.filter_index)
+    else:
+        rows = range(shown.class_index, shown.class_index + 1)
+        top = snapshot.top(shown.layer, shown.filter_index, "class", rows)
+    samples, values = top["sample"][0], top["value"][0]
+    there = np.flatnonzero(samples >= 0)[:most]
+    return list(zip(samples[there].tolist(), values[there].tolist(), strict=True))
+
+
+def numbers(snapshot: Snapshot, shown: State) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table: every statistic of class and filter, and its chance level."""
+    names, against = snapshot.catalog.class_names, compared(shown)
+    head = ["Statistic"]
+    if shown.class_index is not None:
+        head += [f"Class {names[shown.class_index]}", "By chance (95%)", "Verdict"]
+    if against is not None:
+        head.append(f"Class {names[against]}")
+    head += ["Smallest class", "Largest class"]
+    rows = [_row(snapshot, shown, against, name) for name in snapshot.catalog.statistics]
+    return head, rows
+
+
+def _row(snapshot: Snapshot, shown: State, against: int | None, name: str) -> list[str]:
+    across = snapshot.statistic(shown.layer, name)[:, shown.filter_index]
+    row = [STATISTICS[name].title]
+    if shown.class_index is not None:
+        value, band = across[shown.class_index], snapshot.layer(shown.layer).chance(name)
+        row.append(number_text(value))
+        if band is None:
+            row += ["", ""]
+        else:
+            at = band[:, shown.class_index, shown.filter_index]
+            row += [between(*at), str(verdicts(value, at))]
+    if against is not None:
+        row.append(number_text(across[against]))
+    return [*row, number_text(np.fmin.reduce(across)), number_text(np.fmax.reduce(across))]
+
+
+def between(low: float, high: float) -> str:
+    """A range in words; a dash where there is none."""
+    return f"{low:.4g} to {high:.4g}" if np.isfinite(low) else "–"
+
+
+def number_text(value: Any) -> str:
+    """A number of a statistic; a dash where there is none."""
+    if value.dtype.kind == "f" and not np.isfinite(value):
+        return "–"
+    return f"{int(value):,}" if value.dtype.kind in "iu" else f"{float(value):.6g}"
+
+
+def sizes_words(snapshot: Snapshot, shown: State) -> str:
+    """What is looked at, and of how many samples."""
+    names, sizes = snapshot.catalog.class_names, snapshot.class_sizes
+
+    def words(index: int) -> str:
+        return f"class {names[index]} ({sizes[index]:,} samples)"
+
+    what, against = f"Filter {shown.filter_index} of {shown.layer}", compared(shown)
+    if shown.class_index is None:
+        return f"{what}, all classes ({sizes.sum():,} samples)"
+    beside = "" if against is None else f" against {words(against)}"
+    return f"{what}, {words(shown.class_index)}{beside}"

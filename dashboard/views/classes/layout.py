@@ -1,0 +1,230 @@
+"""The components of the page: the selection, the heatmap, one cell, the table of filters."""
+
+from __future__ import annotations
+
+import dash_ag_grid as dag
+import dash_mantine_components as dmc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import ids, state
+from dashboard.components.controls import card, number, segments, select
+from dashboard.components.graph import graph
+from dashboard.figures.class_statistic import heatmap_height
+from dashboard.source import Snapshot
+from fmcore.statistics import STATISTICS
+
+NO_CLASS = "Click a cell, or choose a class."
+
+
+def layout(snapshot: Snapshot, shown: state.State) -> Component:
+    """The page: the selection and what the statistic means on the left, all else on the right."""
+    catalog = snapshot.catalog
+    return html.Div(
+        [
+            dcc.Store(id=ids.CLASSES_QUERY),
+            dcc.Store(id=ids.CLASSES_DRAWN),
+            html.Div(
+                [
+                    _selection(catalog, shown),
+                    card(html.Div(id=ids.CLASSES_MEANING), title="What it means"),
+                ],
+                className="side",
+            ),
+            html.Div([_heatmap(catalog), _cell(), _table()]),
+        ],
+        className="page classes-page",
+    )
+
+
+def _selection(catalog: state.Catalog, shown: state.State) -> Component:
+    classes = {str(index): name for index, name in enumerate(catalog.class_names)}
+    return card(
+        [
+            select(
+                ids.CLASSES_LAYER,
+                caption="Layer",
+                options={path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()},
+                value=shown.layer,
+            ),
+            number(
+                ids.CLASSES_FILTER,
+                caption="Filter",
+                value=shown.filter_index,
+                largest=catalog.n_filters[shown.layer] - 1,
+            ),
+            select(
+                ids.CLASSES_CLASS,
+                caption="Class",
+                options=classes,
+                value=option(shown.class_index),
+                clearable=True,
+                placeholder="All classes",
+            ),
+            select(
+                ids.CLASSES_AGAINST,
+                caption="Compare with",
+                options=classes,
+                value=option(shown.against),
+                clearable=True,
+                placeholder="All other classes",
+            ),
+            select(
+                ids.CLASSES_STATISTIC,
+                caption="Statistic",
+                options={name: STATISTICS[name].title for name in catalog.statistics},
+                value=shown.statistic,
+            ),
+            segments(
+                ids.CLASSES_ARRANGEMENT,
+                caption="Order by",
+                options=state.ARRANGEMENTS,
+                value=shown.arrangement,
+            ),
+        ],
+        title="Selection",
+    )
+
+
+def _heatmap(catalog: state.Catalog) -> Component:
+    return card(
+        [
+            html.Div(
+                [
+                    html.Span(html.Span(className="within-chance"), id=ids.CLASSES_LEGEND),
+                    html.Span(id=ids.CLASSES_ORDER),
+                    "Click a cell to open it; drag to zoom, double-click for all.",
+                ],
+                className="classes-words",
+                role="status",
+            ),
+            html.Div(
+                graph(ids.CLASSES_HEATMAP, height=heatmap_height(len(catalog.class_names))),
+                className="classes-heatmap",
+            ),
+        ],
+        title="Every class and filter",
+    )
+
+
+def _cell() -> Component:
+    return card(
+        [
+            html.Div(id=ids.CLASSES_CELL, role="status"),
+            html.Div(
+                [
+                    html.Div(
+                        [
+                            _heading("Distribution of activations"),
+                            graph(ids.CLASSES_SPREAD, height="330px"),
+                            _note(ids.CLASSES_SPREAD_NOTE),
+                        ]
+                    ),
+                    html.Div([_heading("Strongest samples"), html.Div(id=ids.CLASSES_TOP)]),
+                ],
+                className="classes-pair",
+            ),
+            _heading("Mean maps"),
+            html.Div(
+                [
+                    graph(ids.CLASSES_MEAN_MAP),
+                    graph(ids.CLASSES_OTHER_MAP),
+                    graph(ids.CLASSES_DIFFERENCE),
+                ],
+                className="classes-maps",
+            ),
+            _note(ids.CLASSES_MAPS_NOTE),
+            html.Details(
+                [
+                    html.Summary("All numbers of this class and filter"),
+                    html.Div(id=ids.CLASSES_NUMBERS, className="classes-numbers"),
+                ],
+            ),
+        ],
+        title="One class and filter",
+    )
+
+
+def _heading(words: str) -> Component:
+    return dmc.Title(words, order=3, className="classes-heading")
+
+
+def _note(component_id: str) -> Component:
+    return dmc.Text(id=component_id, size="sm", c="dimmed")
+
+
+def _table() -> Component:
+    return card(
+        [
+            html.Div(
+                [
+                    dmc.Text(id=ids.CLASSES_HEALTH, size="sm"),
+                    dmc.Button(
+                        id=ids.CLASSES_STRONGEST,
+                        variant="light",
+                        size="compact-sm",
+                        className="classes-strongest",
+                    ),
+                ],
+                className="classes-findings",
+                role="status",
+            ),
+            html.Div(
+                [
+                    dmc.TextInput(
+                        id=ids.CLASSES_SEARCH,
+                        label="Find filters",
+                        placeholder="dead, duplicate, a class …",
+                        size="sm",
+                    ),
+                    dmc.Text(id=ids.CLASSES_COUNT, size="sm", c="dimmed", className="grow"),
+                    dmc.Button(
+                        "Download CSV", id=ids.CLASSES_DOWNLOAD, variant="default", size="sm"
+                    ),
+                ],
+                className="controls classes-tools",
+            ),
+            dag.AgGrid(
+                id=ids.CLASSES_TABLE,
+                rowData=[],
+                columnDefs=[],
+                getRowId="params.data.id",
+                defaultColDef={
+                    "sortable": True,
+                    "resizable": True,
+                    "wrapHeaderText": True,
+                    "autoHeaderHeight": True,
+                    "sortingOrder": ["desc", "asc", None],
+                    "suppressHeaderMenuButton": True,
+                },
+                dashGridOptions={
+                    "rowSelection": {
+                        "mode": "singleRow",
+                        "checkboxes": False,
+                        "enableClickSelection": True,
+                    },
+                    "quickFilterText": "",
+                    "localeText": {"noRowsToShow": "No filter matches"},
+                    "rowHeight": 32,
+                    "animateRows": False,
+                    "enableCellTextSelection": True,
+                    "tooltipShowDelay": 400,
+                },
+                eventListeners={"sortChanged": ["toFirstRow(params)"]},
+                className="classes-grid",
+                style={"height": "430px", "width": "100%"},
+            ),
+            dmc.Text(
+                "Click a heading to sort, a row to select its filter (Space on the keyboard). "
+                "Gray and slanted: within chance.",
+                size="sm",
+                c="dimmed",
+            ),
+        ],
+        title="All filters of the layer",
+    )
+
+
+def option(class_index: int | None) -> str | None:
+    """A class as a drop-down takes it."""
+    return None if class_index is None else str(class_index)

@@ -1,0 +1,126 @@
+"""Mean maps of a filter for two classes, in the same colours, and their difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dashboard.figures import box
+from dashboard.figures.feature_map import empty_figure, feature_map_figure
+from dashboard.figures.theme import Theme, plain
+from dashboard.source import Snapshot
+from dashboard.state import State
+from dashboard.views.classes.cell import compared
+
+LONGEST = 170  # pixels of a map: three fit beside each other in a window of 1280
+# A figure and the style of its graph; what is not there takes no room.
+Drawn = tuple[go.Figure, dict[str, str]]
+NONE: Drawn = (go.Figure(), {"display": "none"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanMaps:
+    """Mean maps of a filter; None where there is none.
+
+    Attributes:
+        selected: <float32>[y, x], of the selected class.
+        against: <float32>[y, x], of the class it is compared with.
+    """
+
+    selected: NDArray[np.float32] | None
+    against: NDArray[np.float32] | None
+
+    @property
+    def difference(self) -> NDArray[np.float32] | None:
+        """Selected minus the other, <float32>[y, x]."""
+        if self.selected is None or self.against is None:
+            return None
+        return self.selected - self.against
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The smallest and largest value of both, so that one colour means one value."""
+        both = [one for one in (self.selected, self.against) if one is not None]
+        known = np.concatenate([np.zeros(0, np.float32), *(one[np.isfinite(one)] for one in both)])
+        return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+
+
+def mean_maps(snapshot: Snapshot, shown: State) -> MeanMaps:
+    """Mean maps of the selected class and of the one it is compared with."""
+
+    def one(index: int | None) -> NDArray[np.float32] | None:
+        if index is None or not snapshot.class_sizes[index]:
+            return None
+        return snapshot.layer(shown.layer).mean_map(index, shown.filter_index)
+
+    return MeanMaps(one(shown.class_index), one(compared(shown)))
+
+
+def map_figures(
+    snapshot: Snapshot, shown: State, found: MeanMaps, *, theme: Theme
+) -> tuple[Drawn, Drawn, Drawn]:
+    """The mean map of the selected class, of the other one, and the difference."""
+    against, names = compared(shown), snapshot.catalog.class_names
+
+    def of_class(values: NDArray[np.float32] | None, index: int) -> Drawn:
+        title = f"class {plain(names[index])}"
+        if values is not None:
+            return _drawn(values, found.span, title, "mean activation", theme)
+        figure = empty_figure(_missing(snapshot, shown.layer, index), theme=theme)
+        return _titled(figure, title), box.MAP.fixed((1, 2), longest=LONGEST)
+
+    if shown.class_index is None:
+        return NONE, NONE, NONE
+    first = of_class(found.selected, shown.class_index)
+    if against is None:
+        return first, NONE, NONE
+    second = of_class(found.against, against)
+    if found.difference is None:
+        return first, second, NONE
+    reach = float(np.abs(found.difference).max())
+    title = f"{plain(names[shown.class_index])} minus {plain(names[against])}"
+    return first, second, _drawn(found.difference, (-reach, reach), title, "difference", theme)
+
+
+def maps_note(snapshot: Snapshot, shown: State, found: MeanMaps) -> str:
+    """What is to be known of the mean maps, or done to see them."""
+    if shown.class_index is None:
+        return "Click a cell, or choose a class, to see its mean map."
+    said = []
+    kept = str(snapshot.layer(shown.layer).attributes.get("class_maps", "full"))
+    if found.selected is not None and kept != "full":
+        height, width = found.selected.shape
+        said.append(f"Mean maps have {height}×{width} cells: {kept}.")
+    if shown.against == shown.class_index:
+        said.append("A class has no difference to itself: compare with another one.")
+    elif shown.against is None:
+        said.append("Choose a class under “Compare with” for its mean map and the difference.")
+    return " ".join(said)
+
+
+def _missing(snapshot: Snapshot, layer: str, class_index: int) -> str:
+    """Why a class has no mean map."""
+    if not snapshot.class_sizes[class_index]:
+        return "This class has no samples"
+    kept = snapshot.layer(layer).attributes.get("class_maps", "not recorded")
+    return f"This store keeps no mean maps<br>({plain(str(kept))})"
+
+
+def _drawn(
+    values: NDArray[np.float32],
+    span: tuple[float, float],
+    title: str,
+    bar: str,
+    theme: Theme,
+) -> Drawn:
+    figure = feature_map_figure(values, span=span, theme=theme, title=bar)
+    height, width = values.shape
+    return _titled(figure, title), box.MAP.fixed((height, width), longest=LONGEST)
+
+
+def _titled(figure: go.Figure, words: str) -> go.Figure:
+    title = {"text": words, "font": {"size": 13}, "x": 0.02, "y": 0.98, "yanchor": "top"}
+    return figure.update_layout(title=title)

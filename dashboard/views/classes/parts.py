@@ -1,0 +1,113 @@
+"""Pieces of the page that callbacks fill in: words, links, pictures."""
+
+from __future__ import annotations
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import state
+from dashboard.components.pictures import thumbnail
+from dashboard.source import Snapshot
+from dashboard.views.classes import cell
+from dashboard.views.classes.arrange import Arrangement, arranged
+from fmcore.errors import StatisticNotFoundError
+from fmcore.statistics import Statistic
+
+# So many samples are shown; the Filter page has all.
+MOST_SAMPLES = 8
+
+
+def order_of(snapshot: Snapshot, shown: state.State) -> Arrangement:
+    """The order of the heatmap; made once where it is clustered."""
+
+    def make() -> Arrangement:
+        index = shown.class_index
+        name = "" if index is None else snapshot.catalog.class_names[index]
+        values = snapshot.statistic(shown.layer, shown.statistic)
+        return arranged(values, shown.arrangement, class_index=index, class_name=name)
+
+    if shown.arrangement != "cluster":
+        return make()
+    return snapshot.derived(("order", shown.layer, shown.statistic), make)
+
+
+def order_key(shown: state.State) -> str:
+    """What the order of the heatmap depends on, beside the layer."""
+    match shown.arrangement:
+        case "index":
+            return "index"
+        case "cluster":
+            return f"cluster {shown.statistic}"
+        case _:
+            return f"value {shown.statistic} {shown.class_index}"
+
+
+def meaning(about: Statistic, *, n_samples: int) -> Component:
+    """What a statistic is, in words, with its source and its chance level."""
+    rows = [("Source", about.source)]
+    if about.chance:
+        rows.insert(0, ("Chance", about.chance))
+    return dmc.Stack(
+        [
+            dmc.Text([html.B(about.title), f" ({about.symbol})"], size="sm"),
+            dmc.Text(about.definition, size="sm"),
+            *(
+                dmc.Text([html.B(f"{name}: "), words], size="sm", c="dimmed")
+                for name, words in rows
+            ),
+            dmc.Text(f"Over {n_samples:,} samples.", size="sm", c="dimmed"),
+        ],
+        gap=6,
+    )
+
+
+def legend(words: str, *, gray: bool) -> list[Component | str]:
+    """What is gray, with its colour before it."""
+    return [html.Span(className="within-chance"), words] if gray else [words]
+
+
+def cell_header(snapshot: Snapshot, shown: state.State, query: str) -> list[Component]:
+    """What is open, and where it leads."""
+    links = [dcc.Link(f"All of filter {shown.filter_index}", href=f"filter{query}")]
+    try:
+        top = cell.top_samples(snapshot, shown, most=1)
+    except StatisticNotFoundError:
+        top = []
+    if top:
+        href = f"maps{state.updated_query(query, snapshot.catalog, sample=top[0][0])}"
+        links.append(dcc.Link(f"Feature maps of its strongest sample, {top[0][0]}", href=href))
+    return [
+        dmc.Text(cell.sizes_words(snapshot, shown), fw=600),
+        html.Div(links, className="classes-links"),
+    ]
+
+
+def top_strip(snapshot: Snapshot, shown: state.State, query: str) -> list[Component]:
+    """The samples that excite the filter most, each a link to its feature maps."""
+    try:
+        top = cell.top_samples(snapshot, shown, most=MOST_SAMPLES)
+    except StatisticNotFoundError as error:
+        return [dmc.Text(str(error), size="sm", c="dimmed")]
+    if not top:
+        return [dmc.Text("This class has no samples.", size="sm", c="dimmed")]
+    names, shape = snapshot.catalog.class_names, snapshot.store.images.shape[1:3]
+    labels = snapshot.store.labels
+    strip = [
+        thumbnail(
+            snapshot.image_url(sample, size=64),
+            href=f"maps{state.updated_query(query, snapshot.catalog, sample=sample)}",
+            words=f"Sample {sample}, class {names[labels[sample]]}: largest activation {value:.6g}",
+            lines=(f"{value:.3g}", f"#{sample}"),
+            shape=(int(shape[0]), int(shape[1])),
+        )
+        for sample, value in top
+    ]
+    return [
+        html.Div(strip, className="classes-top"),
+        dmc.Text(
+            f"The {len(top)} with the largest activation; a click opens the feature maps.",
+            size="sm",
+            c="dimmed",
+        ),
+    ]

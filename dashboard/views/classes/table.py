@@ -1,0 +1,246 @@
+"""The table of a layer's filters: its columns, its rows, and what it comes to in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.source import Snapshot
+from dashboard.state import State
+from dashboard.views.classes.arrange import finite, verdicts
+from fmcore.export import no_formula
+from fmcore.statistics import FINDINGS, STATISTICS, LayerHealth
+
+# Scores of the filter alone, and of class and filter, each on the pooled table in question.
+OF_FILTER, OF_CLASS = ("eta2", "mi", "csi"), ("auc", "ap", "dprime")
+SHORT = {"auc": "AUC", "ap": "AP", "dprime": "d′", "eta2": "η²", "mi": "MI", "csi": "CSI"}
+WITHIN = "within chance"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column of the table.
+
+    Attributes:
+        field: its key in a row.
+        header: what a person reads above it, and the CSV's.
+        values: one for each filter; numbers, or text.
+        tip: what it means.
+        verdict: the field that says what of it is within chance; empty for none.
+        hidden: whether only the CSV has it.
+    """
+
+    field: str
+    header: str
+    values: NDArray[Any] | Sequence[str]
+    tip: str = ""
+    verdict: str = ""
+    hidden: bool = False
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text."""
+        return not isinstance(self.values, np.ndarray)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """As dash-ag-grid takes it; values are shown short and go to a CSV whole."""
+        common: dict[str, Any] = {
+            "field": self.field,
+            "headerName": self.header,
+            "headerTooltip": self.tip or self.header,
+            "hide": self.hidden,
+            "useValueFormatterForExport": False,
+        }
+        if self.field == "filter":
+            common |= {"pinned": "left", "width": 84, "sortingOrder": ["asc", "desc", None]}
+        if self.is_text:
+            return common | {"cellDataType": "text", "filter": "agTextColumnFilter", "width": 128}
+        number = {
+            "cellDataType": "number",
+            "type": "numericColumn",
+            "filter": "agNumberColumnFilter",
+            "width": 96,
+            "valueFormatter": {"function": _FORMAT},
+        }
+        if self.verdict:
+            number["cellStyle"] = {
+                "styleConditions": [
+                    {"condition": f"params.data.{self.verdict} == '{WITHIN}'", "style": _GRAY}
+                ]
+            }
+        return number | common
+
+
+_FORMAT = "params.value == null ? '–' : d3.format(',.4~g')(params.value)"
+_GRAY = {"color": "var(--mantine-color-dimmed)", "fontStyle": "italic"}
+
+
+def columns(snapshot: Snapshot, shown: State) -> list[Column]:
+    """Everything that is known of each filter of a layer, and of the selected class's share."""
+    n_filters = snapshot.catalog.n_filters[shown.layer]
+    found = [
+        Column("filter", "Filter", np.arange(n_filters)),
+        Column("health", "Health", health_words(snapshot.health(shown.layer)), HEALTH_TIP),
+    ]
+    if shown.class_index is not None:
+        found += _of_class(snapshot, shown, shown.class_index)
+    return [*found, *_of_filter(snapshot, shown)]
+
+
+def _of_class(snapshot: Snapshot, shown: State, row: int) -> list[Column]:
+    """The page's statistic and the scores of one class, each with its verdict."""
+    name, layer = snapshot.catalog.class_names[row], snapshot.layer(shown.layer)
+    pooling = pooling_of(shown.statistic)
+    scores = [f"{family}_{pooling}" for family in OF_CLASS]
+    found = []
+    for statistic in dict.fromkeys([shown.statistic, *scores]):
+        if statistic not in snapshot.catalog.statistics:
+            continue
+        about, band = STATISTICS[statistic], layer.chance(statistic)
+        values = snapshot.statistic(shown.layer, statistic)[row]
+        short = SHORT.get(about.family, about.title)
+        verdict = f"{statistic}_verdict" if band is not None else ""
+        found.append(Column(statistic, f"{short} for {name}", values, about.definition, verdict))
+        if band is not None:
+            said = verdicts(values, band[:, row]).tolist()
+            hidden = statistic != scores[0]
+            found.append(Column(verdict, f"{short}'s verdict", said, about.chance, hidden=hidden))
+    return found
+
+
+def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
+    """The class that a filter tells best, and the scores of the filter over all classes."""
+    names, layer = snapshot.catalog.class_names, snapshot.layer(shown.layer)
+    pooling, there, found = pooling_of(shown.statistic), set(layer.statistics), []
+    auc = f"auc_{pooling}"
+    if auc in there:
+        best, largest = best_classes(snapshot.statistic(shown.layer, auc))
+        said = ["" if index < 0 else no_formula(names[index]) for index in best.tolist()]
+        found += [
+            Column("best_class", "Best class", said, "The class with the largest ROC-AUC."),
+            Column("best_auc", "Its AUC", largest, STATISTICS[auc].definition),
+        ]
+    for statistic in (*(f"{family}_{pooling}" for family in OF_FILTER), "apoz"):
+        if statistic in there:
+            about = STATISTICS[statistic]
+            header = SHORT.get(about.family, about.symbol)
+            values = snapshot.statistic(shown.layer, statistic)
+            found.append(Column(statistic, header, values, f"{about.title}. {about.definition}"))
+    return found
+
+
+def pooling_of(statistic: str) -> str:
+    """The pooled table that scores are taken of, beside a statistic: its own, else the mean."""
+    return STATISTICS[statistic].pooling or "mean"
+
+
+def records(of: Sequence[Column]) -> list[dict[str, Any]]:
+    """One dict a filter; None where there is no number."""
+    values = [
+        [None if one != one else one for one in column.values.tolist()]
+        if isinstance(column.values, np.ndarray)
+        else column.values
+        for column in of
+    ]
+    fields = [column.field for column in of]
+    rows = [dict(zip(fields, row, strict=True)) for row in zip(*values, strict=True)]
+    return [{"id": str(index), **row} for index, row in enumerate(rows)]
+
+
+def best_classes(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The class with the largest value of each filter, -1 for none; and that value.
+
+    Args:
+        values: <float64>[class, filter], NaN where there is none.
+    """
+    known = finite(values)
+    none = ~np.isfinite(known).any(axis=0)
+    best = np.where(np.isnan(known), -np.inf, known).argmax(axis=0)
+    return np.where(none, -1, best), np.fmax.reduce(known)
+
+
+def strongest(snapshot: Snapshot, shown: State) -> tuple[str, int, float] | None:
+    """The statistic, filter and value of the strongest filter for the class; None without any.
+
+    By ROC-AUC, which says how well a class is told from all others; in a store without scores by
+    the page's statistic.
+    """
+    if shown.class_index is None:
+        return None
+    auc = f"auc_{pooling_of(shown.statistic)}"
+    name = auc if auc in snapshot.catalog.statistics else shown.statistic
+    values = finite(snapshot.statistic(shown.layer, name)[shown.class_index])
+    if not np.isfinite(values).any():
+        return None
+    best = int(np.nanargmax(values))
+    return name, best, float(values[best])
+
+
+def strongest_words(snapshot: Snapshot, shown: State) -> str:
+    """The same in words; empty where there is none."""
+    best = strongest(snapshot, shown)
+    if best is None or shown.class_index is None:
+        return ""
+    name, index, value = best
+    of = snapshot.catalog.class_names[shown.class_index]
+    return f"Strongest for class {of}: filter {index} ({STATISTICS[name].title} {value:.3f})"
+
+
+HEALTH_TIP = "; ".join(f"{name.replace('_', ' ')}: {words}" for name, words in FINDINGS.items())
+OK = "ok"
+
+
+def health_words(health: LayerHealth) -> list[str]:
+    """What is wrong with each filter, <str>[filter]; `ok` for nothing."""
+    words: list[list[str]] = [[] for _ in health.duplicate_of]
+    n_dead = health.dead_classes.sum(axis=0)
+    for finding, found in health.found.items():
+        for index in np.flatnonzero(found).tolist():
+            match finding:
+                case "dead_for_class":
+                    n = n_dead[index]
+                    words[index].append(f"dead for {n} class{'' if n == 1 else 'es'}")
+                case "duplicate":
+                    words[index].append(f"duplicate of {health.duplicate_of[index]}")
+                case "nonfinite":
+                    words[index].append("non-finite")
+                case _:
+                    words[index].append(finding.replace("_", " "))
+    return [", ".join(said) or OK for said in words]
+
+
+def health_summary(health: LayerHealth, *, most: int = 8) -> str:
+    """How many filters have each finding, and which; never more than `most` numbers of each."""
+    n_filters, said = len(health.duplicate_of), []
+    for finding, found in health.found.items():
+        which = np.flatnonzero(found).tolist()
+        if which:
+            more = f" and {len(which) - most:,} more" if len(which) > most else ""
+            listed = ", ".join(map(str, which[:most])) + more
+            name = "dead for some class" if finding == "dead_for_class" else finding
+            said.append(f"{name.replace('_', ' ')} {len(which):,} (filter {listed})")
+    if not said:
+        return f"Nothing is wrong with any of the {n_filters:,} filters."
+    return f"Of {n_filters:,} filters: {'; '.join(said)}."
+
+
+def scores_missing(snapshot: Snapshot, shown: State) -> str:
+    """What to do where the store has no scores; empty where it has them."""
+    if any(STATISTICS[name].origin == "pooled" for name in snapshot.layer(shown.layer).statistics):
+        return ""
+    return (
+        "This store was captured without scores, so there is no AUC and no best class; "
+        f"`fmcore stats {snapshot.file_name} --recompute` computes them."
+    )
+
+
+def downloads_as(snapshot: Snapshot, shown: State) -> str:
+    """The name of the CSV."""
+    layer = snapshot.layer(shown.layer).group
+    of = "" if shown.class_index is None else f"-class{shown.class_index}"
+    return f"{snapshot.name}-{layer}-filters{of}.csv"
