@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import cast
 
-import dash_mantine_components as dmc
 from a2wsgi import WSGIMiddleware
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
-from dash.development.base_component import Component
+from dash import Dash
 from dash.exceptions import DependencyException
 from fastapi import FastAPI
 from flask import Flask, Response, jsonify, request
@@ -22,11 +20,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
-from dashboard import api, ids, middleware
+from dashboard import api, frame, middleware
 from dashboard.callback_request import callback_problem
-from dashboard.components.controls import notes
-from dashboard.source import Snapshot, Source
-from dashboard.state import parse_query
+from dashboard.source import Source
 from dashboard.views import VIEWS
 from fmcore import FmcoreError
 
@@ -89,8 +85,8 @@ def _create_dash(source: Source) -> Dash:
         assets_path_ignore=["wall"],  # modules, which wall.js imports
     )
     app.index_string = app.index_string.replace("<html>", '<html lang="en">')
-    app.layout = lambda: _frame(source.snapshot())
-    _register_frame(app, source)
+    app.layout = lambda: frame.layout(source.snapshot(), title=TITLE)
+    frame.register(app, source)
     for view in VIEWS:
         view.register(app, source)
     _answer_errors(app)
@@ -100,92 +96,6 @@ def _create_dash(source: Source) -> Dash:
     if answer.status_code != 200:
         raise RuntimeError(f"the dashboard does not answer: {answer.status}")
     return app
-
-
-def _frame(snapshot: Snapshot) -> Component:
-    """The frame of every page: what is looked at, the navigation, the colour scheme."""
-    about = snapshot.about()
-    accuracy = float(about["model"]["test_accuracy"])
-    header = html.Header(
-        [
-            html.H1(TITLE),
-            html.Nav(
-                [
-                    dcc.Link(
-                        view.title,
-                        id=ids.NAV.format(view=view.name),
-                        href=f"/{view.name}",
-                        title=view.description,
-                    )
-                    for view in VIEWS
-                ]
-            ),
-            html.Div(
-                [
-                    dmc.Text(str(about["dataset"]["source"]), size="sm", fw=500),
-                    dmc.Text(
-                        f"{snapshot.file_name} · {about['model']['name']} · "
-                        f"{snapshot.catalog.n_samples:,} samples · "
-                        f"test accuracy {accuracy:.2%}",
-                        size="xs",
-                        c="dimmed",
-                    ),
-                ],
-                className="about",
-            ),
-            dmc.ColorSchemeToggle(
-                lightIcon="☀",
-                darkIcon="☾",
-                variant="default",
-                size="lg",
-                **{"aria-label": "Light or dark"},
-            ),
-        ],
-        className="frame",
-    )
-    return dmc.MantineProvider(
-        [
-            dcc.Location(id=ids.URL, refresh=False),
-            dcc.Store(id=ids.SCHEME),
-            header,
-            html.Main(id=ids.PAGE),
-        ],
-        defaultColorScheme="auto",
-        theme={"primaryColor": "indigo"},
-    )
-
-
-def _register_frame(app: Dash, source: Source) -> None:
-    names = [view.name for view in VIEWS]
-
-    @app.callback(
-        Output(ids.PAGE, "children"),
-        *(Output(ids.NAV.format(view=name), "className") for name in names),
-        Input(ids.URL, "pathname"),
-        Input(ids.URL, "search"),
-    )
-    def show_page(path: object, search: object) -> tuple[list[Component] | str, ...]:
-        snapshot = source.snapshot()
-        name = (path.strip("/") if isinstance(path, str) else "") or names[0]
-        shown, problems = parse_query(search, snapshot.catalog)
-        view = next((view for view in VIEWS if view.name == name), None)
-        if view is None:
-            view, problems = VIEWS[0], (f"There is no page {name!r}.", *problems)
-        page = [*notes(problems), view.layout(snapshot, shown)]
-        return page, *("active" if one is view else "" for one in VIEWS)
-
-    app.clientside_callback(
-        ClientsideFunction("scheme", "current"),
-        Output(ids.SCHEME, "data"),
-        Input(ids.URL, "pathname"),
-    )
-    for view in VIEWS:
-        app.clientside_callback(
-            ClientsideFunction("address", "remember"),
-            [Output(ids.NAV.format(view=name), "href", allow_duplicate=True) for name in names],
-            Input(view.query_id, "data"),
-            prevent_initial_call="initial_duplicate",
-        )
 
 
 def _answer_errors(app: Dash) -> None:

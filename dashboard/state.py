@@ -29,6 +29,7 @@ SAMPLE_ORDERS = {
 }
 ZOOMS = {"linked": "Linked", "free": "Free"}
 DEAD = {"show": "Show", "hide": "Hide"}
+ZEROS = {"plain": "As any value", "mark": "Marked"}
 # In which order Classes shows classes and filters.
 ARRANGEMENTS = {"index": "Index", "value": "Value", "cluster": "Similarity"}
 # The names of a state's attributes in a link.
@@ -43,6 +44,7 @@ KEYS = {
     "color_range": "range",
     "filter_order": "order",
     "dead": "dead",
+    "zeros": "zeros",
     "zoom": "zoom",
     "window": "window",
     "statistic": "statistic",
@@ -85,6 +87,7 @@ class State:
         color_range: what the colours of the wall span: one of `RANGES`.
         filter_order: in which order the wall shows the filters: one of `FILTER_ORDERS`.
         dead: whether the wall shows dead filters: one of `DEAD`.
+        zeros: whether the wall marks exact zeros: one of `ZEROS`.
         zoom: whether all tiles zoom together: one of `ZOOMS`.
         window: what the wall is zoomed to, four numbers "top,left,bottom,right": in cells of a
             tile where zoom is linked, else in thousandths of the wall; empty for all of it.
@@ -102,6 +105,7 @@ class State:
     color_range: str
     filter_order: str
     dead: str
+    zeros: str
     zoom: str
     window: str
     statistic: str
@@ -188,6 +192,7 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
         color_range=choice("color_range", tuple(RANGES)),
         filter_order=choice("filter_order", tuple(FILTER_ORDERS)),
         dead=choice("dead", tuple(DEAD)),
+        zeros=choice("zeros", tuple(ZEROS)),
         zoom=choice("zoom", tuple(ZOOMS)),
         window=window(),
         statistic=choice("statistic", catalog.statistics),

@@ -9,6 +9,11 @@ import dash_mantine_components as dmc
 from dash.development.base_component import Component
 
 
+def as_count(clicks: object) -> int:
+    """A number of clicks; 0 for a button that was not clicked yet."""
+    return clicks if isinstance(clicks, int) else 0
+
+
 def select(
     component_id: str,
     *,
@@ -76,6 +81,11 @@ def segments(
         ],
         gap=4,
     )
+
+
+def switch(component_id: str, *, caption: str, on: bool) -> Component:
+    """Something that is or is not."""
+    return dmc.Switch(id=component_id, label=caption, checked=on, size="sm")
 
 
 def card(

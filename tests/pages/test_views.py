@@ -9,17 +9,11 @@ import pytest
 from dash import dcc
 from dash.development.base_component import Component
 
+from dashboard import frame
 from dashboard.components.graph import CONFIG
 from dashboard.source import Source
 from dashboard.state import parse_query
 from dashboard.views import VIEWS
-from dashboard.views.feature_maps.facts import (
-    color_ranges,
-    filter_facts,
-    montage_note,
-    neighbour,
-    position_text,
-)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +43,7 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
     assert view.query_id in there
     json.dumps(page.to_plotly_json(), default=lambda one: one.to_plotly_json())
     dash = _create_dash(source)
-    frame = {"url", "page", "scheme", *(f"nav-{one.name}" for one in VIEWS)}
+    around = ids_of(frame.layout(snapshot, title="")) | {"page"}
     used = {
         one["id"]
         for callback in dash.callback_map.values()
@@ -57,7 +51,7 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
     }
     prefix = view.query_id.split("-")[0]
     assert {one for one in used if one.startswith(prefix)} <= there
-    known = frame.union(
+    known = around.union(
         *(ids_of(v.layout(snapshot, parse_query("", snapshot.catalog)[0])) for v in VIEWS)
     )
     assert used <= known
@@ -75,61 +69,6 @@ def test_every_graph_begins_with_a_figure_that_can_be_patched(view, source):
 def test_no_graph_offers_to_send_data_anywhere():
     assert CONFIG["showSendToCloud"] is False
     assert CONFIG["displaylogo"] is False
-
-
-@pytest.mark.parametrize(
-    ("sample", "direction", "expected"),
-    [
-        (5, 1, 9),
-        (5, -1, 2),
-        (5, 0, 5),
-        (9, 1, 2),
-        (2, -1, 9),
-        (6, 1, 9),
-        (6, -1, 5),
-        (6, 0, 9),
-        (2, 4, 5),
-        (2, -4, 9),
-        (6, 2, 2),
-    ],
-)
-def test_steps_stay_within_the_selection_and_go_round(sample, direction, expected):
-    assert neighbour(np.array([2, 5, 9]), sample, direction) == expected
-
-
-def test_an_empty_selection_has_no_neighbour_and_says_so():
-    assert neighbour(np.array([], int), 3, 1) is None
-    assert position_text(np.array([], int), 3, 50).startswith("0 of 50 samples match")
-    assert position_text(np.array([2, 5]), 5, 50) == "2 of 2 that match, of 50 samples"
-    assert position_text(np.array([2, 5]), 4, 50) == "Not among the 2 that match, of 50 samples"
-
-
-def test_the_note_says_how_many_of_how_many_and_what_colours_mean():
-    assert montage_note((26, 26, 16), "layer").startswith("All 16 of 16 filters, 26×26 each.")
-    assert "largest of 4×4 values" in montage_note((224, 224, 64), "map")
-
-
-def test_facts_of_a_dead_map():
-    facts = filter_facts(np.zeros((3, 3), np.float32), np.array([0.0, 2.0]))
-    assert facts["Largest here"] == "all zero"
-    assert facts["Exactly zero here"] == "9 of 9"
-
-
-def test_colours_of_a_map_span_its_finite_values(source):
-    snapshot = source.snapshot()
-    maps = np.ones((3, 2, 3), np.float32)
-    maps[0, 0] = [np.inf, np.nan, -2]
-    maps[:, :, 1] = np.nan
-    shown = snapshot.state(color_range="map")
-    np.testing.assert_array_equal(color_ranges(snapshot, shown, maps), [[1, 0, -2], [1, 0, 1]])
-
-
-def test_facts_are_of_finite_values():
-    values = np.array([[np.nan, 2.0], [np.inf, 1.0]], np.float32)
-    facts = filter_facts(values, np.array([0.0, 2.0]))
-    assert facts["Largest here"] == "2 at y 0, x 1"
-    assert facts["Mean here"] == "1.5"
-    assert facts["Not finite here"] == "2 of 4"
 
 
 def test_samples_are_chosen_by_class_and_outcome(source, store):

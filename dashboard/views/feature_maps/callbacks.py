@@ -1,4 +1,4 @@
-"""The callbacks of the page: parse, fetch, draw."""
+"""The callbacks of the page: parse, fetch, draw. What a step of the sample needs is in wall.js."""
 
 from __future__ import annotations
 
@@ -6,27 +6,22 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, Patch, State, ctx, no_update
+from dash import ClientsideFunction, Dash, Input, Output, Patch, State, dcc, no_update
 from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import facts
-from dashboard.components.graph import clicked_cell, redraw
+from dashboard.components.graph import redraw
 from dashboard.figures import box
-from dashboard.figures.feature_map import feature_map_figure, image_figure
-from dashboard.figures.montage import montage_figure, montage_tiling
+from dashboard.figures.feature_map import feature_map_figure
+from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
 from dashboard.figures.probability import probability_figure
 from dashboard.figures.theme import theme_for
 from dashboard.source import Source
-from dashboard.views.feature_maps.facts import (
-    as_count,
-    filter_facts,
-    montage_note,
-    neighbour,
-    position_text,
-    shown_maps,
-)
-from fmcore.errors import MapsNotStoredError
+from dashboard.views.feature_maps.facts import RANGE_WORDS, color_range, filter_facts
+from dashboard.views.feature_maps.picks import page_of, picks, position_text, thumbnails
+from dashboard.views.feature_maps.wall import order_scores, wall_facts
+from fmcore.errors import MapsNotStoredError, StatisticNotFoundError
 
 # Where a layer was captured without its maps there is nothing to draw.
 NO_GRAPH = {"display": "none"}
@@ -34,126 +29,199 @@ NO_GRAPH = {"display": "none"}
 
 def register(app: Dash, source: Source) -> None:
     """Adds the page's callbacks."""
+    _register_scripts(app)
+    _register_wall(app, source)
+    _register_samples(app, source)
+    _register_filter(app, source)
 
     @app.callback(
+        Output(ids.MAPS_QUERY, "data"),
+        {
+            "layer": Input(ids.MAPS_LAYER, "value"),
+            "sample": Input(ids.MAPS_SETTLED, "data"),
+            "filter_index": Input(ids.MAPS_FILTER, "value"),
+            "class_index": Input(ids.MAPS_CLASS, "value"),
+            "outcome": Input(ids.MAPS_OUTCOME, "value"),
+            "picked": Input(ids.MAPS_PICKED, "value"),
+            "color_range": Input(ids.MAPS_RANGE, "value"),
+            "filter_order": Input(ids.MAPS_ORDER, "value"),
+            "dead": Input(ids.MAPS_DEAD, "checked"),
+            "zeros": Input(ids.MAPS_ZEROS, "checked"),
+            "zoom": Input(ids.MAPS_ZOOM, "value"),
+            "window": Input(ids.MAPS_WINDOW, "data"),
+            "search": State(ids.URL, "search"),
+        },
+    )
+    def remember(search: str | None, dead: bool, zeros: bool, **values: object) -> str:
+        return state.updated_query(
+            search,
+            source.snapshot().catalog,
+            dead="hide" if dead else "show",
+            zeros="mark" if zeros else "plain",
+            **values,
+        )
+
+
+def _register_scripts(app: Dash) -> None:
+    """What runs in the browser; assets/wall.js says what each does."""
+    app.clientside_callback(
+        *_doing("show"),
+        Input(ids.MAPS_FACTS, "data"),
+        Input(ids.MAPS_SAMPLE, "value"),
+        Input(ids.MAPS_FILTER, "value"),
+        Input(ids.MAPS_RANGE, "value"),
+        Input(ids.MAPS_ORDER, "value"),
+        Input(ids.MAPS_SCORES, "data"),
+        Input(ids.MAPS_DEAD, "checked"),
+        Input(ids.MAPS_ZEROS, "checked"),
+        Input(ids.MAPS_ZOOM, "value"),
+        Input(ids.MAPS_WINDOW, "data"),
+        Input(ids.SCHEME, "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("wall", "arrive"),
         Output(ids.MAPS_SAMPLE, "value"),
-        Output(ids.MAPS_STEPS, "data"),
-        Input(ids.MAPS_PREVIOUS, "n_clicks"),
-        Input(ids.MAPS_NEXT, "n_clicks"),
-        Input(ids.MAPS_CLASS, "value"),
-        Input(ids.MAPS_OUTCOME, "value"),
+        Input(ids.MAPS_PICKS, "data"),
         State(ids.MAPS_SAMPLE, "value"),
-        State(ids.MAPS_STEPS, "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("wall", "turn"),
+        Output(ids.MAPS_PAGE, "data"),
+        Input(ids.MAPS_PICKS, "data"),
+        Input(ids.MAPS_SAMPLE, "value"),
+        State(ids.MAPS_PAGE, "data"),
+    )
+    app.clientside_callback(
+        *_doing("mark"),
+        Input(ids.MAPS_THUMBNAILS, "children"),
+        Input(ids.MAPS_SAMPLE, "value"),
+    )
+    app.clientside_callback(*_doing("outline"), Input(ids.MAPS_ENLARGED, "hoverData"))
+    app.clientside_callback(*_doing("fade"), Input(ids.MAPS_OPACITY, "value"))
+    app.clientside_callback(
+        *_doing("save"),
+        Input(ids.MAPS_SAVE_PNG, "n_clicks"),
         prevent_initial_call=True,
     )
-    def step(
-        previous: object,
-        following: object,
-        label: object,
-        outcome: str,
-        sample: object,
-        done: object,
-    ) -> tuple[Any, int]:
-        # Dash drops the answers of requests that are overtaken, so each request makes good all
-        # steps since the last answer that arrived.
-        asked = as_count(following) - as_count(previous)
+
+
+def _register_wall(app: Dash, source: Source) -> None:
+    @app.callback(
+        Output(ids.MAPS_FACTS, "data"),
+        Output(ids.MAPS_FILTER, "value"),
+        Output(ids.MAPS_FILTER, "max"),
+        Input(ids.MAPS_LAYER, "value"),
+        State(ids.MAPS_FILTER, "value"),
+    )
+    def describe_layer(layer: str, filter_index: object) -> tuple[dict[str, Any], int, int]:
         snapshot = source.snapshot()
-        shown = snapshot.state(sample=sample, outcome=outcome, class_index=label)
-        matching = snapshot.matching(shown.class_index, shown.outcome)
-        chosen = neighbour(matching, shown.sample, asked - as_count(done))
-        return no_update if chosen is None or chosen == sample else chosen, asked
+        shown = snapshot.state(layer=layer, filter_index=filter_index)
+        largest = snapshot.catalog.n_filters[shown.layer] - 1
+        return wall_facts(snapshot, shown.layer), shown.filter_index, largest
+
+    @app.callback(
+        Output(ids.MAPS_SCORES, "data"),
+        Output(ids.MAPS_ORDER_NOTE, "children"),
+        Input(ids.MAPS_ORDER, "value"),
+        Input(ids.MAPS_LAYER, "value"),
+        Input(ids.MAPS_FILTER, "value"),
+        Input(ids.MAPS_CLASS, "value"),
+        Input(ids.MAPS_SETTLED, "data"),
+        Input(ids.MAPS_RANGE, "value"),
+        State(ids.MAPS_SCORES, "data"),
+    )
+    def order_filters(
+        order: str,
+        layer: str,
+        filter_index: object,
+        label: object,
+        sample: object,
+        color_range: str,
+        known: object,
+    ) -> tuple[Any, str]:
+        snapshot = source.snapshot()
+        shown = snapshot.state(
+            filter_order=order,
+            layer=layer,
+            filter_index=filter_index,
+            class_index=label,
+            sample=sample,
+            color_range=color_range,
+        )
+        try:
+            scores, words = order_scores(snapshot, shown)
+        except StatisticNotFoundError as error:
+            scores, words = None, f"In order of index: {error}."
+        # The same again would have the wall drawn once more.
+        return no_update if scores == known else scores, (
+            f"{RANGE_WORDS[shown.color_range]} {words}"
+        )
+
+
+def _register_samples(app: Dash, source: Source) -> None:
+    @app.callback(
+        Output(ids.MAPS_PICKS, "data"),
+        Input(ids.MAPS_CLASS, "value"),
+        Input(ids.MAPS_OUTCOME, "value"),
+        Input(ids.MAPS_PICKED, "value"),
+        Input(ids.MAPS_LAYER, "value"),
+        Input(ids.MAPS_FILTER, "value"),
+    )
+    def choose_samples(
+        label: object, outcome: str, picked: str, layer: str, filter_index: object
+    ) -> dict[str, Any]:
+        snapshot = source.snapshot()
+        shown = snapshot.state(
+            class_index=label,
+            outcome=outcome,
+            picked=picked,
+            layer=layer,
+            filter_index=filter_index,
+        )
+        return picks(snapshot, shown)
+
+    @app.callback(
+        Output(ids.MAPS_THUMBNAILS, "children"),
+        Input(ids.MAPS_PICKS, "data"),
+        Input(ids.MAPS_PAGE, "data"),
+    )
+    def show_thumbnails(chosen: dict[str, Any], page: int) -> list[Component]:
+        samples = page_of(chosen, page or 0)
+        return thumbnails(source.snapshot(), chosen, samples)
+
+    @app.callback(
+        Output(ids.MAPS_POSITION, "children"),
+        Input(ids.MAPS_PICKS, "data"),
+        Input(ids.MAPS_SETTLED, "data"),
+    )
+    def describe_position(chosen: dict[str, Any], sample: int) -> str:
+        return position_text(chosen, sample)
 
     @app.callback(
         Output(ids.MAPS_VERDICT, "children"),
         Output(ids.MAPS_PROBABILITY, "figure"),
-        Output(ids.MAPS_INPUT, "figure"),
-        Output(ids.MAPS_INPUT, "style"),
-        Input(ids.MAPS_SAMPLE, "value"),
+        Input(ids.MAPS_SETTLED, "data"),
         Input(ids.SCHEME, "data"),
     )
-    def draw_sample(
-        sample: object, scheme: str
-    ) -> tuple[Component, go.Figure, go.Figure, dict[str, str]]:
+    def draw_sample(sample: object, scheme: str) -> tuple[Component, go.Figure]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(snapshot.state(sample=sample).sample)
         names = snapshot.catalog.class_names
         bars = probability_figure(one.probability, class_names=names, label=one.label, theme=theme)
         right = one.label == one.prediction
-        verdict = dmc.Group(
-            [
-                _badge(f"label {names[one.label]}", right=True),
-                _badge(
-                    f"predicted {names[one.prediction]}{'' if right else ' (wrong)'}", right=right
-                ),
-            ],
-            gap="xs",
-        )
-        style = box.IMAGE.fixed((one.image.shape[0], one.image.shape[1]))
-        return verdict, bars, image_figure(one.image, theme=theme), style
+        predicted = f"predicted {names[one.prediction]}{'' if right else ' (wrong)'}"
+        badges = [_badge(f"label {names[one.label]}", right=True), _badge(predicted, right=right)]
+        return dmc.Group(badges, gap="xs"), bars
 
-    @app.callback(
-        Output(ids.MAPS_POSITION, "children"),
-        Input(ids.MAPS_SAMPLE, "value"),
-        Input(ids.MAPS_CLASS, "value"),
-        Input(ids.MAPS_OUTCOME, "value"),
-    )
-    def describe_position(sample: object, label: str | None, outcome: str) -> str:
-        snapshot = source.snapshot()
-        shown = snapshot.state(sample=sample, outcome=outcome, class_index=label)
-        matching = snapshot.matching(shown.class_index, shown.outcome)
-        return position_text(matching, shown.sample, snapshot.catalog.n_samples)
 
-    @app.callback(
-        Output(ids.MAPS_MONTAGE, "figure"),
-        Output(ids.MAPS_MONTAGE_DRAWN, "data"),
-        Output(ids.MAPS_MONTAGE, "style"),
-        Output(ids.MAPS_MONTAGE_NOTE, "children"),
-        Input(ids.MAPS_LAYER, "value"),
-        Input(ids.MAPS_SAMPLE, "value"),
-        Input(ids.MAPS_FILTER, "value"),
-        Input(ids.MAPS_RANGE, "value"),
-        Input(ids.SCHEME, "data"),
-        State(ids.MAPS_MONTAGE_DRAWN, "data"),
-    )
-    def draw_montage(
-        layer: str,
-        sample: object,
-        filter_index: object,
-        color_range: str,
-        scheme: str,
-        drawn: object,
-    ) -> tuple[go.Figure | Patch, str, dict[str, str], str]:
-        snapshot = source.snapshot()
-        try:
-            shown, maps, ranges = shown_maps(
-                snapshot,
-                layer=layer,
-                sample=sample,
-                filter_index=filter_index,
-                color_range=color_range,
-            )
-        except MapsNotStoredError as error:
-            return go.Figure(), "", NO_GRAPH, str(error)
-        figure = montage_figure(
-            maps,
-            ranges=ranges,
-            selected=shown.filter_index,
-            theme=theme_for(scheme),
-        )
-        style = box.MONTAGE.fluid(montage_tiling(maps.shape).shape)
-        return (
-            *redraw(figure, axes=f"{shown.layer} {scheme}", drawn=drawn),
-            style,
-            montage_note(maps.shape, shown.color_range),
-        )
-
+def _register_filter(app: Dash, source: Source) -> None:
     @app.callback(
         Output(ids.MAPS_ENLARGED, "figure"),
         Output(ids.MAPS_ENLARGED_DRAWN, "data"),
         Output(ids.MAPS_ENLARGED, "style"),
         Output(ids.MAPS_FILTER_NOTE, "children"),
         Input(ids.MAPS_LAYER, "value"),
-        Input(ids.MAPS_SAMPLE, "value"),
+        Input(ids.MAPS_SETTLED, "data"),
         Input(ids.MAPS_FILTER, "value"),
         Input(ids.MAPS_RANGE, "value"),
         Input(ids.SCHEME, "data"),
@@ -163,80 +231,57 @@ def register(app: Dash, source: Source) -> None:
         layer: str,
         sample: object,
         filter_index: object,
-        color_range: str,
+        kind: str,
         scheme: str,
         drawn: object,
     ) -> tuple[go.Figure | Patch, str, dict[str, str], Component]:
         snapshot = source.snapshot()
+        shown = snapshot.state(
+            layer=layer, sample=sample, filter_index=filter_index, color_range=kind
+        )
+        one, index = snapshot.layer(shown.layer), shown.filter_index
         try:
-            shown, maps, ranges = shown_maps(
-                snapshot,
-                layer=layer,
-                sample=sample,
-                filter_index=filter_index,
-                color_range=color_range,
-            )
-        except MapsNotStoredError:  # said once, where the montage would be
+            values = one.feature_maps(shown.sample)[:, :, index]
+        except MapsNotStoredError:  # said once, where the wall would be
             return go.Figure(), "", NO_GRAPH, facts({})
-        low, high = ranges[:, shown.filter_index]
-        values = maps[:, :, shown.filter_index]
-        figure = feature_map_figure(values, span=(float(low), float(high)), theme=theme_for(scheme))
-        whole_set = snapshot.filter_range(shown.layer)[:, shown.filter_index]
-        style = box.MAP.fixed((values.shape[0], values.shape[1]))
+        about = snapshot.derived(("wall", shown.layer), lambda: wall_facts(snapshot, shown.layer))
+        span = color_range(values, kind=shown.color_range, facts=about, filter_index=index)
+        figure = feature_map_figure(values, span=span, theme=theme_for(scheme))
         return (
             *redraw(figure, axes=f"{shown.layer} {scheme}", drawn=drawn),
-            style,
-            facts(filter_facts(values, whole_set)),
+            box.MAP.fixed(values.shape, longest=270),
+            facts(filter_facts(values, (about["low"][index], about["high"][index]))),
         )
 
     @app.callback(
-        Output(ids.MAPS_FILTER, "value"),
-        Output(ids.MAPS_FILTER, "max"),
-        Input(ids.MAPS_MONTAGE, "clickData"),
+        Output(ids.MAPS_KERNEL, "figure"),
+        Output(ids.MAPS_KERNEL, "style"),
+        Output(ids.MAPS_KERNEL_NOTE, "children"),
+        Output(ids.MAPS_FILTER_LINK, "children"),
         Input(ids.MAPS_LAYER, "value"),
-        State(ids.MAPS_FILTER, "value"),
-        prevent_initial_call=True,
-    )
-    def choose_filter(click: object, layer: str, current: object) -> Any:
-        snapshot = source.snapshot()
-        cell = clicked_cell(click) if ctx.triggered_id == ids.MAPS_MONTAGE else None
-        if cell is not None:
-            shape = snapshot.layer(snapshot.state(layer=layer).layer).shape
-            place = montage_tiling(shape).locate(*cell)
-            current = current if place is None else place[0]
-        shown = snapshot.state(layer=layer, filter_index=current)
-        largest = snapshot.catalog.n_filters[shown.layer] - 1
-        return shown.filter_index, largest
-
-    @app.callback(
-        Output(ids.MAPS_QUERY, "data"),
-        Input(ids.MAPS_LAYER, "value"),
-        Input(ids.MAPS_SAMPLE, "value"),
         Input(ids.MAPS_FILTER, "value"),
-        Input(ids.MAPS_CLASS, "value"),
-        Input(ids.MAPS_OUTCOME, "value"),
-        Input(ids.MAPS_RANGE, "value"),
+        Input(ids.SCHEME, "data"),
         State(ids.URL, "search"),
     )
-    def remember(
-        layer: str,
-        sample: object,
-        filter_index: object,
-        label: str | None,
-        outcome: str,
-        color_range: str,
-        search: str | None,
-    ) -> str:
-        return state.updated_query(
-            search,
-            source.snapshot().catalog,
-            layer=layer,
-            sample=sample,
-            filter_index=filter_index,
-            class_index=label,
-            outcome=outcome,
-            color_range=color_range,
-        )
+    def draw_kernel(
+        layer: str, filter_index: object, scheme: str, search: str | None
+    ) -> tuple[go.Figure, dict[str, str], str, Component]:
+        snapshot = source.snapshot()
+        shown = snapshot.state(layer=layer, filter_index=filter_index)
+        index = shown.filter_index
+        query = state.updated_query(search, snapshot.catalog, layer=shown.layer, filter_index=index)
+        words = f"Filter {index} of {shown.layer}: what excites it most, its scores, its arrays →"
+        link = dcc.Link(words, href=f"filter{query}")
+        kernel = snapshot.layer(shown.layer).kernel
+        if kernel is None:
+            return go.Figure(), NO_GRAPH, "This store keeps no kernel of the layer.", link
+        figure = kernel_figure(kernel[..., index], theme=theme_for(scheme))
+        cells = kernel_cells(kernel.shape[:3])[:2]
+        return figure, ROOM.fixed(cells, longest=150), "", link
+
+
+def _doing(what: str) -> tuple[ClientsideFunction, Output]:
+    return ClientsideFunction("wall", what), Output(ids.MAPS_DONE.format(what=what), "data")
 
 
 def _badge(text: str, *, right: bool) -> Component:

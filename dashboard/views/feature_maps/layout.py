@@ -1,4 +1,4 @@
-"""The components of the page: the picker, the prediction, the montage, one filter."""
+"""The components of the page: the selection, the samples, the wall, one filter."""
 
 from __future__ import annotations
 
@@ -7,39 +7,74 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, state
-from dashboard.components.controls import card, number, segments, select
+from dashboard.components.controls import card, number, segments, select, switch
 from dashboard.components.graph import graph
 from dashboard.source import Snapshot
 
+# What the script of the page only does, and gives nothing back: Dash wants an output of each.
+DOINGS = ("show", "mark", "outline", "fade", "save")
+
 
 def layout(snapshot: Snapshot, shown: state.State) -> Component:
-    """The page: the picker on the left, the montage and the enlarged filter on the right."""
+    """The page: what is selected on the left, the wall and the enlarged filter on the right."""
     catalog = snapshot.catalog
     return html.Div(
         [
             *(
-                dcc.Store(id=one)
-                for one in (
-                    ids.MAPS_QUERY,
-                    ids.MAPS_STEPS,
-                    ids.MAPS_MONTAGE_DRAWN,
-                    ids.MAPS_ENLARGED_DRAWN,
+                dcc.Store(id=one, data=data)
+                for one, data in (
+                    (ids.MAPS_QUERY, None),
+                    (ids.MAPS_FACTS, None),
+                    (ids.MAPS_SCORES, None),
+                    (ids.MAPS_PICKS, None),
+                    (ids.MAPS_PAGE, None),
+                    (ids.MAPS_SETTLED, shown.sample),
+                    (ids.MAPS_WINDOW, shown.window),
+                    (ids.MAPS_ENLARGED_DRAWN, None),
+                    *((ids.MAPS_DONE.format(what=what), None) for what in DOINGS),
                 )
             ),
-            html.Div([_picker(catalog, shown), _sample_card()], className="side"),
-            html.Div([_montage_card(catalog, shown), _filter_card(catalog, shown)]),
+            html.Div(
+                [_selection(catalog, shown), _samples(shown), _prediction()], className="side"
+            ),
+            html.Div([_wall(shown), _one_filter(snapshot)]),
         ],
         className="page",
     )
 
 
-def _picker(catalog: state.Catalog, shown: state.State) -> Component:
+def _selection(catalog: state.Catalog, shown: state.State) -> Component:
     classes = {str(index): name for index, name in enumerate(catalog.class_names)}
     return card(
         [
             select(
+                ids.MAPS_LAYER,
+                caption="Layer",
+                options={path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()},
+                value=shown.layer,
+            ),
+            number(
+                ids.MAPS_FILTER,
+                caption="Filter",
+                value=shown.filter_index,
+                largest=catalog.n_filters[shown.layer] - 1,
+            ),
+            html.Div(
+                [
+                    number(
+                        ids.MAPS_SAMPLE,
+                        caption="Sample",
+                        value=shown.sample,
+                        largest=catalog.n_samples - 1,
+                    ),
+                    _step(ids.MAPS_PREVIOUS, "‹", "Previous sample (←)"),
+                    _step(ids.MAPS_NEXT, "›", "Next sample (→)"),
+                ],
+                className="stepper",
+            ),
+            select(
                 ids.MAPS_CLASS,
-                caption="Class",
+                caption="Samples of class",
                 options=classes,
                 value=None if shown.class_index is None else str(shown.class_index),
                 clearable=True,
@@ -51,22 +86,8 @@ def _picker(catalog: state.Catalog, shown: state.State) -> Component:
                 options=state.OUTCOMES,
                 value=shown.outcome,
             ),
-            html.Div(
-                [
-                    number(
-                        ids.MAPS_SAMPLE,
-                        caption="Index",
-                        value=shown.sample,
-                        largest=catalog.n_samples - 1,
-                    ),
-                    _step(ids.MAPS_PREVIOUS, "‹", "Previous sample (←)"),
-                    _step(ids.MAPS_NEXT, "›", "Next sample (→)"),
-                ],
-                className="stepper",
-            ),
-            html.Div(dmc.Text(id=ids.MAPS_POSITION, size="sm", c="dimmed"), role="status"),
         ],
-        title="Sample",
+        title="Selection",
     )
 
 
@@ -79,7 +100,26 @@ def _step(component_id: str, sign: str, meaning: str) -> Component:
     )
 
 
-def _sample_card() -> Component:
+def _samples(shown: state.State) -> Component:
+    return card(
+        [
+            select(
+                ids.MAPS_PICKED,
+                caption="Order of samples",
+                options=state.SAMPLE_ORDERS,
+                value=shown.picked,
+            ),
+            html.Div(
+                dmc.Text(id=ids.MAPS_POSITION, size="sm", c="dimmed"),
+                role="status",
+            ),
+            html.Div(id=ids.MAPS_THUMBNAILS, className="thumbnails"),
+        ],
+        title="Samples",
+    )
+
+
+def _prediction() -> Component:
     return card(
         [
             html.Div(id=ids.MAPS_VERDICT, role="status"),
@@ -90,67 +130,101 @@ def _sample_card() -> Component:
     )
 
 
-def _montage_card(catalog: state.Catalog, shown: state.State) -> Component:
+def _wall(shown: state.State) -> Component:
+    controls = [
+        segments(
+            ids.MAPS_RANGE,
+            caption="Colours span",
+            options=state.RANGES,
+            value=shown.color_range,
+        ),
+        segments(ids.MAPS_ZOOM, caption="Zoom", options=state.ZOOMS, value=shown.zoom),
+        select(
+            ids.MAPS_ORDER,
+            caption="Order of filters",
+            options=state.FILTER_ORDERS,
+            value=shown.filter_order,
+        ),
+        html.Div(
+            [
+                switch(ids.MAPS_DEAD, caption="Hide dead filters", on=shown.dead == "hide"),
+                switch(ids.MAPS_ZEROS, caption="Mark exact zeros", on=shown.zeros == "mark"),
+            ],
+            className="switches",
+        ),
+        dmc.Menu(
+            [
+                dmc.MenuTarget(dmc.Button("Save", variant="default", size="sm")),
+                dmc.MenuDropdown(
+                    [
+                        dmc.MenuItem("Picture (.png)", id=ids.MAPS_SAVE_PNG),
+                        dmc.MenuItem("Values (.npy)", id=ids.MAPS_SAVE_NPY, href=""),
+                        dmc.MenuItem("Values (.csv)", id=ids.MAPS_SAVE_CSV, href=""),
+                    ]
+                ),
+            ],
+            keepMounted=True,
+        ),
+    ]
+    hint = "Drag or wheel to zoom, shift-drag to move, double-click for all, click to select."
     return card(
         [
-            html.Div(
-                [
-                    select(
-                        ids.MAPS_LAYER,
-                        caption="Layer",
-                        options={
-                            path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()
-                        },
-                        value=shown.layer,
-                    ),
-                    segments(
-                        ids.MAPS_RANGE,
-                        caption="Colours span",
-                        options=state.RANGES,
-                        value=shown.color_range,
-                    ),
-                ],
-                className="controls",
+            html.Div(controls, className="controls wall-controls"),
+            html.Div(id=ids.MAPS_MESSAGE, className="message", role="status"),
+            html.Div(id=ids.MAPS_WALL, className="wall"),
+            html.Div(id=ids.MAPS_LEGEND, className="legend"),
+            dmc.Text(
+                [html.Span(id=ids.MAPS_ORDER_NOTE), " ", hint],
+                size="sm",
+                c="dimmed",
             ),
-            dmc.Text(id=ids.MAPS_MONTAGE_NOTE, size="sm", c="dimmed"),
-            html.Div(graph(ids.MAPS_MONTAGE), className="fluid"),
         ],
         title="All filters",
     )
 
 
-def _filter_card(catalog: state.Catalog, shown: state.State) -> Component:
+def _one_filter(snapshot: Snapshot) -> Component:
+    height, width = snapshot.image_shape
+    panels = [
+        html.Div(
+            [dmc.Text("Feature map", size="sm", fw=500), graph(ids.MAPS_ENLARGED)],
+        ),
+        html.Div(
+            [
+                dmc.Text("Input, with the map over it", size="sm", fw=500),
+                html.Div(
+                    id=ids.MAPS_INPUT,
+                    className="picture input-picture",
+                    style={"aspectRatio": f"{width} / {height}"},
+                ),
+                dmc.Slider(
+                    id=ids.MAPS_OPACITY,
+                    value=45,
+                    min=0,
+                    max=100,
+                    size="sm",
+                    label=None,
+                    persistence=True,
+                    persistence_type="local",
+                    thumbLabel="Opacity of the map",
+                ),
+                dmc.Text("Hover a map: the box is what that value sees.", size="xs", c="dimmed"),
+            ],
+            className="input-panel",
+        ),
+        html.Div(
+            [
+                dmc.Text("Kernel", size="sm", fw=500),
+                graph(ids.MAPS_KERNEL, bare=True),
+                dmc.Text(id=ids.MAPS_KERNEL_NOTE, size="sm", c="dimmed"),
+                html.Div(id=ids.MAPS_FILTER_NOTE),
+            ]
+        ),
+    ]
     return card(
         [
-            html.Div(
-                [
-                    number(
-                        ids.MAPS_FILTER,
-                        caption="Filter",
-                        value=shown.filter_index,
-                        largest=catalog.n_filters[shown.layer] - 1,
-                    ),
-                    html.Div(id=ids.MAPS_FILTER_NOTE),
-                ],
-                className="controls",
-            ),
-            html.Div(
-                [
-                    html.Div(
-                        [
-                            dmc.Text("Feature map", size="sm", fw=500),
-                            graph(ids.MAPS_ENLARGED),
-                        ]
-                    ),
-                    html.Div(
-                        [
-                            dmc.Text("Input image", size="sm", fw=500),
-                            graph(ids.MAPS_INPUT),
-                        ]
-                    ),
-                ],
-                className="pair",
-            ),
+            html.Div(id=ids.MAPS_FILTER_LINK),
+            html.Div(panels, className="one-filter"),
         ],
-        title="One filter, beside the input",
+        title="One filter",
     )

@@ -1,0 +1,91 @@
+// Gets arrays from the HTTP API: a request that is overtaken is aborted, what came is kept a while.
+import { decode } from "./numbers.js";
+
+const KEPT_BYTES = 96 << 20;
+
+/** A server's answer that is no array, in its own words. */
+export class Refusal extends Error {}
+
+/** The last arrays that came, the newest last; what is over the limit goes. */
+export class Kept {
+  #arrays = new Map();
+  #bytes = 0;
+
+  constructor(limit = KEPT_BYTES) {
+    this.limit = limit;
+  }
+
+  get(url) {
+    const found = this.#arrays.get(url);
+    if (found) {
+      this.#arrays.delete(url);
+      this.#arrays.set(url, found);
+    }
+    return found;
+  }
+
+  set(url, array) {
+    this.#bytes += array.values.byteLength - (this.#arrays.get(url)?.values.byteLength ?? 0);
+    this.#arrays.delete(url);
+    this.#arrays.set(url, array);
+    for (const [old, one] of this.#arrays) {
+      if (this.#bytes <= this.limit || old === url) break;
+      this.#bytes -= one.values.byteLength;
+      this.#arrays.delete(old);
+    }
+  }
+}
+
+const kept = new Kept();
+
+/** An array that is here already, or undefined. */
+export const here = (url) => kept.get(url);
+
+/**
+ * An array of the API, its shape and its values.
+ * @param {string} url
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{shape: number[], values: Float32Array, digest: string}>}
+ */
+export async function arrayOf(url, signal) {
+  const found = kept.get(url);
+  if (found) return found;
+  const answer = await fetch(url, { signal });
+  if (!answer.ok) throw new Refusal(await reasonOf(answer));
+  const array = {
+    shape: answer.headers.get("x-shape").split(",").map(Number),
+    values: decode(await answer.arrayBuffer(), answer.headers.get("x-dtype")),
+    digest: answer.headers.get("x-store-digest"),
+  };
+  kept.set(url, array);
+  return array;
+}
+
+async function reasonOf(answer) {
+  const said = await answer.json().catch(() => null);
+  return said?.detail || `${answer.status} ${answer.statusText}`;
+}
+
+/** Only the last request counts: asking anew aborts the one before. */
+export class Latest {
+  #controller = null;
+
+  /** The array, or null where this request was overtaken. */
+  async get(url) {
+    this.#controller?.abort();
+    const controller = new AbortController();
+    this.#controller = controller;
+    try {
+      const array = await arrayOf(url, controller.signal);
+      return this.#controller === controller ? array : null;
+    } catch (error) {
+      if (this.#controller !== controller) return null;
+      throw error;
+    }
+  }
+
+  abort() {
+    this.#controller?.abort();
+    this.#controller = null;
+  }
+}

@@ -1,0 +1,75 @@
+// The input image, with the selected filter's map over it and a box about what a unit sees.
+import { atlasOf } from "./atlas.js";
+
+const pictures = new WeakMap();
+
+/** The picture in an element of the page. */
+export class InputPicture {
+  static of(frame) {
+    if (!pictures.has(frame)) pictures.set(frame, new InputPicture(frame));
+    return pictures.get(frame);
+  }
+
+  constructor(frame) {
+    const make = (name, className) => {
+      const one = document.createElement(name);
+      one.className = className;
+      return one;
+    };
+    this.image = make("img", "");
+    this.over = make("canvas", "map-over");
+    this.box = make("span", "field-box");
+    this.box.hidden = true;
+    frame.replaceChildren(this.image, this.over, this.box);
+    this.frame = frame;
+  }
+
+  /** Shows the image of a sample. */
+  show(facts, sample) {
+    const address = `${facts.image}${sample}.png?v=${facts.digest}`;
+    if (this.image.getAttribute("src") === address) return;
+    this.image.src = address;
+    this.image.alt = `Input image of sample ${sample}`;
+    const [height, width] = facts.image_shape;
+    this.frame.style.aspectRatio = `${width} / ${height}`;
+    this.over.hidden = true; // the map of another sample would lie
+  }
+
+  /** Lays one filter's map over the image, in the colours of the wall. */
+  map(maps, span, filter, facts) {
+    const { grid } = facts;
+    this.over.hidden = !grid || !(filter < maps.shape[2]);
+    if (this.over.hidden) return;
+    const [height, width, n] = maps.shape;
+    const values = Float32Array.from(
+      { length: height * width }, (_, at) => maps.values[at * n + filter]);
+    const one = {
+      from: span.from.slice(filter, filter + 1), to: span.to.slice(filter, filter + 1),
+      scale: span.scale,
+    };
+    const part = { top: 0, left: 0, rows: height, columns: width, step: 1 };
+    const { canvas } = atlasOf({ values, shape: [height, width, 1] }, part, one, { zero: null }, null);
+    [this.over.width, this.over.height] = [width, height];
+    this.over.getContext("2d").drawImage(canvas, 0, 0);
+    place(this.over, grid, facts.image_shape);
+  }
+
+  /** A box about what the unit at (y, x) sees; none for null. */
+  outline(unit, { rows, columns, image_shape: shape }) {
+    const [down, across] = unit && rows ? [rows[unit.y], columns[unit.x]] : [null, null];
+    this.box.hidden = !down || !across || down[0] < 0 || across[0] < 0;
+    if (this.box.hidden) return;
+    place(this.box, {
+      top: down[0], left: across[0],
+      height: down[1] - down[0] + 1, width: across[1] - across[0] + 1,
+    }, shape);
+  }
+}
+
+// In per cent of the image, so that it holds at any size.
+function place(one, { top, left, height, width }, [rows, columns]) {
+  Object.assign(one.style, {
+    top: `${(100 * top) / rows}%`, height: `${(100 * height) / rows}%`,
+    left: `${(100 * left) / columns}%`, width: `${(100 * width) / columns}%`,
+  });
+}

@@ -1,0 +1,279 @@
+// What the Feature maps page asks of the browser. Dash calls these; ids are those of ids.py.
+import { Refusal, Latest, arrayOf, here } from "./fetching.js";
+import { InputPicture } from "./input.js";
+import { exact } from "./numbers.js";
+import { neighbour } from "./order.js";
+import { Wall } from "./wall.js";
+
+const SETTLED_AFTER = 120; // ms without another sample before the server is asked for its rest
+const AFTER_PAINT = 30; // ms
+const LOADING_AFTER = 250; // ms before a picture that is still old is said to be
+const AHEAD_BYTES = 2 << 20; // of a sample's maps: larger ones are not fetched ahead
+
+const element = (id) => document.getElementById(id);
+const tell = (id, props) => window.dash_clientside.set_props(id, props);
+
+const walls = new WeakMap(); // by their element, which goes with its page
+const latest = new Latest();
+const exactly = new Latest();
+let ahead = null;
+let now = null; // what is shown, or is on its way: { host, facts, sample, filter, … }
+let said = null; // what Dash said of it last
+let picks = null; // which samples a step goes through
+let direction = 1;
+
+// A function that gives nothing back leaves Dash's output as it is.
+
+/** Draws the wall as Dash's controls say; nothing else needs the server for the next sample. */
+export async function show(
+  facts, sample, filter, range, order, scores, dead, zeros, zoom, window, scheme,
+) {
+  const host = element("maps-wall");
+  if (!host || !facts || !Number.isInteger(sample)) return;
+  const asked = { host, facts, sample, filter, range, order, scores, dead, zeros, zoom, window,
+    scheme };
+  const same = said && said.host === host;
+  const changed = Object.keys(asked).filter((name) => !same || asked[name] !== said[name]);
+  said = asked;
+  // Only what changed: a sample that was stepped to here may be on its way to Dash still.
+  const news = Object.fromEntries(changed.map((name) => [name, asked[name]]));
+  if (now && now.host === host && changed.every((name) => now[name] === news[name])) return;
+  now = same ? { ...now, ...news } : asked;
+  await refresh();
+}
+
+/** Shows another sample or filter at once, and tells Dash after it is painted. */
+function change(news) {
+  if (!now || !now.host.isConnected) return;
+  if ("sample" in news) direction = news.sample > now.sample ? 1 : -1;
+  now = { ...now, ...news };
+  refresh();
+}
+
+async function refresh() {
+  const asked = now;
+  const { host, facts, sample } = now;
+  input(host)?.show(facts, sample);
+  say(facts.message);
+  host.hidden = Boolean(facts.message);
+  settle();
+  if (facts.message) return;
+  const slow = setTimeout(() => host.classList.add("waiting"), LOADING_AFTER);
+  try {
+    const array = here(mapsUrl(facts, sample)) ?? await latest.get(mapsUrl(facts, sample));
+    if (array === null || asked !== now || !host.isConnected) return;
+    if (array.digest !== facts.digest) {
+      say("The store was replaced since this page was opened: reload the page.");
+      return;
+    }
+    draw(array);
+    host.classList.remove("waiting");
+    fetchAhead(facts, sample, array.values.byteLength);
+  } catch (error) {
+    if (asked !== now) return;
+    host.classList.remove("waiting");
+    say(error instanceof Refusal ? error.message : "The server does not answer; is it running?");
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+const mapsUrl = (facts, sample) => `${facts.url}&sample=${sample}`;
+
+function draw(array) {
+  const { host, facts, sample, filter, range, order, scores, dead, zeros, zoom, window, scheme } = now;
+  let wall = walls.get(host);
+  if (!wall) {
+    wall = new Wall(host, {
+      select: (chosen) => change({ filter: chosen }),
+      window: (text) => text !== now.window && tell("maps-window", { data: text }),
+      hover: hovered,
+    });
+    walls.set(host, wall);
+    host.addEventListener("painted", ({ detail }) => legend(detail));
+  }
+  // An array is one object while it is kept, so that the wall knows what it has painted already.
+  array.maps ??= { values: array.values, shape: array.shape.slice(1) };
+  wall.show(array.maps, {
+    facts, filter, range, zoom, window, scheme,
+    scores: order === "mean" ? "mean" : order === "index" ? null : scores,
+    hidden: dead === true ? facts.dead : null,
+    zeros: Boolean(zeros),
+    words: `Feature maps of ${facts.shape[2]} filters of ${facts.layer}, sample ${sample}`,
+  });
+  input(host)?.map(array.maps, wall.span, filter, facts);
+  links(facts, sample, wall.order);
+  requestAnimationFrame(() => {
+    host.dataset.drawn = `${facts.layer} ${sample} ${filter}`;
+  });
+}
+
+// Dash and the server are told when there is time, and of a fast drag once: of the sample, the
+// address, the enlarged map and the words need it.
+let settling = 0;
+let settledAt = -Infinity;
+function settle() {
+  clearTimeout(settling);
+  const arrived = () => {
+    settledAt = performance.now();
+    const { host, sample, filter } = now;
+    if (!host.isConnected) return;
+    if (sample !== said.sample) tell("maps-sample", { value: sample });
+    if (filter !== said.filter) tell("maps-filter", { value: filter });
+    tell("maps-settled", { data: sample });
+  };
+  const rest = settledAt + SETTLED_AFTER - performance.now();
+  settling = setTimeout(arrived, Math.max(rest, AFTER_PAINT));
+}
+
+function input(host) {
+  const frame = host && element("maps-input");
+  return frame ? InputPicture.of(frame) : null;
+}
+
+function fetchAhead(facts, sample, bytes) {
+  ahead?.abort();
+  const next = sample + direction;
+  if (bytes > AHEAD_BYTES || next < 0 || next >= facts.n_samples) return;
+  ahead = new AbortController();
+  arrayOf(mapsUrl(facts, next), ahead.signal).catch(() => {}); // only a favour to the next step
+}
+
+function hovered(found, event) {
+  const host = element("maps-wall");
+  const wall = walls.get(host);
+  let tip = host.querySelector(".wall-tip");
+  input(host)?.outline(found, now.facts);
+  if (!found) {
+    tip?.remove();
+    return;
+  }
+  if (!tip) {
+    tip = document.createElement("div");
+    tip.className = "wall-tip";
+    host.append(tip);
+  }
+  const { filter, y, x } = found;
+  const [, width, n] = wall.maps.shape;
+  const index = (y * width + x) * n + filter;
+  const value = wall.maps.values[index];
+  const words = (text) => `filter ${filter}\ny ${y}, x ${x}\n${text}`;
+  tip.textContent = words(now.facts.approximate ? `≈ ${Number(value.toPrecision(3))}` : exact(value));
+  if (event) {
+    const box = host.getBoundingClientRect();
+    const left = event.clientX - box.left;
+    tip.style.left = `${left > box.width - 170 ? left - 150 : left + 14}px`;
+    tip.style.top = `${event.clientY - box.top + 14}px`;
+  }
+  if (!now.facts.approximate) return;
+  // float16 travelled; the stored value of this one filter follows.
+  exactly.get(`${mapsUrl({ url: now.facts.exact }, now.sample)}&filter=${filter}`).then((array) => {
+    if (array) tip.textContent = words(exact(array.values[y * width + x]));
+  }).catch(() => {});
+}
+
+function legend({ above, below }) {
+  const wall = walls.get(element("maps-wall"));
+  const colours = wall.legend;
+  const parts = [];
+  if (above) parts.push([colours.above, `${above.toLocaleString("en")} cells above the range`]);
+  if (below) parts.push([colours.below, `${below.toLocaleString("en")} below it`]);
+  if (now.zeros) parts.push([colours.zero, "exactly zero"]);
+  if (now.facts.has_missing) parts.push([colours.missing, "not a number"]);
+  const hidden = now.facts.shape[2] - wall.order.length;
+  const count = document.createElement("span");
+  count.textContent = `${wall.order.length} of ${now.facts.shape[2]} filters`
+    + (hidden ? `, ${hidden} dead hidden` : "");
+  element("maps-legend").replaceChildren(count, ...parts.map(([colour, words]) => {
+    const item = document.createElement("span");
+    const chip = document.createElement("i");
+    chip.style.background = colour;
+    item.append(chip, words);
+    return item;
+  }));
+}
+
+function links(facts, sample, order) {
+  const some = order.length < facts.shape[2] ? `&filter=${order.join(",")}` : "";
+  for (const form of ["npy", "csv"]) {
+    element(`maps-save-${form}`)?.setAttribute(
+      "href", `${mapsUrl({ url: facts.exact }, sample)}${some}&format=${form}`);
+  }
+}
+
+function say(text) {
+  const place = element("maps-message");
+  if (place) place.textContent = text;
+}
+
+// Steps through the samples that match; of all of them by index there is no list.
+function step(steps) {
+  if (!now || !picks?.n) return;
+  const { list, total } = picks;
+  change({
+    sample: list === null ? (((now.sample + steps) % total) + total) % total
+      : neighbour(list, now.sample, steps),
+  });
+}
+
+/** The first sample of a selection, where the one that is shown is not in it. */
+export function arrive(chosen, sample) {
+  const another = picks && chosen && picks.by !== chosen.by;
+  picks = chosen;
+  if (!chosen || chosen.list === null || !chosen.n) return undefined;
+  return another || !chosen.list.includes(sample) ? chosen.list[0] : undefined;
+}
+
+/** Which page of thumbnails a sample is on. */
+export function turn(chosen, sample, page) {
+  if (!chosen || !Number.isInteger(sample)) return undefined;
+  const place = chosen.list === null ? sample : chosen.list.indexOf(sample);
+  const found = Math.floor(Math.max(place, 0) / chosen.page);
+  return found === page ? undefined : found;
+}
+
+/** Marks the thumbnail of the sample that is shown. */
+export function mark(_, sample) {
+  for (const one of document.querySelectorAll("#maps-thumbnails [data-sample]")) {
+    if (Number(one.dataset.sample) === sample) one.setAttribute("aria-current", "true");
+    else one.removeAttribute("aria-current");
+  }
+}
+
+/** Outlines in the input what a unit of the enlarged map sees. */
+export function outline(hover) {
+  const point = hover?.points?.[0];
+  const found = point ? { y: point.y, x: point.x } : null;
+  if (now) input(element("maps-wall"))?.outline(found, now.facts);
+}
+
+/** How strongly the map lies over the input, in per cent. */
+export function fade(percent) {
+  element("maps-input")?.style.setProperty("--map-opacity", percent / 100);
+}
+
+/** Saves what is seen as a PNG file. */
+export async function save() {
+  const wall = walls.get(element("maps-wall"));
+  if (!wall?.maps) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await wall.picture());
+  link.download = `${now.facts.store}.${now.facts.layer.replaceAll("/", ".")}.${now.sample}.png`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** The filter that is some tiles on, for keys. */
+export function nextFilter(steps) {
+  const wall = walls.get(element("maps-wall"));
+  if (wall?.order.length) {
+    change({ filter: neighbour(wall.order, now.filter, steps) });
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const one = event.target.closest?.("#maps-thumbnails [data-sample], #maps-previous, #maps-next");
+  if (!one) return;
+  if (one.id) step(one.id === "maps-previous" ? -1 : 1);
+  else change({ sample: Number(one.dataset.sample) });
+});

@@ -1,0 +1,352 @@
+// All feature maps of a sample on one canvas: draws them, and follows pointer, wheel and fingers.
+import { atlasOf, covers, partOf, sourceOf } from "./atlas.js";
+import { drawBar } from "./bar.js";
+import { follow } from "./gestures.js";
+import { shownOrder } from "./order.js";
+import { ABOVE, BELOW, MISSING, ZERO, extremes, means, spans } from "./palette.js";
+import { inside, isWhole, corner, tileAt, tilingOf, whole, windowOf, windowText } from "./tiling.js";
+
+const BAR = 84; // CSS pixels to the right of the tiles, for the colour bar
+const LEAST_CELLS = 2; // a linked window is never smaller
+const DEEPEST = 40; // how far the free wall zooms in
+const NAMED_FROM = 24; // CSS pixels across: smaller tiles have no room for a name
+const FINER_AFTER = 90; // ms without a gesture before what is seen is painted finely
+
+const INK = {
+  light: { text: "#212529", faint: "#868e96", chip: "rgb(255 255 255 / 82%)", accent: "#e8590c" },
+  dark: { text: "#dee2e6", faint: "#868e96", chip: "rgb(26 27 30 / 82%)", accent: "#ff922b" },
+};
+
+/**
+ * The wall in a page's element.
+ *
+ * `show` says what to show; what a person does comes back through `on`: `select(filter)`,
+ * `window(text)`, `hover(place|null)` with the filter, y and x under the pointer.
+ */
+export class Wall {
+  #finer = 0;
+  #frame = 0;
+
+  constructor(host, on) {
+    this.host = host;
+    this.on = on;
+    this.view = null; // what was asked for last
+    this.maps = null; // what is drawn: its values and their shape
+    this.overview = null;
+    this.detail = null;
+    this.order = [];
+    this.hovered = null;
+    this.band = null;
+    this.canvas = document.createElement("canvas");
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "img");
+    this.marks = document.createElement("canvas");
+    this.marks.className = "wall-marks";
+    host.replaceChildren(this.canvas, this.marks);
+    follow(this.canvas, this);
+    new ResizeObserver(() => this.maps && this.#layOut()).observe(host);
+  }
+
+  /**
+   * Draws maps.
+   * @param {{values: Float32Array, shape: number[]}} maps [y, x, filter]
+   * @param {{facts: object, filter: number, range: string, scores: null|"mean"|number[],
+   *   hidden: boolean[]|null, zeros: boolean, zoom: string, window: string, scheme: string,
+   *   words: string}} view
+   */
+  show(maps, view) {
+    const old = this.view;
+    const kept = old && maps === this.maps && ["facts", "range", "zeros", "scheme"]
+      .every((name) => old[name] === view[name]);
+    this.view = view;
+    this.maps = maps;
+    const n = maps.shape[2];
+    const scores = view.scores === "mean" ? means(maps.values, n) : view.scores;
+    this.order = shownOrder(n, scores, view.hidden);
+    this.canvas.setAttribute("aria-label", view.words);
+    if (!kept) {
+      this.span = this.#spanOf(maps, view);
+      this.zeroMaps = extremes(maps.values, n);
+      this.old = this.overview ?? this.old;
+      this.overview = this.detail = null;
+    }
+    this.#layOut();
+  }
+
+  #spanOf(maps, { facts, range }) {
+    const n = maps.shape[2];
+    const fill = (value) => new Float32Array(n).fill(value);
+    if (range === "map") {
+      const { low, high } = extremes(maps.values, n);
+      return spans(low, high, facts.signed);
+    }
+    if (range === "filter") return spans(facts.low, facts.high, facts.signed);
+    const [low, high] = range === "percentile" ? facts.percentiles : facts.span;
+    return spans(fill(low), fill(high), facts.signed);
+  }
+
+  get linked() {
+    return this.view.zoom === "linked";
+  }
+
+  /** What a window is counted in: cells of a tile, or thousandths of the wall. */
+  get world() {
+    const [height, width] = this.maps.shape;
+    if (this.linked) return { height, width, least: Math.min(LEAST_CELLS, height, width) };
+    return { height: 1000, width: 1000, least: 1000 / DEEPEST };
+  }
+
+  #layOut() {
+    const { host, view, order } = this;
+    const [height, width] = this.maps.shape;
+    const room = {
+      width: Math.max(160, host.clientWidth - BAR),
+      height: Math.max(300, window.innerHeight * 0.62),
+    };
+    this.tiling = tilingOf(order.length, height, width, room);
+    this.size = { width: host.clientWidth, height: Math.max(this.tiling.height, 200) };
+    this.density = window.devicePixelRatio || 1;
+    for (const canvas of [this.canvas, this.marks]) {
+      const [across, down] = [this.size.width, this.size.height]
+        .map((one) => Math.round(one * this.density));
+      if (canvas.width !== across || canvas.height !== down) {
+        [canvas.width, canvas.height] = [across, down];
+        canvas.style.height = `${this.size.height}px`;
+      }
+    }
+    this.window = windowOf(view.window, this.world);
+    this.#paint();
+    this.draw();
+  }
+
+  /** How many values each way one device pixel stands for, at least 1. */
+  get step() {
+    const { tiling, window: seen, linked, density } = this;
+    const cells = linked ? seen.right - seen.left : this.maps.shape[1];
+    const across = tiling.tileWidth * density * (linked ? 1 : this.scale);
+    return Math.max(1, Math.ceil(cells / across - 0.25));
+  }
+
+  /** How much the free wall is magnified. */
+  get scale() {
+    return this.linked ? 1 : 1000 / (this.window.right - this.window.left);
+  }
+
+  #paint() {
+    const { maps, span, view } = this;
+    const marks = { zero: view.zeros ? ZERO[view.scheme] : null };
+    const all = whole({ height: maps.shape[0], width: maps.shape[1] });
+    const window = this.linked ? this.window : all;
+    if (this.overview === null) {
+      const coarse = Math.max(1, Math.ceil(
+        maps.shape[1] / (this.tiling.tileWidth * this.density) - 0.25));
+      this.overview = atlasOf(maps, partOf(all, maps.shape, coarse), span, marks, this.old);
+      this.old = null;
+    }
+    const { step } = this;
+    if (covers(this.overview, window, step)) this.detail = null;
+    else if (!this.detail || !covers(this.detail, window, step)) {
+      this.detail = atlasOf(maps, partOf(window, maps.shape, step), span, marks, this.detail);
+    }
+    this.host.dispatchEvent(new CustomEvent("painted", { detail: this.overview.outside }));
+  }
+
+  /** Moves the window; it is painted finely when the gesture rests. */
+  look(window) {
+    this.window = inside(window, this.world);
+    this.draw();
+    clearTimeout(this.#finer);
+    this.#finer = setTimeout(() => {
+      this.#paint();
+      this.draw();
+      this.on.window(windowText(this.window, this.world));
+    }, FINER_AFTER);
+  }
+
+  /** Draws at the next frame, once. */
+  draw() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.drawNow();
+    });
+  }
+
+  drawNow() {
+    const pen = this.canvas.getContext("2d");
+    this.drawTiles(pen);
+    drawBar(pen, this);
+    this.drawMarks();
+  }
+
+  /** The tiles and their names, and nothing else. */
+  drawTiles(pen) {
+    const { size, density, tiling, view } = this;
+    pen.setTransform(density, 0, 0, density, 0, 0);
+    pen.clearRect(0, 0, size.width, size.height);
+    pen.imageSmoothingEnabled = false;
+    pen.save();
+    pen.beginPath();
+    pen.rect(0, 0, tiling.width, tiling.height);
+    pen.clip();
+    const [height, width] = this.maps.shape;
+    const seen = this.linked ? this.window : whole({ height, width });
+    const atlas = this.detail && covers(this.detail, seen, Infinity) ? this.detail : this.overview;
+    const ink = INK[view.scheme];
+    pen.textBaseline = "bottom";
+    for (let place = 0; place < this.order.length; place += 1) {
+      const box = this.boxOf(place);
+      if (box.x > tiling.width || box.y > tiling.height
+        || box.x + box.width < 0 || box.y + box.height < 0) continue;
+      const filter = this.order[place];
+      const from = sourceOf(atlas, filter, seen);
+      const [x, y] = [snap(box.x, density), snap(box.y, density)];
+      pen.drawImage(
+        atlas.canvas, from.x, from.y, from.width, from.height, x, y,
+        snap(box.x + box.width, density) - x, snap(box.y + box.height, density) - y);
+      this.#name(pen, ink, filter, box);
+    }
+    pen.restore();
+  }
+
+  /** Where a tile's picture is drawn, in CSS pixels. */
+  boxOf(place) {
+    const { tiling, scale } = this;
+    const at = corner(tiling, place);
+    const [left, top] = this.linked ? [0, 0]
+      : [(this.window.left / 1000) * tiling.width, (this.window.top / 1000) * tiling.height];
+    return {
+      x: (at.x - left) * scale, y: (at.y - top) * scale,
+      width: tiling.tileWidth * scale, height: tiling.tileHeight * scale,
+    };
+  }
+
+  #name(pen, ink, filter, box) {
+    if (box.width < NAMED_FROM) return;
+    const isZero = this.zeroMaps.low[filter] === 0 && this.zeroMaps.high[filter] === 0;
+    const size = this.tiling.name > 12 ? 11 : 9;
+    pen.font = `${filter === this.view.filter ? "700 " : ""}${size}px system-ui, sans-serif`;
+    const wide = `${filter} all 0`;
+    const text = isZero ? (pen.measureText(wide).width <= box.width ? wide : `${filter}∅`) : `${filter}`;
+    // Sticky: while a tile is in sight its name is, at the edge where need be.
+    const x = Math.max(box.x, 0);
+    const y = Math.min(Math.max(box.y - 1, size + 3), box.y + box.height);
+    if (y > box.y) {
+      pen.fillStyle = ink.chip;
+      pen.fillRect(x, y - size - 2, pen.measureText(text).width + 4, size + 3);
+    }
+    pen.fillStyle = filter === this.view.filter ? ink.accent : ink.text;
+    pen.fillText(text, y > box.y ? x + 2 : x, y + 1);
+  }
+
+  /** The selected tile's frame, the hovered cell in every tile, a box being drawn. */
+  drawMarks() {
+    const pen = this.marks.getContext("2d");
+    const { density, size, tiling, view, hovered } = this;
+    const ink = INK[view.scheme];
+    pen.setTransform(density, 0, 0, density, 0, 0);
+    pen.clearRect(0, 0, size.width, size.height);
+    const chosen = this.order.indexOf(view.filter);
+    if (chosen >= 0) {
+      const box = this.boxOf(chosen);
+      pen.lineWidth = 2.5;
+      pen.strokeStyle = ink.accent;
+      pen.strokeRect(box.x - 1, box.y - 1, box.width + 2, box.height + 2);
+    }
+    if (hovered) this.#drawCells(pen, hovered);
+    if (this.band) {
+      const { from, to } = this.band;
+      pen.fillStyle = "rgb(128 128 128 / 25%)";
+      pen.strokeStyle = ink.text;
+      pen.lineWidth = 1;
+      const box = [from.x, from.y, to.x - from.x, to.y - from.y];
+      pen.fillRect(...box);
+      pen.strokeRect(...box);
+    }
+    pen.clearRect(tiling.width + 4, 0, size.width, size.height);
+  }
+
+  // The same cell in every tile, because that is what filters are compared by.
+  #drawCells(pen, hovered) {
+    const [height, width] = this.maps.shape;
+    const seen = this.linked ? this.window : whole({ height, width });
+    const places = this.linked ? this.order.keys() : [hovered.place];
+    pen.lineWidth = 1;
+    for (const place of places) {
+      const box = this.boxOf(place);
+      const [across, down] = [
+        box.width / (seen.right - seen.left), box.height / (seen.bottom - seen.top)];
+      const [x, y] = [
+        box.x + (hovered.x - seen.left) * across, box.y + (hovered.y - seen.top) * down];
+      const cell = [x, y, Math.max(across, 3), Math.max(down, 3)];
+      pen.strokeStyle = "#000";
+      pen.strokeRect(cell[0] - 1, cell[1] - 1, cell[2] + 2, cell[3] + 2);
+      pen.strokeStyle = "#fff";
+      pen.strokeRect(...cell);
+    }
+  }
+
+  /** The filter, y and x at a point of the canvas; null between tiles. */
+  locate({ x, y }) {
+    const { tiling, scale } = this;
+    if (x < 0 || y < 0 || x >= tiling.width || y >= tiling.height) return null;
+    const [left, top] = this.linked ? [0, 0]
+      : [(this.window.left / 1000) * tiling.width, (this.window.top / 1000) * tiling.height];
+    const found = tileAt(tiling, x / scale + left, y / scale + top);
+    if (found === null) return null;
+    const [height, width] = this.maps.shape;
+    const seen = this.linked ? this.window : whole({ height, width });
+    const at = {
+      x: seen.left + found.across * (seen.right - seen.left),
+      y: seen.top + found.down * (seen.bottom - seen.top),
+    };
+    return {
+      place: found.place, filter: this.order[found.place], exact: at,
+      x: Math.min(Math.floor(at.x), width - 1), y: Math.min(Math.floor(at.y), height - 1),
+    };
+  }
+
+  /** A point of the canvas in the world that is zoomed; null where there is none. */
+  toWorld(point) {
+    if (this.linked) return this.locate(point)?.exact ?? null;
+    const { tiling, window: seen } = this;
+    return {
+      x: seen.left + (point.x / tiling.width) * (seen.right - seen.left),
+      y: seen.top + (point.y / tiling.height) * (seen.bottom - seen.top),
+    };
+  }
+
+  /** How far a pixel reaches in the world that is zoomed. */
+  get reach() {
+    const { tiling, window: seen, linked } = this;
+    return {
+      x: (seen.right - seen.left) / (linked ? tiling.tileWidth : tiling.width),
+      y: (seen.bottom - seen.top) / (linked ? tiling.tileHeight : tiling.height),
+    };
+  }
+
+  get isWhole() {
+    return isWhole(this.window, this.world);
+  }
+
+  /** What is seen as a PNG file, with the frame, the names and the colour bar. */
+  async picture() {
+    const both = document.createElement("canvas");
+    [both.width, both.height] = [this.canvas.width, this.canvas.height];
+    const pen = both.getContext("2d");
+    pen.fillStyle = getComputedStyle(document.body).backgroundColor;
+    pen.fillRect(0, 0, both.width, both.height);
+    this.hovered = null;
+    this.drawNow();
+    pen.drawImage(this.canvas, 0, 0);
+    pen.drawImage(this.marks, 0, 0);
+    return new Promise((give) => both.toBlob(give, "image/png"));
+  }
+
+  /** The colours that mean something else than a value, for the legend. */
+  get legend() {
+    return { above: ABOVE, below: BELOW, missing: MISSING, zero: ZERO[this.view.scheme] };
+  }
+}
+
+const snap = (value, density) => Math.round(value * density) / density;
+export { INK };

@@ -1,0 +1,172 @@
+"""The frame of every page: what is looked at, the navigation, where to go, the keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, dcc, html, no_update
+from dash.development.base_component import Component
+
+from dashboard import ids
+from dashboard.components.controls import facts, notes
+from dashboard.goto import find
+from dashboard.source import Snapshot, Source
+from dashboard.state import parse_query, updated_query
+from dashboard.views import VIEWS
+
+KEYS = {
+    "← →": "the sample before, the one after",
+    "↑ ↓": "the filter before, the one after, in the order shown",
+    "/": "go to a layer, a filter, a sample or a class: conv2, filter 5, sample 812, class 7",
+    "wheel, or + and −": "zoom the wall, where the pointer is",
+    "drag": "zoom to a box",
+    "shift and drag": "move what is zoomed",
+    "double click, or 0": "show all again",
+    "click": "select a filter, a sample or a cell",
+    "?": "this list",
+}
+
+
+def layout(snapshot: Snapshot, *, title: str) -> Component:
+    """What stands around every page."""
+    header = html.Header(
+        [
+            html.H1(title),
+            html.Nav(
+                [
+                    dcc.Link(
+                        view.title,
+                        id=ids.NAV.format(view=view.name),
+                        href=view.name,
+                        title=view.description,
+                    )
+                    for view in VIEWS
+                ]
+            ),
+            dmc.TextInput(
+                id=ids.GOTO,
+                placeholder="Go to …  /",
+                size="sm",
+                className="goto",
+                **{"aria-label": "Go to a layer, filter, sample or class"},
+            ),
+            html.Div(_about(snapshot), className="about"),
+            dmc.Group(
+                [
+                    dmc.ActionIcon(
+                        "?",
+                        id=ids.HELP_OPEN,
+                        variant="default",
+                        size="lg",
+                        **{"aria-label": "Keys"},
+                    ),
+                    dmc.ColorSchemeToggle(
+                        lightIcon="☀",
+                        darkIcon="☾",
+                        variant="default",
+                        size="lg",
+                        **{"aria-label": "Light or dark"},
+                    ),
+                ],
+                gap="xs",
+                wrap="nowrap",
+            ),
+        ],
+        className="frame",
+    )
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id=ids.URL, refresh=False),
+            dcc.Store(id=ids.SCHEME),
+            dcc.Store(id=ids.GOTO_ASKED),
+            dmc.Modal(facts(KEYS), id=ids.HELP, title="Keys and pointer", size="lg"),
+            header,
+            html.Main(id=ids.PAGE),
+        ],
+        defaultColorScheme="auto",
+        theme={"primaryColor": "indigo"},
+    )
+
+
+def _about(snapshot: Snapshot) -> list[Component]:
+    about = snapshot.about()
+    return [
+        dmc.Text(str(about["dataset"]["source"]), size="sm", fw=500),
+        dmc.Text(
+            f"{snapshot.file_name} · {about['model']['name']} · "
+            f"{snapshot.catalog.n_samples:,} samples · "
+            f"test accuracy {float(about['model']['test_accuracy']):.2%}",
+            size="xs",
+            c="dimmed",
+        ),
+    ]
+
+
+def register(app: Dash, source: Source) -> None:
+    """Adds the callbacks of the frame."""
+    names = [view.name for view in VIEWS]
+
+    @app.callback(
+        Output(ids.PAGE, "children"),
+        *(Output(ids.NAV.format(view=name), "className") for name in names),
+        Input(ids.URL, "pathname"),
+        Input(ids.URL, "search"),
+    )
+    def show_page(path: object, search: object) -> tuple[list[Component] | str, ...]:
+        snapshot = source.snapshot()
+        name = (path.strip("/") if isinstance(path, str) else "") or names[0]
+        shown, problems = parse_query(search, snapshot.catalog)
+        view = next((view for view in VIEWS if view.name == name), None)
+        if view is None:
+            view, problems = VIEWS[0], (f"There is no page {name!r}.", *problems)
+        page = [*notes(problems), view.layout(snapshot, shown)]
+        return page, *("active" if one is view else "" for one in VIEWS)
+
+    @app.callback(
+        Output(ids.URL, "href"),
+        Output(ids.GOTO, "error"),
+        Output(ids.GOTO, "value"),
+        Input(ids.GOTO_ASKED, "data"),
+        prevent_initial_call=True,
+    )
+    def go(asked: object) -> tuple[Any, str, Any]:
+        match asked:
+            case {"text": str(text), "page": str(page), "search": str(search)}:
+                catalog = source.snapshot().catalog
+                changes, problem = find(text, catalog)
+                if problem or not changes:
+                    return no_update, problem, no_update
+                if "layer" in changes and "filter_index" not in changes:
+                    changes["filter_index"] = 0
+                # Another window was zoomed for another picture.
+                query = updated_query(search, catalog, **({"window": ""} | changes))
+                return f"{page}{query}", "", ""
+            case _:
+                return no_update, "", no_update
+
+    app.clientside_callback(
+        ClientsideFunction("scheme", "current"),
+        Output(ids.SCHEME, "data"),
+        Input(ids.URL, "pathname"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("address", "go"),
+        Output(ids.GOTO_ASKED, "data"),
+        Input(ids.GOTO, "n_submit"),
+        Input(ids.GOTO, "value"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("address", "help"),
+        Output(ids.HELP, "opened"),
+        Input(ids.HELP_OPEN, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    for view in VIEWS:
+        app.clientside_callback(
+            ClientsideFunction("address", "remember"),
+            [Output(ids.NAV.format(view=name), "href", allow_duplicate=True) for name in names],
+            Input(view.query_id, "data"),
+            prevent_initial_call="initial_duplicate",
+        )
