@@ -46,10 +46,19 @@ def fit(figure: go.Figure, cells: tuple[int, int]) -> go.Figure:
     Through autorange, so that a double click always goes back to what is drawn now: a range that is
     given would be remembered from the figure before.
     """
-    rows, columns = cells
-    figure.update_xaxes(autorange=True, minallowed=-0.5, maxallowed=columns - 0.5)
-    figure.update_yaxes(autorange="reversed", minallowed=-0.5, maxallowed=rows - 0.5)
+    exact = axes(cells)
+    figure.update_xaxes(exact["xaxis"])
+    figure.update_yaxes(exact["yaxis"])
     return figure
+
+
+def axes(cells: tuple[int, int], **style: object) -> dict[str, dict[str, object]]:
+    """The same as parts of a layout, each with a style; quicker than to change a figure."""
+    rows, columns = cells
+    return {
+        "xaxis": style | {"autorange": True, "minallowed": -0.5, "maxallowed": columns - 0.5},
+        "yaxis": style | {"autorange": "reversed", "minallowed": -0.5, "maxallowed": rows - 0.5},
+    }
 
 
 TOOL_BAR = 28  # what Plotly's tool bar would otherwise cover

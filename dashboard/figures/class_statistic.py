@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -50,7 +51,12 @@ def class_statistic_figure(
     known = shown[np.isfinite(shown)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     names = [plain(class_names[index]) for index in classes]
-    figure = base_figure(theme, margin=MARGIN)
+    figure = base_figure(
+        theme,
+        margin=MARGIN,
+        shapes=_frames(classes, filters, selected=selected, against=against, theme=theme),
+        **_axes(names, filters),
+    )
     told = {} if chance is None else {"customdata": _by_chance(chance, classes, filters)}
     figure.add_trace(
         go.Heatmap(
@@ -65,17 +71,7 @@ def class_statistic_figure(
     )
     if within.any():
         figure.add_trace(_gray(within[cells], theme))
-    for place in _frames(classes, filters, selected=selected, against=against):
-        figure.add_shape(type="rect", line={"color": theme.accent, "width": 3}, **place)
-    bare = {"showgrid": False, "zeroline": False}
-    # Aliases, not tick texts: Plotly then shows as many as fit, also after a zoom.
-    columns = {str(place): str(index) for place, index in enumerate(filters.tolist())}
-    rows = {str(place): name for place, name in enumerate(names)}
-    figure.update_xaxes(title="filter", labelalias=columns, **bare)
-    figure.update_yaxes(title="class", labelalias=rows, automargin=True, **bare)
-    for axis, size in ((figure.layout.xaxis, len(filters)), (figure.layout.yaxis, len(classes))):
-        axis.dtick = 1 if size <= ALL_NAMED else None
-    return box.fit(figure, (len(classes), len(filters)))
+    return figure
 
 
 _BY_CHANCE = "<br>by chance %{customdata[0]:.4~g} to %{customdata[1]:.4~g}"
@@ -83,7 +79,7 @@ _BY_CHANCE = "<br>by chance %{customdata[0]:.4~g} to %{customdata[1]:.4~g}"
 
 def heatmap_height(n_classes: int) -> str:
     """How tall the box of so many classes is, in CSS."""
-    return f"{min(max(26 * n_classes + 72, 200), 620)}px"
+    return f"{min(max(26 * n_classes + 72, 250), 620)}px"
 
 
 def _by_chance(
@@ -105,19 +101,57 @@ def _gray(within: NDArray[np.bool_], theme: Theme) -> go.Heatmap:
     )
 
 
+def _axes(names: Sequence[str], filters: NDArray[np.intp]) -> dict[str, dict[str, object]]:
+    """Named by what each row and column shows.
+
+    By aliases, not by tick texts: Plotly then shows as many as fit, also after a zoom.
+    """
+    found = box.axes((len(names), len(filters)), showgrid=False, zeroline=False)
+    shown = {"xaxis": [str(index) for index in filters.tolist()], "yaxis": names}
+    for axis, title in (("xaxis", "filter"), ("yaxis", "class")):
+        aliases = {str(place): name for place, name in enumerate(shown[axis])}
+        found[axis] |= {"title": {"text": title}, "labelalias": aliases, "automargin": True}
+        if len(aliases) <= ALL_NAMED:
+            found[axis]["dtick"] = 1
+    return found
+
+
 def _frames(
     classes: NDArray[np.intp],
     filters: NDArray[np.intp],
     *,
     selected: tuple[int | None, int],
     against: int | None,
-) -> list[dict[str, float]]:
-    """Corners of what is framed: the selected cell, or column; and that of the other class."""
-    class_index, filter_index = selected
-    column = int(np.flatnonzero(filters == filter_index)[0])
+    theme: Theme,
+) -> list[dict[str, Any]]:
+    """What is framed: the selected cell, or its column, and the cell of the other class.
+
+    Where cells are narrow the frame is fine, and marks at the edges lead to it.
+    """
+    n_rows, n_columns = len(classes), len(filters)
+    line = {"color": theme.accent, "width": 3}
+    frame: dict[str, Any] = {"type": "rect", "line": line | {"width": _width(n_rows, n_columns)}}
+    column = int(np.flatnonzero(filters == selected[1])[0])
     across = {"x0": column - 0.5, "x1": column + 0.5}
-    if class_index is None:
-        return [across | {"y0": -0.5, "y1": len(classes) - 0.5}]
-    chosen = [class_index] if against is None else [class_index, against]
-    rows = [int(np.flatnonzero(classes == index)[0]) for index in chosen]
-    return [across | {"y0": row - 0.5, "y1": row + 0.5} for row in rows]
+    found: list[dict[str, Any]] = []
+    rows = [
+        int(np.flatnonzero(classes == index)[0])
+        for index in (selected[0], against)
+        if index is not None
+    ]
+    if selected[0] is None:
+        found.append({**frame, **across, "y0": -0.5, "y1": n_rows - 0.5})
+    found += [{**frame, **across, "y0": row - 0.5, "y1": row + 0.5} for row in rows]
+    mark: dict[str, Any] = {"type": "line", "line": line}
+    if n_columns > ALL_NAMED:
+        found.append({**mark, "x0": column, "x1": column, "yref": "paper", "y0": 1, "y1": 1.06})
+    if n_rows > ALL_NAMED:
+        found += [
+            {**mark, "y0": row, "y1": row, "xref": "paper", "x0": 1, "x1": 1.015} for row in rows
+        ]
+    return found
+
+
+def _width(n_rows: int, n_columns: int) -> int:
+    """Of a frame, in pixels."""
+    return 1 if max(n_rows, n_columns) > ALL_NAMED else 3

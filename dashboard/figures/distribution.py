@@ -46,7 +46,21 @@ def distribution_figure(
         # Above it room for the tool bar, and for the legend on three lines.
         margin={"l": 58, "r": 12, "t": box.TOOL_BAR + 62, "b": 44},
         hovermode="x",
+        showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        xaxis={
+            "title": {"text": "activation"},
+            "range": found.edges[[0, -1]],
+            "gridcolor": theme.faint,
+        },
+        yaxis={
+            "title": {"text": "share of all values"},
+            "tickformat": "~%",
+            "rangemode": "tozero",
+            "gridcolor": theme.faint,
+            "zeroline": False,
+            "automargin": True,
+        },
     )
     for one, bins, zeros in zip(spreads, found.bins, found.zeros, strict=True):
         name = plain(one.name)
@@ -61,15 +75,6 @@ def distribution_figure(
                 "<extra></extra>",
             )
         )
-    figure.update_xaxes(title="activation", range=found.edges[[0, -1]], gridcolor=theme.faint)
-    figure.update_yaxes(
-        title="share of all values",
-        tickformat="~%",
-        rangemode="tozero",
-        gridcolor=theme.faint,
-        zeroline=False,
-        automargin=True,
-    )
     return figure
 
 

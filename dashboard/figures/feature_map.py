@@ -28,7 +28,7 @@ def feature_map_figure(
         theme: the colours.
         title: of the colour bar.
     """
-    figure = base_figure(theme, margin=box.MAP.margin)
+    figure = base_figure(theme, margin=box.MAP.margin, **_pixels(values.shape))
     figure.add_trace(
         go.Heatmap(
             z=values,
@@ -37,7 +37,7 @@ def feature_map_figure(
             **color_scale(*span),
         )
     )
-    return _pixels(figure, values.shape)
+    return figure
 
 
 def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
@@ -47,7 +47,7 @@ def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
         image: <uint8 or float32>[image_y, image_x, image_channel].
         theme: the colours.
     """
-    figure = base_figure(theme, margin=box.IMAGE.margin)
+    figure = base_figure(theme, margin=box.IMAGE.margin, **_pixels(image.shape))
     if image.shape[2] == 3:
         figure.add_trace(
             go.Image(z=as_pixels(image), hovertemplate="y %{y}, x %{x}<br>%{z}<extra></extra>")
@@ -63,22 +63,18 @@ def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
                 **limits,
             )
         )
-    return _pixels(figure, image.shape)
+    return figure
 
 
 def empty_figure(message: str, *, theme: Theme) -> go.Figure:
     """A figure that says why there is none."""
-    figure = base_figure(theme, margin=box.MAP.margin)
+    hidden = {"visible": False}
+    figure = base_figure(theme, margin=box.MAP.margin, xaxis=hidden, yaxis=hidden)
     figure.add_annotation(text=message, showarrow=False, font={"size": 14})
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
     return figure
 
 
-def _pixels(figure: go.Figure, shape: tuple[int, ...]) -> go.Figure:
-    """Rows downwards, indices as ticks."""
-    rows, columns = shape[:2]
+def _pixels(shape: tuple[int, ...]) -> dict[str, dict[str, object]]:
+    """Axes with rows downwards and indices as ticks."""
     plain = {"showgrid": False, "zeroline": False, "ticks": "outside", "ticklen": 3}
-    figure.update_xaxes(**plain)
-    figure.update_yaxes(**plain)
-    return box.fit(figure, (rows, columns))
+    return box.axes((shape[0], shape[1]), **plain)

@@ -60,18 +60,23 @@ def theme_for(scheme: str | None) -> Theme:
 
 def base_figure(theme: Theme, *, margin: Mapping[str, int | bool], **layout: Any) -> go.Figure:
     """An empty figure on a transparent ground, in the page's font."""
-    figure = go.Figure()
-    figure.update_layout(
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": theme.text, "size": 12, "family": "system-ui, sans-serif"},
-        margin=margin,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": theme.faint, "activecolor": theme.text},
-        hoverlabel={"font": {"family": "ui-monospace, monospace", "size": 12}},
-        **layout,
+    # All at once: Plotly's update_layout takes eight times as long as the constructor.
+    return go.Figure(
+        layout={
+            "template": "none",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": theme.text, "size": 12, "family": "system-ui, sans-serif"},
+            "margin": margin,
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": theme.faint,
+                "activecolor": theme.text,
+            },
+            "hoverlabel": {"font": {"family": "ui-monospace, monospace", "size": 12}},
+            **layout,
+        }
     )
-    return figure
 
 
 def plain(name: str) -> str:

@@ -129,34 +129,6 @@ def test_a_layer_and_a_sample_chosen_at_once_are_both_drawn_whole(page, url, sto
     until(page, lambda: ranges(page) == [[-0.5, columns - 0.5], [rows - 0.5, -0.5]])
 
 
-def test_classes_from_a_cell_to_its_mean_map_and_back(page, url, store):
-    page.goto(url + "classes?layer=conv2&statistic=max")
-    ready(page, "classes-heatmap")
-    values = store.layers["conv2"].statistic("max")
-    said = hover(page, "classes-heatmap", 1, 2).split(" | ")
-    assert said[0] == "class one, filter 2"
-    assert float(said[1]) == pytest.approx(values[1, 2], rel=1e-8)
-    page.mouse.click(*cell_position(page, "classes-heatmap", 1, 2))
-    page.wait_for_url("**filter=2&class=1**")
-    ready(page, "classes-mean-map")
-    numbers = page.locator("#classes-numbers")
-    numbers.get_by_text("Class one, filter 2 of conv2").wait_for()
-    said = hover(page, "classes-mean-map", 3, 1).split(" | ")
-    assert np.float32(said[1]) == store.layers["conv2"].mean_map(1, 2)[3, 1]
-    page.click("#classes-class")
-    page.get_by_role("option", name="<b>three</b>").click()
-    page.get_by_text("This class has no samples").wait_for()
-    page.click("#classes-class")
-    page.get_by_role("option", name="one").click()
-    page.get_by_text("This class has no samples").wait_for(state="detached")
-    page.click("#nav-maps")
-    page.wait_for_url("**/maps?layer=conv2&**class=1&**")
-    ready(page, "maps-montage")
-    page.go_back()
-    page.wait_for_url("**/classes?layer=conv2&**statistic=max")
-    ready(page, "classes-heatmap")
-
-
 def test_a_link_opens_to_the_same_picture_in_another_browser(page, url, browser):
     link = "maps?layer=conv2&sample=7&filter=2&class=1&outcome=correct&range=filter&statistic=std"
     page.goto(url + link)

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
+from dashboard.figures.distribution import Spread, distribution_figure
 from dashboard.figures.feature_map import empty_figure, feature_map_figure, image_figure
 from dashboard.figures.montage import (
     CELL_LIMIT,
@@ -150,16 +151,73 @@ def test_the_true_class_is_always_among_the_bars():
     assert (bars.customdata[-1], bars.marker.color[-1]) == ("class 29", LIGHT.good)
 
 
+def class_heatmap(values, **changes):
+    rows, columns = values.shape
+    options = {
+        "classes": np.arange(rows),
+        "filters": np.arange(columns),
+        "within": np.zeros(values.shape, bool),
+        "title": "Mean",
+        "class_names": [f"class {index}" for index in range(rows)],
+        "selected": (1, 0),
+        "theme": LIGHT,
+    }
+    return class_statistic_figure(values, **options | changes)
+
+
 def test_the_class_heatmap_leaves_empty_classes_empty():
-    values = np.array([[1.0, 2.0], [np.nan, np.nan]])
-    figure = class_statistic_figure(
-        values, title="Mean", class_names=["a", "b"], selected=(1, 0), theme=LIGHT
-    )
+    figure = class_heatmap(np.array([[1.0, 2.0], [np.nan, np.nan]]), class_names=["a", "b"])
     heatmap = figure.data[0]
     assert (heatmap.zmin, heatmap.zmax) == (1.0, 2.0)
     assert np.isnan(heatmap.z[1]).all()
-    assert figure.layout.yaxis.ticktext == ("a", "b")
+    assert figure.layout.yaxis.labelalias == {"0": "a", "1": "b"}
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (-0.5, 0.5)
+
+
+def test_the_class_heatmap_names_and_frames_what_is_where_in_any_order():
+    values = np.arange(12.0).reshape(3, 4)
+    chance = np.stack([values - 1, values + 1])
+    within = values == 6  # class 1, filter 2
+    classes, filters = np.array([2, 0, 1]), np.array([3, 1, 0, 2])
+    figure = class_heatmap(
+        values, classes=classes, filters=filters, chance=chance, within=within, against=2,
+        selected=(1, 2),
+    )  # fmt: skip
+    heatmap, gray = figure.data
+    assert_array_equal(heatmap.z, values[classes][:, filters])
+    assert_array_equal(heatmap.customdata[1, 2], chance[:, 0, 0], "of class 0 and filter 0")
+    assert figure.layout.xaxis.labelalias == {"0": "3", "1": "1", "2": "0", "3": "2"}
+    assert figure.layout.yaxis.labelalias["0"] == "class 2"
+    assert np.argwhere(np.isfinite(gray.z)).tolist() == [[2, 3]]
+    assert gray.hoverinfo == "skip", "the hover is of the value below"
+    assert [(one.x0, one.y0) for one in figure.layout.shapes] == [(2.5, 1.5), (2.5, -0.5)]
+
+
+def test_without_a_class_the_filter_is_framed_and_narrow_cells_get_marks():
+    figure = class_heatmap(np.zeros((3, 4)), selected=(None, 2))
+    (frame,) = figure.layout.shapes
+    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 2.5, -0.5, 2.5)
+    many = class_heatmap(np.zeros((60, 70)), selected=(5, 9)).layout.shapes
+    assert [(one.type, one.xref, one.yref) for one in many] == [
+        ("rect", None, None),
+        ("line", None, "paper"),
+        ("line", "paper", None),
+    ]
+
+
+def test_a_distribution_says_zeros_in_words_and_draws_the_rest():
+    bounds = np.array([[-0.5, 0, 0.5, 1.0], [-0.25, 0, 1.0, 2.0]], "f4")
+    own, others = np.array([0, 6, 1, 3]), np.array([2, 5, 3, 0])
+    spreads = [Spread("class <b>", own, "selected"), Spread("all", others, "others")]
+    figure = distribution_figure(spreads, bounds, span=(-0.5, 2.0), theme=LIGHT)
+    assert [line.name for line in figure.data] == [
+        "class &lt;b&gt;: 60.0% exactly zero",
+        "all: 50.0% exactly zero",
+    ]
+    assert [line.y.sum() for line in figure.data] == pytest.approx([0.4, 0.5])
+    above = figure.data[0].x > 1.0
+    assert figure.data[0].y[above].sum() == pytest.approx(0.3, abs=0.01)
+    assert {line.line.dash for line in figure.data} == {None, "dot"}, "not by colour alone"
 
 
 def test_names_are_shown_as_they_are():
@@ -169,10 +227,8 @@ def test_names_are_shown_as_they_are():
     )
     assert bars.layout.yaxis.ticktext == ("&lt;b&gt;a&lt;/b&gt;", "a", "a")
     assert len(set(bars.data[0].y)) == 3
-    heatmap = class_statistic_figure(
-        np.ones((3, 2)), title="Mean", class_names=names, selected=(0, 0), theme=LIGHT
-    )
-    assert heatmap.layout.yaxis.ticktext[0] == "&lt;b&gt;a&lt;/b&gt;"
+    heatmap = class_heatmap(np.ones((3, 2)), class_names=names)
+    assert heatmap.layout.yaxis.labelalias["0"] == "&lt;b&gt;a&lt;/b&gt;"
 
 
 def test_a_figure_that_cannot_be_drawn_says_why():

@@ -18,7 +18,7 @@ from dashboard.figures.theme import theme_for
 from dashboard.source import Source
 from dashboard.views.classes import cell, maps, parts, table
 from dashboard.views.classes.arrange import chance_words, within_chance
-from dashboard.views.classes.layout import option
+from dashboard.views.classes.layout import SPREAD_HEIGHT, option
 from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import STATISTICS
 
@@ -35,6 +35,7 @@ ALL_CONTROLS = {name: Input(*one) for name, one in CONTROLS.items()}
 OF_A_CELL = {
     name: ALL_CONTROLS[name] for name in ("layer", "class_index", "filter_index", "against")
 }
+EMPTY = {"height": "110px"}  # of a graph that only says why there is none
 SCHEME = Input(ids.SCHEME, "data")
 
 
@@ -124,21 +125,23 @@ def _register_heatmap(app: Dash, source: Source) -> None:
 def _register_cell(app: Dash, source: Source) -> None:
     @app.callback(
         Output(ids.CLASSES_SPREAD, "figure"),
+        Output(ids.CLASSES_SPREAD, "style"),
         Output(ids.CLASSES_SPREAD_NOTE, "children"),
         inputs={"controls": OF_A_CELL, "scheme": SCHEME},
     )
-    def draw_spread(controls: dict[str, object], scheme: str) -> tuple[go.Figure, str]:
+    def draw_spread(
+        controls: dict[str, object], scheme: str
+    ) -> tuple[go.Figure, dict[str, str], str]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
-        shown = snapshot.state(**controls)
         try:
-            found = cell.spreads(snapshot, shown)
+            found = cell.spreads(snapshot, snapshot.state(**controls))
         except StatisticNotFoundError as error:
-            return empty_figure("This store has no histograms", theme=theme), str(error)
+            return empty_figure("This store has no histograms", theme=theme), EMPTY, str(error)
         missing = cell.missing_spread(found)
         if missing:
-            return empty_figure(missing, theme=theme), ""
+            return empty_figure(missing, theme=theme), EMPTY, ""
         figure = distribution_figure(found.of, found.bounds, span=found.span, theme=theme)
-        return figure, cell.SPREAD_NOTE
+        return figure, {"height": SPREAD_HEIGHT}, cell.SPREAD_NOTE
 
     @app.callback(
         output=[
@@ -162,7 +165,7 @@ def _register_cell(app: Dash, source: Source) -> None:
         Output(ids.CLASSES_CELL, "children"),
         Output(ids.CLASSES_TOP, "children"),
         Output(ids.CLASSES_NUMBERS, "children"),
-        inputs={"controls": OF_A_CELL, "search": State(ids.URL, "search")},
+        inputs={"controls": ALL_CONTROLS, "search": State(ids.URL, "search")},
     )
     def tell_cell(
         controls: dict[str, object], search: str | None

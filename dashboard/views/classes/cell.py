@@ -135,6 +135,26 @@ def number_text(value: Any) -> str:
     return f"{int(value):,}" if value.dtype.kind in "iu" else f"{float(value):.6g}"
 
 
+def value_words(snapshot: Snapshot, shown: State) -> str:
+    """The page's statistic of the cell, and of the class it is compared with, beside chance."""
+    title = STATISTICS[shown.statistic].title
+    values = snapshot.statistic(shown.layer, shown.statistic)[:, shown.filter_index]
+    if shown.class_index is None:
+        low, high = number_text(np.fmin.reduce(values)), number_text(np.fmax.reduce(values))
+        return f"{title}: {low} to {high} over classes."
+    value, said = values[shown.class_index], ""
+    band = snapshot.layer(shown.layer).chance(shown.statistic)
+    if band is not None:
+        at = band[:, shown.class_index, shown.filter_index]
+        verdict = str(verdicts(value, at))
+        said = f", {verdict} ({between(*at)})" if verdict else ""
+    against = compared(shown)
+    other = "" if against is None else f"; of class {snapshot.catalog.class_names[against]}: "
+    return f"{title}: {number_text(value)}{said}{other}" + (
+        "." if against is None else f"{number_text(values[against])}."
+    )
+
+
 def sizes_words(snapshot: Snapshot, shown: State) -> str:
     """What is looked at, and of how many samples."""
     names, sizes = snapshot.catalog.class_names, snapshot.class_sizes

@@ -14,7 +14,7 @@ from dashboard.figures.class_statistic import heatmap_height
 from dashboard.source import Snapshot
 from fmcore.statistics import STATISTICS
 
-NO_CLASS = "Click a cell, or choose a class."
+SPREAD_HEIGHT = "330px"
 
 
 def layout(snapshot: Snapshot, shown: state.State) -> Component:
@@ -116,7 +116,7 @@ def _cell() -> Component:
                     html.Div(
                         [
                             _heading("Distribution of activations"),
-                            graph(ids.CLASSES_SPREAD, height="330px"),
+                            graph(ids.CLASSES_SPREAD, height=SPREAD_HEIGHT),
                             _note(ids.CLASSES_SPREAD_NOTE),
                         ]
                     ),

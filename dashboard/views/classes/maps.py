@@ -122,5 +122,5 @@ def _drawn(
 
 
 def _titled(figure: go.Figure, words: str) -> go.Figure:
-    title = {"text": words, "font": {"size": 13}, "x": 0.02, "y": 0.98, "yanchor": "top"}
-    return figure.update_layout(title=title)
+    figure.layout.title = {"text": words, "font": {"size": 13}, "x": 0.02, "y": 0.98}
+    return figure

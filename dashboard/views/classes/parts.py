@@ -16,6 +16,10 @@ from fmcore.statistics import Statistic
 
 # So many samples are shown; the Filter page has all.
 MOST_SAMPLES = 8
+NO_TOP = (
+    "This store keeps no strongest samples: it was captured with `--statistics basic`, or before "
+    "there were any. Capture it again to have them."
+)
 
 
 def order_of(snapshot: Snapshot, shown: state.State) -> Arrangement:
@@ -69,7 +73,7 @@ def legend(words: str, *, gray: bool) -> list[Component | str]:
 
 def cell_header(snapshot: Snapshot, shown: state.State, query: str) -> list[Component]:
     """What is open, and where it leads."""
-    links = [dcc.Link(f"All of filter {shown.filter_index}", href=f"filter{query}")]
+    links = [dcc.Link(f"Everything about filter {shown.filter_index}", href=f"filter{query}")]
     try:
         top = cell.top_samples(snapshot, shown, most=1)
     except StatisticNotFoundError:
@@ -79,6 +83,7 @@ def cell_header(snapshot: Snapshot, shown: state.State, query: str) -> list[Comp
         links.append(dcc.Link(f"Feature maps of its strongest sample, {top[0][0]}", href=href))
     return [
         dmc.Text(cell.sizes_words(snapshot, shown), fw=600),
+        dmc.Text(cell.value_words(snapshot, shown), size="sm"),
         html.Div(links, className="classes-links"),
     ]
 
@@ -87,8 +92,8 @@ def top_strip(snapshot: Snapshot, shown: state.State, query: str) -> list[Compon
     """The samples that excite the filter most, each a link to its feature maps."""
     try:
         top = cell.top_samples(snapshot, shown, most=MOST_SAMPLES)
-    except StatisticNotFoundError as error:
-        return [dmc.Text(str(error), size="sm", c="dimmed")]
+    except StatisticNotFoundError:
+        return [dmc.Text(NO_TOP, size="sm", c="dimmed")]
     if not top:
         return [dmc.Text("This class has no samples.", size="sm", c="dimmed")]
     names, shape = snapshot.catalog.class_names, snapshot.store.images.shape[1:3]

@@ -223,7 +223,8 @@ def health_summary(health: LayerHealth, *, most: int = 8) -> str:
             more = f" and {len(which) - most:,} more" if len(which) > most else ""
             listed = ", ".join(map(str, which[:most])) + more
             name = "dead for some class" if finding == "dead_for_class" else finding
-            said.append(f"{name.replace('_', ' ')} {len(which):,} (filter {listed})")
+            many = "" if len(which) == 1 else "s"
+            said.append(f"{len(which):,} {name.replace('_', ' ')} (filter{many} {listed})")
     if not said:
         return f"Nothing is wrong with any of the {n_filters:,} filters."
     return f"Of {n_filters:,} filters: {'; '.join(said)}."
