@@ -13,7 +13,7 @@ from dashboard.figures.theme import Theme, base_figure, plain
 
 N_BINS = 60
 # Where the two parts lie: the share of exact zeros, and all else.
-ZEROS, REST = (0.0, 0.09), (0.17, 1.0)
+ZEROS, REST = (0.0, 0.1), (0.14, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,73 +76,94 @@ def histogram_figure(
         is_log: whether shares have a logarithmic axis.
         theme: the colours.
     """
+    lined = {"gridcolor": theme.faint, "griddash": "dot", "zeroline": False, "fixedrange": True}
     figure = base_figure(
         theme,
-        margin={"l": 56, "r": 12, "t": 28, "b": 44},
+        margin={"l": 44, "r": 72, "t": 28, "b": 44},
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
         hovermode="closest",
-    )
-    last = len(names) - 1
-    lines = [index for index in range(last + 1) if index not in (front, last)]
-    middles = (found.edges[1:] + found.edges[:-1]) / 2
-    for index in [*lines, *dict.fromkeys([last, front])]:
-        name = plain(names[index])
-        color, width = theme.faint, 1.3
-        if index == last:
-            color, width = theme.text, 2.0
-        if index == front:
-            color, width = theme.accent, 3.0
-        values = found.bins[index]
-        figure.add_trace(
-            go.Scatter(
-                x=middles,
-                y=np.where(values > 0, values, np.nan) if is_log else values,
-                name=name,
-                mode="lines",
-                line={
-                    "color": color,
-                    "width": width,
-                    "shape": "hvh",
-                    "dash": "dot" if index == last and index != front else "solid",
-                },
-                showlegend=index in (front, last),
-                xaxis="x2",
-                yaxis="y2",
-                hovertemplate=f"{name}<br>activation about %{{x:.4~g}}<br><b>%{{y:.3~%}}</b> of "
-                "its activations<extra></extra>",
-            )
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=[0],
-                y=[found.zeros[index]],
-                name=name,
-                mode="markers",
-                marker={
-                    "color": color,
-                    "size": 11 if index in (front, last) else 7,
-                    "symbol": "line-ew",
-                    "line": {"color": color, "width": max(width, 2)},
-                },
-                showlegend=False,
-                hovertemplate=f"{name}<br><b>%{{y:.4~%}}</b> are exactly zero<extra></extra>",
-            )
-        )
-    lined = {"gridcolor": theme.faint, "griddash": "dot", "zeroline": False, "fixedrange": True}
-    figure.update_layout(
         xaxis={
-            "domain": ZEROS, "tickvals": [0], "ticktext": ["exactly 0"], "range": [-1, 1], **lined,
+            **lined,
+            "domain": ZEROS,
+            "tickvals": [0],
+            "ticktext": ["exactly 0"],
+            "range": [-1, 1],
             "showgrid": False,
         },
-        yaxis={"range": [-0.02, 1.02], "tickformat": ".0%", **lined},
-        xaxis2={"domain": REST, "title": {"text": "activation"}, **lined, "anchor": "y2"},
+        yaxis={**lined, "range": [-0.02, 1.02], "tickformat": ".0%"},
+        xaxis2={
+            **lined,
+            "domain": REST,
+            "title": {"text": "activation"},
+            "range": [found.edges[0], found.edges[-1]],
+            "anchor": "y2",
+        },
         yaxis2={
+            **lined,
             "anchor": "x2",
+            "side": "right",
+            "title": {"text": "share of activations", "standoff": 6},
             "type": "log" if is_log else "linear",
             "tickformat": "~%",
             "exponentformat": "none",
             **({"dtick": 1} if is_log else {"rangemode": "tozero"}),
-            **lined,
         },
-    )  # fmt: skip
+    )
+    last = len(names) - 1
+    behind = [index for index in range(last) if index != front]
+    figure.add_trace(_lines(found, behind, names, theme.faint, 1.3, is_log=is_log))
+    if front != last:
+        figure.add_trace(_lines(found, [last], names, theme.text, 2, is_log=is_log, dash="dot"))
+    figure.add_trace(_lines(found, [front], names, theme.accent, 3, is_log=is_log))
+    colors = dict.fromkeys(behind, theme.faint) | {last: theme.text} | {front: theme.accent}
+    figure.add_trace(
+        go.Scatter(
+            x=[0] * len(colors),
+            y=found.zeros[list(colors)],
+            customdata=[plain(names[index]) for index in colors],
+            mode="markers",
+            marker={
+                "size": [7] * len(behind) + [11] * (len(colors) - len(behind)),
+                "symbol": "line-ew",
+                "line": {"color": list(colors.values()), "width": 2.5},
+            },
+            showlegend=False,
+            hovertemplate="%{customdata}<br><b>%{y:.4~%}</b> are exactly zero<extra></extra>",
+        )
+    )
     return figure
+
+
+def _lines(
+    found: Shares,
+    which: Sequence[int],
+    names: Sequence[str],
+    color: str,
+    width: float,
+    *,
+    is_log: bool,
+    dash: str = "solid",
+) -> go.Scatter:
+    """Some lines as one trace, a gap between each two: a trace for each would take ten times long.
+
+    A logarithm has no zero, so there a line ends where nothing is.
+    """
+    middles = (found.edges[1:] + found.edges[:-1]) / 2
+    values = found.bins[list(which)]
+    values = np.where(values > 0, values, np.nan) if is_log else values
+    gap = np.full((len(which), 1), np.nan)
+    named = [plain(names[index]) for index in which]
+    return go.Scatter(
+        x=np.tile(np.append(middles, np.nan), len(which)),
+        y=np.hstack([values, gap]).ravel(),
+        customdata=np.repeat(named, len(middles) + 1),
+        name=named[0] if len(named) == 1 else "other classes",
+        mode="lines",
+        line={"color": color, "width": width, "shape": "hvh", "dash": dash},
+        connectgaps=False,
+        showlegend=bool(named),
+        xaxis="x2",
+        yaxis="y2",
+        hovertemplate="%{customdata}<br>activation about %{x:.4~g}<br><b>%{y:.3~%}</b> of its "
+        "activations<extra></extra>",
+    )

@@ -73,7 +73,10 @@ def kernel_figure(weights: NDArray[np.float32], *, theme: Theme) -> go.Figure:
     values, places = kernel_tiles(weights)
     finite = np.abs(weights[np.isfinite(weights)])
     reach = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
-    figure = base_figure(theme, margin=ROOM.margin)
+    still = {"visible": False, "fixedrange": True, "autorange": True}
+    figure = base_figure(
+        theme, margin=ROOM.margin, xaxis=still, yaxis=still | {"autorange": "reversed"}
+    )
     figure.add_trace(
         go.Heatmap(
             z=values,
@@ -87,6 +90,4 @@ def kernel_figure(weights: NDArray[np.float32], *, theme: Theme) -> go.Figure:
             colorbar=color_bar("weight"),
         )
     )
-    figure.update_xaxes(visible=False, fixedrange=True)
-    figure.update_yaxes(visible=False, fixedrange=True)
-    return box.fit(figure, (values.shape[0], values.shape[1]))
+    return figure

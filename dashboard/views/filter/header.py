@@ -34,9 +34,9 @@ def header(
     ]
     about = [
         html.H2(f"{layer} · filter {filter_index}"),
-        html.Div(badges, className="findings"),
+        html.Div(badges, className="filter-findings"),
         facts(_numbers(snapshot, layer, filter_index)),
-        html.Div(_links(snapshot, shown, best), className="links"),
+        html.Div(_links(snapshot, shown, best), className="filter-links"),
     ]
     if best is None:
         return [html.Div(about)]
@@ -47,7 +47,7 @@ def header(
                 dmc.Text("The image that excites it most", size="sm", fw=500),
                 *_said(snapshot, shown, pictures, best),
             ],
-            className="best",
+            className="filter-best",
         ),
         html.Div(about),
     ]

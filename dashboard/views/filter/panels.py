@@ -19,7 +19,7 @@ from fmcore.statistics import BANDS
 # Pixels of the longer side of an image that is fetched for a thumbnail, and for the largest one.
 THUMBNAIL, LARGE = 160, 448
 # Samples in a row of one class; the page of the class shows all that are kept.
-IN_A_ROW = 12
+IN_A_ROW = 9
 
 
 class Pictures:
@@ -35,7 +35,7 @@ class Pictures:
         self._fields = one.receptive_fields()
         self._shape = snapshot.image_shape
         self._link = SampleLink(snapshot, layer, filter_index)
-        self._outcomes: dict[int, tuple[int, int]] = {}
+        self._url = snapshot.image_url(0, size=THUMBNAIL).split("/0.png", 1)
         self.note = ""
         if self._fields is None:
             why = one.attributes.get("receptive_field", "the store does not say it")
@@ -49,7 +49,7 @@ class Pictures:
         names = self._snapshot.catalog.class_names
         return [
             thumbnail(
-                self._snapshot.image_url(one.sample, size=THUMBNAIL),
+                f"/{one.sample}.png".join(self._url),
                 href=self._link.to(one.sample),
                 words=self._words(one, names[label], names[predicted]),
                 lines=(f"{one.value:.4g}", verdict(names[label], names[predicted])),
@@ -70,7 +70,7 @@ class Pictures:
                 box=self.box(one),
             ),
             href=self._link.to(one.sample),
-            className="large",
+            className="filter-large",
         )
 
     def names(self, one: Response) -> tuple[str, str]:
@@ -126,18 +126,18 @@ def section(title: str, note: str, children: Component) -> Component:
     """A heading, how much of how much is there, and a row or several of pictures."""
     return html.Section(
         [html.H3(title), html.Small(note), children],
-        className="samples",
+        className="filter-samples",
     )
 
 
 def row(pictures: list[Component]) -> Component:
     """Pictures side by side, to be scrolled."""
-    return html.Div(pictures, className="strip")
+    return html.Div(pictures, className="filter-strip")
 
 
 def rows(pictures: list[Component]) -> Component:
     """Pictures in as many rows as they need."""
-    return html.Div(pictures, className="thumbnails")
+    return html.Div(pictures, className="filter-thumbs")
 
 
 def none(error: StatisticNotFoundError) -> Component:
@@ -154,7 +154,7 @@ def badge(snapshot: Snapshot, layer: str, one: Finding) -> Component:
         query = state.updated_query("", snapshot.catalog, layer=layer, filter_index=one.other)
         shown = dcc.Link(shown, href=f"filter{query}")
     return html.Div(
-        [shown, dmc.Text(one.meaning, size="sm", c="dimmed", span=True)], className="finding"
+        [shown, dmc.Text(one.meaning, size="sm", c="dimmed", span=True)], className="filter-finding"
     )
 
 
@@ -232,7 +232,9 @@ def classes_panel(
                     html.Div([link_to, html.Small(f"{len(best)} of {size:,}")]),
                     row(pictures.thumbnails(best)) if best else _empty(size),
                 ],
-                className="class-row selected" if index == shown.class_index else "class-row",
+                className="filter-class-row selected"
+                if index == shown.class_index
+                else "filter-class-row",
             )
         )
     said = (

@@ -43,7 +43,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassRow:
+class ClassScores:
     """The scores of one class, by the names of statistics.
 
     Attributes:
@@ -76,7 +76,7 @@ def undefined_reasons(snapshot: Snapshot, layer: str, filter_index: int) -> list
 
 def of_class(
     snapshot: Snapshot, layer: str, filter_index: int, class_index: int | None
-) -> list[ClassRow]:
+) -> list[ClassScores]:
     """The selected class, and those that the filter tells best by ROC-AUC.
 
     Raises:
@@ -99,7 +99,7 @@ def of_class(
         return Score(float(values[name][index]), *ends)
 
     return [
-        ClassRow(
+        ClassScores(
             index,
             int(snapshot.class_sizes[index]),
             why,

@@ -16,7 +16,7 @@ from dashboard.views.filter import scores
 from dashboard.views.filter.facts import Response
 from dashboard.views.filter.panels import Pictures
 from dashboard.views.filter.raw import Download, Part
-from dashboard.views.filter.scores import ClassRow, Score
+from dashboard.views.filter.scores import ClassScores, Score
 from fmcore.statistics import POOLINGS
 
 MOST_SIMILAR = 8
@@ -24,15 +24,10 @@ MOST_SIMILAR = 8
 Cell = str | list[Component]
 
 
-def class_scores(snapshot: Snapshot, shown: state.State, rows: Sequence[ClassRow]) -> Component:
-    """How well each of some classes is told from all others; a class is a link that selects it."""
-    head = ["Class", "n"] + [
-        f"{scores.title(family)}, pooled {pooling}"
-        for family in scores.OF_CLASS
-        for pooling in POOLINGS
-    ]
-    body: list[list[Cell]] = []
-    for one in rows:
+def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassScores]) -> Component:
+    """How well each of some classes, a column each, is told from all others; a name selects it."""
+    head: list[Cell] = [[html.Span("Class"), html.Small("against all others")]]
+    for one in found:
         query = state.updated_query(
             "",
             snapshot.catalog,
@@ -41,26 +36,36 @@ def class_scores(snapshot: Snapshot, shown: state.State, rows: Sequence[ClassRow
             class_index=one.class_index,
         )
         name = dcc.Link(snapshot.catalog.class_names[one.class_index], href=f"filter{query}")
-        cells = [score_cell(score) for score in one.scores.values()]
-        body.append([[name, html.Small(one.why)], f"{one.n:,}", *cells])
+        head.append([name, html.Small(f"n = {one.n:,}"), html.Small(one.why)])
+    body: list[list[Cell]] = [
+        [
+            [scores_name(family), html.Small(f"pooled {pooling}")],
+            *(score_cell(one.scores[f"{family}_{pooling}"]) for one in found),
+        ]
+        for family in scores.OF_CLASS
+        for pooling in POOLINGS
+    ]
     return table(head, body)
+
+
+def scores_name(family: str) -> Component:
+    """A statistic's title, with its definition as a tool tip."""
+    return html.Span(scores.title(family), title=scores.meaning(family))
 
 
 def filter_scores(found: dict[str, Score], n_samples: int) -> Component:
     """The scores over all classes, a row each."""
     body: list[list[Cell]] = [
         [
-            [html.Span(scores.title(family), title=scores.meaning(family))],
-            f"{n_samples:,}",
+            [scores_name(family)],
             *(score_cell(found[f"{family}_{pooling}"]) for pooling in POOLINGS),
+            f"{n_samples:,}",
         ]
         for family in scores.OF_FILTER
     ]
-    apoz = html.Span(scores.title("apoz"), title=scores.meaning("apoz"))
-    body.append(
-        [[apoz], f"{n_samples:,}", f"{found['apoz'].value:.4g}", "of all values, not pooled"]
-    )
-    return table(["Over all classes", "n", *(f"Pooled {one}" for one in POOLINGS)], body)
+    zeros: Cell = [html.Span(f"{found['apoz'].value:.4g}"), html.Small("of all values, not pooled")]
+    body.append([[scores_name("apoz")], zeros, "", f"{n_samples:,}"])
+    return table(["Over all classes", *(f"Pooled {one}" for one in POOLINGS), "n"], body)
 
 
 def score_cell(one: Score) -> list[Component]:
@@ -75,7 +80,7 @@ def score_cell(one: Score) -> list[Component]:
     return [html.B(value) if beyond else html.Span(value, className="dim"), html.Small(said)]
 
 
-def table(head: Sequence[str], body: Sequence[Sequence[Cell]]) -> Component:
+def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Component:
     """A table that scrolls sideways where there is no room."""
     return dmc.TableScrollContainer(
         dmc.Table(
@@ -85,9 +90,9 @@ def table(head: Sequence[str], body: Sequence[Sequence[Cell]]) -> Component:
                     [dmc.TableTr([dmc.TableTd(cell) for cell in cells]) for cells in body]
                 ),
             ],
-            className="numbers",
+            className="filter-numbers",
         ),
-        minWidth=110 * len(head),
+        minWidth=130 * len(head),
     )
 
 
@@ -141,7 +146,7 @@ def similar_filters(
                 size="sm",
                 c="dimmed",
             ),
-            html.Div(rows, className="similar"),
+            html.Div(rows, className="filter-similar"),
         ]
     )
 
@@ -161,7 +166,7 @@ def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[
         body.append(
             [[html.Span(one.words), html.Small(rows)], maps, *map(_file, one.pooled.values())]
         )
-    head = ["Samples", "Feature maps", *(f"Pooled {name}" for name in parts[0].pooled)]
+    head: list[Cell] = ["Samples", "Feature maps", *(f"Pooled {name}" for name in parts[0].pooled)]
     note = (
         "float32, [sample, y, x, filter] or [sample, filter], in the order of the samples' "
         "indices; what is pooled is one number a sample. "
@@ -170,7 +175,7 @@ def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[
     return [
         table(head, body),
         dmc.Text(note, size="sm", c="dimmed"),
-        html.Div([_commands(one) for one in parts], className="commands"),
+        html.Div([_commands(one) for one in parts], className="filter-commands"),
     ]
 
 
@@ -184,10 +189,10 @@ def _commands(one: Part) -> Component:
         html.Div(
             [
                 dmc.Text(where, size="sm", fw=500),
-                dcc.Clipboard(content=text, title="Copy", className="copy"),
+                dcc.Clipboard(content=text, title="Copy", className="filter-copy"),
                 html.Pre(text),
             ],
-            className="command",
+            className="filter-command",
         )
         for where, text in one.commands.items()
     ]
