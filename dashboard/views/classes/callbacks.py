@@ -164,21 +164,27 @@ def _register_cell(app: Dash, source: Source) -> None:
     @app.callback(
         Output(ids.CLASSES_CELL, "children"),
         Output(ids.CLASSES_TOP, "children"),
-        Output(ids.CLASSES_NUMBERS, "children"),
         inputs={"controls": ALL_CONTROLS, "search": State(ids.URL, "search")},
     )
     def tell_cell(
         controls: dict[str, object], search: str | None
-    ) -> tuple[list[Component], list[Component], Component]:
+    ) -> tuple[list[Component], list[Component]]:
         snapshot = source.snapshot()
         query = state.updated_query(search, snapshot.catalog, **controls)
         shown = snapshot.state(**controls)
-        head, body = cell.numbers(snapshot, shown)
-        return (
-            parts.cell_header(snapshot, shown, query),
-            parts.top_strip(snapshot, shown, query),
-            dmc.Table(data={"head": head, "body": body}),
-        )
+        header = parts.cell_header(snapshot, shown, query)
+        return header, parts.top_strip(snapshot, shown, query)
+
+    @app.callback(
+        Output(ids.CLASSES_NUMBERS, "children"),
+        inputs={"controls": OF_A_CELL, "opened": Input(ids.CLASSES_OPEN, "value")},
+    )
+    def tell_numbers(controls: dict[str, object], opened: object) -> Component | None:
+        if not opened:
+            return None
+        snapshot = source.snapshot()
+        head, body = cell.numbers(snapshot, snapshot.state(**controls))
+        return dmc.Table(data={"head": head, "body": body})
 
 
 def _register_table(app: Dash, source: Source) -> None:

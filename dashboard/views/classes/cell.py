@@ -12,7 +12,8 @@ from dashboard.figures.distribution import Spread
 from dashboard.source import Snapshot
 from dashboard.state import State
 from dashboard.views.classes.arrange import verdicts
-from fmcore.statistics import STATISTICS
+from fmcore.statistics import STATISTICS, Bins
+from fmcore.storage import StoredArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +43,17 @@ def spreads(snapshot: Snapshot, shown: State) -> Spreads:
     Raises:
         StatisticNotFoundError: if the store has no histograms, with the reason.
     """
-    counts, bounds = snapshot.histogram(shown.layer, shown.filter_index)
-    total, against = counts.sum(axis=0), compared(shown)
+    layer, column, against = snapshot.layer(shown.layer), shown.filter_index, compared(shown)
+    if not layer.has(STATISTICS["q50"]):
+        layer.histogram()  # says why there is none
+    path = f"{layer.full_group}/class/histogram"
+    stored = StoredArray(snapshot.store, path, ("class", "filter", "bin"))
+    filled, totals = snapshot.derived(("histogram", shown.layer), lambda: _totals(stored))
+    total = totals[column]
 
     def of_class(index: int, role: str) -> Spread:
-        return Spread(f"class {snapshot.catalog.class_names[index]}", counts[index], role)
+        counts = stored[index, column][filled]
+        return Spread(f"class {snapshot.catalog.class_names[index]}", counts, role)
 
     if shown.class_index is None:
         found = [Spread("all classes", total, "selected")]
@@ -60,7 +67,20 @@ def spreads(snapshot: Snapshot, shown: State) -> Spreads:
             Spread("all classes", total, "others"),
         ]
     span = np.nan_to_num(snapshot.filter_range(shown.layer)[:, shown.filter_index])
+    bounds = Bins.numbering(stored.shape[2]).bounds[:, filled]
     return Spreads([one for one in found if one.counts.any()], bounds, (span[0], span[1]))
+
+
+def _totals(stored: StoredArray) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """The bins that hold anything, <int>[bin], and all classes together, <int64>[filter, bin].
+
+    Kept, a click reads the chunks of the classes that are compared, and not those of all.
+    """
+    total = stored[0]
+    for index in range(1, stored.shape[0]):  # one after the other: of all at once 60 MB would be
+        total += stored[index]
+    filled = np.flatnonzero(total.any(axis=0))
+    return filled, np.ascontiguousarray(total[:, filled])
 
 
 SPREAD_NOTE = (

@@ -134,11 +134,19 @@ def _cell() -> Component:
                 className="classes-maps",
             ),
             _note(ids.CLASSES_MAPS_NOTE),
-            html.Details(
-                [
-                    html.Summary("All numbers of this class and filter"),
-                    html.Div(id=ids.CLASSES_NUMBERS, className="classes-numbers"),
-                ],
+            # Closed, its numbers are not even read.
+            dmc.Accordion(
+                dmc.AccordionItem(
+                    [
+                        dmc.AccordionControl("All numbers of this class and filter"),
+                        dmc.AccordionPanel(
+                            html.Div(id=ids.CLASSES_NUMBERS, className="classes-numbers")
+                        ),
+                    ],
+                    value="numbers",
+                ),
+                id=ids.CLASSES_OPEN,
+                className="classes-open",
             ),
         ],
         title="One class and filter",
