@@ -17,9 +17,13 @@ READY_DEV := $(VENV)/.ready-dev
 VIEWER := .venv-viewer
 READY_VIEWER := $(VIEWER)/.ready
 VIEWER_H5PY := 3.16.0
+# What lints and tests the dashboard's scripts; without npm, `make check` says that it did not.
+SCRIPTS := tests/js
+READY_SCRIPTS := $(SCRIPTS)/node_modules/.ready
+NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train capture export serve figures test check bench soak clean
+.PHONY: help setup demo train capture export serve figures test check scripts bench soak clean
 
 help: ## say what each verb does
 	@echo "Feature Map Dashboard: make VERB [DATA=mnist|FILE.npz] [MODEL=…] [STORE=…] [OUT=…] [ARGS=…]"
@@ -52,12 +56,27 @@ figures: $(READY) ## draw the feature maps of one sample with matplotlib into FI
 test: $(READY_DEV) $(READY_VIEWER) ## run the tests
 	$(BIN)/pytest $(ARGS)
 
-check: $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, tests: what CI runs
+check: scripts $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest
+ifndef NPM
+	@$(NO_NPM)
+endif
+
+ifdef NPM
+scripts: $(READY_SCRIPTS)
+	npm --prefix $(SCRIPTS) run --silent lint
+	npm --prefix $(SCRIPTS) run --silent test
+else
+NO_NPM := { echo "*** The dashboard's scripts were NOT linted or tested: npm is missing." \
+  "Node.js 18.18 or newer is needed; on Debian and Ubuntu: apt install npm" >&2; \
+  test "$$CI" != true; }
+scripts:
+	@$(NO_NPM)
+endif
 
 bench: $(READY_DEV) ## measure capture, chunks, memory and the server on this machine
 	$(BIN)/python tests/benchmarks/capture.py
@@ -69,7 +88,7 @@ soak: $(READY_DEV) ## kill captures, fill disks and flip bits many times over (a
 	$(BIN)/python tests/soak/flips.py --count 1000 --cuts 200
 
 clean: ## remove the environments and caches; models, stores and exports stay
-	rm -rf $(VENV) $(VIEWER) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VIEWER) $(SCRIPTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find fmcore dashboard tests -name __pycache__ -prune -exec rm -rf {} +
 
 # What the demo makes is made once, and never over what is there; `make train ARGS=--force`, then
@@ -101,4 +120,9 @@ $(READY_VIEWER): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VIEWER)
 	@{ grep -v '^h5py==' constraints.txt; echo "h5py==$(VIEWER_H5PY)"; } > $(VIEWER)/constraints.txt
 	@$(VIEWER)/bin/python -m pip install --quiet -c $(VIEWER)/constraints.txt -e '.[dashboard]'
+	@touch $@
+
+$(READY_SCRIPTS): $(SCRIPTS)/package.json $(SCRIPTS)/package-lock.json
+	@echo "Installing what lints and tests the dashboard's scripts into $(SCRIPTS)/node_modules"
+	@npm --prefix $(SCRIPTS) ci --loglevel=error >/dev/null
 	@touch $@

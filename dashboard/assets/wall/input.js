@@ -48,7 +48,8 @@ export class InputPicture {
       scale: span.scale,
     };
     const part = { top: 0, left: 0, rows: height, columns: width, step: 1 };
-    const { canvas } = atlasOf({ values, shape: [height, width, 1] }, part, one, { zero: null }, null);
+    const alone = { values, shape: [height, width, 1] };
+    const { canvas } = atlasOf(alone, part, one, { zero: null }, null);
     [this.over.width, this.over.height] = [width, height];
     this.over.getContext("2d").drawImage(canvas, 0, 0);
     place(this.over, grid, facts.image_shape);

@@ -46,7 +46,7 @@ function tilingWith(columns, count, height, width, room) {
   };
 }
 
-// Maps that are higher than wide, as of spectra, keep their proportions as long as that can be seen.
+// Maps that are higher than wide, as of spectra, keep their proportions while that can be seen.
 const tallest = (height, width) => Math.max(SMALLEST, Math.floor((2 * LARGEST * width) / height));
 
 /** The left upper corner of a tile's picture, by its place in the order. */
@@ -140,7 +140,7 @@ export function windowText(window, world) {
     .map((one) => String(Number(one.toFixed(3)))).join(",");
 }
 
-/** The window that a link says, made no smaller than `least`; all of the world where it says none. */
+/** The window that a link says, no smaller than `least`; all of the world where it says none. */
 export function windowOf(text, world) {
   const parts = (text || "").split(",").map(Number);
   if (parts.length !== 4 || parts.some((one) => !Number.isFinite(one))) return whole(world);

@@ -1,0 +1,196 @@
+// A colour says what the value is: beside Plotly's own scales, and a painter of single pixels.
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  ABOVE, BELOW, MISSING, ZERO, colourAt, extremes, means, paint, scaleOf, spans,
+} from "../../dashboard/assets/wall/palette.js";
+
+// Written by Python from plotly.colors; tests/contract/test_scripts.py sees that they still agree.
+const PLOTLY = JSON.parse(readFileSync(new URL("plotly_scales.json", import.meta.url), "utf8"));
+
+const rgb = (colour) => colour.match(/\d+/g).map(Number);
+const hexToRgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+const unpacked = (pixel) => [pixel & 255, (pixel >>> 8) & 255, (pixel >>> 16) & 255, pixel >>> 24];
+
+describe("scales", () => {
+  test.each(Object.entries(PLOTLY))("%s is Plotly's, also between anchors", (scale, anchors) => {
+    for (let step = 0; step < 256; step += 1) {
+      const at = (step / 255) * (anchors.length - 1);
+      const low = anchors[Math.floor(at)];
+      const high = anchors[Math.ceil(at)];
+      const found = rgb(colourAt(scale, step / 255));
+      for (const [part, value] of found.entries()) {
+        const expected = low[part] + (high[part] - low[part]) * (at % 1);
+        expect(Math.abs(value - expected)).toBeLessThanOrEqual(0.5 + 1e-9);
+      }
+    }
+    expect(rgb(colourAt(scale, 0))).toEqual(anchors[0]);
+    expect(rgb(colourAt(scale, 1))).toEqual(anchors.at(-1));
+  });
+
+  test("no scale has a colour that stands for something else", () => {
+    for (const mark of [ABOVE, BELOW, MISSING, ZERO.light, ZERO.dark].map(hexToRgb)) {
+      for (const scale of Object.keys(PLOTLY)) {
+        for (let step = 0; step < 256; step += 1) {
+          expect(rgb(colourAt(scale, step / 255))).not.toEqual(mark);
+        }
+      }
+    }
+  });
+
+  test("signed values are drawn about zero", () => {
+    expect(scaleOf(true)).toBe("diverging");
+    expect(scaleOf(false)).toBe("sequential");
+  });
+});
+
+describe("spans", () => {
+  test("unsigned: from low to high, of each filter on its own", () => {
+    const { from, to } = spans([0, -2, 5], [4, 3, 6], false);
+    expect([[...from], [...to]]).toEqual([[0, -2, 5], [4, 3, 6]]);
+  });
+
+  test("signed: as far below zero as above, to the farther end", () => {
+    fc.assert(fc.property(fc.float({ min: -1e6, max: 1e6, noNaN: true }),
+      fc.float({ min: 0, max: 1e6, noNaN: true }), (low, width) => {
+        const high = Math.fround(low + width);
+        const { from: [from], to: [to] } = spans([low], [high], true);
+        expect(from + to).toBe(0);
+        expect(to).toBe(Math.max(Math.abs(low), Math.abs(high)) || 1);
+      }));
+  });
+
+  test("nothing between low and high still has a width", () => {
+    expect([...spans([3], [3], false).to]).toEqual([4]);
+    expect([...spans([0], [0], true).to]).toEqual([1]);
+    expect([...spans([0], [0], true).from]).toEqual([-1]);
+  });
+});
+
+describe("extremes and means", () => {
+  test("of each filter; what is not finite is left out of the extremes", () => {
+    const values = Float32Array.of(1, -5, NaN, 2, NaN, NaN, -3, Infinity, NaN);
+    const { low, high } = extremes(values, 3);
+    expect([...low]).toEqual([-3, -5, 0]);
+    expect([...high]).toEqual([2, -5, 0]);
+    const found = [...means(values, 3)];
+    expect(found[0]).toBe(0);
+    expect(found.slice(1).some(Number.isFinite)).toBe(false);
+  });
+});
+
+// One pixel at a time, straight from what a tile is said to show.
+function painted(values, [height, width, n], { top, left, rows, columns, step }, span, marks) {
+  let [above, below] = [0, 0];
+  const colourOf = (value, f) => {
+    if (Number.isNaN(value)) return hexToRgb(MISSING);
+    if (value > span.to[f]) {
+      above += 1;
+      return hexToRgb(ABOVE);
+    }
+    if (value < span.from[f]) {
+      below += 1;
+      return hexToRgb(BELOW);
+    }
+    if (value === 0 && marks.zero !== null) return hexToRgb(marks.zero);
+    const share = (value - span.from[f]) / (span.to[f] - span.from[f]);
+    return rgb(colourAt(span.scale, Math.min(255, Math.floor(share * 256)) / 255));
+  };
+  const tiles = Array.from({ length: n }, (_, f) => (
+    Array.from({ length: rows }, (__, row) => Array.from({ length: columns }, (___, column) => {
+      const block = [];
+      for (let y = top + row * step; y < Math.min(top + (row + 1) * step, height); y += 1) {
+        const end = Math.min(left + (column + 1) * step, width);
+        for (let x = left + column * step; x < end; x += 1) {
+          block.push(values[(y * width + x) * n + f]);
+        }
+      }
+      const known = block.filter((one) => !Number.isNaN(one));
+      const farthest = Math.max(...known.map(Math.abs));
+      return colourOf(known.find((one) => Math.abs(one) === farthest) ?? NaN, f);
+    }))));
+  return { tiles, above, below };
+}
+
+function check(values, shape, part, span, across, marks) {
+  const n = shape[2];
+  const wide = across * part.columns;
+  const picture = new Uint32Array(wide * Math.ceil(n / across) * part.rows).fill(7);
+  const outside = paint(values, shape, part, span, across, picture, marks);
+  const { tiles, ...counts } = painted(values, shape, part, span, marks);
+  expect(outside).toEqual(counts);
+  const written = new Set();
+  for (let f = 0; f < n; f += 1) {
+    for (let row = 0; row < part.rows; row += 1) {
+      for (let column = 0; column < part.columns; column += 1) {
+        const place = (Math.floor(f / across) * part.rows + row) * wide
+          + (f % across) * part.columns + column;
+        written.add(place);
+        expect(unpacked(picture[place])).toEqual([...tiles[f][row][column], 255]);
+      }
+    }
+  }
+  for (const [place, pixel] of picture.entries()) if (!written.has(place)) expect(pixel).toBe(7);
+}
+
+describe("paint", () => {
+  // Quarters: exact in float32, so that both painters mean the same number.
+  const value = fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: -20, max: 20 }).map((one) => one / 4) },
+    fc.constantFrom(0, -0, NaN, Infinity, -Infinity, 1e30));
+  const scene = fc.record({
+    height: fc.integer({ min: 1, max: 7 }), width: fc.integer({ min: 1, max: 7 }),
+    n: fc.integer({ min: 1, max: 5 }), step: fc.integer({ min: 1, max: 4 }),
+    across: fc.integer({ min: 1, max: 5 }), top: fc.nat(6), left: fc.nat(6), signed: fc.boolean(),
+    zero: fc.constantFrom(null, ZERO.light, ZERO.dark),
+    values: fc.array(value, { minLength: 245, maxLength: 245 }),
+    ends: fc.array(fc.tuple(fc.integer({ min: -8, max: 4 }), fc.nat(8)),
+      { minLength: 5, maxLength: 5 }),
+  });
+
+  test("is what one pixel at a time gives: any window, step, range, and ragged edges", () => {
+    fc.assert(fc.property(scene, (one) => {
+      const { height, width, n, step, signed } = one;
+      const values = Float32Array.from(one.values.slice(0, height * width * n));
+      const [top, left] = [one.top % height, one.left % width];
+      const part = {
+        top, left, step, rows: Math.ceil((height - top) / step),
+        columns: Math.ceil((width - left) / step),
+      };
+      const ends = one.ends.slice(0, n);
+      const span = spans(ends.map(([low]) => low), ends.map(([low, more]) => low + more), signed);
+      check(values, [height, width, n], part, span, Math.min(one.across, n), { zero: one.zero });
+    }), { numRuns: 300 });
+  });
+
+  const colours = (values, span, marks = { zero: null }) => {
+    const picture = new Uint32Array(values.length);
+    const part = { top: 0, left: 0, rows: 1, columns: values.length, step: 1 };
+    const outside = paint(
+      Float32Array.from(values), [1, values.length, 1], part, span, 1, picture, marks);
+    return { found: [...picture].map((pixel) => unpacked(pixel).slice(0, 3)), outside };
+  };
+
+  test("the ends of a range have the ends of the scale; beyond them is counted", () => {
+    const { found, outside } = colours([0, 4, 4.001, -0.001], spans([0], [4], false));
+    expect(found).toEqual([
+      PLOTLY.sequential[0], PLOTLY.sequential.at(-1), hexToRgb(ABOVE), hexToRgb(BELOW)]);
+    expect(outside).toEqual({ above: 1, below: 1 });
+  });
+
+  test("a range as narrow as float32 has still has all of the scale", () => {
+    for (const high of [2 ** -148, 1e-38, 1e-20]) {
+      const { found } = colours([0, high], spans([0], [high], false));
+      expect(found).toEqual([PLOTLY.sequential[0], PLOTLY.sequential.at(-1)]);
+    }
+  });
+
+  test("zero, both of them, is marked only where that is asked", () => {
+    const span = spans([-2], [2], true);
+    const marked = colours([0, -0, 2 ** -100], span, { zero: ZERO.dark }).found;
+    expect(marked.slice(0, 2)).toEqual([hexToRgb(ZERO.dark), hexToRgb(ZERO.dark)]);
+    expect(marked[2]).not.toEqual(hexToRgb(ZERO.dark));
+    for (const part of colours([0], span).found[0]) expect(part).toBeGreaterThan(240);
+  });
+});

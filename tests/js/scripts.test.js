@@ -1,0 +1,134 @@
+// The scripts that Dash loads itself, run as the browser runs them, in a page of what they touch.
+import { readFileSync } from "node:fs";
+import vm from "node:vm";
+import { describe, expect, test, vi } from "vitest";
+
+const ASSETS = new URL("../../dashboard/assets/", import.meta.url);
+const source = (name) => readFileSync(new URL(name, ASSETS), "utf8");
+const NOTHING = Symbol("no_update");
+
+/** Runs a script; gives back the page it ran in. */
+function loaded(name, globals = {}) {
+  const window = { dash_clientside: { no_update: NOTHING, callback_context: {} }, ...globals };
+  const page = vm.createContext({ window, URL, Date, ...globals });
+  vm.runInContext(source(name), page, { filename: name });
+  return window;
+}
+
+// What a script gives back was made in the page's own realm: compared by its contents.
+const plain = (value) => (Array.isArray(value) ? Array.from(value) : { ...value });
+
+describe("address.js", () => {
+  function page(pathname) {
+    const history = { state: {}, replaceState: vi.fn() };
+    const links = ["maps", "classes", "filter"].map((name) => (
+      { href: `http://localhost/some/prefix/${name}?old=1` }));
+    const document = { querySelectorAll: () => links };
+    const window = loaded("address.js", { document, history, location: { pathname, search: "" } });
+    return { remember: window.dash_clientside.address.remember, history };
+  }
+
+  test("writes the link of what is shown, without another step in the history", () => {
+    const { remember, history } = page("/some/prefix/maps");
+    const found = plain(remember("?layer=conv1&filter=3"));
+    expect(history.replaceState)
+      .toHaveBeenCalledWith({}, "", "/some/prefix/maps?layer=conv1&filter=3");
+    for (const [at, name] of ["maps", "classes", "filter"].entries()) {
+      expect(found[at]).toMatch(new RegExp(`(^|/)${name}\\?layer=conv1&filter=3$`));
+    }
+  });
+
+  test("leaves all as it is where there is nothing to say", () => {
+    const { remember, history } = page("/some/prefix/maps");
+    expect(plain(remember(""))).toEqual([NOTHING, NOTHING, NOTHING]);
+    expect(history.replaceState).not.toHaveBeenCalled();
+  });
+});
+
+describe("keys.js", () => {
+  function page(ids) {
+    const clicked = [];
+    let press;
+    loaded("keys.js", {
+      document: {
+        addEventListener: (_, listener) => { press = listener; },
+        getElementById: (id) => (ids.includes(id) ? { click: () => clicked.push(id) } : null),
+      },
+    });
+    return {
+      clicked,
+      press: (key, more = {}) => {
+        const event = {
+          key, target: { closest: () => null }, preventDefault: vi.fn(), ...more,
+        };
+        press(event);
+        return event.preventDefault.mock.calls.length > 0;
+      },
+    };
+  }
+
+  test("arrows click the buttons that are on the page, and only then keep the key", () => {
+    const { press, clicked } = page(["maps-previous", "maps-next"]);
+    expect([press("ArrowLeft"), press("ArrowRight"), press("x")]).toEqual([true, true, false]);
+    expect(clicked).toEqual(["maps-previous", "maps-next"]);
+    expect(page([]).press("ArrowLeft")).toBe(false);
+  });
+
+  test("keys with a modifier, and in a control that has its own, are left alone", () => {
+    const { press, clicked } = page(["maps-previous", "maps-next"]);
+    for (const held of ["altKey", "ctrlKey", "metaKey", "shiftKey"]) {
+      expect(press("ArrowLeft", { [held]: true })).toBe(false);
+    }
+    const target = { closest: (which) => (which.includes("input") ? {} : null) };
+    expect(press("ArrowLeft", { target })).toBe(false);
+    expect(clicked).toEqual([]);
+  });
+});
+
+describe("classes.js", () => {
+  const { classes } = loaded("classes.js").dash_clientside;
+  const rows = [{ filter: 0 }, { filter: 4 }, { filter: 7 }];
+
+  test("a chosen row is its filter; the one that is shown already is not told again", () => {
+    expect(classes.chosen([{ filter: 4 }], 0)).toBe(4);
+    for (const none of [null, [], [{ filter: 0 }]]) expect(classes.chosen(none, 0)).toBe(NOTHING);
+  });
+
+  test("the row of a filter is marked and scrolled to; one that is not there is unmarked", () => {
+    const [ids, scroll] = classes.marked(4, rows, []);
+    expect([plain(ids.ids), scroll.rowId]).toEqual([["4"], "4"]);
+    expect(plain(classes.marked(4, rows, [{ filter: 4 }]))).toEqual([NOTHING, NOTHING]);
+    expect(plain(classes.marked(9, rows, [])[0])).toEqual([]);
+  });
+
+  test("what is filtered out is counted", () => {
+    expect(classes.counted(rows.slice(1), rows)).toBe("2 of 3 filters");
+    expect(classes.counted(null, rows)).toBe("3 of 3 filters");
+    expect(classes.counted(null, null)).toBe("0 of 0 filters");
+  });
+});
+
+describe("scheme.js", () => {
+  test("says the scheme that is on the page, and light where none is", () => {
+    let scheme = null;
+    const document = { documentElement: { getAttribute: () => scheme } };
+    const MutationObserver = class {
+      observe() {}
+    };
+    const { current } = loaded("scheme.js", { document, MutationObserver }).dash_clientside.scheme;
+    expect(current()).toBe("light");
+    scheme = "dark";
+    expect(current()).toBe("dark");
+  });
+});
+
+describe("wall.js", () => {
+  test("opens every door to a function that wall/page.js has", () => {
+    const document = { currentScript: { src: "http://localhost/prefix/assets/wall.js?m=1" } };
+    const doors = Object.keys(loaded("wall.js", { document }).dash_clientside.wall);
+    const there = [...source("wall/page.js").matchAll(/^export (?:async )?function (\w+)/gm)]
+      .map(([, name]) => name);
+    expect(doors.length).toBeGreaterThan(0);
+    expect(doors.filter((name) => !there.includes(name))).toEqual([]);
+  });
+});
