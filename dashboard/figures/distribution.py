@@ -54,9 +54,12 @@ def distribution_figure(
             "gridcolor": theme.faint,
         },
         yaxis={
+            # Logarithmic: behind a ReLU one value, that of the background, is most of all.
             "title": {"text": "share of all values"},
+            "type": "log",
+            "dtick": 1,
             "tickformat": "~%",
-            "rangemode": "tozero",
+            "exponentformat": "none",
             "gridcolor": theme.faint,
             "zeroline": False,
             "automargin": True,
@@ -67,7 +70,7 @@ def distribution_figure(
         figure.add_trace(
             go.Scatter(
                 x=middles,
-                y=bins,
+                y=np.where(bins > 0, bins, np.nan),
                 name=f"{name}: {zeros:.1%} exactly zero",
                 mode="lines",
                 line={"shape": "hvh", **_line(one.role, theme)},

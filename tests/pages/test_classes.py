@@ -174,6 +174,10 @@ def test_the_strongest_filter_is_that_of_the_largest_auc(snapshot, store):
     auc = store.layers[LAYER].statistic("auc_max")
     name, index, value = table.strongest(snapshot, shown_by(snapshot, statistic="ap_max"))
     assert (name, index, value) == ("auc_max", np.nanargmax(auc[1]), np.nanmax(auc[1]))
+    low, high = store.layers[LAYER].chance("auc_max")[:, 1, index]
+    verdict = "above" if value > high else "below" if value < low else "within"
+    words = table.strongest_words(snapshot, shown_by(snapshot, statistic="ap_max"))
+    assert words.endswith(f"filter {index} (ROC-AUC of pooled max {value:.3f}, {verdict} chance)")
     assert table.strongest(snapshot, shown_by(snapshot, class_index=None)) is None
     assert table.strongest(snapshot, shown_by(snapshot, class_index=3)) is None
 

@@ -214,9 +214,9 @@ def test_a_distribution_says_zeros_in_words_and_draws_the_rest():
         "class &lt;b&gt;: 60.0% exactly zero",
         "all: 50.0% exactly zero",
     ]
-    assert [line.y.sum() for line in figure.data] == pytest.approx([0.4, 0.5])
+    assert [np.nansum(line.y) for line in figure.data] == pytest.approx([0.4, 0.5])
     above = figure.data[0].x > 1.0
-    assert figure.data[0].y[above].sum() == pytest.approx(0.3, abs=0.01)
+    assert np.nansum(figure.data[0].y[above]) == pytest.approx(0.3, abs=0.01)
     assert {line.line.dash for line in figure.data} == {None, "dot"}, "not by colour alone"
 
 

@@ -188,7 +188,10 @@ def strongest_words(snapshot: Snapshot, shown: State) -> str:
         return ""
     name, index, value = best
     of = snapshot.catalog.class_names[shown.class_index]
-    return f"Strongest for class {of}: filter {index} ({STATISTICS[name].title} {value:.3f})"
+    band, at = snapshot.layer(shown.layer).chance(name), (shown.class_index, index)
+    verdict = "" if band is None else f", {verdicts(np.asarray(value), band[:, *at])}"
+    title = STATISTICS[name].title
+    return f"Strongest for class {of}: filter {index} ({title} {value:.3f}{verdict})"
 
 
 HEALTH_TIP = "; ".join(f"{name.replace('_', ' ')}: {words}" for name, words in FINDINGS.items())
