@@ -315,11 +315,12 @@ def test_a_basic_store_says_what_it_lacks_and_shows_the_rest(basic):
         facts.distribution(basic, FIRST, 2, None)
     strongest = said(panels.strongest_panel(basic, shown, pictures))
     assert "Strongest over all samples 25 of 37 samples" in strongest
+    assert "keeps no strongest samples of classes" in strongest
     for panel in (
         panels.bands_panel(basic, shown, pictures),
         panels.classes_panel(basic, shown, pictures, range(4)),
     ):
-        assert "basic.h5" in said(panel)
+        assert "basic.h5 keeps no strongest samples" in said(panel)
     assert "Activation" in said(
         header(basic, shown, pictures, facts.responses(basic, FIRST, 2)[0][0])
     )
@@ -343,6 +344,18 @@ def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
         assert pictures.box(found[0]) is None
     else:
         assert pictures.box(found[0]) == (None if field[0] < 0 else field)
+
+
+def test_no_image_excites_a_dead_filter(snapshot):
+    shown = snapshot.state(layer=SECOND, filter_index=1)
+    pictures = panels.Pictures(snapshot, SECOND, 1)
+    best = facts.responses(snapshot, SECOND, 1)[0][0]
+    assert "No image excites it: every activation is 0." in said(
+        header(snapshot, shown, pictures, best)
+    )
+    text = said(panels.strongest_panel(snapshot, shown, pictures))
+    assert "All of these are equal: they are the first by index" in text
+    assert "unknown: images have no box" in text
 
 
 def test_a_class_without_samples_says_so(snapshot):

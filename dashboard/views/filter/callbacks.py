@@ -10,14 +10,13 @@ from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import as_count
-from dashboard.figures.feature_map import empty_figure
 from dashboard.figures.histogram import histogram_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
 from dashboard.figures.theme import theme_for
 from dashboard.source import Source
 from dashboard.views.filter import facts, panels, raw, scores, tables
 from dashboard.views.filter.header import header
-from dashboard.views.filter.layout import CLASSES_AT_ONCE
+from dashboard.views.filter.layout import CLASSES_AT_ONCE, HISTOGRAM_HEIGHT
 from fmcore.errors import StatisticNotFoundError
 from fmcore.export import size_text
 
@@ -41,8 +40,8 @@ def register(app: Dash, source: Source) -> None:
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         where = (snapshot, shown.layer, shown.filter_index)
         try:
+            rows = scores.of_class(*where, shown.class_index)  # says best why there are none
             undefined = scores.undefined_reasons(*where)
-            rows = scores.of_class(*where, shown.class_index)
             found = scores.of_filter(*where)
         except StatisticNotFoundError as error:
             return [panels.none(error)]
@@ -194,6 +193,7 @@ def _register_figures(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output(ids.FILTER_HISTOGRAM, "figure"),
+        Output(ids.FILTER_HISTOGRAM, "style"),
         Output(ids.FILTER_HISTOGRAM_NOTE, "children"),
         *CHOICE,
         Input(ids.FILTER_SCALE, "value"),
@@ -201,22 +201,22 @@ def _register_figures(app: Dash, source: Source) -> None:
     )
     def draw_histogram(
         layer: str, filter_index: object, class_index: object, scale: str, scheme: str
-    ) -> tuple[go.Figure, str]:
-        snapshot, theme = source.snapshot(), theme_for(scheme)
+    ) -> tuple[go.Figure, dict[str, str], str]:
+        snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         where = (snapshot, shown.layer, shown.filter_index)
         try:
             found = facts.distribution(*where, shown.class_index)
         except StatisticNotFoundError as error:
-            return empty_figure("No histogram in this store", theme=theme), str(error)
+            return go.Figure(), NO_GRAPH, str(error)
         if found is None:
-            text = "Every finite activation of this filter is exactly zero"
-            return empty_figure(text, theme=theme), f"{text}, in the whole test set."
+            text = "Every finite activation of this filter is exactly zero, in the whole test set."
+            return go.Figure(), NO_GRAPH, text
         figure = histogram_figure(
             found.shares,
             names=found.names,
             front=found.front,
             is_log=scale == "log",
-            theme=theme,
+            theme=theme_for(scheme),
         )
-        return figure, found.note
+        return figure, {"height": HISTOGRAM_HEIGHT}, found.note

@@ -44,13 +44,20 @@ def header(
         html.Div(
             [
                 pictures.large(best),
-                dmc.Text("The image that excites it most", size="sm", fw=500),
+                dmc.Text(_praise(snapshot, shown), size="sm", fw=500),
                 *_said(snapshot, shown, pictures, best),
             ],
             className="filter-best",
         ),
         html.Div(about),
     ]
+
+
+def _praise(snapshot: Snapshot, shown: state.State) -> str:
+    low, high = snapshot.filter_range(shown.layer)[:, shown.filter_index]
+    if low == high:
+        return f"No image excites it: every activation is {low:.6g}. This is the first"
+    return "The image that excites it most"
 
 
 def _said(

@@ -13,6 +13,7 @@ from dashboard.source import Snapshot
 
 # Classes on one page of "Strongest of each class".
 CLASSES_AT_ONCE = 10
+HISTOGRAM_HEIGHT = "320px"
 SCALES = {"log": "Logarithmic", "linear": "Linear"}
 
 
@@ -119,7 +120,7 @@ def _distribution() -> Component:
                 segments(ids.FILTER_SCALE, caption="Vertical axis", options=SCALES, value="log"),
                 className="controls",
             ),
-            graph(ids.FILTER_HISTOGRAM, height="320px"),
+            graph(ids.FILTER_HISTOGRAM, height=HISTOGRAM_HEIGHT),
             dmc.Text(id=ids.FILTER_HISTOGRAM_NOTE, size="sm", c="dimmed"),
         ],
         title="Activations by class",

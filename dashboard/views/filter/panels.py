@@ -38,8 +38,8 @@ class Pictures:
         self._url = snapshot.image_url(0, size=THUMBNAIL).split("/0.png", 1)
         self.note = ""
         if self._fields is None:
-            why = one.attributes.get("receptive_field", "the store does not say it")
-            self.note = f"What a unit of this layer sees is unknown ({why}), so images have no box."
+            why = str(one.attributes.get("receptive_field", "unknown")).removeprefix("unknown")
+            self.note = f"What a unit of this layer sees is unknown{why}: images have no box."
 
     def thumbnails(self, found: Sequence[Response]) -> list[Component]:
         """A thumbnail for each sample, with its activation and whether its prediction is right."""
@@ -140,9 +140,18 @@ def rows(pictures: list[Component]) -> Component:
     return html.Div(pictures, className="filter-thumbs")
 
 
-def none(error: StatisticNotFoundError) -> Component:
+def no_top(snapshot: Snapshot) -> Component:
+    """Why there are no samples of classes or bands, and what to do."""
+    return none(
+        f"{snapshot.file_name} keeps no strongest samples of classes and percentiles: it was "
+        "captured with --statistics basic, or before there were any. Capture it again with all "
+        "statistics, the default of `fmcore capture`."
+    )
+
+
+def none(reason: StatisticNotFoundError | str) -> Component:
     """Why a panel is empty, and what to do."""
-    return dmc.Alert(str(error), color="gray", variant="light", title="Not in this store")
+    return dmc.Alert(str(reason), color="gray", variant="light", title="Not in this store")
 
 
 def badge(snapshot: Snapshot, layer: str, one: Finding) -> Component:
@@ -170,14 +179,16 @@ def strongest_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) 
             best = responses(snapshot, layer, filter_index, "class", row)[0] if size else []
             note = _of(len(best), size, f"samples of class {name}")
             shown_ = rows(pictures.thumbnails(best)) if best else _empty(size)
-        except StatisticNotFoundError as error:
-            note, shown_ = "", none(error)
+        except StatisticNotFoundError:
+            note, shown_ = "", no_top(snapshot)
         parts.append(section(f"Strongest of class {name}", note, shown_))
     note = _of(len(found), snapshot.catalog.n_samples, "samples") + (
         ", by the largest activation of the map; the box is what that unit sees"
         if not pictures.note
         else ", by the largest activation of the map"
     )
+    if len(found) > 1 and found[0].value == found[-1].value:
+        note += ". All of these are equal: they are the first by index"
     many = rows(pictures.thumbnails(found)) if found else _empty(snapshot.catalog.n_samples)
     return [*parts, section("Strongest over all samples", note, many)]
 
@@ -187,8 +198,8 @@ def bands_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> l
     bands = range(len(BANDS))
     try:
         found = responses(snapshot, shown.layer, shown.filter_index, "band", bands)
-    except StatisticNotFoundError as error:
-        return [none(error)]
+    except StatisticNotFoundError:
+        return [no_top(snapshot)]
     said = (
         "The strongest samples are not the usual ones: these lie further down, by the same order."
     )
@@ -212,8 +223,8 @@ def classes_panel(
     names, sizes = snapshot.catalog.class_names, snapshot.class_sizes
     try:
         found = responses(snapshot, shown.layer, shown.filter_index, "class", classes)
-    except StatisticNotFoundError as error:
-        return [none(error)]
+    except StatisticNotFoundError:
+        return [no_top(snapshot)]
     parts: list[Component] = []
     for index, all_of_it in zip(classes, found, strict=True):
         best = all_of_it[:IN_A_ROW]
