@@ -139,5 +139,10 @@ describe("atlas", () => {
     expect(again.image).toBe(first.image);
     const coarse = atlasOf(maps, partOf(all, maps.shape, 2), span, { zero: null }, first);
     expect(coarse.canvas).not.toBe(first.canvas);
+    // As wide, but lower.
+    const narrow = { ...partOf(all, maps.shape, 1), rows: 2 };
+    const lower = atlasOf(maps, narrow, span, { zero: null }, first);
+    expect(lower.canvas.width).toBe(first.canvas.width);
+    expect(lower.canvas).not.toBe(first.canvas);
   });
 });

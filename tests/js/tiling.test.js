@@ -217,7 +217,10 @@ describe("windows", () => {
     expect(windowOf("100,100,104,104", all)).toEqual({ top: 22, left: 16, bottom: 26, right: 20 });
     expectClose(windowOf("5,5,5.001,5.001", all),
       { top: 4.0005, left: 4.0005, bottom: 6.0005, right: 6.0005 });
-    const side = fc.double({ noNaN: true, min: -1e6, max: 1e6 });
+    for (const text of ["0,0,5e-324,5e-324", "-1e308,0,1e308,5", "1e308,0,1.7e308,5"]) {
+      expectInside(windowOf(text, all), all);
+    }
+    const side = fc.double({ noNaN: true, noDefaultInfinity: true });
     fc.assert(fc.property(fc.tuple(side, side, side, side), (parts) => {
       expectInside(windowOf(parts.join(","), all), all);
     }));

@@ -144,8 +144,9 @@ export function windowText(window, world) {
 export function windowOf(text, world) {
   const parts = (text || "").split(",").map(Number);
   if (parts.length !== 4 || parts.some((one) => !Number.isFinite(one))) return whole(world);
-  const [top, left, bottom, right] = parts;
+  const [top, left, bottom, right] = parts.map((one) => Number(one.toFixed(3))); // as links say it
   if (!(bottom > top && right > left)) return whole(world);
-  const middle = { x: (left + right) / 2, y: (top + bottom) / 2 };
-  return zoomed({ top, left, bottom, right }, middle, 1, world);
+  const found = inside({ top, left, bottom, right }, world);
+  const middle = { x: (found.left + found.right) / 2, y: (found.top + found.bottom) / 2 };
+  return zoomed(found, middle, 1, world);
 }
