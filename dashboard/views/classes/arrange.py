@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage
 
 # The best order of leaves takes 0.4 s for 1,000 rows, and grows with their square.
 MOST_ORDERED = 2048
@@ -83,6 +82,9 @@ def by_similarity(values: NDArray[np.float64]) -> NDArray[np.intp]:
     some = np.flatnonzero(there.any(axis=1))
     if len(some) < 3:  # whatever the order, neighbours are the same
         return np.concatenate([some, np.setdiff1d(np.arange(len(values)), some)])
+    # Only here, because it takes 0.2 s and would make every start of the server wait.
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
     columns = there.any(axis=0)
     table, known = values[np.ix_(some, columns)], there[np.ix_(some, columns)]
     means = np.where(known, table, 0).sum(axis=0) / known.sum(axis=0)
