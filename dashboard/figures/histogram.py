@@ -157,7 +157,7 @@ def _lines(
         x=np.tile(np.append(middles, np.nan), len(which)),
         y=np.hstack([values, gap]).ravel(),
         customdata=np.repeat(named, len(middles) + 1),
-        name=named[0] if len(named) == 1 else "other classes",
+        name=named[0] if len(named) == 1 else "single classes",
         mode="lines",
         line={"color": color, "width": width, "shape": "hvh", "dash": dash},
         connectgaps=False,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from browsing import asked, ready, until
+from browsing import asked, until
 from factories import CLASS_NAMES, NumpyProbe, make_samples
 
 from fmcore import open_store
@@ -58,7 +58,7 @@ def store(store_path):
 def opened(page, url: str, query: str) -> None:
     page.goto(url + "filter?" + query)
     page.locator("#filter-raw table").wait_for()
-    ready(page, "filter-histogram")
+    page.wait_for_selector("[data-dash-is-loading]", state="detached")
 
 
 def link(**values: object) -> str:

@@ -6,11 +6,14 @@ import io
 import shlex
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import numpy as np
 import pytest
 from factories import CLASS_NAMES, make_store
 from numpy.testing import assert_allclose, assert_array_equal
+from servers import running
 
+from dashboard.app import create_app
 from dashboard.components.pictures import crop
 from dashboard.figures.histogram import N_BINS, histogram_figure, shares
 from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
@@ -245,10 +248,6 @@ def test_a_dead_filter_has_no_scores_and_the_reason(snapshot):
 
 
 def test_raw_arrays_are_the_stored_values_and_as_large_as_is_said(snapshot, store_path):
-    from fastapi.testclient import TestClient
-
-    from dashboard.app import create_app
-
     found = raw.parts(snapshot, FIRST, 6, 1, page="http://host/prefix/filter?x=1")
     words = ["strongest sample", "25 strongest", "class one", "All 37"]
     assert all(word in part.words for word, part in zip(words, found, strict=True))
@@ -256,11 +255,10 @@ def test_raw_arrays_are_the_stored_values_and_as_large_as_is_said(snapshot, stor
     largest = maps.max(axis=(1, 2, 3))
     order = np.argsort(-largest, kind="stable")
     chosen = [order[:1], np.sort(order[:25]), np.flatnonzero(snapshot.labels == 1), np.arange(37)]
-    app = create_app(Source(store_path), allowed_hosts=["testserver"])
-    with TestClient(app) as client:
+    with running(create_app(Source(store_path))) as url, httpx.Client(base_url=url) as client:
 
         def got(url: str) -> bytes:
-            answer = client.get("/" + url)
+            answer = client.get(url)
             assert answer.status_code == 200, answer.text
             return answer.content
 
