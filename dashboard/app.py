@@ -54,7 +54,11 @@ def create_app(
     app = FastAPI(
         title=TITLE,
         version=version("feature-map-dashboard"),
-        routes=[*api.array_routes(source, limits), api.image_route(source)],
+        routes=[
+            *api.array_routes(source, limits),
+            api.image_route(source),
+            api.window_route(source, limits),
+        ],
         docs_url=None,
         redoc_url=None,
     )

@@ -6,6 +6,7 @@ from dashboard.api.limits import DEFAULT_LIMITS, Limits
 from dashboard.api.listing import create_router
 from dashboard.api.problem import answer_problems
 from dashboard.api.reference import mount_reference
+from dashboard.api.windows import window_route
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -15,4 +16,5 @@ __all__ = [
     "create_router",
     "image_route",
     "mount_reference",
+    "window_route",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboard.api import answers
+from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.figures.picture import png_of
 from dashboard.source import Source
 from fmcore.errors import SelectionError
@@ -20,7 +22,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
 
 
 def image_route(source: Source) -> Route:
-    """The route of images; `reference` describes it."""
+    """The route of images."""
 
     def image(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
@@ -43,3 +45,29 @@ def image_route(source: Source) -> Route:
         return Response(data, 200, headers, "image/png")
 
     return Route("/api/v1/stores/{store}/images/{sample:int}.png", image)
+
+
+def image_operation(source: Source) -> dict[str, Any]:
+    """What OpenAPI says of the route."""
+    parameters = [
+        store_parameter(source),
+        {"name": "sample", "in": "path", "required": True, "example": 0, "schema": WHOLE},
+        {
+            "name": "size",
+            "in": "query",
+            "description": "pixels of its longer side at most; its own size if not given",
+            "schema": WHOLE | {"minimum": 1, "maximum": LARGEST},
+        },
+    ]
+    picture = {"image/png": BINARY}
+    return {
+        "summary": "The input image of one sample as a picture",
+        "operationId": "image",
+        "tags": [VALUES],
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "PNG", "content": picture},
+            "304": {"description": "the client holds it already"},
+            **{str(code): about for code, about in problems(404, 422, 500, 503).items()},
+        },
+    }

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from dashboard.api import reference
+from dashboard.api import describe, reference
 from dashboard.source import Snapshot, Source
 from fmcore.storage import Layer
 
@@ -17,7 +17,7 @@ def create_router(source: Source) -> APIRouter:
     """The routes that say what there is."""
     router = APIRouter()
 
-    about: dict[str, Any] = {"tags": [reference.CONTENTS]}
+    about: dict[str, Any] = {"tags": [describe.CONTENTS]}
 
     @router.get("/healthz", summary="Whether the server answers", **about)
     async def healthz() -> dict[str, str]:
@@ -35,7 +35,7 @@ def create_router(source: Source) -> APIRouter:
         return [_store_line(source.snapshot(name)) for name in source.names]
 
     one = "/api/v1/stores/{store}"
-    about |= {"responses": reference.problems(404)}
+    about |= {"responses": describe.problems(404)}
 
     @router.get(one, summary="What a store holds", response_model=reference.StoreAbout, **about)
     def store(store: str) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from dashboard.api.answers import ARRAY_FORMATS, TABLE_FORMATS
-from dashboard.api.images import LARGEST
+from dashboard.api.describe import BINARY, VALUES, problems, store_parameter
+from dashboard.api.images import image_operation
+from dashboard.api.windows import window_operation
 from dashboard.source import Source
 from fmcore.selection import DTYPES, PARAMETERS
 
@@ -36,27 +38,6 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "field": {"type": "string", "description": "the parameter that caused it"},
-    },
-}
-_PROBLEMS = {
-    404: "no such store, layer or statistic, or no maps of it",
-    413: "more than the server sends in one answer",
-    422: "a parameter that names nothing, or is none",
-    500: "a damaged store",
-    503: "a store that cannot be opened now",
-}
-
-# Two headings of the page.
-CONTENTS, VALUES = "What there is", "Arrays and tables"
 _ABOUT = """
 The same names as `fmcore export` takes choose what an answer holds. An array comes as `raw`
 little-endian bytes, with its shape and dtype in the headers, as `npy`, `csv` or `json`:
@@ -81,8 +62,7 @@ _ARRAY_HEADERS = {
     "X-Store-Digest": "which store it is of",
     "ETag": "changes with whatever changes the bytes",
 }
-_BYTES = ("application/octet-stream", {"schema": {"type": "string", "format": "binary"}})
-_WHOLE = {"type": "integer", "minimum": 0}
+_BYTES = ("application/octet-stream", BINARY)
 _CONTENT: dict[str, list[tuple[str, Any]]] = {
     "raw": [_BYTES],
     "npy": [_BYTES],
@@ -179,38 +159,9 @@ def _value_paths(source: Source) -> dict[str, Any]:
         f"{one}/{what}": _operation(source, what, summary, names, formats, headers)
         for what, (summary, names, (formats, headers)) in about.items()
     }
-    operations[f"{one}/images/{{sample}}.png"] = _image_operation(source)
+    operations[f"{one}/images/{{sample}}.png"] = image_operation(source)
+    operations[f"{one}/windows"] = window_operation(source)
     return {path: {"get": operation} for path, operation in operations.items()}
-
-
-def _image_operation(source: Source) -> dict[str, Any]:
-    parameters = [
-        _store_parameter(source),
-        {"name": "sample", "in": "path", "required": True, "example": 0, "schema": _WHOLE},
-        {
-            "name": "size",
-            "in": "query",
-            "description": "pixels of its longer side at most; its own size if not given",
-            "schema": _WHOLE | {"minimum": 1, "maximum": LARGEST},
-        },
-    ]
-    picture = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
-    return {
-        "summary": "The input image of one sample as a picture",
-        "operationId": "image",
-        "tags": [VALUES],
-        "parameters": parameters,
-        "responses": {
-            "200": {"description": "PNG", "content": picture},
-            "304": {"description": "the client holds it already"},
-            **{str(code): about for code, about in problems(404, 422, 500, 503).items()},
-        },
-    }
-
-
-def _store_parameter(source: Source) -> dict[str, Any]:
-    named = {"example": source.names[0], "schema": {"type": "string"}}
-    return {"name": "store", "in": "path", "required": True, **named}
 
 
 def _operation(
@@ -226,7 +177,7 @@ def _operation(
     examples = {"layer": schemas["layer"]["examples"][0], "sample": "0"}
     if what == "pooled":
         examples["statistic"] = "max"
-    parameters = [_store_parameter(source)]
+    parameters = [store_parameter(source)]
     parameters += [
         {
             "name": name,
@@ -278,15 +229,4 @@ def _schemas(source: Source, what: str) -> dict[str, dict[str, Any]]:
         "sample": {**text, "examples": ["0", "0:10", "correct", "top:3"]},
         "statistic": {**text, "examples": [*names[:20]]},
         "dtype": {**text, "enum": list(DTYPES), "default": DTYPES[0]},
-    }
-
-
-def problems(*codes: int) -> dict[int | str, Any]:
-    """The descriptions of some errors."""
-    return {
-        code: {
-            "description": _PROBLEMS[code],
-            "content": {"application/problem+json": {"schema": _PROBLEM}},
-        }
-        for code in codes
     }

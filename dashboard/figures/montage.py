@@ -118,19 +118,35 @@ def montage_tiling(shape: tuple[int, int, int]) -> Tiling:
 
 
 def shrink(maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """The largest value of each block of step x step pixels, so that sparse activity stays seen.
+    """Of each block of step x step values the one farthest from zero: sparse activity stays seen.
+
+    NaN only where a block has nothing else.
 
     Args:
         maps: <float32>[y, x, filter].
-        step: pixels each way; 1 gives the maps back.
+        step: values each way; 1 gives the maps back.
+
+    Returns:
+        <float32>[cell_y, cell_x, filter]; blocks at the lower and right edge may be cut.
     """
     if step == 1:
         return maps
-    height, width, filters = maps.shape
-    rows, columns = -(-height // step), -(-width // step)
-    padded = np.full((rows * step, columns * step, filters), -np.inf, dtype=maps.dtype)
-    padded[:height, :width] = maps
-    return padded.reshape(rows, step, columns, step, filters).max(axis=(1, 3))
+    high = _of_blocks(np.fmax, maps, step)
+    if not maps.size or not np.fmin.reduce(maps, axis=None) < 0:
+        return high
+    low = _of_blocks(np.fmin, maps, step)
+    return np.where(-low > high, low, high)
+
+
+def _of_blocks(function: np.ufunc, maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    for axis in (0, 1):
+        parts = [maps[(slice(None),) * axis + (slice(at, None, step),)] for at in range(step)]
+        found = parts[0].copy()
+        for part in parts[1:]:
+            inner = found[(slice(None),) * axis + (slice(part.shape[axis]),)]
+            function(inner, part, out=inner)
+        maps = found
+    return maps
 
 
 def montage_figure(
@@ -160,7 +176,7 @@ def montage_figure(
         span = np.where(high > low, high - low, 1.0)
         colored, scale = (shown - low) / span, color_scale(0.0, 1.0)
     figure = base_figure(theme, margin=box.MONTAGE.margin, showlegend=False)
-    about = "largest of the block " if step > 1 else ""
+    about = "farthest from zero of the block " if step > 1 else ""
     figure.add_trace(
         go.Heatmap(
             z=montage(colored, tiling),

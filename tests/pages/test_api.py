@@ -21,6 +21,7 @@ from factories import make_store, reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from PIL import Image
 from servers import running
 
 from dashboard import create_app
@@ -405,3 +406,57 @@ def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
     assert n_asked >= 2000, statuses
     assert statuses[200] >= 0.3 * n_asked, statuses
     assert statuses.keys() <= {200, 206, 304, 404, 405, 413, 416, 422}
+
+
+def farthest(values: np.ndarray, step: int) -> np.ndarray:
+    """Of each block the value farthest from zero, one block at a time: [y, x, filter]."""
+    rows = []
+    for y in range(0, values.shape[0], step):
+        row = []
+        for x in range(0, values.shape[1], step):
+            block = values[y : y + step, x : x + step].reshape(-1, values.shape[2])
+            at = np.abs(block).argmax(axis=0)
+            row.append(np.take_along_axis(block, at[None], axis=0)[0])
+        rows.append(row)
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 100])
+@pytest.mark.parametrize("window", [{}, {"y": "2:9", "x": "1:6"}, {"filter": "7,0,3"}])
+def test_a_window_holds_the_strongest_of_each_block(api, step, window):
+    answer = api.get(
+        "api/v1/stores/tiny/windows", params={"layer": FIRST, "sample": 5, "step": step} | window
+    )
+    values = MAPS[FIRST][5]
+    if "y" in window:
+        values = values[2:9, 1:6]
+    if "filter" in window:
+        values = values[..., [7, 0, 3]]
+    assert_array_equal(array(answer)[0], farthest(values, step))
+    again = api.get(answer.url, headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_a_window_that_is_none_names_the_parameter(api):
+    def ask(**query):
+        return api.get("api/v1/stores/tiny/windows", params={"layer": SECOND, "sample": 0} | query)
+
+    for name, text in (("y", "0:5"), ("y", "3:2"), ("x", "a:b"), ("step", "-1"), ("sample", "x")):
+        assert text in problem(ask(**{name: text}), 422, name)
+    assert "expected layer" in problem(ask(pool="max"), 422, "pool")
+    problem(ask(layer="no"), 404)
+    problem(ask(sample="99"), 404)
+
+
+def test_images_come_as_pictures_and_may_be_kept_where_their_store_is_named(api, store):
+    answer = api.get("api/v1/stores/tiny/images/7.png")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert_array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), store.image(7)[..., 0])
+    named = api.get("api/v1/stores/tiny/images/7.png", params={"v": store.digest, "size": 4})
+    assert "immutable" in named.headers["cache-control"]
+    assert max(Image.open(io.BytesIO(named.content)).size) == 4
+    etag = {"if-none-match": answer.headers["etag"]}
+    assert api.get("api/v1/stores/tiny/images/7.png", headers=etag).status_code == 304
+    problem(api.get("api/v1/stores/tiny/images/37.png"), 404)
+    problem(api.get("api/v1/stores/tiny/images/7.png?size=0"), 422, "size")

@@ -4,9 +4,20 @@ import { paint } from "./palette.js";
 const LONGEST = 16_384; // pixels of a side that every browser's canvas takes
 
 /**
- * A window of all maps, painted.
- * @param {{values: Float32Array, shape: [number, number, number]}} maps
- * @param {{top: number, left: number, rows: number, columns: number, step: number}} part cells
+ * Maps as they came: all values, or of large ones a window in which a cell stands for several.
+ * @typedef {object} Maps
+ * @property {Float32Array} values cells [y, x, filter]
+ * @property {[number, number, number]} shape of `values`
+ * @property {number} step values each way that a cell stands for; 1 for all values
+ * @property {{top: number, left: number}} origin the first value of the window
+ * @property {number[]|null} filters which filters they are of; null for all
+ */
+
+/**
+ * A window of maps, painted.
+ * @param {Maps} maps
+ * @param {{top: number, left: number, rows: number, columns: number, step: number}} part cells,
+ *   counted in values of the whole map; `step` a multiple of that of the maps
  * @param {object} span see `spans` of palette.js
  * @param {{zero: string|null}} marks
  * @param {Atlas|null} old one whose memory may be used again
@@ -22,9 +33,21 @@ export function atlasOf(maps, part, span, marks, old) {
   const canvas = fits ? old.canvas : new OffscreenCanvas(width, height);
   const image = fits ? old.image : new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  const outside = paint(maps.values, maps.shape, part, span, across, pixels, marks);
+  const inCells = {
+    ...part, step: part.step / maps.step,
+    top: (part.top - maps.origin.top) / maps.step, left: (part.left - maps.origin.left) / maps.step,
+  };
+  const outside = paint(maps.values, maps.shape, inCells, span, across, pixels, marks);
   canvas.getContext("2d").putImageData(image, 0, 0);
-  return { canvas, image, part, across, outside };
+  const places = maps.filters && new Map(maps.filters.map((filter, place) => [filter, place]));
+  return { canvas, image, part, across, outside, places };
+}
+
+/** The spans of some filters, in their order; all for null. */
+export function spanOf(span, filters) {
+  if (filters === null) return span;
+  const some = (all) => Float32Array.from(filters, (filter) => all[filter]);
+  return { ...span, from: some(span.from), to: some(span.to) };
 }
 
 /** Tiles in a row, so that the picture is about square and no side is too long. */
@@ -51,11 +74,13 @@ export function covers({ part }, window, step) {
     && part.left + part.columns * part.step >= window.right;
 }
 
-/** Where a window of a filter's map lies in an atlas, in its pixels. */
-export function sourceOf({ part, across }, filter, window) {
+/** Where a window of a filter's map lies in an atlas, in its pixels; null if it is not there. */
+export function sourceOf({ part, across, places }, filter, window) {
+  const place = places ? places.get(filter) : filter;
+  if (place === undefined) return null;
   return {
-    x: (filter % across) * part.columns + (window.left - part.left) / part.step,
-    y: Math.floor(filter / across) * part.rows + (window.top - part.top) / part.step,
+    x: (place % across) * part.columns + (window.left - part.left) / part.step,
+    y: Math.floor(place / across) * part.rows + (window.top - part.top) / part.step,
     width: (window.right - window.left) / part.step,
     height: (window.bottom - window.top) / part.step,
   };

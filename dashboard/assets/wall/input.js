@@ -48,7 +48,9 @@ export class InputPicture {
       scale: span.scale,
     };
     const part = { top: 0, left: 0, rows: height, columns: width, step: 1 };
-    const alone = { values, shape: [height, width, 1] };
+    const alone = {
+      values, shape: [height, width, 1], step: 1, origin: { top: 0, left: 0 }, filters: null,
+    };
     const { canvas } = atlasOf(alone, part, one, { zero: null }, null);
     [this.over.width, this.over.height] = [width, height];
     this.over.getContext("2d").drawImage(canvas, 0, 0);

@@ -3,7 +3,8 @@ import { Refusal, Latest, arrayOf, here } from "./fetching.js";
 import { InputPicture } from "./input.js";
 import { exact } from "./numbers.js";
 import { neighbour } from "./order.js";
-import { Wall } from "./wall.js";
+import { tilingOf } from "./tiling.js";
+import { Wall, cellsFor, roomIn } from "./wall.js";
 
 const SETTLED_AFTER = 120; // ms without another sample before the server is asked for its rest
 const AFTER_PAINT = 30; // ms
@@ -15,6 +16,7 @@ const tell = (id, props) => window.dash_clientside.set_props(id, props);
 
 const walls = new WeakMap(); // by their element, which goes with its page
 const latest = new Latest();
+const parts = new Latest();
 const exactly = new Latest();
 let ahead = null;
 let now = null; // what is shown, or is on its way: { host, facts, sample, filter, … }
@@ -59,44 +61,76 @@ async function refresh() {
   settle();
   if (facts.message) return;
   const slow = setTimeout(() => host.classList.add("waiting"), LOADING_AFTER);
-  try {
-    const array = here(mapsUrl(facts, sample)) ?? await latest.get(mapsUrl(facts, sample));
-    if (array === null || asked !== now || !host.isConnected) return;
-    if (array.digest !== facts.digest) {
-      say("The store was replaced since this page was opened: reload the page.");
-      return;
-    }
-    draw(array);
-    host.classList.remove("waiting");
-    fetchAhead(facts, sample, array.values.byteLength);
-  } catch (error) {
-    if (asked !== now) return;
-    host.classList.remove("waiting");
+  const url = overviewUrl(host, facts, sample);
+  const array = here(url) ?? await latest.get(url).catch((error) => {
     say(error instanceof Refusal ? error.message : "The server does not answer; is it running?");
-  } finally {
-    clearTimeout(slow);
+    return null;
+  });
+  clearTimeout(slow);
+  if (asked !== now || !host.isConnected) return;
+  host.classList.remove("waiting");
+  if (array === null) return;
+  if (array.digest !== facts.digest) {
+    say("The store was replaced since this page was opened: reload the page.");
+    return;
+  }
+  draw(array);
+  fetchAhead(array.values.byteLength);
+}
+
+// All values of a sample; of large maps as many as the screen has pixels for.
+function overviewUrl(host, facts, sample) {
+  if (!facts.windows) return `${facts.url}&sample=${sample}`;
+  return `${facts.windows}&sample=${sample}&step=${overviewStep(host, facts)}`;
+}
+
+function overviewStep(host, facts) {
+  if (!facts.windows) return 1;
+  const tiling = tilingOf(facts.shape[2], facts.shape[0], facts.shape[1], roomIn(host));
+  return cellsFor(facts.shape, tiling, window.devicePixelRatio || 1);
+}
+
+/** A finer part of large maps, of some filters or all; null where another was asked for since. */
+async function finer({ top, left, rows, columns, step }, filters) {
+  const { facts, sample } = now;
+  const [height, width] = facts.shape;
+  const window = `&y=${top}:${Math.min(top + rows * step, height)}`
+    + `&x=${left}:${Math.min(left + columns * step, width)}`;
+  const some = filters ? `&filter=${filters.join(",")}` : "";
+  try {
+    const array = await parts.get(
+      `${facts.windows}&sample=${sample}&step=${step}${window}${some}`);
+    if (!array || array.digest !== facts.digest) return null;
+    return {
+      values: array.values, shape: array.shape.slice(1), step, origin: { top, left }, filters,
+    };
+  } catch {
+    return null; // what is seen stays as it is; the next gesture asks again
   }
 }
 
-const mapsUrl = (facts, sample) => `${facts.url}&sample=${sample}`;
-
 function draw(array) {
-  const { host, facts, sample, filter, range, order, scores, dead, zeros, zoom, window, scheme } = now;
+  const { host, facts, sample, filter, range, order, scores } = now;
+  const { dead, zeros, zoom, window, scheme } = now;
   let wall = walls.get(host);
   if (!wall) {
     wall = new Wall(host, {
       select: (chosen) => change({ filter: chosen }),
       window: (text) => text !== now.window && tell("maps-window", { data: text }),
       hover: hovered,
+      finer,
     });
     walls.set(host, wall);
     host.addEventListener("painted", ({ detail }) => legend(detail));
   }
   // An array is one object while it is kept, so that the wall knows what it has painted already.
-  array.maps ??= { values: array.values, shape: array.shape.slice(1) };
+  array.maps ??= {
+    values: array.values, shape: array.shape.slice(1), step: overviewStep(host, facts),
+    origin: { top: 0, left: 0 }, filters: null,
+  };
   wall.show(array.maps, {
     facts, filter, range, zoom, window, scheme,
-    scores: order === "mean" ? "mean" : order === "index" ? null : scores,
+    scores: order === "index" ? null : scores ?? (order === "mean" ? "mean" : null),
     hidden: dead === true ? facts.dead : null,
     zeros: Boolean(zeros),
     words: `Feature maps of ${facts.shape[2]} filters of ${facts.layer}, sample ${sample}`,
@@ -131,12 +165,14 @@ function input(host) {
   return frame ? InputPicture.of(frame) : null;
 }
 
-function fetchAhead(facts, sample, bytes) {
+function fetchAhead(bytes) {
+  const { host, facts, sample } = now;
   ahead?.abort();
   const next = sample + direction;
   if (bytes > AHEAD_BYTES || next < 0 || next >= facts.n_samples) return;
   ahead = new AbortController();
-  arrayOf(mapsUrl(facts, next), ahead.signal).catch(() => {}); // only a favour to the next step
+  // Only a favour to the next step.
+  arrayOf(overviewUrl(host, facts, next), ahead.signal).catch(() => {});
 }
 
 function hovered(found, event) {
@@ -154,22 +190,21 @@ function hovered(found, event) {
     host.append(tip);
   }
   const { filter, y, x } = found;
-  const [, width, n] = wall.maps.shape;
-  const index = (y * width + x) * n + filter;
-  const value = wall.maps.values[index];
+  const { values, step: each, shape: [, width, n] } = wall.maps;
+  const value = values[(Math.floor(y / each) * width + Math.floor(x / each)) * n + filter];
   const words = (text) => `filter ${filter}\ny ${y}, x ${x}\n${text}`;
-  tip.textContent = words(now.facts.approximate ? `≈ ${Number(value.toPrecision(3))}` : exact(value));
+  tip.textContent = words(now.facts.windows ? `≈ ${Number(value.toPrecision(3))}` : exact(value));
   if (event) {
     const box = host.getBoundingClientRect();
     const left = event.clientX - box.left;
     tip.style.left = `${left > box.width - 170 ? left - 150 : left + 14}px`;
     tip.style.top = `${event.clientY - box.top + 14}px`;
   }
-  if (!now.facts.approximate) return;
-  // float16 travelled; the stored value of this one filter follows.
-  exactly.get(`${mapsUrl({ url: now.facts.exact }, now.sample)}&filter=${filter}`).then((array) => {
-    if (array) tip.textContent = words(exact(array.values[y * width + x]));
-  }).catch(() => {});
+  if (!now.facts.windows) return;
+  // The cell stands for several values; the stored ones of this filter follow.
+  exactly.get(`${now.facts.exact}&sample=${now.sample}&filter=${filter}`).then((array) => {
+    if (array) tip.textContent = words(exact(array.values[y * now.facts.shape[1] + x]));
+  }).catch(() => {}); // the approximate one stays
 }
 
 function legend({ above, below }) {
@@ -197,7 +232,7 @@ function links(facts, sample, order) {
   const some = order.length < facts.shape[2] ? `&filter=${order.join(",")}` : "";
   for (const form of ["npy", "csv"]) {
     element(`maps-save-${form}`)?.setAttribute(
-      "href", `${mapsUrl({ url: facts.exact }, sample)}${some}&format=${form}`);
+      "href", `${facts.exact}&sample=${sample}${some}&format=${form}`);
   }
 }
 

@@ -1,10 +1,12 @@
 // All feature maps of a sample on one canvas: draws them, and follows pointer, wheel and fingers.
-import { atlasOf, covers, partOf, sourceOf } from "./atlas.js";
+import { atlasOf, covers, partOf, sourceOf, spanOf } from "./atlas.js";
 import { drawBar } from "./bar.js";
 import { follow } from "./gestures.js";
 import { shownOrder } from "./order.js";
 import { ABOVE, BELOW, MISSING, ZERO, extremes, means, spans } from "./palette.js";
-import { inside, isWhole, corner, tileAt, tilingOf, whole, windowOf, windowText } from "./tiling.js";
+import {
+  corner, inside, isWhole, tileAt, tilingOf, whole, windowOf, windowText,
+} from "./tiling.js";
 
 const BAR = 84; // CSS pixels to the right of the tiles, for the colour bar
 const LEAST_CELLS = 2; // a linked window is never smaller
@@ -21,7 +23,9 @@ const INK = {
  * The wall in a page's element.
  *
  * `show` says what to show; what a person does comes back through `on`: `select(filter)`,
- * `window(text)`, `hover(place|null)` with the filter, y and x under the pointer.
+ * `window(text)`, `hover(place|null)` with the filter, y and x under the pointer. What is to be
+ * seen finer than the maps that are here is asked for with `finer(part, filters)`, which gives
+ * maps, or null where it was overtaken.
  */
 export class Wall {
   #finer = 0;
@@ -49,7 +53,7 @@ export class Wall {
 
   /**
    * Draws maps.
-   * @param {{values: Float32Array, shape: number[]}} maps [y, x, filter]
+   * @param {import("./atlas.js").Maps} maps of all filters
    * @param {{facts: object, filter: number, range: string, scores: null|"mean"|number[],
    *   hidden: boolean[]|null, zeros: boolean, zoom: string, window: string, scheme: string,
    *   words: string}} view
@@ -91,19 +95,15 @@ export class Wall {
 
   /** What a window is counted in: cells of a tile, or thousandths of the wall. */
   get world() {
-    const [height, width] = this.maps.shape;
+    const [height, width] = this.view.facts.shape;
     if (this.linked) return { height, width, least: Math.min(LEAST_CELLS, height, width) };
     return { height: 1000, width: 1000, least: 1000 / DEEPEST };
   }
 
   #layOut() {
     const { host, view, order } = this;
-    const [height, width] = this.maps.shape;
-    const room = {
-      width: Math.max(160, host.clientWidth - BAR),
-      height: Math.max(300, window.innerHeight * 0.62),
-    };
-    this.tiling = tilingOf(order.length, height, width, room);
+    const [height, width] = this.view.facts.shape;
+    this.tiling = tilingOf(order.length, height, width, roomIn(host));
     this.size = { width: host.clientWidth, height: Math.max(this.tiling.height, 200) };
     this.density = window.devicePixelRatio || 1;
     for (const canvas of [this.canvas, this.marks]) {
@@ -122,7 +122,7 @@ export class Wall {
   /** How many values each way one device pixel stands for, at least 1. */
   get step() {
     const { tiling, window: seen, linked, density } = this;
-    const cells = linked ? seen.right - seen.left : this.maps.shape[1];
+    const cells = linked ? seen.right - seen.left : this.view.facts.shape[1];
     const across = tiling.tileWidth * density * (linked ? 1 : this.scale);
     return Math.max(1, Math.ceil(cells / across - 0.25));
   }
@@ -133,22 +133,40 @@ export class Wall {
   }
 
   #paint() {
-    const { maps, span, view } = this;
+    const { maps, span, view, step } = this;
+    const { shape } = view.facts;
     const marks = { zero: view.zeros ? ZERO[view.scheme] : null };
-    const all = whole({ height: maps.shape[0], width: maps.shape[1] });
+    const all = whole({ height: shape[0], width: shape[1] });
     const window = this.linked ? this.window : all;
     if (this.overview === null) {
-      const coarse = Math.max(1, Math.ceil(
-        maps.shape[1] / (this.tiling.tileWidth * this.density) - 0.25));
-      this.overview = atlasOf(maps, partOf(all, maps.shape, coarse), span, marks, this.old);
+      const coarse = cellsFor(shape, this.tiling, this.density);
+      const multiple = Math.ceil(coarse / maps.step) * maps.step;
+      this.overview = atlasOf(maps, partOf(all, shape, multiple), span, marks, this.old);
       this.old = null;
     }
-    const { step } = this;
     if (covers(this.overview, window, step)) this.detail = null;
-    else if (!this.detail || !covers(this.detail, window, step)) {
-      this.detail = atlasOf(maps, partOf(window, maps.shape, step), span, marks, this.detail);
+    else if (!this.detail || !covers(this.detail, window, step) || this.detail.places) {
+      const part = partOf(window, shape, step);
+      if (maps.step === 1) this.detail = atlasOf(maps, part, span, marks, this.detail);
+      else this.#finerFrom(part, marks);
     }
     this.host.dispatchEvent(new CustomEvent("painted", { detail: this.overview.outside }));
+  }
+
+  // Of large maps only what is seen comes, and it comes later.
+  async #finerFrom(part, marks) {
+    const { maps, span } = this;
+    const seen = this.linked ? null
+      : this.order.filter((_, place) => this.isSeen(this.boxOf(place)));
+    const finer = await this.on.finer(part, seen);
+    if (finer === null || maps !== this.maps || span !== this.span) return;
+    this.detail = atlasOf(finer, part, spanOf(span, seen), marks, null);
+    this.draw();
+  }
+
+  isSeen(box) {
+    return box.x <= this.tiling.width && box.y <= this.tiling.height
+      && box.x + box.width >= 0 && box.y + box.height >= 0;
   }
 
   /** Moves the window; it is painted finely when the gesture rests. */
@@ -188,17 +206,18 @@ export class Wall {
     pen.beginPath();
     pen.rect(0, 0, tiling.width, tiling.height);
     pen.clip();
-    const [height, width] = this.maps.shape;
+    const [height, width] = this.view.facts.shape;
     const seen = this.linked ? this.window : whole({ height, width });
-    const atlas = this.detail && covers(this.detail, seen, Infinity) ? this.detail : this.overview;
+    const fine = this.detail && covers(this.detail, seen, Infinity) ? this.detail : this.overview;
     const ink = INK[view.scheme];
     pen.textBaseline = "bottom";
     for (let place = 0; place < this.order.length; place += 1) {
       const box = this.boxOf(place);
-      if (box.x > tiling.width || box.y > tiling.height
-        || box.x + box.width < 0 || box.y + box.height < 0) continue;
+      if (!this.isSeen(box)) continue;
       const filter = this.order[place];
-      const from = sourceOf(atlas, filter, seen);
+      const there = sourceOf(fine, filter, seen);
+      const atlas = there ? fine : this.overview;
+      const from = there ?? sourceOf(this.overview, filter, seen);
       const [x, y] = [snap(box.x, density), snap(box.y, density)];
       pen.drawImage(
         atlas.canvas, from.x, from.y, from.width, from.height, x, y,
@@ -226,7 +245,8 @@ export class Wall {
     const size = this.tiling.name > 12 ? 11 : 9;
     pen.font = `${filter === this.view.filter ? "700 " : ""}${size}px system-ui, sans-serif`;
     const wide = `${filter} all 0`;
-    const text = isZero ? (pen.measureText(wide).width <= box.width ? wide : `${filter}∅`) : `${filter}`;
+    const short = isZero ? `${filter}∅` : `${filter}`;
+    const text = isZero && pen.measureText(wide).width <= box.width ? wide : short;
     // Sticky: while a tile is in sight its name is, at the edge where need be.
     const x = Math.max(box.x, 0);
     const y = Math.min(Math.max(box.y - 1, size + 3), box.y + box.height);
@@ -267,7 +287,7 @@ export class Wall {
 
   // The same cell in every tile, because that is what filters are compared by.
   #drawCells(pen, hovered) {
-    const [height, width] = this.maps.shape;
+    const [height, width] = this.view.facts.shape;
     const seen = this.linked ? this.window : whole({ height, width });
     const places = this.linked ? this.order.keys() : [hovered.place];
     pen.lineWidth = 1;
@@ -293,7 +313,7 @@ export class Wall {
       : [(this.window.left / 1000) * tiling.width, (this.window.top / 1000) * tiling.height];
     const found = tileAt(tiling, x / scale + left, y / scale + top);
     if (found === null) return null;
-    const [height, width] = this.maps.shape;
+    const [height, width] = this.view.facts.shape;
     const seen = this.linked ? this.window : whole({ height, width });
     const at = {
       x: seen.left + found.across * (seen.right - seen.left),
@@ -348,5 +368,13 @@ export class Wall {
   }
 }
 
+/** How many values each way a device pixel of a whole tile stands for, at least 1. */
+export const cellsFor = ([, width], tiling, density) =>
+  Math.max(1, Math.ceil(width / (tiling.tileWidth * density) - 0.25));
+
+/** The room for tiles in an element of the page. */
+export const roomIn = (host) => ({
+  width: Math.max(160, host.clientWidth - BAR), height: Math.max(300, window.innerHeight * 0.62),
+});
+
 const snap = (value, density) => Math.round(value * density) / density;
-export { INK };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,11 +11,11 @@ from numpy.typing import NDArray
 
 from dashboard import state
 from dashboard.source import Snapshot
-from fmcore.errors import MapsNotStoredError, StatisticNotFoundError
+from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import quantiles
 from fmcore.storage import Layer
 
-# Values of a sample up to which float32 travels; above, float16 does and hover asks for the exact.
+# Values of a sample up to which all of them travel; of more, what a screen shows, and hover asks.
 EXACT_CELLS = 1 << 20
 PERCENTILES = (0.01, 0.99)
 
@@ -23,34 +24,37 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
     """What wall.js has to know of a layer, as JSON.
 
     Keys: `store`, `digest`, `n_samples`, `layer`, `shape` (y, x, filter); `url` of a sample's maps
-    but for the sample, `exact` the same in float32, and whether `url` is only `approximate`; `low`
-    and `high` of each filter, `span` of the layer and its `percentiles`, all over the whole test
-    set; whether some are below zero (`signed`) or not a number (`has_missing`); which filters are
-    `dead`; `image`, the address of an image but for the sample, and its `image_shape` (y, x);
-    `rows` and `columns`, the first and last one that a unit at each y and x sees, and `grid`, the
-    pixels that the maps cover, both None where unknown; `message`, why there is no wall.
+    but for the sample, `exact` the same in float32, and `windows` of them, where the maps are too
+    large to travel whole, else None; `low` and `high` of each filter, `span` of the layer and its
+    `percentiles`, all over the whole test set; whether some are below zero (`signed`) or not a
+    number (`has_missing`); which filters are `dead`; `image`, the address of an image but for the
+    sample, and its `image_shape` (y, x); `rows` and `columns`, the first and last one that a unit
+    at each y and x sees, and `grid`, the pixels that the maps cover, both None where unknown;
+    `message`, why there is no wall.
     """
     one = snapshot.layer(layer)
-    asked = f"api/v1/stores/{quote(snapshot.name, safe='')}/maps?"
+    stores = f"api/v1/stores/{quote(snapshot.name, safe='')}"
     ranges = np.nan_to_num(snapshot.filter_range(layer))
     span = [float(ranges[0].min()), float(ranges[1].max())]
     fields = one.receptive_fields()
     shape = snapshot.image_shape
-    try:
-        dtype, message = _travels(one, max(map(abs, span))), ""
-    except MapsNotStoredError as error:
-        dtype, message = "float32", str(error)
-    exact = asked + urlencode({"layer": layer})
-    stored = message or one.stored_dtype.name
+    about = urlencode({"layer": layer})
+    message = ""
+    if not one.has_maps:
+        message = (
+            f"This store keeps no maps of {layer}: it was captured with the policy pooled, tables "
+            "and statistics only. Classes and Filter show those."
+        )
+    half = one.has_maps and one.stored_dtype == np.float16
     return {
         "store": snapshot.name,
         "digest": snapshot.digest,
         "n_samples": snapshot.catalog.n_samples,
         "layer": layer,
         "shape": list(one.shape),
-        "url": exact if dtype == "float32" else f"{exact}&dtype={dtype}",
-        "exact": exact,
-        "approximate": dtype != "float32" and stored != dtype,
+        "url": f"{stores}/maps?{about}{'&dtype=float16' if half else ''}",
+        "exact": f"{stores}/maps?{about}",
+        "windows": f"{stores}/windows?{about}" if is_large(one) else None,
         "low": ranges[0].tolist(),
         "high": ranges[1].tolist(),
         "span": span,
@@ -58,7 +62,7 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
         "signed": span[0] < 0,
         "has_missing": bool(one.statistic("n_nonfinite").any()),
         "dead": np.logical_not(ranges[1] > 0).tolist(),
-        "image": f"api/v1/stores/{quote(snapshot.name, safe='')}/images/",
+        "image": f"{stores}/images/",
         "image_shape": list(shape),
         "rows": None if fields is None else fields[:, 0, [0, 2]].tolist(),
         "columns": None if fields is None else fields[0, :, [1, 3]].T.tolist(),
@@ -67,12 +71,9 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
     }
 
 
-def _travels(layer: Layer, largest: float) -> str:
-    """The dtype that a sample's maps travel in: as stored where they can, half where they must."""
-    if layer.stored_dtype == np.float16:
-        return "float16"
-    too_large = int(np.prod(layer.shape)) > EXACT_CELLS
-    return "float16" if too_large and largest <= np.finfo(np.float16).max else "float32"
+def is_large(layer: Layer) -> bool:
+    """Whether the maps of one sample are too large to travel whole."""
+    return math.prod(layer.shape) > EXACT_CELLS
 
 
 def percentiles(layer: Layer) -> list[float] | None:
@@ -116,7 +117,8 @@ def _extent(first: NDArray[Any], last: NDArray[Any], pixels: int) -> tuple[float
 def order_scores(snapshot: Snapshot, shown: state.State) -> tuple[list[float | None] | None, str]:
     """What the wall is ordered by, one number a filter, and what that is in words.
 
-    None where the script knows it itself: filters by index, or by their mean in this sample.
+    None where the script knows it itself: filters by index, or by their mean in a sample whose
+    maps it has whole.
 
     Raises:
         StatisticNotFoundError: if the store was captured without scores.
@@ -131,7 +133,13 @@ def order_scores(snapshot: Snapshot, shown: state.State) -> tuple[list[float | N
     elif shown.filter_order == "similar":
         scores = snapshot.statistic(shown.layer, "correlation_mean")[shown.filter_index]
         words = f"By correlation of the pooled mean with filter {shown.filter_index}."
+    elif shown.filter_order == "mean":
+        words = "By mean activation in this sample, largest first."
+        layer = snapshot.layer(shown.layer)
+        if not is_large(layer):
+            return None, words
+        row = slice(shown.sample, shown.sample + 1)
+        scores = layer.pooled_part("mean", row, slice(None))[0]
     else:
-        by_mean = "By mean activation in this sample, largest first."
-        return None, by_mean if shown.filter_order == "mean" else ""
+        return None, ""
     return [float(one) if np.isfinite(one) else None for one in scores], words
