@@ -31,7 +31,7 @@ class Spread:
 def distribution_figure(
     spreads: list[Spread], bounds: NDArray[np.float32], *, span: tuple[float, float], theme: Theme
 ) -> go.Figure:
-    """A stepped line for each; exact zeros, often most of all, are a number in the legend.
+    """A stepped line for each, without exact zeros, often most of all; see `key`.
 
     Args:
         spreads: whose activations; all of one filter, each with some.
@@ -43,11 +43,9 @@ def distribution_figure(
     middles, half = (found.edges[1:] + found.edges[:-1]) / 2, np.diff(found.edges)[0] / 2
     figure = base_figure(
         theme,
-        # Above it room for the tool bar, and for the legend on three lines.
-        margin={"l": 58, "r": 12, "t": box.TOOL_BAR + 62, "b": 44},
+        margin={"l": 58, "r": 12, "t": box.TOOL_BAR, "b": 44},
         hovermode="x",
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        showlegend=False,
         xaxis={
             "title": {"text": "activation"},
             "range": found.edges[[0, -1]],
@@ -65,13 +63,13 @@ def distribution_figure(
             "automargin": True,
         },
     )
-    for one, bins, zeros in zip(spreads, found.bins, found.zeros, strict=True):
+    for one, bins in zip(spreads, found.bins, strict=True):
         name = plain(one.name)
         figure.add_trace(
             go.Scatter(
                 x=middles,
                 y=np.where(bins > 0, bins, np.nan),
-                name=f"{name}: {zeros:.1%} exactly zero",
+                name=name,
                 mode="lines",
                 line={"shape": "hvh", **_line(one.role, theme)},
                 hovertemplate=f"{name}: %{{y:.3~%}} within ±{half:.3g} of %{{x:.4~g}}"
@@ -79,6 +77,19 @@ def distribution_figure(
             )
         )
     return figure
+
+
+def key(spreads: list[Spread], bounds: NDArray[np.float32], theme: Theme) -> list[tuple[str, str]]:
+    """What each line is, with its share of exact zeros, and how it looks, as a CSS border."""
+    is_zero = (bounds[0] == 0) & (bounds[1] == 0)
+    found = []
+    for one in spreads:
+        line = _line(one.role, theme)
+        look = {"dash": "dashed", "dot": "dotted"}.get(str(line.get("dash")), "solid")
+        zeros = one.counts[is_zero].sum() / one.counts.sum()
+        border = f"{line['width']}px {look} {line['color']}"
+        found.append((f"{one.name}: {zeros:.1%} exactly zero", border))
+    return found
 
 
 def _line(role: str, theme: Theme) -> dict[str, object]:

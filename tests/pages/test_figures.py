@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
-from dashboard.figures.distribution import Spread, distribution_figure
+from dashboard.figures.distribution import Spread, distribution_figure, key
 from dashboard.figures.feature_map import empty_figure, feature_map_figure, image_figure
 from dashboard.figures.montage import (
     CELL_LIMIT,
@@ -47,12 +47,13 @@ def test_a_montage_is_a_bijection_of_values_and_cells(shape):
 
 
 @given(shapes, st.integers(1, 4))
-def test_a_shrunk_map_keeps_the_largest_of_each_block(shape, step):
+def test_a_shrunk_map_keeps_what_is_farthest_from_zero_in_each_block(shape, step):
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     small = shrink(values, step)
     assert small.shape[:2] == (-(-shape[0] // step), -(-shape[1] // step))
-    assert_array_equal(small.max(axis=(0, 1)), values.max(axis=(0, 1)))
-    assert small[0, 0, 0] == values[:step, :step, 0].max()
+    assert_array_equal(abs(small).max(axis=(0, 1)), abs(values).max(axis=(0, 1)))
+    block = values[:step, :step, 0]
+    assert small[0, 0, 0] == block.flat[abs(block).argmax()]
 
 
 @pytest.mark.parametrize("shape", [(26, 26, 16), (14, 14, 512), (224, 224, 64), (1, 1, 1000)])
@@ -210,9 +211,10 @@ def test_a_distribution_says_zeros_in_words_and_draws_the_rest():
     own, others = np.array([0, 6, 1, 3]), np.array([2, 5, 3, 0])
     spreads = [Spread("class <b>", own, "selected"), Spread("all", others, "others")]
     figure = distribution_figure(spreads, bounds, span=(-0.5, 2.0), theme=LIGHT)
-    assert [line.name for line in figure.data] == [
-        "class &lt;b&gt;: 60.0% exactly zero",
-        "all: 50.0% exactly zero",
+    assert figure.data[0].name == "class &lt;b&gt;"
+    assert key(spreads, bounds, LIGHT) == [
+        ("class <b>: 60.0% exactly zero", f"3px solid {LIGHT.accent}"),
+        ("all: 50.0% exactly zero", f"1px dotted {LIGHT.text}"),
     ]
     assert [np.nansum(line.y) for line in figure.data] == pytest.approx([0.4, 0.5])
     above = figure.data[0].x > 1.0

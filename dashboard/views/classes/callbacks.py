@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 from dashboard import ids, state
 from dashboard.components.graph import clicked_cell, redraw
 from dashboard.figures.class_statistic import class_statistic_figure
-from dashboard.figures.distribution import distribution_figure
+from dashboard.figures.distribution import distribution_figure, key
 from dashboard.figures.feature_map import empty_figure
 from dashboard.figures.theme import theme_for
 from dashboard.source import Source
@@ -131,7 +131,7 @@ def _register_cell(app: Dash, source: Source) -> None:
     )
     def draw_spread(
         controls: dict[str, object], scheme: str
-    ) -> tuple[go.Figure, dict[str, str], str]:
+    ) -> tuple[go.Figure, dict[str, str], list[Component] | str]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         try:
             found = cell.spreads(snapshot, snapshot.state(**controls))
@@ -141,7 +141,8 @@ def _register_cell(app: Dash, source: Source) -> None:
         if missing:
             return empty_figure(missing, theme=theme), EMPTY, ""
         figure = distribution_figure(found.of, found.bounds, span=found.span, theme=theme)
-        return figure, {"height": SPREAD_HEIGHT}, cell.SPREAD_NOTE
+        said = parts.spread_words(key(found.of, found.bounds, theme))
+        return figure, {"height": SPREAD_HEIGHT}, said
 
     @app.callback(
         output=[

@@ -85,7 +85,7 @@ def _totals(stored: StoredArray) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
 
 SPREAD_NOTE = (
     "Shares of all finite values, pixel by pixel, in columns of equal width, on a logarithmic "
-    "axis; exact zeros are left out of the lines and counted in the legend."
+    "axis; exact zeros are left out of the lines."
 )
 
 

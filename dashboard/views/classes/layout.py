@@ -14,7 +14,7 @@ from dashboard.figures.class_statistic import heatmap_height
 from dashboard.source import Snapshot
 from fmcore.statistics import STATISTICS
 
-SPREAD_HEIGHT = "330px"
+SPREAD_HEIGHT = "270px"
 
 
 def layout(snapshot: Snapshot, shown: state.State) -> Component:
@@ -117,7 +117,7 @@ def _cell() -> Component:
                         [
                             _heading("Distribution of activations"),
                             graph(ids.CLASSES_SPREAD, height=SPREAD_HEIGHT),
-                            _note(ids.CLASSES_SPREAD_NOTE),
+                            html.Div(id=ids.CLASSES_SPREAD_NOTE, className="classes-note"),
                         ]
                     ),
                     html.Div([_heading("Strongest samples"), html.Div(id=ids.CLASSES_TOP)]),

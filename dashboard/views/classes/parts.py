@@ -71,6 +71,20 @@ def legend(words: str, *, gray: bool) -> list[Component | str]:
     return [html.Span(className="within-chance"), words] if gray else [words]
 
 
+def spread_words(lines: list[tuple[str, str]]) -> list[Component]:
+    """What each line of the distribution is, under it, and what is counted."""
+    return [
+        html.Div(
+            [
+                html.Span([html.Span(className="classes-line", style={"borderTop": border}), name])
+                for name, border in lines
+            ],
+            className="classes-key",
+        ),
+        html.Span(cell.SPREAD_NOTE),
+    ]
+
+
 def cell_header(snapshot: Snapshot, shown: state.State, query: str) -> list[Component]:
     """What is open, and where it leads."""
     links = [dcc.Link(f"Everything about filter {shown.filter_index}", href=f"filter{query}")]
