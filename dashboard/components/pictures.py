@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dash import dcc, html
@@ -46,7 +49,7 @@ def thumbnail(
     shape: tuple[int, int],
     box: PixelBox | None = None,
 ) -> Component:
-    """A small picture that leads somewhere, with two lines below it; one that is too long is cut.
+    """A small picture that leads somewhere, with two lines below it; for many, `thumbnails`.
 
     Args:
         url: of the image.
@@ -66,6 +69,57 @@ def thumbnail(
         className="thumbnail",
         title=words,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture of a sample.
+
+    Attributes:
+        sample: its index.
+        lines: what stands below, two lines; one that is too long is cut.
+        words: all there is to say, for a screen reader and as a tool tip.
+        box: as for `picture`.
+    """
+
+    sample: int
+    lines: tuple[str, str]
+    words: str
+    box: PixelBox | None = None
+
+
+def thumbnails(
+    found: Sequence[Thumbnail],
+    *,
+    url: tuple[str, str],
+    href: tuple[str, str],
+    shape: tuple[int, int],
+    class_name: str,
+) -> Component:
+    """Small pictures that lead somewhere, made in the browser by `assets/thumbnails.js`.
+
+    As Dash components, five for each picture, a page of them took eight seconds to open.
+
+    Args:
+        found: the samples.
+        url: what stands before and after a sample's index in the address of its image.
+        href: the same of where a click leads.
+        shape: as for `picture`.
+        class_name: of the element around them.
+    """
+    items = [
+        [
+            str(one.sample),
+            *one.lines,
+            one.words,
+            one.box and box_style(one.box, shape),
+            one.box and crop(one.box, shape),
+        ]
+        for one in found
+    ]
+    about = {"url": url, "href": href, "ratio": f"{shape[1]} / {shape[0]}", "items": items}
+    given: Any = {"data-thumbnails": json.dumps(about, ensure_ascii=False)}
+    return html.Div(className=class_name, **given)
 
 
 def box_style(box: PixelBox, shape: tuple[int, int]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
 from urllib.parse import parse_qs, urlsplit
 
@@ -333,8 +334,9 @@ def _error(function, *arguments) -> StatisticNotFoundError:
 def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
     pictures = panels.Pictures(snapshot, FIRST, 7)
     found = facts.responses(snapshot, FIRST, 7)[0]
-    first = pictures.thumbnails(found)[0]
-    query = parse_qs(urlsplit(first.href).query)
+    about = json.loads(pictures.rows(found).to_plotly_json()["props"]["data-thumbnails"])
+    assert [item[0] for item in about["items"]] == [str(one.sample) for one in found]
+    query = parse_qs(urlsplit(about["items"][0][0].join(about["href"])).query)
     assert query == {"layer": [FIRST], "sample": [str(found[0].sample)], "filter": ["7"]}
     field = snapshot.layer(FIRST).receptive_field(found[0].y, found[0].x)
     if field is None:

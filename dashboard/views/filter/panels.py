@@ -10,7 +10,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import state
-from dashboard.components.pictures import PixelBox, picture, thumbnail
+from dashboard.components.pictures import PixelBox, Thumbnail, picture, thumbnails
 from dashboard.source import Snapshot
 from dashboard.views.filter.facts import Finding, Response, band_titles, responses
 from fmcore.errors import StatisticNotFoundError
@@ -34,30 +34,42 @@ class Pictures:
         one = snapshot.layer(layer)
         self._fields = one.receptive_fields()
         self._shape = snapshot.image_shape
-        self._link = SampleLink(snapshot, layer, filter_index)
-        self._url = snapshot.image_url(0, size=THUMBNAIL).split("/0.png", 1)
+        self._href = sample_href(snapshot, layer, filter_index)
         self.note = ""
         if self._fields is None:
             why = str(one.attributes.get("receptive_field", "unknown")).removeprefix("unknown")
             self.note = f"What a unit of this layer sees is unknown{why}: images have no box."
 
-    def thumbnails(self, found: Sequence[Response]) -> list[Component]:
+    def row(self, found: Sequence[Response]) -> Component:
+        """Pictures side by side, to be scrolled."""
+        return self._thumbnails(found, "filter-strip")
+
+    def rows(self, found: Sequence[Response]) -> Component:
+        """Pictures in as many rows as they need."""
+        return self._thumbnails(found, "filter-thumbs")
+
+    def _thumbnails(self, found: Sequence[Response], class_name: str) -> Component:
         """A thumbnail for each sample, with its activation and whether its prediction is right."""
         labels, predictions = self._snapshot.outcome(
             np.array([one.sample for one in found], dtype=np.int64)
         ).tolist()
         names = self._snapshot.catalog.class_names
-        return [
-            thumbnail(
-                f"/{one.sample}.png".join(self._url),
-                href=self._link.to(one.sample),
-                words=self._words(one, names[label], names[predicted]),
-                lines=(f"{one.value:.4g}", verdict(names[label], names[predicted])),
-                shape=self._shape,
-                box=self.box(one),
-            )
-            for one, label, predicted in zip(found, labels, predictions, strict=True)
-        ]
+        before, after = self._snapshot.image_url(0, size=THUMBNAIL).split("/0.png", 1)
+        return thumbnails(
+            [
+                Thumbnail(
+                    one.sample,
+                    (f"{one.value:.4g}", verdict(names[label], names[predicted])),
+                    self._words(one, names[label], names[predicted]),
+                    self.box(one),
+                )
+                for one, label, predicted in zip(found, labels, predictions, strict=True)
+            ],
+            url=(f"{before}/", f".png{after}"),
+            href=self._href,
+            shape=self._shape,
+            class_name=class_name,
+        )
 
     def large(self, one: Response) -> Component:
         """One sample, as large as its place."""
@@ -69,7 +81,7 @@ class Pictures:
                 shape=self._shape,
                 box=self.box(one),
             ),
-            href=self._link.to(one.sample),
+            href=str(one.sample).join(self._href),
             className="filter-large",
         )
 
@@ -96,19 +108,14 @@ class Pictures:
         )
 
 
-class SampleLink:
-    """Links to Feature maps, made quickly: they differ in the sample only."""
-
-    def __init__(self, snapshot: Snapshot, layer: str, filter_index: int) -> None:
-        query = state.updated_query(
-            "", snapshot.catalog, layer=layer, filter_index=filter_index, sample=0
-        )
-        # Nothing before it can look alike: a layer's name has its "&" and "=" encoded.
-        self._before, self._after = query.split("&sample=0", 1)
-
-    def to(self, sample: int) -> str:
-        """The link to one sample."""
-        return f"maps{self._before}&sample={sample}{self._after}"
+def sample_href(snapshot: Snapshot, layer: str, filter_index: int) -> tuple[str, str]:
+    """What stands before and after a sample's index in a link to Feature maps."""
+    query = state.updated_query(
+        "", snapshot.catalog, layer=layer, filter_index=filter_index, sample=0
+    )
+    # Nothing before it can look alike: a layer's name has its "&" and "=" encoded.
+    before, after = query.split("&sample=0", 1)
+    return f"maps{before}&sample=", after
 
 
 def verdict(label: str, predicted: str) -> str:
@@ -128,16 +135,6 @@ def section(title: str, note: str, children: Component) -> Component:
         [html.H3(title), html.Small(note), children],
         className="filter-samples",
     )
-
-
-def row(pictures: list[Component]) -> Component:
-    """Pictures side by side, to be scrolled."""
-    return html.Div(pictures, className="filter-strip")
-
-
-def rows(pictures: list[Component]) -> Component:
-    """Pictures in as many rows as they need."""
-    return html.Div(pictures, className="filter-thumbs")
 
 
 def no_top(snapshot: Snapshot) -> Component:
@@ -178,7 +175,7 @@ def strongest_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) 
             row = range(index, index + 1)
             best = responses(snapshot, layer, filter_index, "class", row)[0] if size else []
             note = _of(len(best), size, f"samples of class {name}")
-            shown_ = rows(pictures.thumbnails(best)) if best else _empty(size)
+            shown_ = pictures.rows(best) if best else _empty(size)
         except StatisticNotFoundError:
             note, shown_ = "", no_top(snapshot)
         parts.append(section(f"Strongest of class {name}", note, shown_))
@@ -189,7 +186,7 @@ def strongest_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) 
     )
     if len(found) > 1 and found[0].value == found[-1].value:
         note += ". All of these are equal: they are the first by index"
-    many = rows(pictures.thumbnails(found)) if found else _empty(snapshot.catalog.n_samples)
+    many = pictures.rows(found) if found else _empty(snapshot.catalog.n_samples)
     return [*parts, section("Strongest over all samples", note, many)]
 
 
@@ -209,7 +206,7 @@ def bands_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> l
             section(
                 title,
                 _of(len(band), snapshot.catalog.n_samples, "samples"),
-                row(pictures.thumbnails(band)) if band else _empty(1),
+                pictures.row(band) if band else _empty(1),
             )
             for title, band in zip(band_titles(), found, strict=True)
         ),
@@ -241,7 +238,7 @@ def classes_panel(
             html.Div(
                 [
                     html.Div([link_to, html.Small(f"{len(best)} of {size:,}")]),
-                    row(pictures.thumbnails(best)) if best else _empty(size),
+                    pictures.row(best) if best else _empty(size),
                 ],
                 className="filter-class-row selected"
                 if index == shown.class_index
