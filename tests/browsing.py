@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 def ready(page, graph: str) -> None:
@@ -45,3 +49,42 @@ def hover(page, graph: str, y: float, x: float) -> str:
     label = page.locator(f"#{graph} .hoverlayer .hovertext text").first
     label.wait_for()
     return " | ".join(label.locator("tspan.line").all_text_contents())
+
+
+def drawn(page, shown: str) -> None:
+    """Waits until the wall has drawn "layer sample filter"."""
+    page.wait_for_selector(f'#maps-wall[data-drawn="{shown}"]')
+
+
+def wall_cell(page, filter_index: int, y: int, x: int) -> tuple[float, float]:
+    """Where on the page the middle of a cell of a tile of the wall is drawn."""
+    return page.evaluate(
+        """async ([filter, y, x]) => {
+          const { wallHere } = await import("/assets/wall/page.js");
+          const wall = wallHere();
+          const cell = wall.cellBox(wall.order.indexOf(filter), { y, x });
+          const box = wall.canvas.getBoundingClientRect();
+          return [box.left + cell.x + cell.width / 2, box.top + cell.y + cell.height / 2];
+        }""",
+        [int(filter_index), int(y), int(x)],
+    )
+
+
+def wall_tip(page, filter_index: int, y: int, x: int) -> list[str]:
+    """The lines that the wall says of a cell under the pointer."""
+    left, top = wall_cell(page, filter_index, y, x)
+    page.mouse.move(left - 2, top - 2)
+    page.mouse.move(left, top)
+    return page.locator(".wall-tip").inner_text().split("\n")
+
+
+def wall_pixel(page, filter_index: int, y: int, x: int) -> np.ndarray:
+    """The colour that a cell of the wall is drawn in, (red, green, blue)."""
+    left, top = wall_cell(page, filter_index, y, x)
+    canvas = page.locator("#maps-wall canvas").first
+    box = canvas.bounding_box()
+    data = canvas.evaluate("(one) => one.toDataURL()").partition(",")[2]
+    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+    density = picture.width / box["width"]
+    at = int((left - box["x"]) * density), int((top - box["y"]) * density)
+    return np.array(picture.getpixel(at))

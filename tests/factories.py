@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from fmcore.capture import capture, plan_capture
 from fmcore.dataset import LabelledImages
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
+# Of conv2 in the store of real digits: its bias is so low that no activation is above zero.
+DEAD_FILTER = 5
 CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")
 
 
@@ -76,6 +80,11 @@ def make_store(
 def reference(n: int = 37) -> Captured:
     """What the probe makes of the same samples in one go."""
     return NumpyProbe()(make_samples(n).images.astype(np.float32) / np.float32(255.0))
+
+
+def run_fmcore(*arguments: str | Path) -> None:
+    """Runs a command of fmcore's in a process of its own."""
+    subprocess.run([sys.executable, "-m", "fmcore.cli", *map(str, arguments)], check=True)
 
 
 def tool(name: str, *, debian: str) -> str:

