@@ -124,7 +124,7 @@ def register(app: Dash, source: Source) -> None:
         return page, *("active" if one is view else "" for one in VIEWS)
 
     @app.callback(
-        Output(ids.URL, "href"),
+        Output(ids.URL, "search"),
         Output(ids.GOTO, "error"),
         Output(ids.GOTO, "value"),
         Input(ids.GOTO_ASKED, "data"),
@@ -132,7 +132,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def go(asked: object) -> tuple[Any, str, Any]:
         match asked:
-            case {"text": str(text), "page": str(page), "search": str(search)}:
+            case {"text": str(text), "search": str(search)}:
                 catalog = source.snapshot().catalog
                 changes, problem = find(text, catalog)
                 if problem or not changes:
@@ -141,7 +141,7 @@ def register(app: Dash, source: Source) -> None:
                     changes["filter_index"] = 0
                 # Another window was zoomed for another picture.
                 query = updated_query(search, catalog, **({"window": ""} | changes))
-                return f"{page}{query}", "", ""
+                return query, "", ""
             case _:
                 return no_update, "", no_update
 
@@ -149,13 +149,6 @@ def register(app: Dash, source: Source) -> None:
         ClientsideFunction("scheme", "current"),
         Output(ids.SCHEME, "data"),
         Input(ids.URL, "pathname"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("address", "go"),
-        Output(ids.GOTO_ASKED, "data"),
-        Input(ids.GOTO, "n_submit"),
-        Input(ids.GOTO, "value"),
-        prevent_initial_call=True,
     )
     app.clientside_callback(
         ClientsideFunction("address", "help"),

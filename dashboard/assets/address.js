@@ -11,12 +11,13 @@ window.dash_clientside.address = {
     window.history.replaceState(window.history.state, "", path + query);
     return links.map((name) => name + query);
   },
-  // What was typed under "Go to", once it is sent.
-  go(_, text) {
-    const ids = window.dash_clientside.callback_context.triggered.map((one) => one.prop_id);
-    if (!ids.includes("goto.n_submit") || !text) return window.dash_clientside.no_update;
-    const { pathname, search } = window.location;
-    return { text, page: pathname.split("/").pop() || "maps", search, at: Date.now() };
-  },
   help: () => true,
 };
+
+// What was typed under "Go to", once it is sent.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.target.id !== "goto") return;
+  const asked = { text: event.target.value, search: window.location.search, at: Date.now() };
+  window.dash_clientside.set_props("goto-asked", { data: asked });
+  event.target.blur(); // the keys are the page's again
+});

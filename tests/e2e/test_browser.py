@@ -1,151 +1,140 @@
-"""A person at the dashboard: a real server, real Chromium, and not one word on the console."""
+"""A person at the dashboard: links, keys, themes, and what a newcomer finds without help."""
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
+import io
+import random
+import re
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
 import pytest
-from browsing import asked, cell_position, hover, ready, until
+from browsing import asked, drawn, ready, until
+from factories import DEAD_FILTER
+from servers import running
 
-from dashboard.figures.montage import montage_tiling
+from dashboard import create_app
+from dashboard.source import Source
+from dashboard.state import (
+    ARRANGEMENTS,
+    DEAD,
+    FILTER_ORDERS,
+    KEYS,
+    OUTCOMES,
+    RANGES,
+    SAMPLE_ORDERS,
+    ZEROS,
+    ZOOMS,
+    parse,
+)
+from fmcore import open_store
 
 pytestmark = pytest.mark.browser
 
-
-def test_feature_maps_from_a_tile_to_its_stored_value(page, url, store):
-    page.goto(url)
-    ready(page, "maps-montage")
-    layer = store.layers["block/conv 1"]
-    maps = layer.feature_maps(0)
-    tiling = montage_tiling(layer.shape)
-    y, x, tile = np.unravel_index(maps.argmax(), maps.shape)
-    top, left = tiling.origin(tile)
-
-    said = hover(page, "maps-montage", top + y, left + x).split(" | ")
-    assert said[:2] == [f"filter {tile}", f"y {y}, x {x}"]
-    assert np.float32(said[2]) == maps[y, x, tile], "hover gives the stored float32"
-
-    page.mouse.click(*cell_position(page, "maps-montage", top + y, left + x))
-    page.wait_for_url(f"**filter={tile}*")
-    assert page.input_value("#maps-filter") == str(tile)
-    ready(page, "maps-enlarged")
-    said = hover(page, "maps-enlarged", y, x).split(" | ")
-    assert said[0] == f"y {y}, x {x}"
-    assert np.float32(said[1]) == maps[y, x, tile]
+LINKS = 30
+# The first graph of each page is there when the page is; the wall says itself what it has drawn.
+READY = {"maps": "maps-enlarged", "classes": "classes-heatmap", "filter": "filter-histogram"}
 
 
-def ranges(page) -> list[list[float]]:
-    return page.evaluate(
-        """() => {
-          const { xaxis, yaxis } = document.querySelector(
-            "#maps-montage .js-plotly-plot")._fullLayout;
-          return [xaxis.range, yaxis.range];
-        }"""
-    )
+@pytest.fixture(scope="module")
+def digits(digits_store):
+    with running(create_app(Source(digits_store))) as url, open_store(digits_store) as store:
+        yield url, store
 
 
-def test_a_drag_zooms_and_the_zoom_stays_from_sample_to_sample(page, url, store):
-    rows, columns = montage_tiling(store.layers["block/conv 1"].shape).shape
-    page.goto(url)
-    ready(page, "maps-montage")
-    whole = ranges(page)
-    page.mouse.move(*cell_position(page, "maps-montage", 3, 2))
-    page.mouse.down()
-    page.mouse.move(*cell_position(page, "maps-montage", 8, 7), steps=5)
-    page.mouse.up()
-    until(page, lambda: ranges(page) != whole)
-    near = ranges(page)
-    assert near[0] == pytest.approx([2, 7], abs=0.5)
-    assert near[1] == pytest.approx([8, 3], abs=0.5)
-    page.keyboard.press("ArrowRight")
-    page.wait_for_url("**sample=1&**")
-    ready(page, "maps-montage")
-    assert ranges(page) == near
-    page.mouse.dblclick(*cell_position(page, "maps-montage", 5, 5))
-    until(page, lambda: ranges(page) == whole)
-    assert whole == [[-0.5, columns - 0.5], [rows - 0.5, -0.5]]
-    # Another layer has other axes: it is shown whole, and so after a double click.
-    page.goto(url + "maps?layer=conv2")
-    ready(page, "maps-montage")
-    page.click("#maps-layer")
-    page.get_by_role("option", name="block").click()
-    until(page, lambda: ranges(page) == whole)
-    page.mouse.dblclick(*cell_position(page, "maps-montage", 5, 5))
-    page.wait_for_timeout(700)
-    assert ranges(page) == whole
-
-
-def test_keys_and_choices_step_through_samples_and_the_link_follows(page, url, store):
-    page.goto(url + "maps?layer=conv2&sample=4")
-    ready(page, "maps-montage")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_url("**sample=5&**")
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_url("**sample=4&**")
-    for step in range(10):  # there and back at once: no step is undone by one before it
-        key, sample = ("ArrowRight", 5) if step % 2 == 0 else ("ArrowLeft", 4)
-        page.keyboard.press(key)
-        page.wait_for_url(f"**sample={sample}&**")
-    page.get_by_text("Wrong", exact=True).click()
-    wrong = np.flatnonzero(store.labels != store.predictions)
-    first = int(wrong[wrong >= 4][0])
-    page.wait_for_url(f"**sample={first}&**outcome=wrong**")
-    page.click("#maps-next")
-    second = int(wrong[wrong > first][0])
-    page.wait_for_url(f"**sample={second}&**")
-    position = page.locator("#maps-position")
-    place = int(np.searchsorted(wrong, second)) + 1
-    position.filter(has_text=f"{place} of {len(wrong)} that match").wait_for()
-    # In a text field the arrow keys belong to the field.
-    page.click("#maps-sample")
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(300)
-    assert asked(page)["sample"] == str(second)
-
-
-def test_no_step_is_lost_however_quick_the_keys(page, url):
-    page.goto(url + "maps?layer=conv2&sample=3")
-    ready(page, "maps-montage")
-    for _ in range(12):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_url("**sample=15&**")
-    for _ in range(5):
-        page.keyboard.press("ArrowLeft")
-        page.wait_for_timeout(40)
-    page.wait_for_url("**sample=10&**")
-
-
-def test_a_layer_and_a_sample_chosen_at_once_are_both_drawn_whole(page, url, store):
-    rows, columns = montage_tiling(store.layers["block/conv 1"].shape).shape
-    page.goto(url + "maps?layer=conv2")
-    ready(page, "maps-montage")
-    page.click("#maps-layer")
-    page.get_by_role("option", name="block").click()
-    page.evaluate("document.activeElement.blur()")
-    for _ in range(4):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_url("**layer=block**sample=4&**")
-    until(page, lambda: ranges(page) == [[-0.5, columns - 0.5], [rows - 0.5, -0.5]])
-
-
-def test_a_link_opens_to_the_same_picture_in_another_browser(page, url, browser):
-    link = "maps?layer=conv2&sample=7&filter=2&class=1&outcome=correct&range=filter&statistic=std"
-    page.goto(url + link)
-    ready(page, "maps-montage")
-    assert page.input_value("#maps-sample") == "7"
-    assert page.input_value("#maps-filter") == "2"
-    assert page.input_value("#maps-class") == "one"
-    assert page.input_value("#maps-layer").startswith("conv2")
-    page.wait_for_timeout(500)
-    assert asked(page) == {
-        key: values[0] for key, values in parse_qs(urlsplit(url + link).query).items()
+def random_state(catalog, rng: random.Random):
+    layer, zoom = rng.choice(list(catalog.n_filters)), rng.choice(list(ZOOMS))
+    largest = 11 if zoom == "linked" else 1000
+    top, left = (rng.uniform(0, largest / 3) for _ in "yx")
+    window = ",".join(f"{one:.2f}" for one in (top, left, top + largest / 2, left + largest / 2))
+    values = {
+        "layer": layer,
+        "sample": rng.randrange(catalog.n_samples),
+        "filter_index": rng.randrange(catalog.n_filters[layer]),
+        "class_index": rng.choice([None, *range(10)]),
+        "against": rng.choice([None, *range(10)]),
+        "window": rng.choice(["", window]),
+        "zoom": zoom,
+        "statistic": rng.choice(catalog.statistics),
     }
+    choices = {
+        "outcome": OUTCOMES,
+        "picked": SAMPLE_ORDERS,
+        "color_range": RANGES,
+        "filter_order": FILTER_ORDERS,
+        "dead": DEAD,
+        "zeros": ZEROS,
+        "arrangement": ARRANGEMENTS,
+    }
+    return parse(values | {k: rng.choice(list(v)) for k, v in choices.items()}, catalog)[0]
+
+
+def test_random_links_open_to_the_same_in_another_browser_and_another_worker(
+    page_of, digits, digits_store
+):
+    _, store = digits
+    catalog = Source(digits_store).snapshot().catalog
+    rng = random.Random(0)
+    with running(create_app(Source(digits_store))) as url:  # a worker that knows nothing yet
+        for number in range(LINKS):
+            view = ("maps", "classes", "filter")[number % 3]
+            state = random_state(catalog, rng)
+            page = page_of(url)
+            page.goto(f"{url}{view}{state.query(catalog)}")
+            if view == "maps":
+                drawn(page, f"{state.layer} {state.sample} {state.filter_index}")
+            ready(page, READY[view])
+            page.wait_for_timeout(300)  # nothing may change it afterwards
+            assert page.input_value(f"#{view}-layer").startswith(state.layer)
+            assert page.input_value(f"#{view}-filter") == str(state.filter_index)
+            expected = "" if state.class_index is None else store.class_names[state.class_index]
+            assert page.input_value(f"#{view}-class") == expected
+            found = {KEYS[name]: getattr(state, name) for name in KEYS}
+            there = parse({name: asked(page).get(key) for name, key in KEYS.items()}, catalog)[0]
+            assert {KEYS[name]: getattr(there, name) for name in KEYS} == found
+            page.context.close()
+
+
+def test_views_keep_the_selection_and_back_and_forward_work(page, url):
+    page.goto(f"{url}maps?layer=conv2&sample=7&filter=2&class=1")
+    drawn(page, "conv2 7 2")
+    page.get_by_role("link", name="Classes", exact=True).click()
+    page.wait_for_url("**/classes?**")
+    ready(page, "classes-heatmap")
+    assert page.input_value("#classes-class") == "one"
+    page.get_by_role("link", name="Filter", exact=True).click()
+    page.wait_for_url("**/filter?**")
+    page.get_by_role("heading", name="conv2 · filter 2").wait_for()
+    page.go_back()
+    ready(page, "classes-heatmap")
+    assert asked(page)["sample"] == "7"
+    page.go_back()
+    drawn(page, "conv2 7 2")
+    page.go_forward()
+    ready(page, "classes-heatmap")
+    assert page.input_value("#classes-filter") == "2"
+
+
+def test_a_typed_word_goes_there_and_a_wrong_one_says_so(page, url):
+    page.goto(f"{url}maps")
+    drawn(page, "block/conv 1 0 0")
+    page.keyboard.press("/")
+    page.keyboard.type("conv2 filter 1 sample 8")
+    page.keyboard.press("Enter")
+    drawn(page, "conv2 8 1")
+    page.keyboard.press("/")
+    page.keyboard.type("conv7")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing is called 'conv7'").wait_for()
+    page.reload()
+    drawn(page, "conv2 8 1")
+    page.keyboard.press("?")
+    page.get_by_role("dialog").get_by_text("the sample before, the one after").wait_for()
 
 
 def test_names_from_a_store_are_shown_and_never_run(page, url):
     page.goto(url + "maps?class=3")
-    ready(page, "maps-montage")
+    ready(page, "maps-enlarged")
     assert page.input_value("#maps-class") == "<b>three</b>"
     page.goto(url + "maps?layer=%3Cimg%20src=x%20onerror=alert(1)%3E&sample=99")
     page.get_by_role("alert").first.wait_for()
@@ -158,15 +147,59 @@ def test_names_from_a_store_are_shown_and_never_run(page, url):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_follow_the_colour_scheme(browser, url, scheme):
-    context = browser.new_context(color_scheme=scheme)
-    page = context.new_page()
-    page.goto(url)
-    ready(page, "maps-montage")
-    colour = "document.querySelector('#maps-montage .js-plotly-plot')._fullLayout.font.color"
+@pytest.mark.parametrize("view", list(READY))
+def test_figures_follow_the_colour_scheme(page_of, url, scheme, view):
+    page = page_of(url, color_scheme=scheme)
+    page.goto(f"{url}{view}?filter=6")
+    ready(page, READY[view])
+    colour = f"document.querySelector('#{READY[view]} .js-plotly-plot')._fullLayout.font.color"
     expected = {"light": "#212529", "dark": "#dee2e6"}
-    assert page.evaluate(colour) == expected[scheme]
+    until(page, lambda: page.evaluate(colour) == expected[scheme])
     page.get_by_label("Light or dark").click()
     other = {"light": "dark", "dark": "light"}[scheme]
     until(page, lambda: page.evaluate(colour) == expected[other])
-    context.close()
+
+
+def test_a_newcomer_finds_a_dead_filter_the_strongest_for_7_its_image_and_its_array(
+    page_of, digits
+):
+    """By visible words and labels alone, from the first page."""
+    url, store = digits
+    page = page_of(url)
+    page.goto(url)
+    page.get_by_role("link", name="Classes", exact=True).click()
+    page.get_by_role("textbox", name="Layer", exact=True).click()
+    page.get_by_role("option", name="conv2").click()
+    page.get_by_role("textbox", name="Class", exact=True).click()
+    page.get_by_role("option", name="7", exact=True).click()
+    said = page.get_by_text(re.compile(r"Of 32 filters: \d+ dead"))
+    said.wait_for()
+    dead = re.search(r"dead \(filters? ([\d, ]+)\)", said.inner_text())[1]
+    assert str(DEAD_FILTER) in dead.split(", ")
+
+    page.get_by_role("button", name=re.compile("Strongest for class 7")).click()
+    scores = store.layers["conv2"].statistic("auc_mean")[7]
+    strongest = int(np.nanargmax(scores))
+    until(page, lambda: asked(page)["filter"] == str(strongest))
+
+    page.get_by_role("link", name="Filter", exact=True).click()
+    page.get_by_role("heading", name=f"conv2 · filter {strongest}").wait_for()
+    page.get_by_text("The image that excites it most").wait_for()
+    responses = store.layers["conv2"].pooled("max")[:, strongest]
+    page.get_by_text(re.compile(rf"Sample {int(responses.argmax())}\b")).first.wait_for()
+
+    with page.expect_download() as caught:
+        page.get_by_text("Download its feature map (.npy)").click()
+    values = np.load(io.BytesIO(caught.value.path().read_bytes()))
+    expected = store.layers["conv2"].feature_maps(int(responses.argmax()))[..., strongest]
+    assert np.array_equal(values.squeeze(), expected)
+
+
+def test_a_link_says_no_more_than_was_chosen(page, url):
+    page.goto(f"{url}maps")
+    drawn(page, "block/conv 1 0 0")
+    until(page, lambda: "layer" in asked(page))
+    assert urlsplit(page.url).query == urlencode(
+        {"layer": "block/conv 1", "sample": 0, "filter": 0}
+    )
+    assert parse_qs(urlsplit(page.url).query)["layer"] == ["block/conv 1"]

@@ -250,11 +250,11 @@ function step(steps) {
   });
 }
 
-/** The first sample of a selection, where the one that is shown is not in it. */
+/** The first sample of a selection that was just made, where the one that is shown is not in it. */
 export function arrive(chosen, sample) {
   const another = picks && chosen && picks.by !== chosen.by;
   picks = chosen;
-  if (!chosen || chosen.list === null || !chosen.n) return undefined;
+  if (!chosen?.made || chosen.list === null || !chosen.n) return undefined;
   return another || !chosen.list.includes(sample) ? chosen.list[0] : undefined;
 }
 

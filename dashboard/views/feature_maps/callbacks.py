@@ -6,7 +6,7 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
-from dash import ClientsideFunction, Dash, Input, Output, Patch, State, dcc, no_update
+from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx, dcc, no_update
 from dash.development.base_component import Component
 
 from dashboard import ids, state
@@ -181,7 +181,9 @@ def _register_samples(app: Dash, source: Source) -> None:
             layer=layer,
             filter_index=filter_index,
         )
-        return picks(snapshot, shown)
+        # A link may show a sample beside a selection that it is not in.
+        made = ctx.triggered_id in (ids.MAPS_CLASS, ids.MAPS_OUTCOME, ids.MAPS_PICKED)
+        return picks(snapshot, shown) | {"made": made}
 
     @app.callback(
         Output(ids.MAPS_THUMBNAILS, "children"),
