@@ -23,7 +23,7 @@ describe("address.js", () => {
     const history = { state: {}, replaceState: vi.fn() };
     const links = ["maps", "classes", "filter"].map((name) => (
       { href: `http://localhost/some/prefix/${name}?old=1` }));
-    const document = { querySelectorAll: () => links };
+    const document = { querySelectorAll: () => links, addEventListener: () => {} };
     const window = loaded("address.js", { document, history, location: { pathname, search: "" } });
     return { remember: window.dash_clientside.address.remember, history };
   }
