@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
@@ -32,6 +33,8 @@ from fmcore import open_store
 pytestmark = pytest.mark.browser
 
 LINKS = 30
+# Of each page in both themes, for people to look at.
+PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 # The first graph of each page is there when the page is; the wall says itself what it has drawn.
 READY = {"maps": "maps-enlarged", "classes": "classes-heatmap", "filter": "filter-histogram"}
 
@@ -148,13 +151,17 @@ def test_names_from_a_store_are_shown_and_never_run(page, url):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", list(READY))
-def test_figures_follow_the_colour_scheme(page_of, url, scheme, view):
+def test_figures_follow_the_colour_scheme_and_leave_their_picture(page_of, digits, scheme, view):
+    url, _ = digits
     page = page_of(url, color_scheme=scheme)
-    page.goto(f"{url}{view}?filter=6")
+    page.goto(f"{url}{view}?layer=conv2&filter=6&class=7&sample=3")
     ready(page, READY[view])
     colour = f"document.querySelector('#{READY[view]} .js-plotly-plot')._fullLayout.font.color"
     expected = {"light": "#212529", "dark": "#dee2e6"}
     until(page, lambda: page.evaluate(colour) == expected[scheme])
+    page.wait_for_timeout(500)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{view}-{scheme}.png", full_page=True)
     page.get_by_label("Light or dark").click()
     other = {"light": "dark", "dark": "light"}[scheme]
     until(page, lambda: page.evaluate(colour) == expected[other])
