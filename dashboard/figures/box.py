@@ -26,12 +26,6 @@ class Box:
         sides = {"l": self.left, "r": self.right, "t": self.top, "b": self.bottom}
         return sides | {"autoexpand": False}
 
-    def fluid(self, cells: tuple[int, int]) -> dict[str, str]:
-        """The style of a box as wide as its container, for a picture of (y, x) cells."""
-        across, along = self.left + self.right, self.top + self.bottom
-        ratio = cells[0] / cells[1]
-        return {"height": f"calc((100cqw - {across}px) * {ratio:.5f} + {along}px)"}
-
     def fixed(self, cells: tuple[int, int], *, longest: int = 300) -> dict[str, str]:
         """The style of a box whose picture of (y, x) cells is `longest` pixels on one side."""
         pixels = longest / max(cells)
@@ -64,4 +58,3 @@ def axes(cells: tuple[int, int], **style: object) -> dict[str, dict[str, object]
 TOOL_BAR = 28  # what Plotly's tool bar would otherwise cover
 MONTAGE = Box(left=4, right=88, top=TOOL_BAR, bottom=4)
 MAP = Box(left=34, right=88, top=TOOL_BAR, bottom=26)
-IMAGE = Box(left=34, right=8, top=TOOL_BAR, bottom=26)

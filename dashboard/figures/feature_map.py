@@ -1,16 +1,13 @@
-"""One feature map or mean map, enlarged; and the input image beside it."""
+"""One feature map or mean map, enlarged."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
-from dashboard.figures.picture import as_pixels
-from dashboard.figures.theme import GRAY, Theme, base_figure, color_bar, color_scale
+from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
 
 
 def feature_map_figure(
@@ -37,32 +34,6 @@ def feature_map_figure(
             **color_scale(*span),
         )
     )
-    return figure
-
-
-def image_figure(image: NDArray[Any], *, theme: Theme) -> go.Figure:
-    """The input image: colours for three channels, else the first in gray.
-
-    Args:
-        image: <uint8 or float32>[image_y, image_x, image_channel].
-        theme: the colours.
-    """
-    figure = base_figure(theme, margin=box.IMAGE.margin, **_pixels(image.shape))
-    if image.shape[2] == 3:
-        figure.add_trace(
-            go.Image(z=as_pixels(image), hovertemplate="y %{y}, x %{x}<br>%{z}<extra></extra>")
-        )
-    else:
-        limits = {"zmin": 0, "zmax": 255} if image.dtype == np.uint8 else {}
-        figure.add_trace(
-            go.Heatmap(
-                z=image[:, :, 0],
-                colorscale=GRAY,
-                showscale=False,
-                hovertemplate="y %{y}, x %{x}<br><b>%{z}</b><extra></extra>",
-                **limits,
-            )
-        )
     return figure
 
 

@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 
 SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu_r"
-GRAY = "gray"
 
 
 @dataclass(frozen=True, slots=True)
