@@ -12,10 +12,10 @@ from dashboard import ids
 from dashboard.components.controls import facts, notes
 from dashboard.goto import find
 from dashboard.source import Snapshot, Source
-from dashboard.state import parse_query, updated_query
+from dashboard.state import KEYS, parse, parse_query, updated_query
 from dashboard.views import VIEWS
 
-KEYS = {
+HELP = {
     "← →": "the sample before, the one after",
     "↑ ↓": "the filter before, the one after, in the order shown",
     "/": "go to a layer, a filter, a sample or a class: conv2, filter 5, sample 812, class 7",
@@ -80,7 +80,7 @@ def layout(snapshot: Snapshot, *, title: str) -> Component:
             dcc.Location(id=ids.URL, refresh=False),
             dcc.Store(id=ids.SCHEME),
             dcc.Store(id=ids.GOTO_ASKED),
-            dmc.Modal(facts(KEYS), id=ids.HELP, title="Keys and pointer", size="lg"),
+            dmc.Modal(facts(HELP), id=ids.HELP, title="Keys and pointer", size="lg"),
             header,
             html.Main(id=ids.PAGE),
         ],
@@ -139,6 +139,10 @@ def register(app: Dash, source: Source) -> None:
                     return no_update, problem, no_update
                 if "layer" in changes and "filter_index" not in changes:
                     changes["filter_index"] = 0
+                shown = {name: getattr(parse_query(search, catalog)[0], name) for name in KEYS}
+                _, problems = parse(shown | changes, catalog)
+                if problems:
+                    return no_update, problems[0], no_update
                 # Another window was zoomed for another picture.
                 query = updated_query(search, catalog, **({"window": ""} | changes))
                 return query, "", ""

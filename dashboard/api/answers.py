@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from dashboard.api.problem import problem
+from fmcore.errors import SelectionError
 from fmcore.export import Outgoing, npy_header
 
 # Of answers; the first is what is sent where none is named.
@@ -23,6 +24,20 @@ OCTETS = "application/octet-stream"
 # Answers up to this size are made whole: fewer steps, and a defect is a status, not a torn body.
 WHOLE_BYTES = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+
+
+def once(request: Request) -> dict[str, str]:
+    """The parameters of a request, each of which may be given once.
+
+    Raises:
+        SelectionError: if one is given twice.
+    """
+    values: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in values:
+            raise SelectionError(f"{name} is given twice", field=name)
+        values[name] = value
+    return values
 
 
 def etag(*facts: str) -> str:

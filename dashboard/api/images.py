@@ -13,9 +13,10 @@ from dashboard.api import answers
 from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.figures.picture import png_of
 from dashboard.source import Source
-from fmcore.errors import SelectionError
+from fmcore.errors import SampleNotFoundError, SelectionError
 
 LARGEST = 4096
+_SAMPLE = re.compile(r"\d{1,12}", re.ASCII)
 _SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 # A link with the store's digest in it never means another picture.
 FOR_EVER = "private, max-age=31536000, immutable"
@@ -26,7 +27,7 @@ def image_route(source: Source) -> Route:
 
     def image(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
-        asked = dict(request.query_params)
+        asked = answers.once(request)
         digest, size = asked.pop("v", ""), asked.pop("size", "")
         if asked:
             raise SelectionError(
@@ -34,7 +35,10 @@ def image_route(source: Source) -> Route:
             )
         if size and (not _SIZE.fullmatch(size) or int(size) > LARGEST):
             raise SelectionError(f"size must be 1 to {LARGEST}; found {size!r}", field="size")
-        sample = request.path_params["sample"]
+        text = request.path_params["sample"]
+        if not _SAMPLE.fullmatch(text):
+            raise SampleNotFoundError(f"no sample {text[:40]!r} in {snapshot.file_name}")
+        sample = int(text)
         headers = {
             "etag": answers.etag(snapshot.digest, "image", str(sample), size),
             "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
@@ -44,7 +48,7 @@ def image_route(source: Source) -> Route:
         data = png_of(snapshot.store.image(sample), longest=int(size) if size else None)
         return Response(data, 200, headers, "image/png")
 
-    return Route("/api/v1/stores/{store}/images/{sample:int}.png", image)
+    return Route("/api/v1/stores/{store}/images/{sample}.png", image)
 
 
 def image_operation(source: Source) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -29,6 +30,8 @@ PARAMETERS = {
     "x": "first column and the column after the last, as 0:112 (all)",
     "filter": "which filters, as 0:8 or 3,1,4 (all)",
 }
+# An answer is made whole; what a screen shows is far less. `maps` sends all values.
+MOST_BYTES = 256 << 20
 # Values of the maps that are inflated at the same time.
 BLOCK_VALUES = 4 << 20
 _WINDOW = re.compile(r"(\d{1,6}):(\d{1,6})", re.ASCII)
@@ -40,7 +43,7 @@ def window_route(source: Source, limits: Limits) -> Route:
 
     def windows(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
-        asked = dict(request.query_params)
+        asked = answers.once(request)
         for name in asked:
             if name not in PARAMETERS:
                 raise SelectionError(
@@ -57,7 +60,8 @@ def window_route(source: Source, limits: Limits) -> Route:
             what = f"filter of {layer.path}"
             filters = parse_numbers(asked["filter"], n_filters, what=what, field="filter")
         shape = (1, -(-len(rows) // step), -(-len(columns) // step), len(filters))
-        limits.check(int(np.prod(shape)) * 4, is_text=False)
+        bounded = Limits(min(limits.array_bytes, MOST_BYTES), limits.text_bytes)
+        bounded.check(math.prod(shape) * 4, is_text=False)
         tag = answers.etag(snapshot.digest, "windows", *(f"{k}={v}" for k, v in asked.items()))
         told = answers.headers_of(shape, np.dtype("<f4"), AXES, digest=snapshot.digest, tag=tag)
         if answers.is_known(request, tag):

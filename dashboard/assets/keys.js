@@ -26,7 +26,7 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
-    if (event.shiftKey && event.key !== "?") return;
+    if (event.shiftKey && event.key.startsWith("Arrow")) return; // "/" may need shift
     const own = "input, textarea, [role=radiogroup], [role=listbox], [role=menu], [role=dialog], "
       + "[role=slider], [role=grid]";
     if (event.target.closest(own)) return;

@@ -4,7 +4,10 @@
   const address = new URL("wall/page.js", document.currentScript.src);
   let module = null;
   const call = (name) => async (...values) => {
-    module ??= import(address);
+    module ??= import(address).catch((error) => {
+      module = null; // the next callback tries again
+      throw error;
+    });
     return (await (await module)[name](...values)) ?? window.dash_clientside.no_update;
   };
   window.dash_clientside = window.dash_clientside || {};

@@ -16,6 +16,7 @@ def feature_map_figure(
     span: tuple[float, float],
     theme: Theme,
     title: str = "activation",
+    signed: bool = False,
 ) -> go.Figure:
     """One map with its axes and a colour bar in the units of the activation.
 
@@ -24,6 +25,7 @@ def feature_map_figure(
         span: what the colours span, (low, high).
         theme: the colours.
         title: of the colour bar.
+        signed: colours about zero, though the span may lie on one side of it.
     """
     figure = base_figure(theme, margin=box.MAP.margin, **_pixels(values.shape))
     figure.add_trace(
@@ -31,7 +33,7 @@ def feature_map_figure(
             z=values,
             hovertemplate="y %{y}, x %{x}<br><b>%{z:.9~g}</b><extra></extra>",
             colorbar=color_bar(title),
-            **color_scale(*span),
+            **color_scale(*span, neutral=0.0 if signed else None),
         )
     )
     return figure

@@ -140,7 +140,8 @@ def shrink(maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
 
 def _of_blocks(function: np.ufunc, maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     for axis in (0, 1):
-        parts = [maps[(slice(None),) * axis + (slice(at, None, step),)] for at in range(step)]
+        cuts = range(min(step, maps.shape[axis]))
+        parts = [maps[(slice(None),) * axis + (slice(at, None, step),)] for at in cuts]
         found = parts[0].copy()
         for part in parts[1:]:
             inner = found[(slice(None),) * axis + (slice(part.shape[axis]),)]

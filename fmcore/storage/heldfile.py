@@ -50,7 +50,8 @@ class HeldFile(io.FileIO):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Moves, after what is gathered is written, unless it is there already."""
-        if whence != io.SEEK_SET or offset != self._position:
+        # After an error the file itself may be elsewhere.
+        if whence != io.SEEK_SET or offset != self._position or self.error is not None:
             self._put_out()
             self._position = super().seek(offset, whence)
         return self._position

@@ -42,6 +42,18 @@ def test_from_a_tile_to_its_stored_value_and_the_enlarged_map(page, url, store):
     assert np.float32(said[1]) == maps[y, x, tile]
 
 
+def test_what_is_said_under_a_resting_pointer_is_of_the_sample_that_is_shown(page, url, store):
+    page.goto(f"{url}maps?layer={FIRST}&sample=3")
+    drawn(page, f"{FIRST} 3 0")
+    f = int(store.layers[FIRST].activation[:].max(axis=(0, 1, 2)).argmax())
+    wall_tip(page, f, 4, 3)
+    for sample in (4, 5):
+        page.keyboard.press("ArrowRight")
+        drawn(page, f"{FIRST} {sample} 0")
+        said = page.locator(".wall-tip").inner_text().split("\n")
+        assert np.float32(said[2]) == store.layers[FIRST].feature_maps(sample)[4, 3, f]
+
+
 def viridis(share: np.ndarray) -> np.ndarray:
     """Plotly's colours of shares, <float>[..., 3]."""
     anchors = [plotly.colors.hex_to_rgb(one) for one in plotly.colors.sequential.Viridis]

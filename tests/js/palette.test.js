@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  ABOVE, BELOW, MISSING, ZERO, colourAt, extremes, means, paint, scaleOf, spans,
+  ABOVE, BELOW, MISSING, ZERO, allZero, colourAt, extremes, means, paint, scaleOf, spans,
 } from "../../dashboard/assets/wall/palette.js";
 
 // Written by Python from plotly.colors; tests/contract/test_scripts.py sees that they still agree.
@@ -193,4 +193,9 @@ describe("paint", () => {
     expect(marked[2]).not.toEqual(hexToRgb(ZERO.dark));
     for (const part of colours([0], span).found[0]) expect(part).toBeGreaterThan(240);
   });
+});
+
+test("only a map that is zero everywhere is all zero: NaN and infinities are not", () => {
+  const values = Float32Array.of(0, 0, NaN, 0, -0, 1, NaN, Infinity); // [y, x, filter], 4 filters
+  expect([...allZero(values, 4)]).toEqual([1, 0, 0, 0]);
 });

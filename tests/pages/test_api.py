@@ -444,6 +444,9 @@ def test_a_window_that_is_none_names_the_parameter(api):
     for name, text in (("y", "0:5"), ("y", "3:2"), ("x", "a:b"), ("step", "-1"), ("sample", "x")):
         assert text in problem(ask(**{name: text}), 422, name)
     assert "expected layer" in problem(ask(pool="max"), 422, "pool")
+    twice = api.get("api/v1/stores/tiny/windows?layer=conv2&sample=0&sample=1")
+    assert "twice" in problem(twice, 422, "sample")
+    assert array(ask(step="999999999")).shape == (1, 1, 1, 3), "no more work than there are rows"
     problem(ask(layer="no"), 404)
     problem(ask(sample="99"), 404)
 
@@ -459,4 +462,5 @@ def test_images_come_as_pictures_and_may_be_kept_where_their_store_is_named(api,
     etag = {"if-none-match": answer.headers["etag"]}
     assert api.get("api/v1/stores/tiny/images/7.png", headers=etag).status_code == 304
     problem(api.get("api/v1/stores/tiny/images/37.png"), 404)
+    problem(api.get(f"api/v1/stores/tiny/images/{'7' * 5000}.png"), 404)
     problem(api.get("api/v1/stores/tiny/images/7.png?size=0"), 422, "size")

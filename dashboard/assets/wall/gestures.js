@@ -10,7 +10,7 @@ export function follow(canvas, wall) {
   const fingers = new Map();
   let drag = null; // { from, last, kind }
   let pinch = null;
-  let clicked = { at: 0, timer: 0 };
+  let clicked = { at: -Infinity };
 
   const pointOf = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -94,6 +94,7 @@ export function follow(canvas, wall) {
 
   canvas.addEventListener("keydown", (event) => {
     const factor = { "+": 1 / 1.4, "=": 1 / 1.4, "-": 1.4 }[event.key];
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own zoom
     if (!wall.maps || (!factor && event.key !== "0")) return;
     event.preventDefault();
     const { window: seen, world } = wall;
@@ -120,12 +121,13 @@ export function follow(canvas, wall) {
 
   function click(point) {
     const now = performance.now();
-    if (now - clicked.at < DOUBLE) {
-      clicked = { at: 0 };
+    const near = Math.hypot(point.x - clicked.x, point.y - clicked.y) <= 2 * CLICK;
+    if (now - clicked.at < DOUBLE && near) {
+      clicked = { at: -Infinity };
       wall.look(whole(wall.world));
       return;
     }
-    clicked = { at: now };
+    clicked = { at: now, ...point };
     const found = wall.locate(point);
     if (found) wall.on.select(found.filter);
   }

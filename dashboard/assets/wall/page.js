@@ -19,6 +19,7 @@ const latest = new Latest();
 const parts = new Latest();
 const exactly = new Latest();
 let ahead = null;
+let slow = 0; // the timer that says that something is on its way
 let now = null; // what is shown, or is on its way: { host, facts, sample, filter, … }
 let said = null; // what Dash said of it last
 let picks = null; // which samples a step goes through
@@ -38,15 +39,17 @@ export async function show(
   const asked = { host, facts, sample, filter, range, order, scores, dead, zeros, zoom, window,
     scheme };
   const same = said && said.host === host;
+  if (!same) settled = { host, sample }; // the page came with it
   const changed = Object.keys(asked).filter((name) => !same || asked[name] !== said[name]);
   said = asked;
   // Only what changed: a sample that was stepped to here may be on its way to Dash still.
   const news = Object.fromEntries(changed.map((name) => [name, asked[name]]));
   if (now && now.host === host && changed.every((name) => now[name] === news[name])) return;
-  now = same ? { ...now, ...news } : asked;
+  now = same ? { ...now, ...news } : { ...asked };
   // A window is one of a layer and of a kind of zoom: another shows all.
   if (same && now.window && ("zoom" in news || "facts" in news) && !("window" in news)) {
     now = { ...now, window: "" };
+    said = { ...said, window: "" };
     tell("maps-window", { data: "" });
   }
   await refresh();
@@ -55,7 +58,6 @@ export async function show(
 /** Shows another sample or filter at once, and tells Dash after it is painted. */
 function change(news) {
   if (!now || !now.host.isConnected) return;
-  if ("sample" in news) direction = news.sample > now.sample ? 1 : -1;
   now = { ...now, ...news };
   refresh();
 }
@@ -67,29 +69,43 @@ async function refresh() {
   say(facts.message);
   host.hidden = Boolean(facts.message);
   settle();
-  if (facts.message) return;
-  const slow = setTimeout(() => host.classList.add("waiting"), LOADING_AFTER);
-  const url = overviewUrl(host, facts, sample);
+  clearTimeout(slow);
+  if (facts.message) {
+    forget(host);
+    return;
+  }
+  slow = setTimeout(() => host.classList.add("waiting"), LOADING_AFTER);
+  const step = overviewStep(host, facts);
+  const url = overviewUrl(facts, sample, step);
   const array = here(url) ?? await latest.get(url).catch((error) => {
     say(error instanceof Refusal ? error.message : "The server does not answer; is it running?");
     return null;
   });
-  clearTimeout(slow);
   if (asked !== now || !host.isConnected) return;
-  host.classList.remove("waiting");
+  clearTimeout(slow);
+  host.classList.toggle("waiting", array === null); // what is there is of another sample
   if (array === null) return;
   if (array.digest !== facts.digest) {
     say("The store was replaced since this page was opened: reload the page.");
     return;
   }
-  draw(array);
+  draw(array, step);
   fetchAhead(array.values.byteLength);
 }
 
+// Of a layer without maps nothing of the one before may stay.
+function forget(host) {
+  const wall = walls.get(host);
+  if (wall) wall.order = [];
+  const picture = input(host);
+  if (picture) picture.over.hidden = true;
+  element("maps-legend")?.replaceChildren();
+}
+
 // All values of a sample; of large maps as many as the screen has pixels for.
-function overviewUrl(host, facts, sample) {
+function overviewUrl(facts, sample, step) {
   if (!facts.windows) return `${facts.url}&sample=${sample}`;
-  return `${facts.windows}&sample=${sample}&step=${overviewStep(host, facts)}`;
+  return `${facts.windows}&sample=${sample}&step=${step}`;
 }
 
 function overviewStep(host, facts) {
@@ -100,7 +116,7 @@ function overviewStep(host, facts) {
 
 /** A finer part of large maps, of some filters or all; null where another was asked for since. */
 async function finer({ top, left, rows, columns, step }, filters) {
-  const { facts, sample } = now;
+  const { facts, sample } = wallHere().view;
   const [height, width] = facts.shape;
   const window = `&y=${top}:${Math.min(top + rows * step, height)}`
     + `&x=${left}:${Math.min(left + columns * step, width)}`;
@@ -117,14 +133,23 @@ async function finer({ top, left, rows, columns, step }, filters) {
   }
 }
 
-function draw(array) {
+function draw(array, step) {
   const { host, facts, sample, filter, range, order, scores } = now;
   const { dead, zeros, zoom, window, scheme } = now;
   let wall = walls.get(host);
   if (!wall) {
     wall = new Wall(host, {
       select: (chosen) => change({ filter: chosen }),
-      window: (text) => text !== now.window && tell("maps-window", { data: text }),
+      looked: (text) => {
+        // In place: the request that may be under way is still what is wanted.
+        const { view } = walls.get(host);
+        if (view.facts === now.facts && view.zoom === now.zoom) now.window = text;
+      },
+      window: (text) => {
+        if (text === said.window) return;
+        said = { ...said, window: text };
+        tell("maps-window", { data: text });
+      },
       hover: hovered,
       finer,
     });
@@ -133,11 +158,11 @@ function draw(array) {
   }
   // An array is one object while it is kept, so that the wall knows what it has painted already.
   array.maps ??= {
-    values: array.values, shape: array.shape.slice(1), step: overviewStep(host, facts),
+    values: array.values, shape: array.shape.slice(1), step,
     origin: { top: 0, left: 0 }, filters: null,
   };
   wall.show(array.maps, {
-    facts, filter, range, zoom, window, scheme,
+    facts, sample, filter, range, zoom, window, scheme,
     scores: order === "index" ? null : scores ?? (order === "mean" ? "mean" : null),
     hidden: dead === true ? facts.dead : null,
     zeros: Boolean(zeros),
@@ -145,6 +170,7 @@ function draw(array) {
   });
   if (!wall.order.length) say("Every filter of this layer is dead; show dead filters to see them.");
   input(host)?.map(array.maps, wall.span, filter, facts);
+  hovered(wall.hovered);
   requestAnimationFrame(() => {
     host.dataset.drawn = `${facts.layer} ${sample} ${filter}`;
   });
@@ -154,14 +180,19 @@ function draw(array) {
 // address, the enlarged map and the words need it.
 let settling = 0;
 let settledAt = -Infinity;
+let settled = null; // what the server was told last
 function settle() {
   clearTimeout(settling);
   const arrived = () => {
     settledAt = performance.now();
     const { host, sample, filter } = now;
     if (!host.isConnected) return;
-    if (sample !== said.sample) tell("maps-sample", { value: sample });
-    if (filter !== said.filter) tell("maps-filter", { value: filter });
+    const before = said;
+    said = { ...said, sample, filter }; // so that what comes back is no news
+    if (sample !== before.sample) tell("maps-sample", { value: sample });
+    if (filter !== before.filter) tell("maps-filter", { value: filter });
+    if (settled.sample === sample) return;
+    settled = { host, sample };
     tell("maps-settled", { data: sample });
   };
   const rest = settledAt + SETTLED_AFTER - performance.now();
@@ -176,18 +207,19 @@ function input(host) {
 function fetchAhead(bytes) {
   const { host, facts, sample } = now;
   ahead?.abort();
-  const next = sample + direction;
-  if (bytes > AHEAD_BYTES || next < 0 || next >= facts.n_samples) return;
+  const next = stepped(direction);
+  if (bytes > AHEAD_BYTES || next === null || next === sample) return;
   ahead = new AbortController();
   // Only a favour to the next step.
-  arrayOf(overviewUrl(host, facts, next), ahead.signal).catch(() => {});
+  arrayOf(overviewUrl(facts, next, overviewStep(host, facts)), ahead.signal).catch(() => {});
 }
 
 function hovered(found, event) {
   const { host } = now;
   const wall = walls.get(host);
+  const { facts, sample } = wall.view; // what is drawn; another sample may be on its way
   let tip = host.querySelector(".wall-tip");
-  input(host)?.outline(found, now.facts);
+  input(host)?.outline(found, facts);
   if (!found) {
     tip?.remove();
     return;
@@ -201,30 +233,33 @@ function hovered(found, event) {
   const { values, step: each, shape: [, width, n] } = wall.maps;
   const value = values[(Math.floor(y / each) * width + Math.floor(x / each)) * n + filter];
   const words = (text) => `filter ${filter}\ny ${y}, x ${x}\n${text}`;
-  tip.textContent = words(now.facts.windows ? `≈ ${Number(value.toPrecision(3))}` : exact(value));
+  tip.textContent = words(facts.windows ? `≈ ${Number(value.toPrecision(3))}` : exact(value));
   if (event) {
     const box = host.getBoundingClientRect();
     const left = event.clientX - box.left;
     tip.style.left = `${left > box.width - 170 ? left - 150 : left + 14}px`;
     tip.style.top = `${event.clientY - box.top + 14}px`;
   }
-  if (!now.facts.windows) return;
+  if (!facts.windows) return;
   // The cell stands for several values; the stored ones of this filter follow.
-  exactly.get(`${now.facts.exact}&sample=${now.sample}&filter=${filter}`).then((array) => {
-    if (array) tip.textContent = words(exact(array.values[y * now.facts.shape[1] + x]));
+  exactly.get(`${facts.exact}&sample=${sample}&filter=${filter}`).then((array) => {
+    const there = wall.view.facts === facts && wall.view.sample === sample;
+    if (!array || !there || array.digest !== facts.digest) return;
+    tip.textContent = words(exact(array.values[y * facts.shape[1] + x]));
   }).catch(() => {}); // the approximate one stays
 }
 
 function legend(wall, { above, below }) {
+  const { facts, zeros } = wall.view;
   const colours = wall.legend;
   const parts = [];
   if (above) parts.push([colours.above, `${above.toLocaleString("en")} cells above the range`]);
   if (below) parts.push([colours.below, `${below.toLocaleString("en")} below it`]);
-  if (now.zeros) parts.push([colours.zero, "exactly zero"]);
-  if (now.facts.has_missing) parts.push([colours.missing, "not a number"]);
-  const hidden = now.facts.shape[2] - wall.order.length;
+  if (zeros) parts.push([colours.zero, "exactly zero"]);
+  if (facts.has_missing) parts.push([colours.missing, "not a number"]);
+  const hidden = facts.shape[2] - wall.order.length;
   const count = document.createElement("span");
-  count.textContent = `${wall.order.length} of ${now.facts.shape[2]} filters`
+  count.textContent = `${wall.order.length} of ${facts.shape[2]} filters`
     + (hidden ? `, ${hidden} dead hidden` : "");
   element("maps-legend")?.replaceChildren(count, ...parts.map(([colour, words]) => {
     const item = document.createElement("span");
@@ -241,13 +276,11 @@ function say(text) {
 }
 
 // Steps through the samples that match; of all of them by index there is no list.
-function step(steps) {
-  if (!now || !picks?.n) return;
+function stepped(steps) {
+  if (!now || !picks?.n) return null;
   const { list, total } = picks;
-  change({
-    sample: list === null ? (((now.sample + steps) % total) + total) % total
-      : neighbour(list, now.sample, steps),
-  });
+  if (list === null) return (((now.sample + steps) % total) + total) % total;
+  return neighbour(list, now.sample, steps);
 }
 
 /** The first sample of a selection that was just made, where the one that is shown is not in it. */
@@ -290,7 +323,7 @@ export function fade(percent) {
 export async function save(clicked) {
   const wall = wallHere();
   if (!wall?.order.length) return;
-  const { facts, sample } = now;
+  const { facts, sample } = wall.view;
   const form = clicked.split("-").pop();
   const link = document.createElement("a");
   if (form === "png") {
@@ -317,6 +350,8 @@ export function nextFilter(steps) {
 document.addEventListener("click", (event) => {
   const one = event.target.closest?.("#maps-thumbnails [data-sample], #maps-previous, #maps-next");
   if (!one) return;
-  if (one.id) step(one.id === "maps-previous" ? -1 : 1);
-  else change({ sample: Number(one.dataset.sample) });
+  const steps = { "maps-previous": -1, "maps-next": 1 }[one.id];
+  const sample = steps ? stepped(steps) : Number(one.dataset.sample);
+  if (steps) direction = steps;
+  if (sample !== null) change({ sample });
 });

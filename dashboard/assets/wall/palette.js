@@ -80,6 +80,15 @@ export function extremes(values, n) {
   return { low, high };
 }
 
+/** Which filters of maps [y, x, filter] are exactly zero everywhere: 1 for each; NaN is not zero. */
+export function allZero(values, n) {
+  const zero = new Uint8Array(n).fill(1);
+  for (let start = 0; start < values.length; start += n) {
+    for (let f = 0; f < n; f += 1) if (values[start + f] !== 0) zero[f] = 0;
+  }
+  return zero;
+}
+
 /** The mean of each filter of maps [y, x, filter]; not finite where one of its values is not. */
 export function means(values, n) {
   const sums = new Float64Array(n);

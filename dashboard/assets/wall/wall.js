@@ -3,7 +3,7 @@ import { atlasOf, covers, partOf, sourceOf, spanOf } from "./atlas.js";
 import { drawBar } from "./bar.js";
 import { follow } from "./gestures.js";
 import { shownOrder } from "./order.js";
-import { ABOVE, BELOW, MISSING, ZERO, extremes, means, spans } from "./palette.js";
+import { ABOVE, BELOW, MISSING, ZERO, allZero, extremes, means, spans } from "./palette.js";
 import {
   corner, inside, isWhole, tileAt, tilingOf, whole, windowOf, windowText,
 } from "./tiling.js";
@@ -23,7 +23,8 @@ const INK = {
  * The wall in a page's element.
  *
  * `show` says what to show; what a person does comes back through `on`: `select(filter)`,
- * `window(text)`, `hover(place|null)` with the filter, y and x under the pointer. What is to be
+ * `looked(text)` at each move of the window and `window(text)` when it rests,
+ * `hover(place|null)` with the filter, y and x under the pointer. What is to be
  * seen finer than the maps that are here is asked for with `finer(part, filters)`, which gives
  * maps, or null where it was overtaken.
  */
@@ -49,7 +50,8 @@ export class Wall {
     this.marks.className = "wall-marks";
     host.replaceChildren(this.canvas, this.marks);
     follow(this.canvas, this);
-    new ResizeObserver(() => this.maps && this.#layOut()).observe(host);
+    // Hidden, an element has no width.
+    new ResizeObserver(() => this.maps && host.clientWidth && this.#layOut()).observe(host);
   }
 
   /**
@@ -68,10 +70,15 @@ export class Wall {
     const n = maps.shape[2];
     const scores = view.scores === "mean" ? means(maps.values, n) : view.scores;
     this.order = shownOrder(n, scores, view.hidden);
+    if (this.hovered) {
+      const filter = this.order[this.hovered.place];
+      const same = old?.facts === view.facts && filter !== undefined;
+      this.hovered = same ? { ...this.hovered, filter } : null;
+    }
     this.canvas.setAttribute("aria-label", view.words);
     if (!kept) {
       this.span = this.#spanOf(maps, view);
-      this.zeroMaps = extremes(maps.values, n);
+      this.zeroMaps = allZero(maps.values, n);
       this.old = this.overview ?? this.old;
       this.overview = this.detail = null;
       this.#coming = "";
@@ -178,12 +185,15 @@ export class Wall {
   /** Moves the window; it is painted finely when the gesture rests. */
   look(window) {
     this.window = inside(window, this.world);
+    // Whatever is drawn next, such as the maps of another sample, has this window.
+    this.view.window = windowText(this.window, this.world);
+    this.on.looked(this.view.window);
     this.draw();
     clearTimeout(this.#finer);
     this.#finer = setTimeout(() => {
       this.#paint();
       this.draw();
-      this.on.window(windowText(this.window, this.world));
+      this.on.window(this.view.window);
     }, FINER_AFTER);
   }
 
@@ -246,7 +256,7 @@ export class Wall {
 
   #name(pen, ink, filter, box) {
     if (box.width < NAMED_FROM) return;
-    const isZero = this.zeroMaps.low[filter] === 0 && this.zeroMaps.high[filter] === 0;
+    const isZero = this.zeroMaps[filter] === 1;
     const size = this.tiling.name > 12 ? 11 : 9;
     pen.font = `${filter === this.view.filter ? "700 " : ""}${size}px system-ui, sans-serif`;
     const wide = `${filter} all 0`;

@@ -17,7 +17,7 @@ from dashboard.figures.feature_map import feature_map_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
 from dashboard.figures.probability import probability_figure
 from dashboard.figures.theme import theme_for
-from dashboard.source import Source
+from dashboard.source import Snapshot, Source
 from dashboard.views.feature_maps.facts import RANGE_WORDS, color_range, filter_facts
 from dashboard.views.feature_maps.picks import page_of, picks, position_text, thumbnails
 from dashboard.views.feature_maps.wall import order_scores, wall_facts
@@ -36,6 +36,7 @@ def register(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output(ids.MAPS_QUERY, "data"),
+        Output(ids.MAPS_FILTER_LINK, "children"),
         {
             "layer": Input(ids.MAPS_LAYER, "value"),
             "sample": Input(ids.MAPS_SETTLED, "data"),
@@ -52,14 +53,23 @@ def register(app: Dash, source: Source) -> None:
             "search": State(ids.URL, "search"),
         },
     )
-    def remember(search: str | None, dead: bool, zeros: bool, **values: object) -> str:
-        return state.updated_query(
+    def remember(
+        search: str | None, dead: bool, zeros: bool, **values: object
+    ) -> tuple[str, Component]:
+        catalog = source.snapshot().catalog
+        query = state.updated_query(
             search,
-            source.snapshot().catalog,
+            catalog,
             dead="hide" if dead else "show",
             zeros="mark" if zeros else "plain",
             **values,
         )
+        shown = state.parse_query(query, catalog)[0]
+        words = (
+            f"Filter {shown.filter_index} of {shown.layer}: what excites it most, its scores, its "
+            "arrays →"
+        )
+        return query, dcc.Link(words, href=f"filter{query}")
 
 
 def _register_scripts(app: Dash) -> None:
@@ -120,7 +130,7 @@ def _register_wall(app: Dash, source: Source) -> None:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         largest = snapshot.catalog.n_filters[shown.layer] - 1
-        return wall_facts(snapshot, shown.layer), shown.filter_index, largest
+        return described(snapshot, shown.layer), shown.filter_index, largest
 
     @app.callback(
         Output(ids.MAPS_SCORES, "data"),
@@ -249,9 +259,11 @@ def _register_filter(app: Dash, source: Source) -> None:
             values = one.feature_maps(shown.sample)[:, :, index]
         except MapsNotStoredError:  # said once, where the wall would be
             return go.Figure(), "", NO_GRAPH, facts({})
-        about = snapshot.derived(("wall", shown.layer), lambda: wall_facts(snapshot, shown.layer))
+        about = described(snapshot, shown.layer)
         span = color_range(values, kind=shown.color_range, facts=about, filter_index=index)
-        figure = feature_map_figure(values, span=span, theme=theme_for(scheme))
+        figure = feature_map_figure(
+            values, span=span, theme=theme_for(scheme), signed=about["signed"]
+        )
         return (
             *redraw(figure, axes=f"{shown.layer} {scheme}", drawn=drawn),
             box.MAP.fixed(values.shape, longest=270),
@@ -262,27 +274,27 @@ def _register_filter(app: Dash, source: Source) -> None:
         Output(ids.MAPS_KERNEL, "figure"),
         Output(ids.MAPS_KERNEL, "style"),
         Output(ids.MAPS_KERNEL_NOTE, "children"),
-        Output(ids.MAPS_FILTER_LINK, "children"),
         Input(ids.MAPS_LAYER, "value"),
         Input(ids.MAPS_FILTER, "value"),
         Input(ids.SCHEME, "data"),
-        State(ids.URL, "search"),
     )
     def draw_kernel(
-        layer: str, filter_index: object, scheme: str, search: str | None
-    ) -> tuple[go.Figure, dict[str, str], str, Component]:
+        layer: str, filter_index: object, scheme: str
+    ) -> tuple[go.Figure, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         index = shown.filter_index
-        query = state.updated_query(search, snapshot.catalog, layer=shown.layer, filter_index=index)
-        words = f"Filter {index} of {shown.layer}: what excites it most, its scores, its arrays →"
-        link = dcc.Link(words, href=f"filter{query}")
         kernel = snapshot.layer(shown.layer).kernel
         if kernel is None:
-            return go.Figure(), NO_GRAPH, "This store keeps no kernel of the layer.", link
+            return go.Figure(), NO_GRAPH, "This store keeps no kernel of the layer."
         figure = kernel_figure(kernel[..., index], theme=theme_for(scheme))
         cells = kernel_cells(kernel.shape[:3])[:2]
-        return figure, ROOM.fixed(cells, longest=150), "", link
+        return figure, ROOM.fixed(cells, longest=150), ""
+
+
+def described(snapshot: Snapshot, layer: str) -> dict[str, Any]:
+    """What the wall is told of a layer; made once, since it reads all histograms."""
+    return snapshot.derived(("wall", layer), lambda: wall_facts(snapshot, layer))
 
 
 def _doing(what: str) -> tuple[ClientsideFunction, Output]:
