@@ -78,10 +78,11 @@ scripts:
 	@$(NO_NPM)
 endif
 
-bench: $(READY_DEV) ## measure capture, chunks, memory and the server on this machine
+bench: $(READY_DEV) ## measure capture, chunks, memory, the server and its pages on this machine
 	$(BIN)/python tests/benchmarks/capture.py
 	$(BIN)/python tests/benchmarks/server.py
 	$(BIN)/python tests/benchmarks/arrays_out.py
+	$(BIN)/python tests/benchmarks/viewer.py
 
 soak: $(READY_DEV) ## kill captures, fill disks and flip bits many times over (an hour)
 	$(BIN)/python tests/soak/faults.py
