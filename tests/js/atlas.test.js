@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import {
-  atlasOf, covers, partOf, sourceOf, tilesAcross,
+  atlasOf, covers, partOf, sourceOf, spanOf, tilesAcross,
 } from "../../dashboard/assets/wall/atlas.js";
 import { spans } from "../../dashboard/assets/wall/palette.js";
 
@@ -129,6 +129,34 @@ describe("atlas", () => {
       });
       expect(rows.flat()).toEqual([...new Uint32Array(alone.image.data.buffer)]);
     }
+  });
+
+  test("of a coarse window of some filters each lies where its source says, and others nowhere", () => {
+    browser();
+    const some = {
+      values: Float32Array.from({ length: 2 * 3 * 2 }, (_, at) => at), shape: [2, 3, 2],
+      step: 2, origin: { top: 4, left: 6 }, filters: [7, 2],
+    };
+    const wide = spans(new Float32Array(9), Float32Array.from({ length: 9 }, (_, f) => 12 + f), false);
+    const part = { top: 4, left: 6, rows: 2, columns: 3, step: 2 };
+    const atlas = atlasOf(some, part, spanOf(wide, some.filters), { zero: null }, null);
+    const seen = { top: 4, left: 6, bottom: 8, right: 12 };
+    const pixels = new Uint32Array(atlas.image.data.buffer);
+    for (const [place, filter] of some.filters.entries()) {
+      const source = sourceOf(atlas, filter, seen);
+      expect([source.width, source.height]).toEqual([3, 2]);
+      const own = some.values.filter((_, at) => at % 2 === place);
+      const alone = atlasOf(
+        { ...complete, shape: [2, 3, 1], values: own },
+        { top: 0, left: 0, rows: 2, columns: 3, step: 1 },
+        spans([0], [12 + filter], false), { zero: null }, null);
+      const rows = [0, 1].flatMap((y) => {
+        const start = (source.y + y) * atlas.canvas.width + source.x;
+        return [...pixels.subarray(start, start + 3)];
+      });
+      expect(rows).toEqual([...new Uint32Array(alone.image.data.buffer)]);
+    }
+    expect(sourceOf(atlas, 5, seen)).toBe(null);
   });
 
   test("memory is used again where the picture is as large, and not else", () => {
