@@ -43,6 +43,7 @@ class Table:
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, str, str, str]] = []
+        self._load = os.getloadavg()[0]  # on a machine that does other things, ratios only count
 
     def row(self, what: str, value: float, unit: str, wanted: str = "", note: str = "") -> None:
         """Adds a line, and says it now; `wanted` is such as "<= 50" in the same unit."""
@@ -62,6 +63,7 @@ class Table:
         print(f"{'viewer':52}{'measured':>12}{'wanted':>10}  kept")
         for what, value, wanted, rest in self._rows:
             print(f"{what:52}{value:>12}{wanted:>10}  {rest}".rstrip())
+        print(f"load average: {self._load:.1f} before, {os.getloadavg()[0]:.1f} after")
 
 
 def size_of(store: Path, layer: str) -> str:

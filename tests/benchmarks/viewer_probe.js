@@ -11,7 +11,9 @@ window.bench = (() => {
   let step = null;
   const expect = (sample) => {
     const host = document.getElementById("maps-wall");
-    step = new Promise((done) => {
+    step = new Promise((done, fail) => {
+      setTimeout(() => fail(new Error(
+        `waited 30 s for sample ${sample}: "${host.dataset.drawn}" is drawn`)), 30_000);
       const observer = new MutationObserver(() => {
         if (host.dataset.drawn.split(" ").at(-2) !== String(sample)) return;
         observer.disconnect();
