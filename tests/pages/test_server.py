@@ -55,7 +55,7 @@ def test_a_foreign_host_name_is_refused(url):
 def test_a_page_is_built(url):
     answer = httpx.post(url + UPDATE, json=SHOW_PAGE)
     assert answer.status_code == 200
-    assert "maps-montage" in answer.text
+    assert "maps-wall" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -95,35 +95,27 @@ def test_values_of_any_type_are_answered_with_what_there_is(url, value):
     assert httpx.post(url + UPDATE, content=body, headers=headers).status_code == 200
 
 
-CHOOSE = {
-    "output": "..maps-filter.value...maps-filter.max..",
+DESCRIBE = {
+    "output": "..maps-facts.data...maps-filter.value...maps-filter.max..",
     "outputs": [
+        {"id": "maps-facts", "property": "data"},
         {"id": "maps-filter", "property": "value"},
         {"id": "maps-filter", "property": "max"},
     ],
-    "changedPropIds": ["maps-montage.clickData"],
+    "inputs": [{"id": "maps-layer", "property": "value", "value": "block/conv 1"}],
+    "changedPropIds": ["maps-layer.value"],
 }
 
 
 @pytest.mark.parametrize(
-    ("click", "expected"),
-    [
-        ({"points": [{"x": 2, "y": 3}]}, 0),
-        ({"points": [{"x": 10, "y": 3}]}, 1),
-        (None, 2),
-        (1, 2),
-        ({"points": []}, 2),
-        ({"points": [{}]}, 2),
-        ({"points": [{"x": "a", "y": None}]}, 2),
-        ({"points": [{"x": -1, "y": 10**9}]}, 2),
-    ],
+    ("asked", "expected"),
+    [(2, 2), (19, 19), (20, 19), (10**9, 19), (-1, 0), (None, 0), ("a", 0), ([1], 0), ({}, 0)],
 )
-def test_a_click_chooses_the_filter_of_its_tile_or_none(url, click, expected):
-    values = (("maps-montage", "clickData", click), ("maps-layer", "value", "block/conv 1"))
-    inputs = [{"id": id_, "property": name, "value": value} for id_, name, value in values]
-    state = [{"id": "maps-filter", "property": "value", "value": 2}]
-    answer = httpx.post(url + UPDATE, json=CHOOSE | {"inputs": inputs, "state": state})
-    assert answer.json()["response"]["maps-filter"] == {"value": expected, "max": 19}
+def test_another_layer_keeps_the_filter_or_takes_the_nearest(url, asked, expected):
+    state = [{"id": "maps-filter", "property": "value", "value": asked}]
+    answer = httpx.post(url + UPDATE, json=DESCRIBE | {"state": state}).json()["response"]
+    assert answer["maps-filter"] == {"value": expected, "max": 19}
+    assert answer["maps-facts"]["data"]["layer"] == "block/conv 1"
 
 
 def test_files_that_are_not_there_are_not_found(url):

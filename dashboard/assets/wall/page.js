@@ -6,7 +6,7 @@ import { neighbour } from "./order.js";
 import { tilingOf } from "./tiling.js";
 import { Wall, cellsFor, roomIn } from "./wall.js";
 
-const SETTLED_AFTER = 120; // ms without another sample before the server is asked for its rest
+const SETTLED_AFTER = 120; // ms without another change in a fast drag before the server hears of it
 const AFTER_PAINT = 30; // ms
 const LOADING_AFTER = 250; // ms before a picture that is still old is said to be
 const AHEAD_BYTES = 2 << 20; // of a sample's maps: larger ones are not fetched ahead
@@ -179,12 +179,11 @@ function draw(array, step) {
 // Dash and the server are told when there is time, and of a fast drag once: of the sample, the
 // address, the enlarged map and the words need it.
 let settling = 0;
-let settledAt = -Infinity;
+let changedAt = -Infinity;
 let settled = null; // what the server was told last
 function settle() {
   clearTimeout(settling);
   const arrived = () => {
-    settledAt = performance.now();
     const { host, sample, filter } = now;
     if (!host.isConnected) return;
     const before = said;
@@ -195,8 +194,9 @@ function settle() {
     settled = { host, sample };
     tell("maps-settled", { data: sample });
   };
-  const rest = settledAt + SETTLED_AFTER - performance.now();
-  settling = setTimeout(arrived, Math.max(rest, AFTER_PAINT));
+  const quick = performance.now() - changedAt < SETTLED_AFTER;
+  changedAt = performance.now();
+  settling = setTimeout(arrived, quick ? SETTLED_AFTER : AFTER_PAINT);
 }
 
 function input(host) {

@@ -6,7 +6,7 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
-from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx, dcc, no_update
+from dash import Dash, Input, Output, Patch, State, ctx, dcc, no_update
 from dash.development.base_component import Component
 
 from dashboard import ids, state
@@ -17,10 +17,11 @@ from dashboard.figures.feature_map import feature_map_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
 from dashboard.figures.probability import probability_figure
 from dashboard.figures.theme import theme_for
-from dashboard.source import Snapshot, Source
+from dashboard.source import Source
 from dashboard.views.feature_maps.facts import RANGE_WORDS, color_range, filter_facts
 from dashboard.views.feature_maps.picks import page_of, picks, position_text, thumbnails
-from dashboard.views.feature_maps.wall import order_scores, wall_facts
+from dashboard.views.feature_maps.scripts import register_scripts
+from dashboard.views.feature_maps.wall import described, order_scores
 from fmcore.errors import MapsNotStoredError, StatisticNotFoundError
 
 # Where a layer was captured without its maps there is nothing to draw.
@@ -29,7 +30,7 @@ NO_GRAPH = {"display": "none"}
 
 def register(app: Dash, source: Source) -> None:
     """Adds the page's callbacks."""
-    _register_scripts(app)
+    register_scripts(app)
     _register_wall(app, source)
     _register_samples(app, source)
     _register_filter(app, source)
@@ -70,52 +71,6 @@ def register(app: Dash, source: Source) -> None:
             "arrays →"
         )
         return query, dcc.Link(words, href=f"filter{query}")
-
-
-def _register_scripts(app: Dash) -> None:
-    """What runs in the browser; assets/wall.js says what each does."""
-    app.clientside_callback(
-        *_doing("show"),
-        Input(ids.MAPS_FACTS, "data"),
-        Input(ids.MAPS_SAMPLE, "value"),
-        Input(ids.MAPS_FILTER, "value"),
-        Input(ids.MAPS_RANGE, "value"),
-        Input(ids.MAPS_ORDER, "value"),
-        Input(ids.MAPS_SCORES, "data"),
-        Input(ids.MAPS_DEAD, "checked"),
-        Input(ids.MAPS_ZEROS, "checked"),
-        Input(ids.MAPS_ZOOM, "value"),
-        Input(ids.MAPS_WINDOW, "data"),
-        Input(ids.SCHEME, "data"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("wall", "arrive"),
-        Output(ids.MAPS_SAMPLE, "value"),
-        Input(ids.MAPS_PICKS, "data"),
-        State(ids.MAPS_SAMPLE, "value"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("wall", "turn"),
-        Output(ids.MAPS_PAGE, "data"),
-        Input(ids.MAPS_PICKS, "data"),
-        Input(ids.MAPS_SAMPLE, "value"),
-        State(ids.MAPS_PAGE, "data"),
-    )
-    app.clientside_callback(
-        *_doing("mark"),
-        Input(ids.MAPS_THUMBNAILS, "children"),
-        Input(ids.MAPS_SAMPLE, "value"),
-    )
-    app.clientside_callback(*_doing("outline"), Input(ids.MAPS_ENLARGED, "hoverData"))
-    app.clientside_callback(*_doing("fade"), Input(ids.MAPS_OPACITY, "value"))
-    app.clientside_callback(
-        *_doing("save"),
-        *(
-            Input(one, "n_clicks")
-            for one in (ids.MAPS_SAVE_PNG, ids.MAPS_SAVE_NPY, ids.MAPS_SAVE_CSV)
-        ),
-        prevent_initial_call=True,
-    )
 
 
 def _register_wall(app: Dash, source: Source) -> None:
@@ -290,15 +245,6 @@ def _register_filter(app: Dash, source: Source) -> None:
         figure = kernel_figure(kernel[..., index], theme=theme_for(scheme))
         cells = kernel_cells(kernel.shape[:3])[:2]
         return figure, ROOM.fixed(cells, longest=150), ""
-
-
-def described(snapshot: Snapshot, layer: str) -> dict[str, Any]:
-    """What the wall is told of a layer; made once, since it reads all histograms."""
-    return snapshot.derived(("wall", layer), lambda: wall_facts(snapshot, layer))
-
-
-def _doing(what: str) -> tuple[ClientsideFunction, Output]:
-    return ClientsideFunction("wall", what), Output(ids.MAPS_DONE.format(what=what), "data")
 
 
 def _badge(text: str, *, right: bool) -> Component:

@@ -71,6 +71,11 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
     }
 
 
+def described(snapshot: Snapshot, layer: str) -> dict[str, Any]:
+    """What the wall is told of a layer; made once, since it reads all histograms."""
+    return snapshot.derived(("wall", layer), lambda: wall_facts(snapshot, layer))
+
+
 def is_large(layer: Layer) -> bool:
     """Whether the maps of one sample are too large to travel whole."""
     return math.prod(layer.shape) > EXACT_CELLS
