@@ -8,6 +8,7 @@ import { Wall, cellsFor, roomIn } from "./wall.js";
 
 const SETTLED_AFTER = 120; // ms without another change in a fast drag before the server hears of it
 const AFTER_PAINT = 30; // ms
+const LARGE_AFTER = 50; // ms without another change in a fast drag before a large window is asked for
 const LOADING_AFTER = 250; // ms before a picture that is still old is said to be
 const AHEAD_BYTES = 2 << 20; // of a sample's maps: larger ones are not fetched ahead
 
@@ -68,7 +69,7 @@ async function refresh() {
   input(host)?.show(facts, sample);
   say(facts.message);
   host.hidden = Boolean(facts.message);
-  settle();
+  const quick = settle();
   clearTimeout(slow);
   if (facts.message) {
     forget(host);
@@ -77,6 +78,11 @@ async function refresh() {
   slow = setTimeout(() => host.classList.add("waiting"), LOADING_AFTER);
   const step = overviewStep(host, facts);
   const url = overviewUrl(facts, sample, step);
+  // The server makes a window to its end though nobody waits for it any more: one at a time.
+  if (facts.windows && quick && !here(url)) {
+    await new Promise((go) => { setTimeout(go, LARGE_AFTER); });
+    if (asked !== now) return;
+  }
   const array = here(url) ?? await latest.get(url).catch((error) => {
     say(error instanceof Refusal ? error.message : "The server does not answer; is it running?");
     return null;
@@ -197,6 +203,7 @@ function settle() {
   const quick = performance.now() - changedAt < SETTLED_AFTER;
   changedAt = performance.now();
   settling = setTimeout(arrived, quick ? SETTLED_AFTER : AFTER_PAINT);
+  return quick;
 }
 
 function input(host) {
