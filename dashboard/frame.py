@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -12,7 +13,7 @@ from dashboard import ids
 from dashboard.components.controls import facts, notes
 from dashboard.goto import find
 from dashboard.source import Snapshot, Source
-from dashboard.state import KEYS, parse, parse_query, updated_query
+from dashboard.state import parse, parse_query, updated_query
 from dashboard.views import VIEWS
 
 HELP = {
@@ -139,8 +140,8 @@ def register(app: Dash, source: Source) -> None:
                     return no_update, problem, no_update
                 if "layer" in changes and "filter_index" not in changes:
                     changes["filter_index"] = 0
-                shown = {name: getattr(parse_query(search, catalog)[0], name) for name in KEYS}
-                _, problems = parse(shown | changes, catalog)
+                shown = parse_query(search, catalog)[0]
+                _, problems = parse(asdict(shown) | changes, catalog)
                 if problems:
                     return no_update, problems[0], no_update
                 # Another window was zoomed for another picture.

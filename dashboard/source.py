@@ -54,13 +54,16 @@ class Snapshot:
     Attributes:
         catalog: what there is to choose from.
         digest: what tells the store from every other.
+        labels: true class index, <int64>[sample].
+        predictions: the model's class index, <int64>[sample].
+        class_sizes: samples that bear each label, <int64>[class].
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.digest = store.digest
-        self._labels = store.labels
-        self._predictions = store.predictions
+        self.labels = store.labels
+        self.predictions = store.predictions
         self.class_sizes = store.class_sizes
         self.catalog = Catalog(
             n_filters={path: layer.n_filters for path, layer in store.layers.items()},
@@ -68,7 +71,6 @@ class Snapshot:
             class_names=store.class_names,
             statistics=_of_classes(store),
         )
-        self._ranges: dict[str, NDArray[np.float64]] = {}
         self._statistics: dict[tuple[str, str], NDArray[Any]] = {}
         self._derived: dict[tuple[str, ...], Any] = {}
 
@@ -88,6 +90,11 @@ class Snapshot:
         return self._store
 
     @property
+    def api(self) -> str:
+        """The address of the store in the HTTP API, relative to a page."""
+        return f"api/v1/stores/{quote(self.name, safe='')}"
+
+    @property
     def image_shape(self) -> tuple[int, int]:
         """Pixels of an image, (y, x)."""
         _, height, width, _ = self._store.images.shape
@@ -95,8 +102,12 @@ class Snapshot:
 
     def image_url(self, sample: int, *, size: int | None = None) -> str:
         """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
+        return str(sample).join(self.image_url_parts(size=size))
+
+    def image_url_parts(self, *, size: int | None = None) -> tuple[str, str]:
+        """What stands before and after a sample's index in the address of its image."""
         asked = {"v": self.digest} | ({} if size is None else {"size": str(size)})
-        return f"api/v1/stores/{quote(self.name, safe='')}/images/{sample}.png?{urlencode(asked)}"
+        return f"{self.api}/images/", f".png?{urlencode(asked)}"
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Attributes of the store, the model, the data set and the capture."""
@@ -140,23 +151,19 @@ class Snapshot:
         return Sample(
             index=index,
             image=self._store.image(index),
-            label=int(self._labels[index]),
-            prediction=int(self._predictions[index]),
+            label=int(self.labels[index]),
+            prediction=int(self.predictions[index]),
             probability=self._store.probability(index),
         )
 
     def matching(self, class_index: int | None, outcome: str) -> NDArray[np.int64]:
         """The samples of a class (or of all) with an outcome, by index, ascending."""
-        chosen = np.ones(len(self._labels), dtype=np.bool_)
+        chosen = np.ones(len(self.labels), dtype=np.bool_)
         if class_index is not None:
-            chosen &= self._labels == class_index
+            chosen &= self.labels == class_index
         if outcome != "all":
-            chosen &= (self._labels == self._predictions) == (outcome == "correct")
+            chosen &= (self.labels == self.predictions) == (outcome == "correct")
         return np.flatnonzero(chosen)
-
-    def outcome(self, samples: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Label and prediction of some samples, <int64>[2, n]."""
-        return np.stack([self._labels[samples], self._predictions[samples]])
 
     def health(self, path: str) -> LayerHealth:
         """What is wrong with a layer's filters; kept, since it reads a whole pooled table."""
@@ -175,8 +182,9 @@ class Snapshot:
         one, names = self.layer(path), ("sample", "value", "y", "x")
         if not of:
             return {name: one.top(name)[filter_index][np.newaxis] for name in names}
-        one.top("sample")  # says it where there are none
-        return {name: self._part(one, f"top/{of}_{name}", filter_index, rows) for name in names}
+        return {
+            name: _of_filter(one.top_array(f"{of}_{name}"), filter_index, rows) for name in names
+        }
 
     def histogram(self, path: str, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Counts of a filter's activations, <int64>[class, bin], and bins, <float32>[bound, bin].
@@ -184,43 +192,27 @@ class Snapshot:
         Raises:
             StatisticNotFoundError: if the store has none, with the reason.
         """
-        one = self.layer(path)
-        if "q50" not in one.statistics:
-            one.histogram()  # says why
-        counts = self._part(one, "class/histogram", index, range(len(self.class_sizes)))
+        stored = self.layer(path).histogram_array()
+        counts = _of_filter(stored, index, range(stored.shape[0]))
         return counts, Bins.numbering(counts.shape[1]).bounds
-
-    def _part(self, one: Layer, array: str, filter_index: int, rows: range) -> NDArray[Any]:
-        """Some rows of [row, filter, k] for one filter; only the chunks that hold it are read."""
-        stored = StoredArray(self._store, f"{one.full_group}/{array}", ("row", "filter", "k"))
-        picks = (rows, range(filter_index, filter_index + 1), range(stored.shape[2]))
-        return stored.outer(picks)[:, 0]
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """True class index, <int64>[sample]."""
-        return self._labels
-
-    @property
-    def predictions(self) -> NDArray[np.int64]:
-        """The model's class index, <int64>[sample]."""
-        return self._predictions
 
     @property
     def confidence(self) -> NDArray[np.float32]:
         """The model's belief in its prediction, <float32>[sample]."""
-        return self.derived(("confidence",), self._confidence)
-
-    def _confidence(self) -> NDArray[np.float32]:
-        rows = np.arange(len(self._predictions))
-        beliefs: NDArray[np.float32] = self._store.probabilities[rows, self._predictions]
-        return beliefs
+        rows = np.arange(len(self.predictions))
+        return self.derived(
+            ("confidence",), lambda: self._store.probabilities[rows, self.predictions]
+        )
 
     def filter_range(self, path: str) -> NDArray[np.float64]:
         """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
-        if path not in self._ranges:  # small, and asked for by every redraw of a montage
-            self._ranges[path] = self.layer(path).filter_range()
-        return self._ranges[path]
+        return self.derived(("range", path), lambda: self.layer(path).filter_range())
+
+
+def _of_filter(stored: StoredArray, filter_index: int, rows: range) -> NDArray[Any]:
+    """Some rows of [row, filter, …] for one filter; only the chunks that hold it are read."""
+    picks = (rows, range(filter_index, filter_index + 1), range(stored.shape[2]))
+    return stored.outer(picks)[:, 0]
 
 
 def _of_classes(store: Store) -> tuple[str, ...]:

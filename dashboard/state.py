@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from urllib.parse import parse_qsl, urlencode
 
 OUTCOMES = {"all": "All", "correct": "Correct", "wrong": "Wrong"}
@@ -122,6 +122,14 @@ class State:
         return "?" + urlencode(values)
 
 
+def around_sample(state: State, catalog: Catalog) -> tuple[str, str]:
+    """What stands before and after the sample's index in queries that differ in it alone."""
+    query = replace(state, sample=0).query(catalog)
+    # Nothing before it can look alike: a layer's name has its "&" and "=" encoded.
+    before, after = query.split("&sample=0", 1)
+    return f"{before}&sample=", after
+
+
 def parse_query(search: object, catalog: Catalog) -> tuple[State, tuple[str, ...]]:
     """The state a link asks for, and a sentence for each part of it that does not exist here."""
     asked = dict(parse_qsl(search.lstrip("?"))) if isinstance(search, str) else {}
@@ -131,7 +139,7 @@ def parse_query(search: object, catalog: Catalog) -> tuple[State, tuple[str, ...
 def updated_query(search: object, catalog: Catalog, **values: object) -> str:
     """The query of a link whose state is changed; what the values leave out stays as it was."""
     state = parse_query(search, catalog)[0]
-    return parse({name: getattr(state, name) for name in KEYS} | values, catalog)[0].query(catalog)
+    return parse(asdict(state) | values, catalog)[0].query(catalog)
 
 
 def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[str, ...]]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 from starlette.requests import Request
@@ -20,20 +21,26 @@ from fmcore.export import Outgoing, npy_header
 # Of answers; the first is what is sent where none is named.
 ARRAY_FORMATS = ("raw", "npy", "csv", "json")
 TABLE_FORMATS = ("json", "csv")
+MOST_PARAMETERS = 32
 OCTETS = "application/octet-stream"
 # Answers up to this size are made whole: fewer steps, and a defect is a status, not a torn body.
 WHOLE_BYTES = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
-def once(request: Request) -> dict[str, str]:
+def parameters(request: Request) -> dict[str, str]:
     """The parameters of a request, each of which may be given once.
 
     Raises:
-        SelectionError: if one is given twice.
+        SelectionError: if one is given twice, or there are too many.
     """
+    text = request.scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError as error:
+        raise SelectionError(f"the query cannot be read: {error}", field="query") from error
     values: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in pairs:
         if name in values:
             raise SelectionError(f"{name} is given twice", field=name)
         values[name] = value

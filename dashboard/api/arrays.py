@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -39,7 +39,6 @@ from fmcore.storage import Layer
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 # Many are sent at the same time.
 PACE = Pace(readers=0, block_bytes=512 << 10)
-MOST_PARAMETERS = 32
 # A value as text, with what stands around it in an object of JSON.
 TEXT_VALUE_BYTES = {"csv": 12, "json": 40}
 
@@ -92,18 +91,10 @@ def _asked(request: Request, what: str, formats: tuple[str, ...]) -> tuple[Query
     Raises:
         SelectionError: if a parameter is unknown, given twice, or none of its choices.
     """
-    text = request.scope["query_string"].decode("latin-1")
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
-    except ValueError as error:
-        raise SelectionError(f"the query cannot be read: {error}", field="query") from error
-    values: dict[str, object] = {}
-    for name, value in pairs:
-        if name in values or name == "what":
-            why = "is given twice" if name in values else "is said by the path"
-            raise SelectionError(f"{name} {why}", field=name)
-        values[name] = value
-    form = str(values.pop("format", formats[0]))
+    values = answers.parameters(request)
+    if "what" in values:
+        raise SelectionError("what is said by the path", field="what")
+    form = values.pop("format", formats[0])
     if form not in formats:
         raise SelectionError(
             f"no format {form!r} here; expected one of {', '.join(formats)}"

@@ -27,7 +27,7 @@ def image_route(source: Source) -> Route:
 
     def image(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
-        asked = answers.once(request)
+        asked = answers.parameters(request)
         digest, size = asked.pop("v", ""), asked.pop("size", "")
         if asked:
             raise SelectionError(

@@ -43,7 +43,7 @@ def window_route(source: Source, limits: Limits) -> Route:
 
     def windows(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
-        asked = answers.once(request)
+        asked = answers.parameters(request)
         for name in asked:
             if name not in PARAMETERS:
                 raise SelectionError(

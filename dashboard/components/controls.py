@@ -46,6 +46,54 @@ def select(
     )
 
 
+def layer_select(component_id: str, n_filters: Mapping[str, int], value: str) -> Component:
+    """The choice of a layer, each with how many filters it has."""
+    options = {path: f"{path} · {n} filters" for path, n in n_filters.items()}
+    return select(component_id, caption="Layer", options=options, value=value)
+
+
+def class_select(
+    component_id: str,
+    class_names: Sequence[str],
+    value: int | None,
+    *,
+    caption: str = "Class",
+    placeholder: str = "All classes",
+) -> Component:
+    """The choice of a class, or of none.
+
+    Args:
+        component_id: its id; its value is a class's index as text, or None.
+        class_names: the name of each class.
+        value: the chosen class, or None.
+        caption: the words above it.
+        placeholder: what none means.
+    """
+    return select(
+        component_id,
+        caption=caption,
+        options={str(index): name for index, name in enumerate(class_names)},
+        value=option(value),
+        clearable=True,
+        placeholder=placeholder,
+    )
+
+
+def option(index: int | None) -> str | None:
+    """An index as a drop-down takes it."""
+    return None if index is None else str(index)
+
+
+def step(component_id: str, sign: str, meaning: str) -> Component:
+    """A button with one sign, for what is before or after."""
+    return dmc.Tooltip(
+        dmc.ActionIcon(
+            sign, id=component_id, variant="default", size=36, **{"aria-label": meaning}
+        ),
+        label=meaning,
+    )
+
+
 def number(component_id: str, *, caption: str, value: int, largest: int) -> Component:
     """A whole number from 0 to `largest`.
 

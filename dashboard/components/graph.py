@@ -16,6 +16,8 @@ CONFIG: Any = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
+# The style of a graph of which there is nothing to draw.
+NO_GRAPH = {"display": "none"}
 
 
 def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc.Graph:

@@ -108,6 +108,16 @@ class LayerStatistics:
         self._about("q50")
         return self._whole(HISTOGRAM), self._whole("bin_bounds")
 
+    def histogram_array(self) -> StoredArray:
+        """The counts of `histogram`, [class, filter, bin], that are read where they are indexed.
+
+        Raises:
+            StatisticNotFoundError: as `histogram`.
+        """
+        self._about("q50")
+        axes = ("class", "filter", "bin")
+        return StoredArray(self._store, f"{self.full_group}/{HISTOGRAM}", axes)
+
     def top(self, what: str) -> NDArray[Any]:
         """Top samples, [filter, k]; of each class, [class, filter, k]; of bands, [band, filter, k].
 
@@ -118,6 +128,16 @@ class LayerStatistics:
             StatisticNotFoundError: if the store has none.
         """
         return self._read_known("top", what)
+
+    def top_array(self, what: str) -> StoredArray:
+        """The array of `top`, that is read where it is indexed.
+
+        Raises:
+            StatisticNotFoundError: as `top`.
+        """
+        of = what.rpartition("_")[0]
+        axes = (of, "filter", "k") if of else ("filter", "k")
+        return StoredArray(self._store, f"{self.full_group}/{self._known('top', what)}", axes)
 
     def pooled(self, name: str) -> NDArray[Any]:
         """A pooled table, [sample, filter].
@@ -208,13 +228,17 @@ class LayerStatistics:
         raise StatisticNotFoundError(f"{where} holds no {name} of layer {self.path}: {reason}")
 
     def _read_known(self, kind: str, name: str) -> Any:
+        return self._whole(self._known(kind, name))
+
+    def _known(self, kind: str, name: str) -> str:
+        """The path of an array in a group that may lack it."""
         names = list(self._node.get(kind, ()))
         if name not in names:
             raise StatisticNotFoundError(
                 f"no {kind} array {name!r} for layer {self.path} in {self._store.path.name}; it "
                 f"holds {', '.join(names) or 'none'}{near_matches(name, names)}"
             )
-        return self._whole(f"{kind}/{name}")
+        return f"{kind}/{name}"
 
     def _whole(self, path: str) -> Any:
         array = self._array(path)

@@ -15,15 +15,9 @@ from scipy.spatial.distance import pdist, squareform
 
 from dashboard.source import Source
 from dashboard.state import ARRANGEMENTS
+from dashboard.views.chance import verdicts, within_chance
 from dashboard.views.classes import cell, maps, parts, table
-from dashboard.views.classes.arrange import (
-    arranged,
-    by_similarity,
-    by_value,
-    chance_words,
-    verdicts,
-    within_chance,
-)
+from dashboard.views.classes.arrange import arranged, by_similarity, by_value, chance_words
 from fmcore.statistics import FINDINGS, LayerHealth
 
 LAYER = "block/conv 1"

@@ -1,9 +1,8 @@
 // The colour bar beside the tiles, in the units of the activation.
-import { ABOVE, BELOW, colourAt } from "./palette.js";
+import { ABOVE, BELOW, INK, colourAt } from "./palette.js";
 import { ticks } from "./numbers.js";
 
 const THICK = 12;
-const INK = { light: "#212529", dark: "#dee2e6" };
 const TITLES = {
   layer: "activation", percentile: "activation",
   filter: "share of the filter's range", map: "share of the map's range",
@@ -25,7 +24,7 @@ export function drawBar(pen, wall) {
   triangle(pen, x, top - 3, -1);
   pen.fillStyle = BELOW;
   triangle(pen, x, top + height + 3, 1);
-  pen.fillStyle = INK[view.scheme];
+  pen.fillStyle = INK[view.scheme].text;
   pen.font = "11px system-ui, sans-serif";
   pen.textBaseline = "middle";
   for (const value of ticks(low, high, 5)) {

@@ -1,7 +1,7 @@
 // What the Feature maps page asks of the browser. Dash calls these; ids are those of ids.py.
+import * as caption from "./caption.js";
 import { Refusal, Latest, arrayOf, here } from "./fetching.js";
 import { InputPicture } from "./input.js";
-import { exact } from "./numbers.js";
 import { neighbour } from "./order.js";
 import { tilingOf } from "./tiling.js";
 import { Wall, cellsFor, roomIn } from "./wall.js";
@@ -18,7 +18,6 @@ const tell = (id, props) => window.dash_clientside.set_props(id, props);
 const walls = new WeakMap(); // by their element, which goes with its page
 const latest = new Latest();
 const parts = new Latest();
-const exactly = new Latest();
 let ahead = null;
 let slow = 0; // the timer that says that something is on its way
 let now = null; // what is shown, or is on its way: { host, facts, sample, filter, … }
@@ -152,15 +151,16 @@ function draw(array, step) {
         if (view.facts === now.facts && view.zoom === now.zoom) now.window = text;
       },
       window: (text) => {
-        if (text === said.window) return;
+        if (text === said.window || !host.isConnected) return;
         said = { ...said, window: text };
         tell("maps-window", { data: text });
       },
-      hover: hovered,
+      hover: (found, event) => hovered(wall, found, event),
       finer,
     });
     walls.set(host, wall);
-    host.addEventListener("painted", ({ detail }) => legend(wall, detail));
+    host.addEventListener("painted", ({ detail }) =>
+      caption.explain(wall, element("maps-legend"), detail));
   }
   // An array is one object while it is kept, so that the wall knows what it has painted already.
   array.maps ??= {
@@ -176,7 +176,7 @@ function draw(array, step) {
   });
   if (!wall.order.length) say("Every filter of this layer is dead; show dead filters to see them.");
   input(host)?.map(array.maps, wall.span, filter, facts);
-  hovered(wall.hovered);
+  hovered(wall, wall.hovered);
   requestAnimationFrame(() => {
     host.dataset.drawn = `${facts.layer} ${sample} ${filter}`;
   });
@@ -221,60 +221,9 @@ function fetchAhead(bytes) {
   arrayOf(overviewUrl(facts, next, overviewStep(host, facts)), ahead.signal).catch(() => {});
 }
 
-function hovered(found, event) {
-  const { host } = now;
-  const wall = walls.get(host);
-  const { facts, sample } = wall.view; // what is drawn; another sample may be on its way
-  let tip = host.querySelector(".wall-tip");
-  input(host)?.outline(found, facts);
-  if (!found) {
-    tip?.remove();
-    return;
-  }
-  if (!tip) {
-    tip = document.createElement("div");
-    tip.className = "wall-tip";
-    host.append(tip);
-  }
-  const { filter, y, x } = found;
-  const { values, step: each, shape: [, width, n] } = wall.maps;
-  const value = values[(Math.floor(y / each) * width + Math.floor(x / each)) * n + filter];
-  const words = (text) => `filter ${filter}\ny ${y}, x ${x}\n${text}`;
-  tip.textContent = words(facts.windows ? `≈ ${Number(value.toPrecision(3))}` : exact(value));
-  if (event) {
-    const box = host.getBoundingClientRect();
-    const left = event.clientX - box.left;
-    tip.style.left = `${left > box.width - 170 ? left - 150 : left + 14}px`;
-    tip.style.top = `${event.clientY - box.top + 14}px`;
-  }
-  if (!facts.windows) return;
-  // The cell stands for several values; the stored ones of this filter follow.
-  exactly.get(`${facts.exact}&sample=${sample}&filter=${filter}`).then((array) => {
-    const there = wall.view.facts === facts && wall.view.sample === sample;
-    if (!array || !there || array.digest !== facts.digest) return;
-    tip.textContent = words(exact(array.values[y * facts.shape[1] + x]));
-  }).catch(() => {}); // the approximate one stays
-}
-
-function legend(wall, { above, below }) {
-  const { facts, zeros } = wall.view;
-  const colours = wall.legend;
-  const parts = [];
-  if (above) parts.push([colours.above, `${above.toLocaleString("en")} cells above the range`]);
-  if (below) parts.push([colours.below, `${below.toLocaleString("en")} below it`]);
-  if (zeros) parts.push([colours.zero, "exactly zero"]);
-  if (facts.has_missing) parts.push([colours.missing, "not a number"]);
-  const hidden = facts.shape[2] - wall.order.length;
-  const count = document.createElement("span");
-  count.textContent = `${wall.order.length} of ${facts.shape[2]} filters`
-    + (hidden ? `, ${hidden} dead hidden` : "");
-  element("maps-legend")?.replaceChildren(count, ...parts.map(([colour, words]) => {
-    const item = document.createElement("span");
-    const chip = document.createElement("i");
-    chip.style.background = colour;
-    item.append(chip, words);
-    return item;
-  }));
+function hovered(wall, found, event) {
+  caption.tell(wall, found, event);
+  input(wall.host)?.outline(found, wall.view.facts);
 }
 
 function say(text) {

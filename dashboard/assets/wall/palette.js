@@ -16,6 +16,12 @@ export const BELOW = "#22b8cf"; // under the range
 export const ZERO = { light: "#dee2e6", dark: "#495057" }; // exactly zero, where it is marked
 export const MISSING = "#868e96"; // NaN
 
+// Of what is no value: names, frames, ticks.
+export const INK = {
+  light: { text: "#212529", faint: "#868e96", chip: "rgb(255 255 255 / 82%)", accent: "#e8590c" },
+  dark: { text: "#dee2e6", faint: "#868e96", chip: "rgb(26 27 30 / 82%)", accent: "#ff922b" },
+};
+
 const channels = (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
 // A pixel as ImageData holds it, on a little-endian machine.
 const pixel = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;

@@ -1,6 +1,7 @@
 // All feature maps of a sample on one canvas: draws them, and follows pointer, wheel and fingers.
-import { atlasOf, covers, partOf, sourceOf, spanOf } from "./atlas.js";
+import { atlasOf, covers, partOf, spanOf } from "./atlas.js";
 import { drawBar } from "./bar.js";
+import { drawMarks, drawTiles } from "./drawing.js";
 import { follow } from "./gestures.js";
 import { shownOrder } from "./order.js";
 import { ABOVE, BELOW, MISSING, ZERO, allZero, extremes, means, spans } from "./palette.js";
@@ -11,13 +12,7 @@ import {
 const BAR = 84; // CSS pixels to the right of the tiles, for the colour bar
 const LEAST_CELLS = 2; // a linked window is never smaller
 const DEEPEST = 40; // how far the free wall zooms in
-const NAMED_FROM = 24; // CSS pixels across: smaller tiles have no room for a name
 const FINER_AFTER = 90; // ms without a gesture before what is seen is painted finely
-
-const INK = {
-  light: { text: "#212529", faint: "#868e96", chip: "rgb(255 255 255 / 82%)", accent: "#e8590c" },
-  dark: { text: "#dee2e6", faint: "#868e96", chip: "rgb(26 27 30 / 82%)", accent: "#ff922b" },
-};
 
 /**
  * The wall in a page's element.
@@ -40,6 +35,7 @@ export class Wall {
     this.maps = null; // what is drawn: its values and their shape
     this.overview = null;
     this.detail = null;
+    this.old = null; // an overview whose memory may be used again
     this.order = [];
     this.hovered = null;
     this.band = null;
@@ -130,10 +126,8 @@ export class Wall {
 
   /** How many values each way one device pixel stands for, at least 1. */
   get step() {
-    const { tiling, window: seen, linked, density } = this;
-    const cells = linked ? seen.right - seen.left : this.view.facts.shape[1];
-    const across = tiling.tileWidth * density * (linked ? 1 : this.scale);
-    return Math.max(1, Math.ceil(cells / across - 0.25));
+    const { seen, tiling, density, scale } = this;
+    return stepFor(seen.right - seen.left, tiling.tileWidth * density * scale);
   }
 
   /** How much the free wall is magnified. */
@@ -145,17 +139,17 @@ export class Wall {
     const { maps, span, view, step } = this;
     const { shape } = view.facts;
     const marks = { zero: view.zeros ? ZERO[view.scheme] : null };
-    const all = whole({ height: shape[0], width: shape[1] });
-    const window = this.linked ? this.window : all;
+    const { seen } = this;
     if (this.overview === null) {
+      const all = whole({ height: shape[0], width: shape[1] });
       const coarse = cellsFor(shape, this.tiling, this.density);
       const multiple = Math.ceil(coarse / maps.step) * maps.step;
       this.overview = atlasOf(maps, partOf(all, shape, multiple), span, marks, this.old);
       this.old = null;
     }
-    if (covers(this.overview, window, step)) this.detail = null;
-    else if (!this.detail || !covers(this.detail, window, step) || this.detail.places) {
-      const part = partOf(window, shape, step);
+    if (covers(this.overview, seen, step)) this.detail = null;
+    else if (!this.detail || !covers(this.detail, seen, step) || this.detail.places) {
+      const part = partOf(seen, shape, step);
       if (maps.step === 1) this.detail = atlasOf(maps, part, span, marks, this.detail);
       else this.#finerFrom(part, marks);
     }
@@ -177,6 +171,7 @@ export class Wall {
     this.draw();
   }
 
+  /** Whether a tile's picture, or a part of it, is in sight. */
   isSeen(box) {
     return box.x <= this.tiling.width && box.y <= this.tiling.height
       && box.x + box.width >= 0 && box.y + box.height >= 0;
@@ -207,111 +202,31 @@ export class Wall {
 
   drawNow() {
     const pen = this.canvas.getContext("2d");
-    this.drawTiles(pen);
+    drawTiles(pen, this);
     drawBar(pen, this);
     this.drawMarks();
   }
 
-  /** The tiles and their names, and nothing else. */
-  drawTiles(pen) {
-    const { size, density, tiling, view } = this;
-    pen.setTransform(density, 0, 0, density, 0, 0);
-    pen.clearRect(0, 0, size.width, size.height);
-    pen.imageSmoothingEnabled = false;
-    pen.save();
-    pen.beginPath();
-    pen.rect(0, 0, tiling.width, tiling.height);
-    pen.clip();
-    const { seen } = this;
-    const fine = this.detail && covers(this.detail, seen, Infinity) ? this.detail : this.overview;
-    const ink = INK[view.scheme];
-    pen.textBaseline = "bottom";
-    for (let place = 0; place < this.order.length; place += 1) {
-      const box = this.boxOf(place);
-      if (!this.isSeen(box)) continue;
-      const filter = this.order[place];
-      const there = sourceOf(fine, filter, seen);
-      const atlas = there ? fine : this.overview;
-      const from = there ?? sourceOf(this.overview, filter, seen);
-      const [x, y] = [snap(box.x, density), snap(box.y, density)];
-      pen.drawImage(
-        atlas.canvas, from.x, from.y, from.width, from.height, x, y,
-        snap(box.x + box.width, density) - x, snap(box.y + box.height, density) - y);
-      this.#name(pen, ink, filter, box);
-    }
-    pen.restore();
+  /** Only what is selected, hovered or being drawn: the tiles stay as they are. */
+  drawMarks() {
+    drawMarks(this.marks.getContext("2d"), this);
+  }
+
+  /** Where the free wall's window begins, in CSS pixels of the whole wall. */
+  get start() {
+    if (this.linked) return { x: 0, y: 0 };
+    const { tiling, window: seen } = this;
+    return { x: (seen.left / 1000) * tiling.width, y: (seen.top / 1000) * tiling.height };
   }
 
   /** Where a tile's picture is drawn, in CSS pixels. */
   boxOf(place) {
-    const { tiling, scale } = this;
+    const { tiling, scale, start } = this;
     const at = corner(tiling, place);
-    const [left, top] = this.linked ? [0, 0]
-      : [(this.window.left / 1000) * tiling.width, (this.window.top / 1000) * tiling.height];
     return {
-      x: (at.x - left) * scale, y: (at.y - top) * scale,
+      x: (at.x - start.x) * scale, y: (at.y - start.y) * scale,
       width: tiling.tileWidth * scale, height: tiling.tileHeight * scale,
     };
-  }
-
-  #name(pen, ink, filter, box) {
-    if (box.width < NAMED_FROM) return;
-    const isZero = this.zeroMaps[filter] === 1;
-    const size = this.tiling.name > 12 ? 11 : 9;
-    pen.font = `${filter === this.view.filter ? "700 " : ""}${size}px system-ui, sans-serif`;
-    const wide = `${filter} all 0`;
-    const short = isZero ? `${filter}∅` : `${filter}`;
-    const text = isZero && pen.measureText(wide).width <= box.width ? wide : short;
-    // Sticky: while a tile is in sight its name is, at the edge where need be.
-    const x = Math.max(box.x, 0);
-    const y = Math.min(Math.max(box.y - 1, size + 3), box.y + box.height);
-    if (y > box.y) {
-      pen.fillStyle = ink.chip;
-      pen.fillRect(x, y - size - 2, pen.measureText(text).width + 4, size + 3);
-    }
-    pen.fillStyle = filter === this.view.filter ? ink.accent : ink.text;
-    pen.fillText(text, y > box.y ? x + 2 : x, y + 1);
-  }
-
-  /** The selected tile's frame, the hovered cell in every tile, a box being drawn. */
-  drawMarks() {
-    const pen = this.marks.getContext("2d");
-    const { density, size, tiling, view, hovered } = this;
-    const ink = INK[view.scheme];
-    pen.setTransform(density, 0, 0, density, 0, 0);
-    pen.clearRect(0, 0, size.width, size.height);
-    const chosen = this.order.indexOf(view.filter);
-    if (chosen >= 0) {
-      const box = this.boxOf(chosen);
-      pen.lineWidth = 2.5;
-      pen.strokeStyle = ink.accent;
-      pen.strokeRect(box.x - 1, box.y - 1, box.width + 2, box.height + 2);
-    }
-    if (hovered) this.#drawCells(pen, hovered);
-    if (this.band) {
-      const { from, to } = this.band;
-      pen.fillStyle = "rgb(128 128 128 / 25%)";
-      pen.strokeStyle = ink.text;
-      pen.lineWidth = 1;
-      const box = [from.x, from.y, to.x - from.x, to.y - from.y];
-      pen.fillRect(...box);
-      pen.strokeRect(...box);
-    }
-    pen.clearRect(tiling.width + 4, 0, size.width, size.height);
-  }
-
-  // The same cell in every tile, because that is what filters are compared by.
-  #drawCells(pen, hovered) {
-    const places = this.linked ? this.order.keys() : [hovered.place];
-    pen.lineWidth = 1;
-    for (const place of places) {
-      const { x, y, width, height } = this.cellBox(place, hovered);
-      const cell = [x, y, Math.max(width, 3), Math.max(height, 3)];
-      pen.strokeStyle = "#000";
-      pen.strokeRect(cell[0] - 1, cell[1] - 1, cell[2] + 2, cell[3] + 2);
-      pen.strokeStyle = "#fff";
-      pen.strokeRect(...cell);
-    }
   }
 
   /** Where a value of a tile is drawn, in CSS pixels. */
@@ -333,14 +248,11 @@ export class Wall {
 
   /** The filter, y and x at a point of the canvas; null between tiles. */
   locate({ x, y }) {
-    const { tiling, scale } = this;
+    const { tiling, scale, seen, start } = this;
     if (x < 0 || y < 0 || x >= tiling.width || y >= tiling.height) return null;
-    const [left, top] = this.linked ? [0, 0]
-      : [(this.window.left / 1000) * tiling.width, (this.window.top / 1000) * tiling.height];
-    const found = tileAt(tiling, x / scale + left, y / scale + top);
+    const found = tileAt(tiling, x / scale + start.x, y / scale + start.y);
     if (found === null) return null;
     const [height, width] = this.view.facts.shape;
-    const { seen } = this;
     const at = {
       x: seen.left + found.across * (seen.right - seen.left),
       y: seen.top + found.down * (seen.bottom - seen.top),
@@ -394,13 +306,14 @@ export class Wall {
   }
 }
 
+// A quarter of a pixel may be missing before a cell stands for one value more.
+const stepFor = (values, pixels) => Math.max(1, Math.ceil(values / pixels - 0.25));
+
 /** How many values each way a device pixel of a whole tile stands for, at least 1. */
 export const cellsFor = ([, width], tiling, density) =>
-  Math.max(1, Math.ceil(width / (tiling.tileWidth * density) - 0.25));
+  stepFor(width, tiling.tileWidth * density);
 
 /** The room for tiles in an element of the page. */
 export const roomIn = (host) => ({
   width: Math.max(160, host.clientWidth - BAR), height: Math.max(300, window.innerHeight * 0.62),
 });
-
-const snap = (value, density) => Math.round(value * density) / density;

@@ -10,15 +10,17 @@ from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 from dash.development.base_component import Component
 
 from dashboard import ids, state
+from dashboard.components.controls import option
 from dashboard.components.graph import clicked_cell, redraw
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import distribution_figure, key
 from dashboard.figures.feature_map import empty_figure
 from dashboard.figures.theme import theme_for
 from dashboard.source import Source
+from dashboard.views.chance import within_chance
 from dashboard.views.classes import cell, maps, parts, table
-from dashboard.views.classes.arrange import chance_words, within_chance
-from dashboard.views.classes.layout import SPREAD_HEIGHT, option
+from dashboard.views.classes.arrange import chance_words
+from dashboard.views.classes.layout import SPREAD_HEIGHT
 from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import STATISTICS
 

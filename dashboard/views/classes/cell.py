@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dashboard.figures.distribution import Spread
 from dashboard.source import Snapshot
 from dashboard.state import State
-from dashboard.views.classes.arrange import verdicts
+from dashboard.views.chance import verdicts
 from fmcore.statistics import STATISTICS, Bins
 from fmcore.storage import StoredArray
 
@@ -43,11 +43,8 @@ def spreads(snapshot: Snapshot, shown: State) -> Spreads:
     Raises:
         StatisticNotFoundError: if the store has no histograms, with the reason.
     """
-    layer, column, against = snapshot.layer(shown.layer), shown.filter_index, compared(shown)
-    if not layer.has(STATISTICS["q50"]):
-        layer.histogram()  # says why there is none
-    path = f"{layer.full_group}/class/histogram"
-    stored = StoredArray(snapshot.store, path, ("class", "filter", "bin"))
+    column, against = shown.filter_index, compared(shown)
+    stored = snapshot.layer(shown.layer).histogram_array()
     filled, totals = snapshot.derived(("histogram", shown.layer), lambda: _totals(stored))
     total = totals[column]
 

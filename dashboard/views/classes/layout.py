@@ -8,7 +8,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, state
-from dashboard.components.controls import card, number, segments, select
+from dashboard.components.controls import card, class_select, layer_select, number, segments, select
 from dashboard.components.graph import graph
 from dashboard.figures.class_statistic import heatmap_height
 from dashboard.source import Snapshot
@@ -38,35 +38,21 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
 
 
 def _selection(catalog: state.Catalog, shown: state.State) -> Component:
-    classes = {str(index): name for index, name in enumerate(catalog.class_names)}
     return card(
         [
-            select(
-                ids.CLASSES_LAYER,
-                caption="Layer",
-                options={path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()},
-                value=shown.layer,
-            ),
+            layer_select(ids.CLASSES_LAYER, catalog.n_filters, shown.layer),
             number(
                 ids.CLASSES_FILTER,
                 caption="Filter",
                 value=shown.filter_index,
                 largest=catalog.n_filters[shown.layer] - 1,
             ),
-            select(
-                ids.CLASSES_CLASS,
-                caption="Class",
-                options=classes,
-                value=option(shown.class_index),
-                clearable=True,
-                placeholder="All classes",
-            ),
-            select(
+            class_select(ids.CLASSES_CLASS, catalog.class_names, shown.class_index),
+            class_select(
                 ids.CLASSES_AGAINST,
+                catalog.class_names,
+                shown.against,
                 caption="Compare with",
-                options=classes,
-                value=option(shown.against),
-                clearable=True,
                 placeholder="All other classes",
             ),
             select(
@@ -231,8 +217,3 @@ def _table() -> Component:
         ],
         title="All filters of the layer",
     )
-
-
-def option(class_index: int | None) -> str | None:
-    """A class as a drop-down takes it."""
-    return None if class_index is None else str(class_index)

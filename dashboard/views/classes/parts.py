@@ -110,15 +110,14 @@ def top_strip(snapshot: Snapshot, shown: state.State, query: str) -> list[Compon
         return [dmc.Text(NO_TOP, size="sm", c="dimmed")]
     if not top:
         return [dmc.Text("This class has no samples.", size="sm", c="dimmed")]
-    names, shape = snapshot.catalog.class_names, snapshot.store.images.shape[1:3]
-    labels = snapshot.store.labels
+    names, labels = snapshot.catalog.class_names, snapshot.labels
     strip = [
         thumbnail(
             snapshot.image_url(sample, size=64),
             href=f"maps{state.updated_query(query, snapshot.catalog, sample=sample)}",
             words=f"Sample {sample}, class {names[labels[sample]]}: largest activation {value:.6g}",
             lines=(f"{value:.3g}", f"#{sample}"),
-            shape=(int(shape[0]), int(shape[1])),
+            shape=snapshot.image_shape,
         )
         for sample, value in top
     ]

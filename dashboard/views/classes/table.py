@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from dashboard.source import Snapshot
 from dashboard.state import State
-from dashboard.views.classes.arrange import finite, verdicts
+from dashboard.views.chance import verdicts
+from dashboard.views.classes.arrange import finite
 from fmcore.export import no_formula
 from fmcore.statistics import FINDINGS, STATISTICS, LayerHealth
 

@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import facts
-from dashboard.components.graph import redraw
+from dashboard.components.graph import NO_GRAPH, redraw
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
@@ -23,9 +23,6 @@ from dashboard.views.feature_maps.picks import page_of, picks, position_text, th
 from dashboard.views.feature_maps.scripts import register_scripts
 from dashboard.views.feature_maps.wall import described, order_scores
 from fmcore.errors import MapsNotStoredError, StatisticNotFoundError
-
-# Where a layer was captured without its maps there is nothing to draw.
-NO_GRAPH = {"display": "none"}
 
 
 def register(app: Dash, source: Source) -> None:

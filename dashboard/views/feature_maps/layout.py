@@ -7,7 +7,16 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, state
-from dashboard.components.controls import card, number, segments, select, switch
+from dashboard.components.controls import (
+    card,
+    class_select,
+    layer_select,
+    number,
+    segments,
+    select,
+    step,
+    switch,
+)
 from dashboard.components.graph import graph
 from dashboard.source import Snapshot
 
@@ -44,15 +53,9 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
 
 
 def _selection(catalog: state.Catalog, shown: state.State) -> Component:
-    classes = {str(index): name for index, name in enumerate(catalog.class_names)}
     return card(
         [
-            select(
-                ids.MAPS_LAYER,
-                caption="Layer",
-                options={path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()},
-                value=shown.layer,
-            ),
+            layer_select(ids.MAPS_LAYER, catalog.n_filters, shown.layer),
             number(
                 ids.MAPS_FILTER,
                 caption="Filter",
@@ -67,18 +70,16 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
                         value=shown.sample,
                         largest=catalog.n_samples - 1,
                     ),
-                    _step(ids.MAPS_PREVIOUS, "‹", "Previous sample (←)"),
-                    _step(ids.MAPS_NEXT, "›", "Next sample (→)"),
+                    step(ids.MAPS_PREVIOUS, "‹", "Previous sample (←)"),
+                    step(ids.MAPS_NEXT, "›", "Next sample (→)"),
                 ],
                 className="stepper",
             ),
-            select(
+            class_select(
                 ids.MAPS_CLASS,
+                catalog.class_names,
+                shown.class_index,
                 caption="Samples of class",
-                options=classes,
-                value=None if shown.class_index is None else str(shown.class_index),
-                clearable=True,
-                placeholder="All classes",
             ),
             segments(
                 ids.MAPS_OUTCOME,
@@ -88,15 +89,6 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
             ),
         ],
         title="Selection",
-    )
-
-
-def _step(component_id: str, sign: str, meaning: str) -> Component:
-    return dmc.Tooltip(
-        dmc.ActionIcon(
-            sign, id=component_id, variant="default", size=36, **{"aria-label": meaning}
-        ),
-        label=meaning,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,6 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
     `message`, why there is no wall.
     """
     one = snapshot.layer(layer)
-    stores = f"api/v1/stores/{quote(snapshot.name, safe='')}"
     ranges = np.nan_to_num(snapshot.filter_range(layer))
     span = [float(ranges[0].min()), float(ranges[1].max())]
     fields = one.receptive_fields()
@@ -52,9 +51,9 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
         "n_samples": snapshot.catalog.n_samples,
         "layer": layer,
         "shape": list(one.shape),
-        "url": f"{stores}/maps?{about}{'&dtype=float16' if half else ''}",
-        "exact": f"{stores}/maps?{about}",
-        "windows": f"{stores}/windows?{about}" if is_large(one) else None,
+        "url": f"{snapshot.api}/maps?{about}{'&dtype=float16' if half else ''}",
+        "exact": f"{snapshot.api}/maps?{about}",
+        "windows": f"{snapshot.api}/windows?{about}" if is_large(one) else None,
         "low": ranges[0].tolist(),
         "high": ranges[1].tolist(),
         "span": span,
@@ -62,7 +61,7 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
         "signed": span[0] < 0,
         "has_missing": bool(one.statistic("n_nonfinite").any()),
         "dead": np.logical_not(ranges[1] > 0).tolist(),
-        "image": f"{stores}/images/",
+        "image": f"{snapshot.api}/images/",
         "image_shape": list(shape),
         "rows": None if fields is None else fields[:, 0, [0, 2]].tolist(),
         "columns": None if fields is None else fields[0, :, [1, 3]].T.tolist(),
@@ -131,7 +130,7 @@ def order_scores(snapshot: Snapshot, shown: state.State) -> tuple[list[float | N
     if shown.filter_order == "class":
         label = shown.class_index
         if label is None:
-            label = int(snapshot.store.labels[shown.sample])
+            label = int(snapshot.labels[shown.sample])
         scores = snapshot.statistic(shown.layer, "auc_mean")[label]
         name = snapshot.catalog.class_names[label]
         words = f"By ROC-AUC of the pooled mean for class {name}, largest first."

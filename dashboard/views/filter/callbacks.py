@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import as_count
+from dashboard.components.graph import NO_GRAPH
 from dashboard.figures.histogram import histogram_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
 from dashboard.figures.theme import theme_for
@@ -25,7 +26,6 @@ CHOICE = (
     Input(ids.FILTER_FILTER, "value"),
     Input(ids.FILTER_CLASS, "value"),
 )
-NO_GRAPH = {"display": "none"}
 
 
 def register(app: Dash, source: Source) -> None:
@@ -63,10 +63,9 @@ def register(app: Dash, source: Source) -> None:
         parts = raw.parts(
             snapshot, shown.layer, shown.filter_index, shown.class_index, page=page or ""
         )
-        why = (
-            "" if one.has_maps else f"{snapshot.file_name} keeps no maps of {shown.layer}: it was "
-        )
-        why += "" if one.has_maps else "captured with the policy pooled."
+        why, name = "", snapshot.file_name
+        if not one.has_maps:
+            why = f"{name} keeps no maps of {one.path}: it was captured with the policy pooled."
         stored = f"{size_text(one.stored_bytes)} in the file"
         return tables.raw_arrays(parts, why_no_maps=why, stored=stored)
 

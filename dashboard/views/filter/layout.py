@@ -7,7 +7,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, state
-from dashboard.components.controls import card, number, segments, select
+from dashboard.components.controls import card, class_select, layer_select, number, segments, step
 from dashboard.components.graph import graph
 from dashboard.source import Snapshot
 
@@ -53,15 +53,9 @@ def _filled(component_id: str) -> Component:
 
 
 def _selection(catalog: state.Catalog, shown: state.State) -> Component:
-    classes = {str(index): name for index, name in enumerate(catalog.class_names)}
     return card(
         [
-            select(
-                ids.FILTER_LAYER,
-                caption="Layer",
-                options={path: f"{path} · {n} filters" for path, n in catalog.n_filters.items()},
-                value=shown.layer,
-            ),
+            layer_select(ids.FILTER_LAYER, catalog.n_filters, shown.layer),
             html.Div(
                 [
                     number(
@@ -70,19 +64,12 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
                         value=shown.filter_index,
                         largest=catalog.n_filters[shown.layer] - 1,
                     ),
-                    _step(ids.FILTER_PREVIOUS, "‹", "Previous filter (↑)"),
-                    _step(ids.FILTER_NEXT, "›", "Next filter (↓)"),
+                    step(ids.FILTER_PREVIOUS, "‹", "Previous filter (↑)"),
+                    step(ids.FILTER_NEXT, "›", "Next filter (↓)"),
                 ],
                 className="stepper",
             ),
-            select(
-                ids.FILTER_CLASS,
-                caption="Class",
-                options=classes,
-                value=None if shown.class_index is None else str(shown.class_index),
-                clearable=True,
-                placeholder="All classes",
-            ),
+            class_select(ids.FILTER_CLASS, catalog.class_names, shown.class_index),
             dmc.Switch(
                 id=ids.FILTER_CROP,
                 label="Crop images to what the unit sees",
@@ -91,15 +78,6 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
             ),
         ],
         title="Selection",
-    )
-
-
-def _step(component_id: str, sign: str, meaning: str) -> Component:
-    return dmc.Tooltip(
-        dmc.ActionIcon(
-            sign, id=component_id, variant="default", size=36, **{"aria-label": meaning}
-        ),
-        label=meaning,
     )
 
 

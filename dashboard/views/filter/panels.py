@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import dash_mantine_components as dmc
-import numpy as np
 from dash import dcc, html
 from dash.development.base_component import Component
 
@@ -34,7 +33,9 @@ class Pictures:
         one = snapshot.layer(layer)
         self._fields = one.receptive_fields()
         self._shape = snapshot.image_shape
-        self._href = sample_href(snapshot, layer, filter_index)
+        shown = snapshot.state(layer=layer, filter_index=filter_index)
+        before, after = state.around_sample(shown, snapshot.catalog)
+        self._href = (f"maps{before}", after)
         self.note = ""
         if self._fields is None:
             why = str(one.attributes.get("receptive_field", "unknown")).removeprefix("unknown")
@@ -50,22 +51,17 @@ class Pictures:
 
     def _thumbnails(self, found: Sequence[Response], class_name: str) -> Component:
         """A thumbnail for each sample, with its activation and whether its prediction is right."""
-        labels, predictions = self._snapshot.outcome(
-            np.array([one.sample for one in found], dtype=np.int64)
-        ).tolist()
-        names = self._snapshot.catalog.class_names
-        before, after = self._snapshot.image_url(0, size=THUMBNAIL).split("/0.png", 1)
         return thumbnails(
             [
                 Thumbnail(
                     one.sample,
-                    (f"{one.value:.4g}", verdict(names[label], names[predicted])),
-                    self._words(one, names[label], names[predicted]),
+                    (f"{one.value:.4g}", verdict(*self.names(one))),
+                    self._words(one, *self.names(one)),
                     self.box(one),
                 )
-                for one, label, predicted in zip(found, labels, predictions, strict=True)
+                for one in found
             ],
-            url=(f"{before}/", f".png{after}"),
+            url=self._snapshot.image_url_parts(size=THUMBNAIL),
             href=self._href,
             shape=self._shape,
             class_name=class_name,
@@ -87,9 +83,8 @@ class Pictures:
 
     def names(self, one: Response) -> tuple[str, str]:
         """The names of a sample's label and prediction."""
-        label, predicted = self._snapshot.outcome(np.array([one.sample])).ravel().tolist()
-        names = self._snapshot.catalog.class_names
-        return names[label], names[predicted]
+        shot, names = self._snapshot, self._snapshot.catalog.class_names
+        return names[shot.labels[one.sample]], names[shot.predictions[one.sample]]
 
     def box(self, one: Response) -> PixelBox | None:
         """What the strongest unit sees; None where it is unknown, or only padding."""
@@ -106,16 +101,6 @@ class Pictures:
             f"{', which sees only padding' if blind else ''}; label {label}, predicted {predicted} "
             f"({right})"
         )
-
-
-def sample_href(snapshot: Snapshot, layer: str, filter_index: int) -> tuple[str, str]:
-    """What stands before and after a sample's index in a link to Feature maps."""
-    query = state.updated_query(
-        "", snapshot.catalog, layer=layer, filter_index=filter_index, sample=0
-    )
-    # Nothing before it can look alike: a layer's name has its "&" and "=" encoded.
-    before, after = query.split("&sample=0", 1)
-    return f"maps{before}&sample=", after
 
 
 def verdict(label: str, predicted: str) -> str:

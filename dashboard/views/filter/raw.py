@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import urlencode, urljoin
 
 from dashboard.source import Snapshot
 from fmcore.export import size_text
@@ -125,7 +125,7 @@ def map_url(snapshot: Snapshot, layer: str, filter_index: int, sample: int) -> s
 
 
 def _url(snapshot: Snapshot, what: str, asked: dict[str, str]) -> str:
-    return f"api/v1/stores/{quote(snapshot.name, safe='')}/{what}?{urlencode(asked)}"
+    return f"{snapshot.api}/{what}?{urlencode(asked)}"
 
 
 def _commands(

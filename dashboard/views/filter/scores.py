@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.source import Snapshot
+from dashboard.views.chance import verdicts
 from fmcore.statistics import POOLINGS, STATISTICS, WHY_UNDEFINED, Defined
 
 OF_CLASS = ("auc", "ap", "dprime")
@@ -37,9 +38,7 @@ class Score:
             return "undefined"
         if not np.isfinite([self.low, self.high]).all():
             return "no chance level"
-        if self.value > self.high:
-            return "above chance"
-        return "below chance" if self.value < self.low else "within chance"
+        return str(verdicts(np.asarray(self.value), np.array([self.low, self.high])))
 
 
 @dataclass(frozen=True, slots=True)
