@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import cast
 
 from a2wsgi import WSGIMiddleware
@@ -20,7 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
-from dashboard import api, frame, middleware
+from dashboard import api, bundle, frame, middleware
 from dashboard.callback_request import callback_problem
 from dashboard.source import Source
 from dashboard.views import VIEWS
@@ -65,6 +66,8 @@ def create_app(
     app.include_router(api.create_router(source))
     api.mount_reference(app, source)
     api.answer_problems(app)
+    if bundle.fits():
+        app.routes.append(bundle.route())
     # Last, because it takes every path that is left.
     app.mount("/", cast(ASGIApp, WSGIMiddleware(pages.server, workers=CALLBACK_THREADS)))
     app.add_middleware(middleware.BodyLimit)
@@ -88,7 +91,14 @@ def _create_dash(source: Source) -> Dash:
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
         assets_path_ignore=["wall"],  # modules, which wall.js imports
     )
-    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
+    # All at once, before Dash's own scripts run: a module names the next ones only when it runs.
+    modules = "".join(
+        f'<link rel="modulepreload" href="{app.get_asset_url(f"wall/{module.name}")}">'
+        for module in sorted((Path(__file__).parent / "assets" / "wall").glob("*.js"))
+    )
+    app.index_string = app.index_string.replace("<html>", '<html lang="en">').replace(
+        "{%metas%}", "{%metas%}" + modules
+    )
     app.layout = lambda: frame.layout(source.snapshot(), title=TITLE)
     frame.register(app, source)
     for view in VIEWS:

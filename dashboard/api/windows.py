@@ -15,7 +15,7 @@ from starlette.routing import Route
 from dashboard.api import answers
 from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.api.limits import Limits
-from dashboard.figures.montage import shrink
+from dashboard.figures.shrink import shrink
 from dashboard.source import Source
 from fmcore.errors import SelectionError
 from fmcore.selection import Picks, parse_numbers

@@ -16,6 +16,8 @@ CONFIG: Any = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
+# Until the first answer; with axes it took four times as long to draw.
+NOTHING: Any = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
 # The style of a graph of which there is nothing to draw.
 NO_GRAPH = {"display": "none"}
 
@@ -32,7 +34,7 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
     return dcc.Graph(
         id=component_id,
         # A patch that was asked for by a page just left may still arrive, and needs a figure.
-        figure={"data": [], "layout": {}},
+        figure=NOTHING,
         # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
         style={"height": height},
         className="graph",

@@ -56,5 +56,4 @@ def axes(cells: tuple[int, int], **style: object) -> dict[str, dict[str, object]
 
 
 TOOL_BAR = 28  # what Plotly's tool bar would otherwise cover
-MONTAGE = Box(left=4, right=88, top=TOOL_BAR, bottom=4)
 MAP = Box(left=34, right=88, top=TOOL_BAR, bottom=26)

@@ -6,8 +6,9 @@ Painted: the end of the first frame that has the picture. Steps: from the input 
 sample painted. Frames: gaps between animation frames while wheel and pointer are used. First
 paint: on a page with nothing else, its scripts loaded, from the request for one sample's data to
 painted, the server's work included; zoom: from asking for the middle half, or for all, to painted.
-Cold start: from the start of the server's process to the maps on the page; store and programs are
-in the page cache. Callbacks: as a browser sent them, again, one after the other on one connection.
+Cold start: from the start of the server's process to the complete page, its graphs and thumbnails
+too; store and programs are in the page cache, the browser has seen none of it. Callbacks: as a
+browser sent them, again, one after the other on one connection.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def cold_rows(table: Table, browser, store: Path, rounds: int) -> None:
     note = (
         f"max {max(taken['plain']):.2f}; the server's address after {middle(taken['address']):.2f}"
     )
-    table.row("cold start to the first page", plain, "s", "<= 3", note)
+    table.row("cold start to the complete page", plain, "s", "<= 3", note)
     table.row("of that with TensorFlow", plain / heavy, "", "<= 0.333", f"{heavy:.2f} s")
 
 

@@ -62,9 +62,8 @@ def subplots(maps: np.ndarray, span: tuple[float, float]):
         span: what the colours span.
     """
     import plotly.graph_objects as go
+    from one_trace import montage_tiling
     from plotly.subplots import make_subplots
-
-    from dashboard.figures.montage import montage_tiling
 
     tiling = montage_tiling(maps.shape)
     rows, columns = tiling.rows, tiling.columns
@@ -82,14 +81,13 @@ def subplots(maps: np.ndarray, span: tuple[float, float]):
 def app_of(store: Path):
     """The dashboard and, under `/beside`, the pages that it is compared with."""
     import plotly
+    from one_trace import montage_figure
     from plotly.io.json import to_json_plotly
     from starlette.applications import Starlette
     from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
     from starlette.routing import Route
 
     from dashboard import create_app
-    from dashboard.figures.montage import montage_figure
-    from dashboard.figures.theme import LIGHT
     from dashboard.middleware import SecurityHeaders
     from dashboard.source import Source
     from dashboard.views.feature_maps.wall import wall_facts
@@ -101,12 +99,8 @@ def app_of(store: Path):
         maps = snapshot.layer(query["layer"]).feature_maps(int(query["sample"]))
         ranges = snapshot.filter_range(query["layer"])
         span = float(ranges[0].min()), float(ranges[1].max())
-        if query["kind"] == "subplots":
-            made = subplots(maps, span)
-        else:
-            alike = np.repeat(np.array(span)[:, None], maps.shape[2], axis=1)
-            made = montage_figure(maps, ranges=alike, selected=0, theme=LIGHT)
-        return Response(to_json_plotly(made), media_type="application/json")
+        draw = {"subplots": subplots}.get(query["kind"], montage_figure)
+        return Response(to_json_plotly(draw(maps, span)), media_type="application/json")
 
     def facts(request):
         return JSONResponse(wall_facts(source.snapshot(), request.query_params["layer"]))

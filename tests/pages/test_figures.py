@@ -12,39 +12,12 @@ from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import Spread, distribution_figure, key
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
-from dashboard.figures.montage import (
-    CELL_LIMIT,
-    Tiling,
-    montage,
-    montage_figure,
-    montage_tiling,
-    shrink,
-    shrink_step,
-)
 from dashboard.figures.picture import as_pixels
 from dashboard.figures.probability import probability_figure
+from dashboard.figures.shrink import shrink
 from dashboard.figures.theme import DARK, LIGHT, color_scale, theme_for
 
 shapes = st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 200))
-
-
-@given(shapes)
-def test_a_montage_is_a_bijection_of_values_and_cells(shape):
-    tiling = Tiling.of(shape)
-    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    picture = montage(values, tiling)
-    assert picture.shape == tiling.shape
-    assert np.isfinite(picture).sum() == values.size
-    rng = np.random.default_rng(0)
-    for tile in rng.integers(0, shape[2], 5):
-        y, x = rng.integers(0, shape[0]), rng.integers(0, shape[1])
-        top, left = tiling.origin(tile)
-        assert tiling.locate(top + y, left + x) == (tile, y, x)
-        assert picture[top + y, left + x] == values[y, x, tile]
-    for _ in range(20):
-        y, x = rng.integers(0, tiling.shape[0]), rng.integers(0, tiling.shape[1])
-        place = tiling.locate(y, x)
-        assert (place is None) == bool(np.isnan(picture[y, x]))
 
 
 @given(shapes, st.integers(1, 4))
@@ -57,52 +30,10 @@ def test_a_shrunk_map_keeps_what_is_farthest_from_zero_in_each_block(shape, step
     assert small[0, 0, 0] == block.flat[abs(block).argmax()]
 
 
-@pytest.mark.parametrize("shape", [(26, 26, 16), (14, 14, 512), (224, 224, 64), (1, 1, 1000)])
-def test_a_large_layer_is_shrunk_under_the_limit_and_a_small_one_is_not(shape):
-    step = shrink_step(shape)
-    assert np.prod(shape) / step**2 <= CELL_LIMIT
-    assert (step == 1) == (np.prod(shape) <= CELL_LIMIT)
-    tiling = montage_tiling(shape)
-    assert tiling.n_tiles == shape[2]
-
-
 def maps_of(n: int = 5) -> np.ndarray:
     maps = np.random.default_rng(1).random((4, 3, n)).astype(np.float32)
     maps[:, :, 1] = 0
     return maps
-
-
-def drawn(maps, **changes):
-    ranges = np.stack([np.zeros(maps.shape[2]), np.ones(maps.shape[2])])
-    options = {"ranges": ranges, "selected": 2, "theme": LIGHT} | changes
-    return montage_figure(maps, **options)
-
-
-def test_the_montage_carries_the_stored_values_for_hover():
-    maps = maps_of()
-    figure, tiling = drawn(maps), montage_tiling(maps.shape)
-    heatmap = figure.data[0]
-    top, left = tiling.origin(3)
-    assert heatmap.customdata[top + 1, left + 2].tolist() == [3, 1, 2, float(maps[1, 2, 3])]
-    assert (heatmap.zmin, heatmap.zmax) == (0, 1)
-    assert heatmap.z[top + 1, left + 2] == maps[1, 2, 3]
-    assert heatmap.colorbar.title.text == "activation"
-    frame = figure.layout.shapes[0]
-    assert (frame.x0, frame.y0) == (tiling.origin(2)[1] - 0.5, tiling.origin(2)[0] - 0.5)
-
-
-def test_a_range_for_each_filter_colours_by_share_and_says_so():
-    maps = maps_of()
-    ranges = np.stack([np.zeros(5), np.array([1.0, 0.0, 2.0, 4.0, 1.0])])
-    heatmap = drawn(maps, ranges=ranges).data[0]
-    top, left = montage_tiling(maps.shape).origin(3)
-    assert heatmap.z[top, left] == pytest.approx(maps[0, 0, 3] / 4)
-    assert heatmap.customdata[top, left][3] == maps[0, 0, 3], "hover still gives the stored value"
-    assert heatmap.colorbar.title.text == "share of the filter's range"
-
-
-def test_a_map_that_is_all_zero_says_so():
-    assert list(drawn(maps_of()).data[1].text) == ["0", "1 all 0", "2", "3", "4"]
 
 
 def test_values_below_zero_get_colours_that_diverge_about_zero():

@@ -12,9 +12,10 @@ import threading
 
 import httpx
 import pytest
+from plotly.offline import get_plotlyjs_version
 from servers import SHOW_PAGE, running
 
-from dashboard import create_app, server
+from dashboard import bundle, create_app, server
 from dashboard.source import Source
 
 UPDATE = "_dash-update-component"
@@ -34,6 +35,26 @@ def test_pages_health_and_unknown_routes_answer(url):
     assert httpx.get(url + "api/v1/nothing").status_code == 404
     assert httpx.get(url + "assets/..%2f..%2fapp.py").status_code == 404
     assert "/healthz" in httpx.get(url + "openapi.json").json()["paths"]
+
+
+def test_graphs_get_the_script_of_two_axes_in_the_version_that_draws_them(url):
+    assert bundle.fits(), (
+        f"{bundle.FILE.name} is not of plotly.js {get_plotlyjs_version()}: the whole script is "
+        "served until it is that version of npm's plotly.js-cartesian-dist-min"
+    )
+    answer = httpx.get(url + bundle.PATH.lstrip("/"))
+    assert answer.content == bundle.FILE.read_bytes()
+    assert answer.headers["content-type"].startswith("text/javascript")
+    again = httpx.get(
+        url + bundle.PATH.lstrip("/"), headers={"if-none-match": answer.headers["etag"]}
+    )
+    assert again.status_code == 304
+
+
+def test_the_modules_of_the_wall_are_there_before_they_are_imported(url):
+    links = re.findall(r'<link rel="modulepreload" href="/([^"]+)"', httpx.get(url).text)
+    assert "assets/wall/page.js" in links
+    assert {httpx.get(url + link).status_code for link in links} == {200}
 
 
 def test_every_answer_carries_the_security_headers(url):

@@ -65,13 +65,16 @@ function change(news) {
 async function refresh() {
   const asked = now;
   const { host, facts, sample } = now;
-  input(host)?.show(facts, sample);
+  const quick = performance.now() - changedAt < SETTLED_AFTER;
+  changedAt = performance.now();
+  clearTimeout(settling);
+  clearTimeout(slow);
   say(facts.message);
   host.hidden = Boolean(facts.message);
-  const quick = settle();
-  clearTimeout(slow);
   if (facts.message) {
+    input(host)?.show(facts, sample);
     forget(host);
+    settle(quick);
     return;
   }
   slow = setTimeout(() => host.classList.add("waiting"), LOADING_AFTER);
@@ -82,6 +85,7 @@ async function refresh() {
     await new Promise((go) => { setTimeout(go, LARGE_AFTER); });
     if (asked !== now) return;
   }
+  input(host)?.show(facts, sample);
   const array = here(url) ?? await latest.get(url).catch((error) => {
     say(error instanceof Refusal ? error.message : "The server does not answer; is it running?");
     return null;
@@ -89,13 +93,13 @@ async function refresh() {
   if (asked !== now || !host.isConnected) return;
   clearTimeout(slow);
   host.classList.toggle("waiting", array === null); // what is there is of another sample
-  if (array === null) return;
-  if (array.digest !== facts.digest) {
+  if (array && array.digest !== facts.digest) {
     say("The store was replaced since this page was opened: reload the page.");
-    return;
+  } else if (array) {
+    draw(array, step);
+    fetchAhead(array.values.byteLength);
   }
-  draw(array, step);
-  fetchAhead(array.values.byteLength);
+  settle(quick);
 }
 
 // Of a layer without maps nothing of the one before may stay.
@@ -182,14 +186,13 @@ function draw(array, step) {
   });
 }
 
-// Dash and the server are told when there is time, and of a fast drag once: of the sample, the
-// address, the enlarged map and the words need it.
+// Dash and the server are told after the picture, and of a fast drag once: of the sample, the
+// address, the enlarged map and the words need it, and their work would hold the picture up.
 let settling = 0;
 let changedAt = -Infinity;
 let settled = null; // what the server was told last
-function settle() {
-  clearTimeout(settling);
-  const arrived = () => {
+function settle(quick) {
+  settling = setTimeout(() => {
     const { host, sample, filter } = now;
     if (!host.isConnected) return;
     const before = said;
@@ -199,11 +202,7 @@ function settle() {
     if (settled.sample === sample) return;
     settled = { host, sample };
     tell("maps-settled", { data: sample });
-  };
-  const quick = performance.now() - changedAt < SETTLED_AFTER;
-  changedAt = performance.now();
-  settling = setTimeout(arrived, quick ? SETTLED_AFTER : AFTER_PAINT);
-  return quick;
+  }, quick ? SETTLED_AFTER : AFTER_PAINT);
 }
 
 function input(host) {

@@ -1,4 +1,4 @@
-"""All feature maps of a sample in one picture: where each tile lies, and the figure."""
+"""All maps of a sample as one Plotly heatmap trace: what the wall is measured beside."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
-from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
+from dashboard.figures.shrink import shrink
+from dashboard.figures.theme import LIGHT, base_figure, color_bar, color_scale
 
 # Plotly redraws every cell at each zoom, about 0.25 µs a cell: past this it feels slow.
 CELL_LIMIT = 250_000
 FEW_TILES = 32
+MARGIN = {"l": 4, "r": 88, "t": 28, "b": 4, "autoexpand": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,17 @@ class Tiling:
             column * (self.width + self.gap_x),
         )
 
-    def locate(self, y: int, x: int) -> tuple[int, int, int] | None:
-        """The (tile, y, x) that a cell shows, or None in a gap: the inverse of `origin`."""
-        row, inner_y = divmod(y, self.height + self.gap_y)
-        column, inner_x = divmod(x, self.width + self.gap_x)
-        tile = row * self.columns + column
-        if inner_y < self.gap_y or inner_x >= self.width or tile >= self.n_tiles:
-            return None
-        return tile, inner_y - self.gap_y, inner_x
+
+def shrink_step(shape: tuple[int, int, int]) -> int:
+    """How many pixels each way one cell stands for, so that a montage stays under the limit."""
+    return max(1, math.ceil(math.sqrt(math.prod(shape) / CELL_LIMIT)))
+
+
+def montage_tiling(shape: tuple[int, int, int]) -> Tiling:
+    """The tiling of the montage of maps of a shape (y, x, filter), shrunk where it must be."""
+    height, width, filters = shape
+    step = shrink_step(shape)
+    return Tiling.of((-(-height // step), -(-width // step), filters))
 
 
 def montage(maps: NDArray[np.floating], tiling: Tiling) -> NDArray[np.float32]:
@@ -105,104 +110,31 @@ def montage(maps: NDArray[np.floating], tiling: Tiling) -> NDArray[np.float32]:
     return picture
 
 
-def shrink_step(shape: tuple[int, int, int], limit: int = CELL_LIMIT) -> int:
-    """How many pixels each way one cell stands for, so that a montage stays under a limit."""
-    return max(1, math.ceil(math.sqrt(math.prod(shape) / limit)))
-
-
-def montage_tiling(shape: tuple[int, int, int]) -> Tiling:
-    """The tiling of the montage of maps of a shape (y, x, filter), shrunk where it must be."""
-    height, width, filters = shape
-    step = shrink_step(shape)
-    return Tiling.of((-(-height // step), -(-width // step), filters))
-
-
-def shrink(maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Of each block of step x step values the one farthest from zero: sparse activity stays seen.
-
-    NaN only where a block has nothing else.
-
-    Args:
-        maps: <float32>[y, x, filter].
-        step: values each way; 1 gives the maps back.
-
-    Returns:
-        <float32>[cell_y, cell_x, filter]; blocks at the lower and right edge may be cut.
-    """
-    if step == 1:
-        return maps
-    high = _of_blocks(np.fmax, maps, step)
-    if not maps.size or not np.fmin.reduce(maps, axis=None) < 0:
-        return high
-    low = _of_blocks(np.fmin, maps, step)
-    return np.where(-low > high, low, high)
-
-
-def _of_blocks(function: np.ufunc, maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    for axis in (0, 1):
-        cuts = range(min(step, maps.shape[axis]))
-        parts = [maps[(slice(None),) * axis + (slice(at, None, step),)] for at in cuts]
-        found = parts[0].copy()
-        for part in parts[1:]:
-            inner = found[(slice(None),) * axis + (slice(part.shape[axis]),)]
-            function(inner, part, out=inner)
-        maps = found
-    return maps
-
-
-def montage_figure(
-    maps: NDArray[np.float32],
-    *,
-    ranges: NDArray[np.float64],
-    selected: int,
-    theme: Theme,
-) -> go.Figure:
+def montage_figure(maps: NDArray[np.float32], span: tuple[float, float]) -> go.Figure:
     """The montage as one heatmap trace; its customdata is (filter, y, x, stored value).
 
     Args:
         maps: <float32>[y, x, filter], as stored.
-        ranges: <float64>[2, filter], what the colours of each tile span; where they differ, tiles
-            are coloured by their share of it and the colour bar says so.
-        selected: the filter to frame.
-        theme: the colours.
+        span: what the colours span.
     """
     step = shrink_step(maps.shape)
-    shown = shrink(maps, step)
-    tiling = montage_tiling(maps.shape)
-    low, high = ranges
-    shared = bool((low == low[0]).all() and (high == high[0]).all())
-    if shared:
-        colored, scale = shown, color_scale(float(low[0]), float(high[0]))
-    else:
-        span = np.where(high > low, high - low, 1.0)
-        colored, scale = (shown - low) / span, color_scale(0.0, 1.0)
-    figure = base_figure(theme, margin=box.MONTAGE.margin, showlegend=False)
-    about = "farthest from zero of the block " if step > 1 else ""
+    shown, tiling = shrink(maps, step), montage_tiling(maps.shape)
+    figure = base_figure(LIGHT, margin=MARGIN, showlegend=False)
     figure.add_trace(
         go.Heatmap(
-            z=montage(colored, tiling),
+            z=montage(shown, tiling),
             customdata=_customdata(shown, tiling, step),
             hovertemplate=(
                 "filter %{customdata[0]}<br>y %{customdata[1]}, x %{customdata[2]}<br>"
-                f"<b>{about}%{{customdata[3]:.9~g}}</b><extra></extra>"
+                "<b>%{customdata[3]:.9~g}</b><extra></extra>"
             ),
             hoverongaps=False,
-            colorbar=color_bar("activation" if shared else "share of the filter's range"),
-            **scale,
+            colorbar=color_bar("activation"),
+            **color_scale(*span),
         )
     )
-    figure.add_trace(_names(maps, tiling, theme))
-    y, x = tiling.origin(selected)
-    figure.add_shape(
-        type="rect",
-        x0=x - 0.5,
-        x1=x + tiling.width - 0.5,
-        y0=y - 0.5,
-        y1=y + tiling.height - 0.5,
-        line={"color": theme.accent, "width": 3},
-    )
-    rows, columns = tiling.shape
-    box.fit(figure, (rows, columns))
+    figure.add_trace(_names(maps, tiling))
+    box.fit(figure, tiling.shape)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure
@@ -216,7 +148,7 @@ def _customdata(shown: NDArray[np.float32], tiling: Tiling, step: int) -> NDArra
     return np.stack([montage(each, tiling) for each in parts], axis=2)
 
 
-def _names(maps: NDArray[np.float32], tiling: Tiling, theme: Theme) -> go.Scatter:
+def _names(maps: NDArray[np.float32], tiling: Tiling) -> go.Scatter:
     """The name of each tile above it; a map that is all zero says so."""
     zero = np.logical_not(np.any(maps, axis=(0, 1)))
     origins = np.array([tiling.origin(tile) for tile in range(tiling.n_tiles)])
@@ -226,7 +158,7 @@ def _names(maps: NDArray[np.float32], tiling: Tiling, theme: Theme) -> go.Scatte
         mode="text",
         text=[f"{tile} all 0" if zero[tile] else str(tile) for tile in range(tiling.n_tiles)],
         textposition="top right",
-        textfont={"size": 11 if tiling.n_tiles <= FEW_TILES else 8, "color": theme.text},
+        textfont={"size": 11 if tiling.n_tiles <= FEW_TILES else 8, "color": LIGHT.text},
         hoverinfo="skip",
         cliponaxis=False,
     )
