@@ -30,7 +30,6 @@ def fits() -> bool:
 
 def route() -> Route:
     """Answers Dash's graphs in place of the whole script."""
-
     files = StaticFiles(directory=FILE.parent)
 
     async def script(request: Request) -> Response:

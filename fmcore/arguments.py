@@ -36,3 +36,19 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def image_size(text: str) -> tuple[int, ...]:
+    """(y, x) or (y, x, channel) of images, of a text such as `224x224` or `28x28x1`.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none.
+    """
+    parts = text.lower().split("x")
+    if len(parts) not in (2, 3) or not all(
+        one.isascii() and one.isdigit() and 1 <= int(one) <= 100_000 for one in parts
+    ):
+        raise argparse.ArgumentTypeError(
+            f"expected a size such as 224x224 (y, x) or 28x28x1 (y, x, channel), found {text!r}"
+        )
+    return tuple(int(one) for one in parts)

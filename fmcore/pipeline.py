@@ -6,9 +6,7 @@ The only module that wires Keras in, and it imports it inside the functions, so 
 
 from __future__ import annotations
 
-import importlib
 import json
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,36 +15,20 @@ from fmcore import capture as capturing
 from fmcore.dataset import (
     Dataset,
     LabelledImages,
-    check_labels,
     class_names_for,
     input_scale,
     labelled_images,
 )
-from fmcore.errors import DatasetError, FmcoreError, ModelError, SelectionError
+from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
+from fmcore.model.opening import list_layers, need_keras, open_model
 from fmcore.records import STATISTICS_KEPT
 from fmcore.selection import policies_for
 
 if TYPE_CHECKING:
     import keras
 
-    from fmcore.model.probe import KerasProbe
-
-log = logging.getLogger(__name__)
-
-
-def need_keras() -> None:
-    """Imports Keras, which takes seconds.
-
-    Raises:
-        FmcoreError: if it is not installed, with the remedy.
-    """
-    try:
-        importlib.import_module("fmcore.model.load")
-    except ImportError as error:
-        raise FmcoreError(
-            f"this needs Keras and TensorFlow ({error}); pip install 'feature-map-dashboard[train]'"
-        ) from error
+__all__ = ["capture_activations", "capture_dataset", "list_layers", "open_model", "train"]
 
 
 def train(
@@ -98,15 +80,20 @@ def train(
 
 
 def capture_dataset(
-    model: Path,
+    model: str | Path,
     dataset: Dataset,
     store: Path,
     *,
+    custom: Sequence[str] = (),
+    trusted: bool = False,
+    weights: Path | None = None,
     layers: str = "*",
     policy: str = "",
     batch_size: int | None = None,
     memory: int = capturing.DEFAULT_MEMORY,
     statistics: str = STATISTICS_KEPT[0],
+    kind: str = "conv",
+    tap: str = "output",
     overwrite: bool = False,
     restart: bool = False,
     allow_large: bool = False,
@@ -116,14 +103,20 @@ def capture_dataset(
     """Captures the test images of a data set with a saved model; uint8 pixels are divided by 255.
 
     Args:
-        model: a `.keras` file.
+        model: a file, or an architecture of `keras.applications`, see `open_model`.
+        custom: classes that are not Keras' own, as `MODULE:NAME`.
+        trusted: run code that is in the model's file.
+        weights: a file of weights for an architecture.
         dataset: its test images are captured.
         store: the file to write.
-        layers: comma-separated globs over layer names.
+        layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
+            regular expression.
         policy: how layers are stored, see `capture_activations`.
         batch_size: samples that go through the model together.
         memory: bytes that batches, class maps and histograms may take.
         statistics: `all`, or `basic`, see `capture_activations`.
+        kind: of the layers, see `capture_activations`.
+        tap: what is stored of a layer, see `capture_activations`.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run.
         allow_large: go on where the estimate exceeds 10 GB; so does a policy.
@@ -134,11 +127,15 @@ def capture_dataset(
         InputFileError, ModelError, DatasetError, SelectionError, OutputError: as the parts do.
     """
     refuse_existing(store, overwrite=overwrite)
-    need_keras()
-    from fmcore.model.load import load_model
-
+    height, width, channels = dataset.test.images.shape[1:]
     return _capture(
-        load_model(model),
+        open_model(
+            model,
+            custom=custom,
+            trusted=trusted,
+            weights=weights,
+            image_shape=(height, width, channels),
+        ),
         dataset.test,
         store,
         layers=layers,
@@ -150,6 +147,8 @@ def capture_dataset(
         batch_size=batch_size,
         memory=memory,
         statistics=statistics,
+        kind=kind,
+        tap=tap,
         on_plan=on_plan,
         overwrite=overwrite,
         restart=restart,
@@ -171,6 +170,8 @@ def capture_activations(
     batch_size: int | None = None,
     memory: int = capturing.DEFAULT_MEMORY,
     statistics: str = STATISTICS_KEPT[0],
+    kind: str = "conv",
+    tap: str = "output",
     overwrite: bool = False,
     restart: bool = False,
     allow_large: bool = False,
@@ -182,11 +183,13 @@ def capture_activations(
     takes up a run that was interrupted.
 
     Args:
-        model: a Keras model, or the path of a `.keras` file.
-        images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed.
+        model: a Keras model of any form, or what `open_model` opens.
+        images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed; for a model
+            with several inputs all of them, by name.
         labels: <int>[sample], true class index.
         store: the file to write; it appears when it is whole.
-        layers: comma-separated globs over layer names.
+        layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
+            regular expression.
         class_names: the name of each class; numbers for those left out.
         dataset_name: what the store records as the name of the test set.
         policy: how layers are stored, such as `"block1*=pooled,conv2=float16"`: `float32`, exactly,
@@ -197,6 +200,9 @@ def capture_activations(
         memory: bytes that batches, class maps and histograms may take beyond model and images.
         statistics: `all`, or `basic` for neither histograms, scores, top samples nor similarities;
             what follows from the pooled tables can be computed from the store later.
+        kind: `conv`, `activation`, `dense` or `all` layers; a dense layer's units are 1x1 maps.
+        tap: `output` of each layer; or `activation`, what comes after the normalization and the
+            activation function that follow it as layers of their own.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run that was interrupted.
         allow_large: go on where the estimate exceeds 10 GB; so does a policy.
@@ -214,11 +220,10 @@ def capture_activations(
     path = Path(store)
     refuse_existing(path, overwrite=overwrite)
     samples = labelled_images(images, labels, where="capture_activations(images, labels)")
-    need_keras()
     if isinstance(model, str | Path):
-        from fmcore.model.load import load_model
-
-        model = load_model(Path(model))
+        height, width, channels = samples.images.shape[1:]
+        model = open_model(model, image_shape=(height, width, channels))
+    need_keras()
     return _capture(
         model,
         samples,
@@ -232,6 +237,8 @@ def capture_activations(
         batch_size=batch_size,
         memory=memory,
         statistics=statistics,
+        kind=kind,
+        tap=tap,
         overwrite=overwrite,
         restart=restart,
         allow_large=allow_large,
@@ -253,20 +260,24 @@ def _capture(
     batch_size: int | None,
     memory: int,
     statistics: str,
+    kind: str,
+    tap: str,
     allow_large: bool,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     **options: Any,
 ) -> Path:
-    from fmcore.model.probe import KerasProbe, nested_convolutions
+    from fmcore.model.inputs import fitted
+    from fmcore.model.probe import KerasProbe
 
     if batch_size is not None and batch_size < 1:
         raise DatasetError(f"batch size {batch_size}; expected at least 1")
     if statistics not in STATISTICS_KEPT:
         raise SelectionError(f"statistics {statistics!r}; expected {' or '.join(STATISTICS_KEPT)}")
-    for name, count in nested_convolutions(model).items():
-        log.warning("%d convolutional layers inside the nested model %r are left out", count, name)
-    probe = KerasProbe(model, layers=layers)
-    _check_fit(probe, samples, where=dataset_source)
+    height, width, channels = samples.images.shape[1:]
+    probe = KerasProbe(
+        model, layers=layers, kind=kind, tap=tap, image_shape=(height, width, channels)
+    )
+    samples = fitted(probe.inputs, samples, n_classes=probe.n_classes, where=dataset_source)
     plan = capturing.plan_capture(
         probe,
         samples,
@@ -285,13 +296,3 @@ def _capture(
         allow_large = allow_large or bool(policy)
         capturing.capture(probe, samples, store, plan, allow_large=allow_large, **options)
     return store
-
-
-def _check_fit(probe: KerasProbe, samples: LabelledImages, *, where: str) -> None:
-    found = samples.images.shape[1:]
-    if found != probe.image_shape:
-        raise DatasetError(
-            f"{where}: images are {'x'.join(map(str, found))}, the model takes "
-            f"{'x'.join(map(str, probe.image_shape))} (y, x, channel)"
-        )
-    check_labels(samples.labels, probe.n_classes, where=where)

@@ -44,6 +44,11 @@ class LayerSpec:
 
 # Which statistics a capture makes: every one, or only moments, pooled tables and class maps.
 STATISTICS_KEPT = ("all", "basic")
+# Which layers are captured; `all` is every one that puts out maps or numbers.
+KINDS = ("conv", "activation", "dense", "all")
+# What is stored of a layer: what it puts out, or that after the normalization and the activation
+# function that follow it as layers of their own.
+TAPS = ("output", "activation")
 # How a layer's activations are kept: exactly, in half the bytes, or only what is pooled from them.
 POLICIES = ("float32", "float16", "pooled")
 

@@ -37,7 +37,7 @@ class NumpyProbe:
             LayerSpec("conv2", (height // 2, width // 2, 3), kernel=kernel, bias=np.ones(3, "f4")),
         )
 
-    def __call__(self, images: NDArray[np.float32]) -> Captured:
+    def __call__(self, images: NDArray[np.float32], others=None) -> Captured:
         first = np.maximum(images @ self._first - 0.2, 0)
         half = images[:, : images.shape[1] // 2 * 2 : 2, : images.shape[2] // 2 * 2 : 2]
         second = np.maximum(half @ self._second - 0.1, 0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, histogram_bits, map_factors
 from fmcore.capture.probe import Probe
-from fmcore.dataset import LabelledImages, describe_scale, model_input
+from fmcore.dataset import LabelledImages, describe_scale
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
 from fmcore.statistics import BANDS, TOP, Bins, class_top
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose, layout
@@ -129,7 +129,7 @@ def plan_capture(
     shapes = [spec.shape for spec in specs]
     factors = map_factors(shapes, len(class_names), memory)
     bits = histogram_bits(shapes, len(class_names), memory)
-    tried = probe(model_input(samples.images[: min(batch, TRIAL_SAMPLES)], divide_by=divide_by))
+    tried = probe(*samples.batch(slice(min(batch, TRIAL_SAMPLES)), divide_by=divide_by))
     layers, estimates = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
         layer, ratio = _tried(spec, policy, tried.activations[index])
@@ -175,6 +175,10 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "images": hashlib.sha256(np.sort(digests).tobytes()).hexdigest(),
         "order of images": hashlib.sha256(digests.tobytes()).hexdigest(),
         "labels": hashlib.sha256(samples.labels.tobytes()).hexdigest(),
+        "other inputs": ", ".join(
+            f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
+            for name, values in samples.others.items()
+        ),
         "preprocessing": store.dataset.preprocessing,
         "data set": f"{store.dataset.name}, {store.dataset.source}",
         "classes": ", ".join(store.class_names),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,5 +18,12 @@ class Probe(Protocol):
     def layers(self) -> Sequence[LayerSpec]:
         """The layers it captures, in the model's order."""
 
-    def __call__(self, images: NDArray[np.float32]) -> Captured:
-        """Runs one batch, <float32>[sample, image_y, image_x, image_channel]."""
+    def __call__(
+        self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]]
+    ) -> Captured:
+        """Runs one batch.
+
+        Args:
+            images: <float32>[sample, image_y, image_x, image_channel].
+            others: what other inputs get, <float32>[sample, ...], by name.
+        """

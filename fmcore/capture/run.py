@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from fmcore.capture.budget import LARGE_STORE_BYTES
 from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
-from fmcore.dataset import LabelledImages, model_input
+from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.files import refuse_existing
 from fmcore.statistics import Classes, LayerSums, Permutations, Pooled, Rounding
@@ -167,7 +167,7 @@ class _Running:
         for start in range(rows.start, rows.stop, step):
             here = slice(start, min(start + step, rows.stop))
             images, labels = self.samples.images[here], self.samples.labels[here]
-            captured = self.probe(model_input(images, divide_by=self.plan.divide_by))
+            captured = self.probe(*self.samples.batch(here, divide_by=self.plan.divide_by))
             batch = self._batch(writer, images, labels, captured.probability)
             for index, values in enumerate(captured.activations):
                 # One batch after the other, so that sums are the same in every run.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import math
 import shutil
 import time
 from pathlib import Path
 
 from fmcore import pipeline
-from fmcore.arguments import size, whole
+from fmcore.arguments import image_size, size, whole
 from fmcore.capture import (
     DEFAULT_BATCH_SIZE,
     DEFAULT_MEMORY,
@@ -17,8 +20,7 @@ from fmcore.capture import (
 )
 from fmcore.cli.terminal import AddVerb, add_force, add_layers, bar, on_terminal, say
 from fmcore.dataset import load_dataset
-from fmcore.records import STATISTICS_KEPT
-from fmcore.startup import without_startup_notes
+from fmcore.records import KINDS, STATISTICS_KEPT, TAPS
 from fmcore.storage import open_store
 
 
@@ -35,9 +37,9 @@ def add_verbs(verb: AddVerb) -> None:
     train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
 
     capture = verb("capture", _capture, "run the test set through a model and store it")
-    capture.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
+    _add_model(capture)
     _add_data(capture)
-    add_layers(capture)
+    _add_choice(capture)
     capture.add_argument("--out", type=Path, required=True, metavar="STORE")
     capture.add_argument(
         "--batch-size",
@@ -73,6 +75,52 @@ def add_verbs(verb: AddVerb) -> None:
     for writer in (train, capture):
         add_force(writer)
 
+    layers = verb("layers", _layers, "list the layers of a model, and which a capture would take")
+    _add_model(layers)
+    _add_choice(layers)
+    layers.add_argument(
+        "--size",
+        type=image_size,
+        metavar="YxX[xC]",
+        help="of the images, for models that take any size",
+    )
+    layers.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .keras, .h5 or .hdf5 file, or a name such as ResNet50V2 (keras.applications)",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="for such a name (random ones)"
+    )
+    parser.add_argument(
+        "--custom",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="your own class or function that the model uses; its module is imported",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run code that is in the file, as of Lambda layers: only for a file you made yourself",
+    )
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    add_layers(parser)
+    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of layers (conv)")
+    parser.add_argument(
+        "--tap",
+        choices=TAPS,
+        default=TAPS[0],
+        help="what is stored: a layer's output, or what the normalization and activation after it "
+        "make of that (output)",
+    )
+
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="mnist", help="mnist, or FILE.npz (mnist)")
@@ -83,8 +131,6 @@ def _train(options: argparse.Namespace) -> None:
     dataset = load_dataset(options.data, data_dir=options.data_dir, progress=on_terminal())
     n_train = len(dataset.train) if dataset.train is not None else 0
     print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)
-    with without_startup_notes():
-        pipeline.need_keras()
     history = pipeline.train(
         dataset,
         options.out,
@@ -100,15 +146,18 @@ def _train(options: argparse.Namespace) -> None:
 def _capture(options: argparse.Namespace) -> None:
     dataset = load_dataset(options.data, data_dir=options.data_dir, progress=on_terminal())
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
-    with without_startup_notes():
-        pipeline.need_keras()
     started = time.perf_counter()
     with bar(len(dataset.test), "sample") as progress:
         pipeline.capture_dataset(
             options.model,
             dataset,
             options.out,
+            custom=options.custom,
+            trusted=options.trust,
+            weights=options.weights,
             layers=options.layers,
+            kind=options.kind,
+            tap=options.tap,
             policy=",".join(options.policy),
             batch_size=options.batch_size,
             memory=options.memory,
@@ -129,6 +178,33 @@ def _capture(options: argparse.Namespace) -> None:
             f"{options.out.stat().st_size / 1e6:,.0f} MB, test accuracy {accuracy:.4f}, "
             f"{seconds:.1f} s"
         )
+
+
+def _layers(options: argparse.Namespace) -> None:
+    size = None if options.size is None else (*options.size, 3)[:3]
+    model = pipeline.open_model(
+        options.model,
+        custom=options.custom,
+        trusted=options.trust,
+        weights=options.weights,
+        image_shape=size,
+    )
+    rows = pipeline.list_layers(
+        model, layers=options.layers, kind=options.kind, tap=options.tap, image_shape=size
+    )
+    if options.json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+        return
+    width, words = max(len(row.path) for row in rows), max(len(row.words) for row in rows)
+    for row in rows:
+        shape = row.problem if row.shape is None else "x".join(map(str, row.shape))
+        say(f"{'*' if row.taken else ' '} {row.path:{width}}  {row.words:{words}}  {shape}")
+    taken = [row.shape for row in rows if row.taken and row.shape]
+    kilobytes = sum(map(math.prod, taken)) * 4 / 1e3
+    print(
+        f"{len(taken)} of {len(rows)} would be captured (*), {kilobytes:,.1f} kB of float32 for "
+        "each image before compression; sizes are y, x, filter"
+    )
 
 
 def _say_plan(plan: CapturePlan, out: Path) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from fmcore.errors import DatasetError
 
 MOST_CLASSES = 100_000
+# <float32>[sample, image_y, image_x, image_channel], and <float32>[sample, ...] by name.
+ModelBatch = tuple[NDArray[np.float32], Mapping[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,22 +24,29 @@ class LabelledImages:
     Attributes:
         images: <uint8 or float32>[sample, image_y, image_x, image_channel], as a person sees them.
         labels: <int64>[sample], each in `range(n_classes)`.
+        others: what other inputs of the model get, <float32>[sample, ...], by the input's name.
     """
 
     images: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.int64]
+    others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of dtype, shape and bytes of the images and the labels, in hex."""
+        """SHA-256 of dtype, shape and bytes of images, labels and other inputs, in hex."""
         digest = hashlib.sha256()
-        for array in (self.images, self.labels):
+        for array in (self.images, self.labels, *self.others.values()):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+    def batch(self, rows: slice, *, divide_by: float) -> ModelBatch:
+        """What a model is fed of some samples: the images, and the other inputs by name."""
+        images = model_input(self.images[rows], divide_by=divide_by)
+        return images, {name: values[rows] for name, values in self.others.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +94,17 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
     """Parses arrays into `LabelledImages`.
 
     Args:
-        images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel].
+        images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel]; for a model with
+            several inputs all of them by name, the first with maps being the image.
         labels: <integer>[sample], each 0 or greater.
         where: the file or argument the arrays came from, for the message.
 
     Raises:
         DatasetError: naming the array, what was expected and what was found.
     """
+    others: dict[str, NDArray[np.float32]] = {}
+    if isinstance(images, Mapping):
+        images, others = _image_and_others(images, where=where)
     pixels, classes = np.asarray(images), np.asarray(labels)
     if pixels.dtype.kind not in "uif":
         raise DatasetError(f"{where}: images must be numbers, found dtype {pixels.dtype}")
@@ -134,7 +148,28 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
         pixels = pixels.astype(np.uint8)
     if pixels.ndim == 3:
         pixels = pixels[..., np.newaxis]
-    return LabelledImages(images=pixels, labels=classes.astype(np.int64))
+    for name, values in others.items():
+        if len(values) != len(classes):
+            raise DatasetError(f"{where}: {len(values)} rows of {name} but {len(classes)} labels")
+    return LabelledImages(pixels, classes.astype(np.int64), others)
+
+
+def _image_and_others(
+    inputs: Mapping[Any, object], *, where: str
+) -> tuple[NDArray[Any], dict[str, NDArray[np.float32]]]:
+    arrays = {str(name): np.asarray(values) for name, values in inputs.items()}
+    image = next((name for name, values in arrays.items() if values.ndim in (3, 4)), None)
+    if image is None:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
+        raise DatasetError(
+            f"{where}: none of the inputs is [sample, y, x] or [sample, y, x, channel]: "
+            f"{shapes or 'there are none'}"
+        )
+    pixels = arrays.pop(image)
+    for name, values in arrays.items():
+        if values.dtype.kind not in "buif" or not values.ndim:
+            raise DatasetError(f"{where}: {name} must be numbers, found {values.dtype}")
+    return pixels, {name: values.astype(np.float32) for name, values in arrays.items()}
 
 
 def check_labels(labels: NDArray[np.int64], n_classes: int, *, where: str) -> None:

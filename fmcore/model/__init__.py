@@ -1,4 +1,5 @@
-"""Build, train, load and probe a Keras model; the only code that imports Keras.
+"""Build, train, open and probe a Keras model; the only code that imports Keras.
 
-Importing its modules imports Keras, so only `fmcore.pipeline` does, when it needs one.
+`file` and `opening` import it in their functions alone, so that a file is looked at first; all
+other modules import it at once, so only `fmcore.pipeline` and `opening` import these, when needed.
 """

@@ -1,45 +1,70 @@
-"""Opens a `.keras` file, in Keras' safe mode, with errors a person can act on."""
+"""Opens a model: a file that was looked at, or an architecture of `keras.applications`."""
 
 from __future__ import annotations
 
-import zipfile
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from fmcore.errors import InputFileError, ModelError
+from fmcore.errors import ModelError
+from fmcore.model.trace import first_line
+from fmcore.selection import near_matches
 
 
-def load_model(path: Path) -> keras.Model:
-    """The model in a file. Code inside it (Lambda layers, custom classes) is never run.
+def load_model(
+    path: Path, *, custom: Mapping[str, Any] | None = None, trusted: bool = False
+) -> keras.Model:
+    """The model in a file that `inspect_model_file` has passed, in Keras' safe mode.
+
+    Args:
+        path: the file.
+        custom: classes and functions that are not Keras' own, by name.
+        trusted: run code that is in the file.
 
     Raises:
-        InputFileError: if there is no such file.
-        ModelError: if it is no whole `.keras` file, or would run code.
+        ModelError: if Keras cannot load it.
     """
-    if not path.is_file():
-        found = "it is a folder" if path.is_dir() else "there is no such file"
-        raise InputFileError(f"cannot read model {path}: {found}; `fmcore train` makes one")
-    if path.suffix != ".keras":
-        raise ModelError(f"{path}: expected a file that ends in .keras, as model.save writes it")
     try:
-        path.open("rb").close()
-    except OSError as error:
-        raise InputFileError(f"cannot read model {path}: {error.strerror}") from error
-    # Keras says "File not found" for a damaged file, so the archive is looked at first.
-    if not zipfile.is_zipfile(path):
-        size = path.stat().st_size
-        raise ModelError(
-            f"{path} is no readable .keras file: {size:,} bytes that are not a whole zip archive; "
-            "save or copy the model again"
+        return keras.saving.load_model(
+            path, custom_objects=dict(custom or {}), compile=False, safe_mode=not trusted
         )
-    with zipfile.ZipFile(path) as archive:
-        if "config.json" not in archive.namelist():
-            raise ModelError(
-                f"{path} holds no config.json, so it is no whole model; save it with model.save"
-            )
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many types here; each means the file is unusable
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ModelError(f"{path} cannot be loaded in safe mode: {reason}") from error
+        mode = "cannot be loaded" if trusted else "cannot be loaded in safe mode"
+        raise ModelError(f"{path} {mode}: {first_line(error)}") from error
+
+
+def application(
+    name: str, *, weights: Path | None, image_shape: tuple[int, int, int] | None
+) -> keras.Model:
+    """An architecture of `keras.applications`, such as `ResNet50V2`, whatever its capitals.
+
+    Args:
+        name: the architecture's.
+        weights: a file of weights for it; random ones where left out.
+        image_shape: (y, x, channel) of the images; the architecture's own where left out.
+
+    Raises:
+        ModelError: if there is none of the name, or the weights do not fit.
+    """
+    known = {
+        key.lower(): make
+        for key, make in vars(keras.applications).items()
+        if inspect.isfunction(make)
+    }
+    names = [make.__name__ for make in known.values()]
+    if name.lower() not in known:
+        raise ModelError(
+            f"{name!r} is neither a file nor an architecture of keras.applications"
+            f"{near_matches(name, names)}"
+        )
+    options: dict[str, Any] = {} if image_shape is None else {"input_shape": image_shape}
+    try:
+        model = known[name.lower()](weights=None, **options)
+        if weights is not None:
+            model.load_weights(weights)
+    except Exception as error:  # as above
+        raise ModelError(f"{name} cannot be made: {first_line(error)}") from error
+    return model

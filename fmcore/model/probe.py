@@ -1,11 +1,11 @@
-"""The Keras probe: finds convolutional layers and runs them all in one traced forward pass."""
+"""The Keras probe: runs the layers that a person wants in one traced forward pass."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -13,183 +13,180 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fmcore.errors import ModelError
-from fmcore.model.graph import calls_of
+from fmcore.model.choice import Candidate, candidates, chosen
+from fmcore.model.inputs import inputs_of
+from fmcore.model.kinds import geometry, weights
 from fmcore.model.receptive_fields import ReceptiveFields
+from fmcore.model.trace import Trace, first_line, operations_of, traced
 from fmcore.records import Captured, LayerSpec, ModelInfo
-from fmcore.selection import match_names
 
-CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Which output of a model names the classes, and how it becomes probabilities."""
+
+    index: int
+    of: int
+    name: str
+    n_classes: int
+    binary: bool
+
+    @property
+    def which(self) -> str:
+        return "the model's" if self.of == 1 else f"output {self.name!r}, 1 of {self.of},"
 
 
 class KerasProbe:
-    """Captures convolutional layers of an image classifier; see `fmcore.capture.Probe`.
+    """Captures layers of an image classifier; see `fmcore.capture.Probe`.
 
     Attributes:
-        layers: the captured layers, in the model's order.
-        n_classes: length of the model's output.
-        image_shape: (image_y, image_x, image_channel) of its input.
+        layers: the captured layers, in the order in which the model calls them.
+        n_classes: classes of the model's output.
+        image_shape: (image_y, image_x, image_channel) of its image.
+        inputs: its inputs, see `fmcore.model.inputs`.
+        info: what a store records of the model.
     """
 
-    def __init__(self, model: keras.Model, *, layers: str = "*") -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        layers: str = "*",
+        kind: str = "conv",
+        tap: str = "output",
+        image_shape: tuple[int, int, int] | None = None,
+    ) -> None:
         """Finds the layers and builds the forward pass once.
 
         Args:
-            model: one image input, one output [sample, class].
-            layers: comma-separated globs over layer names.
+            model: any Keras model with an image among its inputs, and an output [sample, class].
+            layers: comma-separated globs over paths such as `inner/conv1`; `re:` begins a regular
+                expression.
+            kind: `conv`, `activation`, `dense` or `all` layers.
+            tap: `output` of the layers, or the `activation` that follows them as a layer of its
+                own.
+            image_shape: (y, x, channel) of the images, for models that take any size.
 
         Raises:
-            ModelError: if the model is no such classifier, or has no convolutional layer.
+            ModelError: if the model is no such classifier, or has no layer of the kind.
             SelectionError: if a glob matches nothing.
         """
-        self.image_shape = _image_shape(model)
-        self.n_classes = _n_classes(model)
-        found = {layer.name: layer for layer in model.layers if isinstance(layer, CONVOLUTIONS)}
-        if not found:
-            raise ModelError(
-                f"model {model.name!r} has no convolutional layer; its layers are "
-                f"{', '.join(f'{layer.name} ({type(layer).__name__})' for layer in model.layers)}"
+        self.inputs = inputs_of(model, image_shape=image_shape)
+        self.image_shape = self.inputs.image_shape
+        noted: list[tuple[list[Candidate], ReceptiveFields, _Output]] = []
+
+        def choose(trace: Trace) -> list[tf.Tensor]:
+            found = candidates(trace, kind=kind, tap=tap)
+            wanted = chosen(found, layers, model=model.name, trace=trace, kind=kind)
+            fields = ReceptiveFields(
+                trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
             )
-        names = match_names(list(found), layers, what=f"convolutional layer of {model.name!r}")
-        chosen = [found[name] for name in names]
-        nodes = {id(node) for node in calls_of(model)}
-        maps = [_output_in(layer, nodes, model) for layer in chosen]
-        fields = ReceptiveFields(model)
-        self.layers: Sequence[LayerSpec] = tuple(
-            _layer_spec(layer, output, fields) for layer, output in zip(chosen, maps, strict=True)
+            output = _output(model, trace)
+            noted.append((wanted, fields, output))
+            return [*(one.maps() for one in wanted), trace.outputs[output.index]]
+
+        self._run = traced(
+            model,
+            self.inputs.signature(),
+            self.inputs.arranged,
+            choose,
+            compiled=self.inputs.channels_first and not tf.config.list_physical_devices("GPU"),
         )
-        signature = tf.TensorSpec([None, *self.image_shape], tf.float32)
+        wanted, fields, output = noted[-1]
+        self.layers: Sequence[LayerSpec] = tuple(_layer_spec(one, fields) for one in wanted)
+        self.n_classes = output.n_classes
         try:
-            forward = keras.Model(model.inputs, [*maps, model.outputs[0]])
-            self._run = tf.function(
-                lambda images: forward([images], training=False),
-                input_signature=[signature],
-                autograph=False,
-            )
-            *_, sample = self._run(_random_images(self.image_shape))  # traced once, here
+            *_, sample = self._run(*_random_inputs(self.inputs.signature()))
         except (ValueError, TypeError, tf.errors.OpError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"TensorFlow cannot run model {model.name!r}: {reason}") from error
-        self._softmax = not _are_probabilities(np.asarray(sample))
-        self.info = _model_info(model, softmax=self._softmax)
+            raise ModelError(
+                f"TensorFlow cannot run model {model.name!r}: {first_line(error)}"
+            ) from error
+        self._finish, words = _finish(np.asarray(sample, np.float32), output)
+        self.info = _model_info(model, output=words)
 
-    def __call__(self, images: NDArray[np.float32]) -> Captured:
-        """Runs one batch, <float32>[sample, image_y, image_x, image_channel]."""
-        *activations, output = self._run(images)
-        if self._softmax:
-            output = tf.nn.softmax(tf.cast(output, tf.float32))
+    def __call__(
+        self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> Captured:
+        """Runs one batch.
+
+        Args:
+            images: <float32>[sample, image_y, image_x, image_channel].
+            others: what the model's other inputs get, <float32>[sample, ...], by name.
+        """
+        rest = [tf.constant((others or {})[name]) for name in self.inputs.others]
+        *activations, output = self._run(tf.constant(images), *rest)
         return Captured(
-            activations=tuple(np.asarray(each, dtype=np.float32) for each in activations),
-            probability=np.asarray(output, dtype=np.float32),
+            activations=tuple(np.asarray(each) for each in activations),
+            probability=self._finish(np.asarray(output, dtype=np.float32)),
         )
 
 
-def nested_convolutions(model: keras.Model) -> dict[str, int]:
-    """Convolutional layers inside models inside the model, which a probe does not reach."""
-    nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    counts = {
-        inner.name: sum(
-            isinstance(layer, CONVOLUTIONS)
-            for layer in inner._flatten_layers(include_self=False)  # no public walk exists
-        )
-        for inner in nested
-    }
-    return {name: count for name, count in counts.items() if count}
-
-
-def _image_shape(model: keras.Model) -> tuple[int, int, int]:
-    if not model.built or len(getattr(model, "inputs", None) or ()) != 1:
-        raise ModelError(
-            f"model {model.name!r} must be built and have one image input; found "
-            f"{len(getattr(model, 'inputs', None) or ())} inputs"
-        )
-    shape = tuple(model.inputs[0].shape[1:])
-    if len(shape) != 3 or None in shape:
-        raise ModelError(
-            f"model {model.name!r} takes inputs of shape {shape}; expected images of one size, "
-            "(y, x, channel)"
-        )
-    return shape[0], shape[1], shape[2]
-
-
-def _n_classes(model: keras.Model) -> int:
-    if len(model.outputs) != 1:
-        raise ModelError(f"model {model.name!r} has {len(model.outputs)} outputs; expected one")
-    shape = tuple(model.outputs[0].shape[1:])
-    if len(shape) != 1 or shape[0] is None or shape[0] < 2:
-        raise ModelError(
-            f"model {model.name!r} puts out {shape} for each image; expected a number for each of "
-            "at least 2 classes"
-        )
-    return int(shape[0])
-
-
-def _layer_spec(layer: Any, output: Any, fields: ReceptiveFields) -> LayerSpec:
-    if layer.data_format != "channels_last":
-        raise ModelError(
-            f"layer {layer.name!r} is {layer.data_format}; only channels_last is captured"
-        )
-    shape = tuple(output.shape[1:])
-    if None in shape:
-        raise ModelError(f"layer {layer.name!r} has no fixed size: {shape}")
-    seen, words = fields.boxes(output)
-    weights = {one.name: keras.ops.convert_to_numpy(one) for one in layer.weights}
+def _layer_spec(one: Candidate, fields: ReceptiveFields) -> LayerSpec:
+    seen, words = fields.boxes(one.tensor)
     return LayerSpec(
-        path=layer.name,
-        shape=(shape[0], shape[1], shape[2]),
-        kind=type(layer).__name__,
-        activation=_activation_name(layer.activation),
-        kernel_size=tuple(layer.kernel_size),
-        strides=tuple(layer.strides),
-        padding=layer.padding,
-        dilation=tuple(layer.dilation_rate),
-        # The axes of a transposed or separable kernel are other ones; the store has no place for
-        # them under this name.
-        kernel=_float32(weights.get("kernel")) if isinstance(layer, keras.layers.Conv2D) else None,
-        bias=_float32(weights.get("bias")),
+        path=one.path,
+        shape=one.shape,
+        kind=one.words,
+        activation=one.activation,
         receptive_field=seen,
         field_words=words,
+        **geometry(one.operation),
+        **weights(one.operation),
     )
 
 
-def _activation_name(activation: Any) -> str:
-    """Such as `relu`; the class' name for an activation that is a layer, such as `LeakyReLU`."""
-    if activation is None:
-        return "linear"
-    return str(getattr(activation, "__name__", type(activation).__name__))
+def _output(model: keras.Model, trace: Trace) -> _Output:
+    shapes = [tuple(one.shape[1:]) for one in trace.outputs]
+    names = list(getattr(model, "output_names", ())) or [str(n) for n in range(len(shapes))]
+    for index, shape in enumerate(shapes):
+        if len(shape) == 1 and shape[0] is not None:
+            width = int(shape[0])
+            return _Output(index, len(shapes), names[index], max(width, 2), binary=width == 1)
+    raise ModelError(
+        f"model {model.name!r} puts out {', '.join(map(str, shapes))} for each image; expected a "
+        "number for each class, (class,), or one for the second of two"
+    )
 
 
-def _float32(weights: Any) -> NDArray[np.float32] | None:
-    return None if weights is None else np.asarray(weights, dtype=np.float32)
+def _random_inputs(signature: Sequence[tf.TensorSpec]) -> list[tf.Tensor]:
+    chance = np.random.default_rng(0)
+    shapes = [[4, *(size or 4 for size in spec.shape[1:])] for spec in signature]
+    return [tf.constant(chance.random(shape, dtype=np.float32)) for shape in shapes]
 
 
-def _output_in(layer: Any, nodes: set[int], model: keras.Model) -> Any:
-    """What a layer puts out where this model calls it; layers may serve several models."""
-    calls = [node for node in layer._inbound_nodes if id(node) in nodes]
-    if len(calls) != 1:
-        raise ModelError(
-            f"layer {layer.name!r} is called {len(calls)} times in model {model.name!r}; only "
-            "layers that are called once are captured: name others with --layers"
+def _finish(
+    sample: NDArray[np.float32], output: _Output
+) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]], str]:
+    """How an output becomes probabilities, and in words; a sample of it shows what it is.
+
+    A model may end in a softmax or a sigmoid in many ways, and this shows in all.
+    """
+    if output.binary:
+        if ((sample >= 0) & (sample <= 1)).all():
+            return _two_classes, f"{output.which} own probability of class 1"
+        return (
+            lambda values: _two_classes(np.asarray(tf.sigmoid(values))),
+            f"sigmoid of {output.which} output, the probability of class 1",
         )
-    return calls[0].output_tensors[0]
+    if (sample >= 0).all() and np.allclose(sample.sum(axis=1), 1, atol=1e-3):
+        return (lambda values: values), f"{output.which} own probabilities"
+    return (
+        lambda values: np.asarray(tf.nn.softmax(values)),
+        f"softmax of {output.which} output",
+    )
 
 
-def _random_images(shape: tuple[int, int, int]) -> NDArray[np.float32]:
-    return np.random.default_rng(0).random((4, *shape), dtype=np.float32)
+def _two_classes(second: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([1 - second, second], axis=1)
 
 
-def _are_probabilities(output: NDArray[np.floating]) -> bool:
-    """Whether each row is one: a model may end in a softmax in many ways, and this shows in all."""
-    return bool((output >= 0).all() and np.allclose(output.sum(axis=1), 1, atol=1e-3))
-
-
-def _model_info(model: keras.Model, *, softmax: bool) -> ModelInfo:
+def _model_info(model: keras.Model, *, output: str) -> ModelInfo:
+    try:
+        parts = json.loads(model.to_json())
+    except (NotImplementedError, TypeError, ValueError):  # a subclass that cannot describe itself
+        paths = [path for path, _ in operations_of(model)]
+        parts = {"class_name": type(model).__name__, "layers": paths}
     # How the model was compiled says nothing of what it computes, and is lost on loading.
-    parts = json.loads(model.to_json())
     architecture = json.dumps({key: parts[key] for key in parts if key != "compile_config"})
     digest = hashlib.sha256(architecture.encode())
     for weight in model.weights:
@@ -201,5 +198,5 @@ def _model_info(model: keras.Model, *, softmax: bool) -> ModelInfo:
         digest=digest.hexdigest(),
         architecture=architecture,
         framework=f"keras {keras.__version__}, tensorflow {tf.__version__}",
-        output="softmax of the model's output" if softmax else "the model's own probabilities",
+        output=output,
     )

@@ -1,15 +1,14 @@
-"""Walks the layers of a Keras model and carries receptive fields from its input to a layer."""
+"""Walks the calls of a Keras model and carries receptive fields from its image to a layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 from keras import layers
 
 from fmcore import receptive_field as field
-from fmcore.model.graph import calls_of
+from fmcore.model.trace import Call, Trace
 from fmcore.receptive_field import Boxes, Hulls
 
 # What comes out at a place depends on what goes in at that place.
@@ -27,6 +26,7 @@ POINTWISE = (
     layers.PReLU,
     layers.ReLU,
     layers.Rescaling,
+    layers.SpatialDropout1D,
     layers.SpatialDropout2D,
     layers.Dense,
 )
@@ -80,16 +80,23 @@ OPERATIONS = frozenset(
     }
 )
 WINDOWED = (
+    layers.Conv1D,
     layers.Conv2D,
+    layers.DepthwiseConv1D,
     layers.DepthwiseConv2D,
+    layers.SeparableConv1D,
     layers.SeparableConv2D,
+    layers.MaxPooling1D,
     layers.MaxPooling2D,
+    layers.AveragePooling1D,
     layers.AveragePooling2D,
 )
 # What comes out anywhere depends on what goes in everywhere.
 GLOBAL = (
     layers.Flatten,
+    layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
+    layers.GlobalMaxPooling1D,
     layers.GlobalMaxPooling2D,
     layers.GroupNormalization,
     layers.Reshape,
@@ -101,16 +108,18 @@ class UnknownFieldError(Exception):
 
 
 class ReceptiveFields:
-    """The receptive fields of the tensors of one model with one image input."""
+    """The receptive fields of the tensors of a model, in its image."""
 
-    def __init__(self, model: keras.Model) -> None:
-        source = model.inputs[0]
-        self._makers = {
-            id(tensor): node for node in calls_of(model) for tensor in node.output_tensors
-        }
-        self._found: dict[int, Hulls] = {
-            id(source): field.of_input(int(source.shape[1]), int(source.shape[2]))
-        }
+    def __init__(self, trace: Trace, *, image: int, size: tuple[int, int]) -> None:
+        """Takes the calls.
+
+        Args:
+            trace: of the model.
+            image: which of its inputs is the image.
+            size: (y, x) of it.
+        """
+        self._found: dict[str, Hulls] = {trace.inputs[image].name: field.of_input(*size)}
+        self._trace = trace
 
     def boxes(self, tensor: Any) -> tuple[Boxes | None, str]:
         """The boxes of the units of a tensor, and `exact`; or None, and why they are unknown."""
@@ -125,30 +134,33 @@ class ReceptiveFields:
         Raises:
             UnknownFieldError: naming the layer, if it is of a kind whose fields are not known.
         """
-        waiting = [tensor]  # in place of recursion: models are hundreds of layers deep
+        asked = self._trace.source(tensor)
+        waiting = [asked]  # in place of recursion: models are hundreds of layers deep
         while waiting:
-            node = self._makers.get(id(waiting[-1]))
-            if id(waiting[-1]) in self._found:
+            name = waiting[-1].name
+            if name in self._found:
                 waiting.pop()
-            elif node is None or node.is_input:
-                raise UnknownFieldError("it follows from the input of another model")
-            elif missing := [one for one in node.input_tensors if id(one) not in self._found]:
-                waiting.extend(missing)
+            elif name not in self._trace.makers:
+                raise UnknownFieldError("not all of what lies below is a layer of Keras")
             else:
-                below = [self._found[id(one)] for one in node.input_tensors]
-                self._found[id(waiting.pop())] = _passed(node, below)
-        return self._found[id(tensor)]
+                call = self._trace.makers[name]
+                below = [self._trace.source(one) for one in call.inputs]
+                if missing := [one for one in below if one.name not in self._found]:
+                    waiting.extend(missing)
+                else:
+                    hulls = [self._found[one.name] for one in below]
+                    self._found[waiting.pop().name] = _passed(call, hulls)
+        return self._found[asked.name]
 
 
-def _passed(node: Any, below: Sequence[Hulls]) -> Hulls:
+def _passed(call: Call, below: Sequence[Hulls]) -> Hulls:
     """The hulls of what one call of a layer puts out."""
-    layer, shape = node.operation, tuple(node.output_tensors[0].shape[1:])
-    size = (int(shape[0]), int(shape[1])) if len(shape) == 3 and None not in shape else (1, 1)
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        raise UnknownFieldError(f"{layer.name} is {layer.data_format}")
+    layer, shape = call.operation, tuple(call.output.shape[1:])
+    if not below:
+        raise UnknownFieldError(f"{layer.name} was called with no tensor")
     for kinds, passed in _RULES:
         if type(layer) in kinds:  # a subclass may do anything
-            return passed(layer, below, size)
+            return passed(layer, below, _size(layer, shape))
     if type(layer).__name__ in OPERATIONS and not isinstance(layer, layers.Layer):
         return field.merged(below)
     if type(layer) in OF_FILTERS and _of_filters(layer.axis, len(shape)):
@@ -156,6 +168,21 @@ def _passed(node: Any, below: Sequence[Hulls]) -> Hulls:
     if type(layer) is layers.Activation and _is_kerass(layer.activation):
         return field.merged(below)
     raise UnknownFieldError(f"{layer.name} is of the kind {type(layer).__name__}")
+
+
+def _size(layer: Any, shape: tuple[int | None, ...]) -> tuple[int, int]:
+    """(y, x) of what a layer puts out; (1, 1) where it is no map."""
+    if getattr(layer, "data_format", None) == "channels_first":
+        shape = (*shape[1:], shape[0]) if shape else shape
+    if None in shape:
+        raise UnknownFieldError(f"{layer.name} has no fixed size")
+    match shape:
+        case (int(y), int(x), _):
+            return y, x
+        case (int(x), _):
+            return 1, x
+        case _:
+            return 1, 1
 
 
 def _of_filters(axis: int | Sequence[int], rank: int) -> bool:
@@ -169,12 +196,18 @@ def _is_kerass(activation: Any) -> bool:
     return str(getattr(activation, "__module__", "")).startswith("keras.")
 
 
+def _pair(value: Any) -> tuple[Any, Any]:
+    """(y, x) of a setting that layers along x alone have but once."""
+    both = (value,) if not isinstance(value, tuple | list) else tuple(value)
+    return (both[0], both[1]) if len(both) == 2 else (1, both[0])
+
+
 def _windows(layer: Any) -> list[dict[str, int]]:
     """The window of a convolution or pooling along y and x."""
     kernel = getattr(layer, "kernel_size", None) or layer.pool_size
-    dilation = getattr(layer, "dilation_rate", (1, 1))
+    dilation = getattr(layer, "dilation_rate", (1,) * len(kernel))
     names = ("kernel", "stride", "dilation")
-    sizes = zip(kernel, layer.strides, dilation, strict=True)
+    sizes = zip(_pair(kernel), _pair(layer.strides), _pair(dilation), strict=True)
     return [dict(zip(names, map(int, each), strict=True)) for each in sizes]
 
 
@@ -183,6 +216,8 @@ def _windowed(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hull
     for axis, window in enumerate(_windows(layer)):
         below_size = below[0].shape[axis]
         before = field.same_padding(below_size, **window) if layer.padding == "same" else 0
+        if layer.padding == "causal" and axis == 1:
+            before = (window["kernel"] - 1) * window["dilation"]
         taps.append(field.window_taps(below_size, size[axis], before=before, **window))
     return field.through(below[0], *taps)
 
@@ -200,22 +235,23 @@ def _transposed(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hu
 
 
 def _shifted(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
-    padding = isinstance(layer, layers.ZeroPadding2D)
-    (top, _), (left, _) = layer.padding if padding else layer.cropping
+    padding = isinstance(layer, layers.ZeroPadding1D | layers.ZeroPadding2D)
+    sides = layer.padding if padding else layer.cropping
+    along = [one[0] for one in sides] if isinstance(sides[0], tuple | list) else [0, sides[0]]
     sign = 1 if padding else -1
     taps = [
         field.window_taps(below[0].shape[axis], size[axis], kernel=1, before=sign * before)
-        for axis, before in enumerate((top, left))
+        for axis, before in enumerate(along)
     ]
     return field.through(below[0], *taps)
 
 
 def _enlarged(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
-    if layer.interpolation != "nearest":
+    if getattr(layer, "interpolation", "nearest") != "nearest":
         raise UnknownFieldError(f"{layer.name} interpolates by {layer.interpolation}")
     taps = [
         field.transposed_taps(below[0].shape[axis], size[axis], kernel=factor, stride=factor)
-        for axis, factor in enumerate(map(int, layer.size))
+        for axis, factor in enumerate(map(int, _pair(layer.size)))
     ]
     return field.through(below[0], *taps)
 
@@ -229,10 +265,18 @@ def _same_place(_layer: Any, below: Sequence[Hulls], _size: tuple[int, int]) -> 
 
 
 _RULES: tuple[tuple[tuple[type, ...], Callable[..., Hulls]], ...] = (
-    ((layers.Conv2DTranspose,), _transposed),
+    ((layers.Conv1DTranspose, layers.Conv2DTranspose), _transposed),
     (WINDOWED, _windowed),
-    ((layers.ZeroPadding2D, layers.Cropping2D), _shifted),
-    ((layers.UpSampling2D,), _enlarged),
+    (
+        (
+            layers.ZeroPadding1D,
+            layers.ZeroPadding2D,
+            layers.Cropping1D,
+            layers.Cropping2D,
+        ),
+        _shifted,
+    ),
+    ((layers.UpSampling1D, layers.UpSampling2D), _enlarged),
     (GLOBAL, _global),
     (MERGING, _same_place),
     (POINTWISE, _same_place),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from fmcore.errors import SelectionError
 from fmcore.records import POLICIES
+
+# Before a regular expression, among globs.
+REGULAR = "re:"
 
 
 def near_matches(word: str, words: Sequence[str]) -> str:
@@ -23,19 +27,31 @@ def match_names(
 
     Args:
         names: what there is to choose from.
-        pattern: such as `conv1`, `block?_*` or `conv1,conv3`.
+        pattern: such as `conv1`, `block?_*` or `conv1,conv3`; what begins with `re:` is a regular
+            expression that must fit the whole name, and may hold no comma.
         what: the noun for the message, such as `layer of model.keras`.
         field: the parameter that is matched.
 
     Raises:
-        SelectionError: if one of the globs matches nothing.
+        SelectionError: if one of the globs matches nothing, or is no regular expression.
     """
     if pattern in names:  # which may hold commas and brackets itself
         return [pattern]
     globs = [part.strip() for part in pattern.split(",") if part.strip()]
 
     def takes(name: str, glob: str) -> bool:
+        if glob.startswith(REGULAR):
+            return re.fullmatch(glob.removeprefix(REGULAR), name) is not None
         return name == glob or fnmatchcase(name, glob)
+
+    for glob in globs:
+        if glob.startswith(REGULAR):
+            try:
+                re.compile(glob.removeprefix(REGULAR))
+            except re.error as error:
+                raise SelectionError(
+                    f"{glob!r} is no regular expression: {error}", field=field
+                ) from error
 
     for glob in globs or [pattern]:
         if not any(takes(name, glob) for name in names):

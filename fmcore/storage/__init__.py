@@ -5,6 +5,7 @@ The only code that imports h5py.
 
 from fmcore.storage.chunks import StoredChunk
 from fmcore.storage.codec import choose
+from fmcore.storage.foreign import foreign_problems, foreign_text
 from fmcore.storage.frames import library
 from fmcore.storage.join import join_shards
 from fmcore.storage.layer import Layer
@@ -30,6 +31,8 @@ __all__ = [
     "StoredChunk",
     "choose",
     "create_store",
+    "foreign_problems",
+    "foreign_text",
     "join_shards",
     "library",
     "open_shards",

@@ -27,7 +27,7 @@ def peak():
 CAPTURE = """
 import numpy as np
 from fmcore import capture_activations
-from fmcore.pipeline import need_keras
+from fmcore.model.opening import need_keras
 need_keras()
 from fmcore.model.build import tutorial_network
 n = int(sys.argv[1])
@@ -41,7 +41,7 @@ print(peak() - own)
 LARGE = """
 import numpy as np
 from fmcore import capture_activations
-from fmcore.pipeline import need_keras
+from fmcore.model.opening import need_keras
 need_keras()
 import keras
 inputs = keras.Input((114, 114, 3))

@@ -107,7 +107,7 @@ sys.path.insert(0, sys.argv[2])
 import factories
 from fmcore import cli
 class Slow(factories.NumpyProbe):
-    def __call__(self, images):
+    def __call__(self, images, others=None):
         time.sleep(0.05)
         return super().__call__(images)
 factories.NumpyProbe = Slow

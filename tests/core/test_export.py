@@ -257,7 +257,7 @@ def test_layers_without_maps_are_left_out_and_named(tmp_path):
 
 def test_values_beyond_float16_are_counted_and_said(tmp_path, capsys):
     class Loud(NumpyProbe):
-        def __call__(self, images):
+        def __call__(self, images, others=None):
             captured = super().__call__(images)
             captured.activations[1][:3, 0, 0, 0] = 70_000.0
             return captured

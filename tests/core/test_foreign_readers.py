@@ -65,7 +65,7 @@ HOSTILE = (
 class OddProbe(NumpyProbe):
     """Maps with NaN, infinities, -0.0, the smallest float32, and values beyond float16."""
 
-    def __call__(self, images):
+    def __call__(self, images, others=None):
         found = super().__call__(images)
         first, second = (values.copy() for values in found.activations)
         first[:, 0, 0, ::3], first[:, 8, 7, 1] = -0.0, 1e-45
@@ -86,7 +86,7 @@ class WideProbe(NumpyProbe):
         self._noise = (noise & 0xBFFFFFFF).view(np.float32)  # finite
         self.layers = (LayerSpec("wide", (64, 64, 20)), LayerSpec("noise", (9, 8, 40)))
 
-    def __call__(self, images):
+    def __call__(self, images, others=None):
         found = super().__call__(images)
         scale = 1 + images[:, :1, :1, :1]
         return Captured((self._ramp * scale, self._noise / scale), found.probability)
@@ -99,7 +99,7 @@ class HostileProbe(NumpyProbe):
         super().__init__()
         self.layers = tuple(LayerSpec(name, (2, 2, 2)) for name in HOSTILE)
 
-    def __call__(self, images):
+    def __call__(self, images, others=None):
         maps = [images[:, :2, place % 6 :][:, :, :2] - 0.5 for place in range(len(HOSTILE))]
         twice = tuple(np.concatenate([one, one * one], axis=3) for one in maps)
         scores = np.exp(images.reshape(len(images), -1)[:, : len(HOSTILE)])

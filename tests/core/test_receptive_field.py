@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from numpy.testing import assert_array_equal
 
@@ -12,7 +13,7 @@ from fmcore import capture_activations, open_store
 from fmcore.errors import SelectionError
 from fmcore.model.probe import KerasProbe
 from fmcore.model.receptive_fields import ReceptiveFields
-from fmcore.receptive_field import boxes
+from fmcore.model.trace import traced
 
 pytestmark = pytest.mark.keras
 SHAPE = (13, 11, 1)
@@ -90,6 +91,19 @@ ARCHITECTURES = {
 }
 
 
+def fields_of(model) -> tuple:
+    """(boxes, words) of the model's output."""
+    found = []
+
+    def choose(trace):
+        fields = ReceptiveFields(trace, image=0, size=tuple(model.inputs[0].shape[1:3]))
+        found.append(fields.boxes(trace.outputs[0]))
+        return trace.outputs
+
+    traced(model, [tf.TensorSpec([None, *model.inputs[0].shape[1:]])], list, choose)
+    return found[0]
+
+
 def moved(model, n_pixels: int) -> np.ndarray:
     """Which units differ when a pixel is changed, <bool>[pixel, y, x]."""
     rng = np.random.default_rng(0)
@@ -118,7 +132,7 @@ def test_boxes_of_every_unit_equal_those_found_by_moving_every_pixel(name):
     source = keras.Input(SHAPE)
     model = keras.Model(source, ARCHITECTURES[name](source))
     expected = bounding_boxes(moved(model, SHAPE[0] * SHAPE[1]))
-    assert_array_equal(boxes(ReceptiveFields(model).of(model.outputs[0])), expected)
+    assert_array_equal(fields_of(model)[0], expected)
     assert (expected >= 0).any()
 
 
@@ -154,7 +168,7 @@ def test_what_may_look_elsewhere_is_not_called_exact(layer):
     source = keras.Input(SHAPE)
     inner = conv()(source)
     model = keras.Model(source, layer([inner, inner] if "concat" in layer.name else inner))
-    seen, words = ReceptiveFields(model).boxes(model.outputs[0])
+    seen, words = fields_of(model)
     assert seen is None
     assert words.startswith("unknown: ")
 
@@ -164,7 +178,7 @@ def test_a_deep_model_is_walked():
     for _ in range(600):
         x = layers.Identity()(x)
     model = keras.Model(source, conv()(x))
-    assert boxes(ReceptiveFields(model).of(model.outputs[0])).shape == (11, 9, 4)
+    assert fields_of(model)[0].shape == (11, 9, 4)
 
 
 def test_a_store_keeps_the_box_of_each_unit(tmp_path):

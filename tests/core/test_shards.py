@@ -61,7 +61,7 @@ class Dying(NumpyProbe):
         super().__init__()
         self.left = n
 
-    def __call__(self, images):
+    def __call__(self, images, others=None):
         self.left -= 1
         if self.left < 0:
             raise RuntimeError("the model failed")
@@ -96,9 +96,11 @@ def test_boundaries_of_shards_need_not_be_those_of_every_table(batch_size, tmp_p
     one = contents(make_store(tmp_path / "one.h5", 1_100, batch_size=64))
     assert list(problems(path)) == []
     for name, values in contents(path).items():
-        if name.startswith("samples/") and "@" not in name:
+        exact = name.startswith("samples/") and values.dtype.kind != "f"
+        if exact and "@" not in name:
             assert_array_equal(values, one[name], err_msg=name)
-        elif "/pooled/" in name and "@" not in name:
+        elif ("/pooled/" in name or name == "samples/probability") and "@" not in name:
+            # Of a matrix product the size of the batch changes the last bits, on some processors.
             assert_allclose(values, one[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
@@ -216,7 +218,7 @@ def test_of_two_captures_to_one_store_exactly_one_proceeds(tmp_path):
 
 def test_float16_says_its_largest_error_and_its_overflows(tmp_path, caplog):
     class Large(NumpyProbe):
-        def __call__(self, images):
+        def __call__(self, images, others=None):
             found = super().__call__(images)
             found.activations[0][0, 0, 0, 0] = 1e6
             return found
@@ -249,7 +251,7 @@ def test_a_large_store_and_a_small_disk_are_refused_before_it_begins(tmp_path, m
 
 def test_values_that_are_not_finite_are_counted_and_reported(tmp_path, caplog):
     class Broken(NumpyProbe):
-        def __call__(self, images):
+        def __call__(self, images, others=None):
             found = super().__call__(images)
             found.activations[1][:, 0, 0, 2] = np.nan
             return found

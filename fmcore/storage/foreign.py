@@ -1,0 +1,96 @@
+"""HDF5 files that are no stores, such as weights: looked at before anything in them is trusted.
+
+An HDF5 file can show bytes of another file, and a small one can declare terabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+
+from fmcore.errors import InputFileError
+
+# Measured: a bomb inflates 8,000 times, trained weights hardly at all.
+MOST_RATIO = 200
+FREE_BYTES = 16 << 20
+MOST_BYTES = 64 << 30
+DEEPEST = 64
+MOST_NODES = 200_000
+
+
+class _Visited:
+    def __init__(self) -> None:
+        self.n_nodes = 0
+        self.n_bytes = 0
+
+
+def foreign_problems(source: Path | BinaryIO) -> Iterator[str]:
+    """What makes an HDF5 file unsafe to read, one sentence each; nothing of its data is read.
+
+    Args:
+        source: a path, or an open binary file.
+
+    Raises:
+        InputFileError: if it is no HDF5 file, or its metadata cannot be read.
+    """
+    try:
+        with h5py.File(source, "r", locking=False if isinstance(source, Path) else None) as file:
+            yield from _group_problems(file, 0, _Visited())
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
+        raise InputFileError(f"no readable HDF5 file: {error}") from error
+
+
+def foreign_text(path: Path, name: str, *, most_bytes: int) -> str | None:
+    """A text attribute of the root of an HDF5 file that has no problems; None where it has none.
+
+    Raises:
+        InputFileError: if it cannot be read, or is longer than `most_bytes`.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if name not in file.attrs:
+                return None
+            value = file.attrs[name]
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise InputFileError(f"no readable HDF5 file: {error}") from error
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if len(text) > most_bytes:
+        raise InputFileError(f"{name} is {len(text):,} characters long")
+    return text
+
+
+def _group_problems(group: h5py.Group, depth: int, visited: _Visited) -> Iterator[str]:
+    if depth > DEEPEST:
+        yield f"{group.name} lies more than {DEEPEST} groups deep"
+        return
+    for name in group:
+        where = f"{group.name.rstrip('/')}/{name}"
+        visited.n_nodes += 1
+        if visited.n_nodes > MOST_NODES:
+            yield f"it has more than {MOST_NODES:,} parts"
+            return
+        if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+            yield f"{where} is a link to another place"
+            continue
+        node = group[name]
+        if isinstance(node, h5py.Group):
+            yield from _group_problems(node, depth + 1, visited)
+        elif isinstance(node, h5py.Dataset):
+            yield from _dataset_problems(node, where, visited)
+
+
+def _dataset_problems(node: h5py.Dataset, where: str, visited: _Visited) -> Iterator[str]:
+    if node.is_virtual or node.external:
+        yield f"{where} keeps its data in another file"
+        return
+    n_bytes = int(np.prod(node.shape or (1,), dtype=object)) * node.dtype.itemsize
+    stored = node.id.get_storage_size()
+    visited.n_bytes += n_bytes
+    if n_bytes > FREE_BYTES and n_bytes > MOST_RATIO * stored:
+        yield f"{where} declares {n_bytes:,} bytes and holds {stored:,}"
+    elif visited.n_bytes > MOST_BYTES:
+        yield f"its arrays declare more than {MOST_BYTES:,} bytes"
