@@ -96,8 +96,7 @@ def _about(snapshot: Snapshot) -> list[Component]:
         dmc.Text(str(about["dataset"]["source"]), size="sm", fw=500),
         dmc.Text(
             f"{snapshot.file_name} · {about['model']['name']} · "
-            f"{snapshot.catalog.n_samples:,} samples · "
-            f"test accuracy {float(about['model']['test_accuracy']):.2%}",
+            f"{snapshot.catalog.n_samples:,} samples · {snapshot.store.accuracy_words}",
             size="xs",
             c="dimmed",
         ),

@@ -14,7 +14,16 @@ from fmcore.errors import FmcoreError
 from fmcore.export import export_store
 from fmcore.pipeline import capture_activations
 from fmcore.storage import Layer, Store, open_store
+from fmcore.training import capture_callback
 
 __version__ = version("feature-map-dashboard")
 
-__all__ = ["FmcoreError", "Layer", "Store", "capture_activations", "export_store", "open_store"]
+__all__ = [
+    "FmcoreError",
+    "Layer",
+    "Store",
+    "capture_activations",
+    "capture_callback",
+    "export_store",
+    "open_store",
+]

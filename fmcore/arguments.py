@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Callable
 
@@ -52,3 +53,34 @@ def image_size(text: str) -> tuple[int, ...]:
             f"expected a size such as 224x224 (y, x) or 28x28x1 (y, x, channel), found {text!r}"
         )
     return tuple(int(one) for one in parts)
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas between them, such as `0.485,0.456,0.406`.
+
+    Raises:
+        argparse.ArgumentTypeError: if they are none.
+    """
+    return tuple(_finite(one, text) for one in text.split(","))
+
+
+def number(text: str) -> float:
+    """A number that is not 0.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none.
+    """
+    found = _finite(text, text)
+    if found == 0:
+        raise argparse.ArgumentTypeError("expected a number that is not 0")
+    return found
+
+
+def _finite(text: str, whole_text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise argparse.ArgumentTypeError(f"expected numbers, found {whole_text!r}")
+    return found

@@ -6,27 +6,36 @@ The only module that wires Keras in, and it imports it inside the functions, so 
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fmcore import capture as capturing
 from fmcore.dataset import (
+    AS_GIVEN,
     Dataset,
     LabelledImages,
+    Preprocessing,
     class_names_for,
-    input_scale,
     labelled_images,
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import list_layers, need_keras, open_model
-from fmcore.records import STATISTICS_KEPT
+from fmcore.records import KINDS, STATISTICS_KEPT, TAPS
 from fmcore.selection import policies_for
 
 if TYPE_CHECKING:
     import keras
+
+    from fmcore.model.probe import KerasProbe
+
+log = logging.getLogger(__name__)
 
 __all__ = ["capture_activations", "capture_dataset", "list_layers", "open_model", "train"]
 
@@ -80,80 +89,41 @@ def train(
 
 
 def capture_dataset(
-    model: str | Path,
+    model: keras.Model,
     dataset: Dataset,
     store: Path,
     *,
-    custom: Sequence[str] = (),
-    trusted: bool = False,
-    weights: Path | None = None,
-    layers: str = "*",
-    policy: str = "",
-    batch_size: int | None = None,
-    memory: int = capturing.DEFAULT_MEMORY,
-    statistics: str = STATISTICS_KEPT[0],
-    kind: str = "conv",
-    tap: str = "output",
+    preprocessing: Preprocessing,
     overwrite: bool = False,
-    restart: bool = False,
-    allow_large: bool = False,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
-    on_progress: Callable[[int], object] = lambda _: None,
+    **options: Any,
 ) -> Path:
-    """Captures the test images of a data set with a saved model; uint8 pixels are divided by 255.
+    """Captures the test images of a data set.
 
     Args:
-        model: a file, or an architecture of `keras.applications`, see `open_model`.
-        custom: classes that are not Keras' own, as `MODULE:NAME`.
-        trusted: run code that is in the model's file.
-        weights: a file of weights for an architecture.
+        model: see `fmcore.sources.open_both`.
         dataset: its test images are captured.
         store: the file to write.
-        layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
-            regular expression.
-        policy: how layers are stored, see `capture_activations`.
-        batch_size: samples that go through the model together.
-        memory: bytes that batches, class maps and histograms may take.
-        statistics: `all`, or `basic`, see `capture_activations`.
-        kind: of the layers, see `capture_activations`.
-        tap: what is stored of a layer, see `capture_activations`.
+        preprocessing: of pixels; see `fmcore.sources.preprocessing_of`.
         overwrite: replace a store of that name.
-        restart: discard the shards of an earlier run.
-        allow_large: go on where the estimate exceeds 10 GB; so does a policy.
         on_plan: called with all that is decided; where it returns False, nothing is captured.
-        on_progress: called with the number of samples that are done since the last call.
+        options: the others of `capture_activations`.
 
     Raises:
-        InputFileError, ModelError, DatasetError, SelectionError, OutputError: as the parts do.
+        ModelError, DatasetError, SelectionError, OutputError: as the parts do.
     """
     refuse_existing(store, overwrite=overwrite)
-    height, width, channels = dataset.test.images.shape[1:]
     return _capture(
-        open_model(
-            model,
-            custom=custom,
-            trusted=trusted,
-            weights=weights,
-            image_shape=(height, width, channels),
-        ),
+        model,
         dataset.test,
         store,
-        layers=layers,
         class_names=dataset.class_names,
         dataset_name=dataset.name,
         dataset_source=dataset.source,
-        divide_by=input_scale(dataset.test.images),
-        policy=policy,
-        batch_size=batch_size,
-        memory=memory,
-        statistics=statistics,
-        kind=kind,
-        tap=tap,
+        preprocessing=preprocessing,
         on_plan=on_plan,
         overwrite=overwrite,
-        restart=restart,
-        allow_large=allow_large,
-        on_progress=on_progress,
+        **options,
     )
 
 
@@ -186,7 +156,8 @@ def capture_activations(
         model: a Keras model of any form, or what `open_model` opens.
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed; for a model
             with several inputs all of them, by name.
-        labels: <int>[sample], true class index.
+        labels: <int>[sample], true class index; None where nobody knows them: classes are then what
+            the model predicts, and the store says so.
         store: the file to write; it appears when it is whole.
         layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
             regular expression.
@@ -232,7 +203,7 @@ def capture_activations(
         class_names=class_names,
         dataset_name=dataset_name,
         dataset_source="arrays in Python",
-        divide_by=1.0,
+        preprocessing=AS_GIVEN,
         policy=policy,
         batch_size=batch_size,
         memory=memory,
@@ -251,18 +222,18 @@ def _capture(
     samples: LabelledImages,
     store: Path,
     *,
-    layers: str,
     class_names: Sequence[str],
     dataset_name: str,
     dataset_source: str,
-    divide_by: float,
-    policy: str,
-    batch_size: int | None,
-    memory: int,
-    statistics: str,
-    kind: str,
-    tap: str,
-    allow_large: bool,
+    preprocessing: Preprocessing,
+    layers: str = "*",
+    policy: str = "",
+    batch_size: int | None = None,
+    memory: int = capturing.DEFAULT_MEMORY,
+    statistics: str = STATISTICS_KEPT[0],
+    kind: str = KINDS[0],
+    tap: str = TAPS[0],
+    allow_large: bool = False,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     **options: Any,
 ) -> Path:
@@ -278,6 +249,9 @@ def _capture(
         model, layers=layers, kind=kind, tap=tap, image_shape=(height, width, channels)
     )
     samples = fitted(probe.inputs, samples, n_classes=probe.n_classes, where=dataset_source)
+    if samples.labels is None:
+        log.warning("the images have no labels: classes are what the model predicts")
+        samples = _predicted(probe, samples, preprocessing)
     plan = capturing.plan_capture(
         probe,
         samples,
@@ -285,7 +259,7 @@ def _capture(
         model=probe.info,
         dataset_name=dataset_name,
         dataset_source=dataset_source,
-        divide_by=divide_by,
+        preprocessing=preprocessing,
         policies=policies_for([layer.path for layer in probe.layers], policy),
         batch_size=batch_size,
         memory=memory,
@@ -296,3 +270,15 @@ def _capture(
         allow_large = allow_large or bool(policy)
         capturing.capture(probe, samples, store, plan, allow_large=allow_large, **options)
     return store
+
+
+def _predicted(
+    probe: KerasProbe, samples: LabelledImages, preprocessing: Preprocessing
+) -> LabelledImages:
+    """Samples whose labels are the model's predictions: a pass of its own, before the capture."""
+    labels = np.empty(len(samples), np.int64)
+    for start in range(0, len(samples), capturing.DEFAULT_BATCH_SIZE):
+        rows = slice(start, start + capturing.DEFAULT_BATCH_SIZE)
+        images = preprocessing(np.asarray(samples.images[rows]))
+        labels[rows] = probe.predict(images, samples.others_of(rows)).argmax(axis=1)
+    return dataclasses.replace(samples, labels=labels, predicted=True)

@@ -81,12 +81,14 @@ class DatasetInfo:
         source: where its images came from, in words a person understands.
         fingerprint: SHA-256 of the images and labels in order, in hex.
         preprocessing: what was done to an image before the model saw it.
+        labels: `given`, or `predicted` where they are the model's own for want of others.
     """
 
     name: str
     source: str
     fingerprint: str
     preprocessing: str
+    labels: str = "given"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

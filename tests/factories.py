@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fmcore.capture import capture, plan_capture
-from fmcore.dataset import LabelledImages
+from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
 # Of conv2 in the store of real digits: its bias is so low that no activation is above zero.
@@ -63,7 +63,7 @@ def make_plan(n: int = 37, *, batch_size: int = 10, **options):
         model=ModelInfo("tiny", digest="0" * 64, architecture='{"layers": []}'),
         dataset_name="random",
         dataset_source="random images",
-        divide_by=255.0,
+        preprocessing=Preprocessing(scale=255.0),
         batch_size=batch_size,
         **options,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, histogram_bits, map_factors
 from fmcore.capture.probe import Probe
-from fmcore.dataset import LabelledImages, describe_scale
+from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
 from fmcore.statistics import BANDS, TOP, Bins, class_top
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose, layout
@@ -75,13 +75,13 @@ class CapturePlan:
 
     Attributes:
         store: what the store will hold.
-        divide_by: what pixels are divided by before the model sees them.
+        preprocessing: what is done to pixels before the model sees them.
         shard_rows: samples of a shard.
         estimate: what it will take.
     """
 
     store: StorePlan
-    divide_by: float
+    preprocessing: Preprocessing
     shard_rows: int
     estimate: Estimate
 
@@ -99,7 +99,7 @@ def plan_capture(
     model: ModelInfo,
     dataset_name: str,
     dataset_source: str,
-    divide_by: float = 1.0,
+    preprocessing: Preprocessing = AS_GIVEN,
     policies: Sequence[str] = (),
     batch_size: int | None = None,
     memory: int = DEFAULT_MEMORY,
@@ -114,7 +114,7 @@ def plan_capture(
         model: what the store records of the model.
         dataset_name: what the store records as the name of the test set.
         dataset_source: where its images came from.
-        divide_by: what pixels are divided by before the model sees them.
+        preprocessing: what is done to pixels before the model sees them.
         policies: for each layer `float32`, `float16` or `pooled`; all `float32` where left out.
         batch_size: samples that go through the model together; what fits where left out.
         memory: bytes that batches, class maps and histograms may take beyond the model and images.
@@ -129,7 +129,8 @@ def plan_capture(
     shapes = [spec.shape for spec in specs]
     factors = map_factors(shapes, len(class_names), memory)
     bits = histogram_bits(shapes, len(class_names), memory)
-    tried = probe(*samples.batch(slice(min(batch, TRIAL_SAMPLES)), divide_by=divide_by))
+    few = slice(min(batch, TRIAL_SAMPLES))
+    tried = probe(preprocessing(samples.images[few]), samples.others_of(few))
     layers, estimates = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
         layer, ratio = _tried(spec, policy, tried.activations[index])
@@ -140,7 +141,8 @@ def plan_capture(
         estimates.append(
             _estimate(layer, ratio, n_samples, len(class_names), scores=statistics == "all")
         )
-    table_bytes = 4 * len(class_names) + 24 + samples.images[0].nbytes
+    image_bytes = math.prod(image_shape) * samples.images.dtype.itemsize
+    table_bytes = 4 * len(class_names) + 24 + image_bytes
     rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
     return CapturePlan(
         store=StorePlan(
@@ -151,12 +153,17 @@ def plan_capture(
             layers=layers,
             model=model,
             dataset=DatasetInfo(
-                dataset_name, dataset_source, samples.fingerprint, describe_scale(divide_by)
+                dataset_name,
+                dataset_source,
+                samples.fingerprint,
+                preprocessing.words,
+                labels="predicted" if samples.predicted else "given",
             ),
             batch_size=batch,
             statistics=statistics,
+            present=np.unique(samples.classes),
         ),
-        divide_by=divide_by,
+        preprocessing=preprocessing,
         shard_rows=rows,
         estimate=Estimate(tuple(estimates), n_samples * table_bytes, -(-n_samples // rows)),
     )
@@ -166,15 +173,15 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
     """What a run must have in common with an earlier one to take up its shards, by field."""
     store = plan.store
     digests = np.empty(len(samples), "S32")  # a hundred thousand objects would take 10 MB
-    for index, image in enumerate(samples.images):
-        digests[index] = hashlib.sha256(image).digest()
+    for index, digest in enumerate(samples.digests()):
+        digests[index] = digest
     return {
         "model": store.model.digest,
         "framework": store.model.framework,
         "dtype of images": str(samples.images.dtype),
         "images": hashlib.sha256(np.sort(digests).tobytes()).hexdigest(),
         "order of images": hashlib.sha256(digests.tobytes()).hexdigest(),
-        "labels": hashlib.sha256(samples.labels.tobytes()).hexdigest(),
+        "labels": hashlib.sha256(samples.classes.tobytes()).hexdigest(),
         "other inputs": ", ".join(
             f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
             for name, values in samples.others.items()

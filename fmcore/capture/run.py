@@ -147,7 +147,7 @@ class _Running:
         store = self.plan.store
         ids = store.ids[rows.start : rows.stop]
         shard = dataclasses.replace(store, ids=ids, first_sample=rows.start)
-        sums = [layer.empty_sums(len(store.class_names)) for layer in store.layers]
+        sums = store.empty_sums()
         with create_store(path, shard, self.threads, overwrite=overwrite) as writer:
             permutations = None if part else self.permutations
             if permutations is not None:
@@ -163,22 +163,37 @@ class _Running:
 
     def _stream(self, rows: range, writer: StoreWriter, sums: list[LayerSums]) -> None:
         step = self.plan.store.batch_size
+        slices = [
+            slice(start, min(start + step, rows.stop))
+            for start in range(rows.start, rows.stop, step)
+        ]
         flying: deque[_Batch] = deque()
-        for start in range(rows.start, rows.stop, step):
-            here = slice(start, min(start + step, rows.stop))
-            images, labels = self.samples.images[here], self.samples.labels[here]
-            captured = self.probe(*self.samples.batch(here, divide_by=self.plan.divide_by))
-            batch = self._batch(writer, images, labels, captured.probability)
-            for index, values in enumerate(captured.activations):
-                # One batch after the other, so that sums are the same in every run.
-                before = flying[-1].pooled[index] if flying else None
-                batch.add(self._layer(writer, index, values, labels, sums[index], before))
-            del captured, values
-            flying.append(batch)
-            if len(flying) > 1:
+        # Images of files are decoded while the model runs on those before.
+        with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
+            ahead = reader.submit(self._fed, slices[0])
+            for here, following in itertools.zip_longest(slices, slices[1:]):
+                images, fed = ahead.result()
+                if following is not None:
+                    ahead = reader.submit(self._fed, following)
+                labels = self.samples.classes[here]
+                captured = self.probe(fed, self.samples.others_of(here))
+                batch = self._batch(writer, images, labels, captured.probability)
+                places = self.plan.store.places(labels)
+                for index, values in enumerate(captured.activations):
+                    # One batch after the other, so that sums are the same in every run.
+                    before = flying[-1].pooled[index] if flying else None
+                    batch.add(self._layer(writer, index, values, places, sums[index], before))
+                del captured, values, fed
+                flying.append(batch)
+                if len(flying) > 1:
+                    self.on_progress(flying.popleft().land(writer))
+            while flying:
                 self.on_progress(flying.popleft().land(writer))
-        while flying:
-            self.on_progress(flying.popleft().land(writer))
+
+    def _fed(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Images as the store keeps them, and as the model is fed them."""
+        images = np.asarray(self.samples.images[rows])
+        return images, self.plan.preprocessing(images)
 
     def _batch(
         self,
@@ -199,7 +214,7 @@ class _Running:
         writer: StoreWriter,
         index: int,
         values: NDArray[np.float32],
-        labels: NDArray[np.int64],
+        places: NDArray[np.int64],
         sums: LayerSums,
         before: Future[Tables] | None,
     ) -> tuple[Any, Future[Tables]]:
@@ -216,7 +231,7 @@ class _Running:
             pooled = Pooled.from_batch(values)
             if before is not None:
                 before.result()
-            sums.add(values, labels, pooled)
+            sums.add(values, places, pooled)
             if sums.rounding is not None:
                 sums.rounding = sums.rounding.merge(Rounding.of(values, stored))
             return pooled.tables()
@@ -249,7 +264,7 @@ def _permutations(plan: CapturePlan, samples: LabelledImages) -> Permutations | 
     """What chance levels are made of; None where no scores are wanted."""
     if plan.store.statistics == "basic":
         return None
-    return Permutations(Classes(samples.labels, len(plan.store.class_names)))
+    return Permutations(Classes(samples.classes, len(plan.store.class_names)))
 
 
 def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fmcore import __version__
-from fmcore.cli import making, numbers, reading
+from fmcore.cli import checking, making, models, numbers, reading
 from fmcore.command import run_command
 
 
@@ -34,6 +34,6 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (making, reading, numbers):
+    for module in (making, models, reading, numbers, checking):
         module.add_verbs(verb)
     return parser

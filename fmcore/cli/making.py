@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import math
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from fmcore import pipeline
-from fmcore.arguments import image_size, size, whole
+from fmcore.arguments import image_size, number, numbers, size, whole
 from fmcore.capture import (
     DEFAULT_BATCH_SIZE,
     DEFAULT_MEMORY,
     LARGE_STORE_BYTES,
     CapturePlan,
 )
-from fmcore.cli.terminal import AddVerb, add_force, add_layers, bar, on_terminal, say
-from fmcore.dataset import load_dataset
-from fmcore.records import KINDS, STATISTICS_KEPT, TAPS
+from fmcore.cli.models import add_choice, add_model
+from fmcore.cli.terminal import AddVerb, add_force, bar, on_terminal, say
+from fmcore.dataset import FITS, Dataset, Preprocessing, named
+from fmcore.dataset.preprocessing import NAMES
+from fmcore.errors import SelectionError
+from fmcore.files import refuse_existing
+from fmcore.records import STATISTICS_KEPT
+from fmcore.sources import DataOptions, load, open_both, preprocessing_of
 from fmcore.storage import open_store
+
+# Layers that are named in one line.
+MANY = 8
 
 
 def add_verbs(verb: AddVerb) -> None:
@@ -37,9 +43,10 @@ def add_verbs(verb: AddVerb) -> None:
     train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
 
     capture = verb("capture", _capture, "run the test set through a model and store it")
-    _add_model(capture)
+    add_model(capture)
     _add_data(capture)
-    _add_choice(capture)
+    _add_images(capture)
+    add_choice(capture)
     capture.add_argument("--out", type=Path, required=True, metavar="STORE")
     capture.add_argument(
         "--batch-size",
@@ -75,60 +82,52 @@ def add_verbs(verb: AddVerb) -> None:
     for writer in (train, capture):
         add_force(writer)
 
-    layers = verb("layers", _layers, "list the layers of a model, and which a capture would take")
-    _add_model(layers)
-    _add_choice(layers)
-    layers.add_argument(
-        "--size",
-        type=image_size,
-        metavar="YxX[xC]",
-        help="of the images, for models that take any size",
-    )
-    layers.add_argument("--json", action="store_true", help="everything, as JSON")
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a .keras, .h5 or .hdf5 file, or a name such as ResNet50V2 (keras.applications)",
-    )
-    parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="for such a name (random ones)"
-    )
-    parser.add_argument(
-        "--custom",
-        action="append",
-        default=[],
-        metavar="MODULE:NAME",
-        help="your own class or function that the model uses; its module is imported",
-    )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="run code that is in the file, as of Lambda layers: only for a file you made yourself",
-    )
-
-
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    add_layers(parser)
-    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of layers (conv)")
-    parser.add_argument(
-        "--tap",
-        choices=TAPS,
-        default=TAPS[0],
-        help="what is stored: a layer's output, or what the normalization and activation after it "
-        "make of that (output)",
-    )
-
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", default="mnist", help="mnist, or FILE.npz (mnist)")
+    parser.add_argument(
+        "--data",
+        default="mnist",
+        help="mnist; FILE.npz; images-idx3 files; FILE.h5::IMAGES,LABELS; a folder with a "
+        "subfolder of images for each class; an image (mnist)",
+    )
     parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")
 
 
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        type=image_size,
+        metavar="YxX[xC]",
+        help="that images of files are brought to, for models that take any size",
+    )
+    parser.add_argument(
+        "--fit", choices=FITS, default=FITS[0], help="how: crop and pad keep proportions (stretch)"
+    )
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out images that cannot be decoded"
+    )
+    parser.add_argument(
+        "--class-names", type=Path, metavar="FILE", help="the model's classes, one in a line"
+    )
+    group = parser.add_argument_group(
+        "preprocessing", "what the model is fed; the store keeps images as a person sees them"
+    )
+    group.add_argument(
+        "--scale", type=number, metavar="N", help="pixels are divided by N (255, where uint8)"
+    )
+    group.add_argument("--mean", type=numbers, metavar="N,…", help="subtracted then, by channel")
+    group.add_argument("--std", type=numbers, metavar="N,…", help="divided by then, by channel")
+    group.add_argument(
+        "--preprocess",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"as keras.applications.NAME does: {', '.join(NAMES)}",
+    )
+
+
 def _train(options: argparse.Namespace) -> None:
-    dataset = load_dataset(options.data, data_dir=options.data_dir, progress=on_terminal())
+    how = DataOptions(data_dir=options.data_dir, progress=on_terminal())
+    dataset = load(options.data, how)
     n_train = len(dataset.train) if dataset.train is not None else 0
     print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)
     history = pipeline.train(
@@ -144,17 +143,34 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _capture(options: argparse.Namespace) -> None:
-    dataset = load_dataset(options.data, data_dir=options.data_dir, progress=on_terminal())
+    refuse_existing(options.out, overwrite=options.force)
+    how = DataOptions(
+        data_dir=options.data_dir,
+        size=options.size,
+        fit=options.fit,
+        skip_bad=options.skip_bad,
+        class_names=options.class_names,
+        progress=on_terminal(),
+    )
+    model, dataset = open_both(
+        options.model,
+        options.data,
+        how,
+        custom=options.custom,
+        trusted=options.trust,
+        weights=options.weights,
+    )
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
+    preprocessing, reason = _preprocessing(options, model, dataset)
+    if reason:
+        print(f"Preprocessing: {preprocessing.words} ({reason})")
     started = time.perf_counter()
     with bar(len(dataset.test), "sample") as progress:
         pipeline.capture_dataset(
-            options.model,
+            model,
             dataset,
             options.out,
-            custom=options.custom,
-            trusted=options.trust,
-            weights=options.weights,
+            preprocessing=preprocessing,
             layers=options.layers,
             kind=options.kind,
             tap=options.tap,
@@ -172,38 +188,28 @@ def _capture(options: argparse.Namespace) -> None:
         return
     seconds = time.perf_counter() - started
     with open_store(options.out) as store:
-        accuracy = store.about()["model"]["test_accuracy"]
-        print(
-            f"Wrote {options.out}: {store.n_samples:,} samples, layers {', '.join(store.layers)}, "
-            f"{options.out.stat().st_size / 1e6:,.0f} MB, test accuracy {accuracy:.4f}, "
-            f"{seconds:.1f} s"
+        few = len(store.layers) <= MANY
+        layers = f"layers {', '.join(store.layers)}" if few else f"{len(store.layers)} layers"
+        say(
+            f"Wrote {options.out}: {store.n_samples:,} samples, {layers}, "
+            f"{options.out.stat().st_size / 1e6:,.0f} MB, {store.accuracy_words}, {seconds:.1f} s"
         )
 
 
-def _layers(options: argparse.Namespace) -> None:
-    size = None if options.size is None else (*options.size, 3)[:3]
-    model = pipeline.open_model(
-        options.model,
-        custom=options.custom,
-        trusted=options.trust,
-        weights=options.weights,
-        image_shape=size,
-    )
-    rows = pipeline.list_layers(
-        model, layers=options.layers, kind=options.kind, tap=options.tap, image_shape=size
-    )
-    if options.json:
-        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
-        return
-    width, words = max(len(row.path) for row in rows), max(len(row.words) for row in rows)
-    for row in rows:
-        shape = row.problem if row.shape is None else "x".join(map(str, row.shape))
-        say(f"{'*' if row.taken else ' '} {row.path:{width}}  {row.words:{words}}  {shape}")
-    taken = [row.shape for row in rows if row.taken and row.shape]
-    kilobytes = sum(map(math.prod, taken)) * 4 / 1e3
-    print(
-        f"{len(taken)} of {len(rows)} would be captured (*), {kilobytes:,.1f} kB of float32 for "
-        "each image before compression; sizes are y, x, filter"
+def _preprocessing(
+    options: argparse.Namespace, model: Any, dataset: Dataset
+) -> tuple[Preprocessing, str]:
+    """What a person asks for, or what is usual, and why."""
+    own = (options.scale, options.mean, options.std)
+    if options.preprocess:
+        if any(value is not None for value in own):
+            raise SelectionError("--preprocess says all; leave out --scale, --mean and --std")
+        return named(options.preprocess), ""
+    if all(value is None for value in own):
+        return preprocessing_of(model, dataset, name=str(options.model))
+    return (
+        Preprocessing(scale=options.scale or 1.0, mean=options.mean or (), std=options.std or ()),
+        "",
     )
 
 

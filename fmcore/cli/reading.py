@@ -83,6 +83,7 @@ def _info(options: argparse.Namespace) -> None:
             "bytes": store.path.stat().st_size,
             "samples": store.n_samples,
             "classes": list(store.class_names),
+            "accuracy": store.accuracy_words,
             "layers": layers,
             **store.about(),
         }
@@ -92,7 +93,7 @@ def _info(options: argparse.Namespace) -> None:
     model, dataset = about["model"], about["dataset"]
     print(f"{about['path']}: {about['bytes'] / 1e6:,.1f} MB, {about['samples']:,} samples")
     say(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
-    say(f"  model  {model['name']}, test accuracy {model['test_accuracy']:.4f}")
+    say(f"  model  {model['name']}, {about['accuracy']}")
     say(f"         {model['framework']}")
     for layer in layers:
         height, width, filters = layer["shape"]

@@ -3,26 +3,32 @@
 Not the model and not the store: this package knows files and arrays only.
 """
 
+from fmcore.dataset.folder import FITS, Fitting, from_folder
+from fmcore.dataset.idx import from_idx, is_idx
 from fmcore.dataset.images import (
     Dataset,
     LabelledImages,
     check_labels,
     class_names_for,
-    describe_scale,
-    input_scale,
     labelled_images,
-    model_input,
 )
 from fmcore.dataset.load import load_dataset
+from fmcore.dataset.preprocessing import AS_GIVEN, Preprocessing, named, usual
 
 __all__ = [
+    "AS_GIVEN",
+    "FITS",
     "Dataset",
+    "Fitting",
     "LabelledImages",
+    "Preprocessing",
     "check_labels",
     "class_names_for",
-    "describe_scale",
-    "input_scale",
+    "from_folder",
+    "from_idx",
+    "is_idx",
     "labelled_images",
     "load_dataset",
-    "model_input",
+    "named",
+    "usual",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,28 @@ from numpy.typing import NDArray
 from fmcore.errors import DatasetError
 
 MOST_CLASSES = 100_000
-# <float32>[sample, image_y, image_x, image_channel], and <float32>[sample, ...] by name.
-ModelBatch = tuple[NDArray[np.float32], Mapping[str, NDArray[np.float32]]]
+
+
+class LazyImages(Protocol):
+    """Images that are made when they are asked for, <uint8>[sample, y, x, channel]."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As of an array."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice) -> NDArray[np.uint8]: ...
+
+    def digests(self) -> Iterator[bytes]:
+        """SHA-256 of each, without making it."""
+
+
+Images = NDArray[np.uint8] | NDArray[np.float32] | LazyImages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,31 +42,57 @@ class LabelledImages:
     """Images with the class each one belongs to.
 
     Attributes:
-        images: <uint8 or float32>[sample, image_y, image_x, image_channel], as a person sees them.
-        labels: <int64>[sample], each in `range(n_classes)`.
+        images: <uint8 or float32>[sample, image_y, image_x, image_channel], as a person sees them;
+            an array, or files that are decoded when they are asked for.
+        labels: <int64>[sample], each in `range(n_classes)`; None where nobody knows them.
         others: what other inputs of the model get, <float32>[sample, ...], by the input's name.
+        predicted: whether the labels are the model's own predictions, for want of others.
     """
 
-    images: NDArray[np.uint8] | NDArray[np.float32]
-    labels: NDArray[np.int64]
+    images: Images
+    labels: NDArray[np.int64] | None
     others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    predicted: bool = False
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The labels.
+
+        Raises:
+            DatasetError: if there are none.
+        """
+        if self.labels is None:
+            raise DatasetError("the images have no labels; expected the class of each one")
+        return self.labels
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of dtype, shape and bytes of images, labels and other inputs, in hex."""
         digest = hashlib.sha256()
-        for array in (self.images, self.labels, *self.others.values()):
+        digest.update(f"{self.images.dtype.str}{self.images.shape}".encode())
+        if isinstance(self.images, np.ndarray):
+            digest.update(np.ascontiguousarray(self.images).data)
+        else:
+            for one in self.images.digests():
+                digest.update(one)
+        labels = () if self.labels is None or self.predicted else (self.labels,)
+        for array in (*labels, *self.others.values()):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def batch(self, rows: slice, *, divide_by: float) -> ModelBatch:
-        """What a model is fed of some samples: the images, and the other inputs by name."""
-        images = model_input(self.images[rows], divide_by=divide_by)
-        return images, {name: values[rows] for name, values in self.others.items()}
+    def digests(self) -> Iterator[bytes]:
+        """SHA-256 of each image, or of its file."""
+        if isinstance(self.images, np.ndarray):
+            return (hashlib.sha256(image).digest() for image in self.images)
+        return self.images.digests()
+
+    def others_of(self, rows: slice) -> dict[str, NDArray[np.float32]]:
+        """What the other inputs get of some samples, by name."""
+        return {name: values[rows] for name, values in self.others.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,23 +117,7 @@ class Dataset:
     def n_classes(self) -> int:
         """Classes that the labels name, the training images' included."""
         parts = [part for part in (self.test, self.train) if part is not None]
-        return 1 + max(int(part.labels.max()) for part in parts)
-
-
-def input_scale(images: NDArray[np.generic]) -> float:
-    """What pixels are divided by before a model sees them: 255 for uint8, else 1."""
-    return 255.0 if images.dtype == np.uint8 else 1.0
-
-
-def describe_scale(divide_by: float) -> str:
-    """The preprocessing in words, as a store records it."""
-    return "none: images as given" if divide_by == 1.0 else f"pixels / {divide_by:g}"
-
-
-def model_input(images: NDArray[np.generic], *, divide_by: float) -> NDArray[np.float32]:
-    """What a model is fed, <float32>[sample, image_y, image_x, image_channel]."""
-    scaled = images.astype(np.float32)
-    return scaled if divide_by == 1.0 else scaled / np.float32(divide_by)
+        return 1 + max(int(part.classes.max()) for part in parts)
 
 
 def labelled_images(images: object, labels: object, *, where: str) -> LabelledImages:
@@ -96,7 +126,7 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
     Args:
         images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel]; for a model with
             several inputs all of them by name, the first with maps being the image.
-        labels: <integer>[sample], each 0 or greater.
+        labels: <integer>[sample], each 0 or greater; None where nobody knows them.
         where: the file or argument the arrays came from, for the message.
 
     Raises:
@@ -105,7 +135,8 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
     others: dict[str, NDArray[np.float32]] = {}
     if isinstance(images, Mapping):
         images, others = _image_and_others(images, where=where)
-    pixels, classes = np.asarray(images), np.asarray(labels)
+    pixels = np.asarray(images)
+    classes = np.zeros(len(pixels), np.int64) if labels is None else np.asarray(labels)
     if pixels.dtype.kind not in "uif":
         raise DatasetError(f"{where}: images must be numbers, found dtype {pixels.dtype}")
     if pixels.ndim not in (3, 4):
@@ -151,7 +182,8 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
     for name, values in others.items():
         if len(values) != len(classes):
             raise DatasetError(f"{where}: {len(values)} rows of {name} but {len(classes)} labels")
-    return LabelledImages(pixels, classes.astype(np.int64), others)
+    known = None if labels is None else classes.astype(np.int64)
+    return LabelledImages(pixels, known, others)
 
 
 def _image_and_others(

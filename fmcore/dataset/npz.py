@@ -63,6 +63,8 @@ def from_npz(path: Path, *, name: str, source: str) -> Dataset:
 
 def _pair(arrays: Mapping[str, object], part: str, path: Path) -> LabelledImages | None:
     images, labels = f"x_{part}", f"y_{part}"
-    if images not in arrays or labels not in arrays:
+    if images not in arrays or (labels not in arrays and part == "train"):
         return None
-    return labelled_images(arrays[images], arrays[labels], where=f"{path} ({images}, {labels})")
+    found = arrays.get(labels)
+    names = images if found is None else f"{images}, {labels}"
+    return labelled_images(arrays[images], found, where=f"{path} ({names})")

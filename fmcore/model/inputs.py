@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from fmcore.dataset import LabelledImages, check_labels
@@ -153,12 +154,15 @@ def fitted(
     """
     wanted, found = inputs.image_shape, samples.images.shape[1:]
     height, width, channels = wanted
+    given = samples.images
     if found == wanted:
         fitted = samples
+    elif not isinstance(given, np.ndarray):
+        raise DatasetError(f"{where}: images are {found}, the model takes {wanted}")
     elif inputs.channels_first and found == (channels, height, width):
-        fitted = dataclasses.replace(samples, images=samples.images.transpose(0, 2, 3, 1))
+        fitted = dataclasses.replace(samples, images=given.transpose(0, 2, 3, 1))
     elif found == (width, channels, 1) and height == 1:
-        images = samples.images.reshape(-1, *wanted)
+        images = given.reshape(-1, *wanted)
         fitted = dataclasses.replace(samples, images=images)
     else:
         raise DatasetError(
@@ -171,5 +175,6 @@ def fitted(
             f", found {', '.join(samples.others) or 'nothing'}; give all inputs by name, as in "
             "{'image': images, 'age': ages}"
         )
-    check_labels(samples.labels, n_classes, where=where)
+    if samples.labels is not None:
+        check_labels(samples.labels, n_classes, where=where)
     return fitted

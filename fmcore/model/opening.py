@@ -86,6 +86,23 @@ def open_model(
     return made
 
 
+def model_image(
+    model: keras.Model, *, size: tuple[int, int, int] | None = None
+) -> tuple[int, int, int]:
+    """(image_y, image_x, image_channel) that a model takes.
+
+    Args:
+        model: any Keras model.
+        size: of the images, for models that take any.
+
+    Raises:
+        ModelError: if neither says.
+    """
+    from fmcore.model.inputs import inputs_of
+
+    return inputs_of(model, image_shape=size).image_shape
+
+
 def custom_objects(names: Sequence[str]) -> dict[str, Any]:
     """Classes and functions of the person's own, from `MODULE:NAME`; the module is imported.
 

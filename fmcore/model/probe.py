@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -85,24 +86,35 @@ class KerasProbe:
             noted.append((wanted, fields, output))
             return [*(one.maps() for one in wanted), trace.outputs[output.index]]
 
-        self._run = traced(
+        self._traced = functools.partial(
+            traced,
             model,
             self.inputs.signature(),
             self.inputs.arranged,
-            choose,
             compiled=self.inputs.channels_first and not tf.config.list_physical_devices("GPU"),
         )
-        wanted, fields, output = noted[-1]
+        self._predict: Callable[..., list[tf.Tensor]] | None = None
+        self._run = self._traced(choose)
+        wanted, fields, self._output = noted[-1]
         self.layers: Sequence[LayerSpec] = tuple(_layer_spec(one, fields) for one in wanted)
-        self.n_classes = output.n_classes
+        self.n_classes = self._output.n_classes
         try:
             *_, sample = self._run(*_random_inputs(self.inputs.signature()))
         except (ValueError, TypeError, tf.errors.OpError) as error:
             raise ModelError(
                 f"TensorFlow cannot run model {model.name!r}: {first_line(error)}"
             ) from error
-        self._finish, words = _finish(np.asarray(sample, np.float32), output)
+        self._finish, words = _finish(np.asarray(sample, np.float32), self._output)
         self.info = _model_info(model, output=words)
+
+    def predict(
+        self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> NDArray[np.float32]:
+        """The probabilities alone, <float32>[sample, class]; arguments as of a call."""
+        if self._predict is None:  # few captures need it
+            self._predict = self._traced(lambda trace: [trace.outputs[self._output.index]])
+        (output,) = self._predict(*self._given(images, others))
+        return self._finish(np.asarray(output, dtype=np.float32))
 
     def __call__(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
@@ -113,12 +125,17 @@ class KerasProbe:
             images: <float32>[sample, image_y, image_x, image_channel].
             others: what the model's other inputs get, <float32>[sample, ...], by name.
         """
-        rest = [tf.constant((others or {})[name]) for name in self.inputs.others]
-        *activations, output = self._run(tf.constant(images), *rest)
+        *activations, output = self._run(*self._given(images, others))
         return Captured(
             activations=tuple(np.asarray(each) for each in activations),
             probability=self._finish(np.asarray(output, dtype=np.float32)),
         )
+
+    def _given(
+        self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None
+    ) -> list[tf.Tensor]:
+        rest = [tf.constant((others or {})[name]) for name in self.inputs.others]
+        return [tf.constant(images), *rest]
 
 
 def _layer_spec(one: Candidate, fields: ReceptiveFields) -> LayerSpec:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from fmcore.dataset import LabelledImages, input_scale, model_input
+from fmcore.dataset import LabelledImages, usual
 from fmcore.errors import DatasetError
 from fmcore.model.build import tutorial_network
 
@@ -50,11 +50,11 @@ def train_tutorial_network(
         raise DatasetError(f"{len(samples)} training images; at least 10 are needed")
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(samples))
-    images = model_input(samples.images, divide_by=input_scale(samples.images))
+    images = usual(samples.images.dtype)(samples.images[:])
     model = tutorial_network((height, width, channels), n_classes=n_classes)
     fitted = model.fit(
         images[order],
-        samples.labels[order],
+        samples.classes[order],
         epochs=epochs,
         validation_split=VALIDATION_SPLIT,
         verbose=1 if progress else 2,

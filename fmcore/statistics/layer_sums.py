@@ -76,6 +76,29 @@ class LayerSums:
         every: dict[str, Any] = dict.fromkeys(_names(self)) | merged
         return type(self)(**every)
 
+    def spread(self, empty: Self, present: NDArray[np.int64]) -> Self:
+        """The same accumulators of more classes, of which some saw nothing.
+
+        Args:
+            empty: fresh ones, of all classes.
+            present: <int64>[class], which of them these are of, in order.
+        """
+        every: dict[str, Any] = dict.fromkeys(_names(self))
+        for name, one in self._accumulators().items():
+            fields = {}
+            for field in dataclasses.fields(one):
+                few, all_of_them = (
+                    getattr(one, field.name),
+                    getattr(getattr(empty, name), field.name),
+                )
+                if np.shape(few) != np.shape(all_of_them):  # what is not of classes stays
+                    all_of_them = all_of_them.copy()
+                    all_of_them[present] = few
+                    few = all_of_them
+                fields[field.name] = few
+            every[name] = type(one)(**fields)
+        return type(self)(**every)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a store keeps, by path in the layer's group."""
         moments = self.moments.read_out()

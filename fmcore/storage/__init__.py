@@ -5,10 +5,11 @@ The only code that imports h5py.
 
 from fmcore.storage.chunks import StoredChunk
 from fmcore.storage.codec import choose
-from fmcore.storage.foreign import foreign_problems, foreign_text
+from fmcore.storage.foreign import foreign_arrays, foreign_problems, foreign_text
 from fmcore.storage.frames import library
 from fmcore.storage.join import join_shards
 from fmcore.storage.layer import Layer
+from fmcore.storage.opening import hdf5_version
 from fmcore.storage.plan import LayerPlan, StorePlan
 from fmcore.storage.reader import Store, open_store
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
@@ -31,8 +32,10 @@ __all__ = [
     "StoredChunk",
     "choose",
     "create_store",
+    "foreign_arrays",
     "foreign_problems",
     "foreign_text",
+    "hdf5_version",
     "join_shards",
     "library",
     "open_shards",

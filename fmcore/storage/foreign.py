@@ -5,14 +5,16 @@ An HDF5 file can show bytes of another file, and a small one can declare terabyt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from fmcore.errors import InputFileError
+from fmcore.selection import near_matches
 
 # Measured: a bomb inflates 8,000 times, trained weights hardly at all.
 MOST_RATIO = 200
@@ -94,3 +96,32 @@ def _dataset_problems(node: h5py.Dataset, where: str, visited: _Visited) -> Iter
         yield f"{where} declares {n_bytes:,} bytes and holds {stored:,}"
     elif visited.n_bytes > MOST_BYTES:
         yield f"its arrays declare more than {MOST_BYTES:,} bytes"
+
+
+def foreign_arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
+    """Arrays of an HDF5 file, whole, by their paths in it.
+
+    Raises:
+        InputFileError: if there is no such file, it is unsafe to read, or has no such array.
+    """
+    if not path.is_file():
+        raise InputFileError(f"cannot read {path}: there is no such file")
+    try:
+        for problem in foreign_problems(path):
+            raise InputFileError(f"{path} is refused: {problem}")
+        with h5py.File(path, "r", locking=False) as file:
+            known: list[str] = []
+            file.visititems(
+                lambda name, node: known.append(name) if isinstance(node, h5py.Dataset) else None
+            )
+            for name in names:
+                if name.strip("/") not in known:
+                    raise InputFileError(
+                        f"{path} has no array {name!r}{near_matches(name, known)}; it has "
+                        f"{', '.join(known[:20]) or 'none'}"
+                    )
+            return [np.asarray(file[name][...]) for name in names]
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        if isinstance(error, InputFileError):
+            raise
+        raise InputFileError(f"{path} cannot be read: {error}") from error

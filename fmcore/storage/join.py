@@ -42,7 +42,7 @@ def join_shards(
         StoreError: if a shard is damaged.
         OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
     """
-    sums = [layer.empty_sums(len(plan.class_names)) for layer in plan.layers]
+    sums = plan.empty_sums()
     with create_store(path, plan, threads, overwrite=overwrite) as out:
         for shard in shards:
             with open_store(shard) as part, damage_named(shard):

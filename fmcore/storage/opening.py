@@ -47,6 +47,11 @@ class OpenFile:
         self.close()
 
 
+def hdf5_version() -> str:
+    """Of the HDF5 that h5py runs with, such as `1.14.6`."""
+    return str(h5py.version.hdf5_version)
+
+
 def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     """An open HDF5 file that is a store, read-only.
 

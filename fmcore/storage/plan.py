@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
 from fmcore.statistics import FINEST, Bins, LayerSums
@@ -61,6 +62,8 @@ class StorePlan:
         batch_size: samples that go through the model together.
         first_sample: index of its first sample in the whole test set; 0 unless it is a shard.
         statistics: `all`, or `basic` for neither histograms nor scores.
+        present: <int64>[class], the classes that have samples, in order; all where left out. Of a
+            thousand classes a test set may have a few, and only these take memory.
     """
 
     ids: Sequence[str]
@@ -73,6 +76,22 @@ class StorePlan:
     batch_size: int
     first_sample: int = 0
     statistics: str = "all"
+    present: NDArray[np.int64] | None = None
+
+    def empty_sums(self) -> list[LayerSums]:
+        """Accumulators of each layer, for the classes that are present."""
+        n_classes = len(self.class_names) if self.present is None else len(self.present)
+        return [layer.empty_sums(n_classes) for layer in self.layers]
+
+    def places(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the classes of labels are among those that are present."""
+        return labels if self.present is None else np.searchsorted(self.present, labels)
+
+    def spread(self, index: int, sums: LayerSums) -> LayerSums:
+        """The accumulators of a layer, for all classes."""
+        if self.present is None or len(self.present) == len(self.class_names):
+            return sums
+        return sums.spread(self.layers[index].empty_sums(len(self.class_names)), self.present)
 
 
 def sample_ids(n_samples: int) -> list[str]:

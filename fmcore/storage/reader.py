@@ -210,6 +210,18 @@ class Store:
         groups = {"store": "/", "model": "model", "dataset": "dataset", "capture": "capture"}
         return {name: read_attributes(self.file[path]) for name, path in groups.items()}
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether somebody knew the classes; else labels are what the model predicts."""
+        return self.about()["dataset"].get("labels", "given") == "given"
+
+    @property
+    def accuracy_words(self) -> str:
+        """Such as `test accuracy 0.9841`, or why there is none."""
+        if not self.has_labels:
+            return "no labels: classes are what the model predicts"
+        return f"test accuracy {float(self.about()['model']['test_accuracy']):.4f}"
+
     def architecture(self) -> dict[str, Any]:
         """The model's configuration, as Keras wrote it."""
         parsed: dict[str, Any] = json.loads(self._read("model/architecture").tobytes())

@@ -205,6 +205,11 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "source": AttributeSpec("where its images came from"),
         "fingerprint": AttributeSpec("SHA-256 of images and labels in order"),
         "preprocessing": AttributeSpec("what was done to an image before the model saw it"),
+        "labels": AttributeSpec(
+            "`given`, or `predicted`: the images have none, and labels are what the model "
+            "predicts; absent is `given`",
+            optional=True,
+        ),
     },
     "/capture": {
         "batch_size": AttributeSpec("samples that went through the model together", "integer"),

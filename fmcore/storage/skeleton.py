@@ -57,7 +57,7 @@ class Skeleton:
         about = plan.dataset
         dataset = file.create_group("dataset", track_order=True)
         _set(dataset, name=about.name, source=about.source, fingerprint=about.fingerprint)
-        _set(dataset, preprocessing=about.preprocessing)
+        _set(dataset, preprocessing=about.preprocessing, labels=about.labels)
         capture = file.create_group("capture", track_order=True)
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample

@@ -159,7 +159,7 @@ class StoreWriter:
     def _write_layer(self, index: int, sums: LayerSums, *, keep_state: bool) -> None:
         group = self._file[self.groups[index]]
         name = self.groups[index].removeprefix("layers/")
-        self._put(name, sums.arrays())
+        self._put(name, self._plan.spread(index, sums).arrays())
         if sums.rounding is not None:
             group.attrs["largest_error"] = float(sums.rounding.largest_error)
             group.attrs["n_overflow"] = int(sums.rounding.n_overflow)

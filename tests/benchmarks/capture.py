@@ -29,7 +29,7 @@ from isal import isal_zlib
 
 from fmcore import open_store
 from fmcore.capture import capture, plan_capture
-from fmcore.dataset import class_names_for, load_dataset
+from fmcore.dataset import Preprocessing, class_names_for, load_dataset
 from fmcore.model.probe import KerasProbe
 from fmcore.model.train import train_tutorial_network
 from fmcore.statistics import LayerSums, Pooled
@@ -109,7 +109,7 @@ def ours(data: Data, folder: Path, *, statistics: str = "basic") -> None:
         model=probe.info,
         dataset_name=dataset.name,
         dataset_source=dataset.source,
-        divide_by=255.0,
+        preprocessing=Preprocessing(scale=255.0),
         statistics=statistics,
     )
     capture(probe, dataset.test, folder / f"{'ours' if statistics == 'basic' else 'all'}.h5", plan)

@@ -28,7 +28,7 @@ def test_importing_brings_neither_keras_nor_tensorflow(package):
 
 
 def test_the_public_names_are_these():
-    functions = ["capture_activations", "export_store", "open_store"]
+    functions = ["capture_activations", "capture_callback", "export_store", "open_store"]
     assert fmcore.__all__ == ["FmcoreError", "Layer", "Store", *functions]
     assert dashboard.__all__ == ["create_app"]
     for package in (fmcore, dashboard):
@@ -61,7 +61,7 @@ def test_without_tensorflow_a_capture_says_what_to_install(viewer, tmp_path):
     data = tmp_path / "d.npz"
     make = "import numpy as n; n.savez(r'{}', x_test=n.zeros((2, 9, 9)), y_test=n.array([0, 1]))"
     run(viewer, "-c", make.format(data))
-    command = ["-m", "fmcore.cli", "capture", "m.keras", "--data", str(data), "--out", "s.h5"]
+    command = ["-m", "fmcore.cli", "capture", "ResNet50", "--data", str(data), "--out", "s.h5"]
     done = subprocess.run([viewer, *command], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

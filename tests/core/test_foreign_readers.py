@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.capture import capture, plan_capture
+from fmcore.dataset import Preprocessing
 from fmcore.errors import ArrayIndexError
 from fmcore.export import FORMATS, check_folder, export_store
 from fmcore.records import Captured, LayerSpec, ModelInfo
@@ -196,7 +197,7 @@ def made(
         model=ModelInfo("tiny"),
         dataset_name="random",
         dataset_source="random images",
-        divide_by=255.0,
+        preprocessing=Preprocessing(scale=255.0),
         batch_size=10,
         **options,
     )

@@ -13,6 +13,7 @@ from factories import CLASS_NAMES, NumpyProbe, make_samples
 
 from fmcore import open_store
 from fmcore.capture import capture, plan_capture
+from fmcore.dataset import Preprocessing
 from fmcore.records import ModelInfo
 
 pytestmark = pytest.mark.browser
@@ -43,7 +44,7 @@ def store_path(tmp_path_factory) -> Path:
         model=ModelInfo("tiny", digest="0" * 64, architecture='{"layers": []}'),
         dataset_name="random",
         dataset_source="random images",
-        divide_by=255.0,
+        preprocessing=Preprocessing(scale=255.0),
         batch_size=10,
     )
     return capture(probe, make_samples(37), path, plan)

@@ -16,7 +16,7 @@ from dashboard import create_app
 from dashboard.source import Source
 from fmcore import open_store
 from fmcore.capture import capture, plan_capture
-from fmcore.dataset import LabelledImages
+from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import ModelInfo
 
 pytestmark = pytest.mark.browser
@@ -235,7 +235,7 @@ def test_maps_too_large_to_travel_whole_show_the_strongest_and_hover_the_stored(
         model=ModelInfo("large", digest="0" * 64, architecture="{}"),
         dataset_name="random",
         dataset_source="random images",
-        divide_by=255.0,
+        preprocessing=Preprocessing(scale=255.0),
         statistics="basic",
     )
     path = capture(probe, images, tmp_path / "large.h5", plan)

@@ -177,7 +177,9 @@ def _register_samples(app: Dash, source: Source) -> None:
         bars = probability_figure(one.probability, class_names=names, label=one.label, theme=theme)
         right = one.label == one.prediction
         predicted = f"predicted {names[one.prediction]}{'' if right else ' (wrong)'}"
-        badges = [_badge(f"label {names[one.label]}", right=True), _badge(predicted, right=right)]
+        badges = [_badge(predicted, right=right)]
+        if snapshot.store.has_labels:
+            badges.insert(0, _badge(f"label {names[one.label]}", right=True))
         return dmc.Group(badges, gap="xs"), bars
 
 

@@ -1,0 +1,38 @@
+"""The verb that looks at the installation and the machine: `doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from fmcore.cli.terminal import AddVerb, say
+from fmcore.doctor import FAILED, IMPOSSIBLE, WELL, as_json, facts, parts, verdict
+
+_WIDTH = 12
+_SAID = {WELL: "", IMPOSSIBLE: "not possible: ", FAILED: "FAILED: "}
+
+
+def add_verbs(verb: AddVerb) -> None:
+    """Adds it to a parser."""
+    doctor = verb("doctor", _doctor, "say what a bug report needs, and try a capture here")
+    doctor.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    known, tried = facts(), []
+    if not options.json:
+        for name, words in known.lines():
+            _line(name, words)
+    for part in parts(known):
+        tried.append(part)
+        if not options.json:
+            _line(part.name, _SAID[part.state] + part.words)
+    print(json.dumps(as_json(known, tried), indent=2) if options.json else verdict(tried))
+    return int(any(part.state == FAILED for part in tried))
+
+
+def _line(name: str, words: str) -> None:
+    say(f"{name:{_WIDTH}} {words}")
+    # What is known stands there also where a broken library ends the process.
+    sys.stdout.flush()

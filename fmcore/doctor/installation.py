@@ -1,0 +1,151 @@
+"""Versions and machine: what a bug report needs and nothing has to be tried for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from fmcore.storage import hdf5_version
+
+# A library, its name in the package index, and the extra of this project that brings it.
+_LIBRARIES = (
+    ("NumPy", "numpy", ""),
+    ("SciPy", "scipy", ""),
+    ("h5py", "h5py", ""),
+    ("isal", "isal", ""),
+    ("numcodecs", "numcodecs", ""),
+    ("Keras", "keras", "train"),
+    ("TensorFlow", "tensorflow", "train"),
+    ("Dash", "dash", "dashboard"),
+    ("Plotly", "plotly", "dashboard"),
+)
+# What a container may take, in the second and the first form of control groups.
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A piece of software.
+
+    Attributes:
+        name: as people write it.
+        version: None where it is not installed.
+        remedy: what to do about that; empty where it is installed.
+    """
+
+    name: str
+    version: str | None
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to compute with.
+
+    Attributes:
+        platform: system, release, processor and C library.
+        cores: that this process may use.
+        all_cores: of the machine.
+        memory_bytes: of the machine, or what its container may take; None where it does not say.
+        temporary_folder: where temporary files go; None where no such folder can be written.
+        temporary_free_bytes: free there.
+    """
+
+    platform: str
+    cores: int
+    all_cores: int
+    memory_bytes: int | None
+    temporary_folder: str | None
+    temporary_free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known without trying anything.
+
+    Attributes:
+        libraries: this project, Python, and what both use.
+        machine: what they run on.
+    """
+
+    libraries: tuple[Library, ...]
+    machine: Machine
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Each fact for people: its name, and what it is."""
+        machine = self.machine
+        cores, memory = machine.cores, machine.memory_bytes
+        folder, free = machine.temporary_folder, machine.temporary_free_bytes
+        return [
+            *(
+                (one.name, one.version if one.version else f"not installed; {one.remedy}")
+                for one in self.libraries
+            ),
+            ("platform", machine.platform),
+            ("CPU cores", f"{cores} of {machine.all_cores}"),
+            ("memory", "unknown" if memory is None else _megabytes(memory)),
+            (
+                "temp folder",
+                "none can be written; name one with TMPDIR"
+                if folder is None
+                else f"{folder}, {_megabytes(free or 0)} free",
+            ),
+        ]
+
+
+def facts() -> Facts:
+    """Versions and machine; takes milliseconds, and imports none of the libraries."""
+    libraries = [
+        Library("fmcore", _version("feature-map-dashboard")),
+        Library("Python", f"{platform.python_version()} ({platform.python_implementation()})"),
+    ]
+    for name, distribution, extra in _LIBRARIES:
+        version = _version(distribution)
+        project = f"feature-map-dashboard[{extra}]" if extra else "feature-map-dashboard"
+        remedy = "" if version else f"pip install '{project}'"
+        libraries.append(Library(name, version, remedy))
+        if name == "h5py":
+            libraries.append(Library("HDF5", hdf5_version()))
+    folder, free = None, None
+    with contextlib.suppress(OSError):
+        folder = tempfile.gettempdir()
+        free = shutil.disk_usage(folder).free
+    all_cores = os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    machine = Machine(
+        platform=platform.platform(),
+        cores=len(affinity(0)) if affinity else all_cores,
+        all_cores=all_cores,
+        memory_bytes=_memory(),
+        temporary_folder=folder,
+        temporary_free_bytes=free,
+    )
+    return Facts(tuple(libraries), machine)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _memory() -> int | None:
+    try:
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
+    for limit in _LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # no container; or `max`, for none
+            found.append(int(Path(limit).read_text()))
+    return min(found)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -1,0 +1,181 @@
+"""Opens a model and the images for it by what a person calls them: each may depend on the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fmcore.dataset import (
+    Dataset,
+    Fitting,
+    Preprocessing,
+    from_folder,
+    from_idx,
+    is_idx,
+    labelled_images,
+    load_dataset,
+    usual,
+)
+from fmcore.errors import DatasetError, InputFileError
+from fmcore.model.opening import model_image, open_model
+from fmcore.selection import near_matches
+from fmcore.storage import foreign_arrays
+
+if TYPE_CHECKING:
+    import keras
+
+# Between the path of an HDF5 file and the arrays in it: images and, where there are any, labels.
+INSIDE = "::"
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """How images are found and read.
+
+    Attributes:
+        data_dir: where named data sets lie.
+        size: (y, x) or (y, x, channel) that images of files are brought to; the model's where left
+            out.
+        fit: how, see `fmcore.dataset.Fitting`.
+        skip_bad: leave out images that cannot be decoded.
+        class_names: a file with the name of each class, one in a line.
+        progress: show how a download goes on.
+    """
+
+    data_dir: Path | None = None
+    size: tuple[int, ...] | None = None
+    fit: str = "stretch"
+    skip_bad: bool = False
+    class_names: Path | None = None
+    progress: bool = False
+
+
+def open_both(
+    model: str | Path,
+    data: str,
+    options: DataOptions,
+    *,
+    custom: Sequence[str] = (),
+    trusted: bool = False,
+    weights: Path | None = None,
+) -> tuple[keras.Model, Dataset]:
+    """A model and its test set.
+
+    Args:
+        model: see `fmcore.model.opening.open_model`.
+        data: `mnist`; an npz file with x_test and y_test; idx files; `FILE.h5::IMAGES,LABELS`; a
+            folder of images with a subfolder for each class; or an image.
+        options: how they are read.
+        custom: of the model.
+        trusted: of the model.
+        weights: of the model.
+
+    Raises:
+        InputFileError, ModelError, DatasetError, SelectionError: as the parts do.
+    """
+
+    def opened(shape: tuple[int, int, int] | None) -> keras.Model:
+        return open_model(model, custom=custom, trusted=trusted, weights=weights, image_shape=shape)
+
+    path = Path(data)
+    if path.is_dir() or (path.is_file() and _is_image(path)):
+        if options.size is None:
+            made = opened(None)
+            shape = model_image(made)
+        else:
+            height, width, *rest = options.size
+            made = opened((height, width, rest[0] if rest else 3))
+            shape = model_image(made, size=(height, width, rest[0] if rest else 3))
+            if shape[:2] != (height, width):
+                raise DatasetError(
+                    f"the model takes images of {shape[0]}x{shape[1]}, not of {height}x{width}; "
+                    "leave out --size"
+                )
+        fitting = Fitting(shape, options.fit)
+        dataset = from_folder(path, fitting, skip_bad=options.skip_bad)
+    else:
+        dataset = load(data, options)
+        height, width, channels = dataset.test.images.shape[1:]
+        made = opened((height, width, channels))
+    return made, _named(dataset, options.class_names)
+
+
+def load(data: str, options: DataOptions) -> Dataset:
+    """Images that have a size of their own; see `open_both`.
+
+    Raises:
+        InputFileError: if there is no such file.
+        DatasetError: if it holds no images.
+    """
+    path = Path(data)
+    if INSIDE in data:
+        return _from_hdf5(data)
+    if is_idx(path) and path.is_file():
+        return from_idx(path)
+    return load_dataset(data, data_dir=options.data_dir, progress=options.progress)
+
+
+def preprocessing_of(
+    model: keras.Model, dataset: Dataset, *, name: str = ""
+) -> tuple[Preprocessing, str]:
+    """What is done to pixels where a person says nothing, and why.
+
+    Args:
+        model: one that scales pixels itself gets them as they are.
+        dataset: uint8 pixels are divided by 255 else.
+        name: what the model was called: an architecture of `keras.applications` has its own.
+    """
+    from fmcore.model.habits import habit_of, scales_itself
+
+    habit = habit_of(name)
+    if habit is not None:
+        return habit, f"as {name} was trained"
+    if scales_itself(model):
+        return Preprocessing(), "the model scales pixels itself"
+    return usual(dataset.test.images.dtype), ""
+
+
+def _is_image(path: Path) -> bool:
+    from fmcore.dataset.folder import SUFFIXES
+
+    return path.suffix.lower() in SUFFIXES
+
+
+def _from_hdf5(data: str) -> Dataset:
+    text, _, inside = data.partition(INSIDE)
+    names = [name.strip() for name in inside.split(",") if name.strip()]
+    if len(names) not in (1, 2):
+        raise DatasetError(
+            f"--data {data!r}; expected FILE.h5{INSIDE}IMAGES,LABELS or FILE.h5{INSIDE}IMAGES"
+        )
+    path = Path(text)
+    arrays = foreign_arrays(path, names)
+    labels = arrays[1] if len(arrays) == 2 else None
+    samples = labelled_images(arrays[0], labels, where=f"{path} ({', '.join(names)})")
+    return Dataset(path.stem, f"file {path.name}", (), samples, None)
+
+
+def _named(dataset: Dataset, path: Path | None) -> Dataset:
+    """A data set whose classes have the names in a file."""
+    if path is None:
+        return dataset
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputFileError(f"cannot read the class names in {path}: {error}") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise DatasetError(f"{path} holds no class names; expected one in a line")
+    test = dataset.test
+    if dataset.class_names:  # of folders, which are classes by their names
+        for name in dataset.class_names:
+            if name not in names:
+                raise DatasetError(f"{path} names no class {name}{near_matches(name, names)}")
+        places = np.array([names.index(name) for name in dataset.class_names])
+        test = dataclasses.replace(test, labels=places[test.classes])
+    return dataclasses.replace(dataset, class_names=names, test=test)

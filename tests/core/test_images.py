@@ -1,0 +1,329 @@
+"""Images of files: folders, idx, HDF5; decoded and fitted as asked, bad ones named."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+
+from fmcore import capture_activations, open_store
+from fmcore.cli import main
+from fmcore.dataset import Fitting, Preprocessing, from_folder, from_idx, named
+from fmcore.dataset.preprocessing import NAMES
+from fmcore.errors import DatasetError, SelectionError
+from fmcore.model.habits import habit_of, scales_itself
+from fmcore.storage import problems
+
+pytestmark = pytest.mark.keras
+RNG = np.random.default_rng(0)
+SIZE = Fitting((8, 10, 3))
+
+
+def picture(path: Path, size: tuple[int, int] = (10, 8), mode: str = "RGB", **options) -> None:
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    pixels = RNG.integers(0, 256, (size[1], size[0], bands), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels if bands > 1 else pixels[..., 0], mode).save(path, **options)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    root = tmp_path / "animals"
+    for index in range(4):
+        picture(root / "cat" / f"{index}.png")
+        picture(root / "dog" / "young" / f"{index}.jpg", (23, 31))
+    (root / "cat" / "Thumbs.db").write_bytes(b"no image")
+    (root / "cat" / ".hidden.png").write_bytes(b"no image")
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+@pytest.fixture
+def model_path(tmp_path) -> Path:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input(SIZE.shape),
+            layers.Conv2D(4, 3, activation="relu", name="conv"),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    model.save(tmp_path / "m.keras")
+    return tmp_path / "m.keras"
+
+
+def run(*arguments) -> int:
+    return main([str(one) for one in arguments])
+
+
+def test_a_folder_of_images_is_captured_as_pillow_decodes_it(folder, model_path, tmp_path, capsys):
+    out = tmp_path / "s.h5"
+    assert run("capture", model_path, "--data", folder, "--out", out, "--batch-size", 3) == 0
+    assert "Data: 8 images in animals; 8 images to capture" in capsys.readouterr().out
+    files = [*sorted(folder.glob("cat/?.png")), *sorted(folder.glob("dog/young/*.jpg"))]
+    pixels = np.stack(
+        [
+            np.asarray(Image.open(file).convert("RGB").resize((10, 8), Image.Resampling.BILINEAR))
+            for file in files
+        ]
+    )
+    model = keras.saving.load_model(model_path)
+    maps = keras.Model(model.inputs, model.layers[0].output).predict(pixels / 255, verbose=0)
+    with open_store(out) as store:
+        assert store.class_names == ("cat", "dog")
+        assert store.labels.tolist() == [0] * 4 + [1] * 4
+        assert_array_equal(np.stack([store.image(index) for index in range(8)]), pixels)
+        stored = store.layers["conv"].activation[:8]
+        assert_allclose(stored, maps, rtol=1e-5, atol=1e-5 * maps.max())
+        assert store.about()["dataset"]["preprocessing"] == "pixels / 255"
+    assert list(problems(out)) == []
+
+
+def test_a_capture_of_files_in_shards_is_taken_up(folder, model_path, tmp_path):
+    for index in range(70):
+        picture(folder / "cat" / f"more{index}.png")
+    common = ("capture", model_path, "--data", folder, "--batch-size", 4)
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    assert run(*common, "--out", whole) == 0
+    assert run(*common, "--out", parts, "--memory", "1MB") == 0
+    with open_store(whole) as one, open_store(parts) as other:
+        assert_array_equal(one.layers["conv"].activation[:78], other.layers["conv"].activation[:78])
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_images_are_fitted_as_asked(fit, tmp_path):
+    wide = Image.new("RGB", (40, 8), (255, 0, 0))
+    wide.paste((0, 255, 0), (0, 0, 10, 8))
+    wide.save(tmp_path / "wide.png")
+    dataset = from_folder(tmp_path / "wide.png", Fitting((8, 8, 3), fit))
+    assert dataset.test.labels is None
+    found = dataset.test.images[:][0]
+    left, right, top = found[4, 0], found[4, 7], found[0, 4]
+    expected = {
+        "stretch": ([0, 255, 0], [255, 0, 0], [255, 0, 0]),
+        "crop": ([255, 0, 0], [255, 0, 0], [255, 0, 0]),
+        "pad": ([0, 255, 0], [255, 0, 0], [0, 0, 0]),
+    }[fit]
+    assert ([*left], [*right], [*top]) == expected
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_grey_colour_and_alpha_become_what_the_model_takes(mode, channels, tmp_path):
+    suffix = {"CMYK": "tif"}.get(mode, "png")
+    bright = Image.new(
+        {"I;16": "I;16"}.get(mode, "RGB"), (5, 5), {"I;16": 65535}.get(mode, "white")
+    )
+    (bright if mode == "I;16" else bright.convert(mode)).save(tmp_path / f"x.{suffix}")
+    found = from_folder(tmp_path, Fitting((5, 5, channels))).test.images[0]
+    assert found.shape == (5, 5, channels)
+    assert found.min() == 255
+
+
+def test_what_is_transparent_is_black_and_what_a_camera_turned_is_turned_back(tmp_path):
+    Image.new("RGBA", (4, 4), (255, 255, 255, 0)).save(tmp_path / "a.png")
+    turned = Image.new("RGB", (2, 4), "black")
+    turned.putpixel((0, 0), (255, 255, 255))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # turn by 90 degrees to the right
+    turned.save(tmp_path / "b.png", exif=exif)
+    images = from_folder(tmp_path, Fitting((2, 4, 3))).test.images
+    assert images[0].max() == 0
+    assert np.argwhere(images[1][..., 0] == 255).tolist() == [[0, 3]]
+
+
+def test_bad_images_are_named_or_left_out_and_counted(folder, model_path, tmp_path, capsys):
+    whole = (folder / "dog" / "young" / "1.jpg").read_bytes()
+    (folder / "dog" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "dog" / "text.png").write_text("not an image")
+    capture = ("capture", model_path, "--data", folder, "--out", tmp_path / "s.h5")
+    assert run(*capture) == 1
+    said = capsys.readouterr().err
+    assert "cut.jpg is no whole image: " in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "s.h5").exists()
+    assert run(*capture, "--skip-bad") == 0
+    assert "2 of 10 images cannot be decoded and are left out: " in capsys.readouterr().err
+    with open_store(tmp_path / "s.h5") as store:
+        assert store.n_samples == 8
+        source = store.about()["dataset"]["source"]
+        assert source == "8 images in animals; 2 that cannot be decoded were left out"
+
+
+def test_folders_that_hold_no_test_set_are_refused(folder, model_path, tmp_path, capsys):
+    def said(data, *more) -> str:
+        assert run("capture", model_path, "--data", data, "--out", tmp_path / "s.h5", *more) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1, error
+        return error
+
+    (tmp_path / "empty").mkdir()
+    assert "holds no images (.jpg, .jpeg" in said(tmp_path / "empty")
+    picture(folder / "loose.png")
+    assert "holds images (loose.png) and subfolders (cat)" in said(folder)
+    (folder / "loose.png").unlink()
+    picture(tmp_path / "elsewhere.png")
+    (folder / "cat" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    assert "link.png is a link that leaves the folder" in said(folder)
+    (folder / "cat" / "link.png").unlink()
+    assert "the model takes images of 8x10, not of 9x9" in said(folder, "--size", "9x9")
+    for name in ("elk", "fox"):
+        picture(folder / name / "x.png")
+    assert "label 2 of sample 8 is outside the model's 2 classes (0-1)" in said(folder)
+    png = (folder / "elk" / "x.png").read_bytes()
+    head = png[12:16] + struct.pack(">II", 60_000, 60_000) + png[24:29]
+    (folder / "elk" / "x.png").write_bytes(
+        png[:12] + head + struct.pack(">I", zlib.crc32(head)) + png[33:]
+    )
+    (folder / "fox" / "x.png").unlink()
+    (folder / "fox").rmdir()
+    for name in ("bird", "cat", "dog"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    assert "could be decompression bomb" in said(folder)
+
+
+def test_an_empty_class_folder_is_a_class_without_samples(folder, model_path, tmp_path, caplog):
+    (folder / "bird").mkdir()
+    dataset = from_folder(folder, SIZE)
+    assert dataset.class_names == ("bird", "cat", "dog")
+    assert set(dataset.test.classes) == {1, 2}
+    assert "bird holds no images" in caplog.text
+
+
+def test_images_without_labels_have_the_classes_that_the_model_predicts(
+    folder, model_path, tmp_path, capsys
+):
+    out = tmp_path / "s.h5"
+    assert run("capture", model_path, "--data", folder / "cat", "--out", out) == 0
+    said = capsys.readouterr()
+    assert "the images have no labels: classes are what the model predicts" in said.err
+    assert "no labels: classes are what the model predicts" in said.out
+    with open_store(out) as store:
+        assert not store.has_labels
+        assert_array_equal(store.labels, store.predictions)
+    model = keras.saving.load_model(model_path)
+    images = RNG.random((5, *SIZE.shape)).astype(np.float32)
+    capture_activations(model, images, None, tmp_path / "python.h5")
+    with open_store(tmp_path / "python.h5") as store:
+        assert_array_equal(store.labels, model.predict(images, verbose=0).argmax(axis=1))
+
+
+def test_the_names_of_classes_come_from_a_file(folder, model_path, tmp_path, capsys):
+    (tmp_path / "names.txt").write_text("dog\ncat\n")
+    common = ("capture", model_path, "--data", folder, "--out", tmp_path / "s.h5")
+    assert run(*common, "--class-names", tmp_path / "names.txt") == 0
+    with open_store(tmp_path / "s.h5") as store:
+        assert store.class_names == ("dog", "cat")
+        assert store.labels.tolist() == [1] * 4 + [0] * 4, "folders are the classes of their names"
+    (tmp_path / "names.txt").write_text("wolf\ncat\n")
+    assert run(*common, "--force", "--class-names", tmp_path / "names.txt") == 1
+    assert "names no class dog" in capsys.readouterr().err
+
+
+def idx(path: Path, array: np.ndarray) -> None:
+    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    (gzip.open if path.suffix == ".gz" else open)(path, "wb").write(head + array.tobytes())
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_files_are_read(suffix, tmp_path):
+    images, labels = RNG.integers(0, 256, (7, 6, 5), dtype=np.uint8), np.arange(7, dtype=np.uint8)
+    for part in ("train", "t10k"):
+        idx(tmp_path / f"{part}-images-idx3-ubyte{suffix}", images)
+        idx(tmp_path / f"{part}-labels-idx1-ubyte{suffix}", labels)
+    path = tmp_path / f"t10k-images-idx3-ubyte{suffix}"
+    dataset = from_idx(path)
+    assert_array_equal(dataset.test.images[..., 0], images)
+    assert_array_equal(dataset.train.classes, labels)
+    idx(path, images[:3])
+    with pytest.raises(DatasetError, match="3 images but 7 labels"):
+        from_idx(path)
+    data = (gzip.open if suffix else open)(path, "rb").read()
+    for bad, said in ((data[:40], "cut short: 24 of 90"), (b"\1" + data[1:], "no idx file")):
+        (gzip.open if suffix else open)(path, "wb").write(bad)
+        with pytest.raises(DatasetError, match=said):
+            from_idx(path)
+
+
+def test_arrays_of_an_hdf5_file_are_named(model_path, tmp_path, capsys):
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["test/x"] = RNG.integers(0, 256, (6, *SIZE.shape), dtype=np.uint8)
+        file["test/y"] = np.arange(6) % 2
+        file["out"] = h5py.SoftLink("/test")
+    out = tmp_path / "s.h5"
+
+    def capture(inside: str) -> str:
+        data = f"{tmp_path / 'd.h5'}::{inside}"
+        code = run("capture", model_path, "--data", data, "--out", out, "--force")
+        said = capsys.readouterr()
+        return said.err if code else said.out
+
+    assert "/out is a link to another place" in capture("test/x,test/y")
+    with h5py.File(tmp_path / "d.h5", "a") as file:
+        del file["out"]
+    assert "6 samples" in capture("test/x,test/y")
+    assert "no labels" in capture("test/x")
+    assert "has no array 'test/z'; did you mean test/" in capture("test/z")
+    assert "expected FILE.h5::IMAGES,LABELS" in capture("a,b,c")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_preprocessing_equals_that_of_keras(name):
+    images = RNG.integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+    module = importlib.import_module(f"keras.applications.{name}")
+    expected = np.asarray(module.preprocess_input(images.astype(np.float32)))
+    assert_array_equal(named(name)(images), expected)
+
+
+def test_preprocessing_is_declared_recorded_and_not_stored(folder, model_path, tmp_path, capsys):
+    common = ("capture", model_path, "--data", folder, "--out", tmp_path / "s.h5", "--force")
+    model = keras.saving.load_model(model_path)
+    maps = keras.Model(model.inputs, model.layers[0].output)
+    for options, words, expected in (
+        (["--scale", "1"], "none: images as given", Preprocessing()),
+        (
+            ["--scale", "255", "--mean", "0.5", "--std", "0.1,0.2,0.3"],
+            "pixels / 255; minus 0.5; divided by 0.1, 0.2, 0.3",
+            Preprocessing(255.0, (0.5,), (0.1, 0.2, 0.3)),
+        ),
+        (
+            ["--preprocess", "resnet_v2"],
+            "resnet_v2 of keras.applications: pixels / 127.5; minus 1",
+            named("resnet_v2"),
+        ),
+    ):
+        assert run(*common, *options) == 0
+        with open_store(tmp_path / "s.h5") as store:
+            assert store.about()["dataset"]["preprocessing"] == words
+            images = np.stack([store.image(index) for index in range(8)])
+            assert images.dtype == np.uint8
+            values = maps.predict(expected(images), verbose=0)
+            stored = store.layers["conv"].activation[:8]
+            assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * abs(values).max())
+    capsys.readouterr()
+    assert run(*common, "--preprocess", "vgg16", "--scale", "255") == 1
+    assert "--preprocess says all" in capsys.readouterr().err
+    assert run(*common, "--mean", "1,2") == 1
+    assert "--mean has 2 numbers, images have 3 channels" in capsys.readouterr().err
+
+
+def test_what_is_usual_follows_from_the_model():
+    assert habit_of("resnet50v2") == named("resnet_v2")
+    assert habit_of("m.keras") is None
+    own = keras.Sequential([keras.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Conv2D(1, 1)])
+    plain = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 1)])
+    assert (scales_itself(own), scales_itself(plain)) == (True, False)
+    with pytest.raises(SelectionError, match="'resnt'; expected one of convnext, densenet"):
+        named("resnt")
