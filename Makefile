@@ -78,8 +78,9 @@ scripts:
 	@$(NO_NPM)
 endif
 
-bench: $(READY_DEV) ## measure capture, chunks, memory, the server and its pages on this machine
+bench: $(READY_DEV) ## measure capture, images of files, chunks, memory, the server and its pages on this machine
 	$(BIN)/python tests/benchmarks/capture.py
+	$(BIN)/python tests/benchmarks/images.py
 	$(BIN)/python tests/benchmarks/server.py
 	$(BIN)/python tests/benchmarks/arrays_out.py
 	$(BIN)/python tests/benchmarks/viewer.py

@@ -33,8 +33,8 @@ def capture_callback(
     more. The model is captured as it predicts: without dropout, with the moving averages of batch
     normalization. Training comes out as it would without the callback.
 
-    Stores that exist are refused before the first epoch, those of all epochs that are left: training
-    that is taken up where it was interrupted (`initial_epoch`, `BackupAndRestore`) goes on.
+    Stores that exist are refused before the first epoch, those of all epochs that are left:
+    training that is taken up where it stopped (`initial_epoch`, `BackupAndRestore`) goes on.
 
     Args:
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], as the model takes them;

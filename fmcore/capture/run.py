@@ -1,7 +1,8 @@
-"""The one streaming pass: model, statistics, compression and writing overlap on all cores.
+"""The one streaming pass: images, model, statistics, compression and writing overlap.
 
-The calling thread runs the model and is the only one that touches HDF5; a pool of threads, one for
-each core, compresses and reduces outside the GIL. At most two batches are alive.
+The calling thread runs the model and is the only one that touches HDF5; a thread fetches images,
+and a pool compresses and reduces outside the GIL. At most two batches are alive, and a third's
+images.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ from fmcore.storage import (
 )
 
 log = logging.getLogger(__name__)
-
 Tables = Mapping[str, NDArray[Any]]
 
 
@@ -175,10 +175,10 @@ class _Running:
                 images, fed = ahead.result()
                 if following is not None:
                     ahead = reader.submit(self._fed, following)
-                labels = self.samples.classes[here]
                 captured = self.probe(fed, self.samples.others_of(here))
-                batch = self._batch(writer, images, labels, captured.probability)
+                labels = self.samples.classes[here]
                 places = self.plan.store.places(labels)
+                batch = self._batch(writer, images, labels, captured.probability)
                 for index, values in enumerate(captured.activations):
                     # One batch after the other, so that sums are the same in every run.
                     before = flying[-1].pooled[index] if flying else None
@@ -262,9 +262,8 @@ class _Batch:
 
 def _permutations(plan: CapturePlan, samples: LabelledImages) -> Permutations | None:
     """What chance levels are made of; None where no scores are wanted."""
-    if plan.store.statistics == "basic":
-        return None
-    return Permutations(Classes(samples.classes, len(plan.store.class_names)))
+    wanted = plan.store.statistics != "basic"
+    return Permutations(Classes(samples.classes, len(plan.store.class_names))) if wanted else None
 
 
 def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:

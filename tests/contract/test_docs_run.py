@@ -84,9 +84,12 @@ def test_the_readmes_python_runs(folder, monkeypatch):
             "x_test": data["x_test"][..., np.newaxis] / np.float32(255),
             "y_test": data["y_test"],
         }
-    (code,) = blocks("README.md", "python")
-    exec(code, names)
+    names |= {"x_train": names["x_test"], "y_train": names["y_test"]}
+    for code in blocks("README.md", "python"):
+        exec(code, names)
     assert names["conv1"].path == "conv1"
+    stores = [path.name for path in sorted((folder / "epochs").iterdir())]
+    assert stores == ["epoch-001.h5", "epoch-005.h5", "epoch-010.h5"]
 
 
 def test_the_specifications_examples_run(store_path, tmp_path):
