@@ -155,9 +155,10 @@ def capture_activations(
     Args:
         model: a Keras model of any form, or what `open_model` opens.
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed; for a model
-            with several inputs all of them, by name.
-        labels: <int>[sample], true class index; None where nobody knows them: classes are then what
-            the model predicts, and the store says so.
+            with several inputs all of them, by name; or a `tf.data.Dataset` or a generator of
+            `(images, labels)`, whose images are laid down on disk and not held.
+        labels: <int>[sample], true class index; None with a stream, or where nobody knows them:
+            classes are then what the model predicts, and the store says so.
         store: the file to write; it appears when it is whole.
         layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
             regular expression.

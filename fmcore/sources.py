@@ -22,7 +22,7 @@ from fmcore.dataset import (
     usual,
 )
 from fmcore.errors import DatasetError, InputFileError
-from fmcore.model.opening import model_image, open_model
+from fmcore.model.opening import model_image, need_keras, open_model
 from fmcore.selection import near_matches
 from fmcore.storage import foreign_arrays
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # Between the path of an HDF5 file and the arrays in it: images and, where there are any, labels.
 INSIDE = "::"
+KERAS_DATA = ("cifar10", "cifar100", "fashion_mnist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,9 @@ def open_both(
 
     Args:
         model: see `fmcore.model.opening.open_model`.
-        data: `mnist`; an npz file with x_test and y_test; idx files; `FILE.h5::IMAGES,LABELS`; a
-            folder of images with a subfolder for each class; or an image.
+        data: `mnist`, or one of `KERAS_DATA`; an npz file with x_test and y_test; idx files;
+            `FILE.h5::IMAGES,LABELS`; a folder of images with a subfolder for each class; or an
+            image.
         options: how they are read.
         custom: of the model.
         trusted: of the model.
@@ -117,6 +119,11 @@ def load(data: str, options: DataOptions) -> Dataset:
         return _from_hdf5(data)
     if is_idx(path) and path.is_file():
         return from_idx(path)
+    if data in KERAS_DATA and not path.exists():
+        need_keras()
+        from fmcore.model.keras_data import keras_dataset
+
+        return keras_dataset(data)
     return load_dataset(data, data_dir=options.data_dir, progress=options.progress)
 
 

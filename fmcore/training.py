@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmcore.dataset import labelled_images
+from fmcore.dataset import is_stream, labelled_images, spooled
 from fmcore.errors import SelectionError
 from fmcore.model.opening import need_keras
 from fmcore.pipeline import capture_activations
@@ -56,6 +56,8 @@ def capture_callback(
     # What is wrong is said now, not after the first epoch that is captured.
     chosen = _chosen(epochs)
     inspect.signature(capture_activations).bind(None, images, labels, folder, **options)
+    if is_stream(images):  # which ends with its first capture
+        images, labels = spooled(images)
     labelled_images(images, labels, where="capture_callback(images, labels)")
     need_keras()
     from fmcore.model.callback import CaptureCallback

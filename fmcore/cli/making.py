@@ -87,8 +87,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         default="mnist",
-        help="mnist; FILE.npz; images-idx3 files; FILE.h5::IMAGES,LABELS; a folder with a "
-        "subfolder of images for each class; an image (mnist)",
+        help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
+        "FILE.h5::IMAGES,LABELS; a folder with a subfolder of images for each class; an image "
+        "(mnist)",
     )
     parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")
 

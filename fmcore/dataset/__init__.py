@@ -14,6 +14,7 @@ from fmcore.dataset.images import (
 )
 from fmcore.dataset.load import load_dataset
 from fmcore.dataset.preprocessing import AS_GIVEN, Preprocessing, named, usual
+from fmcore.dataset.stream import is_stream, spooled
 
 __all__ = [
     "AS_GIVEN",
@@ -27,8 +28,10 @@ __all__ = [
     "from_folder",
     "from_idx",
     "is_idx",
+    "is_stream",
     "labelled_images",
     "load_dataset",
     "named",
+    "spooled",
     "usual",
 ]

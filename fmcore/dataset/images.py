@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.dataset.stream import is_stream, spooled
 from fmcore.errors import DatasetError
 
 MOST_CLASSES = 100_000
+BLOCK = 256  # images that are looked at together
 
 
 class LazyImages(Protocol):
@@ -125,7 +127,8 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
 
     Args:
         images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel]; for a model with
-            several inputs all of them by name, the first with maps being the image.
+            several inputs all of them by name, the first with maps being the image; or a stream
+            with its labels, see `fmcore.dataset.stream`.
         labels: <integer>[sample], each 0 or greater; None where nobody knows them.
         where: the file or argument the arrays came from, for the message.
 
@@ -133,7 +136,11 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
         DatasetError: naming the array, what was expected and what was found.
     """
     others: dict[str, NDArray[np.float32]] = {}
-    if isinstance(images, Mapping):
+    if is_stream(images):
+        if labels is not None:
+            raise DatasetError(f"{where}: a stream of images brings its labels; give labels=None")
+        images, labels = spooled(images)
+    elif isinstance(images, Mapping):
         images, others = _image_and_others(images, where=where)
     pixels = np.asarray(images)
     classes = np.zeros(len(pixels), np.int64) if labels is None else np.asarray(labels)
@@ -165,7 +172,8 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
     if pixels.dtype.kind == "f":
         with np.errstate(over="ignore"):
             pixels = pixels.astype(np.float32, copy=False)
-        finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
+        blocks = (pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK))
+        finite = np.concatenate([np.isfinite(one.reshape(len(one), -1)).all(1) for one in blocks])
         if not finite.all():
             row = int(np.argmin(finite))
             raise DatasetError(

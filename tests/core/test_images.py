@@ -13,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
@@ -23,6 +24,7 @@ from fmcore.dataset import Fitting, Preprocessing, from_folder, from_idx, named
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import DatasetError, SelectionError
 from fmcore.model.habits import habit_of, scales_itself
+from fmcore.sources import DataOptions, load
 from fmcore.storage import problems
 
 pytestmark = pytest.mark.keras
@@ -327,3 +329,74 @@ def test_what_is_usual_follows_from_the_model():
     assert (scales_itself(own), scales_itself(plain)) == (True, False)
     with pytest.raises(SelectionError, match="'resnt'; expected one of convnext, densenet"):
         named("resnt")
+
+
+def streams(images, labels):
+    """The same images and labels in the forms in which they come."""
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+    one_hot = tf.data.Dataset.from_tensor_slices((images, np.eye(2)[labels]))
+    return {
+        "batches": dataset.batch(3),
+        "one by one": dataset,
+        "one-hot": one_hot.batch(4),
+        "a column": tf.data.Dataset.from_tensor_slices((images, labels[:, np.newaxis])).batch(4),
+        "a generator": ((images[i : i + 4], labels[i : i + 4]) for i in range(0, 7, 4)),
+        "a generator of single ones": zip(images, labels, strict=True),
+    }
+
+
+@pytest.mark.parametrize("name", streams(np.zeros((7, 1)), np.zeros(7, int)))
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_streams_are_captured_as_arrays_are(name, dtype, model_path, tmp_path):
+    images = RNG.integers(0, 2, (7, *SIZE.shape)).astype(dtype)
+    labels = np.arange(7) % 2
+    stream = streams(images, labels)[name]
+    capture_activations(model_path, stream, None, tmp_path / "stream.h5")
+    capture_activations(model_path, images, labels, tmp_path / "arrays.h5")
+    with open_store(tmp_path / "stream.h5") as one, open_store(tmp_path / "arrays.h5") as other:
+        assert one.has_labels
+        assert_array_equal(one.labels, labels)
+        ours, theirs = one.layers["conv"].activation[:7], other.layers["conv"].activation[:7]
+        assert_array_equal(ours, theirs)
+        assert one.about()["dataset"]["fingerprint"] == other.about()["dataset"]["fingerprint"]
+
+
+def test_streams_that_are_no_test_set_are_refused(model_path, tmp_path):
+    image = np.zeros((2, *SIZE.shape), np.uint8)
+
+    def said(*elements) -> str:
+        with pytest.raises(DatasetError) as caught:
+            capture_activations(model_path, iter(elements), None, tmp_path / "s.h5")
+        return str(caught.value)
+
+    assert "end before they begin" in said()
+    assert "batch 1 of the images is uint8(7, 10, 3), the first uint8(8, 10, 3)" in said(
+        image, image[:, 1:]
+    )
+    assert "batch 1 has no labels as others have" in said((image, [0, 1]), image)
+    assert "2 images and labels (3,)" in said((image, [0, 1, 0]))
+    assert "has 3 parts" in said((image, [0, 1], [1, 1]))
+    assert "element 0 is <U1(); expected (images, labels)" in said("x")
+    with pytest.raises(DatasetError, match="brings its labels; give labels=None"):
+        capture_activations(model_path, iter([image]), [0, 1], tmp_path / "s.h5")
+    assert {path.name for path in tmp_path.iterdir()} == {"m.keras"}
+
+
+def test_data_sets_of_keras_are_had_by_name(model_path, tmp_path, capsys, monkeypatch):
+    images = RNG.integers(0, 256, (6, *SIZE.shape), dtype=np.uint8)
+    labels = np.array([[0], [1]] * 3)
+    monkeypatch.setattr(
+        keras.datasets.cifar10, "load_data", lambda: ((images, labels), (images[:4], labels[:4]))
+    )
+    made = load("cifar10", DataOptions())
+    assert made.class_names[:2] == ("airplane", "automobile")
+    assert (len(made.test), len(made.train)) == (4, 6)
+    assert made.test.classes.tolist() == [0, 1, 0, 1]
+
+    def offline():
+        raise OSError("no route to host\nand more")
+
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", offline)
+    assert run("capture", model_path, "--data", "cifar10", "--out", tmp_path / "s.h5") == 1
+    said = capsys.readouterr().err
+    assert "cifar10 is not in Keras' cache and cannot be fetched: no route to host" in said

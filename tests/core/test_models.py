@@ -348,3 +348,14 @@ def test_patterns_and_kinds_choose_layers():
         taken(kind="dense", layers="hiden")
     with pytest.raises(ModelError, match="kind 'densse'; expected conv, activation, dense, all"):
         taken(kind="densse")
+
+
+@pytest.mark.parametrize("name", ["..", "a.b", "con", "x" * 200, "0"])
+def test_names_that_are_no_file_names_are_those_of_layers(name, tmp_path):
+    x = keras.Input(SHAPE)
+    model = functional(x, head(conv(name=name)(x)))
+    path = capture_activations(model, images_for(model), np.arange(9) % 3, tmp_path / "s.h5")
+    with open_store(path) as store:
+        assert list(store.layers) == [name]
+    assert list(problems(path)) == []
+    assert [one.name for one in tmp_path.iterdir()] == ["s.h5"]
