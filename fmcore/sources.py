@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fmcore.dataset import (
+    AS_GIVEN,
+    FITS,
     Dataset,
     Fitting,
     Preprocessing,
@@ -21,7 +23,7 @@ from fmcore.dataset import (
     load_dataset,
     usual,
 )
-from fmcore.errors import DatasetError, InputFileError
+from fmcore.errors import DatasetError, InputFileError, SelectionError
 from fmcore.model.opening import model_image, need_keras, open_model
 from fmcore.selection import near_matches
 from fmcore.storage import foreign_arrays
@@ -101,6 +103,11 @@ def open_both(
         fitting = Fitting(shape, options.fit)
         dataset = from_folder(path, fitting, skip_bad=options.skip_bad)
     else:
+        if options.size is not None or options.skip_bad or options.fit != FITS[0]:
+            raise SelectionError(
+                f"--size, --fit and --skip-bad are for images of files, and --data {data!r} is "
+                "neither a folder nor an image; leave them out"
+            )
         dataset = load(data, options)
         height, width, channels = dataset.test.images.shape[1:]
         made = opened((height, width, channels))
@@ -134,16 +141,18 @@ def preprocessing_of(
 
     Args:
         model: one that scales pixels itself gets them as they are.
-        dataset: uint8 pixels are divided by 255 else.
+        dataset: its uint8 pixels are divided by 255 else; of other types they are as given.
         name: what the model was called: an architecture of `keras.applications` has its own.
     """
     from fmcore.model.habits import habit_of, scales_itself
 
+    if dataset.test.images.dtype != np.uint8:  # somebody has scaled them already
+        return AS_GIVEN, ""
     habit = habit_of(name)
     if habit is not None:
         return habit, f"as {name} was trained"
     if scales_itself(model):
-        return Preprocessing(), "the model scales pixels itself"
+        return AS_GIVEN, "the model scales pixels itself"
     return usual(dataset.test.images.dtype), ""
 
 

@@ -192,7 +192,8 @@ def _class_problems(node: dict[str, Any], custom: Collection[str]) -> Iterator[s
     inner = node.get("config")
     settings: dict[str, Any] = inner if isinstance(inner, dict) else {}
     called = settings.get("name", name)
-    registered = str(node.get("registered_name") or name).split(">")[-1]
+    written = str(node.get("registered_name") or name)
+    registered = written.split(">")[-1]
     if name in RUNNING:
         yield (
             f"layer {called!r} is a {name}, which runs code that is in the file; rebuild the model "
@@ -202,9 +203,10 @@ def _class_problems(node: dict[str, Any], custom: Collection[str]) -> Iterator[s
         yield f"layer {called!r} is a {name} that reads the file {settings[READING[name]]!r}"
     elif {name, registered} & set(custom):
         return
-    elif module is not None and not _is_kerass(str(module), name):
+    elif ">" in written if module is None else not _is_kerass(str(module), name):
+        where = f"in {module}" if module is not None else f"registered as {written}"
         yield (
-            f"{called!r} is of the class {name} in {module}, which is not part of Keras; name it "
+            f"{called!r} is of the class {name} {where}, which is not part of Keras; name it "
             f"with --custom MODULE:{registered} where you have its code"
         )
 

@@ -20,11 +20,19 @@ from PIL import Image
 
 from fmcore import capture_activations, open_store
 from fmcore.cli import main
-from fmcore.dataset import Fitting, Preprocessing, from_folder, from_idx, named
+from fmcore.dataset import (
+    Dataset,
+    Fitting,
+    Preprocessing,
+    from_folder,
+    from_idx,
+    labelled_images,
+    named,
+)
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import DatasetError, SelectionError
 from fmcore.model.habits import habit_of, scales_itself
-from fmcore.sources import DataOptions, load
+from fmcore.sources import DataOptions, load, preprocessing_of
 from fmcore.storage import problems
 
 pytestmark = pytest.mark.keras
@@ -321,12 +329,25 @@ def test_preprocessing_is_declared_recorded_and_not_stored(folder, model_path, t
     assert "--mean has 2 numbers, images have 3 channels" in capsys.readouterr().err
 
 
+def test_options_of_files_are_not_passed_over_for_arrays(model_path, tmp_path, capsys):
+    np.savez(tmp_path / "d.npz", x_test=np.zeros((2, *SIZE.shape)), y_test=[0, 1])
+    capture = ("capture", model_path, "--data", tmp_path / "d.npz", "--out", tmp_path / "s.h5")
+    for options in (["--size", "8x10"], ["--skip-bad"], ["--fit", "pad"]):
+        assert run(*capture, *options) == 1
+        assert "--size, --fit and --skip-bad are for images of files" in capsys.readouterr().err
+
+
 def test_what_is_usual_follows_from_the_model():
     assert habit_of("resnet50v2") == named("resnet_v2")
     assert habit_of("m.keras") is None
     own = keras.Sequential([keras.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Conv2D(1, 1)])
     plain = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 1)])
     assert (scales_itself(own), scales_itself(plain)) == (True, False)
+    for dtype, found in ((np.uint8, named("resnet_v2")), (np.float32, Preprocessing())):
+        dataset = Dataset(
+            "x", "x", (), labelled_images(np.zeros((1, 4, 4), dtype), [0], where=""), None
+        )
+        assert preprocessing_of(plain, dataset, name="ResNet50V2")[0] == found
     with pytest.raises(SelectionError, match="'resnt'; expected one of convnext, densenet"):
         named("resnt")
 

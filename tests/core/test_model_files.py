@@ -326,6 +326,16 @@ HOSTILE = {
         with_layer("function", "keras_hub.src", config="enable_unsafe_deserialization"),
         "in keras_hub.src",
     ),
+    "a class that nobody registered": (
+        lambda whole, path: changed(
+            whole,
+            path,
+            lambda config: first_layer(
+                config, entry("Own") | {"module": None, "registered_name": "mine>Own"}
+            ),
+        ),
+        "registered as mine>Own",
+    ),
     "a model of another module": (with_top(module="evil.models"), "in evil.models"),
     "a vocabulary in a file": (
         with_layer("StringLookup", vocabulary="/etc/passwd"),

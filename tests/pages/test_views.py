@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from dash import dcc
 from dash.development.base_component import Component
+from factories import NumpyProbe, make_plan, make_samples
 
 from dashboard import frame
 from dashboard.components.graph import CONFIG
 from dashboard.source import Source
 from dashboard.state import parse_query
 from dashboard.views import VIEWS
+from dashboard.views.feature_maps.picks import thumbnails
+from dashboard.views.filter.facts import responses
+from dashboard.views.filter.header import header
+from dashboard.views.filter.panels import Pictures
+from fmcore.capture import capture
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +103,24 @@ def test_a_replaced_store_is_opened_anew_and_the_old_one_stays_whole(tmp_path):
     after = source.snapshot()
     assert (before.catalog.n_samples, after.catalog.n_samples) == (7, 9)
     assert before.layer("conv2").feature_maps(6).shape == (4, 4, 3)
+
+
+def test_without_labels_no_page_says_one(tmp_path):
+    plan = make_plan(12)
+    about = replace(plan.store.dataset, labels="predicted")
+    plan = replace(plan, store=replace(plan.store, dataset=about))
+    path = capture(NumpyProbe(), make_samples(12), tmp_path / "s.h5", plan)
+    snapshot = Source(path).snapshot()
+    shown = parse_query("?layer=conv2&filter=0", snapshot.catalog)[0]
+    chosen = {"list": list(range(12)), "by": "index", "layer": "conv2", "filter": 0}
+    best = responses(snapshot, "conv2", 0)[0][0]
+    pages = [
+        frame.layout(snapshot, title=""),
+        *thumbnails(snapshot, chosen, list(range(12))),
+        header(snapshot, shown, Pictures(snapshot, "conv2", 0), best),
+    ]
+    said = json.dumps(pages, default=lambda one: one.to_plotly_json())
+    assert "no labels: classes are what the model predicts" in said
+    assert "Sample 3: predicted" in said
+    assert "without label" in said
+    assert not re.search("label (zero|one|zwei)", said)

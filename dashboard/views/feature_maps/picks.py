@@ -87,10 +87,11 @@ def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -
         else:
             number = f"{responses[index]:.3g}"
             about = f"largest activation {responses[index]:.6g}"
-        words = (
-            f"Sample {index}: label {names[label]}, "
-            f"{'predicted right' if right else f'predicted {names[prediction]}, wrong'}, {about}"
-        )
+        judged = "predicted right" if right else f"predicted {names[prediction]}, wrong"
+        known = f"label {names[label]}, {judged}"
+        if not snapshot.store.has_labels:
+            known = f"predicted {names[prediction]}"
+        words = f"Sample {index}: {known}, {about}"
         url = snapshot.image_url(index, size=THUMBNAIL_PIXELS)
         found.append(
             html.Button(

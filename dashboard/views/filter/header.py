@@ -65,9 +65,10 @@ def _said(
 ) -> list[Component]:
     label, predicted = pictures.names(best)
     right = "✓ right" if label == predicted else "✗ wrong"
+    known = label is not None
     lines = [
-        f"Sample {best.sample}, label {label}",
-        f"Predicted {predicted}: {right}",
+        f"Sample {best.sample}, label {label}" if known else f"Sample {best.sample}, without label",
+        f"Predicted {predicted}: {right}" if known else f"Predicted {predicted}",
         f"Activation {best.value:.6g} at y {best.y}, x {best.x}",
     ]
     said: list[Component] = [dmc.Text(line, size="sm") for line in lines]

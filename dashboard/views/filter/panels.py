@@ -81,10 +81,11 @@ class Pictures:
             className="filter-large",
         )
 
-    def names(self, one: Response) -> tuple[str, str]:
-        """The names of a sample's label and prediction."""
+    def names(self, one: Response) -> tuple[str | None, str]:
+        """The names of a sample's label, None where nobody knows them, and its prediction."""
         shot, names = self._snapshot, self._snapshot.catalog.class_names
-        return names[shot.labels[one.sample]], names[shot.predictions[one.sample]]
+        label = names[shot.labels[one.sample]] if shot.store.has_labels else None
+        return label, names[shot.predictions[one.sample]]
 
     def box(self, one: Response) -> PixelBox | None:
         """What the strongest unit sees; None where it is unknown, or only padding."""
@@ -93,18 +94,21 @@ class Pictures:
         first_y, first_x, last_y, last_x = self._fields[one.y, one.x].tolist()
         return None if first_y < 0 else (first_y, first_x, last_y, last_x)
 
-    def _words(self, one: Response, label: str, predicted: str) -> str:
+    def _words(self, one: Response, label: str | None, predicted: str) -> str:
         right = "right" if label == predicted else "wrong"
+        known = f"label {label}, predicted {predicted} ({right})"
         blind = self._fields is not None and self.box(one) is None
         return (
             f"Sample {one.sample}: activation {one.value:.6g} at y {one.y}, x {one.x}"
-            f"{', which sees only padding' if blind else ''}; label {label}, predicted {predicted} "
-            f"({right})"
+            f"{', which sees only padding' if blind else ''}; "
+            f"{known if label is not None else f'predicted {predicted}'}"
         )
 
 
-def verdict(label: str, predicted: str) -> str:
+def verdict(label: str | None, predicted: str) -> str:
     """A label and whether the prediction is right, in few signs."""
+    if label is None:
+        return predicted
     return f"{label} ✓" if label == predicted else f"{label} ✗ {predicted}"
 
 
