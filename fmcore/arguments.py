@@ -76,6 +76,15 @@ def number(text: str) -> float:
     return found
 
 
+def divisors(text: str) -> tuple[float, ...]:
+    """The same, none of them 0.
+
+    Raises:
+        argparse.ArgumentTypeError: if they are none, or one is 0.
+    """
+    return tuple(number(one) for one in text.split(","))
+
+
 def _finite(text: str, whole_text: str) -> float:
     try:
         found = float(text)

@@ -21,6 +21,7 @@ from fmcore.dataset import (
     Dataset,
     LabelledImages,
     Preprocessing,
+    check_labels,
     class_names_for,
     labelled_images,
 )
@@ -121,6 +122,7 @@ def capture_dataset(
         dataset_name=dataset.name,
         dataset_source=dataset.source,
         preprocessing=preprocessing,
+        all_named=True,
         on_plan=on_plan,
         overwrite=overwrite,
         **options,
@@ -234,11 +236,12 @@ def _capture(
     statistics: str = STATISTICS_KEPT[0],
     kind: str = KINDS[0],
     tap: str = TAPS[0],
+    all_named: bool = False,
     allow_large: bool = False,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     **options: Any,
 ) -> Path:
-    from fmcore.model.inputs import fitted
+    from fmcore.model.inputs import fitted, inputs_of
     from fmcore.model.probe import KerasProbe
 
     if batch_size is not None and batch_size < 1:
@@ -246,10 +249,16 @@ def _capture(
     if statistics not in STATISTICS_KEPT:
         raise SelectionError(f"statistics {statistics!r}; expected {' or '.join(STATISTICS_KEPT)}")
     height, width, channels = samples.images.shape[1:]
-    probe = KerasProbe(
-        model, layers=layers, kind=kind, tap=tap, image_shape=(height, width, channels)
-    )
-    samples = fitted(probe.inputs, samples, n_classes=probe.n_classes, where=dataset_source)
+    inputs = inputs_of(model, image_shape=(height, width, channels))
+    samples = fitted(inputs, samples, where=dataset_source)
+    probe = KerasProbe(model, layers=layers, kind=kind, tap=tap, image_shape=inputs.image_shape)
+    if all_named and class_names and len(class_names) != probe.n_classes:
+        raise DatasetError(
+            f"{dataset_source}: {len(class_names)} classes, such as {class_names[0]!r}, the model "
+            f"has {probe.n_classes}; name the model's, one in a line, with --class-names FILE"
+        )
+    if samples.labels is not None:
+        check_labels(samples.labels, probe.n_classes, where=dataset_source)
     if samples.labels is None:
         log.warning("the images have no labels: classes are what the model predicts")
         samples = _predicted(probe, samples, preprocessing)

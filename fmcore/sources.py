@@ -87,7 +87,8 @@ def open_both(
         return open_model(model, custom=custom, trusted=trusted, weights=weights, image_shape=shape)
 
     path = Path(data)
-    if path.is_dir() or (path.is_file() and _is_image(path)):
+    known = data in ("mnist", *KERAS_DATA)  # a folder of the name is ./mnist
+    if not known and (path.is_dir() or (path.is_file() and _is_image(path))):
         if options.size is None:
             made = opened(None)
             shape = model_image(made)
@@ -126,7 +127,7 @@ def load(data: str, options: DataOptions) -> Dataset:
         return _from_hdf5(data)
     if is_idx(path) and path.is_file():
         return from_idx(path)
-    if data in KERAS_DATA and not path.exists():
+    if data in KERAS_DATA:
         need_keras()
         from fmcore.model.keras_data import keras_dataset
 

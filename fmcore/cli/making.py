@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fmcore import pipeline
-from fmcore.arguments import image_size, number, numbers, size, whole
+from fmcore.arguments import divisors, image_size, number, numbers, size, whole
 from fmcore.capture import (
     DEFAULT_BATCH_SIZE,
     DEFAULT_MEMORY,
@@ -18,7 +18,7 @@ from fmcore.capture import (
 )
 from fmcore.cli.models import add_choice, add_model
 from fmcore.cli.terminal import AddVerb, add_force, bar, on_terminal, say
-from fmcore.dataset import FITS, Dataset, Preprocessing, named
+from fmcore.dataset import FITS, Dataset, Preprocessing, named, usual
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
 from fmcore.files import refuse_existing
@@ -117,7 +117,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         "--scale", type=number, metavar="N", help="pixels are divided by N (255, where uint8)"
     )
     group.add_argument("--mean", type=numbers, metavar="N,…", help="subtracted then, by channel")
-    group.add_argument("--std", type=numbers, metavar="N,…", help="divided by then, by channel")
+    group.add_argument("--std", type=divisors, metavar="N,…", help="divided by then, by channel")
     group.add_argument(
         "--preprocess",
         choices=NAMES,
@@ -163,8 +163,7 @@ def _capture(options: argparse.Namespace) -> None:
     )
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
     preprocessing, reason = _preprocessing(options, model, dataset)
-    if reason:
-        print(f"Preprocessing: {preprocessing.words} ({reason})")
+    print(f"Preprocessing: {preprocessing.words}{f' ({reason})' if reason else ''}")
     started = time.perf_counter()
     with bar(len(dataset.test), "sample") as progress:
         pipeline.capture_dataset(
@@ -208,10 +207,8 @@ def _preprocessing(
         return named(options.preprocess), ""
     if all(value is None for value in own):
         return preprocessing_of(model, dataset, name=str(options.model))
-    return (
-        Preprocessing(scale=options.scale or 1.0, mean=options.mean or (), std=options.std or ()),
-        "",
-    )
+    scale = options.scale or usual(dataset.test.images.dtype).scale
+    return Preprocessing(scale, mean=options.mean or (), std=options.std or ()), ""
 
 
 def _say_plan(plan: CapturePlan, out: Path) -> bool:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# By their content: other readers of Pillow, such as that of PostScript, run other programs.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 FITS = ("stretch", "crop", "pad")
 SAID = 3  # names of bad images in one message
 
@@ -96,13 +98,13 @@ def decoded(file: Path, fitting: Fitting) -> NDArray[np.uint8]:
     if mode is None:
         raise DatasetError(f"images of {channels} channels cannot be made of {file}; expected 1-4")
     try:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)
+        with Image.open(file, formats=FORMATS) as opened:
+            image = _eight_bits(ImageOps.exif_transpose(opened), opened.format or "", file)
             if mode != "RGBA" and image.has_transparency_data:
                 image = image.convert("RGBA")
                 black = Image.new("RGBA", image.size, (0, 0, 0, 255))
                 image = Image.alpha_composite(black, image)
-            image = _deep(image).convert(mode)
+            image = image.convert(mode)
             if image.size != (width, height):
                 image = _fitted(image, (width, height), fitting.fit)
             pixels = np.asarray(image, np.uint8)
@@ -115,13 +117,22 @@ def decoded(file: Path, fitting: Fitting) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
 
-def _deep(image: Image) -> Image:
-    """16 bits a pixel become 8; Pillow itself would cut them off at 255."""
-    if not image.mode.startswith("I"):
-        return image
+def _eight_bits(image: Image, file_format: str, file: Path) -> Image:
+    """16 bits a pixel become 8, which Pillow itself would cut off at 255.
+
+    Raises:
+        DatasetError: if nobody can say which values are black and white.
+    """
     from PIL.Image import fromarray
 
-    return fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PNG"):
+        return fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise DatasetError(
+            f"{file} holds {'32-bit integers' if image.mode == 'I' else 'floats'}; expected 8 or "
+            "16 bits a pixel: give such images as arrays"
+        )
+    return image
 
 
 def _fitted(image: Image, size: tuple[int, int], fit: str) -> Image:
@@ -178,7 +189,7 @@ def _found(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     """Class names, files and the class of each, in order."""
     if path.is_file():
         return (), [path], [0]
-    root = path.resolve()
+    path = root = path.resolve()
     folders = sorted(one for one in path.iterdir() if one.is_dir() and not _is_hidden(one))
     flat = [one for one in sorted(path.iterdir()) if _is_image(one, root)]
     if flat and folders:
@@ -205,7 +216,13 @@ def _is_hidden(path: Path) -> bool:
 
 def _is_image(path: Path, root: Path) -> bool:
     """Whether a file is taken: other kinds, such as Thumbs.db, are passed over."""
-    if _is_hidden(path) or path.suffix.lower() not in SUFFIXES or not path.is_file():
+    if any(_is_hidden(one) for one in (path, *path.parents) if one.is_relative_to(root)):
+        return False
+    if path.is_dir():
+        if path.is_symlink():
+            raise DatasetError(f"{path} is a link to a folder; expected folders of images")
+        return False
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
     if not path.resolve().is_relative_to(root):
         raise DatasetError(f"{path} is a link that leaves the folder, to {path.resolve()}")
@@ -231,8 +248,9 @@ def _without_bad(
 
 def _need_pillow(path: Path) -> None:
     try:
-        import PIL  # noqa: F401
+        from PIL import Image
     except ImportError as error:
         raise MissingLibraryError(
             f"images as in {path} need Pillow; pip install 'feature-map-dashboard[train]'"
         ) from error
+    Image.init()  # all readers at once, and not by several threads

@@ -50,6 +50,8 @@ class Candidate:
         sizes = tuple(self.tensor.shape[1:])
         if isinstance(self.operation, VOLUMES) or len(sizes) > 3:
             return f"{self.words} puts out volumes, {sizes}; only maps (y, x) and rows are captured"
+        if self.tensor.shape[0] is not None:
+            return f"it puts out {tuple(self.tensor.shape)} whatever the number of images"
         if not sizes or None in sizes:
             return f"it has no fixed size, {sizes}; name the size of the images with --size"
         return ""
@@ -150,7 +152,7 @@ def _candidate(trace: Trace, call: Call, following: dict[str, list[Call]]) -> Ca
         path=call.path,
         operation=call.operation,
         tensor=end.output,
-        channels_first=_channels_first(trace, call),
+        channels_first=trace.channels_first(call),
         words=" + ".join(type(one.operation).__name__ for one in taken),
         activation=activation_name((end if is_activation(end.operation) else call).operation),
         kind=kind_of(call.operation),
@@ -165,17 +167,3 @@ def _following(trace: Trace) -> dict[str, list[Call]]:
             if name != call.output.name:
                 found[name].append(call)
     return found
-
-
-def _channels_first(trace: Trace, call: Call) -> bool:
-    """Whether a call's filters are its second axis: as it says, or what lies below it."""
-    below: Call | None = call
-    while below is not None:
-        said = getattr(below.operation, "data_format", None)
-        if said is not None:
-            return bool(said == "channels_first")
-        if not below.inputs:
-            return False
-        source = trace.source(below.inputs[0])
-        below = trace.makers.get(source.name)
-    return False

@@ -10,6 +10,7 @@ import json
 import math
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,17 @@ RUNNING = frozenset(
 READING = dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization"), "vocabulary")
 # Settings of which each unit has at least one weight of its own.
 UNITS = ("units", "filters", "input_dim", "output_dim", "key_dim", "value_dim", "num_heads")
-SHAPES = ("batch_shape", "batch_input_shape")
+SHAPES = ("batch_shape", "batch_input_shape", "shape", "input_shape")
+# Settings that are sizes of windows and borders.
+WINDOWS = ("kernel_size", "pool_size", "strides", "padding", "cropping", "size", "n")
+MOST_PIXELS_ACROSS = 100_000
+RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MOST_CONFIG_BYTES = 64 << 20
 MOST_MEMBERS = 100_000
 MOST_RATIO = 200
 FREE_BYTES = 16 << 20
-MOST_PIXELS = 1 << 31
+MOST_PIXELS = 1 << 26
 
 
 def inspect_model_file(path: Path, *, custom: Collection[str] = (), trusted: bool = False) -> None:
@@ -121,14 +126,14 @@ def _member_problems(archive: zipfile.ZipFile) -> Iterator[str]:
     if len(members) > MOST_MEMBERS:
         yield f"it holds {len(members):,} files"
         return
-    names = [one.filename for one in members]
+    names = Counter(one.filename for one in members)
     for one in members:
         parts = one.filename.replace("\\", "/").split("/")
         if one.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
             yield f"{one.filename!r} in it would be written outside its folder"
         elif stat.S_ISLNK(one.external_attr >> 16):
             yield f"{one.filename!r} in it is a symbolic link"
-        elif names.count(one.filename) > 1:
+        elif names[one.filename] > 1:
             yield f"{one.filename!r} is in it more than once"
         elif one.file_size > FREE_BYTES and one.file_size > MOST_RATIO * one.compress_size:
             yield f"{one.filename!r} inflates {one.compress_size:,} bytes to {one.file_size:,}"
@@ -199,7 +204,7 @@ def _class_problems(node: dict[str, Any], custom: Collection[str]) -> Iterator[s
             f"layer {called!r} is a {name}, which runs code that is in the file; rebuild the model "
             "without it, or add --trust for a file that you made yourself"
         )
-    elif isinstance(settings.get(READING.get(name, "")), str):
+    elif name in READING and isinstance(settings.get(READING[name]), str):
         yield f"layer {called!r} is a {name} that reads the file {settings[READING[name]]!r}"
     elif {name, registered} & set(custom):
         return
@@ -222,6 +227,13 @@ def _size_problems(node: dict[str, Any], room: int) -> Iterator[str]:
         value = node.get(key)
         if isinstance(value, int) and value > room:
             yield f"a layer declares {key} {value:,}, more than the file holds weights"
+    heads = [node.get(key) for key in ("num_heads", "key_dim")]
+    both = [one for one in heads if isinstance(one, int)]
+    if len(both) == 2 and math.prod(both) > room:
+        yield f"a layer declares {both[0]:,} heads of {both[1]:,}, more than the file holds weights"
+    for key in WINDOWS:
+        if any(size > MOST_PIXELS_ACROSS for size in _whole_numbers(node.get(key))):
+            yield f"a layer declares {key} {node[key]}"
     for key in SHAPES:
         shape = node.get(key)
         if isinstance(shape, list):
@@ -244,9 +256,20 @@ def _least_weights(node: dict[str, Any]) -> int:
     if not (isinstance(shape, list) and shape and isinstance(units, int)):
         return 0
     kernel = inner.get("kernel_size")
-    taps = [one for one in kernel if isinstance(one, int)] if isinstance(kernel, list) else []
-    below = shape[-1] if inner.get("data_format") != "channels_first" else shape[1]
+    taps = [kernel] * (len(shape) - 2) if isinstance(kernel, int) else _whole_numbers(kernel)
+    first = inner.get("data_format") == "channels_first" and len(shape) > 1
+    below = shape[1] if first else shape[-1]
     groups = inner.get("groups")
-    if not isinstance(below, int) or "Separable" in str(node.get("class_name")):
+    name = str(node.get("class_name"))
+    if not isinstance(below, int) or "Separable" in name:
         return 0
+    if name in RECURRENT:
+        return units * (units + below)
     return units * below * math.prod(taps) // (groups if isinstance(groups, int) and groups else 1)
+
+
+def _whole_numbers(value: Any) -> list[int]:
+    """The whole numbers in a number, a list, or lists in a list."""
+    if isinstance(value, list):
+        return [one for part in value for one in _whole_numbers(part)]
+    return [value] if isinstance(value, int) else []

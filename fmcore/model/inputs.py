@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fmcore.dataset import LabelledImages, check_labels
+from fmcore.dataset import LabelledImages
 from fmcore.errors import DatasetError, ModelError
 from fmcore.model.trace import first_line, operations_of
 
@@ -113,7 +113,12 @@ def _fixed(
     if image_shape is not None:
         height, width, channels = image_shape
         given = (channels, height, width) if channels_first else image_shape
-        given = given[len(given) - len(shape) :]
+        # Images in the model's own order of axes, see `fitted`.
+        if channels_first and height == shape[0] and channels != shape[0]:
+            given = image_shape
+        if len(shape) == 2:
+            as_rows = channels == 1 and width == shape[1] != channels
+            given = (height, width) if as_rows else (width, channels)
     found = tuple(size or other for size, other in zip(shape, given, strict=True))
     if None in found:
         raise ModelError(
@@ -142,15 +147,13 @@ def _channels_first(model: keras.Model) -> bool:
     return bool(formats) and formats[0] == "channels_first"
 
 
-def fitted(
-    inputs: ModelInputs, samples: LabelledImages, *, n_classes: int, where: str
-) -> LabelledImages:
+def fitted(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> LabelledImages:
     """The samples as [sample, y, x, channel] of the model's size.
 
     Images that are given in the model's own order of axes are turned: channels first, and rows.
 
     Raises:
-        DatasetError: if they are of another size, labels name no class, or an input is missing.
+        DatasetError: if they are of another size, or an input is missing.
     """
     wanted, found = inputs.image_shape, samples.images.shape[1:]
     height, width, channels = wanted
@@ -175,6 +178,4 @@ def fitted(
             f", found {', '.join(samples.others) or 'nothing'}; give all inputs by name, as in "
             "{'image': images, 'age': ages}"
         )
-    if samples.labels is not None:
-        check_labels(samples.labels, n_classes, where=where)
     return fitted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from fmcore.errors import SelectionError
+from fmcore.errors import ModelError, SelectionError
 from fmcore.model.choice import candidates, chosen
 from fmcore.model.inputs import inputs_of
 from fmcore.model.trace import Trace, traced
@@ -60,7 +60,7 @@ def list_layers(
         try:
             wanted = chosen(found, layers, model=model.name, trace=trace, kind=kind)
             taken = {one.path for one in wanted}
-        except SelectionError:
+        except (ModelError, SelectionError):
             if layers != "*":
                 raise
             taken = set()

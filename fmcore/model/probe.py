@@ -18,8 +18,10 @@ from fmcore.model.choice import Candidate, candidates, chosen
 from fmcore.model.inputs import inputs_of
 from fmcore.model.kinds import geometry, weights
 from fmcore.model.receptive_fields import ReceptiveFields
-from fmcore.model.trace import Trace, first_line, operations_of, traced
+from fmcore.model.trace import BETWEEN, Trace, first_line, operations_of, traced
 from fmcore.records import Captured, LayerSpec, ModelInfo
+
+TRIED = 4  # random images that a model is tried with
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class _Output:
     name: str
     n_classes: int
     binary: bool
+    sigmoid: bool
 
     @property
     def which(self) -> str:
@@ -99,11 +102,17 @@ class KerasProbe:
         self.layers: Sequence[LayerSpec] = tuple(_layer_spec(one, fields) for one in wanted)
         self.n_classes = self._output.n_classes
         try:
-            *_, sample = self._run(*_random_inputs(self.inputs.signature()))
+            *tried, sample = self._run(*_random_inputs(self.inputs.signature()))
         except (ValueError, TypeError, tf.errors.OpError) as error:
             raise ModelError(
                 f"TensorFlow cannot run model {model.name!r}: {first_line(error)}"
             ) from error
+        for layer, values in zip(self.layers, tried, strict=True):
+            if len(values) != TRIED:
+                raise ModelError(
+                    f"layer {layer.path!r} of {model.name!r} cannot be captured: of {TRIED} images "
+                    f"it makes {len(values)} rows; leave it out by naming others with --layers"
+                )
         self._finish, words = _finish(np.asarray(sample, np.float32), self._output)
         self.info = _model_info(model, output=words)
 
@@ -158,16 +167,26 @@ def _output(model: keras.Model, trace: Trace) -> _Output:
     for index, shape in enumerate(shapes):
         if len(shape) == 1 and shape[0] is not None:
             width = int(shape[0])
-            return _Output(index, len(shapes), names[index], max(width, 2), binary=width == 1)
+            own = _ends_in_sigmoid(trace.outputs[index])
+            return _Output(
+                index, len(shapes), names[index], max(width, 2), binary=width == 1, sigmoid=own
+            )
     raise ModelError(
         f"model {model.name!r} puts out {', '.join(map(str, shapes))} for each image; expected a "
         "number for each class, (class,), or one for the second of two"
     )
 
 
+def _ends_in_sigmoid(output: tf.Tensor) -> bool:
+    """Whether the one number of a model is a probability: no few samples of it could tell."""
+    while output.op.type in BETWEEN | {"Reshape", "Squeeze", "ExpandDims"}:
+        output = output.op.inputs[0]
+    return bool(output.op.type == "Sigmoid")
+
+
 def _random_inputs(signature: Sequence[tf.TensorSpec]) -> list[tf.Tensor]:
     chance = np.random.default_rng(0)
-    shapes = [[4, *(size or 4 for size in spec.shape[1:])] for spec in signature]
+    shapes = [[TRIED, *(size or 4 for size in spec.shape[1:])] for spec in signature]
     return [tf.constant(chance.random(shape, dtype=np.float32)) for shape in shapes]
 
 
@@ -176,10 +195,10 @@ def _finish(
 ) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]], str]:
     """How an output becomes probabilities, and in words; a sample of it shows what it is.
 
-    A model may end in a softmax or a sigmoid in many ways, and this shows in all.
+    A model may end in a softmax in many ways, and this shows in all.
     """
     if output.binary:
-        if ((sample >= 0) & (sample <= 1)).all():
+        if output.sigmoid:
             return _two_classes, f"{output.which} own probability of class 1"
         return (
             lambda values: _two_classes(np.asarray(tf.sigmoid(values))),

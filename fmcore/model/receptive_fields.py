@@ -149,31 +149,44 @@ class ReceptiveFields:
                     waiting.extend(missing)
                 else:
                     hulls = [self._found[one.name] for one in below]
-                    self._found[waiting.pop().name] = _passed(call, hulls)
+                    self._found[waiting.pop().name] = _passed(
+                        call, hulls, channels_first=self._trace.channels_first(call)
+                    )
         return self._found[asked.name]
 
 
-def _passed(call: Call, below: Sequence[Hulls]) -> Hulls:
+def _passed(call: Call, below: Sequence[Hulls], *, channels_first: bool) -> Hulls:
     """The hulls of what one call of a layer puts out."""
     layer, shape = call.operation, tuple(call.output.shape[1:])
     if not below:
         raise UnknownFieldError(f"{layer.name} was called with no tensor")
+    turned = channels_first and len(shape) == 3  # its last axis is x, and not that of the filters
+    if turned and type(layer) in (layers.Dense, layers.Reshape):
+        raise UnknownFieldError(f"{layer.name} works along x, with channels first")
     for kinds, passed in _RULES:
         if type(layer) in kinds:  # a subclass may do anything
-            return passed(layer, below, _size(layer, shape))
+            return passed(layer, below, _size(layer, shape, turned=turned))
     if type(layer).__name__ in OPERATIONS and not isinstance(layer, layers.Layer):
-        return field.merged(below)
-    if type(layer) in OF_FILTERS and _of_filters(layer.axis, len(shape)):
-        return field.merged(below)
-    if type(layer) is layers.Activation and _is_kerass(layer.activation):
-        return field.merged(below)
+        return _merged(layer, below)
+    if type(layer) in OF_FILTERS and _of_filters(layer.axis, len(shape), turned=turned):
+        return _merged(layer, below)
+    whole_rows = turned and "softmax" in getattr(getattr(layer, "activation", None), "__name__", "")
+    if type(layer) is layers.Activation and _is_kerass(layer.activation) and not whole_rows:
+        return _merged(layer, below)
     raise UnknownFieldError(f"{layer.name} is of the kind {type(layer).__name__}")
 
 
-def _size(layer: Any, shape: tuple[int | None, ...]) -> tuple[int, int]:
+def _merged(layer: Any, below: Sequence[Hulls]) -> Hulls:
+    sizes = {one.shape for one in below if one.shape[:2] != (1, 1)}
+    if len(sizes) > 1:
+        raise UnknownFieldError(f"{layer.name} brings together maps of several sizes")
+    return field.merged(below)
+
+
+def _size(layer: Any, shape: tuple[int | None, ...], *, turned: bool) -> tuple[int, int]:
     """(y, x) of what a layer puts out; (1, 1) where it is no map."""
-    if getattr(layer, "data_format", None) == "channels_first":
-        shape = (*shape[1:], shape[0]) if shape else shape
+    if turned:
+        shape = (*shape[1:], shape[0])
     if None in shape:
         raise UnknownFieldError(f"{layer.name} has no fixed size")
     match shape:
@@ -185,10 +198,10 @@ def _size(layer: Any, shape: tuple[int | None, ...]) -> tuple[int, int]:
             return 1, 1
 
 
-def _of_filters(axis: int | Sequence[int], rank: int) -> bool:
+def _of_filters(axis: int | Sequence[int], rank: int, *, turned: bool) -> bool:
     """Whether an axis, counted with that of the samples, is that of filters."""
     axes = [axis] if isinstance(axis, int) else list(axis)
-    return all(each in (-1, rank) for each in axes)
+    return all(each == 1 if turned else each in (-1, rank) for each in axes)
 
 
 def _is_kerass(activation: Any) -> bool:
@@ -260,8 +273,8 @@ def _global(_: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
     return field.everything(below[0]).repeat(size[0], axis=0).repeat(size[1], axis=1)
 
 
-def _same_place(_layer: Any, below: Sequence[Hulls], _size: tuple[int, int]) -> Hulls:
-    return field.merged(below)
+def _same_place(layer: Any, below: Sequence[Hulls], _size: tuple[int, int]) -> Hulls:
+    return _merged(layer, below)
 
 
 _RULES: tuple[tuple[tuple[type, ...], Callable[..., Hulls]], ...] = (

@@ -81,6 +81,18 @@ class Trace:
             found = found.op.inputs[0]
         return found
 
+    def channels_first(self, call: Call) -> bool:
+        """Whether a call's filters are its second axis: as it says, or what lies below it."""
+        below: Call | None = call
+        while below is not None:
+            said = getattr(below.operation, "data_format", None)
+            if said is not None:
+                return bool(said == "channels_first")
+            if not below.inputs:
+                return False
+            below = self.makers.get(self.source(below.inputs[0]).name)
+        return False
+
 
 def traced(
     model: keras.Model,

@@ -92,6 +92,9 @@ def _dataset_problems(node: h5py.Dataset, where: str, visited: _Visited) -> Iter
     n_bytes = int(np.prod(node.shape or (1,), dtype=object)) * node.dtype.itemsize
     stored = node.id.get_storage_size()
     visited.n_bytes += n_bytes
+    if node.chunks is not None:  # a chunk is inflated whole, whatever of it lies in the array
+        chunk_bytes = int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize
+        n_bytes = max(n_bytes, chunk_bytes)
     if n_bytes > FREE_BYTES and n_bytes > MOST_RATIO * stored:
         yield f"{where} declares {n_bytes:,} bytes and holds {stored:,}"
     elif visited.n_bytes > MOST_BYTES:

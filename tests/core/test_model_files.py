@@ -352,6 +352,33 @@ HOSTILE = {
         with_setting(0, batch_shape=[None, 1 << 20, 1 << 20, 1]),
         "takes inputs of 1048576x1048576x1",
     ),
+    "a kernel larger than any image": (
+        lambda whole, path: changed(
+            whole,
+            path,
+            lambda config: (
+                config["config"]["layers"][1].update(build_config={"input_shape": [None, 8, 8, 4]})
+                or config["config"]["layers"][1]["config"].update(kernel_size=30_000)
+            ),
+        ),
+        "declare at least 7,200,000,",
+    ),
+    "a recurrent layer without weights": (
+        lambda whole, path: changed(
+            whole,
+            path,
+            lambda config: first_layer(
+                config,
+                entry("LSTM", units=1_000_000) | {"build_config": {"input_shape": [None, 9, 1]}},
+            ),
+        ),
+        "declare at least 1,000,001,000,",
+    ),
+    "a border without an end": (
+        with_layer("ZeroPadding2D", padding=[[10**7, 0], [0, 0]]),
+        "declares padding",
+    ),
+    "an empty name of a setting": (with_layer("NoSuchLayer", **{"": "x"}), "safe mode"),
     "JSON without an end": (nested_json, "no JSON"),
     "a member outside": (with_member("../evil.txt"), "outside its folder"),
     "an absolute member": (with_member("/tmp/evil.txt"), "outside its folder"),

@@ -217,6 +217,19 @@ def binary():
     return functional(x, head(one, 1, activation="sigmoid")), {"one": functional(x, one)}
 
 
+def binary_logit():
+    x = keras.Input(SHAPE)
+    one = conv(name="one")(x)
+    return functional(x, head(one, 1)), {"one": functional(x, one)}
+
+
+def any_length():
+    x = keras.Input((None, 2))
+    one = layers.Conv1D(4, 5, name="one")(x)
+    out = layers.Dense(3)(layers.GlobalAveragePooling1D()(one))
+    return functional(x, out), {"one": functional(x, one)}
+
+
 MODELS = {
     "plain": plain,
     "sequential": sequential,
@@ -237,6 +250,7 @@ MODELS = {
     "bfloat16": half_precision("mixed_bfloat16"),
     "dense": dense_and_activations,
     "one output": binary,
+    "one output, a logit": binary_logit,
 }
 RELATIVE = {"float16": 1e-3, "bfloat16": 1e-2}  # the types themselves hold no more
 
@@ -260,7 +274,7 @@ def assert_equals_predict(store, path: str, expected: np.ndarray, *, rtol: float
 def test_what_is_captured_equals_what_keras_predicts(name, tmp_path):
     keras.utils.set_random_seed(1)
     model, expected = MODELS[name]()
-    images, labels = images_for(model), np.arange(9) % (2 if name == "one output" else 3)
+    images, labels = images_for(model), np.arange(9) % (2 if "one output" in name else 3)
     kind = "dense" if name == "dense" else "conv"
     path = capture_activations(
         model, images, labels, tmp_path / "s.h5", kind=kind, batch_size=4, statistics="basic"
@@ -274,6 +288,49 @@ def test_what_is_captured_equals_what_keras_predicts(name, tmp_path):
             values = reference.predict(given, verbose=0)
             assert_equals_predict(store, layer, values, rtol=RELATIVE.get(name, 1e-5))
     assert list(problems(path)) == []
+
+
+def test_one_output_is_the_second_of_two_classes(tmp_path):
+    for name, make in (("own", binary), ("logit", binary_logit)):
+        model, _ = make()
+        # A logit that lies between 0 and 1 is none the less a logit.
+        model.layers[-1].kernel.assign(model.layers[-1].kernel * 0)
+        model.layers[-1].bias.assign([0.4])
+        images, out = images_for(model), tmp_path / f"{name}.h5"
+        capture_activations(model, images, np.arange(9) % 2, out)
+        expected = model.predict(images, verbose=0)[:, 0]
+        if name == "logit":
+            expected = 1 / (1 + np.exp(-expected))
+        with open_store(out) as store:
+            found = np.stack([store.probability(index) for index in range(9)])
+            assert_allclose(found, np.stack([1 - expected, expected], axis=1), rtol=1e-5)
+            words = store.about()["model"]["output"]
+            assert words.startswith("sigmoid" if name == "logit" else "the model's own")
+
+
+def test_images_in_the_models_own_order_of_axes_are_turned(tmp_path):
+    first, _ = channels_first()
+    images = images_for(first).reshape(9, *SHAPE)
+    given = {"rows": any_length()[0], "first": first}
+    arrays = {"rows": np.random.default_rng(0).random((9, 30, 2)).astype("f4")}
+    arrays["first"] = images.transpose(0, 3, 1, 2)
+    for name, model in given.items():
+        capture_activations(model, arrays[name], np.arange(9) % 3, tmp_path / f"{name}.h5")
+    with open_store(tmp_path / "rows.h5") as store:
+        assert store.layers["one"].shape == (1, 26, 4)
+    with open_store(tmp_path / "first.h5") as store:
+        assert_allclose(np.stack([store.image(index) for index in range(9)]), images)
+
+
+def test_what_is_not_of_samples_is_not_captured():
+    x = keras.Input((8, 8, 3))
+    windows = keras.ops.reshape(x, (-1, 4, 4, 3))
+    one = conv(2, name="windows")(windows)
+    model = functional(x, layers.Dense(3)(keras.ops.reshape(one, (-1, 4 * 2 * 2 * 2))))
+    with pytest.raises(
+        ModelError, match=r"'windows' .* of 4 images it makes 16 rows; leave it out"
+    ):
+        KerasProbe(model)
 
 
 def test_a_model_is_the_same_after_a_capture(tmp_path):

@@ -173,6 +173,33 @@ def test_what_may_look_elsewhere_is_not_called_exact(layer):
     assert words.startswith("unknown: ")
 
 
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (layers.GroupNormalization(groups=1, axis=1), "exact"),
+        (layers.BatchNormalization(axis=1), "exact"),
+        (layers.LayerNormalization(axis=1), "exact"),
+        (layers.LayerNormalization(axis=-1), "unknown"),
+        (layers.Softmax(), "unknown"),
+        (layers.Activation("softmax"), "unknown"),
+        (layers.Dense(11), "unknown"),
+    ],
+)
+def test_with_channels_first_the_last_axis_is_x(layer, words):
+    source = keras.Input((1, *SHAPE[:2]))
+    options = {"data_format": "channels_first", "padding": "same", "name": "last"}
+    inner = layers.Conv2D(4, 3, data_format="channels_first", padding="same")(source)
+    out = layers.Add()([layer(inner), inner])
+    out = layers.Conv2D(2, 3, **options)(out)
+    pooled = layers.GlobalAveragePooling2D(data_format="channels_first")(out)
+    (found,) = KerasProbe(keras.Model(source, layers.Dense(3)(pooled)), layers="last").layers
+    assert found.field_words.startswith(words)
+    if words == "exact":
+        everywhere = isinstance(layer, layers.GroupNormalization)
+        expected = [0, 0, 12, 10] if everywhere else [4, 3, 8, 7]
+        assert found.receptive_field[6, 5].tolist() == expected
+
+
 def test_a_deep_model_is_walked():
     source = x = keras.Input(SHAPE)
     for _ in range(600):

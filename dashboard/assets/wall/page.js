@@ -9,6 +9,7 @@ import { Wall, cellsFor, roomIn } from "./wall.js";
 const SETTLED_AFTER = 120; // ms without another change in a fast drag before the server hears of it
 const AFTER_PAINT = 30; // ms
 const LARGE_AFTER = 50; // ms without another change in a fast drag before a large window is asked for
+const LATEST_AFTER = 1000; // ms until Dash hears of a step whose picture has not come
 const LOADING_AFTER = 250; // ms before a picture that is still old is said to be
 const AHEAD_BYTES = 2 << 20; // of a sample's maps: larger ones are not fetched ahead
 
@@ -78,6 +79,7 @@ async function refresh() {
     return;
   }
   slow = setTimeout(() => host.classList.add("waiting"), LOADING_AFTER);
+  settling = setTimeout(tellDash, LATEST_AFTER); // a picture that is late, or never comes
   const step = overviewStep(host, facts);
   const url = overviewUrl(facts, sample, step);
   // The server makes a window to its end though nobody waits for it any more: one at a time.
@@ -99,6 +101,7 @@ async function refresh() {
     draw(array, step);
     fetchAhead(array.values.byteLength);
   }
+  clearTimeout(settling);
   settle(quick);
 }
 
@@ -192,17 +195,19 @@ let settling = 0;
 let changedAt = -Infinity;
 let settled = null; // what the server was told last
 function settle(quick) {
-  settling = setTimeout(() => {
-    const { host, sample, filter } = now;
-    if (!host.isConnected) return;
-    const before = said;
-    said = { ...said, sample, filter }; // so that what comes back is no news
-    if (sample !== before.sample) tell("maps-sample", { value: sample });
-    if (filter !== before.filter) tell("maps-filter", { value: filter });
-    if (settled.sample === sample) return;
-    settled = { host, sample };
-    tell("maps-settled", { data: sample });
-  }, quick ? SETTLED_AFTER : AFTER_PAINT);
+  settling = setTimeout(tellDash, quick ? SETTLED_AFTER : AFTER_PAINT);
+}
+
+function tellDash() {
+  const { host, sample, filter } = now;
+  if (!host.isConnected) return;
+  const before = said;
+  said = { ...said, sample, filter }; // so that what comes back is no news
+  if (sample !== before.sample) tell("maps-sample", { value: sample });
+  if (filter !== before.filter) tell("maps-filter", { value: filter });
+  if (settled.sample === sample) return;
+  settled = { host, sample };
+  tell("maps-settled", { data: sample });
 }
 
 function input(host) {
