@@ -164,10 +164,12 @@ def test_layers_are_compared_as_by_their_gram_matrices(captured):
 def test_memory_does_not_grow_with_the_number_of_samples():
     script = Path(__file__).parents[1] / "benchmarks" / "memory.py"
     said = subprocess.run(
-        [sys.executable, script, "--counts", "2000,10000"],
+        [sys.executable, script, "--counts", "10000,40000"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
     peak = {int(count): megabytes for count, megabytes in json.loads(said).items()}
-    assert peak[10_000] <= 1.05 * peak[2_000], peak
+    # From run to run the allocator alone differs by 50 MB; 30,000 samples held would be 1,765.
+    activations = 30_000 * (26 * 26 * 16 + 11 * 11 * 32) * 4 / 1e6
+    assert peak[40_000] - peak[10_000] < 0.08 * activations, peak

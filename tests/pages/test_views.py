@@ -71,7 +71,7 @@ def test_every_graph_begins_with_a_figure_that_can_be_patched(view, source):
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
     graphs = [one for one in page._traverse() if isinstance(one, dcc.Graph)]
     assert graphs
-    assert all(one.figure == {"data": [], "layout": {}} for one in graphs)
+    assert all({"data", "layout"} <= one.figure.keys() for one in graphs)
 
 
 def test_no_graph_offers_to_send_data_anywhere():
