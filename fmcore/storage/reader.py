@@ -72,6 +72,9 @@ class Store:
                 self._facts = {one.path: one for one in found}
                 self.n_samples = int(self.file["sample"].shape[0])
                 self.class_names = tuple(self._texts("classes/name"))
+                about = read_attributes(self.file["dataset"])
+                # Whether somebody knew the classes; else labels are what the model predicts.
+                self.has_labels = about.get("labels", "given") == "given"
         except StoreError:
             self.close()
             raise
@@ -209,11 +212,6 @@ class Store:
         """Every attribute of the file, the model, the data set and the capture, by group."""
         groups = {"store": "/", "model": "model", "dataset": "dataset", "capture": "capture"}
         return {name: read_attributes(self.file[path]) for name, path in groups.items()}
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether somebody knew the classes; else labels are what the model predicts."""
-        return self.about()["dataset"].get("labels", "given") == "given"
 
     @property
     def accuracy_words(self) -> str:
