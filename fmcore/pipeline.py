@@ -195,8 +195,7 @@ def capture_activations(
     refuse_existing(path, overwrite=overwrite)
     samples = labelled_images(images, labels, where="capture_activations(images, labels)")
     if isinstance(model, str | Path):
-        height, width, channels = samples.images.shape[1:]
-        model = open_model(model, image_shape=(height, width, channels))
+        model = open_model(model, image_shape=samples.image_shape)
     need_keras()
     return _capture(
         model,
@@ -248,8 +247,7 @@ def _capture(
         raise DatasetError(f"batch size {batch_size}; expected at least 1")
     if statistics not in STATISTICS_KEPT:
         raise SelectionError(f"statistics {statistics!r}; expected {' or '.join(STATISTICS_KEPT)}")
-    height, width, channels = samples.images.shape[1:]
-    inputs = inputs_of(model, image_shape=(height, width, channels))
+    inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fitted(inputs, samples, where=dataset_source)
     probe = KerasProbe(model, layers=layers, kind=kind, tap=tap, image_shape=inputs.image_shape)
     if all_named and class_names and len(class_names) != probe.n_classes:

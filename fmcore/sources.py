@@ -19,6 +19,7 @@ from fmcore.dataset import (
     from_folder,
     from_idx,
     is_idx,
+    is_image,
     labelled_images,
     load_dataset,
     usual,
@@ -88,14 +89,14 @@ def open_both(
 
     path = Path(data)
     known = data in ("mnist", *KERAS_DATA)  # a folder of the name is ./mnist
-    if not known and (path.is_dir() or (path.is_file() and _is_image(path))):
+    if not known and (path.is_dir() or (path.is_file() and is_image(path))):
         if options.size is None:
             made = opened(None)
             shape = model_image(made)
         else:
-            height, width, *rest = options.size
-            made = opened((height, width, rest[0] if rest else 3))
-            shape = model_image(made, size=(height, width, rest[0] if rest else 3))
+            height, width, channels = (*options.size, 3)[:3]
+            made = opened((height, width, channels))
+            shape = model_image(made, size=(height, width, channels))
             if shape[:2] != (height, width):
                 raise DatasetError(
                     f"the model takes images of {shape[0]}x{shape[1]}, not of {height}x{width}; "
@@ -110,8 +111,7 @@ def open_both(
                 "neither a folder nor an image; leave them out"
             )
         dataset = load(data, options)
-        height, width, channels = dataset.test.images.shape[1:]
-        made = opened((height, width, channels))
+        made = opened(dataset.test.image_shape)
     return made, _named(dataset, options.class_names)
 
 
@@ -155,12 +155,6 @@ def preprocessing_of(
     if scales_itself(model):
         return AS_GIVEN, "the model scales pixels itself"
     return usual(dataset.test.images.dtype), ""
-
-
-def _is_image(path: Path) -> bool:
-    from fmcore.dataset.folder import SUFFIXES
-
-    return path.suffix.lower() in SUFFIXES
 
 
 def _from_hdf5(data: str) -> Dataset:

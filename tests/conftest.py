@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from factories import make_store
+from factories import absent, make_store
 from hypothesis import settings
 
 from fmcore.storage import open_store
 
+ROOT = Path(__file__).parents[1]
 # Derandomised in CI, so that a run that passed passes again.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -26,3 +27,12 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(store_path: Path):
     with open_store(store_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def viewer() -> str:
+    """An environment with the dashboard alone; `make test` makes it."""
+    python = Path(os.environ.get("FMCORE_VIEWER", ROOT / ".venv-viewer")) / "bin" / "python"
+    if not python.exists():
+        absent(f"there is no viewer environment at {python}; `make test` makes one")
+    return str(python)

@@ -121,7 +121,7 @@ def plan_capture(
         statistics: `all`, or `basic` for neither histograms nor scores.
     """
     n_samples, specs = len(samples), probe.layers
-    image_shape = samples.images.shape[1:]
+    image_shape = samples.image_shape
     layers_bytes = [4 * math.prod(spec.shape) for spec in specs]
     sample_bytes = sum(layers_bytes) + 4 * math.prod(image_shape)
     batch = min(batch_size or batch_size_for(sample_bytes, n_samples, memory), n_samples)
@@ -148,7 +148,7 @@ def plan_capture(
         store=StorePlan(
             ids=sample_ids(n_samples),
             class_names=class_names,
-            image_shape=(image_shape[0], image_shape[1], image_shape[2]),
+            image_shape=image_shape,
             image_dtype=samples.images.dtype,
             layers=layers,
             model=model,

@@ -3,7 +3,7 @@
 Not the model and not the store: this package knows files and arrays only.
 """
 
-from fmcore.dataset.folder import FITS, Fitting, from_folder
+from fmcore.dataset.folder import FITS, Fitting, from_folder, is_image
 from fmcore.dataset.idx import from_idx, is_idx
 from fmcore.dataset.images import (
     Dataset,
@@ -28,6 +28,7 @@ __all__ = [
     "from_folder",
     "from_idx",
     "is_idx",
+    "is_image",
     "is_stream",
     "labelled_images",
     "load_dataset",

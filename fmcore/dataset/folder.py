@@ -191,7 +191,7 @@ def _found(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
         return (), [path], [0]
     path = root = path.resolve()
     folders = sorted(one for one in path.iterdir() if one.is_dir() and not _is_hidden(one))
-    flat = [one for one in sorted(path.iterdir()) if _is_image(one, root)]
+    flat = [one for one in sorted(path.iterdir()) if _is_taken(one, root)]
     if flat and folders:
         raise DatasetError(
             f"{path} holds images ({flat[0].name}) and subfolders ({folders[0].name}); expected a "
@@ -202,7 +202,7 @@ def _found(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     files: list[Path] = []
     labels: list[int] = []
     for index, folder in enumerate(folders):
-        inside = [one for one in sorted(folder.rglob("*")) if _is_image(one, root)]
+        inside = [one for one in sorted(folder.rglob("*")) if _is_taken(one, root)]
         if not inside:
             log.warning("the class folder %s holds no images", folder)
         files += inside
@@ -210,11 +210,16 @@ def _found(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     return tuple(folder.name for folder in folders), files, labels
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file is named as images are."""
+    return path.suffix.lower() in SUFFIXES
+
+
 def _is_hidden(path: Path) -> bool:
     return path.name.startswith((".", "__"))
 
 
-def _is_image(path: Path, root: Path) -> bool:
+def _is_taken(path: Path, root: Path) -> bool:
     """Whether a file is taken: other kinds, such as Thumbs.db, are passed over."""
     if any(_is_hidden(one) for one in (path, *path.parents) if one.is_relative_to(root)):
         return False
@@ -222,7 +227,7 @@ def _is_image(path: Path, root: Path) -> bool:
         if path.is_symlink():
             raise DatasetError(f"{path} is a link to a folder; expected folders of images")
         return False
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+    if not is_image(path) or not path.is_file():
         return False
     if not path.resolve().is_relative_to(root):
         raise DatasetError(f"{path} is a link that leaves the folder, to {path.resolve()}")

@@ -60,6 +60,12 @@ class LabelledImages:
         return len(self.images)
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(image_y, image_x, image_channel)."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    @property
     def classes(self) -> NDArray[np.int64]:
         """The labels.
 

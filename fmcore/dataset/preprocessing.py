@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,19 +71,22 @@ class Preprocessing:
 
 
 AS_GIVEN = Preprocessing()
-# keras.src.applications.imagenet_utils.preprocess_input: its modes, of red, green and blue.
-_TORCH = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_CAFFE = (103.939, 116.779, 123.68)
-_MODES: dict[str, tuple[str, ...]] = {
-    "tf": (
-        *("inception_v3", "inception_resnet_v2", "mobilenet", "mobilenet_v2", "nasnet"),
-        *("resnet_v2", "xception"),
+# The modes of keras.src.applications.imagenet_utils.preprocess_input, of red, green and blue, and
+# the modules that have each.
+_MODES = (
+    (
+        Preprocessing(scale=127.5, mean=(1.0,)),
+        "inception_v3 inception_resnet_v2 mobilenet mobilenet_v2 nasnet resnet_v2 xception",
     ),
-    "torch": ("densenet",),
-    "caffe": ("resnet", "vgg16", "vgg19"),
-    "": ("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3"),
-}
-NAMES = tuple(sorted(name for names in _MODES.values() for name in names))
+    (
+        Preprocessing(scale=255.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+        "densenet",
+    ),
+    (Preprocessing(mean=(103.939, 116.779, 123.68), reverse=True), "resnet vgg16 vgg19"),
+    (AS_GIVEN, "convnext efficientnet efficientnet_v2 mobilenet_v3"),
+)
+_NAMED = {name: replace(mode, name=name) for mode, names in _MODES for name in names.split()}
+NAMES = tuple(sorted(_NAMED))
 
 
 def named(name: str) -> Preprocessing:
@@ -92,18 +95,9 @@ def named(name: str) -> Preprocessing:
     Raises:
         SelectionError: if there is none of the name.
     """
-    mode = next((mode for mode, names in _MODES.items() if name in names), None)
-    match mode:
-        case "tf":
-            return Preprocessing(scale=127.5, mean=(1.0,), name=name)
-        case "torch":
-            return Preprocessing(scale=255.0, mean=_TORCH[0], std=_TORCH[1], name=name)
-        case "caffe":
-            return Preprocessing(mean=_CAFFE, reverse=True, name=name)
-        case "":
-            return Preprocessing(name=name)
-        case _:
-            raise SelectionError(f"--preprocess {name!r}; expected one of {', '.join(NAMES)}")
+    if name not in _NAMED:
+        raise SelectionError(f"--preprocess {name!r}; expected one of {', '.join(NAMES)}")
+    return _NAMED[name]
 
 
 def usual(images_dtype: np.dtype[np.generic]) -> Preprocessing:

@@ -17,6 +17,7 @@ from typing import Any
 
 from fmcore.errors import InputFileError, ModelError
 from fmcore.storage import foreign_problems, foreign_text
+from fmcore.storage.foreign import FREE_BYTES, MOST_RATIO
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 # Layers that run what is inside the file, or what it points to.
@@ -32,11 +33,9 @@ SHAPES = ("batch_shape", "batch_input_shape", "shape", "input_shape")
 WINDOWS = ("kernel_size", "pool_size", "strides", "padding", "cropping", "size", "n")
 MOST_PIXELS_ACROSS = 100_000
 RECURRENT = ("LSTM", "GRU", "SimpleRNN")
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG = "config.json"
 MOST_CONFIG_BYTES = 64 << 20
 MOST_MEMBERS = 100_000
-MOST_RATIO = 200
-FREE_BYTES = 16 << 20
 MOST_PIXELS = 1 << 26
 
 

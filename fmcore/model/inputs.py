@@ -56,7 +56,7 @@ class ModelInputs:
         image, *rest = given
         shape = self.shapes[self.image]
         if self.channels_first:
-            image = tf.transpose(image, [0, 3, 1, 2][: len(shape) + 1])
+            image = tf.transpose(image, [0, 3, 1, 2])
         if len(shape) == 2:
             image = tf.reshape(image, [-1, *self.image_shape[1:]])
         rest.insert(self.image, image)
@@ -157,17 +157,13 @@ def fitted(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> Label
     """
     wanted, found = inputs.image_shape, samples.images.shape[1:]
     height, width, channels = wanted
-    given = samples.images
-    if found == wanted:
-        fitted = samples
-    elif not isinstance(given, np.ndarray):
-        raise DatasetError(f"{where}: images are {found}, the model takes {wanted}")
-    elif inputs.channels_first and found == (channels, height, width):
-        fitted = dataclasses.replace(samples, images=given.transpose(0, 2, 3, 1))
-    elif found == (width, channels, 1) and height == 1:
-        images = given.reshape(-1, *wanted)
-        fitted = dataclasses.replace(samples, images=images)
-    else:
+    images = samples.images
+    if found != wanted and isinstance(images, np.ndarray):
+        if inputs.channels_first and found == (channels, height, width):
+            images = images.transpose(0, 2, 3, 1)
+        elif height == 1 and found == (width, channels, 1):
+            images = images.reshape(-1, *wanted)
+    if images.shape[1:] != wanted:
         raise DatasetError(
             f"{where}: images are {'x'.join(map(str, found))}, the model takes "
             f"{'x'.join(map(str, wanted))} (y, x, channel)"
@@ -178,4 +174,4 @@ def fitted(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> Label
             f", found {', '.join(samples.others) or 'nothing'}; give all inputs by name, as in "
             "{'image': images, 'age': ages}"
         )
-    return fitted
+    return dataclasses.replace(samples, images=images)

@@ -79,10 +79,10 @@ def geometry(layer: Any) -> dict[str, Any]:
     if not isinstance(layer, CONVOLUTIONS):
         return {}
     return {
-        "kernel_size": _pair(layer.kernel_size),
-        "strides": _pair(layer.strides),
+        "kernel_size": pair(layer.kernel_size),
+        "strides": pair(layer.strides),
         "padding": layer.padding,
-        "dilation": _pair(layer.dilation_rate),
+        "dilation": pair(layer.dilation_rate),
     }
 
 
@@ -101,8 +101,9 @@ def weights(layer: Any) -> dict[str, Any]:
     return {"kernel": kernel, "bias": _float32(found.get("bias"))}
 
 
-def _pair(sizes: Any) -> tuple[int, int]:
-    both = tuple(int(one) for one in sizes)
+def pair(sizes: Any) -> tuple[int, int]:
+    """(y, x) of a setting that layers along x alone have but once."""
+    both = tuple(map(int, sizes)) if isinstance(sizes, tuple | list) else (int(sizes),)
     return (both[0], both[1]) if len(both) == 2 else (1, both[0])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from keras import layers
 
 from fmcore import receptive_field as field
+from fmcore.model.kinds import pair
 from fmcore.model.trace import Call, Trace
 from fmcore.receptive_field import Boxes, Hulls
 
@@ -209,19 +210,13 @@ def _is_kerass(activation: Any) -> bool:
     return str(getattr(activation, "__module__", "")).startswith("keras.")
 
 
-def _pair(value: Any) -> tuple[Any, Any]:
-    """(y, x) of a setting that layers along x alone have but once."""
-    both = (value,) if not isinstance(value, tuple | list) else tuple(value)
-    return (both[0], both[1]) if len(both) == 2 else (1, both[0])
-
-
 def _windows(layer: Any) -> list[dict[str, int]]:
     """The window of a convolution or pooling along y and x."""
     kernel = getattr(layer, "kernel_size", None) or layer.pool_size
     dilation = getattr(layer, "dilation_rate", (1,) * len(kernel))
     names = ("kernel", "stride", "dilation")
-    sizes = zip(_pair(kernel), _pair(layer.strides), _pair(dilation), strict=True)
-    return [dict(zip(names, map(int, each), strict=True)) for each in sizes]
+    sizes = zip(pair(kernel), pair(layer.strides), pair(dilation), strict=True)
+    return [dict(zip(names, each, strict=True)) for each in sizes]
 
 
 def _windowed(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
@@ -264,7 +259,7 @@ def _enlarged(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hull
         raise UnknownFieldError(f"{layer.name} interpolates by {layer.interpolation}")
     taps = [
         field.transposed_taps(below[0].shape[axis], size[axis], kernel=factor, stride=factor)
-        for axis, factor in enumerate(map(int, _pair(layer.size)))
+        for axis, factor in enumerate(pair(layer.size))
     ]
     return field.through(below[0], *taps)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from factories import absent
 
 import dashboard
 import fmcore
@@ -33,15 +31,6 @@ def test_the_public_names_are_these():
     assert dashboard.__all__ == ["create_app"]
     for package in (fmcore, dashboard):
         assert all(hasattr(package, name) for name in package.__all__)
-
-
-@pytest.fixture(scope="module")
-def viewer() -> str:
-    """An environment with the dashboard alone; `make test` makes it."""
-    python = Path(os.environ.get("FMCORE_VIEWER", ROOT / ".venv-viewer")) / "bin" / "python"
-    if not python.exists():
-        absent(f"there is no viewer environment at {python}; `make test` makes one")
-    return str(python)
 
 
 def run(python: str, *arguments: str) -> str:

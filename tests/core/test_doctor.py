@@ -13,7 +13,6 @@ from pathlib import Path
 
 import h5py
 import pytest
-from factories import absent
 
 from fmcore.cli import main
 from fmcore.errors import FmcoreError
@@ -145,15 +144,6 @@ def test_without_a_folder_for_temporary_files_the_rest_is_said(capsys, monkeypat
     assert said["temp folder"] == "none can be written; name one with TMPDIR"
     assert "No usable temporary directory" in said["capture"]
     assert said["h5py"] == h5py.__version__
-
-
-@pytest.fixture(scope="module")
-def viewer() -> str:
-    """An environment with the dashboard alone; `make test` makes it."""
-    python = Path(os.environ.get("FMCORE_VIEWER", ROOT / ".venv-viewer")) / "bin" / "python"
-    if not python.exists():
-        absent(f"there is no viewer environment at {python}; `make test` makes one")
-    return str(python)
 
 
 def test_a_viewer_without_keras_is_a_sound_installation(viewer):

@@ -438,21 +438,21 @@ def assert_refused(path: Path, said: str) -> None:
     assert around() == before
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_and_does_nothing(name, whole, tmp_path):
-    make, said = HOSTILE[name]
-    (tmp_path / "in").mkdir()
-    path = tmp_path / "in" / "bad.keras"
-    make(whole, path)
-    assert_refused(path, said)
+FILES = [
+    *((".keras", "whole", *one) for one in HOSTILE.items()),
+    *((".h5", "legacy", *one) for one in HOSTILE_LEGACY.items()),
+]
 
 
-@pytest.mark.parametrize("name", HOSTILE_LEGACY)
-def test_a_hostile_legacy_file_is_refused_and_does_nothing(name, legacy, tmp_path):
-    make, said = HOSTILE_LEGACY[name]
+@pytest.mark.parametrize(
+    ("suffix", "good", "hostile"),
+    [pytest.param(one[0], one[1], one[3], id=f"{one[2]}{one[0]}") for one in FILES],
+)
+def test_a_hostile_file_is_refused_and_does_nothing(suffix, good, hostile, request, tmp_path):
+    make, said = hostile
     (tmp_path / "in").mkdir()
-    path = tmp_path / "in" / "bad.h5"
-    make(legacy, path)
+    path = tmp_path / "in" / f"bad{suffix}"
+    make(request.getfixturevalue(good), path)
     assert_refused(path, said)
 
 
