@@ -20,7 +20,7 @@ class DatasetError(FmcoreError, ValueError):
 
 
 class ModelError(FmcoreError, ValueError):
-    """The model cannot be loaded, or is no image classifier with convolutional layers."""
+    """The model cannot be loaded, takes no images, or has no layer that can be captured."""
 
 
 class SelectionError(FmcoreError, ValueError):
@@ -65,6 +65,10 @@ class UnsupportedVersionError(StoreError):
 
 class MapsNotStoredError(FmcoreError, ValueError):
     """The layer was captured without its feature maps: tables and statistics only."""
+
+
+class PredictionsNotStoredError(FmcoreError, ValueError):
+    """The store was captured from a model that puts out no distribution over classes."""
 
 
 class ClosedStoreError(FmcoreError, ValueError):

@@ -259,7 +259,9 @@ def _give_name(partial: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _exists(path: Path) -> OutputError:
-    return OutputError(f"{path} exists; give --force to replace it, or another name")
+    return OutputError(
+        f"{path} exists; give --force (overwrite=True in Python) to replace it, or another name"
+    )
 
 
 def _flush(path: Path) -> None:

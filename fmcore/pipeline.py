@@ -6,14 +6,10 @@ The only module that wires Keras in, and it imports it inside the functions, so 
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from fmcore import capture as capturing
 from fmcore.dataset import (
@@ -21,8 +17,6 @@ from fmcore.dataset import (
     Dataset,
     LabelledImages,
     Preprocessing,
-    check_labels,
-    class_names_for,
     labelled_images,
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
@@ -33,10 +27,6 @@ from fmcore.selection import policies_for
 
 if TYPE_CHECKING:
     import keras
-
-    from fmcore.model.probe import KerasProbe
-
-log = logging.getLogger(__name__)
 
 __all__ = ["capture_activations", "capture_dataset", "list_layers", "open_model", "train"]
 
@@ -160,11 +150,14 @@ def capture_activations(
             with several inputs all of them, by name; or a `tf.data.Dataset` or a generator of
             `(images, labels)`, whose images are laid down on disk and not held.
         labels: <int>[sample], true class index; None with a stream, or where nobody knows them:
-            classes are then what the model predicts, and the store says so.
+            classes are then what the model predicts, and the store says so. Where the model puts
+            out no distribution over classes, there are no predictions; without labels all samples
+            are then of one class.
         store: the file to write; it appears when it is whole.
         layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
             regular expression.
-        class_names: the name of each class; numbers for those left out.
+        class_names: the name of each class; numbers for those left out. They are the model's
+            classes, or those of the labels where it has none.
         dataset_name: what the store records as the name of the test set.
         policy: how layers are stored, such as `"block1*=pooled,conv2=float16"`: `float32`, exactly,
             where nothing is said; `float16`, in half the bytes; `pooled`, no maps but all tables
@@ -187,7 +180,7 @@ def capture_activations(
 
     Raises:
         DatasetError: if images and labels do not fit each other or the model.
-        ModelError: if the model is no image classifier with convolutional layers.
+        ModelError: if the model takes no images, or has no convolutional layers.
         SelectionError: if a glob matches no layer.
         OutputError: if the store exists and `overwrite` is false, or the disk refuses.
     """
@@ -250,20 +243,18 @@ def _capture(
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fitted(inputs, samples, where=dataset_source)
     probe = KerasProbe(model, layers=layers, kind=kind, tap=tap, image_shape=inputs.image_shape)
-    if all_named and class_names and len(class_names) != probe.n_classes:
-        raise DatasetError(
-            f"{dataset_source}: {len(class_names)} classes, such as {class_names[0]!r}, the model "
-            f"has {probe.n_classes}; name the model's, one in a line, with --class-names FILE"
-        )
-    if samples.labels is not None:
-        check_labels(samples.labels, probe.n_classes, where=dataset_source)
-    if samples.labels is None:
-        log.warning("the images have no labels: classes are what the model predicts")
-        samples = _predicted(probe, samples, preprocessing)
+    samples, names = capturing.classified(
+        probe,
+        samples,
+        class_names,
+        all_named=all_named,
+        preprocessing=preprocessing,
+        where=dataset_source,
+    )
     plan = capturing.plan_capture(
         probe,
         samples,
-        class_names=class_names_for(class_names, probe.n_classes),
+        class_names=names,
         model=probe.info,
         dataset_name=dataset_name,
         dataset_source=dataset_source,
@@ -278,15 +269,3 @@ def _capture(
         allow_large = allow_large or bool(policy)
         capturing.capture(probe, samples, store, plan, allow_large=allow_large, **options)
     return store
-
-
-def _predicted(
-    probe: KerasProbe, samples: LabelledImages, preprocessing: Preprocessing
-) -> LabelledImages:
-    """Samples whose labels are the model's predictions: a pass of its own, before the capture."""
-    labels = np.empty(len(samples), np.int64)
-    for start in range(0, len(samples), capturing.DEFAULT_BATCH_SIZE):
-        rows = slice(start, start + capturing.DEFAULT_BATCH_SIZE)
-        images = preprocessing(np.asarray(samples.images[rows]))
-        labels[rows] = probe.predict(images, samples.others_of(rows)).argmax(axis=1)
-    return dataclasses.replace(samples, labels=labels, predicted=True)

@@ -46,6 +46,8 @@ class LayerSpec:
 STATISTICS_KEPT = ("all", "basic")
 # Which layers are captured; `all` is every one that puts out maps or numbers.
 KINDS = ("conv", "activation", "dense", "all")
+# Who says which class a sample is of: a person; the model, for want of that; or nobody.
+LABELS = ("given", "predicted", "none")
 # What is stored of a layer: what it puts out, or that after the normalization and the activation
 # function that follow it as layers of their own.
 TAPS = ("output", "activation")
@@ -62,7 +64,7 @@ class ModelInfo:
         digest: SHA-256 of the architecture and the weights, in hex.
         architecture: the model's configuration as JSON.
         framework: who ran it, such as `keras 3.15.1, tensorflow 2.21.0`.
-        output: how the probabilities were made from the model's output.
+        output: how the probabilities were made from the model's output, or why there are none.
     """
 
     name: str
@@ -81,14 +83,14 @@ class DatasetInfo:
         source: where its images came from, in words a person understands.
         fingerprint: SHA-256 of the images and labels in order, in hex.
         preprocessing: what was done to an image before the model saw it.
-        labels: `given`, or `predicted` where they are the model's own for want of others.
+        labels: one of `LABELS`.
     """
 
     name: str
     source: str
     fingerprint: str
     preprocessing: str
-    labels: str = "given"
+    labels: str = LABELS[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,8 +99,8 @@ class Captured:
 
     Attributes:
         activations: for each captured layer, <float32>[sample, y, x, filter].
-        probability: <float32>[sample, class].
+        probability: <float32>[sample, class]; None where the model puts out none.
     """
 
     activations: tuple[NDArray[np.float32], ...]
-    probability: NDArray[np.float32]
+    probability: NDArray[np.float32] | None

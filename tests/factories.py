@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import capture, classified, plan_capture
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
@@ -43,6 +44,54 @@ class NumpyProbe:
         second = np.maximum(half @ self._second - 0.1, 0)
         scores = np.exp(first.mean(axis=(1, 2)) @ self._output)
         return Captured((first, second), (scores / scores.sum(axis=1, keepdims=True)))
+
+
+class NumpyEncoder(NumpyProbe):
+    """The same without an output that names classes."""
+
+    n_classes = None
+    info = ModelInfo(
+        "encoder",
+        digest="1" * 64,
+        architecture='{"layers": []}',
+        output="no class distribution: the model puts out (4, 4, 3) for each image",
+    )
+
+    def __call__(self, images: NDArray[np.float32], others=None) -> Captured:
+        return dataclasses.replace(super().__call__(images, others), probability=None)
+
+
+def encoded_plan(n: int = 37, *, labelled: bool = True, batch_size: int = 10, **options):
+    """The encoder's samples, and how its capture is made; without labels one class is left."""
+    samples, preprocessing = make_samples(n), Preprocessing(scale=255.0)
+    if not labelled:
+        samples = dataclasses.replace(samples, labels=None)
+    samples, names = classified(
+        NumpyEncoder(),
+        samples,
+        CLASS_NAMES if labelled else (),
+        all_named=False,
+        preprocessing=preprocessing,
+        where="here",
+    )
+    plan = plan_capture(
+        NumpyEncoder(),
+        samples,
+        class_names=names,
+        model=NumpyEncoder.info,
+        dataset_name="random",
+        dataset_source="random images",
+        preprocessing=preprocessing,
+        batch_size=batch_size,
+        **options,
+    )
+    return samples, plan
+
+
+def make_encoded_store(path: Path, n: int = 37, **options) -> Path:
+    """A real store without predictions."""
+    samples, plan = encoded_plan(n, **options)
+    return capture(NumpyEncoder(), samples, path, plan)
 
 
 def make_samples(

@@ -1,6 +1,7 @@
 """The streaming pass of a probe over a test set, into a store. Knows no Keras and no HDF5."""
 
 from fmcore.capture.budget import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY, LARGE_STORE_BYTES
+from fmcore.capture.classes import classified
 from fmcore.capture.plan import CapturePlan, Estimate, LayerEstimate, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture
@@ -14,5 +15,6 @@ __all__ = [
     "LayerEstimate",
     "Probe",
     "capture",
+    "classified",
     "plan_capture",
 ]

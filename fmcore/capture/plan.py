@@ -142,7 +142,8 @@ def plan_capture(
             _estimate(layer, ratio, n_samples, len(class_names), scores=statistics == "all")
         )
     image_bytes = math.prod(image_shape) * samples.images.dtype.itemsize
-    table_bytes = 4 * len(class_names) + 24 + image_bytes
+    predicts = tried.probability is not None
+    table_bytes = 16 + image_bytes + (4 * len(class_names) + 8 if predicts else 0)
     rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
     return CapturePlan(
         store=StorePlan(
@@ -157,9 +158,10 @@ def plan_capture(
                 dataset_source,
                 samples.fingerprint,
                 preprocessing.words,
-                labels="predicted" if samples.predicted else "given",
+                labels=samples.labels_are,
             ),
             batch_size=batch,
+            has_predictions=predicts,
             statistics=statistics,
             present=np.unique(samples.classes),
         ),

@@ -200,12 +200,12 @@ class _Running:
         writer: StoreWriter,
         images: NDArray[Any],
         labels: NDArray[np.int64],
-        probability: NDArray[np.float32],
+        probability: NDArray[np.float32] | None,
     ) -> _Batch:
-        predictions = probability.argmax(axis=1)
-        writer.count(labels, predictions)
-        tables = {"image": images, "label": labels, "prediction": predictions}
-        tables["probability"] = probability
+        tables = {"image": images, "label": labels}
+        if probability is not None:
+            tables |= {"prediction": probability.argmax(axis=1), "probability": probability}
+        writer.count(labels, tables.get("prediction"))
         encoded = writer.submit({f"samples/{name}": rows for name, rows in tables.items()})
         return _Batch(len(labels), [encoded], [])
 

@@ -220,7 +220,8 @@ def _say_plan(plan: CapturePlan, out: Path) -> bool:
             f"{layer.path:{width}}  {layer.policy:8} {layer.codec:15} "
             f"{_megabytes(layer.map_bytes)} {_megabytes(layer.stored_bytes)}"
         )
-    print(f"images, labels, probabilities: {_megabytes(plan.estimate.other_bytes).strip()}")
+    beside = "images, labels, probabilities" if plan.store.has_predictions else "images, labels"
+    print(f"{beside}: {_megabytes(plan.estimate.other_bytes).strip()}")
     print(f"the store: about {_megabytes(plan.estimate.store_bytes).strip()}")
     shards = plan.estimate.n_shards
     if shards > 1:

@@ -84,6 +84,7 @@ def _info(options: argparse.Namespace) -> None:
             "samples": store.n_samples,
             "classes": list(store.class_names),
             "accuracy": store.accuracy_words,
+            "predictions": store.has_predictions,
             "layers": layers,
             **store.about(),
         }
@@ -94,6 +95,8 @@ def _info(options: argparse.Namespace) -> None:
     print(f"{about['path']}: {about['bytes'] / 1e6:,.1f} MB, {about['samples']:,} samples")
     say(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
     say(f"  model  {model['name']}, {about['accuracy']}")
+    if not about["predictions"]:
+        say(f"         {model['output']}")
     say(f"         {model['framework']}")
     for layer in layers:
         height, width, filters = layer["shape"]

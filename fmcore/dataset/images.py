@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fmcore.dataset.stream import is_stream, spooled
 from fmcore.errors import DatasetError
+from fmcore.records import LABELS
 
 MOST_CLASSES = 100_000
 BLOCK = 256  # images that are looked at together
@@ -48,13 +49,13 @@ class LabelledImages:
             an array, or files that are decoded when they are asked for.
         labels: <int64>[sample], each in `range(n_classes)`; None where nobody knows them.
         others: what other inputs of the model get, <float32>[sample, ...], by the input's name.
-        predicted: whether the labels are the model's own predictions, for want of others.
+        labels_are: who says so, one of `fmcore.records.LABELS`.
     """
 
     images: Images
     labels: NDArray[np.int64] | None
     others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    predicted: bool = False
+    labels_are: str = LABELS[0]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,7 +87,8 @@ class LabelledImages:
         else:
             for one in self.images.digests():
                 digest.update(one)
-        labels = () if self.labels is None or self.predicted else (self.labels,)
+        known = self.labels is not None and self.labels_are == "given"
+        labels = (self.classes,) if known else ()
         for array in (*labels, *self.others.values()):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -216,29 +218,3 @@ def _image_and_others(
         if values.dtype.kind not in "buif" or not values.ndim:
             raise DatasetError(f"{where}: {name} must be numbers, found {values.dtype}")
     return pixels, {name: values.astype(np.float32) for name, values in arrays.items()}
-
-
-def check_labels(labels: NDArray[np.int64], n_classes: int, *, where: str) -> None:
-    """Refuses labels that name no class of the model.
-
-    Raises:
-        DatasetError: naming the first such label and its sample.
-    """
-    outside = labels >= n_classes
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise DatasetError(
-            f"{where}: label {labels[row]} of sample {row} is outside the model's {n_classes} "
-            f"classes (0-{n_classes - 1})"
-        )
-
-
-def class_names_for(names: Sequence[str], n_classes: int) -> tuple[str, ...]:
-    """One name for each class of the model; numbers where the data set knows fewer.
-
-    Raises:
-        DatasetError: if there are more names than classes.
-    """
-    if len(names) > n_classes:
-        raise DatasetError(f"{len(names)} class names for a model with {n_classes} classes")
-    return tuple(names) + tuple(str(index) for index in range(len(names), n_classes))

@@ -95,6 +95,12 @@ def _samples(
     files: bool,
 ) -> Picks:
     terms = parse_samples(text, files=files)
+    if terms.outcome and not store.has_outcomes:
+        raise SelectionError(
+            f"{terms.outcome!r} chooses no samples of {store.path.name}: it has "
+            f"{store.why_no_outcomes}; choose them by index, class or top:25",
+            field="sample",
+        )
     found: Picks = range(store.n_samples)
     if terms.names is not None:
         found = _named(store, terms.names)

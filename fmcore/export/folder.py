@@ -40,7 +40,7 @@ def export_store(
     on_progress: Callable[[int], object] = lambda _: None,
     **selection: object,
 ) -> dict[str, Any]:
-    """Writes what was chosen, with labels, predictions, ids and a manifest beside it.
+    """Writes what was chosen, with a manifest, ids, and what is known of labels and predictions.
 
     Memory does not grow with the number of samples. Each file appears whole, and the manifest last.
     The same call again goes on where one was stopped: files whose checksum holds are kept.
@@ -121,7 +121,8 @@ def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]
     if earlier is None:
         if not overwrite and any(map(_is_anothers, out.rglob("*"))):
             raise OutputError(
-                f"{out} is not empty; give --force to write into it, or another folder"
+                f"{out} is not empty; give --force (overwrite=True in Python) to write into it, or "
+                "another folder"
             )
         return plan.about | {"arrays": {}, "files": {}}
     if not (different := differences(earlier, plan.about)):
@@ -129,7 +130,7 @@ def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]
     if not overwrite:
         raise OutputError(
             f"{out} holds another export, with a different {' and '.join(different)}; give "
-            "--force to replace it, or another folder"
+            "--force (overwrite=True in Python) to replace it, or another folder"
         )
     remove_files(out, earlier)
     return plan.about | {"arrays": {}, "files": {}}

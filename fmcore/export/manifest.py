@@ -56,7 +56,8 @@ def _problem(found: Any) -> str | None:
 
 def _no_manifest(path: Path, why: str) -> InputFileError:
     return InputFileError(
-        f"{path} is no manifest of an export: {why}; give --force to replace it, or another folder"
+        f"{path} is no manifest of an export: {why}; give --force (overwrite=True in Python) to "
+        "replace it, or another folder"
     )
 
 

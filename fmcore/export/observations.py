@@ -43,8 +43,8 @@ def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
     """One row for each sample and filter, a column for each pooled table."""
     names, filters = pooled_names(layer, chosen), chosen.filters[layer.path]
     tables = {name: layer.pooled_array(name) for name in names}
-    kinds = {"sample": "int64", "id": TEXT, "label": "int64", "prediction": "int64"}
-    kinds |= {"filter": "int64"}
+    kinds = {"sample": "int64", "id": TEXT}
+    kinds |= dict.fromkeys((*store.class_columns, "filter"), "int64")
     for name, table in tables.items():
         is_float = table.dtype.kind == "f"
         kinds[name] = chosen.query.dtype if is_float else table.dtype.name
@@ -53,8 +53,7 @@ def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
 
     def pieces() -> Iterator[Table]:
         precision.begin()
-        ids = np.array(store.ids, dtype=object)
-        labels, predictions = store.labels, store.predictions
+        ids, classes = np.array(store.ids, dtype=object), store.classes_of_samples()
         step = max(1, BLOCK_BYTES // (8 * n_filters))
         for start in range(0, len(samples), step):
             rows = samples[start : start + step]
@@ -62,8 +61,7 @@ def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
             columns: dict[str, Column] = {
                 "sample": each,
                 "id": ids[each].tolist(),
-                "label": labels[each],
-                "prediction": predictions[each],
+                **{name: one[each] for name, one in classes.items()},
                 "filter": np.tile(np.asarray(filters, dtype=np.int64), len(rows)),
             }
             for name, table in tables.items():

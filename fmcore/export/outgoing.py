@@ -114,14 +114,10 @@ def of_pooled(
 
 
 def of_samples(store: Store, samples: Picks) -> Iterator[Outgoing]:
-    """Index, id, label and prediction of samples, each [sample]."""
+    """Index, id, label and prediction of samples, each [sample]; without what nobody knows."""
     rows = np.asarray(samples, dtype=np.int64)
-    for name, array in (
-        ("index", rows),
-        ("id", np.array(store.ids)[rows]),
-        ("label", store.labels[rows]),
-        ("prediction", store.predictions[rows]),
-    ):
+    classes = {name: one[rows] for name, one in store.classes_of_samples().items()}
+    for name, array in {"index": rows, "id": np.array(store.ids)[rows], **classes}.items():
         yield whole(f"samples/{name}", ("sample",), array)
 
 

@@ -94,6 +94,7 @@ def _about(store: Store, chosen: Chosen, form: Format, names: Mapping[str, str])
         "dataset": about["dataset"]["source"],
         "dataset_fingerprint": about["dataset"]["fingerprint"],
         "class_names": list(store.class_names),
+        "labels": store.labels_are,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "layout": LAYOUT,
         "format": form.name,

@@ -51,7 +51,7 @@ class Group:
     Attributes:
         path: in the store, such as `layers/conv1`; safe as a file's path.
         arrays: what was asked for.
-        beside: labels, predictions, ids and indices of their rows.
+        beside: labels and predictions, as far as they are known, ids and indices of their rows.
         tables: the same as tables, for formats of tables, by the path of the file to be.
     """
 

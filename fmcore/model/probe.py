@@ -45,7 +45,7 @@ class KerasProbe:
 
     Attributes:
         layers: the captured layers, in the order in which the model calls them.
-        n_classes: classes of the model's output.
+        n_classes: classes of the model's output; None where it names none.
         image_shape: (image_y, image_x, image_channel) of its image.
         inputs: its inputs, see `fmcore.model.inputs`.
         info: what a store records of the model.
@@ -63,7 +63,8 @@ class KerasProbe:
         """Finds the layers and builds the forward pass once.
 
         Args:
-            model: any Keras model with an image among its inputs, and an output [sample, class].
+            model: any Keras model with an image among its inputs. Without an output
+                [sample, class] it has no predictions.
             layers: comma-separated globs over paths such as `inner/conv1`; `re:` begins a regular
                 expression.
             kind: `conv`, `activation`, `dense` or `all` layers.
@@ -72,12 +73,12 @@ class KerasProbe:
             image_shape: (y, x, channel) of the images, for models that take any size.
 
         Raises:
-            ModelError: if the model is no such classifier, or has no layer of the kind.
+            ModelError: if the model takes no images, or has no layer of the kind.
             SelectionError: if a glob matches nothing.
         """
         self.inputs = inputs_of(model, image_shape=image_shape)
         self.image_shape = self.inputs.image_shape
-        noted: list[tuple[list[Candidate], ReceptiveFields, _Output]] = []
+        noted: list[tuple[list[Candidate], ReceptiveFields, _Output | None, str]] = []
 
         def choose(trace: Trace) -> list[tf.Tensor]:
             found = candidates(trace, kind=kind, tap=tap)
@@ -86,8 +87,9 @@ class KerasProbe:
                 trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
             )
             output = _output(model, trace)
-            noted.append((wanted, fields, output))
-            return [*(one.maps() for one in wanted), trace.outputs[output.index]]
+            noted.append((wanted, fields, output, _shapes(trace)))
+            last = [] if output is None else [trace.outputs[output.index]]
+            return [*(one.maps() for one in wanted), *last]
 
         self._traced = functools.partial(
             traced,
@@ -98,30 +100,39 @@ class KerasProbe:
         )
         self._predict: Callable[..., list[tf.Tensor]] | None = None
         self._run = self._traced(choose)
-        wanted, fields, self._output = noted[-1]
+        wanted, fields, self._output, words = noted[-1]
+        words = f"no class distribution: the model puts out {words} for each image"
         self.layers: Sequence[LayerSpec] = tuple(_layer_spec(one, fields) for one in wanted)
-        self.n_classes = self._output.n_classes
+        self.n_classes = None if self._output is None else self._output.n_classes
         try:
-            *tried, sample = self._run(*_random_inputs(self.inputs.signature()))
+            tried = self._run(*_random_inputs(self.inputs.signature()))
         except (ValueError, TypeError, tf.errors.OpError) as error:
             raise ModelError(
                 f"TensorFlow cannot run model {model.name!r}: {first_line(error)}"
             ) from error
-        for layer, values in zip(self.layers, tried, strict=True):
+        for layer, values in zip(self.layers, tried[: len(self.layers)], strict=True):
             if len(values) != TRIED:
                 raise ModelError(
                     f"layer {layer.path!r} of {model.name!r} cannot be captured: of {TRIED} images "
                     f"it makes {len(values)} rows; leave it out by naming others with --layers"
                 )
-        self._finish, words = _finish(np.asarray(sample, np.float32), self._output)
+        if self._output is not None:
+            self._finish, words = _finish(np.asarray(tried[-1], np.float32), self._output)
         self.info = _model_info(model, output=words)
 
     def predict(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
     ) -> NDArray[np.float32]:
-        """The probabilities alone, <float32>[sample, class]; arguments as of a call."""
+        """The probabilities alone, <float32>[sample, class]; arguments as of a call.
+
+        Raises:
+            ModelError: if the model puts out none.
+        """
+        output_of = self._output
+        if output_of is None:
+            raise ModelError(f"model {self.info.name!r} predicts no class: {self.info.output}")
         if self._predict is None:  # few captures need it
-            self._predict = self._traced(lambda trace: [trace.outputs[self._output.index]])
+            self._predict = self._traced(lambda trace: [trace.outputs[output_of.index]])
         (output,) = self._predict(*self._given(images, others))
         return self._finish(np.asarray(output, dtype=np.float32))
 
@@ -134,11 +145,12 @@ class KerasProbe:
             images: <float32>[sample, image_y, image_x, image_channel].
             others: what the model's other inputs get, <float32>[sample, ...], by name.
         """
-        *activations, output = self._run(*self._given(images, others))
-        return Captured(
-            activations=tuple(np.asarray(each) for each in activations),
-            probability=self._finish(np.asarray(output, dtype=np.float32)),
-        )
+        made = self._run(*self._given(images, others))
+        probability = None
+        if self._output is not None:
+            probability = self._finish(np.asarray(made[-1], dtype=np.float32))
+        activations = tuple(np.asarray(each) for each in made[: len(self.layers)])
+        return Captured(activations, probability)
 
     def _given(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None
@@ -161,20 +173,29 @@ def _layer_spec(one: Candidate, fields: ReceptiveFields) -> LayerSpec:
     )
 
 
-def _output(model: keras.Model, trace: Trace) -> _Output:
-    shapes = [tuple(one.shape[1:]) for one in trace.outputs]
-    names = list(getattr(model, "output_names", ())) or [str(n) for n in range(len(shapes))]
-    for index, shape in enumerate(shapes):
-        if len(shape) == 1 and shape[0] is not None:
-            width = int(shape[0])
-            own = _ends_in_sigmoid(trace.outputs[index])
+def _output(model: keras.Model, trace: Trace) -> _Output | None:
+    """The first output [sample, class]; None where there is none: an encoder, a segmentation."""
+    outputs = trace.outputs
+    names = list(getattr(model, "output_names", ())) or [str(n) for n in range(len(outputs))]
+    for index, output in enumerate(outputs):
+        if output.shape.rank == 2 and output.shape[1] is not None:
+            width = int(output.shape[1])
+            own = _ends_in_sigmoid(output)
             return _Output(
-                index, len(shapes), names[index], max(width, 2), binary=width == 1, sigmoid=own
+                index, len(outputs), names[index], max(width, 2), binary=width == 1, sigmoid=own
             )
-    raise ModelError(
-        f"model {model.name!r} puts out {', '.join(map(str, shapes))} for each image; expected a "
-        "number for each class, (class,), or one for the second of two"
-    )
+    return None
+
+
+def _shapes(trace: Trace) -> str:
+    """What the model puts out for each image, in words."""
+    return ", ".join(_in_words(one.shape) for one in trace.outputs) or "nothing"
+
+
+def _in_words(shape: tf.TensorShape) -> str:
+    if not shape.rank:
+        return "an unknown shape"
+    return "one number" if shape.rank == 1 else str(tuple(shape[1:]))
 
 
 def _ends_in_sigmoid(output: tf.Tensor) -> bool:

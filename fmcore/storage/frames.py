@@ -38,35 +38,26 @@ def library(name: str, *, extra: str, purpose: str) -> Any:
 def samples_frame(store: Store) -> pandas.DataFrame:
     """One row a sample; see `Store.samples`."""
     pd = library("pandas", extra="xarray", purpose="a table of samples")
-    labels, predictions = store.labels, store.predictions
-    probabilities = store.probabilities
-    rows = np.arange(store.n_samples)
-    names = np.array(store.class_names, dtype=object)
-    return pd.DataFrame(
-        {
-            "id": store.ids,
-            "label": labels,
-            "prediction": predictions,
-            "label_name": names[labels],
-            "prediction_name": names[predictions],
-            "correct": labels == predictions,
-            "probability": probabilities[rows, predictions],
-        },
-        index=pd.Index(rows, name="sample"),
-    )
+    names, rows = np.array(store.class_names, dtype=object), np.arange(store.n_samples)
+    who = store.classes_of_samples()
+    columns = {"id": store.ids, **who, **{f"{name}_name": names[one] for name, one in who.items()}}
+    if store.has_outcomes:
+        columns["correct"] = who["label"] == who["prediction"]
+    if store.has_predictions:
+        columns["probability"] = store.probabilities[rows, who["prediction"]]
+    return pd.DataFrame(columns, index=pd.Index(rows, name="sample"))
 
 
 def tree_of(store: Store) -> xarray.DataTree:
     """A node for each layer, samples at the root; see `Store.to_xarray`."""
     xr = library("xarray", extra="xarray", purpose="a store in xarray's form")
     about = store.about()
+    who = store.classes_of_samples()
+    arrays: dict[str, Any] = {name: ("sample", one) for name, one in who.items()}
+    if store.has_predictions:
+        arrays["probability"] = (("sample", "class"), store.probabilities)
     root = xr.Dataset(
-        {
-            "label": ("sample", store.labels),
-            "prediction": ("sample", store.predictions),
-            "probability": (("sample", "class"), store.probabilities),
-            "image": _lazy(store.images),
-        },
+        arrays | {"image": _lazy(store.images)},
         coords={
             "sample": np.arange(store.n_samples),
             "id": ("sample", np.array(store.ids, dtype=object)),
@@ -78,8 +69,10 @@ def tree_of(store: Store) -> xarray.DataTree:
             for name, value in each.items()
         },
     )
-    who = {name: root.variables[name] for name in ("label", "prediction")}
-    layers = {f"/{each.group}": _layer(each).assign_coords(who) for each in store.layers.values()}
+    beside = {name: root.variables[name] for name in who}
+    layers = {
+        f"/{each.group}": _layer(each).assign_coords(beside) for each in store.layers.values()
+    }
     return xr.DataTree.from_dict({"/": root, **layers}, name=store.path.stem)
 
 

@@ -57,7 +57,7 @@ def join_shards(
 
 
 def _append(out: StoreWriter, part: Store) -> None:
-    out.count(part.labels, part.predictions)
+    out.count(part.labels, part.predictions if part.has_predictions else None)
     for path, rows in out.rows.items():
         source = part.array(path)
         step, copied = source.chunk[0], 0

@@ -61,6 +61,7 @@ class StorePlan:
         dataset: which test set.
         batch_size: samples that go through the model together.
         first_sample: index of its first sample in the whole test set; 0 unless it is a shard.
+        has_predictions: whether the model puts out a distribution over classes.
         statistics: `all`, or `basic` for neither histograms nor scores.
         present: <int64>[class], the classes that have samples, in order; all where left out. Of a
             thousand classes a test set may have a few, and only these take memory.
@@ -75,6 +76,7 @@ class StorePlan:
     dataset: DatasetInfo
     batch_size: int
     first_sample: int = 0
+    has_predictions: bool = True
     statistics: str = "all"
     present: NDArray[np.int64] | None = None
 

@@ -22,6 +22,7 @@ from fmcore.errors import (
     StatisticNotFoundError,
     StoreError,
 )
+from fmcore.records import LABELS
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
 from fmcore.storage.attributes import DIGEST, read_attributes, read_text
@@ -29,6 +30,7 @@ from fmcore.storage.chunk_index import index_of
 from fmcore.storage.chunks import ChunkIndex
 from fmcore.storage.filebytes import FileBytes
 from fmcore.storage.frames import samples_frame, tree_of
+from fmcore.storage.judged import Judged
 from fmcore.storage.layer import Layer, LayerFacts
 from fmcore.storage.opening import OpenFile, damage_named, open_file
 from fmcore.storage.seal import stated_digest
@@ -51,11 +53,13 @@ def open_store(path: str | Path) -> Store:
     return Store(Path(path))
 
 
-class Store:
+class Store(Judged):
     """Read-only view of one store (see FORMAT.md); a context manager.
 
     Attributes:
         path: the file.
+        n_samples: how many samples it holds.
+        class_names: the name of each class.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,9 +76,9 @@ class Store:
                 self._facts = {one.path: one for one in found}
                 self.n_samples = int(self.file["sample"].shape[0])
                 self.class_names = tuple(self._texts("classes/name"))
-                about = read_attributes(self.file["dataset"])
-                # Whether somebody knew the classes; else labels are what the model predicts.
-                self.has_labels = about.get("labels", "given") == "given"
+                # Read once: each thumbnail asks for it.
+                self.labels_are = read_text(self.file["dataset"], "labels") or LABELS[0]
+                self.has_predictions = "prediction" in self.file["samples"]
         except StoreError:
             self.close()
             raise
@@ -135,16 +139,6 @@ class Store:
         return _Layers(self, self._facts)
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        """True class index, <int64>[sample]."""
-        return self._read("samples/label")
-
-    @property
-    def predictions(self) -> NDArray[np.int64]:
-        """The model's class index, <int64>[sample]."""
-        return self._read("samples/prediction")
-
-    @property
     def ids(self) -> list[str]:
         """A name for each sample."""
         return self._texts("samples/id")
@@ -154,15 +148,6 @@ class Store:
         """Samples that bear each label, <int64>[class]."""
         return self._read("classes/n_samples")
 
-    @property
-    def probabilities(self) -> NDArray[np.float32]:
-        """The model's belief in each class, <float32>[sample, class]."""
-        return self._read("samples/probability")
-
-    def probability(self, sample: int) -> NDArray[np.float32]:
-        """The model's belief in each class, <float32>[class]."""
-        return self._row("samples/probability", sample)
-
     def image(self, sample: int) -> NDArray[Any]:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
         return self._row("samples/image", sample)
@@ -171,7 +156,8 @@ class Store:
     def samples(self) -> pandas.DataFrame:
         """One row a sample: id, label, prediction, their names, correct, probability.
 
-        The index is the sample's; `probability` is the model's belief in its prediction.
+        The index is the sample's; `probability` is the model's belief in its prediction. What
+        nobody knows has no column.
 
         Raises:
             MissingLibraryError: if pandas is not installed.
@@ -212,13 +198,6 @@ class Store:
         """Every attribute of the file, the model, the data set and the capture, by group."""
         groups = {"store": "/", "model": "model", "dataset": "dataset", "capture": "capture"}
         return {name: read_attributes(self.file[path]) for name, path in groups.items()}
-
-    @property
-    def accuracy_words(self) -> str:
-        """Such as `test accuracy 0.9841`, or why there is none."""
-        if not self.has_labels:
-            return "no labels: classes are what the model predicts"
-        return f"test accuracy {float(self.about()['model']['test_accuracy']):.4f}"
 
     def architecture(self) -> dict[str, Any]:
         """The model's configuration, as Keras wrote it."""

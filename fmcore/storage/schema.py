@@ -84,9 +84,21 @@ SCHEMA: tuple[ArraySpec, ...] = (
         ("sample", "image_y", "image_x", "image_channel"),
         "the image as a person recognises it, before preprocessing",
     ),
-    ArraySpec("samples/label", ("int64",), ("sample",), "true class index"),
-    ArraySpec("samples/prediction", ("int64",), ("sample",), "the model's class index"),
-    ArraySpec("samples/probability", ("float32",), ("sample", "class"), "the model's belief"),
+    ArraySpec("samples/label", ("int64",), ("sample",), "class index, see `labels` of `/dataset`"),
+    ArraySpec(
+        "samples/prediction",
+        ("int64",),
+        ("sample",),
+        "the model's class index; absent where it puts out no distribution over classes",
+        optional=True,
+    ),
+    ArraySpec(
+        "samples/probability",
+        ("float32",),
+        ("sample", "class"),
+        "the model's belief; there where `prediction` is",
+        optional=True,
+    ),
     ArraySpec(
         "layers/{layer}/activation",
         ("float32", "float16"),
@@ -195,9 +207,13 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "name": AttributeSpec("the model's own name"),
         "digest": AttributeSpec("SHA-256 of architecture and weights"),
         "framework": AttributeSpec("who ran the model, with versions"),
-        "output": AttributeSpec("how the probabilities were made from the model's output"),
+        "output": AttributeSpec(
+            "how the probabilities were made from the model's output, or why there are none"
+        ),
         "test_accuracy": AttributeSpec(
-            "share of samples whose prediction equals their label", "number"
+            "share of samples whose prediction equals their label; there where both are known",
+            "number",
+            optional=True,
         ),
     },
     "/dataset": {
@@ -206,8 +222,8 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "fingerprint": AttributeSpec("SHA-256 of images and labels in order"),
         "preprocessing": AttributeSpec("what was done to an image before the model saw it"),
         "labels": AttributeSpec(
-            "`given`, or `predicted`: the images have none, and labels are what the model "
-            "predicts; absent is `given`",
+            "`given`; `predicted`: the images have none, and labels are what the model predicts; "
+            "`none`: nor does it predict any, and all labels are 0; absent is `given`",
             optional=True,
         ),
     },

@@ -69,10 +69,11 @@ class Skeleton:
         self.put("classes/name", "", _text_array(plan.class_names))
         self.put("samples/id", "", _text_array(plan.ids))
         self._stream("samples/image", "", (n_samples, *plan.image_shape), plan.image_dtype)
-        for name in ("label", "prediction"):
-            self._stream(f"samples/{name}", "", (n_samples,), np.dtype("int64"))
-        probability = (n_samples, len(plan.class_names))
-        self._stream("samples/probability", "", probability, np.dtype("float32"))
+        self._stream("samples/label", "", (n_samples,), np.dtype("int64"))
+        if plan.has_predictions:
+            self._stream("samples/prediction", "", (n_samples,), np.dtype("int64"))
+            probability = (n_samples, len(plan.class_names))
+            self._stream("samples/probability", "", probability, np.dtype("float32"))
         for index, layer in enumerate(plan.layers):
             self._create_layer(index, layer, n_samples)
 

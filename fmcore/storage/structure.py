@@ -14,14 +14,13 @@ import h5py
 import numpy as np
 
 from fmcore.errors import StoreError
+from fmcore.records import LABELS, POLICIES
 from fmcore.storage.attributes import read_text
 from fmcore.storage.chunks import LARGEST_CHUNK_BYTES
 from fmcore.storage.codec import codec_of
 from fmcore.storage.opening import DAMAGE
 from fmcore.storage.schema import ATTRIBUTES, SCHEMA, ArraySpec, AttributeSpec, scale_path
 from fmcore.storage.walk import address_of
-
-POLICIES = ("float32", "float16", "pooled")
 
 
 def require_structure(file: h5py.File, path: Path) -> None:
@@ -54,6 +53,10 @@ def structure_problems(file: h5py.File) -> Iterator[str]:
                 yield from _array_problems(file, spec, path)
             except DAMAGE as error:
                 yield f"/{path} cannot be read: {error}"
+    try:
+        yield from _prediction_problems(file)
+    except DAMAGE as error:
+        yield f"/samples cannot be read: {error}"
     for group in groups:
         try:
             yield from _policy_problems(layers[group])
@@ -105,6 +108,26 @@ def _policy_problems(layer: h5py.Group) -> Iterator[str]:
         yield f"{where}/activation is missing, but the policy is {policy}"
     elif isinstance(maps, h5py.Dataset) and maps.dtype != policy:
         yield f"{where}/activation has dtype {maps.dtype}, but the policy is {policy}"
+
+
+def _prediction_problems(file: h5py.File) -> Iterator[str]:
+    """Predictions are there with all that goes with them, or nothing of it is."""
+    there = [f"/samples/{name}" for name in ("prediction", "probability")]
+    absent = [path for path in there if path not in file]
+    if len(absent) == 1:
+        (other,) = set(there) - set(absent)
+        yield f"{absent[0]} is missing, but {other} is there"
+        return
+    labels = read_text(file["dataset"], "labels") or LABELS[0]
+    has_accuracy = "test_accuracy" in file["model"].attrs
+    if absent and has_accuracy:
+        yield f"/model has the attribute test_accuracy, but {absent[0]} is missing"
+    elif not absent and not has_accuracy and labels == "given":
+        yield "/model lacks the attribute test_accuracy"
+    if absent and labels == "predicted":
+        yield f"/dataset: the attribute labels is {labels!r}, but {absent[0]} is missing"
+    elif not absent and labels == "none":
+        yield f"/dataset: the attribute labels is {labels!r}, but {there[0]} is there"
 
 
 def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:

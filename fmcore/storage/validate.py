@@ -168,7 +168,7 @@ def _digest_problems(file: h5py.File) -> Iterator[str]:
 
 def _content_problems(store: Store) -> Iterator[str]:
     n_classes = len(store.class_names)
-    for name, values in (("label", store.labels), ("prediction", store.predictions)):
+    for name, values in ({"label": store.labels} | store.classes_of_samples()).items():
         outside = (values < 0) | (values >= n_classes)
         if outside.any():
             row = int(np.argmax(outside))
@@ -176,6 +176,10 @@ def _content_problems(store: Store) -> Iterator[str]:
     counted = np.bincount(np.clip(store.labels, 0, n_classes - 1), minlength=n_classes)
     if not np.array_equal(counted, store.class_sizes):
         yield "/classes/n_samples does not count /samples/label"
+    if store.labels_are == "none" and store.labels.any():
+        yield "/samples/label is not 0, but the attribute labels of /dataset is none"
+    if not store.has_predictions:
+        return
     differs = store.probabilities.argmax(axis=1) != store.predictions
     if differs.any():
         row = int(np.argmax(differs))

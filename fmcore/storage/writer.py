@@ -140,10 +140,11 @@ class StoreWriter:
         """Of each array some chunks of which were written as one, the bytes of every chunk."""
         return {path: rows.sizes for path, rows in self.rows.items() if rows.has_runs}
 
-    def count(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:
+    def count(self, labels: NDArray[np.int64], predictions: NDArray[np.int64] | None) -> None:
         """Takes in the labels and predictions of samples for the summary, both <int64>[sample]."""
         self._n_samples += np.bincount(labels, minlength=len(self._n_samples))
-        self._n_correct += int((labels == predictions).sum())
+        if predictions is not None:
+            self._n_correct += int((labels == predictions).sum())
 
     def write_layer(self, index: int, sums: LayerSums, *, keep_state: bool = False) -> None:
         """Writes what is known of a layer once all samples are seen.
@@ -207,7 +208,8 @@ class StoreWriter:
             if rows.n_rows != n_samples:
                 raise ValueError(f"{path}: {rows.n_rows} rows written of the {n_samples} planned")
         self._skeleton.put("classes/n_samples", "", self._n_samples)
-        self._file["model"].attrs["test_accuracy"] = self._n_correct / n_samples
+        if self._plan.has_predictions and self._plan.dataset.labels == "given":
+            self._file["model"].attrs["test_accuracy"] = self._n_correct / n_samples
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 
     def close(self) -> None:

@@ -308,6 +308,56 @@ def test_one_output_is_the_second_of_two_classes(tmp_path):
             assert words.startswith("sigmoid" if name == "logit" else "the model's own")
 
 
+def backbone():
+    x = keras.Input(SHAPE)
+    one = conv(name="one", activation="relu")(x)
+    return functional(x, conv(5, name="two")(one)), "(8, 6, 5)"
+
+
+def autoencoder():
+    x = keras.Input(SHAPE)
+    small = conv(name="one", strides=2, padding="same")(x)
+    return functional(
+        x, layers.Conv2DTranspose(3, 3, strides=2, padding="same", name="two")(small)
+    ), "(12, 10, 3)"
+
+
+def segmentation():
+    x = keras.Input(SHAPE)
+    one = conv(name="one")(x)
+    two = layers.Conv2D(2, 1, name="two", activation="softmax")(one)
+    return keras.Model(x, [two, layers.Flatten()(one)[:, None]]), "(10, 8, 2), (1, 320)"
+
+
+def says_which():
+    x = keras.Input(SHAPE)
+    scores = head(conv(name="one")(x), name="two")
+    return functional(x, keras.ops.argmax(scores, axis=1)), "one number"
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("make", [backbone, autoencoder, segmentation, says_which])
+def test_a_model_that_names_no_class_has_no_predictions(make, labelled, tmp_path, caplog):
+    keras.utils.set_random_seed(1)
+    model, shape = make()
+    images, labels = images_for(model), np.arange(9) % 4
+    path = capture_activations(
+        model, images, labels if labelled else None, tmp_path / "s.h5", batch_size=4
+    )
+    words = f"no class distribution: the model puts out {shape} for each image"
+    assert f"{words}: the store has no predictions" in caplog.text
+    assert ("all are of one class, 'all'" in caplog.text) != labelled
+    with open_store(path) as store:
+        assert store.about()["model"]["output"] == words
+        assert not store.has_predictions
+        assert store.class_names == (("0", "1", "2", "3") if labelled else ("all",))
+        assert np.array_equal(store.labels, labels if labelled else np.zeros(9))
+        for layer in store.layers:
+            expected = functional(model.inputs, model.get_layer(layer).output)
+            assert_equals_predict(store, layer, expected.predict(images, verbose=0))
+    assert list(problems(path)) == []
+
+
 def test_images_in_the_models_own_order_of_axes_are_turned(tmp_path):
     first, _ = channels_first()
     images = images_for(first).reshape(9, *SHAPE)
