@@ -36,16 +36,16 @@ class Sample:
     Attributes:
         index: its index.
         image: <uint8 or float32>[image_y, image_x, image_channel].
-        label: true class index.
-        prediction: the model's class index.
-        probability: <float32>[class].
+        label: class index.
+        prediction: the model's class index; None where it predicts none.
+        probability: <float32>[class]; None where it predicts none.
     """
 
     index: int
     image: NDArray[Any]
     label: int
-    prediction: int
-    probability: NDArray[np.float32]
+    prediction: int | None
+    probability: NDArray[np.float32] | None
 
 
 class Snapshot:
@@ -55,7 +55,7 @@ class Snapshot:
         catalog: what there is to choose from.
         digest: what tells the store from every other.
         labels: true class index, <int64>[sample].
-        predictions: the model's class index, <int64>[sample].
+        predictions: the model's class index, <int64>[sample]; None where it predicts none.
         class_sizes: samples that bear each label, <int64>[class].
     """
 
@@ -63,13 +63,16 @@ class Snapshot:
         self._store = store
         self.digest = store.digest
         self.labels = store.labels
-        self.predictions = store.predictions
+        self.predictions = store.predictions if store.has_predictions else None
         self.class_sizes = store.class_sizes
         self.catalog = Catalog(
             n_filters={path: layer.n_filters for path, layer in store.layers.items()},
             n_samples=store.n_samples,
             class_names=store.class_names,
             statistics=_of_classes(store),
+            has_classes=store.labels_are != "none",
+            has_predictions=store.has_predictions,
+            has_outcomes=store.has_outcomes,
         )
         self._statistics: dict[tuple[str, str], NDArray[Any]] = {}
         self._derived: dict[tuple[str, ...], Any] = {}
@@ -148,12 +151,13 @@ class Snapshot:
 
     def sample(self, index: int) -> Sample:
         """One sample; raises `SampleNotFoundError`."""
+        predictions = self.predictions
         return Sample(
             index=index,
             image=self._store.image(index),
             label=int(self.labels[index]),
-            prediction=int(self.predictions[index]),
-            probability=self._store.probability(index),
+            prediction=None if predictions is None else int(predictions[index]),
+            probability=None if predictions is None else self._store.probability(index),
         )
 
     def matching(self, class_index: int | None, outcome: str) -> NDArray[np.int64]:
@@ -161,7 +165,7 @@ class Snapshot:
         chosen = np.ones(len(self.labels), dtype=np.bool_)
         if class_index is not None:
             chosen &= self.labels == class_index
-        if outcome != "all":
+        if outcome != "all" and self.catalog.has_outcomes:
             chosen &= (self.labels == self.predictions) == (outcome == "correct")
         return np.flatnonzero(chosen)
 
@@ -198,10 +202,14 @@ class Snapshot:
 
     @property
     def confidence(self) -> NDArray[np.float32]:
-        """The model's belief in its prediction, <float32>[sample]."""
-        rows = np.arange(len(self.predictions))
+        """The model's belief in its prediction, <float32>[sample].
+
+        Raises:
+            PredictionsNotStoredError: if there are none.
+        """
+        rows = np.arange(self.catalog.n_samples)
         return self.derived(
-            ("confidence",), lambda: self._store.probabilities[rows, self.predictions]
+            ("confidence",), lambda: self._store.probabilities[rows, self._store.predictions]
         )
 
     def filter_range(self, path: str) -> NDArray[np.float64]:

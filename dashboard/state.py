@@ -64,12 +64,35 @@ class Catalog:
         n_samples: how many samples, at least 1.
         class_names: the name of each class.
         statistics: the names of the statistics.
+        has_classes: whether samples are told apart by class.
+        has_predictions: whether the model predicts one.
+        has_outcomes: whether a prediction is correct or wrong.
     """
 
     n_filters: Mapping[str, int]
     n_samples: int
     class_names: tuple[str, ...]
     statistics: tuple[str, ...]
+    has_classes: bool = True
+    has_predictions: bool = True
+    has_outcomes: bool = True
+
+    @property
+    def outcomes(self) -> Mapping[str, str]:
+        """Those of `OUTCOMES` that choose samples here."""
+        return OUTCOMES if self.has_outcomes else {"all": OUTCOMES["all"]}
+
+    @property
+    def sample_orders(self) -> Mapping[str, str]:
+        """Those of `SAMPLE_ORDERS` that there are here."""
+        left_out = () if self.has_predictions else ("sure", "unsure")
+        return {name: text for name, text in SAMPLE_ORDERS.items() if name not in left_out}
+
+    @property
+    def filter_orders(self) -> Mapping[str, str]:
+        """Those of `FILTER_ORDERS` that there are here."""
+        left_out = () if self.has_classes else ("class",)
+        return {name: text for name, text in FILTER_ORDERS.items() if name not in left_out}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +218,10 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
         filter_index=index("filter_index", catalog.n_filters[layer]) or 0,
         class_index=index("class_index", len(catalog.class_names)),
         against=index("against", len(catalog.class_names)),
-        outcome=choice("outcome", tuple(OUTCOMES)),
-        picked=choice("picked", tuple(SAMPLE_ORDERS)),
+        outcome=choice("outcome", tuple(catalog.outcomes)),
+        picked=choice("picked", tuple(catalog.sample_orders)),
         color_range=choice("color_range", tuple(RANGES)),
-        filter_order=choice("filter_order", tuple(FILTER_ORDERS)),
+        filter_order=choice("filter_order", tuple(catalog.filter_orders)),
         dead=choice("dead", tuple(DEAD)),
         zeros=choice("zeros", tuple(ZEROS)),
         zoom=choice("zoom", tuple(ZOOMS)),

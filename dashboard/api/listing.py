@@ -83,7 +83,9 @@ def _store_line(snapshot: Snapshot) -> dict[str, Any]:
         "class_names": list(snapshot.catalog.class_names),
         "model": about["model"]["name"],
         "dataset": about["dataset"]["source"],
-        "test_accuracy": about["model"]["test_accuracy"],
+        "labels": snapshot.store.labels_are,
+        "has_predictions": snapshot.store.has_predictions,
+        "test_accuracy": about["model"]["test_accuracy"] if snapshot.store.has_outcomes else None,
     }
 
 

@@ -81,7 +81,9 @@ class StoreLine(BaseModel):
     class_names: list[str]
     model: str
     dataset: str
-    test_accuracy: float
+    labels: str
+    has_predictions: bool
+    test_accuracy: float | None
 
 
 class StoreAbout(StoreLine):
@@ -149,7 +151,7 @@ def _value_paths(source: Source) -> dict[str, Any]:
             rows,
         ),
         "samples": (
-            "Index, id, label and prediction of samples, a row each",
+            "Index, id, label and prediction of samples, a row each; without what nobody knows",
             ("sample", "class", "layer", "filter"),
             rows,
         ),
@@ -221,12 +223,12 @@ def _schemas(source: Source, what: str) -> dict[str, dict[str, Any]]:
     layers, classes = list(catalog.n_filters), list(catalog.class_names)
     n_filters = min(catalog.n_filters.values())
     names = catalog.statistics if what == "statistics" else ("mean", "max", "zero_fraction")
-    text = {"type": "string"}
+    text, outcomes = {"type": "string"}, ["correct"] if catalog.has_outcomes else []
     return {
         "layer": {**text, "examples": layers},
         "filter": {**text, "examples": ["0", f"0:{n_filters}"]},
         "class": {**text, "examples": [*classes[:20], "0"]},
-        "sample": {**text, "examples": ["0", "0:10", "correct", "top:3"]},
+        "sample": {**text, "examples": ["0", "0:10", *outcomes, "top:3"]},
         "statistic": {**text, "examples": [*names[:20]]},
         "dtype": {**text, "enum": list(DTYPES), "default": DTYPES[0]},
     }

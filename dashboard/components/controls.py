@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
+from dash import html
 from dash.development.base_component import Component
 
 
@@ -77,6 +78,11 @@ def class_select(
         clearable=True,
         placeholder=placeholder,
     )
+
+
+def only_if(there: bool, component: Component) -> Component:
+    """A control; hidden where it chooses nothing, since callbacks ask for its value."""
+    return component if there else html.Div(component, hidden=True)
 
 
 def option(index: int | None) -> str | None:

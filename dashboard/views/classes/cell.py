@@ -53,7 +53,8 @@ def spreads(snapshot: Snapshot, shown: State) -> Spreads:
         return Spread(f"class {snapshot.catalog.class_names[index]}", counts, role)
 
     if shown.class_index is None:
-        found = [Spread("all classes", total, "selected")]
+        name = "all classes" if snapshot.catalog.has_classes else "all samples"
+        found = [Spread(name, total, "selected")]
     elif against is None:
         own = of_class(shown.class_index, "selected")
         found = [own, Spread("all other classes", total - own.counts, "others")]
@@ -156,6 +157,8 @@ def value_words(snapshot: Snapshot, shown: State) -> str:
     """The page's statistic of the cell, and of the class it is compared with, beside chance."""
     title = STATISTICS[shown.statistic].title
     values = snapshot.statistic(shown.layer, shown.statistic)[:, shown.filter_index]
+    if not snapshot.catalog.has_classes:
+        return f"{title}: {number_text(values[0])}."
     if shown.class_index is None:
         low, high = number_text(np.fmin.reduce(values)), number_text(np.fmax.reduce(values))
         return f"{title}: {low} to {high} over classes."
@@ -180,6 +183,8 @@ def sizes_words(snapshot: Snapshot, shown: State) -> str:
         return f"class {names[index]} ({sizes[index]:,} samples)"
 
     what, against = f"Filter {shown.filter_index} of {shown.layer}", compared(shown)
+    if not snapshot.catalog.has_classes:
+        return f"{what}, all {sizes.sum():,} samples"
     if shown.class_index is None:
         return f"{what}, all classes ({sizes.sum():,} samples)"
     beside = "" if against is None else f" against {words(against)}"

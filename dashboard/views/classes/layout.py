@@ -8,7 +8,15 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, state
-from dashboard.components.controls import card, class_select, layer_select, number, segments, select
+from dashboard.components.controls import (
+    card,
+    class_select,
+    layer_select,
+    number,
+    only_if,
+    segments,
+    select,
+)
 from dashboard.components.graph import graph
 from dashboard.figures.class_statistic import heatmap_height
 from dashboard.source import Snapshot
@@ -31,10 +39,21 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
                 ],
                 className="side",
             ),
-            html.Div([_heatmap(catalog), _cell(), _table()]),
+            html.Div([*_no_classes(catalog), _heatmap(catalog), _cell(catalog), _table()]),
         ],
         className="page classes-page",
     )
+
+
+def _no_classes(catalog: state.Catalog) -> list[Component]:
+    if catalog.has_classes:
+        return []
+    words = (
+        "The images have no labels, and the model predicts no class: the one row, "
+        f"{catalog.class_names[0]!r}, stands for all samples. Statistics of activations hold; "
+        "scores, which say how well a filter tells classes, have no value."
+    )
+    return [dmc.Alert(words, color="gray", variant="light", title="No classes")]
 
 
 def _selection(catalog: state.Catalog, shown: state.State) -> Component:
@@ -47,13 +66,19 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
                 value=shown.filter_index,
                 largest=catalog.n_filters[shown.layer] - 1,
             ),
-            class_select(ids.CLASSES_CLASS, catalog.class_names, shown.class_index),
-            class_select(
-                ids.CLASSES_AGAINST,
-                catalog.class_names,
-                shown.against,
-                caption="Compare with",
-                placeholder="All other classes",
+            only_if(
+                catalog.has_classes,
+                class_select(ids.CLASSES_CLASS, catalog.class_names, shown.class_index),
+            ),
+            only_if(
+                catalog.has_classes,
+                class_select(
+                    ids.CLASSES_AGAINST,
+                    catalog.class_names,
+                    shown.against,
+                    caption="Compare with",
+                    placeholder="All other classes",
+                ),
             ),
             select(
                 ids.CLASSES_STATISTIC,
@@ -89,11 +114,11 @@ def _heatmap(catalog: state.Catalog) -> Component:
                 className="classes-heatmap",
             ),
         ],
-        title="Every class and filter",
+        title="Every class and filter" if catalog.has_classes else "Every filter",
     )
 
 
-def _cell() -> Component:
+def _cell(catalog: state.Catalog) -> Component:
     return card(
         [
             html.Div(id=ids.CLASSES_CELL, role="status"),
@@ -135,7 +160,7 @@ def _cell() -> Component:
                 className="classes-open",
             ),
         ],
-        title="One class and filter",
+        title="One class and filter" if catalog.has_classes else "One filter",
     )
 
 

@@ -111,11 +111,15 @@ def top_strip(snapshot: Snapshot, shown: state.State, query: str) -> list[Compon
     if not top:
         return [dmc.Text("This class has no samples.", size="sm", c="dimmed")]
     names, labels = snapshot.catalog.class_names, snapshot.labels
+
+    def known(sample: int) -> str:
+        return f", class {names[labels[sample]]}" if snapshot.catalog.has_classes else ""
+
     strip = [
         thumbnail(
             snapshot.image_url(sample, size=64),
             href=f"maps{state.updated_query(query, snapshot.catalog, sample=sample)}",
-            words=f"Sample {sample}, class {names[labels[sample]]}: largest activation {value:.6g}",
+            words=f"Sample {sample}{known(sample)}: largest activation {value:.6g}",
             lines=(f"{value:.3g}", f"#{sample}"),
             shape=snapshot.image_shape,
         )

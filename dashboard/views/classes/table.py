@@ -118,6 +118,8 @@ def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
     """The class that a filter tells best, and the scores of the filter over all classes."""
     names, layer = snapshot.catalog.class_names, snapshot.layer(shown.layer)
     pooling, there, found = pooling_of(shown.statistic), set(layer.statistics), []
+    if not snapshot.catalog.has_classes:  # what tells classes has no value
+        there &= {"apoz"}
     auc = f"auc_{pooling}"
     if auc in there:
         best, largest = best_classes(snapshot.statistic(shown.layer, auc))

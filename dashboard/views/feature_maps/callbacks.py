@@ -170,16 +170,19 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.MAPS_SETTLED, "data"),
         Input(ids.SCHEME, "data"),
     )
-    def draw_sample(sample: object, scheme: str) -> tuple[Component, go.Figure]:
+    def draw_sample(sample: object, scheme: str) -> tuple[Component, Any]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(snapshot.state(sample=sample).sample)
-        names = snapshot.catalog.class_names
-        bars = probability_figure(one.probability, class_names=names, label=one.label, theme=theme)
-        right = one.label == one.prediction
-        predicted = f"predicted {names[one.prediction]}{'' if right else ' (wrong)'}"
-        badges = [_badge(predicted, right=right)]
+        names, badges, bars = snapshot.catalog.class_names, [], no_update
         if snapshot.store.has_labels:
-            badges.insert(0, _badge(f"label {names[one.label]}", right=True))
+            badges.append(_badge(f"label {names[one.label]}", right=True))
+        if one.prediction is not None and one.probability is not None:
+            right = one.label == one.prediction
+            wrong = "" if right else " (wrong)"
+            badges.append(_badge(f"predicted {names[one.prediction]}{wrong}", right=right))
+            bars = probability_figure(
+                one.probability, class_names=names, label=one.label, theme=theme
+            )
         return dmc.Group(badges, gap="xs"), bars
 
 

@@ -12,6 +12,7 @@ from dashboard.components.controls import (
     class_select,
     layer_select,
     number,
+    only_if,
     segments,
     select,
     step,
@@ -19,6 +20,7 @@ from dashboard.components.controls import (
 )
 from dashboard.components.graph import graph
 from dashboard.source import Snapshot
+from dashboard.views.judged import why_no_predictions
 
 # What the script of the page only does, and gives nothing back: Dash wants an output of each.
 DOINGS = ("show", "mark", "outline", "fade", "save")
@@ -44,9 +46,10 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
                 )
             ),
             html.Div(
-                [_selection(catalog, shown), _samples(shown), _prediction()], className="side"
+                [_selection(catalog, shown), _samples(catalog, shown), _prediction(snapshot)],
+                className="side",
             ),
-            html.Div([_wall(shown), _one_filter(snapshot)]),
+            html.Div([_wall(catalog, shown), _one_filter(snapshot)]),
         ],
         className="page",
     )
@@ -75,30 +78,36 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
                 ],
                 className="stepper",
             ),
-            class_select(
-                ids.MAPS_CLASS,
-                catalog.class_names,
-                shown.class_index,
-                caption="Samples of class",
+            only_if(
+                catalog.has_classes,
+                class_select(
+                    ids.MAPS_CLASS,
+                    catalog.class_names,
+                    shown.class_index,
+                    caption="Samples of class",
+                ),
             ),
-            segments(
-                ids.MAPS_OUTCOME,
-                caption="Prediction",
-                options=state.OUTCOMES,
-                value=shown.outcome,
+            only_if(
+                catalog.has_outcomes,
+                segments(
+                    ids.MAPS_OUTCOME,
+                    caption="Prediction",
+                    options=catalog.outcomes,
+                    value=shown.outcome,
+                ),
             ),
         ],
         title="Selection",
     )
 
 
-def _samples(shown: state.State) -> Component:
+def _samples(catalog: state.Catalog, shown: state.State) -> Component:
     return card(
         [
             select(
                 ids.MAPS_PICKED,
                 caption="Order of samples",
-                options=state.SAMPLE_ORDERS,
+                options=catalog.sample_orders,
                 value=shown.picked,
             ),
             html.Div(
@@ -111,18 +120,24 @@ def _samples(shown: state.State) -> Component:
     )
 
 
-def _prediction() -> Component:
+def _prediction(snapshot: Snapshot) -> Component:
+    there = snapshot.catalog.has_predictions
+    bars = [
+        dmc.Text("Probability of each class", size="sm", fw=500),
+        graph(ids.MAPS_PROBABILITY, height="230px", bare=True),
+    ]
+    why = "" if there else why_no_predictions(snapshot)
     return card(
         [
             html.Div(id=ids.MAPS_VERDICT, role="status"),
-            dmc.Text("Probability of each class", size="sm", fw=500),
-            graph(ids.MAPS_PROBABILITY, height="230px", bare=True),
+            *([dmc.Text(why, size="sm", c="dimmed")] if why else []),
+            only_if(there, html.Div(bars)),
         ],
-        title="Prediction",
+        title="Prediction" if there else "Class",
     )
 
 
-def _wall(shown: state.State) -> Component:
+def _wall(catalog: state.Catalog, shown: state.State) -> Component:
     controls = [
         segments(
             ids.MAPS_RANGE,
@@ -134,7 +149,7 @@ def _wall(shown: state.State) -> Component:
         select(
             ids.MAPS_ORDER,
             caption="Order of filters",
-            options=state.FILTER_ORDERS,
+            options=catalog.filter_orders,
             value=shown.filter_order,
         ),
         html.Div(

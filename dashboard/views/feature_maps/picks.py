@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dashboard import state
 from dashboard.components.pictures import picture
 from dashboard.source import Snapshot
+from dashboard.views.judged import judged, names_of
 
 A_PAGE = 20
 THUMBNAIL_PIXELS = 96
@@ -72,35 +73,32 @@ def page_of(chosen: dict[str, Any], page: int) -> list[int]:
 
 def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -> list[Component]:
     """A button with a picture for each sample; the script of the page hears their clicks."""
-    names = snapshot.catalog.class_names
     responses = None
     if chosen["by"] == "response":
         responses = _responses(snapshot, chosen["layer"], chosen["filter"])
     found: list[Component] = []
     for index in samples:
-        label, prediction = int(snapshot.labels[index]), int(snapshot.predictions[index])
-        right = label == prediction
-        verdict = names[label] if right else f"{names[label]} → {names[prediction]} ✗"
-        if responses is None:
-            number = f"{snapshot.confidence[index]:.0%}"
-            about = f"predicted with {snapshot.confidence[index]:.1%}"
-        else:
+        label, predicted = names_of(snapshot, index)
+        wrong = None not in (label, predicted) and label != predicted
+        short = f"{label} → {predicted} ✗" if wrong else label or predicted or f"#{index}"
+        number, about = "", ""
+        if responses is not None:
             number = f"{responses[index]:.3g}"
             about = f"largest activation {responses[index]:.6g}"
-        judged = "predicted right" if right else f"predicted {names[prediction]}, wrong"
-        known = f"label {names[label]}, {judged}"
-        if not snapshot.store.has_labels:
-            known = f"predicted {names[prediction]}"
-        words = f"Sample {index}: {known}, {about}"
+        elif snapshot.catalog.has_predictions:
+            number = f"{snapshot.confidence[index]:.0%}"
+            about = f"predicted with {snapshot.confidence[index]:.1%}"
+        said = ", ".join(filter(None, (judged(label, predicted), about)))
+        words = f"Sample {index}: {said}" if said else f"Sample {index}"
         url = snapshot.image_url(index, size=THUMBNAIL_PIXELS)
         found.append(
             html.Button(
                 [
                     picture(url, words="", shape=snapshot.image_shape),
-                    html.Span(verdict, className="thumbnail-label"),
+                    html.Span(short, className="thumbnail-label"),
                     html.Span(number, className="thumbnail-number"),
                 ],
-                className="thumbnail" if right else "thumbnail wrong",
+                className="thumbnail wrong" if wrong else "thumbnail",
                 title=words,
                 type="button",
                 **{"data-sample": str(index), "aria-label": words},  # type: ignore[arg-type]
@@ -113,7 +111,7 @@ def position_text(chosen: dict[str, Any], sample: int) -> str:
     """Where a sample stands among those that match, in words."""
     n, total, listed = chosen["n"], chosen["total"], chosen["list"]
     if not n:
-        return f"0 of {total:,} samples match; choose another class or prediction."
+        return f"0 of {total:,} samples match; choose others."
     if listed is None:
         return f"{total:,} samples"
     some = f", the first {MOST:,} listed" if n > MOST else ""

@@ -51,6 +51,7 @@ def register(app: Dash, source: Source) -> None:
             tables.filter_scores(found, snapshot.catalog.n_samples),
             n_rows=len(rows),
             n_classes=len(snapshot.catalog.class_names),
+            has_classes=snapshot.catalog.has_classes,
         )
 
     @app.callback(Output(ids.FILTER_RAW, "children"), *CHOICE, State(ids.URL, "href"))

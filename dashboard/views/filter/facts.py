@@ -166,7 +166,7 @@ def distribution(
     low, high = snapshot.filter_range(layer)[:, filter_index]
     if not np.isfinite([low, high]).all() or low == high == 0:
         return None
-    there = np.flatnonzero(snapshot.class_sizes > 0)
+    there = np.flatnonzero((snapshot.class_sizes > 0) & snapshot.catalog.has_classes)
     chosen = there
     if len(there) > MOST_LINES:
         means = snapshot.statistic(layer, "mean")[there, filter_index]
@@ -175,7 +175,8 @@ def distribution(
             chosen = np.append(chosen[:-1], class_index)
         chosen = np.sort(chosen)
     lines = np.concatenate([counts[chosen], counts.sum(axis=0, keepdims=True)])
-    names = [*(f"class {snapshot.catalog.class_names[index]}" for index in chosen), ALL]
+    together = ALL if snapshot.catalog.has_classes else "all samples"
+    names = [*(f"class {snapshot.catalog.class_names[index]}" for index in chosen), together]
     front = len(chosen)
     if class_index in chosen:
         front = int(np.flatnonzero(chosen == class_index)[0])
@@ -185,6 +186,12 @@ def distribution(
 
 def _lines_note(snapshot: Snapshot, n_lines: int, class_index: int | None) -> str:
     sizes, names = snapshot.class_sizes, snapshot.catalog.class_names
+    bins = (
+        f"in each of {N_BINS} bins of equal width, made of the finer ones in the store; exact "
+        "zeros are counted apart, on the left."
+    )
+    if not snapshot.catalog.has_classes:
+        return f"Share of the activations of all samples {bins}"
     which = f"{n_lines:,} of {len(names):,} classes"
     if n_lines < (sizes > 0).sum():
         which += ": those with the largest mean activation" + (
@@ -195,9 +202,7 @@ def _lines_note(snapshot: Snapshot, n_lines: int, class_index: int | None) -> st
     if class_index is not None and not sizes[class_index]:
         which += f". Class {names[class_index]} has no samples"
     return (
-        f"A line a class, {which}. Share of the activations of the class in each of {N_BINS} bins "
-        "of equal width, made of the finer ones in the store; exact zeros are counted apart, on "
-        "the left. Hover names a line."
+        f"A line a class, {which}. Share of the activations of the class {bins} Hover names a line."
     )
 
 

@@ -64,13 +64,12 @@ def _said(
     snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response
 ) -> list[Component]:
     label, predicted = pictures.names(best)
-    right = "✓ right" if label == predicted else "✗ wrong"
-    known = label is not None
-    lines = [
-        f"Sample {best.sample}, label {label}" if known else f"Sample {best.sample}, without label",
-        f"Predicted {predicted}: {right}" if known else f"Predicted {predicted}",
-        f"Activation {best.value:.6g} at y {best.y}, x {best.x}",
-    ]
+    known = f"label {label}" if label is not None else "without label"
+    lines = [f"Sample {best.sample}, {known}"]
+    if predicted is not None:
+        right = "✓ right" if label == predicted else "✗ wrong"
+        lines.append(f"Predicted {predicted}{f': {right}' if label is not None else ''}")
+    lines.append(f"Activation {best.value:.6g} at y {best.y}, x {best.x}")
     said: list[Component] = [dmc.Text(line, size="sm") for line in lines]
     if snapshot.layer(shown.layer).has_maps:
         url = map_url(snapshot, shown.layer, shown.filter_index, best.sample)

@@ -7,7 +7,15 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, state
-from dashboard.components.controls import card, class_select, layer_select, number, segments, step
+from dashboard.components.controls import (
+    card,
+    class_select,
+    layer_select,
+    number,
+    only_if,
+    segments,
+    step,
+)
 from dashboard.components.graph import graph
 from dashboard.source import Snapshot
 
@@ -36,10 +44,10 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
                         html.Div([_filled(ids.FILTER_HEADER), _kernel()], className="filter-header")
                     ),
                     card(_filled(ids.FILTER_STRONGEST), title="Strongest samples"),
-                    _distribution(),
+                    _distribution(snapshot.catalog),
                     card(_filled(ids.FILTER_SCORES), title="Scores, beside what chance gives"),
                     card(_filled(ids.FILTER_BANDS), title="Usual samples: bands by percentile"),
-                    _classes(snapshot.catalog, shown),
+                    only_if(snapshot.catalog.has_classes, _classes(snapshot.catalog, shown)),
                     card(_filled(ids.FILTER_RAW), title="Raw arrays of this filter (.npy)"),
                 ],
             ),
@@ -69,7 +77,10 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
                 ],
                 className="stepper",
             ),
-            class_select(ids.FILTER_CLASS, catalog.class_names, shown.class_index),
+            only_if(
+                catalog.has_classes,
+                class_select(ids.FILTER_CLASS, catalog.class_names, shown.class_index),
+            ),
             dmc.Switch(
                 id=ids.FILTER_CROP,
                 label="Crop images to what the unit sees",
@@ -91,7 +102,7 @@ def _kernel() -> Component:
     )
 
 
-def _distribution() -> Component:
+def _distribution(catalog: state.Catalog) -> Component:
     return card(
         [
             html.Div(
@@ -101,7 +112,7 @@ def _distribution() -> Component:
             graph(ids.FILTER_HISTOGRAM, height=HISTOGRAM_HEIGHT),
             dmc.Text(id=ids.FILTER_HISTOGRAM_NOTE, size="sm", c="dimmed"),
         ],
-        title="Activations by class",
+        title="Activations by class" if catalog.has_classes else "Activations",
     )
 
 

@@ -12,11 +12,16 @@ from dashboard import state
 from dashboard.components.pictures import PixelBox, Thumbnail, picture, thumbnails
 from dashboard.source import Snapshot
 from dashboard.views.filter.facts import Finding, Response, band_titles, responses
+from dashboard.views.judged import judged, names_of, verdict
 from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import BANDS
 
 # Pixels of the longer side of an image that is fetched for a thumbnail, and for the largest one.
 THUMBNAIL, LARGE = 160, 448
+NO_CLASSES = (
+    "Scores say how well a filter tells classes. Nobody knows the classes of these samples: the "
+    "images have no labels, and the model predicts none."
+)
 # Samples in a row of one class; the page of the class shows all that are kept.
 IN_A_ROW = 9
 
@@ -55,7 +60,7 @@ class Pictures:
             [
                 Thumbnail(
                     one.sample,
-                    (f"{one.value:.4g}", verdict(*self.names(one))),
+                    (f"{one.value:.4g}", verdict(one.sample, *self.names(one))),
                     self._words(one, *self.names(one)),
                     self.box(one),
                 )
@@ -81,11 +86,9 @@ class Pictures:
             className="filter-large",
         )
 
-    def names(self, one: Response) -> tuple[str | None, str]:
-        """The names of a sample's label, None where nobody knows them, and its prediction."""
-        shot, names = self._snapshot, self._snapshot.catalog.class_names
-        label = names[shot.labels[one.sample]] if shot.store.has_labels else None
-        return label, names[shot.predictions[one.sample]]
+    def names(self, one: Response) -> tuple[str | None, str | None]:
+        """The names of a sample's label and prediction; None for what nobody knows."""
+        return names_of(self._snapshot, one.sample)
 
     def box(self, one: Response) -> PixelBox | None:
         """What the strongest unit sees; None where it is unknown, or only padding."""
@@ -94,22 +97,14 @@ class Pictures:
         first_y, first_x, last_y, last_x = self._fields[one.y, one.x].tolist()
         return None if first_y < 0 else (first_y, first_x, last_y, last_x)
 
-    def _words(self, one: Response, label: str | None, predicted: str) -> str:
-        right = "right" if label == predicted else "wrong"
-        known = f"label {label}, predicted {predicted} ({right})"
+    def _words(self, one: Response, label: str | None, predicted: str | None) -> str:
+        known = judged(label, predicted)
         blind = self._fields is not None and self.box(one) is None
         return (
             f"Sample {one.sample}: activation {one.value:.6g} at y {one.y}, x {one.x}"
-            f"{', which sees only padding' if blind else ''}; "
-            f"{known if label is not None else f'predicted {predicted}'}"
+            f"{', which sees only padding' if blind else ''}"
+            f"{f'; {known}' if known else ''}"
         )
-
-
-def verdict(label: str | None, predicted: str) -> str:
-    """A label and whether the prediction is right, in few signs."""
-    if label is None:
-        return predicted
-    return f"{label} ✓" if label == predicted else f"{label} ✗ {predicted}"
 
 
 def link(snapshot: Snapshot, page: str, text: str, **values: object) -> Component:
@@ -248,8 +243,11 @@ def score_panel(
     *,
     n_rows: int,
     n_classes: int,
+    has_classes: bool,
 ) -> list[Component]:
     """Both tables of scores, and before them why there are none."""
+    if not has_classes:
+        return [none(NO_CLASSES), of_filter]
     alerts = [dmc.Alert(reason, color="yellow", variant="light") for reason in undefined]
     said = (
         f"{n_rows} of {n_classes:,} classes: the selected one, and those that the filter tells "
