@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
 import httpx
 import pytest
-from factories import CLASS_NAMES, NumpyEncoder, make_encoded_store
+from factories import (
+    CLASS_NAMES,
+    NumpyEncoder,
+    NumpyProbe,
+    make_encoded_store,
+    make_plan,
+    make_samples,
+)
 from servers import running
 
 from dashboard import create_app
@@ -20,6 +28,7 @@ from dashboard.views.feature_maps.picks import page_of, picks, thumbnails
 from dashboard.views.filter.facts import distribution, responses
 from dashboard.views.filter.header import header
 from dashboard.views.filter.panels import Pictures, strongest_panel
+from fmcore.capture import capture
 
 LAYER = "conv2"
 
@@ -130,3 +139,16 @@ def test_the_api_gives_null_and_leaves_out(source, snapshot):
         examples = json.dumps(client.get("openapi.json").json())
         assert '"correct"' not in examples
         assert client.get(f"{one}/statistics", params={"layer": LAYER}).status_code == 200
+
+
+def test_labels_of_the_models_own_are_neither_right_nor_wrong(tmp_path):
+    samples = dataclasses.replace(make_samples(7), labels_are="predicted")
+    plan = make_plan(7)
+    about = dataclasses.replace(plan.store.dataset, labels="predicted")
+    plan = dataclasses.replace(plan, store=dataclasses.replace(plan.store, dataset=about))
+    snapshot = Source(capture(NumpyProbe(), samples, tmp_path / "s.h5", plan)).snapshot()
+    page = VIEWS[0].layout(snapshot, parse_query("", snapshot.catalog)[0])
+    assert "maps-outcome" in hidden(page)
+    assert "maps-probability" not in hidden(page)
+    assert "confident" in text_of(page)
+    assert "test_accuracy" not in snapshot.about()["model"]
