@@ -32,8 +32,9 @@ from fmcore.storage import foreign_arrays
 if TYPE_CHECKING:
     import keras
 
-# Between the path of an HDF5 file and the arrays in it: images and, where there are any, labels.
-INSIDE = "::"
+# Between the path of an HDF5 file and the arrays in it: images and, where there are any, labels;
+# and before the array that a named input of the model gets.
+INSIDE, FOR_INPUT = "::", "="
 KERAS_DATA = ("cifar10", "cifar100", "fashion_mnist")
 
 
@@ -74,7 +75,8 @@ def open_both(
         model: see `fmcore.model.opening.open_model`.
         data: `mnist`, or one of `KERAS_DATA`; an npz file with x_test and y_test; idx files;
             `FILE.h5::IMAGES,LABELS`; a folder of images with a subfolder for each class; or an
-            image.
+            image. For each further input of the model x_test_NAME in an npz file, or
+            `NAME=ARRAY` after those of an HDF5 file.
         options: how they are read.
         custom: of the model.
         trusted: of the model.
@@ -159,15 +161,25 @@ def preprocessing_of(
 
 def _from_hdf5(data: str) -> Dataset:
     text, _, inside = data.partition(INSIDE)
-    names = [name.strip() for name in inside.split(",") if name.strip()]
-    if len(names) not in (1, 2):
+    parts = [part.strip() for part in inside.split(",") if part.strip()]
+    plain = [part for part in parts if FOR_INPUT not in part]  # images, unless named; labels
+    named = [part.partition(FOR_INPUT) for part in parts if FOR_INPUT in part]
+    inputs = {name.strip(): array.strip() for name, _, array in named}
+    image_named = parts[:1] != plain[:1]
+    whole = len(inputs) == len(named) and all(inputs) and all(inputs.values())
+    if not parts or len(plain) > 2 - image_named or not whole:
         raise DatasetError(
-            f"--data {data!r}; expected FILE.h5{INSIDE}IMAGES,LABELS or FILE.h5{INSIDE}IMAGES"
+            f"--data {data!r}; expected FILE.h5{INSIDE}IMAGES,LABELS or FILE.h5{INSIDE}IMAGES, and "
+            f"after it NAME{FOR_INPUT}ARRAY, once for each further input of the model"
         )
-    path = Path(text)
-    arrays = foreign_arrays(path, names)
-    labels = arrays[1] if len(arrays) == 2 else None
-    samples = labelled_images(arrays[0], labels, where=f"{path} ({', '.join(names)})")
+    path, where = Path(text), f"{text} ({', '.join(parts)})"
+    arrays = foreign_arrays(path, [*plain, *inputs.values()])
+    given = dict(zip(inputs, arrays[len(plain) :], strict=True))
+    if image_named:
+        samples = labelled_images(given, arrays[0] if plain else None, where=where)
+    else:
+        labels = arrays[1] if len(plain) == 2 else None
+        samples = labelled_images(arrays[0], labels, where=where, others=given)
     return Dataset(path.stem, f"file {path.name}", (), samples, None)
 
 

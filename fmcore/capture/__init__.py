@@ -2,7 +2,8 @@
 
 from fmcore.capture.budget import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY, LARGE_STORE_BYTES
 from fmcore.capture.classes import classified
-from fmcore.capture.plan import CapturePlan, Estimate, LayerEstimate, plan_capture
+from fmcore.capture.estimate import Estimate, LayerEstimate
+from fmcore.capture.plan import CapturePlan, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture
 

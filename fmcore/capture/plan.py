@@ -13,60 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, histogram_bits, map_factors
+from fmcore.capture.estimate import Estimate, estimate_layer
 from fmcore.capture.probe import Probe
 from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
-from fmcore.statistics import BANDS, TOP, Bins, class_top
+from fmcore.statistics import Bins
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose, layout
 from fmcore.storage.plan import sample_ids
 
 # The codec of each layer is tried on so many samples, or on as many as fill this.
 TRIAL_SAMPLES = 16
 TRIAL_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class LayerEstimate:
-    """What one layer will take.
-
-    Attributes:
-        path: the layer.
-        policy: `float32`, `float16` or `pooled`.
-        codec: how its maps are compressed.
-        map_bytes: its activations in memory, as float32.
-        stored_bytes: about what it takes in the store, with tables and class maps.
-    """
-
-    path: str
-    policy: str
-    codec: str
-    map_bytes: int
-    stored_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a capture will take.
-
-    Attributes:
-        layers: each layer.
-        other_bytes: images, labels and probabilities.
-        n_shards: shards it is made in; with more than one, they are joined at the end.
-    """
-
-    layers: tuple[LayerEstimate, ...]
-    other_bytes: int
-    n_shards: int
-
-    @property
-    def store_bytes(self) -> int:
-        """Size of the finished store."""
-        return self.other_bytes + sum(layer.stored_bytes for layer in self.layers)
-
-    @property
-    def disk_bytes(self) -> int:
-        """What the disk must hold while the shards are joined."""
-        return self.store_bytes * (2 if self.n_shards > 1 else 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +88,7 @@ def plan_capture(
     bits = histogram_bits(shapes, len(class_names), memory)
     few = slice(min(batch, TRIAL_SAMPLES))
     tried = probe(preprocessing(samples.images[few]), samples.others_of(few))
+    class_sizes = np.bincount(samples.classes, minlength=len(class_names))
     layers, estimates = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
         layer, ratio = _tried(spec, policy, tried.activations[index])
@@ -138,9 +96,7 @@ def plan_capture(
             layer, **_class_maps(factors[index], memory), **_histogram(bits[index], statistics)
         )
         layers.append(layer)
-        estimates.append(
-            _estimate(layer, ratio, n_samples, len(class_names), scores=statistics == "all")
-        )
+        estimates.append(estimate_layer(layer, ratio, class_sizes, scores=statistics == "all"))
     image_bytes = math.prod(image_shape) * samples.images.dtype.itemsize
     predicts = tried.probability is not None
     table_bytes = 16 + image_bytes + (4 * len(class_names) + 8 if predicts else 0)
@@ -163,7 +119,7 @@ def plan_capture(
             batch_size=batch,
             has_predictions=predicts,
             statistics=statistics,
-            present=np.unique(samples.classes),
+            present=np.flatnonzero(class_sizes),
         ),
         preprocessing=preprocessing,
         shard_rows=rows,
@@ -232,32 +188,6 @@ def _tried(spec: LayerSpec, policy: str, maps: NDArray[np.float32]) -> tuple[Lay
     chunk = layout.activation_chunk(len(few), spec.shape, itemsize=dtype.itemsize)
     codec, ratio = choose([block for _, block in layout.blocks(few, chunk, 0)])
     return LayerPlan(spec, policy, codec), ratio
-
-
-def _estimate(
-    layer: LayerPlan, ratio: float, n_samples: int, n_classes: int, *, scores: bool
-) -> LayerEstimate:
-    height, width, filters = layer.spec.shape
-    values = n_samples * height * width * filters
-    itemsize = 0 if layer.policy == "pooled" else np.dtype(layer.policy).itemsize
-    class_maps = 0
-    if layer.map_factors is not None:
-        (by_y, by_x), both = layer.map_factors, 2 * 4
-        class_maps = both * n_classes * -(-height // by_y) * -(-width // by_x) * filters
-    tables = n_samples * filters * 5 * 4
-    if scores:  # top samples, scores with their chance levels, correlations
-        tables += (
-            16 * filters * (class_top(n_classes, filters) * n_classes + (1 + len(BANDS)) * TOP)
-        )
-        tables += 6 * 3 * 8 * n_classes * filters
-        tables += 2 * 4 * filters**2
-    return LayerEstimate(
-        layer.spec.path,
-        layer.policy,
-        layer.codec.name if itemsize else "no maps",
-        4 * values,
-        int(values * itemsize * ratio) + tables + class_maps,
-    )
 
 
 def _shard_rows(

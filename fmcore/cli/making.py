@@ -89,7 +89,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         default="mnist",
         help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
         "FILE.h5::IMAGES,LABELS; a folder with a subfolder of images for each class; an image "
-        "(mnist)",
+        "(mnist). For each further input of a model: x_test_NAME in the npz file, or "
+        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; it is fed as it is",
     )
     parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")
 

@@ -130,7 +130,9 @@ class Dataset:
         return 1 + max(int(part.classes.max()) for part in parts)
 
 
-def labelled_images(images: object, labels: object, *, where: str) -> LabelledImages:
+def labelled_images(
+    images: object, labels: object, *, where: str, others: Mapping[str, object] | None = None
+) -> LabelledImages:
     """Parses arrays into `LabelledImages`.
 
     Args:
@@ -139,17 +141,18 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
             with its labels, see `fmcore.dataset.stream`.
         labels: <integer>[sample], each 0 or greater; None where nobody knows them.
         where: the file or argument the arrays came from, for the message.
+        others: what the model's other inputs get, by name, where the images are given apart.
 
     Raises:
         DatasetError: naming the array, what was expected and what was found.
     """
-    others: dict[str, NDArray[np.float32]] = {}
+    rest = {name: np.asarray(values) for name, values in (others or {}).items()}
     if is_stream(images):
         if labels is not None:
             raise DatasetError(f"{where}: a stream of images brings its labels; give labels=None")
         images, labels = spooled(images)
     elif isinstance(images, Mapping):
-        images, others = _image_and_others(images, where=where)
+        images, rest = _image_and_others(images, where=where)
     pixels = np.asarray(images)
     classes = np.zeros(len(pixels), np.int64) if labels is None else np.asarray(labels)
     if pixels.dtype.kind not in "uif":
@@ -195,16 +198,14 @@ def labelled_images(images: object, labels: object, *, where: str) -> LabelledIm
         pixels = pixels.astype(np.uint8)
     if pixels.ndim == 3:
         pixels = pixels[..., np.newaxis]
-    for name, values in others.items():
-        if len(values) != len(classes):
-            raise DatasetError(f"{where}: {len(values)} rows of {name} but {len(classes)} labels")
+    fed = {name: _fed(name, values, len(pixels), where=where) for name, values in rest.items()}
     known = None if labels is None else classes.astype(np.int64)
-    return LabelledImages(pixels, known, others)
+    return LabelledImages(pixels, known, fed)
 
 
 def _image_and_others(
     inputs: Mapping[Any, object], *, where: str
-) -> tuple[NDArray[Any], dict[str, NDArray[np.float32]]]:
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     arrays = {str(name): np.asarray(values) for name, values in inputs.items()}
     image = next((name for name, values in arrays.items() if values.ndim in (3, 4)), None)
     if image is None:
@@ -213,8 +214,16 @@ def _image_and_others(
             f"{where}: none of the inputs is [sample, y, x] or [sample, y, x, channel]: "
             f"{shapes or 'there are none'}"
         )
-    pixels = arrays.pop(image)
-    for name, values in arrays.items():
-        if values.dtype.kind not in "buif" or not values.ndim:
-            raise DatasetError(f"{where}: {name} must be numbers, found {values.dtype}")
-    return pixels, {name: values.astype(np.float32) for name, values in arrays.items()}
+    return arrays.pop(image), arrays
+
+
+def _fed(name: str, values: NDArray[Any], n_images: int, *, where: str) -> NDArray[np.float32]:
+    """What an input that is no image gets, <float32>[sample, ...]."""
+    if values.dtype.kind not in "buif" or not values.ndim:
+        raise DatasetError(
+            f"{where}: {name} must be numbers with a row for each image, found {values.dtype} of "
+            f"shape {values.shape}"
+        )
+    if len(values) != n_images:
+        raise DatasetError(f"{where}: {len(values)} rows of {name} but {n_images} images")
+    return values.astype(np.float32)

@@ -14,6 +14,8 @@ from fmcore.dataset.images import Dataset, LabelledImages, labelled_images
 from fmcore.errors import DatasetError, InputFileError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+# Before the name of a model's input, where it has several.
+INPUT = "x_test_"
 # What numpy raises for a file that is no npz, is cut short, is damaged, or holds Python objects.
 READ_ERRORS = (
     OSError,
@@ -34,6 +36,9 @@ READ_ERRORS = (
 def from_npz(path: Path, *, name: str, source: str) -> Dataset:
     """The images of `x_test`, `y_test`, and of `x_train`, `y_train` where they are there.
 
+    Of a model with several inputs each further one gets `x_test_NAME`; the image is the first of
+    these with maps, where there is no `x_test`.
+
     Raises:
         InputFileError: if there is no such file.
         DatasetError: if it is no npz file, or its arrays are no labelled images.
@@ -48,23 +53,34 @@ def from_npz(path: Path, *, name: str, source: str) -> Dataset:
         raise DatasetError(f"{path} is no readable npz file: it is no whole zip archive")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key in ARRAYS}
+            arrays = {key: archive[key] for key in archive.files if _is_taken(key)}
     except READ_ERRORS as error:
         raise DatasetError(f"{path} is no readable npz file: {error}") from error
-    test = _pair(arrays, "test", path)
+    test = _test(arrays, path)
     if test is None:
         raise DatasetError(
             f"{path}: expected arrays x_test and y_test (and x_train, y_train to train), "
             f"found {', '.join(sorted(arrays)) or 'none of them'}"
         )
-    train = _pair(arrays, "train", path)
-    return Dataset(name, source, (), test, train)
+    return Dataset(name, source, (), test, _train(arrays, path))
 
 
-def _pair(arrays: Mapping[str, object], part: str, path: Path) -> LabelledImages | None:
-    images, labels = f"x_{part}", f"y_{part}"
-    if images not in arrays or (labels not in arrays and part == "train"):
+def _is_taken(key: str) -> bool:
+    return key in ARRAYS or (key.startswith(INPUT) and key != INPUT)
+
+
+def _test(arrays: Mapping[str, object], path: Path) -> LabelledImages | None:
+    images, labels = arrays.get("x_test"), arrays.get("y_test")
+    inputs = {key[len(INPUT) :]: one for key, one in arrays.items() if key.startswith(INPUT)}
+    names = [key for key in arrays if key in ("x_test", "y_test") or key.startswith(INPUT)]
+    where = f"{path} ({', '.join(names)})"
+    if images is not None:
+        return labelled_images(images, labels, where=where, others=inputs)
+    return labelled_images(inputs, labels, where=where) if inputs else None
+
+
+def _train(arrays: Mapping[str, object], path: Path) -> LabelledImages | None:
+    if "x_train" not in arrays or "y_train" not in arrays:
         return None
-    found = arrays.get(labels)
-    names = images if found is None else f"{images}, {labels}"
-    return labelled_images(arrays[images], found, where=f"{path} ({names})")
+    where = f"{path} (x_train, y_train)"
+    return labelled_images(arrays["x_train"], arrays["y_train"], where=where)

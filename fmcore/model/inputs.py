@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from fmcore.dataset import LabelledImages
 from fmcore.errors import DatasetError, ModelError
@@ -44,6 +45,11 @@ class ModelInputs:
     def others(self) -> tuple[str, ...]:
         """Names of the inputs that are no image."""
         return tuple(name for index, name in enumerate(self.names) if index != self.image)
+
+    @property
+    def other_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Of one sample of each of them, by name."""
+        return {name: self.shapes[self.names.index(name)] for name in self.others}
 
     def signature(self) -> list[tf.TensorSpec]:
         """Of what the graph takes: images [sample, y, x, channel], then the other inputs."""
@@ -153,8 +159,14 @@ def fitted(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> Label
     Images that are given in the model's own order of axes are turned: channels first, and rows.
 
     Raises:
-        DatasetError: if they are of another size, or an input is missing.
+        DatasetError: if they are of another size, or an input is missing or of another shape.
     """
+    image = inputs.names[inputs.image]
+    if image in samples.others:
+        raise DatasetError(
+            f"{where}: input {image!r} is the model's image, and another array was taken for it; "
+            "give it once, before any others that are maps, or in an npz file as x_test"
+        )
     wanted, found = inputs.image_shape, samples.images.shape[1:]
     height, width, channels = wanted
     images = samples.images
@@ -171,7 +183,34 @@ def fitted(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> Label
     if set(samples.others) != set(inputs.others):
         raise DatasetError(
             f"{where}: besides images the model takes {', '.join(inputs.others) or 'nothing'}"
-            f", found {', '.join(samples.others) or 'nothing'}; give all inputs by name, as in "
-            "{'image': images, 'age': ages}"
+            f", found {', '.join(samples.others) or 'nothing'}; name each one: x_test_NAME in an "
+            "npz file, FILE.h5::x,y,NAME=ARRAY, in Python {'image': images, 'NAME': values}"
         )
-    return dataclasses.replace(samples, images=images)
+    others = {
+        name: _of_shape(samples.others[name], shape, f"{where}: {name}")
+        for name, shape in inputs.other_shapes.items()
+    }
+    return dataclasses.replace(samples, images=images, others=others)
+
+
+def _of_shape(
+    values: NDArray[np.float32], wanted: tuple[int | None, ...], what: str
+) -> NDArray[np.float32]:
+    """What an input gets, with the axes it has; one of length 1 at the end may be left out."""
+    found = values.shape[1:]
+    if len(found) == len(wanted) - 1 and wanted[-1] == 1:
+        values = values[..., np.newaxis]
+    elif len(found) == len(wanted) + 1 and found[-1] == 1:
+        values = values[..., 0]
+    fits = len(values.shape) == len(wanted) + 1 and all(
+        size in (None, one) for size, one in zip(wanted, values.shape[1:], strict=True)
+    )
+    if not fits:
+        raise DatasetError(
+            f"{what} is {_words(found)} for each sample, the model takes {_words(wanted)}"
+        )
+    return values
+
+
+def _words(shape: tuple[int | None, ...]) -> str:
+    return "x".join("any" if size is None else str(size) for size in shape) or "one number"

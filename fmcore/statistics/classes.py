@@ -67,8 +67,16 @@ class Classes:
         dtype = np.int64 if ordered.dtype.kind in "iu" else None
         return np.add.reduceat(ordered, self.starts, axis=-1, dtype=dtype)
 
-    def spread(self, of_present: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[..., present] as [..., class], NaN for the others."""
-        every = np.full((*of_present.shape[:-1], self.n_classes), np.nan)
-        every[..., self.present] = of_present
+    def spread(self, of_present: NDArray[Any], *, axis: int, nothing: float) -> NDArray[Any]:
+        """An array with an axis of the classes that are present, as one of all classes.
+
+        Args:
+            of_present: <any>[..., present, ...].
+            axis: which one that is.
+            nothing: what classes without samples have.
+        """
+        shape = list(of_present.shape)
+        shape[axis] = self.n_classes
+        every = np.full(shape, nothing, of_present.dtype)
+        np.moveaxis(every, axis, 0)[self.present] = np.moveaxis(of_present, axis, 0)
         return every

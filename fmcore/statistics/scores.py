@@ -125,7 +125,11 @@ def score_layers(
             land()
         parts_of, found[index] = found[index], {}
         return {
-            path: np.concatenate(parts, axis=-2 if path.startswith("top/") else -1)
+            path: _of_all_classes(
+                path,
+                np.concatenate(parts, axis=-2 if path.startswith("top/") else -1),
+                permutations.classes,
+            )
             for path, parts in parts_of.items()
         }
 
@@ -137,6 +141,15 @@ def score_layers(
         if index:
             yield joined(index - 1)  # while the threads are at work on this one
     yield joined(len(layers) - 1)
+
+
+def _of_all_classes(path: str, array: NDArray[Any], classes: Classes) -> NDArray[Any]:
+    """What is of the classes that are present, as of all: of a thousand a few may have samples."""
+    axis = -3 if path.startswith("top/class_") else -2 if path.startswith("class/") else None
+    if axis is None or len(classes.present) == classes.n_classes:
+        return array
+    nothing = np.nan if array.dtype.kind == "f" else top.NOBODY
+    return classes.spread(array, axis=axis, nothing=nothing)
 
 
 def _tasks(
@@ -166,7 +179,10 @@ def _scored(
     places: dict[str, NDArray[np.int32]],
     most: int,
 ) -> Arrays:
-    """The scores of some filters, <float32>[filter, sample]; with places, the top samples too."""
+    """The scores of some filters, <float32>[filter, sample]; with places, the top samples too.
+
+    Of the classes that are present.
+    """
     finite = np.isfinite(table)
     known = np.where(finite, table, np.finfo(np.float32).min)  # the last in every order
     undefined = np.select(
@@ -197,12 +213,8 @@ def _of_ranks(ranking: Ranking, permutations: chance.Permutations) -> Scores:
     classes = permutations.classes
     by_chance = detector.average_precision_of_permuted(permutations, ranking)
     return {
-        "auc": _by_class(
-            classes, detector.roc_auc(classes, ranking), chance.auc_band(classes, ranking)
-        ),
-        "ap": _by_class(
-            classes, detector.average_precision(classes, ranking), chance.band_of(by_chance)
-        ),
+        "auc": _by_class(detector.roc_auc(classes, ranking), chance.auc_band(classes, ranking)),
+        "ap": _by_class(detector.average_precision(classes, ranking), chance.band_of(by_chance)),
         "mi": selectivity.mutual_information(permutations, ranking),
     }
 
@@ -239,7 +251,6 @@ def _of_sums(
 
     return {
         "dprime": _by_class(
-            classes,
             detector.d_prime(classes, sums, of_squares, total),
             chance.band_of(
                 detector.d_prime(
@@ -258,7 +269,7 @@ def _of_sums(
 
 
 def _by_class(
-    classes: Classes, score: NDArray[np.float64], band: NDArray[np.float64]
+    score: NDArray[np.float64], band: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """[…, filter, present] as [..., class, filter]."""
-    return classes.spread(score).swapaxes(-1, -2), classes.spread(band).swapaxes(-1, -2)
+    """[..., filter, present] as [..., present, filter]."""
+    return score.swapaxes(-1, -2), band.swapaxes(-1, -2)

@@ -38,7 +38,7 @@ def top_arrays(
         most: samples that are kept for each class.
 
     Returns:
-        `sample`, `value`, `y`, `x` as [filter, k]; `class_sample` … as [class, filter, k];
+        `sample`, `value`, `y`, `x` as [filter, k]; `class_sample` … as [present, filter, k];
         `band_sample` … as [band, filter, k]. Sample -1, value NaN where there are no more.
     """
     found: dict[str, NDArray[np.generic]] = {}
@@ -63,12 +63,12 @@ def top_samples(ranking: Ranking) -> NDArray[np.int32]:
 
 
 def top_of_classes(ranking: Ranking, classes: Classes, most: int) -> NDArray[np.int32]:
-    """The same of each class, <int32>[class, filter, k]."""
+    """The same of each class that is present, <int32>[present, filter, k]."""
     n_filters = len(ranking.order)
-    found = np.full((classes.n_classes, n_filters, most), NOBODY, dtype=np.int32)
-    for index, start, size in zip(classes.present, classes.starts, classes.sizes, strict=True):
+    found = np.full((len(classes.present), n_filters, most), NOBODY, dtype=np.int32)
+    for place, (start, size) in enumerate(zip(classes.starts, classes.sizes, strict=True)):
         ranks = ranking.by_class[:, start : start + min(most, size)]
-        found[index, :, : ranks.shape[1]] = np.take_along_axis(ranking.order, ranks, axis=1)
+        found[place, :, : ranks.shape[1]] = np.take_along_axis(ranking.order, ranks, axis=1)
     return found
 
 

@@ -183,17 +183,12 @@ class StoreWriter:
 
     def pooled_part(self, index: int, name: str, rows: slice, columns: slice) -> NDArray[Any]:
         """A part of a pooled table of a layer, [sample, filter], once all samples are written."""
+        table = self.rows[f"{self.groups[index]}/pooled/{name}"]
         with self._interrupts.held():
-            self._end_rows()
-            found = self.rows[f"{self.groups[index]}/pooled/{name}"].read(rows, columns)
+            _end(table)
+            found = table.read(rows, columns)
         self._disk.check()
         return found
-
-    def _end_rows(self) -> None:
-        """Writes the chunks that wait to be full."""
-        for rows in self.rows.values():
-            for some in rows.rest():
-                rows.put(encoded(some, rows.codec))
 
     def finish(self) -> None:
         """Writes the chunks that wait to be full, the summary, and the digest of all attributes."""
@@ -202,9 +197,9 @@ class StoreWriter:
         self._disk.check()
 
     def _finish(self) -> None:
-        self._end_rows()
         n_samples = len(self._plan.ids)
         for path, rows in self.rows.items():
+            _end(rows)
             if rows.n_rows != n_samples:
                 raise ValueError(f"{path}: {rows.n_rows} rows written of the {n_samples} planned")
         self._skeleton.put("classes/n_samples", "", self._n_samples)
@@ -216,3 +211,9 @@ class StoreWriter:
         """Lets go of HDF5; safe to call twice."""
         with self._interrupts.held():
             self._file.close()
+
+
+def _end(rows: Rows) -> None:
+    """Writes the chunks of an array that wait to be full."""
+    for some in rows.rest():
+        rows.put(encoded(some, rows.codec))

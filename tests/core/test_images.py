@@ -438,3 +438,90 @@ def test_data_sets_of_keras_are_had_by_name(model_path, tmp_path, capsys, monkey
     assert run("capture", model_path, "--data", "cifar10", "--out", tmp_path / "s.h5") == 1
     said = capsys.readouterr().err
     assert "cifar10 is not in Keras' cache and cannot be fetched: no route to host" in said
+
+
+@pytest.fixture
+def two_inputs(tmp_path) -> Path:
+    """A model of an image and of two numbers beside it."""
+    keras.utils.set_random_seed(0)
+    image, age = keras.Input(SIZE.shape, name="image"), keras.Input((2,), name="age")
+    conv = layers.Conv2D(4, 3, name="conv")(image)
+    both = layers.Concatenate()([layers.GlobalMaxPooling2D()(conv), age])
+    model = keras.Model([age, image], layers.Dense(3, activation="softmax")(both))
+    model.save(tmp_path / "two.keras")
+    return tmp_path / "two.keras"
+
+
+def hdf5_of(path: Path, arrays: dict[str, np.ndarray]) -> str:
+    """The same arrays in an HDF5 file, as --data names them."""
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file[f"test/{name}"] = values
+    inputs = [name for name in arrays if name.startswith("x_test_")]
+    parts = [f"test/{name}" for name in ("x_test", "y_test") if name in arrays]
+    parts += [f"{name.removeprefix('x_test_')}=test/{name}" for name in inputs]
+    return f"{path}::{','.join(parts if 'x_test' in arrays else parts[::-1])}"
+
+
+@pytest.mark.parametrize("image", ["x_test", "x_test_image"])
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("form", ["npz", "hdf5"])
+def test_several_inputs_come_from_files(form, labelled, image, two_inputs, tmp_path, capsys):
+    pixels, ages = RNG.integers(0, 256, (7, *SIZE.shape), dtype=np.uint8), RNG.random((7, 2))
+    arrays = {"x_test_age": ages, image: pixels} | (
+        {"y_test": np.arange(7) % 3} if labelled else {}
+    )
+    data = tmp_path / "d.npz"
+    np.savez(data, **arrays)
+    if form == "hdf5":
+        data = hdf5_of(tmp_path / "d.h5", arrays)
+    out = tmp_path / "s.h5"
+    assert run("capture", two_inputs, "--data", data, "--out", out, "--batch-size", 3) == 0
+    model = keras.models.load_model(two_inputs)
+    fed = pixels.astype(np.float32) / 255
+    expected = model.predict([ages, fed], verbose=0)
+    with open_store(out) as store:
+        maps = keras.Model(model.inputs, model.get_layer("conv").output)
+        found = np.stack([store.layers["conv"].feature_maps(index) for index in range(7)])
+        assert_allclose(found, maps.predict([ages, fed], verbose=0), rtol=1e-5, atol=1e-5)
+        probability = np.stack([store.probability(index) for index in range(7)])
+        assert_allclose(probability, expected, rtol=1e-5, atol=1e-6)
+        assert_array_equal(store.image(2), pixels[2])
+        assert_array_equal(store.labels, np.arange(7) % 3 if labelled else expected.argmax(axis=1))
+
+
+@pytest.mark.parametrize("form", ["npz", "hdf5"])
+def test_inputs_that_do_not_fit_the_model_are_refused_by_name(form, two_inputs, tmp_path, capsys):
+    images = np.zeros((4, *SIZE.shape), np.uint8)
+    good = {"x_test": images, "y_test": np.arange(4) % 3, "x_test_age": np.zeros((4, 2))}
+
+    def refused(**changes: np.ndarray | None) -> str:
+        arrays = {name: one for name, one in (good | changes).items() if one is not None}
+        data = tmp_path / "d.npz"
+        np.savez(data, **arrays)
+        if form == "hdf5":
+            data = hdf5_of(tmp_path / "d.h5", arrays)
+        assert run("capture", two_inputs, "--data", data, "--out", tmp_path / "s.h5") == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        return said
+
+    takes = "besides images the model takes age, found "
+    assert f"{takes}nothing; name each one" in refused(x_test_age=None)
+    assert f"{takes}years;" in refused(x_test_age=None, x_test_years=np.zeros((4, 2)))
+    assert f"{takes}age, years;" in refused(x_test_years=np.zeros((4, 2)))
+    assert "3 rows of age but 4 images" in refused(x_test_age=np.zeros((3, 2)))
+    assert "age is 3 for each sample, the model takes 2" in refused(x_test_age=np.zeros((4, 3)))
+    assert "age is one number for each sample, the" in refused(x_test_age=np.zeros(4))
+    assert "age must be numbers with a row" in refused(x_test_age=np.array([b"a", b"b"] * 2))
+    assert "none of the inputs is [sample, y, x]" in refused(x_test=None)
+    assert "input 'image' is the model's image, and another array" in refused(x_test_image=images)
+    assert not (tmp_path / "s.h5").exists()
+
+
+def test_what_names_inputs_in_an_hdf5_file_is_read_strictly(two_inputs, tmp_path, capsys):
+    hdf5_of(tmp_path / "d.h5", {"x_test": np.zeros((4, *SIZE.shape))})
+    for inside in ("age=", "x,y,=a", "x,y,z,age=a", "image=x,y,z", "x,age=a,age=b"):
+        data = f"{tmp_path / 'd.h5'}::{inside}"
+        assert run("capture", two_inputs, "--data", data, "--out", tmp_path / "s.h5") == 1
+        assert "and after it NAME=ARRAY, once for each" in capsys.readouterr().err

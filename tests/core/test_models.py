@@ -412,7 +412,7 @@ def test_several_inputs_are_given_by_name(tmp_path):
             assert_allclose(probability, model.predict(in_order, verbose=0), rtol=1e-5, atol=1e-6)
     with pytest.raises(DatasetError, match="besides images the model takes age, found nothing"):
         capture_activations(model, given["image"], labels, tmp_path / "no.h5")
-    with pytest.raises(DatasetError, match="6 rows of age but 7 labels"):
+    with pytest.raises(DatasetError, match="6 rows of age but 7 images"):
         capture_activations(model, given | {"age": np.zeros((6, 2))}, labels, tmp_path / "no.h5")
 
 
@@ -466,3 +466,21 @@ def test_names_that_are_no_file_names_are_those_of_layers(name, tmp_path):
         assert list(store.layers) == [name]
     assert list(problems(path)) == []
     assert [one.name for one in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_an_input_may_leave_out_its_last_axis_as_in_keras(tmp_path):
+    image, age = keras.Input(SHAPE, name="image"), keras.Input((1,), name="age")
+    maps = layers.GlobalMaxPooling2D()(conv(name="one")(image))
+    model = keras.Model([image, age], layers.Dense(3)(layers.Concatenate()([maps, age])))
+    rng = np.random.default_rng(0)
+    images, ages = rng.random((5, *SHAPE)).astype("f4"), rng.random(5).astype("f4")
+    stores = []
+    for index, values in enumerate((ages, ages[:, np.newaxis])):
+        given = {"age": values, "image": images}
+        capture_activations(model, given, np.arange(5) % 3, tmp_path / f"{index}.h5")
+        with open_store(tmp_path / f"{index}.h5") as store:
+            stores.append(np.stack([store.probability(row) for row in range(5)]))
+    assert_allclose(stores[0], stores[1])
+    given = {"image": images, "age": np.zeros((5, 1, 2))}
+    with pytest.raises(DatasetError, match="age is 1x2 for each sample, the model takes 1"):
+        capture_activations(model, given, None, tmp_path / "no.h5")

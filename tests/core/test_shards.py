@@ -14,9 +14,10 @@ import pytest
 from factories import NumpyProbe, make_plan, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.capture import capture
+from fmcore.capture import capture, plan_capture
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
+from fmcore.records import ModelInfo
 from fmcore.storage import open_store, problems
 from fmcore.storage.shards import partial_folder
 
@@ -265,6 +266,38 @@ def test_values_that_are_not_finite_are_counted_and_reported(tmp_path, caplog):
 def test_an_estimate_is_near_what_is_written(tmp_path):
     path = make_store(tmp_path / "s.h5", 2_000, batch_size=256)
     assert_allclose(make_plan(2_000).estimate.store_bytes, path.stat().st_size, rtol=0.35)
+
+
+def test_of_many_classes_only_those_with_samples_are_estimated(tmp_path):
+    class Many(NumpyProbe):
+        def __init__(self) -> None:
+            super().__init__()
+            self._output = np.zeros((20, 300), np.float32)
+
+    labels = np.arange(60) % 20 * 7
+    samples = make_samples(60, labels=labels)
+    plan = plan_capture(
+        Many(),
+        samples,
+        class_names=[f"c{index}" for index in range(300)],
+        model=ModelInfo("tiny", digest="0" * 64, architecture="{}"),
+        dataset_name="random",
+        dataset_source="random images",
+    )
+    path = capture(Many(), samples, tmp_path / "s.h5", plan)
+    assert 0.65 < plan.estimate.store_bytes / path.stat().st_size < 2
+    absent = np.delete(np.arange(300), np.unique(labels))
+    with open_store(path) as store:
+        layer = store.layers["block/conv 1"]
+        found = layer.statistic("auc_max")
+        assert np.isfinite(found[labels]).any(axis=1).all()
+        assert np.isnan(found[absent]).all()
+        top = layer.top("class_sample")
+        assert (top[7, 0, :3] >= 0).all()
+        assert (top[7, 0, 3:] == -1).all()
+        assert (top[absent] == -1).all()
+        assert np.isnan(layer.top("class_value")[absent]).all()
+    assert list(problems(path)) == []
 
 
 def test_tables_read_in_small_pieces_give_the_same_scores(tmp_path, monkeypatch):
