@@ -19,6 +19,9 @@ READY_VIEWER := $(VIEWER)/.ready
 VIEWER_H5PY := 3.16.0
 # What lints and tests the dashboard's scripts; without npm, `make check` says that it did not.
 SCRIPTS := tests/js
+# A module of tests stays in one process, because its tests share models and stores.
+JOBS ?= auto
+PYTEST = $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4 --dist=loadfile
 READY_SCRIPTS := $(SCRIPTS)/node_modules/.ready
 NPM := $(shell command -v npm)
 
@@ -53,15 +56,15 @@ serve: $(READY) ## open the dashboard of STORE
 figures: $(READY) ## draw the feature maps of one sample with matplotlib into FIGURES
 	$(BIN)/fmcore figure $(STORE) --out $(FIGURES) --force $(ARGS)
 
-test: $(READY_DEV) $(READY_VIEWER) ## run the tests
-	$(BIN)/pytest $(ARGS)
+test: $(READY_DEV) $(READY_VIEWER) ## run the tests, some at the same time (JOBS=0: one after the other)
+	$(PYTEST) $(ARGS)
 
 check: scripts $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest
+	$(PYTEST)
 ifndef NPM
 	@$(NO_NPM)
 endif

@@ -32,6 +32,12 @@ from fmcore.storage.schema import ATTRIBUTES, scale_path
 LAYERS = ("block/conv 1", "conv2")
 
 
+@pytest.fixture(scope="module")
+def store_path(store_path, tmp_path_factory):
+    """A copy: HDF5 opens no file with locks that something else in this process has without."""
+    return shutil.copy(store_path, tmp_path_factory.mktemp("own"))
+
+
 def test_a_store_gives_back_what_the_probe_put_in(store):
     expected, samples = reference(), make_samples(37)
     assert tuple(store.layers) == LAYERS
