@@ -11,6 +11,7 @@ import numpy as np
 from fmcore.errors import StoreError
 from fmcore.storage import codec
 from fmcore.storage.chunks import LARGEST_CHUNK_BYTES, ChunkIndex
+from fmcore.storage.walk import address_of
 
 
 def index_of(array: h5py.Dataset, file_size: int) -> ChunkIndex:
@@ -51,6 +52,9 @@ def index_of(array: h5py.Dataset, file_size: int) -> ChunkIndex:
         where = entries[np.argmin(sane)] if not sane.all() else "a chunk is listed twice"
         raise StoreError(f"{name} has a damaged index of its chunks: {where}")
     scales = array.dims[0]
-    axis = scales[0].name if len(scales) else name
-    by_sample = axis.rsplit("/", 1)[-1] == "sample"
+    # By its address: HDF5 would look through the whole file for the name of a scale.
+    samples = array.file.get("sample")
+    by_sample = (
+        len(scales) > 0 and samples is not None and (address_of(scales[0]) == address_of(samples))
+    )
     return ChunkIndex(name, array.shape, chunk, array.dtype, found, offsets, sizes, by_sample)
