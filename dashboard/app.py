@@ -21,8 +21,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
-from dashboard import api, bundle, frame, middleware
+from dashboard import addresses, api, bundle, frame, middleware
+from dashboard.auth.guard import Guard, Login
+from dashboard.auth.pages import account_routes
 from dashboard.callback_request import callback_problem
+from dashboard.compressed import Compressed
 from dashboard.source import Source
 from dashboard.views import VIEWS
 from fmcore import FmcoreError
@@ -39,6 +42,8 @@ def create_app(
     *,
     allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost"),
     limits: api.Limits = api.DEFAULT_LIMITS,
+    login: Login | None = None,
+    prefix: str = "",
 ) -> ASGIApp:
     """The whole server as an ASGI application, ready for its first request.
 
@@ -46,11 +51,14 @@ def create_app(
         source: where the pages get their arrays.
         limits: how much one answer of the HTTP API may hold.
         allowed_hosts: names that requests may ask for; others, as in DNS rebinding, get a 400.
+        login: who gets in; None for everybody who reaches the server.
+        prefix: where a proxy puts the server, such as `/maps`; requests come with or without it.
 
     Raises:
         InputFileError, StoreError: if the store cannot be opened.
     """
-    source.snapshot()  # a store that cannot be opened is better said now than in a page
+    if not source.has_catalogue:
+        source.snapshot()  # a store that cannot be opened is better said now than in a page
     pages = _create_dash(source)
     app = FastAPI(
         title=TITLE,
@@ -59,6 +67,7 @@ def create_app(
             *api.array_routes(source, limits),
             api.image_route(source),
             api.window_route(source, limits),
+            *(account_routes(login.people, login.journal, secure=login.secure) if login else ()),
         ],
         docs_url=None,
         redoc_url=None,
@@ -70,10 +79,15 @@ def create_app(
         app.routes.append(bundle.route())
     # Last, because it takes every path that is left.
     app.mount("/", cast(ASGIApp, WSGIMiddleware(pages.server, workers=CALLBACK_THREADS)))
+    app.add_middleware(Compressed)
+    app.add_middleware(addresses.StorePages, source=source)
     app.add_middleware(middleware.BodyLimit)
+    app.add_middleware(middleware.Busy)
+    app.add_middleware(Guard, login=login)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     # Around all else, so that what is refused, and what fails, has the headers too.
-    return middleware.SecurityHeaders(app, script_hashes=pages.csp_hashes())
+    guarded: ASGIApp = middleware.SecurityHeaders(app, script_hashes=pages.csp_hashes())
+    return addresses.Prefixed(guarded, prefix) if prefix else guarded
 
 
 def _create_dash(source: Source) -> Dash:
@@ -90,7 +104,11 @@ def _create_dash(source: Source) -> Dash:
         serve_locally=True,
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
         assets_path_ignore=["wall"],  # modules, which wall.js imports
+        requests_pathname_prefix=addresses.HERE,
+        routes_pathname_prefix="/",
     )
+    server.before_request(addresses.begin)
+    server.after_request(addresses.place)
     # All at once, before Dash's own scripts run: a module names the next ones only when it runs.
     modules = "".join(
         f'<link rel="modulepreload" href="{app.get_asset_url(f"wall/{module.name}")}">'
@@ -99,7 +117,7 @@ def _create_dash(source: Source) -> Dash:
     app.index_string = app.index_string.replace("<html>", '<html lang="en">').replace(
         "{%metas%}", "{%metas%}" + modules
     )
-    app.layout = lambda: frame.layout(source.snapshot(), title=TITLE)
+    app.layout = lambda: frame.layout(source, title=TITLE)
     frame.register(app, source)
     for view in VIEWS:
         view.register(app, source)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import unquote
 
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, dcc, html, no_update
 from dash.development.base_component import Component
+from flask import has_request_context, request
 
-from dashboard import ids
+from dashboard import catalogue, ids
 from dashboard.components.controls import facts, notes
 from dashboard.goto import find
-from dashboard.source import Snapshot, Source
+from dashboard.source import STORE_HERE, Snapshot, Source
 from dashboard.state import parse, parse_query, updated_query
 from dashboard.views import VIEWS
 
@@ -29,11 +31,22 @@ HELP = {
 }
 
 
-def layout(snapshot: Snapshot, *, title: str) -> Component:
-    """What stands around every page."""
+def layout(source: Source, *, title: str) -> Component:
+    """What stands around every page of a store; or the catalogue, where none is chosen."""
+    if source.has_catalogue and STORE_HERE.get() is None:
+        return _provider(
+            [
+                html.Header(
+                    [html.H1(title), html.Div(className="about"), _tools()], className="frame"
+                ),
+                catalogue.layout(source),
+            ]
+        )
+    snapshot = source.snapshot()
+    root = "../../" if source.has_catalogue else ""
     header = html.Header(
         [
-            html.H1(title),
+            html.H1(html.A(title, href=root, title="All stores") if root else title),
             html.Nav(
                 [
                     dcc.Link(
@@ -53,30 +66,20 @@ def layout(snapshot: Snapshot, *, title: str) -> Component:
                 **{"aria-label": "Go to a layer, filter, sample or class"},
             ),
             html.Div(_about(snapshot), className="about"),
-            dmc.Group(
-                [
-                    dmc.ActionIcon(
-                        "?",
-                        id=ids.HELP_OPEN,
-                        variant="default",
-                        size="lg",
-                        **{"aria-label": "Keys"},
-                    ),
-                    dmc.ColorSchemeToggle(
-                        lightIcon="☀",
-                        darkIcon="☾",
-                        variant="default",
-                        size="lg",
-                        **{"aria-label": "Light or dark"},
-                    ),
-                ],
-                gap="xs",
-                wrap="nowrap",
+            _tools(
+                dmc.ActionIcon(
+                    "?",
+                    id=ids.HELP_OPEN,
+                    variant="default",
+                    size="lg",
+                    **{"aria-label": "Keys"},
+                ),
+                root=root,
             ),
         ],
         className="frame",
     )
-    return dmc.MantineProvider(
+    return _provider(
         [
             dcc.Location(id=ids.URL, refresh=False),
             dcc.Store(id=ids.SCHEME),
@@ -84,10 +87,29 @@ def layout(snapshot: Snapshot, *, title: str) -> Component:
             dmc.Modal(facts(HELP), id=ids.HELP, title="Keys and pointer", size="lg"),
             header,
             html.Main(id=ids.PAGE),
-        ],
-        defaultColorScheme="auto",
-        theme={"primaryColor": "indigo"},
+        ]
     )
+
+
+def _provider(children: list[Component]) -> Component:
+    return dmc.MantineProvider(
+        children, defaultColorScheme="auto", theme={"primaryColor": "indigo"}
+    )
+
+
+def _tools(*buttons: Component, root: str = "") -> Component:
+    scope = request.environ.get("asgi.scope", {}) if has_request_context() else {}
+    person = scope.get("state", {}).get("person")
+    if person is not None:
+        buttons = (html.A(person.name, href=f"{root}account", className="account"), *buttons)
+    scheme = dmc.ColorSchemeToggle(
+        lightIcon="☀",
+        darkIcon="☾",
+        variant="default",
+        size="lg",
+        **{"aria-label": "Light or dark"},
+    )
+    return dmc.Group([*buttons, scheme], gap="xs", wrap="nowrap")
 
 
 def _about(snapshot: Snapshot) -> list[Component]:
@@ -103,9 +125,16 @@ def _about(snapshot: Snapshot) -> list[Component]:
     ]
 
 
+def _page_of(path: object) -> str:
+    """The page's name, the end of its address; before it is where server and store are."""
+    path = path if isinstance(path, str) else ""
+    return unquote(path).removeprefix(request.script_root).strip("/")
+
+
 def register(app: Dash, source: Source) -> None:
     """Adds the callbacks of the frame."""
     names = [view.name for view in VIEWS]
+    catalogue.register(app, source)
 
     @app.callback(
         Output(ids.PAGE, "children"),
@@ -115,7 +144,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def show_page(path: object, search: object) -> tuple[list[Component] | str, ...]:
         snapshot = source.snapshot()
-        name = (path.strip("/") if isinstance(path, str) else "") or names[0]
+        name = _page_of(path) or names[0]
         shown, problems = parse_query(search, snapshot.catalog)
         view = next((view for view in VIEWS if view.name == name), None)
         if view is None:

@@ -9,6 +9,12 @@ GOTO_ASKED = "goto-asked"
 HELP = "help"
 HELP_OPEN = "help-open"
 
+# The catalogue
+STORES_SEARCH = "stores-search"
+STORES_COUNT = "stores-count"
+STORES_TABLE = "stores-table"
+STORES_TICK = "stores-tick"
+
 # Feature maps; the script of the wall knows these too
 MAPS_QUERY = "maps-query"
 MAPS_LAYER = "maps-layer"

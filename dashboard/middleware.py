@@ -1,16 +1,21 @@
-"""What every request and response passes: a limit on bodies, and security headers."""
+"""What every request and response passes: limits on number and bodies, and security headers."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.problem import problem
+
 BODY_LIMIT_BYTES = 1 << 20
 BODY_TIMEOUT_SECONDS = 15.0
+# Requests that are answered at the same time by one worker: of everybody, and of one person.
+MOST_AT_ONCE, MOST_OF_ONE = 128, 48
 
 
 class BodyLimit:
@@ -51,6 +56,43 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
 
+class Busy:
+    """Refuses what would make everybody wait: with 429 who asks too much, with 503 all.
+
+    A worker is never asked for more than it can hold in memory, and says when to come again.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._n = 0
+        self._of: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts a request as long as it is being answered; `/healthz` is always answered."""
+        if scope["type"] != "http" or scope["path"].endswith("/healthz"):
+            await self._app(scope, receive, send)
+            return
+        person = scope.get("state", {}).get("person")
+        who = person.name if person else ""
+        if who and self._of[who] >= MOST_OF_ONE:
+            said = f"{who} has {self._of[who]} requests under way already"
+            await problem(429, said, headers={"retry-after": "1"})(scope, receive, send)
+            return
+        if self._n >= MOST_AT_ONCE:
+            said = "the server has all it can do; try again"
+            await problem(503, said, headers={"retry-after": "2"})(scope, receive, send)
+            return
+        self._n += 1
+        self._of[who] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._n -= 1
+            self._of[who] -= 1
+            if not self._of[who]:
+                del self._of[who]
+
+
 class SecurityHeaders:
     """Adds the content security policy and its companions to every response."""
 
@@ -67,11 +109,13 @@ class SecurityHeaders:
                     "object-src 'none'",
                     "base-uri 'self'",
                     "frame-ancestors 'none'",
+                    "form-action 'self'",
                 )
             ),
             "x-content-type-options": "nosniff",
             "referrer-policy": "same-origin",
             "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

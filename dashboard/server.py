@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -18,7 +19,14 @@ from starlette.types import ASGIApp
 from fmcore.errors import FmcoreError
 
 START_TIMEOUT_SECONDS = 30.0
-LOOPBACK = ("127.0.0.1", "localhost")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 (refused without login)
+# Host and port, or the file of a Unix socket.
+Address = tuple[str, int] | Path
+# Longer than a person looks at a picture: a closed connection would cost the next click.
+KEEP_ALIVE_SECONDS = 75
+# Connections that wait while a worker is started anew.
+BACKLOG = 2048
 CHECKED_PATHS = ("/healthz", "/", "/_dash-layout", "/_dash-dependencies")
 
 
@@ -26,23 +34,29 @@ class ServerError(FmcoreError, OSError):
     """The server cannot start where it was told to, or does not answer."""
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(where: Address, *, guarded: bool = False) -> socket.socket:
     """A listening socket; taken before anything slow, so that a taken port is said at once.
 
     Args:
-        host: one of `LOOPBACK`.
-        port: 0 for any free one.
+        where: a host of `LOOPBACK`, or any if guarded, and a port, 0 for any free one; or a file
+            for a Unix socket that its owner and group may use.
+        guarded: whether there is a login.
 
     Raises:
-        ServerError: if the host is not loopback, or the port is taken.
+        ServerError: if strangers could read the store, or the port is taken.
     """
-    if host not in LOOPBACK:
+    if isinstance(where, Path):
+        return _bind_file(where)
+    host, port = where
+    if host not in LOOPBACK and not guarded:
         raise ServerError(
             f"refusing to listen on {host}: anybody in reach could read the store, and there is "
-            "no login; use 127.0.0.1 and a tunnel such as ssh -L 8050:127.0.0.1:8050"
+            "no login; set one with `fmdash user add NAME --users FILE` and --users FILE, or use "
+            "127.0.0.1 and a tunnel such as ssh -L 8050:127.0.0.1:8050"
         )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port))
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ServerError(
@@ -51,10 +65,26 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def address(listening: socket.socket) -> str:
+def _bind_file(path: Path) -> socket.socket:
+    if path.is_socket():
+        path.unlink()  # that of a server that was killed
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        listening.bind(str(path))
+        path.chmod(0o660)
+    except OSError as error:
+        listening.close()
+        raise ServerError(f"cannot listen on the socket {path}: {error.strerror}") from error
+    listening.listen(BACKLOG)
+    return listening
+
+
+def address(listening: socket.socket, *, tls: bool = False) -> str:
     """The URL of a listening socket."""
+    if listening.family == socket.AF_UNIX:
+        return f"unix:{listening.getsockname()}"
     host, port = listening.getsockname()[:2]
-    return f"http://{host}:{port}/"
+    return f"http{'s' * tls}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def serve(app: ASGIApp, listening: socket.socket, *, open_browser: bool) -> None:
@@ -101,10 +131,14 @@ def has_display() -> bool:
 
 def configured(app: ASGIApp) -> uvicorn.Server:
     """The server of an application, not yet running."""
-    # Longer than a person looks at a picture: a closed connection would cost the next click.
     return uvicorn.Server(
         uvicorn.Config(
-            app, log_level="warning", timeout_keep_alive=75, server_header=False, ws="none"
+            app,
+            log_level="warning",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            server_header=False,
+            proxy_headers=False,  # who asks is not for a header to say
+            ws="none",
         )
     )
 

@@ -2,294 +2,171 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dashboard.state import Catalog, State, parse
-from fmcore import FmcoreError, Layer, Store, open_store
+from dashboard.found import find_stores
+from dashboard.kept import Kept
+from dashboard.snapshot import Sample, Snapshot
+from dashboard.summary import StoreSummary, summarise
+from fmcore import FmcoreError, open_store
 from fmcore.selection import near_matches
-from fmcore.statistics import CLASS_FILTER, STATISTICS, Bins, LayerHealth
-from fmcore.storage import StoredArray
 
-T = TypeVar("T")
+__all__ = ["DIGESTS_HERE", "STORE_HERE", "Sample", "Snapshot", "Source", "StoreNotFoundError"]
+
+# The store that the request at hand is about, where its address says so.
+STORE_HERE: ContextVar[str | None] = ContextVar("STORE_HERE", default=None)
+# The digests of the stores that the answer at hand is of; None where nobody asks.
+DIGESTS_HERE: ContextVar[set[str] | None] = ContextVar("DIGESTS_HERE", default=None)
+# Folders are looked through again after this time, if somebody asks what there is.
+SCAN_SECONDS = 2.0
+# Open at the same time; each takes a few file descriptors, and the places of its chunks.
+MOST_OPEN = 16
+
+Key = tuple[int, int, int]
 
 
 class StoreNotFoundError(FmcoreError, KeyError):
     """There is no store of that name."""
 
 
-# Statistics up to this size are kept; a store of 20 layers with 30 of them takes 150 MB at most.
-KEPT_BYTES = 256 << 10
+@dataclass(slots=True)
+class _Slot:
+    """A store's place: its file, and the snapshot of it that is open."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """One sample and what the model made of it.
-
-    Attributes:
-        index: its index.
-        image: <uint8 or float32>[image_y, image_x, image_channel].
-        label: class index.
-        prediction: the model's class index; None where it predicts none.
-        probability: <float32>[class]; None where it predicts none.
-    """
-
-    index: int
-    image: NDArray[Any]
-    label: int
-    prediction: int | None
-    probability: NDArray[np.float32] | None
-
-
-class Snapshot:
-    """One store as it was when it was opened; safe to share between threads.
-
-    Attributes:
-        catalog: what there is to choose from.
-        digest: what tells the store from every other.
-        labels: true class index, <int64>[sample].
-        predictions: the model's class index, <int64>[sample]; None where it predicts none.
-        class_sizes: samples that bear each label, <int64>[class].
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.digest = store.digest
-        self.labels = store.labels
-        self.predictions = store.predictions if store.has_predictions else None
-        self.class_sizes = store.class_sizes
-        self.catalog = Catalog(
-            n_filters={path: layer.n_filters for path, layer in store.layers.items()},
-            n_samples=store.n_samples,
-            class_names=store.class_names,
-            statistics=_of_classes(store),
-            has_classes=store.labels_are != "none",
-            has_predictions=store.has_predictions,
-            has_outcomes=store.has_outcomes,
-        )
-        self._statistics: dict[tuple[str, str], NDArray[Any]] = {}
-        self._derived: dict[tuple[str, ...], Any] = {}
-
-    @property
-    def name(self) -> str:
-        """The store's name in links: that of the file without its ending."""
-        return self._store.path.stem
-
-    @property
-    def file_name(self) -> str:
-        """The file's name."""
-        return self._store.path.name
-
-    @property
-    def store(self) -> Store:
-        """The open store, for what only passes on what it holds."""
-        return self._store
-
-    @property
-    def api(self) -> str:
-        """The address of the store in the HTTP API, relative to a page."""
-        return f"api/v1/stores/{quote(self.name, safe='')}"
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """Pixels of an image, (y, x)."""
-        _, height, width, _ = self._store.images.shape
-        return height, width
-
-    def image_url(self, sample: int, *, size: int | None = None) -> str:
-        """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
-        return str(sample).join(self.image_url_parts(size=size))
-
-    def image_url_parts(self, *, size: int | None = None) -> tuple[str, str]:
-        """What stands before and after a sample's index in the address of its image."""
-        asked = {"v": self.digest} | ({} if size is None else {"size": str(size)})
-        return f"{self.api}/images/", f".png?{urlencode(asked)}"
-
-    def about(self) -> dict[str, dict[str, str | int | float]]:
-        """Attributes of the store, the model, the data set and the capture."""
-        return self._store.about()
-
-    def state(self, **values: object) -> State:
-        """The state that the values of controls ask for, by the names of `State`'s attributes."""
-        return parse(values, self.catalog)[0]
-
-    def layer(self, path: str) -> Layer:
-        """One layer; raises `LayerNotFoundError`."""
-        return self._store.layers[path]
-
-    def statistic(self, layer: str, name: str) -> NDArray[Any]:
-        """A statistic of a layer's filters; small ones are kept, since a cell shows all of them.
-
-        Raises:
-            LayerNotFoundError, StatisticNotFoundError: if there is no such layer or statistic.
-        """
-        key = (layer, name)
-        if key not in self._statistics:
-            found = self.layer(layer).statistic(name)
-            if found.nbytes > KEPT_BYTES:
-                return found
-            self._statistics[key] = found
-        return self._statistics[key]
-
-    def derived(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
-        """What a page makes of the store, made once; only for what is small.
-
-        Args:
-            key: what it is, and of which layer.
-            make: makes it; two threads may do so at once.
-        """
-        if key not in self._derived:
-            self._derived[key] = make()
-        return self._derived[key]
-
-    def sample(self, index: int) -> Sample:
-        """One sample; raises `SampleNotFoundError`."""
-        predictions = self.predictions
-        return Sample(
-            index=index,
-            image=self._store.image(index),
-            label=int(self.labels[index]),
-            prediction=None if predictions is None else int(predictions[index]),
-            probability=None if predictions is None else self._store.probability(index),
-        )
-
-    def matching(self, class_index: int | None, outcome: str) -> NDArray[np.int64]:
-        """The samples of a class (or of all) with an outcome, by index, ascending."""
-        chosen = np.ones(len(self.labels), dtype=np.bool_)
-        if class_index is not None:
-            chosen &= self.labels == class_index
-        if outcome != "all" and self.catalog.has_outcomes:
-            chosen &= (self.labels == self.predictions) == (outcome == "correct")
-        return np.flatnonzero(chosen)
-
-    def health(self, path: str) -> LayerHealth:
-        """What is wrong with a layer's filters; kept, since it reads a whole pooled table."""
-        return self.derived(("health", path), lambda: self.layer(path).health())
-
-    def top(
-        self, path: str, filter_index: int, of: str = "", rows: range = range(1)
-    ) -> dict[str, NDArray[Any]]:
-        """The strongest samples of a filter, `sample`, `value`, `y` and `x`, each [row, k].
-
-        Of all samples; of some classes or bands, their `rows`, where `of` is `class` or `band`.
-
-        Raises:
-            StatisticNotFoundError: if the store keeps none.
-        """
-        one, names = self.layer(path), ("sample", "value", "y", "x")
-        if not of:
-            return {name: one.top(name)[filter_index][np.newaxis] for name in names}
-        return {
-            name: _of_filter(one.top_array(f"{of}_{name}"), filter_index, rows) for name in names
-        }
-
-    def histogram(self, path: str, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Counts of a filter's activations, <int64>[class, bin], and bins, <float32>[bound, bin].
-
-        Raises:
-            StatisticNotFoundError: if the store has none, with the reason.
-        """
-        stored = self.layer(path).histogram_array()
-        counts = _of_filter(stored, index, range(stored.shape[0]))
-        return counts, Bins.numbering(counts.shape[1]).bounds
-
-    @property
-    def confidence(self) -> NDArray[np.float32]:
-        """The model's belief in its prediction, <float32>[sample].
-
-        Raises:
-            PredictionsNotStoredError: if there are none.
-        """
-        rows = np.arange(self.catalog.n_samples)
-        return self.derived(
-            ("confidence",), lambda: self._store.probabilities[rows, self._store.predictions]
-        )
-
-    def filter_range(self, path: str) -> NDArray[np.float64]:
-        """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
-        return self.derived(("range", path), lambda: self.layer(path).filter_range())
-
-
-def _of_filter(stored: StoredArray, filter_index: int, rows: range) -> NDArray[Any]:
-    """Some rows of [row, filter, …] for one filter; only the chunks that hold it are read."""
-    picks = (rows, range(filter_index, filter_index + 1), range(stored.shape[2]))
-    return stored.outer(picks)[:, 0]
-
-
-def _of_classes(store: Store) -> tuple[str, ...]:
-    """The statistics of class and filter that every layer has; old and basic stores have few."""
-    layers = [set(layer.statistics) for layer in store.layers.values()]
-    common = set.intersection(*layers)
-    return tuple(
-        name for name, one in STATISTICS.items() if name in common and one.axes == CLASS_FILTER
-    )
+    path: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    opened: tuple[Key, Snapshot] | None = None
+    used: int = 0
 
 
 class Source:
-    """Gives the current snapshot of a store, opened anew when the file is another one."""
+    """Gives the current snapshot of each store, opened anew when its file is another one.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._opened: tuple[tuple[int, int, int], Snapshot] | None = None
+    Attributes:
+        has_catalogue: whether there may be several stores, of which a person chooses.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        """Looks for stores.
+
+        Args:
+            paths: stores, and folders of stores, which are found there while the server runs.
+        """
+        self._paths = paths
+        self.has_catalogue = len(paths) != 1 or paths[0].is_dir()
+        self._kept = Kept()
+        self._slots: dict[str, _Slot] = {}
+        self._scanning = threading.Lock()
+        self._scanned = -SCAN_SECONDS
+        self._turns = itertools.count(1)
+        self._scan()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the stores there are."""
-        return (self._path.stem,)
+        return tuple(self.files)
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files of the stores there are, by name."""
+        self._scan()
+        return {name: slot.path for name, slot in self._slots.items()}
 
     def snapshot(self, name: str | None = None) -> Snapshot:
         """The store as it is now; one callback asks once, so that its numbers belong together.
 
         Args:
-            name: which store; None for the one there is.
+            name: which store; None for that of the request, or the only one there is.
 
         Raises:
             StoreNotFoundError: if there is no store of that name.
             InputFileError, StoreError: if the file is gone or is no store.
         """
-        if name is not None:
-            self._check(name)
-        with self._lock:
-            key = self._key()
-            if self._opened is None or key is None or self._opened[0] != key:
+        name, slot = self._slot(name)
+        with slot.lock:
+            key = _key(slot.path)
+            if slot.opened is None or key is None or slot.opened[0] != key:
                 # The old file is left to its readers; it closes when the last of them lets go.
-                snapshot = Snapshot(open_store(self._path))
-                self._opened = (key or (0, 0, 0), snapshot)
-            return self._opened[1]
+                slot.opened = None
+                slot.opened = (key or (0, 0, 0), Snapshot(open_store(slot.path), name, self._kept))
+            slot.used, snapshot = next(self._turns), slot.opened[1]
+        self._close_unused()
+        seen = DIGESTS_HERE.get()
+        if seen is not None:
+            seen.add(snapshot.digest)
+        return snapshot
+
+    def summaries(self) -> list[StoreSummary]:
+        """A line for each store there is, broken ones too; kept as long as the file is the same."""
+        return [
+            self._kept.get(("summary", name, path, _key(path)), partial(summarise, name, path))
+            for name, path in self.files.items()
+        ]
 
     def current(self, name: str) -> Snapshot | None:
-        """The same if it is open already and still that of the file; None where one must wait.
-
-        Raises:
-            StoreNotFoundError: if there is no store of that name.
-        """
-        self._check(name)
-        if not self._lock.acquire(blocking=False):
+        """The same if it is open already and still that of the file; None where one must wait."""
+        slot = self._slots.get(name)
+        if slot is None or not slot.lock.acquire(blocking=False):
             return None
         try:
-            opened = self._opened
-            return opened[1] if opened is not None and opened[0] == self._key() else None
+            opened = slot.opened
+            if opened is None or opened[0] != _key(slot.path):
+                return None
+            slot.used = next(self._turns)
+            return opened[1]
         finally:
-            self._lock.release()
+            slot.lock.release()
 
-    def _check(self, name: str) -> None:
-        if name not in self.names:
+    def _slot(self, name: str | None) -> tuple[str, _Slot]:
+        asked = name or STORE_HERE.get() or (None if self.has_catalogue else self._only)
+        if asked not in self._slots or (
+            self.has_catalogue and not self._slots[asked].path.exists()
+        ):
+            self._scan()
+        if asked is None or asked not in self._slots:
+            names = list(self._slots)
+            some = ", ".join(names[:20]) + (f" and {len(names) - 20} more" * (len(names) > 20))
             raise StoreNotFoundError(
-                f"no store {name!r}; there are {', '.join(self.names)}"
-                f"{near_matches(name, self.names)}"
+                f"no store {asked or ''!r}; there are {some or 'none'}"
+                f"{near_matches(asked or '', names)}"
             )
+        return asked, self._slots[asked]
 
-    def _key(self) -> tuple[int, int, int] | None:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    @property
+    def _only(self) -> str:
+        return self._paths[0].stem
+
+    def _scan(self) -> None:
+        """Looks through the folders, unless somebody just did."""
+        if not self.has_catalogue and self._slots:
+            return
+        with self._scanning:
+            if time.monotonic() - self._scanned < SCAN_SECONDS:
+                return
+            known, found = self._slots, find_stores(self._paths)
+            same = {name for name, slot in known.items() if found.get(name) == slot.path}
+            self._slots = {
+                name: known[name] if name in same else _Slot(path) for name, path in found.items()
+            }
+            self._scanned = time.monotonic()
+
+    def _close_unused(self) -> None:
+        opened = [slot for slot in list(self._slots.values()) if slot.opened is not None]
+        for slot in sorted(opened, key=lambda one: one.used)[:-MOST_OPEN]:
+            slot.opened = None
+
+
+def _key(path: Path) -> Key | None:
+    """What tells a file from the one that replaced it."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -25,7 +25,7 @@ SHOW_PAGE = {
 @contextlib.contextmanager
 def running(app):
     """The address of an application that is served in a thread."""
-    listening = server.bind("127.0.0.1", 0)
+    listening = server.bind(("127.0.0.1", 0))
     runner = server.configured(app)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

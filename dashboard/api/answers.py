@@ -14,7 +14,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from dashboard.api.problem import problem
+from dashboard.problem import problem
 from fmcore.errors import SelectionError
 from fmcore.export import Outgoing, npy_header
 

@@ -9,7 +9,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from dashboard.api import describe, reference
-from dashboard.source import Snapshot, Source
+from dashboard.source import Source
+from dashboard.summary import StoreSummary
 from fmcore.storage import Layer
 
 
@@ -27,12 +28,12 @@ def create_router(source: Source) -> APIRouter:
     @router.get(
         "/api/v1/stores",
         summary="The stores there are",
-        response_model=list[reference.StoreLine],
+        response_model=list[StoreSummary],
         **about,
     )
-    def stores() -> list[dict[str, Any]]:
-        """Each with its model and its data set."""
-        return [_store_line(source.snapshot(name)) for name in source.names]
+    def stores() -> list[StoreSummary]:
+        """Each with its model and its data set, or with what is wrong with it."""
+        return source.summaries()
 
     one = "/api/v1/stores/{store}"
     about |= {"responses": describe.problems(404)}
@@ -41,10 +42,23 @@ def create_router(source: Source) -> APIRouter:
     def store(store: str) -> dict[str, Any]:
         """Its model, its data set, how it was captured."""
         snapshot = source.snapshot(store)
-        return _store_line(snapshot) | {
+        about = snapshot.about()
+        return {
+            "name": snapshot.name,
+            "digest": snapshot.digest,
+            "n_samples": snapshot.catalog.n_samples,
+            "n_layers": len(snapshot.catalog.n_filters),
+            "class_names": list(snapshot.catalog.class_names),
+            "model": about["model"]["name"],
+            "dataset": about["dataset"]["source"],
+            "labels": snapshot.store.labels_are,
+            "has_predictions": snapshot.store.has_predictions,
+            "test_accuracy": (
+                about["model"]["test_accuracy"] if snapshot.store.has_outcomes else None
+            ),
             "class_sizes": snapshot.class_sizes.tolist(),
             "layers": list(snapshot.store.layers),
-            "about": snapshot.about(),
+            "about": about,
         }
 
     @router.get(
@@ -71,22 +85,6 @@ def create_router(source: Source) -> APIRouter:
         raise HTTPException(404, f"no route /api/{rest}; see /docs")
 
     return router
-
-
-def _store_line(snapshot: Snapshot) -> dict[str, Any]:
-    about = snapshot.about()
-    return {
-        "name": snapshot.name,
-        "digest": snapshot.digest,
-        "n_samples": snapshot.catalog.n_samples,
-        "n_layers": len(snapshot.catalog.n_filters),
-        "class_names": list(snapshot.catalog.class_names),
-        "model": about["model"]["name"],
-        "dataset": about["dataset"]["source"],
-        "labels": snapshot.store.labels_are,
-        "has_predictions": snapshot.store.has_predictions,
-        "test_accuracy": about["model"]["test_accuracy"] if snapshot.store.has_outcomes else None,
-    }
 
 
 def _layer_line(layer: Layer) -> dict[str, Any]:

@@ -1,17 +1,15 @@
-"""Errors as `application/problem+json` (RFC 9457), with the parameter that caused them."""
+"""Every error of a route as a problem, with the parameter that caused it."""
 
 from __future__ import annotations
 
-import http
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dashboard.api.limits import TooLargeError
+from dashboard.problem import problem
 from dashboard.source import StoreNotFoundError
 from fmcore.errors import (
     FmcoreError,
@@ -25,7 +23,6 @@ from fmcore.errors import (
 
 log = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
 # The first that fits; what else goes wrong with a store is the server's fault.
 _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
     (TooLargeError, 413),
@@ -37,28 +34,6 @@ _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
     (MapsNotStoredError, 404),
     (InputFileError, 503),
 )
-
-
-def problem(
-    status: int, detail: str, *, field: str = "", headers: Mapping[str, str] | None = None
-) -> Response:
-    """A problem as an answer.
-
-    Args:
-        status: of HTTP.
-        detail: what, where, expected, found, what to do.
-        field: the parameter of the query that caused it.
-        headers: of the answer, beside those of every problem.
-    """
-    about: dict[str, Any] = {
-        "type": "about:blank",
-        "title": http.HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if field:
-        about["field"] = field
-    return JSONResponse(about, status, headers, MEDIA_TYPE)
 
 
 def answer_problems(app: FastAPI) -> None:

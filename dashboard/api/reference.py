@@ -71,8 +71,8 @@ _CONTENT: dict[str, list[tuple[str, Any]]] = {
 }
 
 
-class StoreLine(BaseModel):
-    """A store in a list."""
+class StoreAbout(BaseModel):
+    """All that is said of a store."""
 
     name: str
     digest: str
@@ -84,11 +84,6 @@ class StoreLine(BaseModel):
     labels: str
     has_predictions: bool
     test_accuracy: float | None
-
-
-class StoreAbout(StoreLine):
-    """All that is said of a store."""
-
     class_sizes: list[int]
     layers: list[str]
     about: dict[str, dict[str, Any]]

@@ -6,8 +6,11 @@ window.dash_clientside.address = {
     const links = [...document.querySelectorAll("header.frame nav a")].map((link) =>
       new URL(link.href).pathname.split("/").pop());
     if (!query) return links.map(() => window.dash_clientside.no_update);
+    // Where the pages of this store lie, with a slash at its end: all links are relative to it.
+    const { requests_pathname_prefix: base } =
+      JSON.parse(document.getElementById("_dash-config").textContent);
     // replaceState: stepping through samples must not fill the browser's history.
-    const path = window.location.pathname.replace(/(.)\/+$/, "$1");
+    const path = base + window.location.pathname.slice(base.length).replace(/\/+$/, "");
     window.history.replaceState(window.history.state, "", path + query);
     return links.map((name) => name + query);
   },

@@ -91,7 +91,7 @@ def serve(store: Path) -> tuple[str, list[int]]:
     from dashboard import create_app, server
     from dashboard.source import Source
 
-    listening = server.bind("127.0.0.1", 0)
+    listening = server.bind(("127.0.0.1", 0))
     workers = []
     for _ in range(WORKERS):
         pid = os.fork()

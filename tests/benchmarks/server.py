@@ -54,7 +54,7 @@ def health_during_a_slow_callback(store: Path) -> list[float]:
         time.sleep(CALLBACK_SECONDS)
         return opened()
 
-    with server.bind("127.0.0.1", 0) as listening:
+    with server.bind(("127.0.0.1", 0)) as listening:
         runner, url = server.configured(app), server.address(listening)
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -23,7 +23,12 @@ describe("address.js", () => {
     const history = { state: {}, replaceState: vi.fn() };
     const links = ["maps", "classes", "filter"].map((name) => (
       { href: `http://localhost/some/prefix/${name}?old=1` }));
-    const document = { querySelectorAll: () => links, addEventListener: () => {} };
+    const config = JSON.stringify({ requests_pathname_prefix: "/some/prefix/" });
+    const document = {
+      querySelectorAll: () => links,
+      addEventListener: () => {},
+      getElementById: (id) => (id === "_dash-config" ? { textContent: config } : null),
+    };
     const window = loaded("address.js", { document, history, location: { pathname, search: "" } });
     return { remember: window.dash_clientside.address.remember, history };
   }
@@ -36,6 +41,13 @@ describe("address.js", () => {
     for (const [at, name] of ["maps", "classes", "filter"].entries()) {
       expect(found[at]).toMatch(new RegExp(`(^|/)${name}\\?layer=conv1&filter=3$`));
     }
+  });
+
+  test("keeps the slash where the first page lies at the prefix itself", () => {
+    const { remember, history } = page("/some/prefix/");
+    remember("?layer=conv1");
+    expect(history.replaceState).toHaveBeenCalledWith({}, "", "/some/prefix/?layer=conv1");
+    expect(plain(page("/some/prefix/maps/").remember("?a"))[0]).toMatch(/maps\?a$/);
   });
 
   test("leaves all as it is where there is nothing to say", () => {
@@ -130,5 +142,34 @@ describe("wall.js", () => {
       .map(([, name]) => name);
     expect(doors.length).toBeGreaterThan(0);
     expect(doors.filter((name) => !there.includes(name))).toEqual([]);
+  });
+});
+
+describe("login.js", () => {
+  test("loads the page anew, once, where the session ended", async () => {
+    const location = { reload: vi.fn() };
+    const statuses = [200, 401, 401];
+    const window = loaded("login.js", {
+      location, fetch: async () => ({ status: statuses.shift() }),
+    });
+    window.location = location;
+    expect((await window.fetch("a")).status).toBe(200);
+    expect(location.reload).not.toHaveBeenCalled();
+    await window.fetch("b");
+    await window.fetch("c");
+    expect(location.reload).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("catalogue.js", () => {
+  test("searches in the table, and links what can be opened", () => {
+    const window = loaded("catalogue.js");
+    const { searched } = window.dash_clientside.catalogue;
+    expect(plain(searched("cat", { rowHeight: 36 }))).toEqual({ rowHeight: 36, quickFilterText: "cat" });
+    expect(searched(null, {}).quickFilterText).toBe("");
+    window.React = { createElement: (...all) => all };
+    const { StoreLink } = window.dashAgGridComponentFunctions;
+    expect(plain(StoreLink({ data: { href: "stores/a/" }, value: "a" }))[0]).toBe("a");
+    expect(StoreLink({ data: {}, value: "damaged" })).toBe("damaged");
   });
 });

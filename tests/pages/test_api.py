@@ -309,7 +309,7 @@ def test_the_event_loop_opens_no_store_and_asks_hdf5_nothing(store_path, monkeyp
     app = create_app(source)
     monkeypatch.setattr(reader, "index_of", noted(index_of))
     monkeypatch.setattr(Source, "snapshot", noted(opened))
-    monkeypatch.setattr(source, "_opened", None)
+    monkeypatch.setattr(source._slots["tiny"], "opened", None)
     with running(app) as url:
         for _ in range(3):
             array(httpx.get(f"{url}api/v1/stores/tiny/maps?layer=conv2&sample=0:37"))

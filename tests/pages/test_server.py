@@ -197,7 +197,7 @@ from pathlib import Path
 from dashboard import create_app, server
 from dashboard.source import Source
 
-listening = server.bind("127.0.0.1", 0)
+listening = server.bind(("127.0.0.1", 0))
 where = server.address(listening)
 runner = server.configured(create_app(Source(Path(sys.argv[1]))))
 threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True).start()
@@ -227,12 +227,31 @@ def test_twelve_first_requests_at_once_are_all_answered(store_path, url, start):
 
 
 def test_a_taken_port_and_a_public_host_are_refused():
-    with server.bind("127.0.0.1", 0) as taken:
+    with server.bind(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(server.ServerError, match=f"cannot listen on 127.0.0.1:{port}"):
-            server.bind("127.0.0.1", port)
+            server.bind(("127.0.0.1", port))
     with pytest.raises(server.ServerError, match="there is no login"):
-        server.bind("0.0.0.0", 0)
+        server.bind(("0.0.0.0", 0))
     for port in (-1, 99999):
         with pytest.raises(server.ServerError, match="name another port"):
-            server.bind("127.0.0.1", port)
+            server.bind(("127.0.0.1", port))
+
+
+def test_scripts_are_compressed_once_and_the_same_as_without(url):
+    page = httpx.get(url).text
+    paths = re.findall(r'(?:src|href)="/([^"]+\.(?:js|css)[^"]*)"', page)
+    assert len(paths) > 15
+    saved = 0
+    for path in paths:
+        plain = httpx.get(url + path, headers={"accept-encoding": "identity"})
+        packed = httpx.get(url + path, headers={"accept-encoding": "gzip"})
+        assert packed.content == plain.content, path
+        assert "content-encoding" not in plain.headers
+        if packed.headers.get("content-encoding") == "gzip":
+            told = {"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]}
+            again = httpx.get(url + path, headers=told)
+            assert (again.status_code, again.content) == (304, b"")
+            saved += int(plain.headers["content-length"]) - int(packed.headers["content-length"])
+    assert saved > 2_000_000
+    assert httpx.get(url + "assets/none.js").status_code == 404

@@ -12,7 +12,7 @@ from dash import dcc
 from dash.development.base_component import Component
 from factories import NumpyProbe, make_plan, make_samples
 
-from dashboard import frame
+from dashboard import catalogue, frame
 from dashboard.components.graph import CONFIG
 from dashboard.source import Source
 from dashboard.state import parse_query
@@ -51,7 +51,7 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
     assert view.query_id in there
     json.dumps(page.to_plotly_json(), default=lambda one: one.to_plotly_json())
     dash = _create_dash(source)
-    around = ids_of(frame.layout(snapshot, title="")) | {"page"}
+    around = ids_of(frame.layout(source, title="")) | {"page"} | ids_of(catalogue.layout(source))
     used = {
         one["id"]
         for callback in dash.callback_map.values()
@@ -110,12 +110,13 @@ def test_without_labels_no_page_says_one(tmp_path):
     about = replace(plan.store.dataset, labels="predicted")
     plan = replace(plan, store=replace(plan.store, dataset=about))
     path = capture(NumpyProbe(), make_samples(12), tmp_path / "s.h5", plan)
-    snapshot = Source(path).snapshot()
+    source = Source(path)
+    snapshot = source.snapshot()
     shown = parse_query("?layer=conv2&filter=0", snapshot.catalog)[0]
     chosen = {"list": list(range(12)), "by": "index", "layer": "conv2", "filter": 0}
     best = responses(snapshot, "conv2", 0)[0][0]
     pages = [
-        frame.layout(snapshot, title=""),
+        frame.layout(source, title=""),
         *thumbnails(snapshot, chosen, list(range(12))),
         header(snapshot, shown, Pictures(snapshot, "conv2", 0), best),
     ]

@@ -230,7 +230,7 @@ def _table() -> Component:
                     "tooltipShowDelay": 400,
                 },
                 eventListeners={"sortChanged": ["toFirstRow(params)"]},
-                className="classes-grid",
+                className="table-grid",
                 style={"height": "430px", "width": "100%"},
             ),
             dmc.Text(

@@ -1,0 +1,198 @@
+"""`fmdash serve`: one store on this machine, or a folder of them for a team."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboard import server
+from dashboard.auth.person import ROLES
+from dashboard.cli.people import users_option
+from fmcore.arguments import size, whole
+from fmcore.errors import InputFileError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from dashboard.auth.guard import Login
+
+DEFAULT_PORT = 8050
+MOST_WORKERS = 64
+
+
+def add_to(verbs: Any) -> None:
+    """Adds the command to those of `fmdash`."""
+    text = "serve stores in the browser"
+    serve: argparse.ArgumentParser = verbs.add_parser("serve", help=text, description=text)
+    serve.set_defaults(run=_serve)
+    serve.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="a store, or a folder of stores"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="others need --users (127.0.0.1)")
+    serve.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"0 for any free one ({DEFAULT_PORT})"
+    )
+    serve.add_argument(
+        "--open",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="open a browser where there is a display",
+    )
+    serve.add_argument(
+        "--check", action="store_true", help="only see whether the page answers, then stop"
+    )
+    serve.add_argument(
+        "--workers",
+        type=whole(1, MOST_WORKERS),
+        metavar="N",
+        help="processes (1 for a store, one for each core up to 4 for folders)",
+    )
+    serve.add_argument(
+        "--largest-array",
+        type=size,
+        metavar="SIZE",
+        help="of one answer of the HTTP API, such as 512MB (16GiB)",
+    )
+    serve.add_argument(
+        "--largest-text", type=size, metavar="SIZE", help="the same as CSV or JSON (64MiB)"
+    )
+    team = serve.add_argument_group("for a team")
+    users_option(team, why="who may log in: a file that `fmdash user add` makes")
+    team.add_argument(
+        "--log", type=Path, metavar="FILE", help="of logins and exports (beside the file of people)"
+    )
+    team.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak TLS: the certificate")
+    team.add_argument("--tls-key", type=Path, metavar="FILE", help="and its key")
+    team.add_argument(
+        "--behind-tls", action="store_true", help="a proxy in front of the server speaks TLS"
+    )
+    team.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that browsers may ask for, such as maps.example.org; may be repeated",
+    )
+    team.add_argument("--prefix", default="", metavar="/PATH", help="where the proxy puts it")
+    team.add_argument("--socket", type=Path, metavar="FILE", help="listen there, for a proxy alone")
+    team.add_argument(
+        "--proxy-header", metavar="NAME", help="the proxy's header that says who asks"
+    )
+    team.add_argument(
+        "--proxy-secret",
+        type=Path,
+        metavar="FILE",
+        help="holds what the proxy's header X-Proxy-Secret must say; not needed with --socket",
+    )
+    team.add_argument(
+        "--proxy-role", choices=ROLES, default="", help="of people that only the proxy knows (none)"
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from dashboard.source import Source
+
+    for path in options.paths:
+        if not path.exists():
+            raise InputFileError(f"there is no store or folder {path}; `fmcore capture` writes one")
+    source = Source(*options.paths)
+    login = _login(options)
+    with server.bind(_address(options), guarded=login is not None) as listening:
+        app = _app(options, source, login)
+        where = server.address(listening, tls=options.tls_cert is not None)
+        if options.check:
+            answers = server.check(app, listening)
+            for path, status in answers.items():
+                print(f"{where}{path.lstrip('/')} answered {status}")
+            return 0 if set(answers.values()) == {200} else 1
+        what = ", ".join(map(str, options.paths))
+        print(f"Feature Map Dashboard of {what} at {where} (Ctrl-C stops it)", flush=True)
+        workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
+        opens = options.open and server.has_display()
+        tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
+        with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
+            if workers == 1 and tls is None:
+                server.serve(app, listening, open_browser=opens)
+            else:
+                from dashboard.workers import serve_with
+
+                serve_with(app, listening, workers=workers, tls=tls, open_browser=opens)
+    return 0
+
+
+def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIApp:
+    from dashboard.api import Limits
+    from dashboard.app import create_app  # Dash takes a second to import; usage errors need none
+
+    given = {"array_bytes": options.largest_array, "text_bytes": options.largest_text}
+    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    hosts = ["127.0.0.1", "localhost", *options.allow_host]
+    if options.host not in server.EVERYWHERE:
+        hosts.append(options.host)
+    return create_app(
+        source, allowed_hosts=hosts, limits=limits, login=login, prefix=options.prefix
+    )
+
+
+def _address(options: argparse.Namespace) -> server.Address:
+    """Where to listen; `ServerError` for what lets strangers in, or passwords be read."""
+    if bool(options.tls_cert) != bool(options.tls_key):
+        raise server.ServerError("TLS needs both --tls-cert and --tls-key")
+    prefix = options.prefix
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+        raise server.ServerError(f"--prefix {prefix!r}: expected a path such as /maps")
+    if options.socket:
+        return options.socket
+    if options.host not in server.LOOPBACK and options.users:
+        if not (options.tls_cert or options.behind_tls):
+            raise server.ServerError(
+                f"refusing to ask for passwords on {options.host} without TLS, where others could "
+                "read them: give --tls-cert and --tls-key, or say --behind-tls where a proxy "
+                "speaks TLS"
+            )
+        if not options.allow_host and options.host in server.EVERYWHERE:
+            raise server.ServerError(
+                "say with --allow-host NAME under which name browsers ask for this server"
+            )
+    return options.host, options.port
+
+
+def _login(options: argparse.Namespace) -> Login | None:
+    if options.users is None:
+        if options.proxy_header or options.proxy_secret or options.socket:
+            raise server.ServerError(
+                "a proxy's header and a socket need --users FILE too; `fmdash user add` makes one"
+            )
+        return None
+    from dashboard.auth.guard import Login, Proxy
+    from dashboard.auth.journal import Journal
+    from dashboard.auth.people import People
+
+    proxy = None
+    if options.proxy_header:
+        if not options.proxy_secret and not options.socket:
+            raise server.ServerError(
+                "anybody could send --proxy-header: prove that it is the proxy with --proxy-secret "
+                "FILE, or listen on a --socket that only it can reach"
+            )
+        secret = _secret(options.proxy_secret) if options.proxy_secret else ""
+        proxy = Proxy(options.proxy_header, secret, options.proxy_role)
+    people = People(options.users)
+    if not len(people) and not (proxy and proxy.role):
+        raise server.ServerError(f"nobody could log in: {options.users} has no people")
+    journal = Journal(options.log or options.users.with_suffix(".log.jsonl"))
+    secure = bool(options.tls_cert or options.behind_tls or options.socket)
+    return Login(people, journal, proxy, secure=secure)
+
+
+def _secret(path: Path) -> str:
+    try:
+        secret = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputFileError(f"cannot read the proxy's secret in {path}: {error}") from error
+    if len(secret) < 16:
+        raise server.ServerError(f"the secret in {path} is shorter than 16 characters")
+    return secret

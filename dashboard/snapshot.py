@@ -1,0 +1,215 @@
+"""One store as a page sees it: what was read once is kept, within a bound; numpy comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.kept import Kept
+from dashboard.state import Catalog, State, parse
+from fmcore import Layer, Store
+from fmcore.statistics import CLASS_FILTER, STATISTICS, Bins, LayerHealth
+from fmcore.storage import StoredArray
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One sample and what the model made of it.
+
+    Attributes:
+        index: its index.
+        image: <uint8 or float32>[image_y, image_x, image_channel].
+        label: class index.
+        prediction: the model's class index; None where it predicts none.
+        probability: <float32>[class]; None where it predicts none.
+    """
+
+    index: int
+    image: NDArray[Any]
+    label: int
+    prediction: int | None
+    probability: NDArray[np.float32] | None
+
+
+class Snapshot:
+    """One store as it was when it was opened; safe to share between threads.
+
+    Attributes:
+        name: the store's name in links.
+        catalog: what there is to choose from.
+        digest: what tells the store from every other.
+        labels: true class index, <int64>[sample].
+        predictions: the model's class index, <int64>[sample]; None where it predicts none.
+        class_sizes: samples that bear each label, <int64>[class].
+    """
+
+    def __init__(self, store: Store, name: str, kept: Kept) -> None:
+        """Reads what every page needs.
+
+        Args:
+            store: an open one; it closes when nobody holds it any more.
+            name: of the store in links.
+            kept: what was read or made once, of this store and others.
+        """
+        self._store, self.name, self._kept = store, name, kept
+        self.digest = store.digest
+        self.labels = store.labels
+        self.predictions = store.predictions if store.has_predictions else None
+        self.class_sizes = store.class_sizes
+        self.catalog = Catalog(
+            n_filters={path: layer.n_filters for path, layer in store.layers.items()},
+            n_samples=store.n_samples,
+            class_names=store.class_names,
+            statistics=_of_classes(store),
+            has_classes=store.labels_are != "none",
+            has_predictions=store.has_predictions,
+            has_outcomes=store.has_outcomes,
+        )
+
+    @property
+    def file_name(self) -> str:
+        """The file's name."""
+        return self._store.path.name
+
+    @property
+    def store(self) -> Store:
+        """The open store, for what only passes on what it holds."""
+        return self._store
+
+    @property
+    def api(self) -> str:
+        """The address of the store in the HTTP API, relative to a page."""
+        return f"api/v1/stores/{quote(self.name, safe='')}"
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Pixels of an image, (y, x)."""
+        _, height, width, _ = self._store.images.shape
+        return height, width
+
+    def image_url(self, sample: int, *, size: int | None = None) -> str:
+        """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
+        return str(sample).join(self.image_url_parts(size=size))
+
+    def image_url_parts(self, *, size: int | None = None) -> tuple[str, str]:
+        """What stands before and after a sample's index in the address of its image."""
+        asked = {"v": self.digest} | ({} if size is None else {"size": str(size)})
+        return f"{self.api}/images/", f".png?{urlencode(asked)}"
+
+    def about(self) -> dict[str, dict[str, str | int | float]]:
+        """Attributes of the store, the model, the data set and the capture."""
+        return self._store.about()
+
+    def state(self, **values: object) -> State:
+        """The state that the values of controls ask for, by the names of `State`'s attributes."""
+        return parse(values, self.catalog)[0]
+
+    def layer(self, path: str) -> Layer:
+        """One layer; raises `LayerNotFoundError`."""
+        return self._store.layers[path]
+
+    def statistic(self, layer: str, name: str) -> NDArray[Any]:
+        """A statistic of a layer's filters; kept, since a cell shows all of them.
+
+        Raises:
+            LayerNotFoundError, StatisticNotFoundError: if there is no such layer or statistic.
+        """
+        return self.derived(("statistic", layer, name), lambda: self.layer(layer).statistic(name))
+
+    def derived(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What a page makes of the store, kept while there is room.
+
+        Args:
+            key: what it is, and of which layer.
+            make: makes it; two threads may do so at once.
+        """
+        return self._kept.get((self.digest, *key), make)
+
+    def sample(self, index: int) -> Sample:
+        """One sample; raises `SampleNotFoundError`."""
+        predictions = self.predictions
+        return Sample(
+            index=index,
+            image=self._store.image(index),
+            label=int(self.labels[index]),
+            prediction=None if predictions is None else int(predictions[index]),
+            probability=None if predictions is None else self._store.probability(index),
+        )
+
+    def matching(self, class_index: int | None, outcome: str) -> NDArray[np.int64]:
+        """The samples of a class (or of all) with an outcome, by index, ascending."""
+        chosen = np.ones(len(self.labels), dtype=np.bool_)
+        if class_index is not None:
+            chosen &= self.labels == class_index
+        if outcome != "all" and self.catalog.has_outcomes:
+            chosen &= (self.labels == self.predictions) == (outcome == "correct")
+        return np.flatnonzero(chosen)
+
+    def health(self, path: str) -> LayerHealth:
+        """What is wrong with a layer's filters; kept, since it reads a whole pooled table."""
+        return self.derived(("health", path), lambda: self.layer(path).health())
+
+    def top(
+        self, path: str, filter_index: int, of: str = "", rows: range = range(1)
+    ) -> dict[str, NDArray[Any]]:
+        """The strongest samples of a filter, `sample`, `value`, `y` and `x`, each [row, k].
+
+        Of all samples; of some classes or bands, their `rows`, where `of` is `class` or `band`.
+
+        Raises:
+            StatisticNotFoundError: if the store keeps none.
+        """
+        one, names = self.layer(path), ("sample", "value", "y", "x")
+        if not of:
+            return {name: one.top(name)[filter_index][np.newaxis] for name in names}
+        return {
+            name: _of_filter(one.top_array(f"{of}_{name}"), filter_index, rows) for name in names
+        }
+
+    def histogram(self, path: str, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Counts of a filter's activations, <int64>[class, bin], and bins, <float32>[bound, bin].
+
+        Raises:
+            StatisticNotFoundError: if the store has none, with the reason.
+        """
+        stored = self.layer(path).histogram_array()
+        counts = _of_filter(stored, index, range(stored.shape[0]))
+        return counts, Bins.numbering(counts.shape[1]).bounds
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """The model's belief in its prediction, <float32>[sample].
+
+        Raises:
+            PredictionsNotStoredError: if there are none.
+        """
+        rows = np.arange(self.catalog.n_samples)
+        return self.derived(
+            ("confidence",), lambda: self._store.probabilities[rows, self._store.predictions]
+        )
+
+    def filter_range(self, path: str) -> NDArray[np.float64]:
+        """Smallest and largest activation over the whole test set, <float64>[2, filter]."""
+        return self.derived(("range", path), lambda: self.layer(path).filter_range())
+
+
+def _of_filter(stored: StoredArray, filter_index: int, rows: range) -> NDArray[Any]:
+    """Some rows of [row, filter, …] for one filter; only the chunks that hold it are read."""
+    picks = (rows, range(filter_index, filter_index + 1), range(stored.shape[2]))
+    return stored.outer(picks)[:, 0]
+
+
+def _of_classes(store: Store) -> tuple[str, ...]:
+    """The statistics of class and filter that every layer has; old and basic stores have few."""
+    layers = [set(layer.statistics) for layer in store.layers.values()]
+    common = set.intersection(*layers)
+    return tuple(
+        name for name, one in STATISTICS.items() if name in common and one.axes == CLASS_FILTER
+    )
