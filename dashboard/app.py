@@ -67,7 +67,7 @@ def create_app(
             *api.array_routes(source, limits),
             api.image_route(source),
             api.window_route(source, limits),
-            *(account_routes(login.people, login.journal, secure=login.secure) if login else ()),
+            *(account_routes(login) if login else ()),
         ],
         docs_url=None,
         redoc_url=None,
