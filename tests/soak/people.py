@@ -72,7 +72,7 @@ class Told:
     when: list[tuple[float, float]] = field(default_factory=list)
 
 
-def recorded(url: str, store: str) -> dict[str, list[list[Request]]]:
+def recorded(url: str, store: str, rounds: int) -> dict[str, list[list[Request]]]:
     """The requests of each act, several of each, as Chromium makes them."""
     seen: list[Request] = []
 
@@ -102,7 +102,7 @@ def recorded(url: str, store: str) -> dict[str, list[list[Request]]]:
             acts[name].append(list(seen))
 
         base = f"{url}stores/{store}"
-        for _ in range(2):
+        for _ in range(rounds):
             act("open", lambda: page.goto(f"{base}/maps"))
             page.wait_for_selector("#maps-wall[data-drawn]")
             for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
@@ -349,6 +349,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2, help="of recording each act")
     parser.add_argument("--replacements", type=int, default=100)
     parser.add_argument("--beside", choices=("exports", "kills", "replacing"))
     options = parser.parse_args()
@@ -360,7 +361,7 @@ def main() -> int:
         for copy in ("one.h5", "two.h5"):
             os.link(options.store, Path(name) / copy)
         with team_server(folder, options.people, options.workers) as (url, token, process):
-            acts = recorded(url, options.store.stem)
+            acts = recorded(url, options.store.stem, options.rounds)
             told = asyncio.run(run(options, url, token, process, acts, folder))
     return bool(told.wrong)
 
