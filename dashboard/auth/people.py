@@ -27,8 +27,7 @@ from dashboard.auth.person import ROLES, TOKEN_DAYS, PeopleError, Person
 SESSION_SECONDS = 12 * 3600
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1024
 _NAME = re.compile(r"[\w.@+-]{1,64}")
-_TABLES = f"""
-{delays.TABLE}
+_TABLES = """
 CREATE TABLE IF NOT EXISTS person (
   name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
@@ -82,7 +81,7 @@ class People:
         try:
             if create:
                 path.touch(mode=0o600)
-            self._file.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+            self._file.executescript(f"BEGIN IMMEDIATE; {_TABLES} {delays.TABLE} COMMIT;")
             (key,) = self._file.execute("SELECT key FROM signing").fetchone()
             self._signer = TimestampSigner(key, salt="session", digest_method=hashlib.sha256)
         except (sqlite3.Error, OSError) as error:
