@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import plotly.graph_objects as go
 from dash import Patch, dcc
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
@@ -42,7 +41,9 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
     )
 
 
-def redraw(figure: go.Figure, *, axes: str, drawn: object) -> tuple[go.Figure | Patch, str]:
+def redraw(
+    figure: dict[str, Any], *, axes: str, drawn: object
+) -> tuple[dict[str, Any] | Patch, str]:
     """What a callback gives a graph: the figure, or, so that zoom stays, only what is drawn in it.
 
     Plotly's `uirevision` is meant for this, but Dash plots again after each zoom with the layout
@@ -59,9 +60,9 @@ def redraw(figure: go.Figure, *, axes: str, drawn: object) -> tuple[go.Figure | 
     """
     if drawn != axes:
         return figure, axes
-    whole, patch = figure.to_dict(), Patch()
-    patch["data"] = whole["data"]
-    patch["layout"]["shapes"] = whole["layout"].get("shapes", [])
+    patch = Patch()
+    patch["data"] = figure["data"]
+    patch["layout"]["shapes"] = figure["layout"].get("shapes", [])
     return patch, axes
 
 

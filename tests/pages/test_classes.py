@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing import checked
 from factories import make_store
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,7 +208,8 @@ def test_the_difference_is_of_the_mean_maps_in_the_same_colours(snapshot, store)
 
     shown = shown_by(snapshot, against=0)
     first, second, third = (
-        figure.data[0] for figure, _ in maps.map_figures(snapshot, shown, found, theme=LIGHT)
+        checked(figure).data[0]
+        for figure, _ in maps.map_figures(snapshot, shown, found, theme=LIGHT)
     )
     assert (first.zmin, first.zmax) == (second.zmin, second.zmax)
     assert third.zmin == -third.zmax == -np.abs(one - other).max()

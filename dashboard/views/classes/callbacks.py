@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import dash_mantine_components as dmc
-import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 from dash.development.base_component import Component
 
@@ -15,7 +14,7 @@ from dashboard.components.graph import clicked_cell, redraw
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import distribution_figure, key
 from dashboard.figures.feature_map import empty_figure
-from dashboard.figures.theme import theme_for
+from dashboard.figures.theme import Figure, theme_for
 from dashboard.source import Source
 from dashboard.views.chance import within_chance
 from dashboard.views.classes import cell, maps, parts, table
@@ -70,7 +69,7 @@ def _register_heatmap(app: Dash, source: Source) -> None:
     )
     def draw_heatmap(
         controls: dict[str, object], scheme: str, drawn: object
-    ) -> tuple[go.Figure | Patch, str, str, list[Component | str], Component]:
+    ) -> tuple[Figure | Patch, str, str, list[Component | str], Component]:
         snapshot = source.snapshot()
         shown = snapshot.state(**controls)
         about, order = STATISTICS[shown.statistic], parts.order_of(snapshot, shown)
@@ -133,7 +132,7 @@ def _register_cell(app: Dash, source: Source) -> None:
     )
     def draw_spread(
         controls: dict[str, object], scheme: str
-    ) -> tuple[go.Figure, dict[str, str], list[Component] | str]:
+    ) -> tuple[Figure, dict[str, str], list[Component] | str]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         try:
             found = cell.spreads(snapshot, snapshot.state(**controls))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, no_update
 from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import as_count
-from dashboard.components.graph import NO_GRAPH
+from dashboard.components.graph import NO_GRAPH, NOTHING
 from dashboard.figures.histogram import histogram_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
-from dashboard.figures.theme import theme_for
+from dashboard.figures.theme import Figure, theme_for
 from dashboard.source import Source
 from dashboard.views.filter import facts, panels, raw, scores, tables
 from dashboard.views.filter.header import header
@@ -178,13 +177,13 @@ def _register_figures(app: Dash, source: Source) -> None:
     )
     def draw_kernel(
         layer: str, filter_index: object, scheme: str
-    ) -> tuple[go.Figure, dict[str, str], str]:
+    ) -> tuple[Figure, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         one = snapshot.layer(shown.layer)
         kernel, bias = one.kernel, one.bias
         if kernel is None:
-            return go.Figure(), NO_GRAPH, "This store keeps no kernel of the layer."
+            return NOTHING, NO_GRAPH, "This store keeps no kernel of the layer."
         weights = kernel[..., shown.filter_index]
         cells = kernel_cells(weights.shape)
         figure = kernel_figure(weights, theme=theme_for(scheme))
@@ -201,17 +200,17 @@ def _register_figures(app: Dash, source: Source) -> None:
     )
     def draw_histogram(
         layer: str, filter_index: object, class_index: object, scale: str, scheme: str
-    ) -> tuple[go.Figure, dict[str, str], str]:
+    ) -> tuple[Figure, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         where = (snapshot, shown.layer, shown.filter_index)
         try:
             found = facts.distribution(*where, shown.class_index)
         except StatisticNotFoundError as error:
-            return go.Figure(), NO_GRAPH, str(error)
+            return NOTHING, NO_GRAPH, str(error)
         if found is None:
             text = "Every finite activation of this filter is exactly zero, in the whole test set."
-            return go.Figure(), NO_GRAPH, text
+            return NOTHING, NO_GRAPH, text
         figure = histogram_figure(
             found.shares,
             names=found.names,
