@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Patch, dcc
+from dash import Patch
+
+from dashboard.components.nodes import Node, dcc
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
 CONFIG: Any = {
@@ -21,7 +23,7 @@ NOTHING: Any = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"v
 NO_GRAPH = {"display": "none"}
 
 
-def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc.Graph:
+def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> Node:
     """A graph as wide as its box.
 
     Args:

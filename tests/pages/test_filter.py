@@ -52,7 +52,7 @@ def said(component) -> str:
         return component
     if isinstance(component, list):
         return " ".join(map(said, component))
-    inner = getattr(component, "children", None)
+    inner = component["props"].get("children") if isinstance(component, dict) else None
     return "" if inner is None else said(inner)
 
 
@@ -336,7 +336,7 @@ def _error(function, *arguments) -> StatisticNotFoundError:
 def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
     pictures = panels.Pictures(snapshot, FIRST, 7)
     found = facts.responses(snapshot, FIRST, 7)[0]
-    about = json.loads(pictures.rows(found).to_plotly_json()["props"]["data-thumbnails"])
+    about = json.loads(pictures.rows(found)["props"]["data-thumbnails"])
     assert [item[0] for item in about["items"]] == [str(one.sample) for one in found]
     query = parse_qs(urlsplit(about["items"][0][0].join(about["href"])).query)
     assert query == {"layer": [FIRST], "sample": [str(found[0].sample)], "filter": ["7"]}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
-from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import option
 from dashboard.components.graph import clicked_cell, redraw
+from dashboard.components.nodes import Node, dmc
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import distribution_figure, key
 from dashboard.figures.feature_map import empty_figure
@@ -69,7 +68,7 @@ def _register_heatmap(app: Dash, source: Source) -> None:
     )
     def draw_heatmap(
         controls: dict[str, object], scheme: str, drawn: object
-    ) -> tuple[Figure | Patch, str, str, list[Component | str], Component]:
+    ) -> tuple[Figure | Patch, str, str, list[Node | str], Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(**controls)
         about, order = STATISTICS[shown.statistic], parts.order_of(snapshot, shown)
@@ -132,7 +131,7 @@ def _register_cell(app: Dash, source: Source) -> None:
     )
     def draw_spread(
         controls: dict[str, object], scheme: str
-    ) -> tuple[Figure, dict[str, str], list[Component] | str]:
+    ) -> tuple[Figure, dict[str, str], list[Node] | str]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         try:
             found = cell.spreads(snapshot, snapshot.state(**controls))
@@ -168,9 +167,7 @@ def _register_cell(app: Dash, source: Source) -> None:
         Output(ids.CLASSES_TOP, "children"),
         inputs={"controls": ALL_CONTROLS, "search": State(ids.URL, "search")},
     )
-    def tell_cell(
-        controls: dict[str, object], search: str | None
-    ) -> tuple[list[Component], list[Component]]:
+    def tell_cell(controls: dict[str, object], search: str | None) -> tuple[list[Node], list[Node]]:
         snapshot = source.snapshot()
         query = state.updated_query(search, snapshot.catalog, **controls)
         shown = snapshot.state(**controls)
@@ -181,7 +178,7 @@ def _register_cell(app: Dash, source: Source) -> None:
         Output(ids.CLASSES_NUMBERS, "children"),
         inputs={"controls": OF_A_CELL, "opened": Input(ids.CLASSES_OPEN, "value")},
     )
-    def tell_numbers(controls: dict[str, object], opened: object) -> Component | None:
+    def tell_numbers(controls: dict[str, object], opened: object) -> Node | None:
         if not opened:
             return None
         snapshot = source.snapshot()

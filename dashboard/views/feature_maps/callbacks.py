@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, Patch, State, ctx, dcc, no_update
-from dash.development.base_component import Component
+from dash import Dash, Input, Output, Patch, State, ctx, no_update
 
 from dashboard import ids, state
 from dashboard.components.controls import facts
 from dashboard.components.graph import NO_GRAPH, NOTHING, redraw
+from dashboard.components.nodes import Node, dcc, dmc
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
@@ -50,9 +49,7 @@ def register(app: Dash, source: Source) -> None:
             "search": State(ids.URL, "search"),
         },
     )
-    def remember(
-        search: str | None, dead: bool, zeros: bool, **values: object
-    ) -> tuple[str, Component]:
+    def remember(search: str | None, dead: bool, zeros: bool, **values: object) -> tuple[str, Node]:
         catalog = source.snapshot().catalog
         query = state.updated_query(
             search,
@@ -151,7 +148,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.MAPS_PICKS, "data"),
         Input(ids.MAPS_PAGE, "data"),
     )
-    def show_thumbnails(chosen: dict[str, Any], page: int) -> list[Component]:
+    def show_thumbnails(chosen: dict[str, Any], page: int) -> list[Node]:
         samples = page_of(chosen, page or 0)
         return thumbnails(source.snapshot(), chosen, samples)
 
@@ -169,7 +166,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.MAPS_SETTLED, "data"),
         Input(ids.SCHEME, "data"),
     )
-    def draw_sample(sample: object, scheme: str) -> tuple[Component, Any]:
+    def draw_sample(sample: object, scheme: str) -> tuple[Node, Any]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(snapshot.state(sample=sample).sample)
         names, badges = snapshot.catalog.class_names, []
@@ -206,7 +203,7 @@ def _register_filter(app: Dash, source: Source) -> None:
         kind: str,
         scheme: str,
         drawn: object,
-    ) -> tuple[Figure | Patch, str, dict[str, str], Component]:
+    ) -> tuple[Figure | Patch, str, dict[str, str], Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, sample=sample, filter_index=filter_index, color_range=kind
@@ -249,7 +246,7 @@ def _register_filter(app: Dash, source: Source) -> None:
         return figure, ROOM.fixed(cells, longest=150), ""
 
 
-def _badge(text: str, *, right: bool) -> Component:
+def _badge(text: str, *, right: bool) -> Node:
     # tt: a class name is shown as it is, not in capitals.
     color = "green" if right else "red"
     return dmc.Badge(text, color=color, variant="light", size="lg", tt="none")

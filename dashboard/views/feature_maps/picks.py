@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from dash import html
-from dash.development.base_component import Component
 from numpy.typing import NDArray
 
 from dashboard import state
+from dashboard.components.nodes import Node, html
 from dashboard.components.pictures import picture
 from dashboard.source import Snapshot
 from dashboard.views.judged import judged, names_of
@@ -71,12 +70,12 @@ def page_of(chosen: dict[str, Any], page: int) -> list[int]:
     return list(chosen["list"][first : first + A_PAGE])
 
 
-def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -> list[Component]:
+def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -> list[Node]:
     """A button with a picture for each sample; the script of the page hears their clicks."""
     responses = None
     if chosen["by"] == "response":
         responses = _responses(snapshot, chosen["layer"], chosen["filter"])
-    found: list[Component] = []
+    found: list[Node] = []
     for index in samples:
         label, predicted = names_of(snapshot, index)
         wrong = None not in (label, predicted) and label != predicted
@@ -101,7 +100,7 @@ def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -
                 className="thumbnail wrong" if wrong else "thumbnail",
                 title=words,
                 type="button",
-                **{"data-sample": str(index), "aria-label": words},  # type: ignore[arg-type]
+                **{"data-sample": str(index), "aria-label": words},
             )
         )
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dash import Dash, Input, Output, State, no_update
-from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import as_count
 from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.components.nodes import Node
 from dashboard.figures.histogram import histogram_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
 from dashboard.figures.theme import Figure, theme_for
@@ -34,7 +34,7 @@ def register(app: Dash, source: Source) -> None:
     _register_figures(app, source)
 
     @app.callback(Output(ids.FILTER_SCORES, "children"), *CHOICE)
-    def draw_scores(layer: str, filter_index: object, class_index: object) -> list[Component]:
+    def draw_scores(layer: str, filter_index: object, class_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         where = (snapshot, shown.layer, shown.filter_index)
@@ -56,7 +56,7 @@ def register(app: Dash, source: Source) -> None:
     @app.callback(Output(ids.FILTER_RAW, "children"), *CHOICE, State(ids.URL, "href"))
     def draw_raw(
         layer: str, filter_index: object, class_index: object, page: str | None
-    ) -> list[Component]:
+    ) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         one = snapshot.layer(shown.layer)
@@ -109,7 +109,7 @@ def _register_selection(app: Dash, source: Source) -> None:
         )
 
     @app.callback(Output(ids.FILTER_SIMILAR, "children"), *CHOICE)
-    def draw_similar(layer: str, filter_index: object, class_index: object) -> Component:
+    def draw_similar(layer: str, filter_index: object, class_index: object) -> Node:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         try:
@@ -124,7 +124,7 @@ def _register_selection(app: Dash, source: Source) -> None:
 
 def _register_samples(app: Dash, source: Source) -> None:
     @app.callback(Output(ids.FILTER_HEADER, "children"), *CHOICE)
-    def draw_header(layer: str, filter_index: object, class_index: object) -> list[Component]:
+    def draw_header(layer: str, filter_index: object, class_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)
@@ -132,7 +132,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         return header(snapshot, shown, pictures, found[0] if found else None)
 
     @app.callback(Output(ids.FILTER_STRONGEST, "children"), *CHOICE)
-    def draw_strongest(layer: str, filter_index: object, class_index: object) -> list[Component]:
+    def draw_strongest(layer: str, filter_index: object, class_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)
@@ -143,7 +143,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.FILTER_LAYER, "value"),
         Input(ids.FILTER_FILTER, "value"),
     )
-    def draw_bands(layer: str, filter_index: object) -> list[Component]:
+    def draw_bands(layer: str, filter_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)
@@ -156,7 +156,7 @@ def _register_samples(app: Dash, source: Source) -> None:
     )
     def draw_classes(
         layer: str, filter_index: object, class_index: object, page: object
-    ) -> list[Component]:
+    ) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)

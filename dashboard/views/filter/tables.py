@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import dash_mantine_components as dmc
 import numpy as np
-from dash import dcc, html
-from dash.development.base_component import Component
 
 from dashboard import state
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.pictures import picture
 from dashboard.source import Snapshot
 from dashboard.views.filter import scores
@@ -21,10 +19,10 @@ from fmcore.statistics import POOLINGS
 
 MOST_SIMILAR = 8
 # What stands in one cell of a table.
-Cell = str | list[Component]
+Cell = str | list[Node]
 
 
-def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassScores]) -> Component:
+def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassScores]) -> Node:
     """How well each of some classes, a column each, is told from all others; a name selects it."""
     head: list[Cell] = [[html.Span("Class"), html.Small("against all others")]]
     for one in found:
@@ -48,12 +46,12 @@ def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassSc
     return table(head, body)
 
 
-def scores_name(family: str) -> Component:
+def scores_name(family: str) -> Node:
     """A statistic's title, with its definition as a tool tip."""
     return html.Span(scores.title(family), title=scores.meaning(family))
 
 
-def filter_scores(found: dict[str, Score], n_samples: int) -> Component:
+def filter_scores(found: dict[str, Score], n_samples: int) -> Node:
     """The scores over all classes, a row each."""
     body: list[list[Cell]] = [
         [
@@ -68,7 +66,7 @@ def filter_scores(found: dict[str, Score], n_samples: int) -> Component:
     return table(["Over all classes", *(f"Pooled {one}" for one in POOLINGS), "n"], body)
 
 
-def score_cell(one: Score) -> list[Component]:
+def score_cell(one: Score) -> list[Node]:
     """The value; below it what chance would give, and in words whether it is beyond."""
     if not np.isfinite(one.value):
         return [html.B("–"), html.Small(one.verdict)]
@@ -80,7 +78,7 @@ def score_cell(one: Score) -> list[Component]:
     return [html.B(value) if beyond else html.Span(value, className="dim"), html.Small(said)]
 
 
-def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Component:
+def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Node:
     """A table that scrolls sideways where there is no room."""
     return dmc.TableScrollContainer(
         dmc.Table(
@@ -101,7 +99,7 @@ def similar_filters(
     shown: state.State,
     found: Sequence[tuple[int, float]],
     strongest: dict[int, Response],
-) -> Component:
+) -> Node:
     """Links to the filters that go most together with one, each with its strongest sample.
 
     Args:
@@ -127,7 +125,7 @@ def similar_filters(
             filter_index=index,
             class_index=shown.class_index,
         )
-        seen: list[Component] = []
+        seen: list[Node] = []
         if index in strongest:
             best = strongest[index]
             box = Pictures(snapshot, shown.layer, index).box(best)
@@ -151,7 +149,7 @@ def similar_filters(
     )
 
 
-def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[Component]:
+def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[Node]:
     """What is to be had, with sizes; and below each choice the commands that give the same.
 
     Args:
@@ -179,12 +177,12 @@ def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[
     ]
 
 
-def _file(one: Download) -> list[Component]:
+def _file(one: Download) -> list[Node]:
     name = f".npy, {one.size}"
     return [html.A(name, href=one.url, download=""), html.Small(one.shape)]
 
 
-def _commands(one: Part) -> Component:
+def _commands(one: Part) -> Node:
     lines = [
         html.Div(
             [
