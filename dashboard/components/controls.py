@@ -9,8 +9,8 @@ from dashboard.components.nodes import Node, dmc, html
 
 
 def as_count(clicks: object) -> int:
-    """A number of clicks; 0 for a button that was not clicked yet."""
-    return clicks if isinstance(clicks, int) else 0
+    """A number of clicks; 0 for a button that was not clicked yet, and for what JSON cannot say."""
+    return clicks if isinstance(clicks, int) and abs(clicks) < 1 << 53 else 0
 
 
 def select(

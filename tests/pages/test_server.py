@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 
 import httpx
 import pytest
+from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs_version
 from servers import SHOW_PAGE, running
 
@@ -137,6 +139,37 @@ def test_another_layer_keeps_the_filter_or_takes_the_nearest(url, asked, expecte
     answer = httpx.post(url + UPDATE, json=DESCRIBE | {"state": state}).json()["response"]
     assert answer["maps-filter"] == {"value": expected, "max": 19}
     assert answer["maps-facts"]["data"]["layer"] == "block/conv 1"
+
+
+def test_numbers_that_json_does_not_know_arrive_as_null():
+    assert find_spec("orjson") is not None, "Dash writes JSON with it"
+    sent = to_json_plotly({"x": [1.5, float("nan"), float("inf")], "y": "<a>"})
+    assert json.loads(sent) == {"x": [1.5, None, None], "y": "<a>"}
+
+
+@pytest.mark.parametrize(
+    ("output", "given"),
+    [
+        ("filter-raw.children", {"url.href": "http://x/\ud800/filter"}),
+        (
+            "..filter-filter.value...filter-filter.max...filter-steps.data..",
+            {"filter-next.n_clicks": 10**30, "filter-steps.data": -(10**30)},
+        ),
+    ],
+)
+def test_what_json_cannot_say_is_not_said_back(url, output, given):
+    all_of_them = httpx.get(url + "_dash-dependencies").json()
+    about = next(one for one in all_of_them if one["output"] == output)
+    parts = {
+        name: [one | {"value": given.get(f"{one['id']}.{one['property']}")} for one in about[name]]
+        for name in ("inputs", "state")
+    }
+    names = [one.rsplit(".", 1) for one in output.strip(".").split("...")]
+    outputs = [{"id": one, "property": name} for one, name in names]
+    body = {"output": output, "outputs": outputs if len(outputs) > 1 else outputs[0], **parts}
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(url + UPDATE, content=json.dumps(body), headers=headers)
+    assert answer.status_code == 200, answer.text
 
 
 def test_files_that_are_not_there_are_not_found(url):

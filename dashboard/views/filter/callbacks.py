@@ -60,8 +60,9 @@ def register(app: Dash, source: Source) -> None:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         one = snapshot.layer(shown.layer)
+        address = (page or "").encode("utf-8", "replace").decode()  # JSON has no lone surrogates
         parts = raw.parts(
-            snapshot, shown.layer, shown.filter_index, shown.class_index, page=page or ""
+            snapshot, shown.layer, shown.filter_index, shown.class_index, page=address
         )
         why, name = "", snapshot.file_name
         if not one.has_maps:
