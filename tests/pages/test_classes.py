@@ -16,7 +16,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from dashboard.source import Source
 from dashboard.state import ARRANGEMENTS
-from dashboard.views.chance import verdicts, within_chance
+from dashboard.views.chance import verdict, verdicts, within_chance
 from dashboard.views.classes import cell, maps, parts, table
 from dashboard.views.classes.arrange import arranged, by_similarity, by_value, chance_words
 from fmcore.statistics import FINDINGS, LayerHealth
@@ -99,6 +99,11 @@ def test_within_chance_is_what_the_band_spans(store):
     n_known = np.isfinite(values).sum()
     assert words.startswith(f"{within.sum()} of {n_known} cells are within chance (95%).")
     assert f"{values.size - n_known} of {values.size} cells have no value" in words
+
+
+@given(*[st.floats(-2, 2, width=16) | st.just(np.nan)] * 3)
+def test_the_verdict_of_one_value_is_that_of_many(value, low, high):
+    assert verdict(value, low, high) == verdicts(np.array(value), np.array([low, high]))
 
 
 def shown_by(snapshot, **changes):

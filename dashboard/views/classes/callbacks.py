@@ -73,7 +73,7 @@ def _register_heatmap(app: Dash, source: Source) -> None:
         shown = snapshot.state(**controls)
         about, order = STATISTICS[shown.statistic], parts.order_of(snapshot, shown)
         values = snapshot.statistic(shown.layer, shown.statistic)
-        chance = snapshot.layer(shown.layer).chance(shown.statistic)
+        chance = snapshot.chance(shown.layer, shown.statistic)
         within = within_chance(values, chance)
         figure = class_statistic_figure(
             values,

@@ -238,7 +238,7 @@ def _register_filter(app: Dash, source: Source) -> None:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         index = shown.filter_index
-        kernel = snapshot.layer(shown.layer).kernel
+        kernel = snapshot.kernel(shown.layer)
         if kernel is None:
             return NOTHING, NO_GRAPH, "This store keeps no kernel of the layer."
         figure = kernel_figure(kernel[..., index], theme=theme_for(scheme))

@@ -181,8 +181,7 @@ def _register_figures(app: Dash, source: Source) -> None:
     ) -> tuple[Figure, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
-        one = snapshot.layer(shown.layer)
-        kernel, bias = one.kernel, one.bias
+        kernel, bias = snapshot.kernel(shown.layer), snapshot.layer(shown.layer).bias
         if kernel is None:
             return NOTHING, NO_GRAPH, "This store keeps no kernel of the layer."
         weights = kernel[..., shown.filter_index]

@@ -33,7 +33,7 @@ class Pictures:
     def __init__(self, snapshot: Snapshot, layer: str, filter_index: int) -> None:
         self._snapshot = snapshot
         one = snapshot.layer(layer)
-        self._fields = one.receptive_fields()
+        self._fields = snapshot.receptive_fields(layer)
         self._shape = snapshot.image_shape
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         before, after = state.around_sample(shown, snapshot.catalog)
@@ -106,7 +106,7 @@ class Pictures:
 
 def link(snapshot: Snapshot, page: str, text: str, **values: object) -> Node:
     """A link to a page of the dashboard that shows these."""
-    query = state.updated_query("", snapshot.catalog, **values)
+    query = state.query_for(snapshot.catalog, **values)
     return dcc.Link(text, href=f"{page}{query}")
 
 
@@ -138,7 +138,7 @@ def badge(snapshot: Snapshot, layer: str, one: Finding) -> Node:
     # tt: a class name is shown as it is, not in capitals.
     shown = dmc.Badge(one.text, color=color, variant="light", size="lg", tt="none")
     if one.other is not None:
-        query = state.updated_query("", snapshot.catalog, layer=layer, filter_index=one.other)
+        query = state.query_for(snapshot.catalog, layer=layer, filter_index=one.other)
         shown = dcc.Link(shown, href=f"filter{query}")
     return html.Div(
         [shown, dmc.Text(one.meaning, size="sm", c="dimmed", span=True)], className="filter-finding"

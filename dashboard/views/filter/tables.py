@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from dashboard import state
 from dashboard.components.nodes import Node, dcc, dmc, html
@@ -26,8 +25,7 @@ def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassSc
     """How well each of some classes, a column each, is told from all others; a name selects it."""
     head: list[Cell] = [[html.Span("Class"), html.Small("against all others")]]
     for one in found:
-        query = state.updated_query(
-            "",
+        query = state.query_for(
             snapshot.catalog,
             layer=shown.layer,
             filter_index=shown.filter_index,
@@ -68,12 +66,12 @@ def filter_scores(found: dict[str, Score], n_samples: int) -> Node:
 
 def score_cell(one: Score) -> list[Node]:
     """The value; below it what chance would give, and in words whether it is beyond."""
-    if not np.isfinite(one.value):
-        return [html.B("–"), html.Small(one.verdict)]
-    said = one.verdict
-    if np.isfinite([one.low, one.high]).all():
-        said = f"{said}: {one.low:.3g} to {one.high:.3g}"
-    beyond = one.verdict in ("above chance", "below chance")
+    said = verdict = one.verdict
+    if not math.isfinite(one.value):
+        return [html.B("–"), html.Small(said)]
+    if math.isfinite(one.low) and math.isfinite(one.high):
+        said = f"{verdict}: {one.low:.3g} to {one.high:.3g}"
+    beyond = verdict in ("above chance", "below chance")
     value = f"{one.value:.4g}"
     return [html.B(value) if beyond else html.Span(value, className="dim"), html.Small(said)]
 
@@ -116,10 +114,10 @@ def similar_filters(
             c="dimmed",
         )
     shape = snapshot.image_shape
+    field = Pictures(snapshot, shown.layer, shown.filter_index).box  # the same for all filters
     rows = []
     for index, correlation in found[:MOST_SIMILAR]:
-        query = state.updated_query(
-            "",
+        query = state.query_for(
             snapshot.catalog,
             layer=shown.layer,
             filter_index=index,
@@ -128,10 +126,11 @@ def similar_filters(
         seen: list[Node] = []
         if index in strongest:
             best = strongest[index]
-            box = Pictures(snapshot, shown.layer, index).box(best)
             url = snapshot.image_url(best.sample, size=160)
             seen = [
-                picture(url, words=f"Its strongest: sample {best.sample}", shape=shape, box=box)
+                picture(
+                    url, words=f"Its strongest: sample {best.sample}", shape=shape, box=field(best)
+                )
             ]
         way = "together" if correlation > 0 else "opposite"
         text = [html.B(f"filter {index}"), html.Small(f"r = {correlation:+.3f}, {way}")]
