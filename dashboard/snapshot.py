@@ -234,10 +234,13 @@ class Snapshot:
         Raises:
             PredictionsNotStoredError: if there are none.
         """
-        rows = np.arange(self.catalog.n_samples)
-        return self.derived(
-            ("confidence",), lambda: self._store.probabilities[rows, self._store.predictions]
-        )
+
+        def read() -> NDArray[np.float32]:
+            rows = np.arange(self.catalog.n_samples)
+            found: NDArray[np.float32] = self._store.probabilities[rows, self._store.predictions]
+            return found
+
+        return self.derived(("confidence",), read)
 
     def filter_range(self, path: str) -> NDArray[np.float64]:
         """Smallest and largest activation over the whole test set, <float64>[2, filter]."""

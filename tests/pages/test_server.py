@@ -271,6 +271,21 @@ def test_a_taken_port_and_a_public_host_are_refused():
             server.bind(("127.0.0.1", port))
 
 
+def test_what_a_page_names_the_state_of_is_never_asked_for_again(url):
+    page = httpx.get(url).text
+    named = re.findall(r'(?:src|href)="/([^"]+(?:\?m=|\.v\d)[^"]+)"', page)
+    assert any(one.startswith("assets/style.css?m=") for one in named)
+    assert any("dash_renderer" in one for one in named)
+    for one in named:
+        for taken in ("gzip", "identity"):
+            answer = httpx.get(url + one, headers={"accept-encoding": taken})
+            assert answer.headers["cache-control"] == "max-age=31536000, immutable", one
+    for other in ("assets/style.css", "assets/style.css?m=12.5", "assets/style.css?m=x"):
+        assert "immutable" not in httpx.get(url + other).headers["cache-control"]
+    assert '<link rel="icon" href="data:image/svg+xml,' in page
+    assert "favicon" not in page
+
+
 def test_scripts_are_compressed_once_and_the_same_as_without(url):
     page = httpx.get(url).text
     paths = re.findall(r'(?:src|href)="/([^"]+\.(?:js|css)[^"]*)"', page)

@@ -75,6 +75,10 @@ def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -
     responses = None
     if chosen["by"] == "response":
         responses = _responses(snapshot, chosen["layer"], chosen["filter"])
+    url = snapshot.image_url_parts(size=THUMBNAIL_PIXELS)
+    confidence = None
+    if responses is None and snapshot.catalog.has_predictions:
+        confidence = snapshot.confidence
     found: list[Node] = []
     for index in samples:
         label, predicted = names_of(snapshot, index)
@@ -84,16 +88,15 @@ def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -
         if responses is not None:
             number = f"{responses[index]:.3g}"
             about = f"largest activation {responses[index]:.6g}"
-        elif snapshot.catalog.has_predictions:
-            number = f"{snapshot.confidence[index]:.0%}"
-            about = f"predicted with {snapshot.confidence[index]:.1%}"
+        elif confidence is not None:
+            number = f"{confidence[index]:.0%}"
+            about = f"predicted with {confidence[index]:.1%}"
         said = ", ".join(filter(None, (judged(label, predicted), about)))
         words = f"Sample {index}: {said}" if said else f"Sample {index}"
-        url = snapshot.image_url(index, size=THUMBNAIL_PIXELS)
         found.append(
             html.Button(
                 [
-                    picture(url, words="", shape=snapshot.image_shape),
+                    picture(str(index).join(url), words="", shape=snapshot.image_shape),
                     html.Span(short, className="thumbnail-label"),
                     html.Span(number, className="thumbnail-number"),
                 ],
