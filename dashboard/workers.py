@@ -97,7 +97,7 @@ def serve_with(
         where = address(listening, tls=tls is not None)
         threading.Timer(1.0, webbrowser.open, [where]).start()
     settings: dict[str, Any] = {
-        "bind": f"fd://{listening.fileno()}",
+        "bind": f"fd://{listening.detach()}",  # which closes it at the end
         "workers": workers,
         "worker_class": f"{__name__}.Worker",
         "preload_app": True,
