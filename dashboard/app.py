@@ -10,10 +10,8 @@ import logging
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 from urllib.parse import quote
 
-from a2wsgi import WSGIMiddleware
 from dash import Dash
 from dash.exceptions import DependencyException
 from fastapi import FastAPI
@@ -25,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 from dashboard import addresses, api, bundle, frame, middleware
 from dashboard.auth.guard import Guard, Login
 from dashboard.auth.pages import account_routes
+from dashboard.bridge import Bridge
 from dashboard.callback_request import callback_problem
 from dashboard.compressed import Compressed
 from dashboard.source import Source
@@ -85,7 +84,7 @@ def create_app(
     if bundle.fits():
         app.routes.append(bundle.route())
     # Last, because it takes every path that is left.
-    app.mount("/", cast(ASGIApp, WSGIMiddleware(pages.server, workers=CALLBACK_THREADS)))
+    app.mount("/", Bridge(pages.server, threads=CALLBACK_THREADS))
     app.add_middleware(Compressed)
     app.add_middleware(addresses.StorePages, source=source)
     app.add_middleware(middleware.BodyLimit)

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -98,7 +97,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, script_hashes: Sequence[str]) -> None:
         self._app = app
-        self._headers = {
+        own = {
             "content-security-policy": "; ".join(
                 (
                     "default-src 'self'",
@@ -117,15 +116,18 @@ class SecurityHeaders:
             "cross-origin-opener-policy": "same-origin",
             "cross-origin-resource-policy": "same-origin",
         }
+        self._headers = [(name.encode(), value.encode()) for name, value in own.items()]
+        self._names = {name for name, _ in self._headers}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes everything on; only the start of a response is changed."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
+                others = [
+                    one for one in message.get("headers", ()) if one[0].lower() not in self._names
+                ]
+                message["headers"] = [*others, *self._headers]
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

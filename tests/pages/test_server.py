@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import json
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextvars import ContextVar
 from importlib.util import find_spec
 
 import httpx
@@ -18,6 +20,7 @@ from plotly.offline import get_plotlyjs_version
 from servers import SHOW_PAGE, running
 
 from dashboard import bundle, create_app, server
+from dashboard.bridge import Bridge
 from dashboard.source import Source
 
 UPDATE = "_dash-update-component"
@@ -190,6 +193,33 @@ def test_a_body_that_never_ends_holds_no_thread(url):
     finally:
         for one in stalled:
             one.close()
+
+
+def test_a_page_is_answered_whole_in_a_thread_with_the_context_of_who_asked():
+    class Parts(list):
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    asked, parts = ContextVar("asked", default=""), Parts([b"one ", b"two"])
+
+    def app(environ, start):
+        said = environ["wsgi.input"].read().decode()
+        start(
+            "201 Created", [("X-Said", f"{said} {asked.get()} {threading.current_thread().name}")]
+        )
+        return parts
+
+    async def ask():
+        asked.set("me")
+        transport = httpx.ASGITransport(app=Bridge(app, threads=1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.post("/", content=b"body")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.text, parts.closed) == (201, "one two", True)
+    assert answer.headers["x-said"] == "body me page_0"
 
 
 def test_while_a_callback_waits_others_are_answered(store_path):
