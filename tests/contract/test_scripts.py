@@ -30,8 +30,8 @@ def test_the_lock_names_versions_and_checksums_and_no_host():
 
 def test_the_scales_that_scripts_are_tested_against_are_plotlys():
     expected = {}
-    for kind, name in (("sequential", theme.SEQUENTIAL), ("diverging", theme.DIVERGING)):
-        anchors = [colour for _, colour in colors.get_colorscale(name)]
+    for kind, scale in (("sequential", theme.SEQUENTIAL), ("diverging", theme.DIVERGING)):
+        anchors = [colour for _, colour in scale]
         rgb = colors.convert_colors_to_same_type(anchors, "rgb")[0]
         expected[kind] = [[round(part) for part in colors.unlabel_rgb(one)] for one in rgb]
     assert json.loads(SCALES.read_text()) == expected
