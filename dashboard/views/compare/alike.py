@@ -55,8 +55,8 @@ def _alike(first: Snapshot, second: Snapshot) -> Alike:
         )
     return Alike(
         True,
-        f"The {n_samples:,} samples are the same by number, label and id; their images differ, as "
-        "those of clean and corrupted data do.",
+        f"The {n_samples:,} samples are the same by number, label and id, but not the images: if "
+        "these are not of one test set, as clean and corrupted ones are, differences mean nothing.",
     )
 
 

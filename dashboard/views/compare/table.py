@@ -18,10 +18,9 @@ def columns(pair: Pair) -> list[Column]:
     """What is known of each filter of A and of its partner; without the same samples no r."""
     first, second = pair.layers
     goes_with = partners(pair)
-    beside = "Same number in B" if pair.by_number else "Goes with, in B"
     found = [
         Column("filter", "Filter", np.arange(len(goes_with))),
-        Column("match", beside, _numbers(goes_with), "The filter of B that goes with it."),
+        Column("match", "Filter of B", _numbers(goes_with), "The filter of B that goes with it."),
     ]
     if pair.alike.same:
         found.append(Column("r", "r", matches(pair).r(goes_with), R_TIP))
@@ -84,19 +83,25 @@ def table_note(pair: Pair) -> str:
             "Side by side are filters of the same number, without matches, r and differences: "
             f"{_lower(pair.alike.words)}"
         )
-    found = matches(pair)
-    r = found.r(found.best)
+    found, goes_with = matches(pair), partners(pair)
+    r = found.r(goes_with)
     known = r[np.isfinite(r)]
     if not known.size:
-        return "No filter has a match: in one of the layers none varies."
-    taken = len(set(found.best[found.best >= 0].tolist()))
-    dead = len(r) - known.size
-    without = f" {dead:,} without a match: dead, or the same for every sample." if dead else ""
+        return "No r is known: in one of the layers no filter varies."
+    how = {
+        "match": "Filter of B is the match: that whose pooled mean correlates most with A's over "
+        "all samples.",
+        "one": "Filter of B is used once at most, so that the sum of the correlations r of pooled "
+        "means is the largest.",
+        "number": "Filter of B is that of the same number; r is the correlation of pooled means.",
+    }[pair.shown.pairing]
+    taken = len(set(goes_with[goes_with >= 0].tolist()))
+    without = int(np.count_nonzero(np.isnan(r)))
+    none = f" {without:,} without r: dead, the same for every sample, or left over." * bool(without)
     return (
-        f"The match of a filter is the filter of B whose pooled mean correlates most with it over "
-        f"all samples. Median r {np.median(known):.3f}; {np.count_nonzero(known >= 0.9):,} of "
-        f"{len(r):,} filters have r ≥ 0.9; {taken:,} of B's {found.correlation.shape[1]:,} filters "
-        f"are a match.{without}"
+        f"{how} Median r {np.median(known):.3f}; {np.count_nonzero(known >= 0.9):,} of {len(r):,} "
+        f"filters have r ≥ 0.9; {taken:,} of B's {found.correlation.shape[1]:,} filters take "
+        f"part.{none}"
     )
 
 
