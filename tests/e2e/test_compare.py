@@ -18,7 +18,17 @@ pytestmark = pytest.mark.browser
 LAYER = "block/conv 1"
 
 
-class Later(NumpyProbe):
+class Early(NumpyProbe):
+    """Its second layer is alive."""
+
+    def __call__(self, images, others=None) -> Captured:
+        found = super().__call__(images, others)
+        half = images[:, : images.shape[1] // 2 * 2 : 2, ::2]
+        second = np.abs(np.sin(7 * half * np.arange(1, 4, dtype=np.float32)))
+        return Captured((found.activations[0], second), found.probability)
+
+
+class Later(Early):
     """The same filters in another order, twice as strong."""
 
     order = np.random.default_rng(5).permutation(20)
@@ -32,7 +42,7 @@ class Later(NumpyProbe):
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shelf")
-    make_store(folder / "early.h5")
+    capture(Early(), make_samples(37), folder / "early.h5", make_plan(37))
     capture(Later(), make_samples(37), folder / "late.h5", make_plan(37))
     make_store(folder / "few.h5", 12)
     return folder

@@ -73,10 +73,10 @@ def _register_filters(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output(ids.COMPARE_FILTER, "value", allow_duplicate=True),
-        [Input(name, "clickData") for name in HEATMAPS],
+        *(Input(name, "clickData") for name in HEATMAPS),
         prevent_initial_call=True,
     )
-    def choose_filter(clicks: list[object]) -> Any:
+    def choose_filter(*clicks: object) -> Any:
         if ctx.triggered_id not in HEATMAPS:
             return no_update
         cell = clicked_cell(clicks[HEATMAPS.index(ctx.triggered_id)])
