@@ -18,6 +18,8 @@ Figure = dict[str, Any]
 ALL_NAMED = 40
 # Up to so many rows and columns each cell has its number in it.
 ALL_NUMBERED = 12
+# Letters of names that fit side by side below a picture in a window of 1280 pixels.
+FIT = 110
 # Longer names are cut.
 LONGEST_NAME = 22
 
@@ -77,16 +79,16 @@ def margin_of(*rows: Sequence[str], below: Sequence[str] = ()) -> dict[str, int 
 
     Args:
         rows: the names of the rows of each heatmap.
-        below: the names of columns; they stand upright where they are many.
+        below: the names of columns; they stand upright where they do not fit side by side.
     """
     left = max((len(_short(one)) for names in rows for one in names), default=0)
     longest = max((len(_short(one)) for one in below), default=0)
-    upright = len(below) > ALL_NUMBERED // 2
+    upright = len(below) * (longest + 1) > FIT
     return {
         "l": 44 + 7 * left,
         "r": 96,
         "t": box.TOOL_BAR,
-        "b": 48 + (7 * longest if upright else 0),
+        "b": 44 + (7 * longest if upright else 0),
         "autoexpand": False,
     }
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from fmcore.statistics.similarity import blocks, centre, centred, cross_product
 
+# Products of samples may take so many times the values of the tables.
+FEW = 2
 NONE = -1  # stands for a filter that nothing is matched with
 Table = NDArray[np.float32]
 
@@ -82,11 +84,35 @@ def cka_between(first: Sequence[Table], second: Sequence[Table]) -> NDArray[np.f
         ValueError: if the tables have not as many rows.
     """
     _require_same_rows([*first, *second])
-    left, right = ([_centred_whole(one) for one in tables] for tables in (first, second))
-    shared = np.array([[_overlap(one, other) for other in right] for one in left])
-    own = [np.sqrt([_overlap(one, one) for one in tables]) for tables in (left, right)]
+    tables = [_centred_whole(one) for one in (*first, *second)]
+    n_first, n_samples = len(first), len(tables[0]) if tables else 0
+    # With few samples their products are smaller than the filters', and made once for each layer.
+    few = n_samples * len(tables) <= FEW * sum(one.shape[1] for one in tables)
+    own, shared = _by_samples(tables, n_first) if few else _by_filters(tables, n_first)
+    norms = np.sqrt(own)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return shared.reshape(len(left), len(right)) / np.outer(*own)
+        return shared / np.outer(norms[:n_first], norms[n_first:])
+
+
+def _by_samples(
+    tables: Sequence[Table], n_first: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """|Xᵀ X|² of each layer and |Yᵀ X|² of each pair, as sums of products of X Xᵀ and Y Yᵀ."""
+    n_samples = len(tables[0]) if tables else 0
+    grams = np.empty((len(tables), n_samples**2))
+    for index, one in enumerate(tables):
+        wide = one.astype(np.float64)
+        np.matmul(wide, wide.T, out=grams[index].reshape(n_samples, n_samples))
+    return np.einsum("ij,ij->i", grams, grams), grams[:n_first] @ grams[n_first:].T
+
+
+def _by_filters(
+    tables: Sequence[Table], n_first: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same from products of filters."""
+    own = np.array([_overlap(one, one) for one in tables])
+    pairs = [[_overlap(one, other) for other in tables[n_first:]] for one in tables[:n_first]]
+    return own, np.array(pairs).reshape(n_first, len(tables) - n_first)
 
 
 def _correlation(first: Table, second: Table) -> NDArray[np.float32]:
@@ -131,12 +157,9 @@ def _centred_whole(table: Table) -> NDArray[np.float32]:
     return (table[:, moving] - means[moving]).astype(np.float32)
 
 
-def _overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """|Yᵀ X|² in Frobenius norms, of centred tables; through samples where these are fewer."""
-    wide = [each.astype(np.float64) for each in (one, other)]
-    if len(one) < min(one.shape[1], other.shape[1]):
-        return float(((wide[0] @ wide[0].T) * (wide[1] @ wide[1].T)).sum())
-    return float(((wide[0].T @ wide[1]) ** 2).sum())
+def _overlap(one: Table, other: Table) -> float:
+    """|Yᵀ X|² in Frobenius norms, of centred tables."""
+    return float(((one.astype(np.float64).T @ other.astype(np.float64)) ** 2).sum())
 
 
 def _require_same_rows(tables: Sequence[Table]) -> None:

@@ -57,7 +57,8 @@ def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Draw
     own = [str(index) for index in range(len(goes_with))]
     others = ["–" if index < 0 else str(index) for index in goes_with.tolist()]
     neutral, title = STATISTICS[name].neutral, STATISTICS[name].title
-    margin = margin_of(*(one.catalog.class_names for one in (pair.first, pair.second)))
+    rows = [one.catalog.class_names for one in (pair.first, pair.second)]
+    margin = margin_of(*rows, below=others)
     of: dict[str, Any] = {"span": span, "neutral": neutral, "title": title, "margin": margin}
     column = pair.shown.filter_index
     drawn = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dashboard.components.graph import NO_GRAPH, NOTHING
 from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
 from dashboard.figures.theme import Theme
@@ -21,6 +23,7 @@ def cka_figure(pair: Pair, *, theme: Theme) -> tuple[tuple[Any, dict[str, str]],
         )
     values, n_used = cka_of_layers(pair)
     rows, columns = (list(one.catalog.n_filters) for one in (pair.first, pair.second))
+    at = rows.index(pair.shown.layer), columns.index(pair.shown.other)
     margin = margin_of(rows, below=columns)
     figure = heatmap_figure(
         values,
@@ -30,7 +33,7 @@ def cka_figure(pair: Pair, *, theme: Theme) -> tuple[tuple[Any, dict[str, str]],
         span=(0.0, 1.0),
         title="linear CKA",
         hover="A: %{y}<br>B: %{x}<br><b>%{z:.4f}</b>",
-        framed=(rows.index(pair.shown.layer), columns.index(pair.shown.other)),
+        framed=at,
         numbered=True,
         margin=margin,
         theme=theme,
@@ -38,10 +41,12 @@ def cka_figure(pair: Pair, *, theme: Theme) -> tuple[tuple[Any, dict[str, str]],
     height = heatmap_height(len(rows), margin, smallest=260, largest=620)
     of = pair.first.catalog.n_samples
     some = "all" if n_used == of else f"{n_used:,}, evenly spaced, of"
+    known = f"{values[at]:.3f}" if np.isfinite(values[at]) else "none, since one does not vary"
     words = (
         "Linear CKA of pooled means (Kornblith et al. 2019): 1 where two layers arrange the "
         "samples alike up to rotation and scale, 0 where not at all; over "
-        f"{some} {of:,} samples. A click chooses the two layers."
+        f"{some} {of:,} samples; few of them, or some extreme ones, make it large. A click chooses "
+        f"the two layers. {pair.shown.layer} of A and {pair.shown.other} of B: {known}."
     )
     return (figure, {"height": height}), words
 

@@ -14,7 +14,7 @@ from fmcore import FmcoreError
 from fmcore.statistics import cka_between
 
 # Of pooled tables that are held while layers are compared; more samples are thinned out evenly.
-CKA_BYTES = 64 << 20
+CKA_BYTES = 32 << 20
 
 
 class NothingToCompareError(FmcoreError):
