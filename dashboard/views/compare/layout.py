@@ -18,28 +18,27 @@ SIDES = ("a", "b", "difference")
 
 def layout(snapshot: Snapshot, shown: state.State) -> Component:
     """The page: the selection on the left, all else on the right; callbacks fill in B's part."""
+    body = [
+        card(html.Div(id=ids.COMPARE_ABOUT, role="status")),
+        _maps(),
+        _table(),
+        _classes(snapshot.catalog),
+        _layers(),
+    ]
     return html.Div(
         [
             dcc.Store(id=ids.COMPARE_QUERY),
-            html.Div(_selection(snapshot, shown), id=ids.COMPARE_CONTROLS, className="side"),
+            html.Div(id=ids.COMPARE_NOTES),
             html.Div(
                 [
-                    html.Div(id=ids.COMPARE_NOTES),
                     html.Div(
-                        [
-                            card(html.Div(id=ids.COMPARE_ABOUT, role="status")),
-                            _maps(),
-                            _table(),
-                            _classes(snapshot.catalog),
-                            _layers(),
-                        ],
-                        id=ids.COMPARE_BODY,
-                        className="stack",
+                        _selection(snapshot, shown), id=ids.COMPARE_CONTROLS, className="side"
                     ),
-                ]
+                    html.Div(body, id=ids.COMPARE_BODY),
+                ],
+                className="page compare-page",
             ),
-        ],
-        className="page compare-page",
+        ]
     )
 
 

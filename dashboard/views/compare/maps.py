@@ -167,8 +167,8 @@ def difference_words(minus: NDArray[np.float32] | None, why: str) -> Component:
 
 
 def maps_note(pair: Pair) -> str:
-    """How B's filter was found."""
-    said = [partner_words(pair)]
-    if not pair.alike.same:
-        said.append("B's sample has the same number, but is another image.")
-    return " ".join(said)
+    """How B's filter was found, and what B's sample is."""
+    words = partner_words(pair)
+    if pair.alike.same or pair.shown.sample >= pair.second.catalog.n_samples:
+        return words
+    return f"{words} B's sample has the same number, but is another image."

@@ -52,8 +52,10 @@ def partner_words(pair: Pair) -> str:
         return f"Chosen: filter {number} of B{f' ({said})' if said else ''}."
     if number is None:
         return _why_none(pair, index)
+    if not pair.alike.same:
+        return "The filter of the same number: without the same samples there are no matches."
     if pair.by_number:
-        return f"The filter of the same number{f' ({said})' if said else ''}."
+        return f"The filter of the same number ({said})."
     if pair.shown.pairing == "one":
         return f"One to one, filter {number} of B goes with filter {index} of A ({said})."
     return f"The match of filter {index} of A is filter {number} of B ({said})."
