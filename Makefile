@@ -88,9 +88,13 @@ bench: $(READY_DEV) ## measure capture, images of files, chunks, memory, the ser
 	$(BIN)/python tests/benchmarks/arrays_out.py
 	$(BIN)/python tests/benchmarks/viewer.py
 
-soak: $(READY_DEV) ## kill captures, fill disks and flip bits many times over (an hour)
+soak: $(READY_DEV) $(READY_VIEWER) $(STORE) ## kill captures, fill disks, flip bits, many people at a server (two hours)
 	$(BIN)/python tests/soak/faults.py
 	$(BIN)/python tests/soak/flips.py --count 1000 --cuts 200
+	$(BIN)/python tests/soak/people.py $(STORE)
+	$(BIN)/python tests/soak/people.py $(STORE) --people 300 --seconds 60
+	for beside in exports kills replacing; do \
+	  $(BIN)/python tests/soak/people.py $(STORE) --people 20 --beside $$beside || exit 1; done
 
 clean: ## remove the environments and caches; models, stores and exports stay
 	rm -rf $(VENV) $(VIEWER) $(SCRIPTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 from a2wsgi import WSGIMiddleware
 from dash import Dash
@@ -33,6 +34,12 @@ from fmcore import FmcoreError
 log = logging.getLogger(__name__)
 
 TITLE = "Feature Map Dashboard"
+# Four tiles. In the page itself: a browser asks for Dash's at each change of the address.
+ICON = "data:image/svg+xml," + quote(
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
+    '<path fill="#3b528b" d="M1 1h6v6H1z"/><path fill="#21918c" d="M9 1h6v6H9z"/>'
+    '<path fill="#5ec962" d="M1 9h6v6H1z"/><path fill="#fde725" d="M9 9h6v6H9z"/></svg>'
+)
 # Ten callbacks that wait for a disk leave six for everybody else.
 CALLBACK_THREADS = 16
 
@@ -67,7 +74,7 @@ def create_app(
             *api.array_routes(source, limits),
             api.image_route(source),
             api.window_route(source, limits),
-            *(account_routes(login.people, login.journal, secure=login.secure) if login else ()),
+            *(account_routes(login) if login else ()),
         ],
         docs_url=None,
         redoc_url=None,
@@ -114,8 +121,10 @@ def _create_dash(source: Source) -> Dash:
         f'<link rel="modulepreload" href="{app.get_asset_url(f"wall/{module.name}")}">'
         for module in sorted((Path(__file__).parent / "assets" / "wall").glob("*.js"))
     )
-    app.index_string = app.index_string.replace("<html>", '<html lang="en">').replace(
-        "{%metas%}", "{%metas%}" + modules
+    app.index_string = (
+        app.index_string.replace("<html>", '<html lang="en">')
+        .replace("{%metas%}", "{%metas%}" + modules)
+        .replace("{%favicon%}", f'<link rel="icon" href="{ICON}">')
     )
     app.layout = lambda: frame.layout(source, title=TITLE)
     frame.register(app, source)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import dash_ag_grid as dag
-import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
-from dash.development.base_component import Component
+from dash import ClientsideFunction, Dash, Input, Output, State
 
 from dashboard import ids
+from dashboard.components.nodes import Node, dag, dcc, dmc, html
 from dashboard.source import Source
 from dashboard.summary import StoreSummary
 
@@ -35,7 +33,7 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
 )
 
 
-def layout(source: Source) -> Component:
+def layout(source: Source) -> Node:
     """The whole page."""
     rows = _rows(source)
     return html.Main(

@@ -1,9 +1,14 @@
-"""Scripts and styles, compressed once in each process: they are most of what a first page takes."""
+"""Scripts and styles, compressed once in each process: they are most of what a first page takes.
+
+Those whose address changes with them a browser keeps, and never asks for again.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +19,8 @@ BELOW = ("/assets/", "/_dash-component-suites/")
 ENDINGS = (".js", ".css", ".map", ".json", ".svg")
 # Smaller ones gain nothing; all of Dash's own together take a quarter of this.
 LEAST_BYTES, KEPT_BYTES = 1000, 16 << 20
+FOR_A_YEAR = "max-age=31536000"
+FOR_EVER = f"{FOR_A_YEAR}, immutable"
 
 
 class Compressed:
@@ -31,6 +38,8 @@ class Compressed:
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         headers, is_file = Headers(scope=scope), path.startswith(BELOW) and path.endswith(ENDINGS)
+        if is_file:
+            send = _lasting(scope["query_string"], send)
         takes = scope["method"] == "GET" and "gzip" in headers.get("accept-encoding", "")
         if not (is_file and takes):
             await self._app(scope, receive, send)
@@ -64,6 +73,33 @@ class Compressed:
             self._kept[path] = answer
             self._n_bytes += len(packed)
         return answer
+
+
+def _lasting(query: bytes, send: Send) -> Send:
+    """Has a browser keep what its address names the state of."""
+
+    async def send_lasting(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            headers = MutableHeaders(scope=message)
+            # Dash's own says so of a file with version and time in its name.
+            named = headers.get("cache-control") == FOR_A_YEAR
+            if named or _is_of(query, headers.get("last-modified", "")):
+                headers["cache-control"] = FOR_EVER
+        await send(message)
+
+    return send_lasting
+
+
+def _is_of(query: bytes, modified: str) -> bool:
+    """Whether an asset is as its address says with `m`, the seconds when it was changed.
+
+    It is not where a page of another version of the dashboard asks.
+    """
+    try:
+        (asked,) = parse_qs(query.decode("latin-1"))["m"]
+        return int(float(asked)) == int(parsedate_to_datetime(modified).timestamp())
+    except (KeyError, ValueError, OverflowError):
+        return False
 
 
 # Whatever a client holds already, the whole is wanted here.

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote
 
-import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.development.base_component import Component
+from dash_mantine_components import MantineProvider
 from flask import has_request_context, request
 
 from dashboard import catalogue, ids
 from dashboard.components.controls import facts, notes
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.goto import find
 from dashboard.source import STORE_HERE, Snapshot, Source
 from dashboard.state import parse, parse_query, updated_query
@@ -91,13 +92,13 @@ def layout(source: Source, *, title: str) -> Component:
     )
 
 
-def _provider(children: list[Component]) -> Component:
-    return dmc.MantineProvider(
-        children, defaultColorScheme="auto", theme={"primaryColor": "indigo"}
-    )
+def _provider(children: list[Node]) -> Component:
+    # Dash takes nothing but one of its own components for the whole layout.
+    theme = {"primaryColor": "indigo"}
+    return MantineProvider(children, defaultColorScheme="auto", theme=theme)
 
 
-def _tools(*buttons: Component, root: str = "") -> Component:
+def _tools(*buttons: Node, root: str = "") -> Node:
     scope = request.environ.get("asgi.scope", {}) if has_request_context() else {}
     person = scope.get("state", {}).get("person")
     if person is not None:
@@ -112,7 +113,7 @@ def _tools(*buttons: Component, root: str = "") -> Component:
     return dmc.Group([*buttons, scheme], gap="xs", wrap="nowrap")
 
 
-def _about(snapshot: Snapshot) -> list[Component]:
+def _about(snapshot: Snapshot) -> list[Node]:
     about = snapshot.about()
     return [
         dmc.Text(str(about["dataset"]["source"]), size="sm", fw=500),
@@ -142,7 +143,7 @@ def register(app: Dash, source: Source) -> None:
         Input(ids.URL, "pathname"),
         Input(ids.URL, "search"),
     )
-    def show_page(path: object, search: object) -> tuple[list[Component] | str, ...]:
+    def show_page(path: object, search: object) -> tuple[list[Node] | str, ...]:
         snapshot = source.snapshot()
         name = _page_of(path) or names[0]
         shown, problems = parse_query(search, snapshot.catalog)

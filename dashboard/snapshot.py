@@ -17,6 +17,8 @@ from fmcore.statistics import CLASS_FILTER, STATISTICS, Bins, LayerHealth
 from fmcore.storage import StoredArray
 
 T = TypeVar("T")
+# What is known of a strongest sample.
+_TOP = ("sample", "value", "y", "x")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,7 @@ class Snapshot:
         labels: true class index, <int64>[sample].
         predictions: the model's class index, <int64>[sample]; None where it predicts none.
         class_sizes: samples that bear each label, <int64>[class].
+        image_shape: pixels of an image, (y, x).
     """
 
     def __init__(self, store: Store, name: str, kept: Kept) -> None:
@@ -59,12 +62,15 @@ class Snapshot:
             kept: what was read or made once, of this store and others.
         """
         self._store, self.name, self._kept = store, name, kept
+        self._layers = store.layers
         self.digest = store.digest
         self.labels = store.labels
         self.predictions = store.predictions if store.has_predictions else None
         self.class_sizes = store.class_sizes
+        _, height, width, _ = store.images.shape
+        self.image_shape: tuple[int, int] = (height, width)
         self.catalog = Catalog(
-            n_filters={path: layer.n_filters for path, layer in store.layers.items()},
+            n_filters={path: layer.n_filters for path, layer in self._layers.items()},
             n_samples=store.n_samples,
             class_names=store.class_names,
             statistics=_of_classes(store),
@@ -88,12 +94,6 @@ class Snapshot:
         """The address of the store in the HTTP API, relative to a page."""
         return f"api/v1/stores/{quote(self.name, safe='')}"
 
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """Pixels of an image, (y, x)."""
-        _, height, width, _ = self._store.images.shape
-        return height, width
-
     def image_url(self, sample: int, *, size: int | None = None) -> str:
         """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
         return str(sample).join(self.image_url_parts(size=size))
@@ -113,7 +113,7 @@ class Snapshot:
 
     def layer(self, path: str) -> Layer:
         """One layer; raises `LayerNotFoundError`."""
-        return self._store.layers[path]
+        return self._layers[path]
 
     def statistic(self, layer: str, name: str) -> NDArray[Any]:
         """A statistic of a layer's filters; kept, since a cell shows all of them.
@@ -122,6 +122,36 @@ class Snapshot:
             LayerNotFoundError, StatisticNotFoundError: if there is no such layer or statistic.
         """
         return self.derived(("statistic", layer, name), lambda: self.layer(layer).statistic(name))
+
+    def statistics(self, layer: str) -> tuple[str, ...]:
+        """The names of the statistics of a layer's filters."""
+        return self.derived(("statistics", layer), lambda: self.layer(layer).statistics)
+
+    def chance(self, layer: str, name: str) -> NDArray[np.float64] | None:
+        """The chance level of a statistic, <float64>[bound, …]; None if it has none.
+
+        Raises:
+            LayerNotFoundError, StatisticNotFoundError: as `statistic`.
+        """
+        return self.derived(("chance", layer, name), lambda: self.layer(layer).chance(name))
+
+    def undefined(self, layer: str, pooling: str) -> NDArray[np.uint8]:
+        """Why each filter has no scores on a pooled table, <uint8>[filter].
+
+        Raises:
+            StatisticNotFoundError: if the store has no scores.
+        """
+        return self.derived(
+            ("undefined", layer, pooling), lambda: self.layer(layer).undefined(pooling)
+        )
+
+    def receptive_fields(self, layer: str) -> NDArray[np.int64] | None:
+        """What each unit sees, <int64>[y, x, (first y, first x, last y, last x)], if known."""
+        return self.derived(("fields", layer), lambda: self.layer(layer).receptive_fields())
+
+    def kernel(self, layer: str) -> NDArray[np.float32] | None:
+        """The weights, <float32>[kernel_y, kernel_x, kernel_input, kernel_output], if stored."""
+        return self.derived(("kernel", layer), lambda: self.layer(layer).kernel)
 
     def derived(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
         """What a page makes of the store, kept while there is room.
@@ -166,12 +196,26 @@ class Snapshot:
         Raises:
             StatisticNotFoundError: if the store keeps none.
         """
-        one, names = self.layer(path), ("sample", "value", "y", "x")
         if not of:
-            return {name: one.top(name)[filter_index][np.newaxis] for name in names}
+            tops = self.tops(path)
+            return {name: tops[name][filter_index][np.newaxis] for name in _TOP}
+        one = self.layer(path)
         return {
-            name: _of_filter(one.top_array(f"{of}_{name}"), filter_index, rows) for name in names
+            name: _of_filter(one.top_array(f"{of}_{name}"), filter_index, rows) for name in _TOP
         }
+
+    def tops(self, path: str) -> dict[str, NDArray[Any]]:
+        """The strongest samples of all filters, as `top`, each [filter, k].
+
+        Raises:
+            StatisticNotFoundError: if the store keeps none.
+        """
+
+        def read() -> dict[str, NDArray[Any]]:
+            one = self.layer(path)
+            return {name: one.top(name) for name in _TOP}
+
+        return self.derived(("tops", path), read)
 
     def histogram(self, path: str, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Counts of a filter's activations, <int64>[class, bin], and bins, <float32>[bound, bin].
@@ -190,10 +234,13 @@ class Snapshot:
         Raises:
             PredictionsNotStoredError: if there are none.
         """
-        rows = np.arange(self.catalog.n_samples)
-        return self.derived(
-            ("confidence",), lambda: self._store.probabilities[rows, self._store.predictions]
-        )
+
+        def read() -> NDArray[np.float32]:
+            rows = np.arange(self.catalog.n_samples)
+            found: NDArray[np.float32] = self._store.probabilities[rows, self._store.predictions]
+            return found
+
+        return self.derived(("confidence",), read)
 
     def filter_range(self, path: str) -> NDArray[np.float64]:
         """Smallest and largest activation over the whole test set, <float64>[2, filter]."""

@@ -6,8 +6,8 @@ Pure: it knows no store, only a `Catalog` of what there is to choose from.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode
 
 OUTCOMES = {"all": "All", "correct": "Correct", "wrong": "Wrong"}
@@ -78,6 +78,7 @@ class Catalog:
         has_classes: whether samples are told apart by class.
         has_predictions: whether the model predicts one.
         has_outcomes: whether a prediction is correct or wrong.
+        plain: what a link shows that asks for nothing.
     """
 
     n_filters: Mapping[str, int]
@@ -87,6 +88,11 @@ class Catalog:
     has_classes: bool = True
     has_predictions: bool = True
     has_outcomes: bool = True
+    plain: State = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Makes `plain` once: every link is written by what differs from it."""
+        object.__setattr__(self, "plain", parse({}, self)[0])
 
     @property
     def outcomes(self) -> Mapping[str, str]:
@@ -156,7 +162,7 @@ class State:
 
     def query(self, catalog: Catalog) -> str:
         """The query of a link that shows this again, such as `?layer=conv1&sample=3&filter=0`."""
-        plain = parse({}, catalog)[0]
+        plain = catalog.plain
         values = {
             key: getattr(self, name)
             for name, key in KEYS.items()
@@ -182,7 +188,13 @@ def parse_query(search: object, catalog: Catalog) -> tuple[State, tuple[str, ...
 def updated_query(search: object, catalog: Catalog, **values: object) -> str:
     """The query of a link whose state is changed; what the values leave out stays as it was."""
     state = parse_query(search, catalog)[0]
-    return parse(asdict(state) | values, catalog)[0].query(catalog)
+    asked = {name: getattr(state, name) for name in KEYS} | values
+    return query_for(catalog, **asked)
+
+
+def query_for(catalog: Catalog, **values: object) -> str:
+    """The query of a link to what some values ask for, and to nothing else."""
+    return parse(values, catalog)[0].query(catalog)
 
 
 def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[str, ...]]:
@@ -194,14 +206,14 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
     """
     notes: list[str] = []
 
-    def choice(name: str, choices: tuple[str, ...]) -> str:
-        value = values.get(name)
+    def choice(name: str, choices: Collection[str]) -> str:
+        value, first = values.get(name), next(iter(choices))
         if value in (None, ""):
-            return choices[0]
-        if value not in choices:
-            notes.append(f"There is no {KEYS[name]} {value!r} here; showing {choices[0]!r}.")
-            return choices[0]
-        return str(value)
+            return first
+        if not isinstance(value, str) or value not in choices:
+            notes.append(f"There is no {KEYS[name]} {value!r} here; showing {first!r}.")
+            return first
+        return value
 
     def index(name: str, size: int) -> int | None:
         value = values.get(name)
@@ -239,26 +251,26 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
         notes.append(f"The window {value!r} is none; showing all.")
         return ""
 
-    layer = choice("layer", tuple(catalog.n_filters))
+    layer = choice("layer", catalog.n_filters)
     state = State(
         layer=layer,
         sample=index("sample", catalog.n_samples) or 0,
         filter_index=index("filter_index", catalog.n_filters[layer]) or 0,
         class_index=index("class_index", len(catalog.class_names)),
         against=index("against", len(catalog.class_names)),
-        outcome=choice("outcome", tuple(catalog.outcomes)),
-        picked=choice("picked", tuple(catalog.sample_orders)),
-        color_range=choice("color_range", tuple(RANGES)),
-        filter_order=choice("filter_order", tuple(catalog.filter_orders)),
-        dead=choice("dead", tuple(DEAD)),
-        zeros=choice("zeros", tuple(ZEROS)),
-        zoom=choice("zoom", tuple(ZOOMS)),
+        outcome=choice("outcome", catalog.outcomes),
+        picked=choice("picked", catalog.sample_orders),
+        color_range=choice("color_range", RANGES),
+        filter_order=choice("filter_order", catalog.filter_orders),
+        dead=choice("dead", DEAD),
+        zeros=choice("zeros", ZEROS),
+        zoom=choice("zoom", ZOOMS),
         window=window(),
         statistic=choice("statistic", catalog.statistics),
-        arrangement=choice("arrangement", tuple(ARRANGEMENTS)),
+        arrangement=choice("arrangement", ARRANGEMENTS),
         with_store=name("with_store"),
         other=name("other"),
         other_filter=index("other_filter", MOST_FILTERS),
-        pairing=choice("pairing", tuple(PAIRINGS)),
+        pairing=choice("pairing", PAIRINGS),
     )
     return state, tuple(notes)

@@ -134,6 +134,7 @@ def capture_activations(
     statistics: str = STATISTICS_KEPT[0],
     kind: str = "conv",
     tap: str = "output",
+    predictions: bool = True,
     overwrite: bool = False,
     restart: bool = False,
     allow_large: bool = False,
@@ -170,6 +171,8 @@ def capture_activations(
         kind: `conv`, `activation`, `dense` or `all` layers; a dense layer's units are 1x1 maps.
         tap: `output` of each layer; or `activation`, what comes after the normalization and the
             activation function that follow it as layers of their own.
+        predictions: False where the model's output is no class scores, though it looks alike: a
+            vector of features. A model that puts out anything else has none anyway.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run that was interrupted.
         allow_large: go on where the estimate exceeds 10 GB; so does a policy.
@@ -205,6 +208,7 @@ def capture_activations(
         statistics=statistics,
         kind=kind,
         tap=tap,
+        predictions=predictions,
         overwrite=overwrite,
         restart=restart,
         allow_large=allow_large,
@@ -228,6 +232,7 @@ def _capture(
     statistics: str = STATISTICS_KEPT[0],
     kind: str = KINDS[0],
     tap: str = TAPS[0],
+    predictions: bool = True,
     all_named: bool = False,
     allow_large: bool = False,
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
@@ -242,7 +247,14 @@ def _capture(
         raise SelectionError(f"statistics {statistics!r}; expected {' or '.join(STATISTICS_KEPT)}")
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fitted(inputs, samples, where=dataset_source)
-    probe = KerasProbe(model, layers=layers, kind=kind, tap=tap, image_shape=inputs.image_shape)
+    probe = KerasProbe(
+        model,
+        layers=layers,
+        kind=kind,
+        tap=tap,
+        predictions=predictions,
+        image_shape=inputs.image_shape,
+    )
     samples, names = capturing.classified(
         probe,
         samples,

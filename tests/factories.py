@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from fmcore.capture import capture, classified, plan_capture
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
+ROOT = Path(__file__).parents[1]
 # Of conv2 in the store of real digits: its bias is so low that no activation is above zero.
 DEAD_FILTER = 5
 CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")
@@ -129,6 +132,22 @@ def make_store(
 def reference(n: int = 37) -> Captured:
     """What the probe makes of the same samples in one go."""
     return NumpyProbe()(make_samples(n).images.astype(np.float32) / np.float32(255.0))
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one process of all that run tests makes, and the others wait for."""
+    of_all = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        of_all = of_all.parent
+    folder = of_all / name
+    with (of_all / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = folder.with_name(f"{name}.making")
+            making.mkdir(exist_ok=True)
+            make(making)
+            making.rename(folder)
+    return folder
 
 
 def run_fmcore(*arguments: str | Path) -> None:

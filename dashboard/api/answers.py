@@ -14,6 +14,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from dashboard.background import streamed
 from dashboard.problem import problem
 from fmcore.errors import SelectionError
 from fmcore.export import Outgoing, npy_header
@@ -144,7 +145,7 @@ def send(request: Request, body: Body, headers: Mapping[str, str], *, filename: 
     parts = body.part(start, stop)
     if stop - start <= WHOLE_BYTES:
         return Response(b"".join(parts), status, told, OCTETS)
-    return StreamingResponse(_begun(parts), status, told, OCTETS)
+    return StreamingResponse(streamed(_begun(parts)), status, told, OCTETS)
 
 
 def _range(asked: str, size: int) -> tuple[int, int] | None:
@@ -167,7 +168,7 @@ def send_text(
     """Text, sent as it is made."""
     if request.method == "HEAD":
         return Response(headers=dict(headers), media_type=media_type)
-    return StreamingResponse(_begun(_encoded(text)), 200, dict(headers), media_type)
+    return StreamingResponse(streamed(_begun(_encoded(text))), 200, dict(headers), media_type)
 
 
 def _begun(parts: Iterator[bytes]) -> Iterator[bytes]:

@@ -37,15 +37,19 @@ class Proxy:
     """A proxy that says who asks, and proves that it is the proxy.
 
     Attributes:
-        header: the header with the person's name.
         secret: what its header `X-Proxy-Secret` must hold; empty where only the proxy can reach
             this server, through a Unix socket.
+        header: the header with the person's name; empty where people log in here.
         role: of people that the file of people does not know; empty to refuse them.
     """
 
-    header: str
     secret: str
+    header: str = ""
     role: str = ""
+
+    def sent(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request came through it."""
+        return hmac.compare_digest(headers.get("x-proxy-secret", "").encode(), self.secret.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Login:
     Attributes:
         people: who there is.
         journal: where logins, exports and refusals are written.
-        proxy: who may say in a header who asks; None for nobody.
+        proxy: who may say in a header who asks, and from where; None for nobody.
         secure: whether the session's cookie goes through TLS alone.
     """
 
@@ -63,6 +67,11 @@ class Login:
     journal: Journal
     proxy: Proxy | None = None
     secure: bool = True
+
+    def client(self, host: str, headers: Mapping[str, str]) -> str:
+        """Where a request comes from: the proxy's word counts for what came through it."""
+        said = headers.get("x-forwarded-for", "") if self.proxy and self.proxy.sent(headers) else ""
+        return said.rpartition(",")[2].strip() or host
 
 
 class Guard:
@@ -152,10 +161,10 @@ def _who(login: Login, headers: Headers) -> Person | None:
 
 
 def _by_proxy(login: Login, proxy: Proxy, headers: Headers) -> Person | None:
-    name, shown = headers.get(proxy.header, ""), headers.get("x-proxy-secret", "")
+    name = headers.get(proxy.header, "") if proxy.header else ""
     if not name:
         return None
-    if not hmac.compare_digest(shown.encode(), proxy.secret.encode()):
+    if not proxy.sent(headers):
         login.journal.write("forged", who=name, header=proxy.header)
         return None
     known = login.people.get(name)

@@ -13,9 +13,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard.auth.guard import COOKIE, cookie_of
-from dashboard.auth.journal import Journal
-from dashboard.auth.people import SESSION_SECONDS, People
+from dashboard.auth.guard import COOKIE, Login, cookie_of
+from dashboard.auth.people import SESSION_SECONDS
 from dashboard.auth.person import PeopleError, Person
 from dashboard.problem import problem
 
@@ -25,14 +24,9 @@ WAITING = 16
 LINES_OF_LOG = 1000
 
 
-def account_routes(people: People, journal: Journal, *, secure: bool) -> list[Route]:
-    """`/login`, `/logout`, `/account`, and what an admin may read.
-
-    Args:
-        people: who there is.
-        journal: where logins are written.
-        secure: whether the cookie goes through TLS alone.
-    """
+def account_routes(how: Login) -> list[Route]:
+    """`/login`, `/logout`, `/account`, and what an admin may read."""
+    people, journal = how.people, how.journal
     pages = Environment(loader=PackageLoader("dashboard.auth"), autoescape=True)
     pages.filters["day"] = _day
     checks, waiting = asyncio.Semaphore(CHECKS), 0
@@ -46,7 +40,9 @@ def account_routes(people: People, journal: Journal, *, secure: bool) -> list[Ro
         if request.method != "POST":
             return page(request, "login.html", next=request.query_params.get("next", "/"))
         form = await _form(request)
-        name, client = form.get("name", ""), _client(request)
+        name = form.get("name", "")
+        host = request.client.host if request.client else "socket"
+        client = how.client(host, request.headers)
         again = {"next": form.get("next", "/"), "name": name}
         pause = await run_in_threadpool(people.wait, name, client)
         if pause > 0:
@@ -75,7 +71,7 @@ def account_routes(people: People, journal: Journal, *, secure: bool) -> list[Ro
             signed,
             max_age=SESSION_SECONDS,
             path=_root(request) or "/",
-            secure=secure,
+            secure=how.secure,
             httponly=True,
             samesite="lax",  # a link to a page, in a mail, finds its reader logged in
         )
@@ -139,10 +135,6 @@ async def _form(request: Request) -> dict[str, str]:
 def _person(request: Request) -> Person:
     person: Person = request.scope["state"]["person"]
     return person
-
-
-def _client(request: Request) -> str:
-    return request.client.host if request.client else "socket"
 
 
 def _root(request: Request) -> str:

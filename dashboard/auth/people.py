@@ -21,15 +21,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from itsdangerous import BadSignature, TimestampSigner
 
+from dashboard.auth import delays
 from dashboard.auth.person import ROLES, TOKEN_DAYS, PeopleError, Person
 
 SESSION_SECONDS = 12 * 3600
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1024
-# Failures of one client for one name that cost no waiting, and the longest wait.
-FREE_FAILURES, LONGEST_WAIT_SECONDS = 3, 300
-# Failures of one client for any name, as in trying one password for everybody.
-FREE_CLIENT_FAILURES = 20
-_FORGET_SECONDS = 3600
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS person (
@@ -40,8 +36,6 @@ CREATE TABLE IF NOT EXISTS session (
 CREATE TABLE IF NOT EXISTS token (
   digest BLOB PRIMARY KEY, label TEXT NOT NULL, made REAL NOT NULL, ends REAL NOT NULL,
   name TEXT NOT NULL REFERENCES person(name) ON DELETE CASCADE, UNIQUE (name, label));
-CREATE TABLE IF NOT EXISTS failure (
-  who TEXT PRIMARY KEY, n INTEGER NOT NULL, last REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS signing (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL);
 INSERT OR IGNORE INTO signing VALUES (1, randomblob(32));
 """
@@ -87,7 +81,7 @@ class People:
         try:
             if create:
                 path.touch(mode=0o600)
-            self._file.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+            self._file.executescript(f"BEGIN IMMEDIATE; {_TABLES} {delays.TABLE} COMMIT;")
             (key,) = self._file.execute("SELECT key FROM signing").fetchone()
             self._signer = TimestampSigner(key, salt="session", digest_method=hashlib.sha256)
         except (sqlite3.Error, OSError) as error:
@@ -152,31 +146,18 @@ class People:
 
     def wait(self, name: str, client: str) -> float:
         """Seconds until somebody at an address may try again; 0 for now."""
-        now, longest = time.time(), 0.0
-        for who, free in _failing(name, client):
-            row = self._file.execute("SELECT n, last FROM failure WHERE who = ?", (who,)).fetchone()
-            if row and row[0] > free:
-                pause = min(2.0 ** (row[0] - free), LONGEST_WAIT_SECONDS)
-                longest = max(longest, row[1] + pause - now)
-        return longest
+        return delays.wait(self._file, name, client)
 
     def failed(self, name: str, client: str) -> None:
         """Counts a wrong password."""
-        now = time.time()
         with self._changing() as file:
-            file.execute("DELETE FROM failure WHERE last < ?", (now - _FORGET_SECONDS,))
-            for who, _ in _failing(name, client):
-                file.execute(
-                    "INSERT INTO failure VALUES (?, 1, ?) "
-                    "ON CONFLICT (who) DO UPDATE SET n = n + 1, last = excluded.last",
-                    (who, now),
-                )
+            delays.failed(file, name, client)
 
     def begin_session(self, name: str, client: str) -> str:
         """A new session; what is returned goes into the cookie."""
         secret, now = secrets.token_urlsafe(32), time.time()
         with self._changing() as file:
-            file.execute("DELETE FROM failure WHERE who = ?", (_failing(name, client)[0][0],))
+            delays.forget(file, name, client)
             file.execute("DELETE FROM session WHERE ends < ?", (now,))
             row = (_digest(secret), now + SESSION_SECONDS, name)
             file.execute("INSERT INTO session VALUES (?, ?, ?)", row)
@@ -301,7 +282,3 @@ def _role(role: str) -> str:
 
 def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
-def _failing(name: str, client: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    return (f"{client} {name}", FREE_FAILURES), (client, FREE_CLIENT_FAILURES)

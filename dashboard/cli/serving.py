@@ -172,14 +172,14 @@ def _login(options: argparse.Namespace) -> Login | None:
     from dashboard.auth.people import People
 
     proxy = None
-    if options.proxy_header:
-        if not options.proxy_secret and not options.socket:
-            raise server.ServerError(
-                "anybody could send --proxy-header: prove that it is the proxy with --proxy-secret "
-                "FILE, or listen on a --socket that only it can reach"
-            )
+    if options.proxy_secret or options.socket:
         secret = _secret(options.proxy_secret) if options.proxy_secret else ""
-        proxy = Proxy(options.proxy_header, secret, options.proxy_role)
+        proxy = Proxy(secret, options.proxy_header or "", options.proxy_role)
+    elif options.proxy_header:
+        raise server.ServerError(
+            "anybody could send --proxy-header: prove that it is the proxy with --proxy-secret "
+            "FILE, or listen on a --socket that only it can reach"
+        )
     people = People(options.users)
     if not len(people) and not (proxy and proxy.role):
         raise server.ServerError(f"nobody could log in: {options.users} has no people")

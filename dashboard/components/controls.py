@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import html
-from dash.development.base_component import Component
+from dashboard.components.nodes import Node, dmc, html
 
 
 def as_count(clicks: object) -> int:
-    """A number of clicks; 0 for a button that was not clicked yet."""
-    return clicks if isinstance(clicks, int) else 0
+    """A number of clicks; 0 for a button that was not clicked yet, and for what JSON cannot say."""
+    return clicks if isinstance(clicks, int) and abs(clicks) < 1 << 53 else 0
 
 
 def select(
@@ -23,7 +21,7 @@ def select(
     value: str | None,
     clearable: bool = False,
     placeholder: str = "",
-) -> Component:
+) -> Node:
     """A drop-down; searchable where there is much to choose from.
 
     Args:
@@ -49,7 +47,7 @@ def select(
 
 def layer_select(
     component_id: str, n_filters: Mapping[str, int], value: str, *, caption: str = "Layer"
-) -> Component:
+) -> Node:
     """The choice of a layer, each with how many filters it has."""
     return select(component_id, caption=caption, options=layer_options(n_filters), value=value)
 
@@ -71,7 +69,7 @@ def class_select(
     *,
     caption: str = "Class",
     placeholder: str = "All classes",
-) -> Component:
+) -> Node:
     """The choice of a class, or of none.
 
     Args:
@@ -91,7 +89,7 @@ def class_select(
     )
 
 
-def only_if(there: bool, component: Component) -> Component:
+def only_if(there: bool, component: Node) -> Node:
     """A control; hidden where it chooses nothing, since callbacks ask for its value."""
     return component if there else html.Div(component, hidden=True)
 
@@ -101,7 +99,7 @@ def option(index: int | None) -> str | None:
     return None if index is None else str(index)
 
 
-def step(component_id: str, sign: str, meaning: str) -> Component:
+def step(component_id: str, sign: str, meaning: str) -> Node:
     """A button with one sign, for what is before or after."""
     return dmc.Tooltip(
         dmc.ActionIcon(
@@ -111,7 +109,7 @@ def step(component_id: str, sign: str, meaning: str) -> Component:
     )
 
 
-def number(component_id: str, *, caption: str, value: int, largest: int) -> Component:
+def number(component_id: str, *, caption: str, value: int, largest: int) -> Node:
     """A whole number from 0 to `largest`.
 
     No `debounce`: Mantine's would, after that time, put back a value that a callback has replaced.
@@ -128,9 +126,7 @@ def number(component_id: str, *, caption: str, value: int, largest: int) -> Comp
     )
 
 
-def segments(
-    component_id: str, *, caption: str, options: Mapping[str, str], value: str
-) -> Component:
+def segments(component_id: str, *, caption: str, options: Mapping[str, str], value: str) -> Node:
     """A few choices side by side."""
     return dmc.Stack(
         [
@@ -148,21 +144,19 @@ def segments(
     )
 
 
-def switch(component_id: str, *, caption: str, on: bool) -> Component:
+def switch(component_id: str, *, caption: str, on: bool) -> Node:
     """Something that is or is not."""
     return dmc.Switch(id=component_id, label=caption, checked=on, size="sm")
 
 
-def card(
-    children: Sequence[Component] | Component, *, title: str = "", **options: Any
-) -> Component:
+def card(children: Sequence[Node] | Node, *, title: str = "", **options: Any) -> Node:
     """A framed box with a heading."""
     heading = [dmc.Title(title, order=2, className="card-title")] if title else []
     body = list(children) if isinstance(children, list | tuple) else [children]
     return dmc.Paper(dmc.Stack([*heading, *body], gap="sm"), withBorder=True, p="md", **options)
 
 
-def facts(rows: Mapping[str, str]) -> Component:
+def facts(rows: Mapping[str, str]) -> Node:
     """Names and values in two columns."""
     return dmc.Table(
         [
@@ -178,7 +172,7 @@ def facts(rows: Mapping[str, str]) -> Component:
     )
 
 
-def notes(sentences: Sequence[str]) -> list[Component]:
+def notes(sentences: Sequence[str]) -> list[Node]:
     """What a link asked for and this store does not have."""
     return [
         dmc.Alert(sentence, color="yellow", withCloseButton=True, mb="md") for sentence in sentences

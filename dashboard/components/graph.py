@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import plotly.graph_objects as go
-from dash import Patch, dcc
+from dash import Patch
+
+from dashboard.components.nodes import Node, dcc
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
 CONFIG: Any = {
@@ -22,7 +23,7 @@ NOTHING: Any = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"v
 NO_GRAPH = {"display": "none"}
 
 
-def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc.Graph:
+def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> Node:
     """A graph as wide as its box.
 
     Args:
@@ -42,7 +43,9 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> dcc
     )
 
 
-def redraw(figure: go.Figure, *, axes: str, drawn: object) -> tuple[go.Figure | Patch, str]:
+def redraw(
+    figure: dict[str, Any], *, axes: str, drawn: object
+) -> tuple[dict[str, Any] | Patch, str]:
     """What a callback gives a graph: the figure, or, so that zoom stays, only what is drawn in it.
 
     Plotly's `uirevision` is meant for this, but Dash plots again after each zoom with the layout
@@ -59,9 +62,9 @@ def redraw(figure: go.Figure, *, axes: str, drawn: object) -> tuple[go.Figure | 
     """
     if drawn != axes:
         return figure, axes
-    whole, patch = figure.to_dict(), Patch()
-    patch["data"] = whole["data"]
-    patch["layout"]["shapes"] = whole["layout"].get("shapes", [])
+    patch = Patch()
+    patch["data"] = figure["data"]
+    patch["layout"]["shapes"] = figure["layout"].get("shapes", [])
     return patch, axes
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dash import dcc, html
-from dash.development.base_component import Component
+from dashboard.components.nodes import Node, dcc, html
 
 # First row, first column, last row and last column of pixels, both included.
 PixelBox = tuple[int, int, int, int]
@@ -20,7 +19,7 @@ def picture(
     words: str,
     shape: tuple[int, int],
     box: PixelBox | None = None,
-) -> Component:
+) -> Node:
     """An image as large as its place, perhaps with a box on it.
 
     With a box its style has a variable `--crop` too: what brings the box to fill the picture, for
@@ -32,7 +31,7 @@ def picture(
         shape: pixels of the image, (y, x), which the box is counted in.
         box: what to outline.
     """
-    parts: list[Component] = [html.Img(src=url, alt=words, title=words)]
+    parts: list[Node] = [html.Img(src=url, alt=words, title=words)]
     style = {"aspectRatio": f"{shape[1]} / {shape[0]}"}
     if box is not None:
         parts.append(html.Span(className="field-box", style=box_style(box, shape)))
@@ -48,7 +47,7 @@ def thumbnail(
     lines: tuple[str, str],
     shape: tuple[int, int],
     box: PixelBox | None = None,
-) -> Component:
+) -> Node:
     """A small picture that leads somewhere, with two lines below it; for many, `thumbnails`.
 
     Args:
@@ -95,7 +94,7 @@ def thumbnails(
     href: tuple[str, str],
     shape: tuple[int, int],
     class_name: str,
-) -> Component:
+) -> Node:
     """Small pictures that lead somewhere, made in the browser by `assets/thumbnails.js`.
 
     As Dash components, five for each picture, a page of them took eight seconds to open.

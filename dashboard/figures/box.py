@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -34,20 +32,16 @@ class Box:
         return {"width": f"{width}px", "height": f"{height}px"}
 
 
-def fit(figure: go.Figure, cells: tuple[int, int]) -> go.Figure:
-    """Has the axes show exactly the (y, x) cells, the first row on top.
+def axes(cells: tuple[int, int], **style: object) -> dict[str, dict[str, object]]:
+    """Axes that show exactly the (y, x) cells, the first row on top; as parts of a layout.
 
     Through autorange, so that a double click always goes back to what is drawn now: a range that is
     given would be remembered from the figure before.
+
+    Args:
+        cells: how many, (y, x).
+        style: further properties of both axes.
     """
-    exact = axes(cells)
-    figure.update_xaxes(exact["xaxis"])
-    figure.update_yaxes(exact["yaxis"])
-    return figure
-
-
-def axes(cells: tuple[int, int], **style: object) -> dict[str, dict[str, object]]:
-    """The same as parts of a layout, each with a style; quicker than to change a figure."""
     rows, columns = cells
     return {
         "xaxis": style | {"autorange": True, "minallowed": -0.5, "maxallowed": columns - 0.5},

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
-from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale, plain
+from dashboard.figures.theme import Figure, Theme, Trace, base_figure, color_bar, color_scale, plain
 
 # Up to so many rows or columns each has its name beside it; of more Plotly shows what fits.
 ALL_NAMED = 40
@@ -30,7 +29,7 @@ def class_statistic_figure(
     selected: tuple[int | None, int],
     against: int | None = None,
     theme: Theme,
-) -> go.Figure:
+) -> Figure:
     """Class by filter; what is within chance is gray, what is selected is framed.
 
     Args:
@@ -51,27 +50,24 @@ def class_statistic_figure(
     known = shown[np.isfinite(shown)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     names = [plain(class_names[index]) for index in classes]
-    figure = base_figure(
+    told = {} if chance is None else {"customdata": _by_chance(chance, classes, filters)}
+    trace = {
+        "type": "heatmap",
+        "z": shown,
+        "hovertemplate": "class %{y}, filter %{x}<br><b>%{z:.9~g}</b>"
+        f"{_BY_CHANCE if told else ''}<extra></extra>",
+        "hoverongaps": False,
+        "colorbar": color_bar(title),
+        **color_scale(low, high, neutral=neutral),
+        **told,
+    }
+    return base_figure(
         theme,
+        [trace, *([_gray(within[cells], theme)] if within.any() else [])],
         margin=MARGIN,
         shapes=_frames(classes, filters, selected=selected, against=against, theme=theme),
         **_axes(names, filters),
     )
-    told = {} if chance is None else {"customdata": _by_chance(chance, classes, filters)}
-    figure.add_trace(
-        go.Heatmap(
-            z=shown,
-            hovertemplate="class %{y}, filter %{x}<br><b>%{z:.9~g}</b>"
-            f"{_BY_CHANCE if told else ''}<extra></extra>",
-            hoverongaps=False,
-            colorbar=color_bar(title),
-            **color_scale(low, high, neutral=neutral),
-            **told,
-        )
-    )
-    if within.any():
-        figure.add_trace(_gray(within[cells], theme))
-    return figure
 
 
 _BY_CHANCE = "<br>by chance %{customdata[0]:.4~g} to %{customdata[1]:.4~g}"
@@ -89,16 +85,17 @@ def _by_chance(
     return np.moveaxis(chance[:, classes][:, :, filters], 0, -1).astype(np.float32)
 
 
-def _gray(within: NDArray[np.bool_], theme: Theme) -> go.Heatmap:
+def _gray(within: NDArray[np.bool_], theme: Theme) -> Trace:
     """A trace above the values that lets all but those within chance through."""
-    return go.Heatmap(
-        z=np.where(within, np.float32(0), np.float32(np.nan)),
-        colorscale=[[0, theme.faint], [1, theme.faint]],
-        zmin=0,
-        zmax=1,
-        showscale=False,
-        hoverinfo="skip",
-    )
+    return {
+        "type": "heatmap",
+        "z": np.where(within, np.float32(0), np.float32(np.nan)),
+        "colorscale": [[0, theme.faint], [1, theme.faint]],
+        "zmin": 0,
+        "zmax": 1,
+        "showscale": False,
+        "hoverinfo": "skip",
+    }
 
 
 def _axes(names: Sequence[str], filters: NDArray[np.intp]) -> dict[str, dict[str, object]]:

@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from plotly.colors import get_colorscale
 
 from dashboard.figures import box
-from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale, plain
+from dashboard.figures.theme import Figure, Theme, Trace, base_figure, color_bar, color_scale, plain
 
-# What plotly.js draws: `data`, a dictionary for each trace, and `layout`.
-Figure = dict[str, Any]
 # Up to so many rows or columns each has its name beside it; of more Plotly shows what fits.
 ALL_NAMED = 40
 # Up to so many rows and columns each cell has its number in it.
@@ -55,7 +52,7 @@ def heatmap_figure(
         margin: around the picture, in CSS pixels; see `margin_of`.
         theme: the colours.
     """
-    trace: dict[str, Any] = {
+    trace: Trace = {
         "type": "heatmap",
         "z": values,
         "hovertemplate": f"{hover}<extra></extra>",
@@ -63,13 +60,10 @@ def heatmap_figure(
         "colorbar": color_bar(title),
         **color_scale(*span, neutral=neutral),
     }
-    # plotly.js has others of the same names.
-    if isinstance(trace["colorscale"], str):
-        trace["colorscale"] = get_colorscale(trace["colorscale"])
     if numbered and max(values.shape, default=0) <= ALL_NUMBERED:
         trace |= {"texttemplate": "%{z:.2f}", "textfont": {"size": 12}}
     layout = {"shapes": _frame(values.shape, framed, theme), **_axes(rows, columns, axes)}
-    return _figure(theme, [trace], margin=margin, **layout)
+    return base_figure(theme, [trace], margin=margin, **layout)
 
 
 def margin_of(*rows: Sequence[str], below: Sequence[str] = ()) -> dict[str, int | bool]:
@@ -105,18 +99,6 @@ def _short(name: str) -> str:
     """A name without its middle, where it is long."""
     half = LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
-
-
-def _figure(
-    theme: Theme,
-    traces: Sequence[dict[str, Any]],
-    *,
-    margin: Mapping[str, int | bool],
-    **layout: Any,
-) -> Figure:
-    """A figure in the page's font and colours."""
-    whole = base_figure(theme, margin=margin, **layout).to_plotly_json()["layout"]
-    return {"data": list(traces), "layout": {**whole, "template": {}}}
 
 
 def _axes(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
 from dashboard.figures.histogram import shares
-from dashboard.figures.theme import Theme, base_figure, plain
+from dashboard.figures.theme import Figure, Theme, Trace, base_figure, plain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +29,7 @@ class Spread:
 
 def distribution_figure(
     spreads: list[Spread], bounds: NDArray[np.float32], *, span: tuple[float, float], theme: Theme
-) -> go.Figure:
+) -> Figure:
     """A stepped line for each, without exact zeros, often most of all; see `key`.
 
     Args:
@@ -41,14 +40,29 @@ def distribution_figure(
     """
     found = shares(np.stack([one.counts for one in spreads]), bounds, span=span)
     middles, half = (found.edges[1:] + found.edges[:-1]) / 2, np.diff(found.edges)[0] / 2
-    figure = base_figure(
+
+    def line(one: Spread, bins: NDArray[np.float64]) -> Trace:
+        name = plain(one.name)
+        return {
+            "type": "scatter",
+            "x": middles,
+            "y": np.where(bins > 0, bins, np.nan),
+            "name": name,
+            "mode": "lines",
+            "line": {"shape": "hvh", **_line(one.role, theme)},
+            "hovertemplate": f"{name}: %{{y:.3~%}} within ±{half:.3g} of %{{x:.4~g}}"
+            "<extra></extra>",
+        }
+
+    return base_figure(
         theme,
+        [line(one, bins) for one, bins in zip(spreads, found.bins, strict=True)],
         margin={"l": 58, "r": 12, "t": box.TOOL_BAR, "b": 44},
         hovermode="x",
         showlegend=False,
         xaxis={
             "title": {"text": "activation"},
-            "range": found.edges[[0, -1]],
+            "range": found.edges[[0, -1]].tolist(),
             "gridcolor": theme.faint,
         },
         yaxis={
@@ -63,20 +77,6 @@ def distribution_figure(
             "automargin": True,
         },
     )
-    for one, bins in zip(spreads, found.bins, strict=True):
-        name = plain(one.name)
-        figure.add_trace(
-            go.Scatter(
-                x=middles,
-                y=np.where(bins > 0, bins, np.nan),
-                name=name,
-                mode="lines",
-                line={"shape": "hvh", **_line(one.role, theme)},
-                hovertemplate=f"{name}: %{{y:.3~%}} within ±{half:.3g} of %{{x:.4~g}}"
-                "<extra></extra>",
-            )
-        )
-    return figure
 
 
 def key(spreads: list[Spread], bounds: NDArray[np.float32], theme: Theme) -> list[tuple[str, str]]:

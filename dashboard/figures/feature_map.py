@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
-from dashboard.figures.theme import Theme, base_figure, color_bar, color_scale
+from dashboard.figures.theme import Figure, Theme, base_figure, color_bar, color_scale
 
 
 def feature_map_figure(
@@ -17,7 +16,7 @@ def feature_map_figure(
     theme: Theme,
     title: str = "activation",
     signed: bool = False,
-) -> go.Figure:
+) -> Figure:
     """One map with its axes and a colour bar in the units of the activation.
 
     Args:
@@ -27,24 +26,23 @@ def feature_map_figure(
         title: of the colour bar.
         signed: colours about zero, though the span may lie on one side of it.
     """
-    figure = base_figure(theme, margin=box.MAP.margin, **_pixels(values.shape))
-    figure.add_trace(
-        go.Heatmap(
-            z=values,
-            hovertemplate="y %{y}, x %{x}<br><b>%{z:.9~g}</b><extra></extra>",
-            colorbar=color_bar(title),
-            **color_scale(*span, neutral=0.0 if signed else None),
-        )
-    )
-    return figure
+    trace = {
+        "type": "heatmap",
+        "z": values,
+        "hovertemplate": "y %{y}, x %{x}<br><b>%{z:.9~g}</b><extra></extra>",
+        "colorbar": color_bar(title),
+        **color_scale(*span, neutral=0.0 if signed else None),
+    }
+    return base_figure(theme, [trace], margin=box.MAP.margin, **_pixels(values.shape))
 
 
-def empty_figure(message: str, *, theme: Theme) -> go.Figure:
+def empty_figure(message: str, *, theme: Theme) -> Figure:
     """A figure that says why there is none."""
     hidden = {"visible": False}
-    figure = base_figure(theme, margin=box.MAP.margin, xaxis=hidden, yaxis=hidden)
-    figure.add_annotation(text=message, showarrow=False, font={"size": 14})
-    return figure
+    said = {"text": message, "showarrow": False, "font": {"size": 14}}
+    return base_figure(
+        theme, [], margin=box.MAP.margin, xaxis=hidden, yaxis=hidden, annotations=[said]
+    )
 
 
 def _pixels(shape: tuple[int, ...]) -> dict[str, dict[str, object]]:

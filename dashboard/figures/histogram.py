@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.figures.theme import Theme, base_figure, plain
+from dashboard.figures.theme import Figure, Theme, Trace, base_figure, plain
 
 N_BINS = 60
 # Where the two parts lie: the share of exact zeros, and all else.
@@ -66,7 +65,7 @@ def shares(
 
 def histogram_figure(
     found: Shares, *, names: Sequence[str], front: int, is_log: bool, theme: Theme
-) -> go.Figure:
+) -> Figure:
     """A line for each class, one of them in front; the last line is that of all classes.
 
     Args:
@@ -77,8 +76,16 @@ def histogram_figure(
         theme: the colours.
     """
     lined = {"gridcolor": theme.faint, "griddash": "dot", "zeroline": False, "fixedrange": True}
-    figure = base_figure(
+    last = len(names) - 1
+    behind = [index for index in range(last) if index != front]
+    traces = [_lines(found, behind, names, theme.faint, 1.3, is_log=is_log)]
+    if front != last:
+        traces.append(_lines(found, [last], names, theme.text, 2, is_log=is_log, dash="dot"))
+    traces.append(_lines(found, [front], names, theme.accent, 3, is_log=is_log))
+    colors = dict.fromkeys(behind, theme.faint) | {last: theme.text} | {front: theme.accent}
+    return base_figure(
         theme,
+        [*traces, _zeros(found, colors, names, n_behind=len(behind))],
         margin={"l": 44, "r": 72, "t": 28, "b": 44},
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
         hovermode="closest",
@@ -95,7 +102,7 @@ def histogram_figure(
             **lined,
             "domain": REST,
             "title": {"text": "activation"},
-            "range": [found.edges[0], found.edges[-1]],
+            "range": found.edges[[0, -1]].tolist(),
             "anchor": "y2",
         },
         yaxis2={
@@ -109,29 +116,26 @@ def histogram_figure(
             **({"dtick": 1} if is_log else {"rangemode": "tozero"}),
         },
     )
-    last = len(names) - 1
-    behind = [index for index in range(last) if index != front]
-    figure.add_trace(_lines(found, behind, names, theme.faint, 1.3, is_log=is_log))
-    if front != last:
-        figure.add_trace(_lines(found, [last], names, theme.text, 2, is_log=is_log, dash="dot"))
-    figure.add_trace(_lines(found, [front], names, theme.accent, 3, is_log=is_log))
-    colors = dict.fromkeys(behind, theme.faint) | {last: theme.text} | {front: theme.accent}
-    figure.add_trace(
-        go.Scatter(
-            x=[0] * len(colors),
-            y=found.zeros[list(colors)],
-            customdata=[plain(names[index]) for index in colors],
-            mode="markers",
-            marker={
-                "size": [7] * len(behind) + [11] * (len(colors) - len(behind)),
-                "symbol": "line-ew",
-                "line": {"color": list(colors.values()), "width": 2.5},
-            },
-            showlegend=False,
-            hovertemplate="%{customdata}<br><b>%{y:.4~%}</b> are exactly zero<extra></extra>",
-        )
-    )
-    return figure
+
+
+def _zeros(
+    found: Shares, colors: Mapping[int, str], names: Sequence[str], *, n_behind: int
+) -> Trace:
+    """The share of exact zeros as a mark for each line, by its index; the last ones are larger."""
+    return {
+        "type": "scatter",
+        "x": [0] * len(colors),
+        "y": found.zeros[list(colors)],
+        "customdata": [plain(names[index]) for index in colors],
+        "mode": "markers",
+        "marker": {
+            "size": [7] * n_behind + [11] * (len(colors) - n_behind),
+            "symbol": "line-ew",
+            "line": {"color": list(colors.values()), "width": 2.5},
+        },
+        "showlegend": False,
+        "hovertemplate": "%{customdata}<br><b>%{y:.4~%}</b> are exactly zero<extra></extra>",
+    }
 
 
 def _lines(
@@ -143,7 +147,7 @@ def _lines(
     *,
     is_log: bool,
     dash: str = "solid",
-) -> go.Scatter:
+) -> Trace:
     """Some lines as one trace, a gap between each two: a trace for each would take ten times long.
 
     A logarithm has no zero, so there a line ends where nothing is.
@@ -153,17 +157,18 @@ def _lines(
     values = np.where(values > 0, values, np.nan) if is_log else values
     gap = np.full((len(which), 1), np.nan)
     named = [plain(names[index]) for index in which]
-    return go.Scatter(
-        x=np.tile(np.append(middles, np.nan), len(which)),
-        y=np.hstack([values, gap]).ravel(),
-        customdata=np.repeat(named, len(middles) + 1),
-        name=named[0] if len(named) == 1 else "single classes",
-        mode="lines",
-        line={"color": color, "width": width, "shape": "hvh", "dash": dash},
-        connectgaps=False,
-        showlegend=bool(named),
-        xaxis="x2",
-        yaxis="y2",
-        hovertemplate="%{customdata}<br>activation about %{x:.4~g}<br><b>%{y:.3~%}</b> of its "
+    return {
+        "type": "scatter",
+        "x": np.tile(np.append(middles, np.nan), len(which)),
+        "y": np.hstack([values, gap]).ravel(),
+        "customdata": [name for name in named for _ in range(len(middles) + 1)],
+        "name": named[0] if len(named) == 1 else "single classes",
+        "mode": "lines",
+        "line": {"color": color, "width": width, "shape": "hvh", "dash": dash},
+        "connectgaps": False,
+        "showlegend": bool(named),
+        "xaxis": "x2",
+        "yaxis": "y2",
+        "hovertemplate": "%{customdata}<br>activation about %{x:.4~g}<br><b>%{y:.3~%}</b> of its "
         "activations<extra></extra>",
-    )
+    }

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
-from dashboard.figures.theme import DIVERGING, Theme, base_figure, color_bar
+from dashboard.figures.theme import DIVERGING, Figure, Theme, base_figure, color_bar
 
 GAP = 1  # cells between tiles
 ROOM = box.Box(left=4, right=74, top=4, bottom=4)
@@ -63,7 +62,7 @@ def kernel_tiles(weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDA
     return laid_out(filled, np.nan), laid_out(places, 0)  # type: ignore[return-value]
 
 
-def kernel_figure(weights: NDArray[np.float32], *, theme: Theme) -> go.Figure:
+def kernel_figure(weights: NDArray[np.float32], *, theme: Theme) -> Figure:
     """All weights in one symmetric range: blue below zero, red above, on the page's ground.
 
     Args:
@@ -74,20 +73,18 @@ def kernel_figure(weights: NDArray[np.float32], *, theme: Theme) -> go.Figure:
     finite = np.abs(weights[np.isfinite(weights)])
     reach = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
     still = {"visible": False, "fixedrange": True, "autorange": True}
-    figure = base_figure(
-        theme, margin=ROOM.margin, xaxis=still, yaxis=still | {"autorange": "reversed"}
+    trace = {
+        "type": "heatmap",
+        "z": values,
+        "customdata": places,
+        "hovertemplate": "input %{customdata[0]}, y %{customdata[1]}, x %{customdata[2]}<br>"
+        "<b>%{z:.9~g}</b><extra></extra>",
+        "hoverongaps": False,
+        "colorscale": DIVERGING,
+        "zmin": -reach,
+        "zmax": reach,
+        "colorbar": color_bar("weight"),
+    }
+    return base_figure(
+        theme, [trace], margin=ROOM.margin, xaxis=still, yaxis=still | {"autorange": "reversed"}
     )
-    figure.add_trace(
-        go.Heatmap(
-            z=values,
-            customdata=places,
-            hovertemplate="input %{customdata[0]}, y %{customdata[1]}, x %{customdata[2]}<br>"
-            "<b>%{z:.9~g}</b><extra></extra>",
-            hoverongaps=False,
-            colorscale=DIVERGING,
-            zmin=-reach,
-            zmax=reach,
-            colorbar=color_bar("weight"),
-        )
-    )
-    return figure

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.figures.theme import Theme, base_figure, plain
+from dashboard.figures.theme import Figure, Theme, base_figure, plain
 
 MOST_CLASSES = 10
 
@@ -19,7 +18,7 @@ def probability_figure(
     class_names: Sequence[str],
     label: int,
     theme: Theme,
-) -> go.Figure:
+) -> Figure:
     """The ten likeliest classes, and the true one; the true class is green, a wrong prediction red.
 
     Args:
@@ -33,24 +32,32 @@ def probability_figure(
     prediction = int(probability.argmax())
     colors = dict.fromkeys(classes, theme.faint) | {prediction: theme.bad, label: theme.good}
     names = [plain(class_names[index]) for index in classes]
-    figure = base_figure(theme, margin={"l": 8, "r": 8, "t": 0, "b": 0}, bargap=0.25)
-    figure.add_trace(
-        go.Bar(
-            x=probability[classes],
-            y=list(range(len(classes))),
-            customdata=names,
-            orientation="h",
-            marker={"color": [colors[index] for index in classes]},
-            text=[f"{probability[index]:.3f}" for index in classes],
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="class %{customdata}<br><b>%{x:.9~g}</b><extra></extra>",
-        )
+    trace = {
+        "type": "bar",
+        "x": probability[classes],
+        "y": list(range(len(classes))),
+        "customdata": names,
+        "orientation": "h",
+        "marker": {"color": [colors[index] for index in classes]},
+        "text": [f"{probability[index]:.3f}" for index in classes],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": "class %{customdata}<br><b>%{x:.9~g}</b><extra></extra>",
+    }
+    return base_figure(
+        theme,
+        [trace],
+        margin={"l": 8, "r": 8, "t": 0, "b": 0},
+        bargap=0.25,
+        xaxis={"range": [0, 1.25], "visible": False, "fixedrange": True},
+        yaxis={
+            # Ticks by place, because two classes may have one name.
+            "tickvals": list(range(len(classes))),
+            "ticktext": names,
+            "showgrid": False,
+            "zeroline": False,
+            "autorange": "reversed",
+            "automargin": True,
+            "fixedrange": True,
+        },
     )
-    figure.update_xaxes(range=[0, 1.25], visible=False, fixedrange=True)
-    # Ticks by place, because two classes may have one name.
-    figure.update_yaxes(tickvals=list(range(len(classes))), ticktext=names)
-    figure.update_yaxes(
-        showgrid=False, zeroline=False, autorange="reversed", automargin=True, fixedrange=True
-    )
-    return figure

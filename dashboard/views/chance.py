@@ -20,10 +20,19 @@ def within_chance(
     return (values >= chance[0]) & (values <= chance[1])  # false where one of them is NaN
 
 
+def verdict(value: float, low: float, high: float) -> str:
+    """The same of one value in words; empty where it, or its chance level, is NaN."""
+    if value < low:
+        return "below chance"
+    if value > high:
+        return "above chance"
+    return "within chance" if low <= value <= high else ""
+
+
 def verdicts(
     values: NDArray[np.generic], chance: NDArray[np.float64] | None
 ) -> NDArray[np.object_]:
-    """The same in words, <str>[...]; empty where there is no value or no level."""
+    """The same of many, <str>[...]; empty where there is no value or no level."""
     if chance is None:
         return np.full(values.shape, "", dtype=object)
     low, high = chance

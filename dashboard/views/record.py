@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dash import Dash
-from dash.development.base_component import Component
 
+from dashboard.components.nodes import Node
 from dashboard.source import Snapshot, Source
 from dashboard.state import State
 
@@ -29,5 +29,5 @@ class View:
     title: str
     description: str
     query_id: str
-    layout: Callable[[Snapshot, State], Component]
+    layout: Callable[[Snapshot, State], Node]
     register: Callable[[Dash, Source], None]

@@ -68,6 +68,12 @@ def add_verbs(verb: AddVerb) -> None:
         metavar="GLOB=POLICY",
         help="how layers are stored: float32 (exactly), float16, pooled (no maps)",
     )
+    capture.add_argument(
+        "--no-predictions",
+        dest="predictions",
+        action="store_false",
+        help="the model's output is features, and no scores of classes",
+    )
     capture.add_argument("--dry-run", action="store_true", help="only say what it would take")
     capture.add_argument("--yes", action="store_true", help="also where it takes more than 10 GB")
     capture.add_argument(
@@ -175,6 +181,7 @@ def _capture(options: argparse.Namespace) -> None:
             layers=options.layers,
             kind=options.kind,
             tap=options.tap,
+            predictions=options.predictions,
             policy=",".join(options.policy),
             batch_size=options.batch_size,
             memory=options.memory,

@@ -58,6 +58,7 @@ class KerasProbe:
         layers: str = "*",
         kind: str = "conv",
         tap: str = "output",
+        predictions: bool = True,
         image_shape: tuple[int, int, int] | None = None,
     ) -> None:
         """Finds the layers and builds the forward pass once.
@@ -70,6 +71,7 @@ class KerasProbe:
             kind: `conv`, `activation`, `dense` or `all` layers.
             tap: `output` of the layers, or the `activation` that follows them as a layer of its
                 own.
+            predictions: whether an output [sample, n] is scores of n classes; else features.
             image_shape: (y, x, channel) of the images, for models that take any size.
 
         Raises:
@@ -86,7 +88,7 @@ class KerasProbe:
             fields = ReceptiveFields(
                 trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
             )
-            output = _output(model, trace)
+            output = _output(model, trace) if predictions else None
             noted.append((wanted, fields, output, _shapes(trace)))
             last = [] if output is None else [trace.outputs[output.index]]
             return [*(one.maps() for one in wanted), *last]

@@ -232,13 +232,14 @@ class LayerStatistics:
 
     def _known(self, kind: str, name: str) -> str:
         """The path of an array in a group that may lack it."""
-        names = list(self._node.get(kind, ()))
-        if name not in names:
+        path = f"{kind}/{name}"
+        if path not in self._node:
+            names = list(self._node.get(kind, ()))
             raise StatisticNotFoundError(
                 f"no {kind} array {name!r} for layer {self.path} in {self._store.path.name}; it "
                 f"holds {', '.join(names) or 'none'}{near_matches(name, names)}"
             )
-        return f"{kind}/{name}"
+        return path
 
     def _whole(self, path: str) -> Any:
         array = self._array(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,10 @@ def test_stores_of_either_h5py_are_read_by_the_other(viewer, store_path, tmp_pat
         for name in one.layers:
             first, second = one.layers[name], two.layers[name]
             assert (first.activation[:37] == second.activation[:37]).all()
+
+
+def test_no_module_of_the_dashboard_uses_plotlys_classes():
+    """They check what is drawn at each click; see `dashboard.figures`."""
+    importing = re.compile(r"^\s*(import|from) plotly\b.*graph_ob", re.MULTILINE)
+    modules = (ROOT / "dashboard").rglob("*.py")
+    assert [one.name for one in modules if importing.search(one.read_text("utf-8"))] == []

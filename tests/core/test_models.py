@@ -358,6 +358,21 @@ def test_a_model_that_names_no_class_has_no_predictions(make, labelled, tmp_path
     assert list(problems(path)) == []
 
 
+def test_features_that_look_like_scores_are_none_where_one_says_so(tmp_path):
+    model, images = backbone()[0], images_for(backbone()[0])
+    pooled = functional(model.inputs, keras.layers.GlobalAveragePooling2D()(model.output))
+    n_features = pooled.output.shape[1]
+    labels = np.arange(9) % 2
+    capture_activations(pooled, images, labels, tmp_path / "taken.h5")
+    capture_activations(pooled, images, labels, tmp_path / "s.h5", predictions=False)
+    with open_store(tmp_path / "taken.h5") as store:
+        assert len(store.class_names) == n_features
+    with open_store(tmp_path / "s.h5") as store:
+        assert not store.has_predictions
+        assert store.class_names == ("0", "1")
+        assert f"({n_features},)" in store.about()["model"]["output"]
+
+
 def test_images_in_the_models_own_order_of_axes_are_turned(tmp_path):
     first, _ = channels_first()
     images = images_for(first).reshape(9, *SHAPE)

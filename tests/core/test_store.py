@@ -35,7 +35,7 @@ LAYERS = ("block/conv 1", "conv2")
 @pytest.fixture(scope="module")
 def store_path(store_path, tmp_path_factory):
     """A copy: HDF5 opens no file with locks that something else in this process has without."""
-    return shutil.copy(store_path, tmp_path_factory.mktemp("own"))
+    return Path(shutil.copy(store_path, tmp_path_factory.mktemp("own")))
 
 
 def test_a_store_gives_back_what_the_probe_put_in(store):
@@ -399,7 +399,7 @@ def test_a_flipped_bit_is_never_silent(tmp_path, store_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "flipped.h5"
     seen = {"harmless": 0, "refused": 0, "reported": 0}
-    for _ in range(200):
+    for _ in range(80):
         damaged = bytearray(original)
         damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
         path.write_bytes(damaged)
@@ -411,8 +411,8 @@ def test_a_flipped_bit_is_never_silent(tmp_path, store_path):
                 seen["harmless"] += 1
         except (StoreError, InputFileError):
             seen["refused"] += 1
-    assert seen["reported"] > 50
-    assert seen["harmless"] < 40, seen
+    assert seen["reported"] > 20
+    assert seen["harmless"] < 16, seen
 
 
 def test_a_truncated_store_is_refused(tmp_path, store_path):

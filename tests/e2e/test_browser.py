@@ -32,7 +32,7 @@ from fmcore import open_store
 
 pytestmark = pytest.mark.browser
 
-LINKS = 30
+LINKS = 12
 # Of each page in both themes, for people to look at.
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 # The first graph of each page is there when the page is; the wall says itself what it has drawn.

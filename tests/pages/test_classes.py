@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing import checked
 from factories import make_store
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from dashboard.source import Source
 from dashboard.state import ARRANGEMENTS
-from dashboard.views.chance import verdicts, within_chance
+from dashboard.views.chance import verdict, verdicts, within_chance
 from dashboard.views.classes import cell, maps, parts, table
 from dashboard.views.classes.arrange import arranged, by_similarity, by_value, chance_words
 from fmcore.statistics import FINDINGS, LayerHealth
@@ -98,6 +99,11 @@ def test_within_chance_is_what_the_band_spans(store):
     n_known = np.isfinite(values).sum()
     assert words.startswith(f"{within.sum()} of {n_known} cells are within chance (95%).")
     assert f"{values.size - n_known} of {values.size} cells have no value" in words
+
+
+@given(*[st.floats(-2, 2, width=16) | st.just(np.nan)] * 3)
+def test_the_verdict_of_one_value_is_that_of_many(value, low, high):
+    assert verdict(value, low, high) == verdicts(np.array(value), np.array([low, high]))
 
 
 def shown_by(snapshot, **changes):
@@ -207,7 +213,8 @@ def test_the_difference_is_of_the_mean_maps_in_the_same_colours(snapshot, store)
 
     shown = shown_by(snapshot, against=0)
     first, second, third = (
-        figure.data[0] for figure, _ in maps.map_figures(snapshot, shown, found, theme=LIGHT)
+        checked(figure).data[0]
+        for figure, _ in maps.map_figures(snapshot, shown, found, theme=LIGHT)
     )
     assert (first.zmin, first.zmax) == (second.zmin, second.zmax)
     assert third.zmin == -third.zmax == -np.abs(one - other).max()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing import checked, values_of
 from factories import CLASS_NAMES, NumpyProbe, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -264,7 +265,9 @@ def test_statistics_of_b_stand_below_those_of_the_filters_they_go_with(source):
     goes_with = partners(pair)
     drawn, why = classes.class_figures(pair, theme=DARK)
     assert why == ""
-    values = [one["data"][0]["z"] for one, _ in drawn]
+    values = [values_of(one["data"][0]["z"]) for one, _ in drawn]
+    for one, _ in drawn:
+        checked(one)
     a = pair.first.layer(ONE).statistic("mean")
     b = pair.second.layer(ONE).statistic("mean")
     assert_array_equal(values[0], a)
@@ -288,7 +291,7 @@ def test_the_other_layer_has_the_same_path_or_else_is_the_most_alike(source):
     # Its first layer is A's first in another order; the second is another one.
     assert default_layer(renamed) == renamed.shown.other == TWO + "x"
     (figure, _), words = layers.cka_figure(renamed, theme=LIGHT)
-    values = figure["data"][0]["z"]
+    values = values_of(checked(figure).to_dict()["data"][0]["z"])
     assert values.shape == (2, 2)
     assert values[0, 0] > values[0, 1]
     assert "all 37 samples" in words
@@ -303,7 +306,7 @@ def test_cka_of_more_than_fits_is_of_evenly_spaced_samples(source, monkeypatch):
     monkeypatch.setattr("dashboard.views.compare.pair.CKA_BYTES", 4 * 46 * 10)
     (figure, _), words = layers.cka_figure(pair_of(source, "names"), theme=LIGHT)
     assert "10, evenly spaced, of 37 samples" in words
-    assert figure["data"][0]["z"].shape == (2, 2)
+    assert values_of(figure["data"][0]["z"]).shape == (2, 2)
 
 
 def test_what_does_not_exist_is_said_and_the_nearest_is_shown(source):
@@ -390,6 +393,7 @@ def test_a_heatmap_names_rows_and_columns_and_frames_what_is_selected():
         "theme": LIGHT,
     }  # fmt: skip
     figure = heatmap_figure(values, framed=(None, 1), numbered=True, **options)
+    checked(figure)
     frame = figure["layout"]["shapes"][0]
     assert (frame["x0"], frame["x1"], frame["y0"], frame["y1"]) == (0.5, 1.5, -0.5, 1.5)
     aliases = figure["layout"]["yaxis"]["labelalias"]

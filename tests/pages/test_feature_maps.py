@@ -143,7 +143,7 @@ def test_a_thumbnail_says_all_that_it_shows(snapshot, store):
     samples = page_of(chosen, 0)
     made = thumbnails(snapshot, chosen, samples)
     for index, one in zip(samples, made, strict=True):
-        words = one.to_plotly_json()["props"]["aria-label"]
+        words = one["props"]["aria-label"]
         assert words.startswith(f"Sample {index}: label {CLASS_NAMES[store.labels[index]]}")
         assert ("wrong" in words) == (store.labels[index] != store.predictions[index])
         largest = store.layers[SECOND].feature_maps(index)[..., 2].max()

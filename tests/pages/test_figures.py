@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
+import plotly.graph_objects as go
 import pytest
+from drawing import checked, values_of
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+import dashboard.figures
 from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import Spread, distribution_figure, key
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
+from dashboard.figures.histogram import histogram_figure, shares
+from dashboard.figures.kernel import kernel_figure
 from dashboard.figures.picture import as_pixels
 from dashboard.figures.probability import probability_figure
 from dashboard.figures.shrink import shrink
-from dashboard.figures.theme import DARK, LIGHT, color_scale, theme_for
+from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, theme_for
+from dashboard.figures.typed import typed
+
+# What makes a figure is named so.
+_MADE = re.compile(r"^def (\w+_figure)\(", re.MULTILINE)
+
 
 shapes = st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 200))
 
@@ -52,8 +65,8 @@ def test_a_picture_fills_its_box_with_square_cells():
 
 def test_an_enlarged_map_is_the_map():
     values = maps_of()[:, :, 0]
-    figure = feature_map_figure(values, span=(0.0, 2.0), theme=DARK)
-    assert_array_equal(figure.data[0].z, values)
+    figure = checked(feature_map_figure(values, span=(0.0, 2.0), theme=DARK))
+    assert_array_equal(values_of(figure.data[0].z), values)
     assert figure.data[0].zmax == 2.0
     axis = figure.layout.yaxis
     assert (axis.autorange, axis.minallowed, axis.maxallowed) == ("reversed", -0.5, 3.5)
@@ -81,7 +94,8 @@ def test_an_input_image_of_pixels_is_shown_as_it_is():
 def test_the_true_class_is_always_among_the_bars():
     probability = np.linspace(1, 0, 30).astype(np.float32)
     names = [f"class {index}" for index in range(30)]
-    bars = probability_figure(probability, class_names=names, label=29, theme=LIGHT).data[0]
+    figure = probability_figure(probability, class_names=names, label=29, theme=LIGHT)
+    bars = checked(figure).data[0]
     assert len(bars.y) == 11
     assert bars.marker.color[0] == LIGHT.bad, "the wrong prediction"
     assert (bars.customdata[-1], bars.marker.color[-1]) == ("class 29", LIGHT.good)
@@ -98,14 +112,14 @@ def class_heatmap(values, **changes):
         "selected": (1, 0),
         "theme": LIGHT,
     }
-    return class_statistic_figure(values, **options | changes)
+    return checked(class_statistic_figure(values, **options | changes))
 
 
 def test_the_class_heatmap_leaves_empty_classes_empty():
     figure = class_heatmap(np.array([[1.0, 2.0], [np.nan, np.nan]]), class_names=["a", "b"])
     heatmap = figure.data[0]
     assert (heatmap.zmin, heatmap.zmax) == (1.0, 2.0)
-    assert np.isnan(heatmap.z[1]).all()
+    assert np.isnan(values_of(heatmap.z)[1]).all()
     assert figure.layout.yaxis.labelalias == {"0": "a", "1": "b"}
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (-0.5, 0.5)
 
@@ -120,11 +134,12 @@ def test_the_class_heatmap_names_and_frames_what_is_where_in_any_order():
         selected=(1, 2),
     )  # fmt: skip
     heatmap, gray = figure.data
-    assert_array_equal(heatmap.z, values[classes][:, filters])
-    assert_array_equal(heatmap.customdata[1, 2], chance[:, 0, 0], "of class 0 and filter 0")
+    assert_array_equal(values_of(heatmap.z), values[classes][:, filters])
+    by_chance = values_of(heatmap.customdata)[1, 2]
+    assert_array_equal(by_chance, chance[:, 0, 0], "of class 0 and filter 0")
     assert figure.layout.xaxis.labelalias == {"0": "3", "1": "1", "2": "0", "3": "2"}
     assert figure.layout.yaxis.labelalias["0"] == "class 2"
-    assert np.argwhere(np.isfinite(gray.z)).tolist() == [[2, 3]]
+    assert np.argwhere(np.isfinite(values_of(gray.z))).tolist() == [[2, 3]]
     assert gray.hoverinfo == "skip", "the hover is of the value below"
     assert [(one.x0, one.y0) for one in figure.layout.shapes] == [(2.5, 1.5), (2.5, -0.5)]
 
@@ -145,23 +160,22 @@ def test_a_distribution_says_zeros_in_words_and_draws_the_rest():
     bounds = np.array([[-0.5, 0, 0.5, 1.0], [-0.25, 0, 1.0, 2.0]], "f4")
     own, others = np.array([0, 6, 1, 3]), np.array([2, 5, 3, 0])
     spreads = [Spread("class <b>", own, "selected"), Spread("all", others, "others")]
-    figure = distribution_figure(spreads, bounds, span=(-0.5, 2.0), theme=LIGHT)
+    figure = checked(distribution_figure(spreads, bounds, span=(-0.5, 2.0), theme=LIGHT))
     assert figure.data[0].name == "class &lt;b&gt;"
     assert key(spreads, bounds, LIGHT) == [
         ("class <b>: 60.0% exactly zero", f"3px solid {LIGHT.accent}"),
         ("all: 50.0% exactly zero", f"1px dotted {LIGHT.text}"),
     ]
-    assert [np.nansum(line.y) for line in figure.data] == pytest.approx([0.4, 0.5])
-    above = figure.data[0].x > 1.0
-    assert np.nansum(figure.data[0].y[above]) == pytest.approx(0.3, abs=0.01)
+    assert [np.nansum(values_of(line.y)) for line in figure.data] == pytest.approx([0.4, 0.5])
+    above = values_of(figure.data[0].x) > 1.0
+    assert np.nansum(values_of(figure.data[0].y)[above]) == pytest.approx(0.3, abs=0.01)
     assert {line.line.dash for line in figure.data} == {None, "dot"}, "not by colour alone"
 
 
 def test_names_are_shown_as_they_are():
     names = ["<b>a</b>", "a", "a"]
-    bars = probability_figure(
-        np.array([0.5, 0.3, 0.2], "f4"), class_names=names, label=1, theme=LIGHT
-    )
+    probability = np.array([0.5, 0.3, 0.2], "f4")
+    bars = checked(probability_figure(probability, class_names=names, label=1, theme=LIGHT))
     assert bars.layout.yaxis.ticktext == ("&lt;b&gt;a&lt;/b&gt;", "a", "a")
     assert len(set(bars.data[0].y)) == 3
     heatmap = class_heatmap(np.ones((3, 2)), class_names=names)
@@ -169,9 +183,76 @@ def test_names_are_shown_as_they_are():
 
 
 def test_a_figure_that_cannot_be_drawn_says_why():
-    assert empty_figure("no maps", theme=LIGHT).layout.annotations[0].text == "no maps"
+    figure = checked(empty_figure("no maps", theme=LIGHT))
+    assert figure.layout.annotations[0].text == "no maps"
 
 
 def test_only_the_theme_knows_colours():
     assert theme_for("dark") is DARK
     assert theme_for("light") is theme_for(None) is LIGHT
+
+
+def drawn(rng: np.random.Generator) -> dict[str, Figure]:
+    """A figure of each function of the package, with all that it may hold."""
+    counts, bounds = rng.integers(1, 9, (3, 4)), np.array([[-1, 0, 1, 2], [-0.5, 0, 2, 3]], "f4")
+    roles = ("selected", "against", "others")
+    spreads = [Spread(role, one, role) for role, one in zip(roles, counts, strict=True)]
+    parts = shares(counts, bounds, span=(-1.0, 3.0))
+    statistic = {
+        "classes": np.arange(50),
+        "filters": np.arange(60),
+        "within": rng.random((50, 60)) < 0.5,
+        "chance": rng.random((2, 50, 60)),
+        "title": "Mean",
+        "neutral": 0.5,
+        "class_names": list(map(str, range(50))),
+        "selected": (3, 5),
+        "against": 7,
+        "theme": DARK,
+    }
+    names = ("a", "b", "all")
+    return {
+        "class_statistic_figure": class_statistic_figure(rng.random((50, 60)), **statistic),
+        "distribution_figure": distribution_figure(spreads, bounds, span=(-1.0, 3.0), theme=DARK),
+        "empty_figure": empty_figure("none", theme=LIGHT),
+        "feature_map_figure": feature_map_figure(
+            rng.normal(size=(3, 4)).astype("f4"), span=(-1, 1), theme=LIGHT, signed=True
+        ),
+        "histogram_figure": histogram_figure(parts, names=names, front=1, is_log=True, theme=LIGHT),
+        "kernel_figure": kernel_figure(rng.normal(size=(3, 3, 5)).astype("f4"), theme=DARK),
+        "probability_figure": probability_figure(
+            rng.random(12).astype("f4"), class_names=list("abcdefghijkl"), label=2, theme=DARK
+        ),
+    }
+
+
+def test_plotly_finds_nothing_wrong_in_any_figure():
+    figures = drawn(np.random.default_rng(2))
+    modules = Path(dashboard.figures.__file__).parent.glob("*.py")
+    written = {name for one in modules for name in _MADE.findall(one.read_text(encoding="utf-8"))}
+    assert set(figures) == written - {"base_figure"}, "each function that makes a figure"
+    for figure in figures.values():
+        checked(figure)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(-3, 3),
+        np.arange(300).reshape(2, 150),
+        np.array([1 << 20, -5]),
+        np.array([1 << 40, 0]),
+        np.array([0.5, np.nan, np.inf], "f4"),
+        np.arange(6.0).reshape(3, 2).T,
+        np.arange(6, dtype="u1").reshape(1, 2, 3),
+        np.array([True, False]),
+        np.array(["a", "<b>"]),
+        np.array([0.5], "f2"),
+        np.zeros((0, 4), "f4"),
+        np.array([0.5], ">f4"),
+    ],
+    ids=lambda one: f"{one.dtype} {one.shape}",
+)
+def test_an_array_travels_as_plotly_would_send_it(values):
+    sent = go.Figure(go.Scatter(customdata=values)).to_dict()["data"][0].get("customdata", [])
+    assert typed(values) == (sent.tolist() if isinstance(sent, np.ndarray) else sent)

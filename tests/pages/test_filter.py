@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import numpy as np
 import pytest
+from drawing import checked, values_of
 from factories import CLASS_NAMES, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 from servers import running
@@ -51,7 +52,7 @@ def said(component) -> str:
         return component
     if isinstance(component, list):
         return " ".join(map(said, component))
-    inner = getattr(component, "children", None)
+    inner = component["props"].get("children") if isinstance(component, dict) else None
     return "" if inner is None else said(inner)
 
 
@@ -192,13 +193,14 @@ def test_of_many_classes_the_strongest_are_drawn_and_the_selected(monkeypatch, s
 def test_a_histogram_draws_every_line_in_few_traces_and_reads_no_markup(snapshot):
     found = facts.distribution(snapshot, FIRST, 7, 0)
     for is_log in (True, False):
-        figure = histogram_figure(
-            found.shares, names=["<b>a", *found.names[1:]], front=0, is_log=is_log, theme=LIGHT
+        names = ["<b>a", *found.names[1:]]
+        figure = checked(
+            histogram_figure(found.shares, names=names, front=0, is_log=is_log, theme=LIGHT)
         )
         assert len(figure.data) == 4
         assert figure.layout.yaxis2.type == ("log" if is_log else "linear")
         assert "&lt;b&gt;a" in figure.data[2].name
-        drawn = np.asarray(figure.data[0].y, float).reshape(2, N_BINS + 1)[:, :N_BINS]
+        drawn = values_of(figure.data[0].y).reshape(2, N_BINS + 1)[:, :N_BINS]
         assert_allclose(np.nan_to_num(drawn), found.shares.bins[1:3])
 
 
@@ -210,7 +212,7 @@ def test_kernel_tiles_hold_every_weight_once():
     assert there.sum() == weights.size
     plane, y, x = places[there].T
     assert_array_equal(values[there], weights[y, x, plane])
-    trace = kernel_figure(weights - 10, theme=LIGHT).data[0]
+    trace = checked(kernel_figure(weights - 10, theme=LIGHT)).data[0]
     assert (trace.zmin, trace.zmax) == (-31, 31)
 
 
@@ -334,7 +336,7 @@ def _error(function, *arguments) -> StatisticNotFoundError:
 def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
     pictures = panels.Pictures(snapshot, FIRST, 7)
     found = facts.responses(snapshot, FIRST, 7)[0]
-    about = json.loads(pictures.rows(found).to_plotly_json()["props"]["data-thumbnails"])
+    about = json.loads(pictures.rows(found)["props"]["data-thumbnails"])
     assert [item[0] for item in about["items"]] == [str(one.sample) for one in found]
     query = parse_qs(urlsplit(about["items"][0][0].join(about["href"])).query)
     assert query == {"layer": [FIRST], "sample": [str(found[0].sample)], "filter": ["7"]}

@@ -41,7 +41,7 @@ def app(people, store_path):
     login = Login(
         people,
         Journal(people.path.with_suffix(".jsonl")),
-        Proxy("X-Forwarded-User", SECRET, "view"),
+        Proxy(SECRET, "X-Forwarded-User", "view"),
         secure=False,
     )
     return create_app(Source(store_path.parent), login=login)
@@ -296,6 +296,20 @@ def test_failures_cost_waiting_and_say_how_long(client, people):
         people.failed(f"name{n}", "there")
     assert people.wait("ada", "there") > 0
     assert people.wait("ada", "elsewhere") == 0
+
+
+def test_of_clients_behind_a_proxy_only_one_waits(client):
+    def tries(password, **said):
+        headers = SAME | {name.replace("_", "-"): value for name, value in said.items()}
+        form = {"name": "ed", "password": password}
+        return client.post("/login", data=form, headers=headers).status_code
+
+    there = {"x_proxy_secret": SECRET, "x_forwarded_for": "10.0.0.1, 10.0.0.2"}
+    assert [tries("wrong", **there) for _ in range(5)][-1] == 429
+    elsewhere = there | {"x_forwarded_for": "10.0.0.2, 10.0.0.3"}
+    assert tries(PASSWORD, **elsewhere) == 303
+    assert [tries("wrong") for _ in range(4)] == [401] * 4
+    assert tries(PASSWORD, x_forwarded_for="10.0.0.9") == 429  # without proof it is nobody's word
 
 
 def test_a_name_that_is_not_there_takes_as_long_as_one_that_is(people):

@@ -8,6 +8,7 @@ import re
 
 import httpx
 import pytest
+from drawing import nodes_in
 from factories import (
     CLASS_NAMES,
     NumpyEncoder,
@@ -45,11 +46,11 @@ def snapshot(source):
 
 
 def text_of(component) -> str:
-    return json.dumps(component, default=lambda one: one.to_plotly_json(), ensure_ascii=False)
+    return json.dumps(component, ensure_ascii=False)
 
 
 def hidden(page) -> str:
-    return text_of([one for one in page._traverse() if getattr(one, "hidden", None)])
+    return text_of([one for one in nodes_in(page) if one["props"].get("hidden")])
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 
 import httpx
 import pytest
+from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs_version
 from servers import SHOW_PAGE, running
 
@@ -139,6 +141,37 @@ def test_another_layer_keeps_the_filter_or_takes_the_nearest(url, asked, expecte
     assert answer["maps-facts"]["data"]["layer"] == "block/conv 1"
 
 
+def test_numbers_that_json_does_not_know_arrive_as_null():
+    assert find_spec("orjson") is not None, "Dash writes JSON with it"
+    sent = to_json_plotly({"x": [1.5, float("nan"), float("inf")], "y": "<a>"})
+    assert json.loads(sent) == {"x": [1.5, None, None], "y": "<a>"}
+
+
+@pytest.mark.parametrize(
+    ("output", "given"),
+    [
+        ("filter-raw.children", {"url.href": "http://x/\ud800/filter"}),
+        (
+            "..filter-filter.value...filter-filter.max...filter-steps.data..",
+            {"filter-next.n_clicks": 10**30, "filter-steps.data": -(10**30)},
+        ),
+    ],
+)
+def test_what_json_cannot_say_is_not_said_back(url, output, given):
+    all_of_them = httpx.get(url + "_dash-dependencies").json()
+    about = next(one for one in all_of_them if one["output"] == output)
+    parts = {
+        name: [one | {"value": given.get(f"{one['id']}.{one['property']}")} for one in about[name]]
+        for name in ("inputs", "state")
+    }
+    names = [one.rsplit(".", 1) for one in output.strip(".").split("...")]
+    outputs = [{"id": one, "property": name} for one, name in names]
+    body = {"output": output, "outputs": outputs if len(outputs) > 1 else outputs[0], **parts}
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(url + UPDATE, content=json.dumps(body), headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
 def test_files_that_are_not_there_are_not_found(url):
     for path in ("os/x", "dash/nosuch.js", "numpy/__init__.py"):
         assert httpx.get(f"{url}_dash-component-suites/{path}").status_code == 404
@@ -236,6 +269,21 @@ def test_a_taken_port_and_a_public_host_are_refused():
     for port in (-1, 99999):
         with pytest.raises(server.ServerError, match="name another port"):
             server.bind(("127.0.0.1", port))
+
+
+def test_what_a_page_names_the_state_of_is_never_asked_for_again(url):
+    page = httpx.get(url).text
+    named = re.findall(r'(?:src|href)="/([^"]+(?:\?m=|\.v\d)[^"]+)"', page)
+    assert any(one.startswith("assets/style.css?m=") for one in named)
+    assert any("dash_renderer" in one for one in named)
+    for one in named:
+        for taken in ("gzip", "identity"):
+            answer = httpx.get(url + one, headers={"accept-encoding": taken})
+            assert answer.headers["cache-control"] == "max-age=31536000, immutable", one
+    for other in ("assets/style.css", "assets/style.css?m=12.5", "assets/style.css?m=x"):
+        assert "immutable" not in httpx.get(url + other).headers["cache-control"]
+    assert '<link rel="icon" href="data:image/svg+xml,' in page
+    assert "favicon" not in page
 
 
 def test_scripts_are_compressed_once_and_the_same_as_without(url):

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dash import dcc
-from dash.development.base_component import Component
+from drawing import nodes_in
 from factories import NumpyProbe, make_plan, make_samples
 
 from dashboard import catalogue, frame
@@ -29,9 +28,8 @@ def source(store_path):
     return Source(store_path)
 
 
-def ids_of(component: Component) -> set[str]:
-    found = {component.id} if getattr(component, "id", None) else set()
-    return found | {one.id for one in component._traverse() if getattr(one, "id", None)}
+def ids_of(page) -> set[str]:
+    return {one["props"]["id"] for one in nodes_in(page) if "id" in one["props"]}
 
 
 def test_views_are_named_and_described_once():
@@ -49,7 +47,7 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
     there = ids_of(page)
     assert view.query_id in there
-    json.dumps(page.to_plotly_json(), default=lambda one: one.to_plotly_json())
+    json.dumps(page)
     dash = _create_dash(source)
     around = ids_of(frame.layout(source, title="")) | {"page"} | ids_of(catalogue.layout(source))
     used = {
@@ -69,9 +67,9 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
 def test_every_graph_begins_with_a_figure_that_can_be_patched(view, source):
     snapshot = source.snapshot()
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
-    graphs = [one for one in page._traverse() if isinstance(one, dcc.Graph)]
+    graphs = [one for one in nodes_in(page) if one["type"] == "Graph"]
     assert graphs
-    assert all({"data", "layout"} <= one.figure.keys() for one in graphs)
+    assert all({"data", "layout"} <= one["props"]["figure"].keys() for one in graphs)
 
 
 def test_no_graph_offers_to_send_data_anywhere():

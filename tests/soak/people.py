@@ -39,6 +39,9 @@ THOUGHT_SECONDS = 2.0
 RAMP_SECONDS = 20.0
 # How often each act is done, of all acts.
 ACTS = {"step": 50, "layer": 12, "open": 10, "classes": 12, "filter": 12, "export": 4}
+# Each act is done at one of so many places of the test set; a browser holds what it saw there.
+PLACES, N_SAMPLES = 40, 10_000
+FOR_GOOD = "for good"
 # A store of this name answers every callback 2 s late.
 SLOW = "slow"
 
@@ -69,7 +72,7 @@ class Told:
     when: list[tuple[float, float]] = field(default_factory=list)
 
 
-def recorded(url: str, store: str) -> dict[str, list[list[Request]]]:
+def recorded(url: str, store: str, rounds: int) -> dict[str, list[list[Request]]]:
     """The requests of each act, several of each, as Chromium makes them."""
     seen: list[Request] = []
 
@@ -99,7 +102,7 @@ def recorded(url: str, store: str) -> dict[str, list[list[Request]]]:
             acts[name].append(list(seen))
 
         base = f"{url}stores/{store}"
-        for _ in range(2):
+        for _ in range(rounds):
             act("open", lambda: page.goto(f"{base}/maps"))
             page.wait_for_selector("#maps-wall[data-drawn]")
             for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
@@ -143,17 +146,29 @@ async def person(
             told.busy += 1
             await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
         names, weights = list(ACTS), list(ACTS.values())
+        held: dict[str, str] = {}
         while time.time() < until:
             act = rng.choices(names, weights)[0]
-            n = rng.randrange(5000)
+            n = rng.randrange(PLACES) * 211
             wanted = rng.choice(acts[act])
-            await asyncio.gather(*(asked(client, act, one, n, told) for one in wanted))
+            await asyncio.gather(*(asked(client, act, one, n, told, held) for one in wanted))
             await asyncio.sleep(rng.expovariate(1 / THOUGHT_SECONDS))
 
 
-async def asked(client: httpx.AsyncClient, act: str, one: Request, sample: int, told: Told) -> None:
-    path = re.sub(r"(sample=|images/)\d+(?=[&.]|$)", rf"\g<1>{sample}", one.path)
+async def asked(
+    client: httpx.AsyncClient, act: str, one: Request, shift: int, told: Told, held: dict[str, str]
+) -> None:
+    """Asks as a browser does that holds what it was given: by its tag, or for good."""
+    path = re.sub(
+        r"(sample=|images/)(\d+)(?=[&.]|$)",
+        lambda found: f"{found[1]}{(int(found[2]) + shift) % N_SAMPLES}",
+        one.path,
+    )
     headers = SAME | ({"content-type": "application/json"} if one.body else {})
+    if held.get(path) == FOR_GOOD:
+        return
+    if path in held:
+        headers["if-none-match"] = held[path]
     began = time.perf_counter()
     try:
         answer = await client.request(one.method, path, content=one.body, headers=headers)
@@ -166,6 +181,9 @@ async def asked(client: httpx.AsyncClient, act: str, one: Request, sample: int, 
     elif answer.status_code >= 400:
         told.wrong[f"{answer.status_code} in {act}: {path[:60]}"] += 1
     else:
+        if one.method == "GET" and "etag" in answer.headers:
+            for_good = "immutable" in answer.headers.get("cache-control", "")
+            held[path] = FOR_GOOD if for_good else answer.headers["etag"]
         told.seconds[act].append(seconds)
         told.when.append((time.time(), seconds))
 
@@ -331,6 +349,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2, help="of recording each act")
     parser.add_argument("--replacements", type=int, default=100)
     parser.add_argument("--beside", choices=("exports", "kills", "replacing"))
     options = parser.parse_args()
@@ -342,7 +361,7 @@ def main() -> int:
         for copy in ("one.h5", "two.h5"):
             os.link(options.store, Path(name) / copy)
         with team_server(folder, options.people, options.workers) as (url, token, process):
-            acts = recorded(url, options.store.stem)
+            acts = recorded(url, options.store.stem, options.rounds)
             told = asyncio.run(run(options, url, token, process, acts, folder))
     return bool(told.wrong)
 

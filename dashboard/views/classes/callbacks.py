@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import dash_mantine_components as dmc
-import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
-from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import option
 from dashboard.components.graph import clicked_cell, redraw
+from dashboard.components.nodes import Node, dmc
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import distribution_figure, key
 from dashboard.figures.feature_map import empty_figure
-from dashboard.figures.theme import theme_for
+from dashboard.figures.theme import Figure, theme_for
 from dashboard.source import Source
 from dashboard.views.chance import within_chance
 from dashboard.views.classes import cell, maps, parts, table
@@ -70,12 +68,12 @@ def _register_heatmap(app: Dash, source: Source) -> None:
     )
     def draw_heatmap(
         controls: dict[str, object], scheme: str, drawn: object
-    ) -> tuple[go.Figure | Patch, str, str, list[Component | str], Component]:
+    ) -> tuple[Figure | Patch, str, str, list[Node | str], Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(**controls)
         about, order = STATISTICS[shown.statistic], parts.order_of(snapshot, shown)
         values = snapshot.statistic(shown.layer, shown.statistic)
-        chance = snapshot.layer(shown.layer).chance(shown.statistic)
+        chance = snapshot.chance(shown.layer, shown.statistic)
         within = within_chance(values, chance)
         figure = class_statistic_figure(
             values,
@@ -133,7 +131,7 @@ def _register_cell(app: Dash, source: Source) -> None:
     )
     def draw_spread(
         controls: dict[str, object], scheme: str
-    ) -> tuple[go.Figure, dict[str, str], list[Component] | str]:
+    ) -> tuple[Figure, dict[str, str], list[Node] | str]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         try:
             found = cell.spreads(snapshot, snapshot.state(**controls))
@@ -169,9 +167,7 @@ def _register_cell(app: Dash, source: Source) -> None:
         Output(ids.CLASSES_TOP, "children"),
         inputs={"controls": ALL_CONTROLS, "search": State(ids.URL, "search")},
     )
-    def tell_cell(
-        controls: dict[str, object], search: str | None
-    ) -> tuple[list[Component], list[Component]]:
+    def tell_cell(controls: dict[str, object], search: str | None) -> tuple[list[Node], list[Node]]:
         snapshot = source.snapshot()
         query = state.updated_query(search, snapshot.catalog, **controls)
         shown = snapshot.state(**controls)
@@ -182,7 +178,7 @@ def _register_cell(app: Dash, source: Source) -> None:
         Output(ids.CLASSES_NUMBERS, "children"),
         inputs={"controls": OF_A_CELL, "opened": Input(ids.CLASSES_OPEN, "value")},
     )
-    def tell_numbers(controls: dict[str, object], opened: object) -> Component | None:
+    def tell_numbers(controls: dict[str, object], opened: object) -> Node | None:
         if not opened:
             return None
         snapshot = source.snapshot()

@@ -129,7 +129,7 @@ def _row(snapshot: Snapshot, shown: State, against: int | None, name: str) -> li
     across = snapshot.statistic(shown.layer, name)[:, shown.filter_index]
     row = [STATISTICS[name].title]
     if shown.class_index is not None:
-        value, band = across[shown.class_index], snapshot.layer(shown.layer).chance(name)
+        value, band = across[shown.class_index], snapshot.chance(shown.layer, name)
         row.append(number_text(value))
         if band is None:
             row += ["", ""]
@@ -163,7 +163,7 @@ def value_words(snapshot: Snapshot, shown: State) -> str:
         low, high = number_text(np.fmin.reduce(values)), number_text(np.fmax.reduce(values))
         return f"{title}: {low} to {high} over classes."
     value, said = values[shown.class_index], ""
-    band = snapshot.layer(shown.layer).chance(shown.statistic)
+    band = snapshot.chance(shown.layer, shown.statistic)
     if band is not None:
         at = band[:, shown.class_index, shown.filter_index]
         verdict = str(verdicts(value, at))

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import dash_ag_grid as dag
-import dash_mantine_components as dmc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from dashboard import ids, state
 from dashboard.components.controls import (
     card,
@@ -18,6 +13,7 @@ from dashboard.components.controls import (
     select,
 )
 from dashboard.components.graph import graph
+from dashboard.components.nodes import Node, dag, dcc, dmc, html
 from dashboard.figures.class_statistic import heatmap_height
 from dashboard.source import Snapshot
 from fmcore.statistics import STATISTICS
@@ -25,7 +21,7 @@ from fmcore.statistics import STATISTICS
 SPREAD_HEIGHT = "270px"
 
 
-def layout(snapshot: Snapshot, shown: state.State) -> Component:
+def layout(snapshot: Snapshot, shown: state.State) -> Node:
     """The page: the selection and what the statistic means on the left, all else on the right."""
     catalog = snapshot.catalog
     return html.Div(
@@ -45,7 +41,7 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
     )
 
 
-def _no_classes(catalog: state.Catalog) -> list[Component]:
+def _no_classes(catalog: state.Catalog) -> list[Node]:
     if catalog.has_classes:
         return []
     words = (
@@ -56,7 +52,7 @@ def _no_classes(catalog: state.Catalog) -> list[Component]:
     return [dmc.Alert(words, color="gray", variant="light", title="No classes")]
 
 
-def _selection(catalog: state.Catalog, shown: state.State) -> Component:
+def _selection(catalog: state.Catalog, shown: state.State) -> Node:
     return card(
         [
             layer_select(ids.CLASSES_LAYER, catalog.n_filters, shown.layer),
@@ -97,7 +93,7 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
     )
 
 
-def _heatmap(catalog: state.Catalog) -> Component:
+def _heatmap(catalog: state.Catalog) -> Node:
     return card(
         [
             html.Div(
@@ -118,7 +114,7 @@ def _heatmap(catalog: state.Catalog) -> Component:
     )
 
 
-def _cell(catalog: state.Catalog) -> Component:
+def _cell(catalog: state.Catalog) -> Node:
     return card(
         [
             html.Div(id=ids.CLASSES_CELL, role="status"),
@@ -164,15 +160,15 @@ def _cell(catalog: state.Catalog) -> Component:
     )
 
 
-def _heading(words: str) -> Component:
+def _heading(words: str) -> Node:
     return dmc.Title(words, order=3, className="classes-heading")
 
 
-def _note(component_id: str) -> Component:
+def _note(component_id: str) -> Node:
     return dmc.Text(id=component_id, size="sm", c="dimmed")
 
 
-def _table() -> Component:
+def _table() -> Node:
     return card(
         [
             html.Div(

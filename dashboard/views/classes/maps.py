@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from dashboard.components.graph import NO_GRAPH, NOTHING
 from dashboard.figures import box
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
-from dashboard.figures.theme import Theme, plain
+from dashboard.figures.theme import Figure, Theme, plain
 from dashboard.source import Snapshot
 from dashboard.state import State
 from dashboard.views.classes.cell import compared
 
 LONGEST = 170  # pixels of a map: three fit beside each other in a window of 1280
 # A figure and the style of its graph; what is not there takes no room.
-Drawn = tuple[go.Figure, dict[str, str]]
-NONE: Drawn = (go.Figure(), {"display": "none"})
+Drawn = tuple[Figure, dict[str, str]]
+NONE: Drawn = (NOTHING, NO_GRAPH)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +121,6 @@ def _drawn(
     return _titled(figure, title), box.MAP.fixed((height, width), longest=LONGEST)
 
 
-def _titled(figure: go.Figure, words: str) -> go.Figure:
-    figure.layout.title = {"text": words, "font": {"size": 13}, "x": 0.02, "y": 0.98}
-    return figure
+def _titled(figure: Figure, words: str) -> Figure:
+    title = {"text": words, "font": {"size": 13}, "x": 0.02, "y": 0.98}
+    return figure | {"layout": figure["layout"] | {"title": title}}

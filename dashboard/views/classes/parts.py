@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dash_mantine_components as dmc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from dashboard import state
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.pictures import thumbnail
 from dashboard.source import Snapshot
 from dashboard.views.classes import cell
@@ -47,7 +44,7 @@ def order_key(shown: state.State) -> str:
             return f"value {shown.statistic} {shown.class_index}"
 
 
-def meaning(about: Statistic, *, n_samples: int) -> Component:
+def meaning(about: Statistic, *, n_samples: int) -> Node:
     """What a statistic is, in words, with its source and its chance level."""
     rows = [("Source", about.source)]
     if about.chance:
@@ -66,12 +63,12 @@ def meaning(about: Statistic, *, n_samples: int) -> Component:
     )
 
 
-def legend(words: str, *, gray: bool) -> list[Component | str]:
+def legend(words: str, *, gray: bool) -> list[Node | str]:
     """What is gray, with its colour before it."""
     return [html.Span(className="within-chance"), words] if gray else [words]
 
 
-def spread_words(lines: list[tuple[str, str]]) -> list[Component]:
+def spread_words(lines: list[tuple[str, str]]) -> list[Node]:
     """What each line of the distribution is, under it, and what is counted."""
     return [
         html.Div(
@@ -85,7 +82,7 @@ def spread_words(lines: list[tuple[str, str]]) -> list[Component]:
     ]
 
 
-def cell_header(snapshot: Snapshot, shown: state.State, query: str) -> list[Component]:
+def cell_header(snapshot: Snapshot, shown: state.State, query: str) -> list[Node]:
     """What is open, and where it leads."""
     links = [dcc.Link(f"Everything about filter {shown.filter_index}", href=f"filter{query}")]
     try:
@@ -102,7 +99,7 @@ def cell_header(snapshot: Snapshot, shown: state.State, query: str) -> list[Comp
     ]
 
 
-def top_strip(snapshot: Snapshot, shown: state.State, query: str) -> list[Component]:
+def top_strip(snapshot: Snapshot, shown: state.State, query: str) -> list[Node]:
     """The samples that excite the filter most, each a link to its feature maps."""
     try:
         top = cell.top_samples(snapshot, shown, most=MOST_SAMPLES)

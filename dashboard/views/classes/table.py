@@ -95,14 +95,14 @@ def columns(snapshot: Snapshot, shown: State) -> list[Column]:
 
 def _of_class(snapshot: Snapshot, shown: State, row: int) -> list[Column]:
     """The page's statistic and the scores of one class, each with its verdict."""
-    name, layer = snapshot.catalog.class_names[row], snapshot.layer(shown.layer)
+    name = snapshot.catalog.class_names[row]
     pooling = pooling_of(shown.statistic)
     scores = [f"{family}_{pooling}" for family in OF_CLASS]
     found = []
     for statistic in dict.fromkeys([shown.statistic, *scores]):
         if statistic not in snapshot.catalog.statistics:
             continue
-        about, band = STATISTICS[statistic], layer.chance(statistic)
+        about, band = STATISTICS[statistic], snapshot.chance(shown.layer, statistic)
         values = snapshot.statistic(shown.layer, statistic)[row]
         short = SHORT.get(about.family, about.title)
         verdict = f"{statistic}_verdict" if band is not None else ""
@@ -116,8 +116,8 @@ def _of_class(snapshot: Snapshot, shown: State, row: int) -> list[Column]:
 
 def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
     """The class that a filter tells best, and the scores of the filter over all classes."""
-    names, layer = snapshot.catalog.class_names, snapshot.layer(shown.layer)
-    pooling, there, found = pooling_of(shown.statistic), set(layer.statistics), []
+    names, there = snapshot.catalog.class_names, set(snapshot.statistics(shown.layer))
+    pooling, found = pooling_of(shown.statistic), []
     if not snapshot.catalog.has_classes:  # what tells classes has no value
         there &= {"apoz"}
     auc = f"auc_{pooling}"
@@ -191,7 +191,7 @@ def strongest_words(snapshot: Snapshot, shown: State) -> str:
         return ""
     name, index, value = best
     of = snapshot.catalog.class_names[shown.class_index]
-    band, at = snapshot.layer(shown.layer).chance(name), (shown.class_index, index)
+    band, at = snapshot.chance(shown.layer, name), (shown.class_index, index)
     verdict = "" if band is None else f", {verdicts(np.asarray(value), band[:, *at])}"
     title = STATISTICS[name].title
     return f"Strongest for class {of}: filter {index} ({title} {value:.3f}{verdict})"
@@ -238,7 +238,7 @@ def health_summary(health: LayerHealth, *, most: int = 8) -> str:
 
 def scores_missing(snapshot: Snapshot, shown: State) -> str:
     """What to do where the store has no scores; empty where it has them."""
-    if any(STATISTICS[name].origin == "pooled" for name in snapshot.layer(shown.layer).statistics):
+    if any(STATISTICS[name].origin == "pooled" for name in snapshot.statistics(shown.layer)):
         return ""
     return (
         "This store was captured without scores, so there is no AUC and no best class; "

@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-import dash_mantine_components as dmc
-from dash import html
-from dash.development.base_component import Component
-
+from dashboard.components.nodes import Node, dmc, html
 from dashboard.source import Snapshot
 from dashboard.views.compare.pair import Pair
 
 
-def about(pair: Pair) -> list[Component]:
+def about(pair: Pair) -> list[Node]:
     """Models, data and accuracy of both stores, and whether their samples are the same."""
     said = pair.alike.words
     if pair.same_model:
@@ -32,7 +29,7 @@ def _page_of(snapshot: Snapshot) -> str:
     return f"../{quote(snapshot.name, safe='')}/"
 
 
-def _line(letter: str, snapshot: Snapshot, name: Component) -> Component:
+def _line(letter: str, snapshot: Snapshot, name: Node) -> Node:
     facts = snapshot.about()
     rest = (
         f"{facts['model']['name']} · {facts['dataset']['source']} · "

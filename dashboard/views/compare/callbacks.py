@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
-from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.graph import clicked_cell
+from dashboard.components.nodes import Node
 from dashboard.figures.theme import theme_for
 from dashboard.source import Source
 from dashboard.views.classes.table import records
@@ -105,7 +105,7 @@ def _register_panels(app: Dash, source: Source) -> None:
             first, second = maps.sides(pair)
             minus, why = maps.difference(pair, first, second)
             drawn = maps.map_figures(first, second, minus, theme=theme_for(scheme))
-            words: list[Component] = [maps.difference_words(minus, why)]
+            words: list[Node] = [maps.difference_words(minus, why)]
             return [
                 maps.maps_note(pair),
                 *(first.title, second.title, "B − A"),

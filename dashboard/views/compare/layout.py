@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import dash_ag_grid as dag
-import dash_mantine_components as dmc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from dashboard import ids, state
 from dashboard.components.controls import card, layer_select, number, only_if, segments, select
 from dashboard.components.graph import graph
+from dashboard.components.nodes import Node, dag, dcc, dmc, html
 from dashboard.source import Snapshot
 from fmcore.statistics import STATISTICS
 
 SIDES = ("a", "b", "difference")
 
 
-def layout(snapshot: Snapshot, shown: state.State) -> Component:
+def layout(snapshot: Snapshot, shown: state.State) -> Node:
     """The page: the selection on the left, all else on the right; callbacks fill in B's part."""
     body = [
         card(html.Div(id=ids.COMPARE_ABOUT, role="status")),
@@ -42,7 +38,7 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
     )
 
 
-def _selection(snapshot: Snapshot, shown: state.State) -> Component:
+def _selection(snapshot: Snapshot, shown: state.State) -> Node:
     catalog = snapshot.catalog
     beside = dmc.NumberInput(
         id=ids.COMPARE_OTHER_FILTER,
@@ -91,20 +87,25 @@ def _selection(snapshot: Snapshot, shown: state.State) -> Component:
     )
 
 
-def _note(component_id: str) -> Component:
+def _note(component_id: str) -> Node:
     return html.Div(id=component_id, className="compare-note", role="status")
 
 
-def _maps() -> Component:
+def _maps() -> Node:
     """Three columns; row by row, so that what stands beside each other is at one height."""
-    cells: list[Component] = []
-    for make in (
-        lambda side: html.H3(id=ids.COMPARE_TITLE.format(which=side)),
-        lambda side: html.Div(id=ids.COMPARE_INPUT.format(which=side), className="compare-input"),
-        lambda side: html.Div(graph(ids.COMPARE_MAP.format(which=side))),
-    ):
-        for side in SIDES:
-            cells.append(html.Div(make(side), className=f"compare-{side}"))
+    rows = [
+        [html.H3(id=ids.COMPARE_TITLE.format(which=side)) for side in SIDES],
+        [
+            html.Div(id=ids.COMPARE_INPUT.format(which=side), className="compare-input")
+            for side in SIDES
+        ],
+        [graph(ids.COMPARE_MAP.format(which=side)) for side in SIDES],
+    ]
+    cells = [
+        html.Div(one, className=f"compare-{side}")
+        for row in rows
+        for side, one in zip(SIDES, row, strict=True)
+    ]
     return card(
         [
             _note(ids.COMPARE_MAPS_NOTE),
@@ -114,7 +115,7 @@ def _maps() -> Component:
     )
 
 
-def _table() -> Component:
+def _table() -> Node:
     return card(
         [
             _note(ids.COMPARE_TABLE_NOTE),
@@ -156,8 +157,8 @@ def _table() -> Component:
     )
 
 
-def _classes(catalog: state.Catalog) -> Component:
-    parts: list[Component] = [_note(ids.COMPARE_CLASSES_NOTE)]
+def _classes(catalog: state.Catalog) -> Node:
+    parts: list[Node] = [_note(ids.COMPARE_CLASSES_NOTE)]
     for side in SIDES:
         parts += [
             html.H3(id=ids.COMPARE_CLASSES_TITLE.format(which=side)),
@@ -166,7 +167,7 @@ def _classes(catalog: state.Catalog) -> Component:
     return card(parts, title="Classes" if catalog.has_classes else "All samples")
 
 
-def _layers() -> Component:
+def _layers() -> Node:
     return card(
         [
             _note(ids.COMPARE_CKA_NOTE),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import dash_mantine_components as dmc
 import numpy as np
-from dash import html
-from dash.development.base_component import Component
 from numpy.typing import NDArray
 
 from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.components.nodes import Node, dmc, html
 from dashboard.components.pictures import picture
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure
@@ -131,7 +129,7 @@ def _drawn(
     return figure, box.MAP.fixed((height, width), longest=LONGEST)
 
 
-def input_panel(side: Side) -> list[Component]:
+def input_panel(side: Side) -> list[Node]:
     """The sample as the model saw it, and what it makes of it."""
     if side.sample is None:
         return [dmc.Text(side.why, size="sm", c="dimmed")]
@@ -150,7 +148,7 @@ def input_panel(side: Side) -> list[Component]:
     ]
 
 
-def difference_words(minus: NDArray[np.float32] | None, why: str) -> Component:
+def difference_words(minus: NDArray[np.float32] | None, why: str) -> Node:
     """What the difference comes to, or why there is none."""
     if minus is None:
         return dmc.Text(why, size="sm", c="dimmed")

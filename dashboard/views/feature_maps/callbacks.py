@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import dash_mantine_components as dmc
-import plotly.graph_objects as go
-from dash import Dash, Input, Output, Patch, State, ctx, dcc, no_update
-from dash.development.base_component import Component
+from dash import Dash, Input, Output, Patch, State, ctx, no_update
 
 from dashboard import ids, state
 from dashboard.components.controls import facts
-from dashboard.components.graph import NO_GRAPH, redraw
+from dashboard.components.graph import NO_GRAPH, NOTHING, redraw
+from dashboard.components.nodes import Node, dcc, dmc
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
 from dashboard.figures.probability import probability_figure
-from dashboard.figures.theme import theme_for
+from dashboard.figures.theme import Figure, theme_for
 from dashboard.source import Source
 from dashboard.views.feature_maps.facts import RANGE_WORDS, color_range, filter_facts
 from dashboard.views.feature_maps.picks import page_of, picks, position_text, thumbnails
@@ -51,9 +49,7 @@ def register(app: Dash, source: Source) -> None:
             "search": State(ids.URL, "search"),
         },
     )
-    def remember(
-        search: str | None, dead: bool, zeros: bool, **values: object
-    ) -> tuple[str, Component]:
+    def remember(search: str | None, dead: bool, zeros: bool, **values: object) -> tuple[str, Node]:
         catalog = source.snapshot().catalog
         query = state.updated_query(
             search,
@@ -152,7 +148,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.MAPS_PICKS, "data"),
         Input(ids.MAPS_PAGE, "data"),
     )
-    def show_thumbnails(chosen: dict[str, Any], page: int) -> list[Component]:
+    def show_thumbnails(chosen: dict[str, Any], page: int) -> list[Node]:
         samples = page_of(chosen, page or 0)
         return thumbnails(source.snapshot(), chosen, samples)
 
@@ -170,10 +166,11 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.MAPS_SETTLED, "data"),
         Input(ids.SCHEME, "data"),
     )
-    def draw_sample(sample: object, scheme: str) -> tuple[Component, Any]:
+    def draw_sample(sample: object, scheme: str) -> tuple[Node, Any]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(snapshot.state(sample=sample).sample)
-        names, badges, bars = snapshot.catalog.class_names, [], no_update
+        names, badges = snapshot.catalog.class_names, []
+        bars: Any = no_update
         if snapshot.store.has_labels:
             badges.append(_badge(f"label {names[one.label]}", right=True))
         if one.prediction is not None and one.probability is not None:
@@ -206,7 +203,7 @@ def _register_filter(app: Dash, source: Source) -> None:
         kind: str,
         scheme: str,
         drawn: object,
-    ) -> tuple[go.Figure | Patch, str, dict[str, str], Component]:
+    ) -> tuple[Figure | Patch, str, dict[str, str], Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(
             layer=layer, sample=sample, filter_index=filter_index, color_range=kind
@@ -215,7 +212,7 @@ def _register_filter(app: Dash, source: Source) -> None:
         try:
             values = one.feature_maps(shown.sample)[:, :, index]
         except MapsNotStoredError:  # said once, where the wall would be
-            return go.Figure(), "", NO_GRAPH, facts({})
+            return NOTHING, "", NO_GRAPH, facts({})
         about = described(snapshot, shown.layer)
         span = color_range(values, kind=shown.color_range, facts=about, filter_index=index)
         figure = feature_map_figure(
@@ -237,19 +234,19 @@ def _register_filter(app: Dash, source: Source) -> None:
     )
     def draw_kernel(
         layer: str, filter_index: object, scheme: str
-    ) -> tuple[go.Figure, dict[str, str], str]:
+    ) -> tuple[Figure, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         index = shown.filter_index
-        kernel = snapshot.layer(shown.layer).kernel
+        kernel = snapshot.kernel(shown.layer)
         if kernel is None:
-            return go.Figure(), NO_GRAPH, "This store keeps no kernel of the layer."
+            return NOTHING, NO_GRAPH, "This store keeps no kernel of the layer."
         figure = kernel_figure(kernel[..., index], theme=theme_for(scheme))
         cells = kernel_cells(kernel.shape[:3])[:2]
         return figure, ROOM.fixed(cells, longest=150), ""
 
 
-def _badge(text: str, *, right: bool) -> Component:
+def _badge(text: str, *, right: bool) -> Node:
     # tt: a class name is shown as it is, not in capitals.
     color = "green" if right else "red"
     return dmc.Badge(text, color=color, variant="light", size="lg", tt="none")

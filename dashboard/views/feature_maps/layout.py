@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import dash_mantine_components as dmc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from dashboard import ids, state
 from dashboard.components.controls import (
     card,
@@ -19,6 +15,7 @@ from dashboard.components.controls import (
     switch,
 )
 from dashboard.components.graph import graph
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.source import Snapshot
 from dashboard.views.judged import why_no_predictions
 
@@ -26,7 +23,7 @@ from dashboard.views.judged import why_no_predictions
 DOINGS = ("show", "mark", "outline", "fade", "save")
 
 
-def layout(snapshot: Snapshot, shown: state.State) -> Component:
+def layout(snapshot: Snapshot, shown: state.State) -> Node:
     """The page: what is selected on the left, the wall and the enlarged filter on the right."""
     catalog = snapshot.catalog
     return html.Div(
@@ -55,7 +52,7 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
     )
 
 
-def _selection(catalog: state.Catalog, shown: state.State) -> Component:
+def _selection(catalog: state.Catalog, shown: state.State) -> Node:
     return card(
         [
             layer_select(ids.MAPS_LAYER, catalog.n_filters, shown.layer),
@@ -101,7 +98,7 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
     )
 
 
-def _samples(catalog: state.Catalog, shown: state.State) -> Component:
+def _samples(catalog: state.Catalog, shown: state.State) -> Node:
     return card(
         [
             select(
@@ -120,7 +117,7 @@ def _samples(catalog: state.Catalog, shown: state.State) -> Component:
     )
 
 
-def _prediction(snapshot: Snapshot) -> Component:
+def _prediction(snapshot: Snapshot) -> Node:
     there = snapshot.catalog.has_predictions
     bars = [
         dmc.Text("Probability of each class", size="sm", fw=500),
@@ -137,7 +134,7 @@ def _prediction(snapshot: Snapshot) -> Component:
     )
 
 
-def _wall(catalog: state.Catalog, shown: state.State) -> Component:
+def _wall(catalog: state.Catalog, shown: state.State) -> Node:
     controls = [
         segments(
             ids.MAPS_RANGE,
@@ -189,7 +186,7 @@ def _wall(catalog: state.Catalog, shown: state.State) -> Component:
     )
 
 
-def _one_filter(snapshot: Snapshot) -> Component:
+def _one_filter(snapshot: Snapshot) -> Node:
     height, width = snapshot.image_shape
     panels = [
         html.Div(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from dash import html
-from dash.development.base_component import Component
 from numpy.typing import NDArray
 
 from dashboard import state
+from dashboard.components.nodes import Node, html
 from dashboard.components.pictures import picture
 from dashboard.source import Snapshot
 from dashboard.views.judged import judged, names_of
@@ -71,12 +70,16 @@ def page_of(chosen: dict[str, Any], page: int) -> list[int]:
     return list(chosen["list"][first : first + A_PAGE])
 
 
-def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -> list[Component]:
+def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -> list[Node]:
     """A button with a picture for each sample; the script of the page hears their clicks."""
     responses = None
     if chosen["by"] == "response":
         responses = _responses(snapshot, chosen["layer"], chosen["filter"])
-    found: list[Component] = []
+    url = snapshot.image_url_parts(size=THUMBNAIL_PIXELS)
+    confidence = None
+    if responses is None and snapshot.catalog.has_predictions:
+        confidence = snapshot.confidence
+    found: list[Node] = []
     for index in samples:
         label, predicted = names_of(snapshot, index)
         wrong = None not in (label, predicted) and label != predicted
@@ -85,23 +88,22 @@ def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -
         if responses is not None:
             number = f"{responses[index]:.3g}"
             about = f"largest activation {responses[index]:.6g}"
-        elif snapshot.catalog.has_predictions:
-            number = f"{snapshot.confidence[index]:.0%}"
-            about = f"predicted with {snapshot.confidence[index]:.1%}"
+        elif confidence is not None:
+            number = f"{confidence[index]:.0%}"
+            about = f"predicted with {confidence[index]:.1%}"
         said = ", ".join(filter(None, (judged(label, predicted), about)))
         words = f"Sample {index}: {said}" if said else f"Sample {index}"
-        url = snapshot.image_url(index, size=THUMBNAIL_PIXELS)
         found.append(
             html.Button(
                 [
-                    picture(url, words="", shape=snapshot.image_shape),
+                    picture(str(index).join(url), words="", shape=snapshot.image_shape),
                     html.Span(short, className="thumbnail-label"),
                     html.Span(number, className="thumbnail-number"),
                 ],
                 className="thumbnail wrong" if wrong else "thumbnail",
                 title=words,
                 type="button",
-                **{"data-sample": str(index), "aria-label": words},  # type: ignore[arg-type]
+                **{"data-sample": str(index), "aria-label": words},
             )
         )
     return found

@@ -35,7 +35,7 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
     one = snapshot.layer(layer)
     ranges = np.nan_to_num(snapshot.filter_range(layer))
     span = [float(ranges[0].min()), float(ranges[1].max())]
-    fields = one.receptive_fields()
+    fields = snapshot.receptive_fields(layer)
     shape = snapshot.image_shape
     about = urlencode({"layer": layer})
     message = ""

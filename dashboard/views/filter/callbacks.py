@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, no_update
-from dash.development.base_component import Component
 
 from dashboard import ids, state
 from dashboard.components.controls import as_count
-from dashboard.components.graph import NO_GRAPH
+from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.components.nodes import Node
 from dashboard.figures.histogram import histogram_figure
 from dashboard.figures.kernel import ROOM, kernel_cells, kernel_figure
-from dashboard.figures.theme import theme_for
+from dashboard.figures.theme import Figure, theme_for
 from dashboard.source import Source
 from dashboard.views.filter import facts, panels, raw, scores, tables
 from dashboard.views.filter.header import header
@@ -35,7 +34,7 @@ def register(app: Dash, source: Source) -> None:
     _register_figures(app, source)
 
     @app.callback(Output(ids.FILTER_SCORES, "children"), *CHOICE)
-    def draw_scores(layer: str, filter_index: object, class_index: object) -> list[Component]:
+    def draw_scores(layer: str, filter_index: object, class_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         where = (snapshot, shown.layer, shown.filter_index)
@@ -57,12 +56,13 @@ def register(app: Dash, source: Source) -> None:
     @app.callback(Output(ids.FILTER_RAW, "children"), *CHOICE, State(ids.URL, "href"))
     def draw_raw(
         layer: str, filter_index: object, class_index: object, page: str | None
-    ) -> list[Component]:
+    ) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         one = snapshot.layer(shown.layer)
+        address = (page or "").encode("utf-8", "replace").decode()  # JSON has no lone surrogates
         parts = raw.parts(
-            snapshot, shown.layer, shown.filter_index, shown.class_index, page=page or ""
+            snapshot, shown.layer, shown.filter_index, shown.class_index, page=address
         )
         why, name = "", snapshot.file_name
         if not one.has_maps:
@@ -110,7 +110,7 @@ def _register_selection(app: Dash, source: Source) -> None:
         )
 
     @app.callback(Output(ids.FILTER_SIMILAR, "children"), *CHOICE)
-    def draw_similar(layer: str, filter_index: object, class_index: object) -> Component:
+    def draw_similar(layer: str, filter_index: object, class_index: object) -> Node:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         try:
@@ -125,7 +125,7 @@ def _register_selection(app: Dash, source: Source) -> None:
 
 def _register_samples(app: Dash, source: Source) -> None:
     @app.callback(Output(ids.FILTER_HEADER, "children"), *CHOICE)
-    def draw_header(layer: str, filter_index: object, class_index: object) -> list[Component]:
+    def draw_header(layer: str, filter_index: object, class_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)
@@ -133,7 +133,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         return header(snapshot, shown, pictures, found[0] if found else None)
 
     @app.callback(Output(ids.FILTER_STRONGEST, "children"), *CHOICE)
-    def draw_strongest(layer: str, filter_index: object, class_index: object) -> list[Component]:
+    def draw_strongest(layer: str, filter_index: object, class_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)
@@ -144,7 +144,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.FILTER_LAYER, "value"),
         Input(ids.FILTER_FILTER, "value"),
     )
-    def draw_bands(layer: str, filter_index: object) -> list[Component]:
+    def draw_bands(layer: str, filter_index: object) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)
@@ -157,7 +157,7 @@ def _register_samples(app: Dash, source: Source) -> None:
     )
     def draw_classes(
         layer: str, filter_index: object, class_index: object, page: object
-    ) -> list[Component]:
+    ) -> list[Node]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         pictures = panels.Pictures(snapshot, shown.layer, shown.filter_index)
@@ -178,13 +178,12 @@ def _register_figures(app: Dash, source: Source) -> None:
     )
     def draw_kernel(
         layer: str, filter_index: object, scheme: str
-    ) -> tuple[go.Figure, dict[str, str], str]:
+    ) -> tuple[Figure, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index)
-        one = snapshot.layer(shown.layer)
-        kernel, bias = one.kernel, one.bias
+        kernel, bias = snapshot.kernel(shown.layer), snapshot.layer(shown.layer).bias
         if kernel is None:
-            return go.Figure(), NO_GRAPH, "This store keeps no kernel of the layer."
+            return NOTHING, NO_GRAPH, "This store keeps no kernel of the layer."
         weights = kernel[..., shown.filter_index]
         cells = kernel_cells(weights.shape)
         figure = kernel_figure(weights, theme=theme_for(scheme))
@@ -201,17 +200,17 @@ def _register_figures(app: Dash, source: Source) -> None:
     )
     def draw_histogram(
         layer: str, filter_index: object, class_index: object, scale: str, scheme: str
-    ) -> tuple[go.Figure, dict[str, str], str]:
+    ) -> tuple[Figure, dict[str, str], str]:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         where = (snapshot, shown.layer, shown.filter_index)
         try:
             found = facts.distribution(*where, shown.class_index)
         except StatisticNotFoundError as error:
-            return go.Figure(), NO_GRAPH, str(error)
+            return NOTHING, NO_GRAPH, str(error)
         if found is None:
             text = "Every finite activation of this filter is exactly zero, in the whole test set."
-            return go.Figure(), NO_GRAPH, text
+            return NOTHING, NO_GRAPH, text
         figure = histogram_figure(
             found.shares,
             names=found.names,

@@ -208,11 +208,11 @@ def _lines_note(snapshot: Snapshot, n_lines: int, class_index: int | None) -> st
 
 def strongest_of(snapshot: Snapshot, layer: str, filters: Sequence[int]) -> dict[int, Response]:
     """The strongest sample of each of some filters that have one; none where the store has none."""
-    one = snapshot.layer(layer)
     try:
-        found = [one.top(name)[list(filters), 0].tolist() for name in PLACES]
+        tops = snapshot.tops(layer)
     except StatisticNotFoundError:
         return {}
+    found = [tops[name][list(filters), 0].tolist() for name in PLACES]
     best = (Response(*each) for each in zip(*found, strict=True))
     return {index: each for index, each in zip(filters, best, strict=True) if each.sample >= 0}
 

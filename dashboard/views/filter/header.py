@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dash_mantine_components as dmc
 import numpy as np
-from dash import html
-from dash.development.base_component import Component
 
 from dashboard import state
 from dashboard.components.controls import facts
+from dashboard.components.nodes import Node, dmc, html
 from dashboard.source import Snapshot
 from dashboard.views.filter.facts import Response, findings
 from dashboard.views.filter.panels import Pictures, badge, link
@@ -17,7 +15,7 @@ from dashboard.views.filter.raw import map_url
 
 def header(
     snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response | None
-) -> list[Component]:
+) -> list[Node]:
     """The strongest sample at the left, the filter's name, health and links beside it.
 
     Args:
@@ -60,9 +58,7 @@ def _praise(snapshot: Snapshot, shown: state.State) -> str:
     return "The image that excites it most"
 
 
-def _said(
-    snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response
-) -> list[Component]:
+def _said(snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response) -> list[Node]:
     label, predicted = pictures.names(best)
     known = f"label {label}" if label is not None else "without label"
     lines = [f"Sample {best.sample}, {known}"]
@@ -70,7 +66,7 @@ def _said(
         right = "✓ right" if label == predicted else "✗ wrong"
         lines.append(f"Predicted {predicted}{f': {right}' if label is not None else ''}")
     lines.append(f"Activation {best.value:.6g} at y {best.y}, x {best.x}")
-    said: list[Component] = [dmc.Text(line, size="sm") for line in lines]
+    said: list[Node] = [dmc.Text(line, size="sm") for line in lines]
     if snapshot.layer(shown.layer).has_maps:
         url = map_url(snapshot, shown.layer, shown.filter_index, best.sample)
         said.append(html.A("Download its feature map (.npy)", href=url, download=""))
@@ -93,9 +89,9 @@ def _numbers(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, str
     return found | ({"Not finite": f"{bad:,} values"} if bad else {})
 
 
-def _links(snapshot: Snapshot, shown: state.State, best: Response | None) -> list[Component]:
+def _links(snapshot: Snapshot, shown: state.State, best: Response | None) -> list[Node]:
     this = {"layer": shown.layer, "filter_index": shown.filter_index}
-    links: list[Component] = []
+    links: list[Node] = []
     if best is not None:
         text = "Feature maps of its strongest sample"
         links.append(link(snapshot, "maps", text, **this, sample=best.sample))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import dash_mantine_components as dmc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from dashboard import ids, state
 from dashboard.components.controls import (
     card,
@@ -17,6 +13,7 @@ from dashboard.components.controls import (
     step,
 )
 from dashboard.components.graph import graph
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.source import Snapshot
 
 # Classes on one page of "Strongest of each class".
@@ -25,7 +22,7 @@ HISTOGRAM_HEIGHT = "320px"
 SCALES = {"log": "Logarithmic", "linear": "Linear"}
 
 
-def layout(snapshot: Snapshot, shown: state.State) -> Component:
+def layout(snapshot: Snapshot, shown: state.State) -> Node:
     """The page: the selection and similar filters on the left, all of one filter on the right."""
     return html.Div(
         [
@@ -56,11 +53,11 @@ def layout(snapshot: Snapshot, shown: state.State) -> Component:
     )
 
 
-def _filled(component_id: str) -> Component:
+def _filled(component_id: str) -> Node:
     return html.Div(id=component_id, className="filled")
 
 
-def _selection(catalog: state.Catalog, shown: state.State) -> Component:
+def _selection(catalog: state.Catalog, shown: state.State) -> Node:
     return card(
         [
             layer_select(ids.FILTER_LAYER, catalog.n_filters, shown.layer),
@@ -92,7 +89,7 @@ def _selection(catalog: state.Catalog, shown: state.State) -> Component:
     )
 
 
-def _kernel() -> Component:
+def _kernel() -> Node:
     return html.Div(
         [
             dmc.Text("Kernel: its weights", size="sm", fw=500),
@@ -102,7 +99,7 @@ def _kernel() -> Component:
     )
 
 
-def _distribution(catalog: state.Catalog) -> Component:
+def _distribution(catalog: state.Catalog) -> Node:
     return card(
         [
             html.Div(
@@ -116,7 +113,7 @@ def _distribution(catalog: state.Catalog) -> Component:
     )
 
 
-def _classes(catalog: state.Catalog, shown: state.State) -> Component:
+def _classes(catalog: state.Catalog, shown: state.State) -> Node:
     n_pages = -(-len(catalog.class_names) // CLASSES_AT_ONCE)
     return card(
         [

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import dash_mantine_components as dmc
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from dashboard import state
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.pictures import PixelBox, Thumbnail, picture, thumbnails
 from dashboard.source import Snapshot
 from dashboard.views.filter.facts import Finding, Response, band_titles, responses
@@ -36,7 +33,7 @@ class Pictures:
     def __init__(self, snapshot: Snapshot, layer: str, filter_index: int) -> None:
         self._snapshot = snapshot
         one = snapshot.layer(layer)
-        self._fields = one.receptive_fields()
+        self._fields = snapshot.receptive_fields(layer)
         self._shape = snapshot.image_shape
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         before, after = state.around_sample(shown, snapshot.catalog)
@@ -46,15 +43,15 @@ class Pictures:
             why = str(one.attributes.get("receptive_field", "unknown")).removeprefix("unknown")
             self.note = f"What a unit of this layer sees is unknown{why}: images have no box."
 
-    def row(self, found: Sequence[Response]) -> Component:
+    def row(self, found: Sequence[Response]) -> Node:
         """Pictures side by side, to be scrolled."""
         return self._thumbnails(found, "filter-strip")
 
-    def rows(self, found: Sequence[Response]) -> Component:
+    def rows(self, found: Sequence[Response]) -> Node:
         """Pictures in as many rows as they need."""
         return self._thumbnails(found, "filter-thumbs")
 
-    def _thumbnails(self, found: Sequence[Response], class_name: str) -> Component:
+    def _thumbnails(self, found: Sequence[Response], class_name: str) -> Node:
         """A thumbnail for each sample, with its activation and whether its prediction is right."""
         return thumbnails(
             [
@@ -72,7 +69,7 @@ class Pictures:
             class_name=class_name,
         )
 
-    def large(self, one: Response) -> Component:
+    def large(self, one: Response) -> Node:
         """One sample, as large as its place."""
         label, predicted = self.names(one)
         return dcc.Link(
@@ -107,13 +104,13 @@ class Pictures:
         )
 
 
-def link(snapshot: Snapshot, page: str, text: str, **values: object) -> Component:
+def link(snapshot: Snapshot, page: str, text: str, **values: object) -> Node:
     """A link to a page of the dashboard that shows these."""
-    query = state.updated_query("", snapshot.catalog, **values)
+    query = state.query_for(snapshot.catalog, **values)
     return dcc.Link(text, href=f"{page}{query}")
 
 
-def section(title: str, note: str, children: Component) -> Component:
+def section(title: str, note: str, children: Node) -> Node:
     """A heading, how much of how much is there, and a row or several of pictures."""
     return html.Section(
         [html.H3(title), html.Small(note), children],
@@ -121,7 +118,7 @@ def section(title: str, note: str, children: Component) -> Component:
     )
 
 
-def no_top(snapshot: Snapshot) -> Component:
+def no_top(snapshot: Snapshot) -> Node:
     """Why there are no samples of classes or bands, and what to do."""
     return none(
         f"{snapshot.file_name} keeps no strongest samples of classes and percentiles: it was "
@@ -130,29 +127,29 @@ def no_top(snapshot: Snapshot) -> Component:
     )
 
 
-def none(reason: StatisticNotFoundError | str) -> Component:
+def none(reason: StatisticNotFoundError | str) -> Node:
     """Why a panel is empty, and what to do."""
     return dmc.Alert(str(reason), color="gray", variant="light", title="Not in this store")
 
 
-def badge(snapshot: Snapshot, layer: str, one: Finding) -> Component:
+def badge(snapshot: Snapshot, layer: str, one: Finding) -> Node:
     """A finding with its definition; one of a duplicate leads to the filter that it repeats."""
     color = "red" if one.grave else "gray"
     # tt: a class name is shown as it is, not in capitals.
     shown = dmc.Badge(one.text, color=color, variant="light", size="lg", tt="none")
     if one.other is not None:
-        query = state.updated_query("", snapshot.catalog, layer=layer, filter_index=one.other)
+        query = state.query_for(snapshot.catalog, layer=layer, filter_index=one.other)
         shown = dcc.Link(shown, href=f"filter{query}")
     return html.Div(
         [shown, dmc.Text(one.meaning, size="sm", c="dimmed", span=True)], className="filter-finding"
     )
 
 
-def strongest_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> list[Component]:
+def strongest_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> list[Node]:
     """The strongest of all samples, and of the selected class; why there are none, where so."""
     layer, filter_index, index = shown.layer, shown.filter_index, shown.class_index
     found = responses(snapshot, layer, filter_index)[0]
-    parts: list[Component] = [dmc.Text(pictures.note, size="sm")] if pictures.note else []
+    parts: list[Node] = [dmc.Text(pictures.note, size="sm")] if pictures.note else []
     if index is not None:
         name, size = snapshot.catalog.class_names[index], int(snapshot.class_sizes[index])
         try:
@@ -174,7 +171,7 @@ def strongest_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) 
     return [*parts, section("Strongest over all samples", note, many)]
 
 
-def bands_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> list[Component]:
+def bands_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> list[Node]:
     """Samples about each percentile, a row each."""
     bands = range(len(BANDS))
     try:
@@ -199,14 +196,14 @@ def bands_panel(snapshot: Snapshot, shown: state.State, pictures: Pictures) -> l
 
 def classes_panel(
     snapshot: Snapshot, shown: state.State, pictures: Pictures, classes: range
-) -> list[Component]:
+) -> list[Node]:
     """The strongest samples of some classes, a row each; the class's name selects it."""
     names, sizes = snapshot.catalog.class_names, snapshot.class_sizes
     try:
         found = responses(snapshot, shown.layer, shown.filter_index, "class", classes)
     except StatisticNotFoundError:
         return [no_top(snapshot)]
-    parts: list[Component] = []
+    parts: list[Node] = []
     for index, all_of_it in zip(classes, found, strict=True):
         best = all_of_it[:IN_A_ROW]
         link_to = link(
@@ -238,13 +235,13 @@ def classes_panel(
 
 def score_panel(
     undefined: Sequence[str],
-    of_class: Component,
-    of_filter: Component,
+    of_class: Node,
+    of_filter: Node,
     *,
     n_rows: int,
     n_classes: int,
     has_classes: bool,
-) -> list[Component]:
+) -> list[Node]:
     """Both tables of scores, and before them why there are none."""
     if not has_classes:
         return [none(NO_CLASSES), of_filter]
@@ -261,6 +258,6 @@ def _of(n: int, size: int, what: str) -> str:
     return f"{n:,} of {size:,} {what}"
 
 
-def _empty(size: int) -> Component:
+def _empty(size: int) -> Node:
     text = "No map has a finite value." if size else "This class has no samples in the test set."
     return dmc.Text(text, size="sm", c="dimmed")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.source import Snapshot
-from dashboard.views.chance import verdicts
+from dashboard.views.chance import verdict
 from fmcore.statistics import POOLINGS, STATISTICS, WHY_UNDEFINED, Defined
 
 OF_CLASS = ("auc", "ap", "dprime")
@@ -34,11 +35,11 @@ class Score:
     @property
     def verdict(self) -> str:
         """Beside chance, in words."""
-        if not np.isfinite(self.value):
+        if not math.isfinite(self.value):
             return "undefined"
-        if not np.isfinite([self.low, self.high]).all():
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
             return "no chance level"
-        return str(verdicts(np.asarray(self.value), np.array([self.low, self.high])))
+        return verdict(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,7 @@ def undefined_reasons(snapshot: Snapshot, layer: str, filter_index: int) -> list
     Raises:
         StatisticNotFoundError: if the store has no scores at all.
     """
-    one = snapshot.layer(layer)
-    codes = {pooling: int(one.undefined(pooling)[filter_index]) for pooling in POOLINGS}
+    codes = {name: int(snapshot.undefined(layer, name)[filter_index]) for name in POOLINGS}
     return [
         f"Scores of pooled {pooling} are undefined: the filter is {WHY_UNDEFINED[Defined(code)]}."
         for pooling, code in codes.items()
@@ -81,10 +81,9 @@ def of_class(
     Raises:
         StatisticNotFoundError: if the store has no scores, with the reason.
     """
-    one = snapshot.layer(layer)
     names = [f"{family}_{pooling}" for family in OF_CLASS for pooling in POOLINGS]
     values = {name: snapshot.statistic(layer, name)[:, filter_index] for name in names}
-    bands = {name: one.chance(name) for name in names}
+    bands = {name: snapshot.chance(layer, name) for name in names}
     best = best_classes(np.stack([values[f"auc_{pooling}"] for pooling in POOLINGS]), BEST)
     shown = {index: f"no. {place} by ROC-AUC" for place, index in enumerate(best, 1)}
     if class_index is not None:
@@ -125,10 +124,9 @@ def of_filter(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Sc
     Raises:
         StatisticNotFoundError: if the store has no scores, with the reason.
     """
-    one = snapshot.layer(layer)
 
     def score(name: str) -> Score:
-        band = one.chance(name)
+        band = snapshot.chance(layer, name)
         ends = () if band is None else band[:, filter_index].tolist()
         return Score(float(snapshot.statistic(layer, name)[filter_index]), *ends)
 

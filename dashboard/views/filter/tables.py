@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import dash_mantine_components as dmc
-import numpy as np
-from dash import dcc, html
-from dash.development.base_component import Component
-
 from dashboard import state
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.pictures import picture
 from dashboard.source import Snapshot
 from dashboard.views.filter import scores
@@ -21,15 +18,14 @@ from fmcore.statistics import POOLINGS
 
 MOST_SIMILAR = 8
 # What stands in one cell of a table.
-Cell = str | list[Component]
+Cell = str | list[Node]
 
 
-def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassScores]) -> Component:
+def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassScores]) -> Node:
     """How well each of some classes, a column each, is told from all others; a name selects it."""
     head: list[Cell] = [[html.Span("Class"), html.Small("against all others")]]
     for one in found:
-        query = state.updated_query(
-            "",
+        query = state.query_for(
             snapshot.catalog,
             layer=shown.layer,
             filter_index=shown.filter_index,
@@ -48,12 +44,12 @@ def class_scores(snapshot: Snapshot, shown: state.State, found: Sequence[ClassSc
     return table(head, body)
 
 
-def scores_name(family: str) -> Component:
+def scores_name(family: str) -> Node:
     """A statistic's title, with its definition as a tool tip."""
     return html.Span(scores.title(family), title=scores.meaning(family))
 
 
-def filter_scores(found: dict[str, Score], n_samples: int) -> Component:
+def filter_scores(found: dict[str, Score], n_samples: int) -> Node:
     """The scores over all classes, a row each."""
     body: list[list[Cell]] = [
         [
@@ -68,19 +64,19 @@ def filter_scores(found: dict[str, Score], n_samples: int) -> Component:
     return table(["Over all classes", *(f"Pooled {one}" for one in POOLINGS), "n"], body)
 
 
-def score_cell(one: Score) -> list[Component]:
+def score_cell(one: Score) -> list[Node]:
     """The value; below it what chance would give, and in words whether it is beyond."""
-    if not np.isfinite(one.value):
-        return [html.B("–"), html.Small(one.verdict)]
-    said = one.verdict
-    if np.isfinite([one.low, one.high]).all():
-        said = f"{said}: {one.low:.3g} to {one.high:.3g}"
-    beyond = one.verdict in ("above chance", "below chance")
+    said = verdict = one.verdict
+    if not math.isfinite(one.value):
+        return [html.B("–"), html.Small(said)]
+    if math.isfinite(one.low) and math.isfinite(one.high):
+        said = f"{verdict}: {one.low:.3g} to {one.high:.3g}"
+    beyond = verdict in ("above chance", "below chance")
     value = f"{one.value:.4g}"
     return [html.B(value) if beyond else html.Span(value, className="dim"), html.Small(said)]
 
 
-def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Component:
+def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Node:
     """A table that scrolls sideways where there is no room."""
     return dmc.TableScrollContainer(
         dmc.Table(
@@ -101,7 +97,7 @@ def similar_filters(
     shown: state.State,
     found: Sequence[tuple[int, float]],
     strongest: dict[int, Response],
-) -> Component:
+) -> Node:
     """Links to the filters that go most together with one, each with its strongest sample.
 
     Args:
@@ -118,22 +114,23 @@ def similar_filters(
             c="dimmed",
         )
     shape = snapshot.image_shape
+    field = Pictures(snapshot, shown.layer, shown.filter_index).box  # the same for all filters
     rows = []
     for index, correlation in found[:MOST_SIMILAR]:
-        query = state.updated_query(
-            "",
+        query = state.query_for(
             snapshot.catalog,
             layer=shown.layer,
             filter_index=index,
             class_index=shown.class_index,
         )
-        seen: list[Component] = []
+        seen: list[Node] = []
         if index in strongest:
             best = strongest[index]
-            box = Pictures(snapshot, shown.layer, index).box(best)
             url = snapshot.image_url(best.sample, size=160)
             seen = [
-                picture(url, words=f"Its strongest: sample {best.sample}", shape=shape, box=box)
+                picture(
+                    url, words=f"Its strongest: sample {best.sample}", shape=shape, box=field(best)
+                )
             ]
         way = "together" if correlation > 0 else "opposite"
         text = [html.B(f"filter {index}"), html.Small(f"r = {correlation:+.3f}, {way}")]
@@ -151,7 +148,7 @@ def similar_filters(
     )
 
 
-def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[Component]:
+def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[Node]:
     """What is to be had, with sizes; and below each choice the commands that give the same.
 
     Args:
@@ -179,12 +176,12 @@ def raw_arrays(parts: Sequence[Part], *, why_no_maps: str, stored: str) -> list[
     ]
 
 
-def _file(one: Download) -> list[Component]:
+def _file(one: Download) -> list[Node]:
     name = f".npy, {one.size}"
     return [html.A(name, href=one.url, download=""), html.Small(one.shape)]
 
 
-def _commands(one: Part) -> Component:
+def _commands(one: Part) -> Node:
     lines = [
         html.Div(
             [

@@ -1,0 +1,103 @@
+"""A team at a folder of stores: login, the page that lists them, a store, and out again."""
+
+from __future__ import annotations
+
+import pytest
+from browsing import drawn, ready, until
+from factories import make_store
+from servers import running
+
+from dashboard import create_app
+from dashboard.auth.guard import Login
+from dashboard.auth.journal import Journal
+from dashboard.auth.people import People
+from dashboard.source import Source
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    found = tmp_path_factory.mktemp("shelf")
+    (found / "team").mkdir()
+    make_store(found / "first.h5", 12)
+    make_store(found / "team" / "second one.h5", 9)
+    (found / "broken.h5").write_bytes((found / "first.h5").read_bytes()[:3000])
+    return found
+
+
+@pytest.fixture(scope="module", params=["", "/team/maps"], ids=["", "behind a prefix"])
+def where(request, folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("people")
+    people = People(path / "people", create=True)
+    people.add("vera", "view", PASSWORD)
+    login = Login(people, Journal(path / "log"), secure=False)
+    app = create_app(Source(folder), login=login, prefix=request.param)
+    with running(app) as url:
+        yield url + request.param.lstrip("/") + ("/" if request.param else "")
+
+
+def log_in(page):
+    page.fill("#name", "vera")
+    page.fill("#password", PASSWORD)
+    page.press("#password", "Enter")
+
+
+def test_from_the_login_to_a_store_and_out_again(page_of, where):
+    page = page_of(where)
+    page.goto(where)
+    assert "/login" in page.url
+    log_in(page)
+    page.wait_for_selector(".ag-row")
+    assert page.url == where
+    assert "3 stores, 1 of which cannot be opened" in page.inner_text("#stores-count")
+    assert page.locator(".ag-row:has-text('broken') a").count() == 0
+    page.fill("#stores-search", "second")
+    until(page, lambda: page.locator(".ag-center-cols-container .ag-row").count() == 1)
+    page.click("text=team:second one")
+    drawn(page, "block/conv 1 0 0")
+    assert page.url.startswith(f"{where}stores/team%3Asecond%20one/?layer=")
+    page.click("nav >> text=Filter")
+    ready(page, "filter-histogram")
+    page.click("nav >> text=Classes")
+    ready(page, "classes-heatmap")
+    shown = page.url
+    assert "/classes?" in shown
+    page.reload()
+    ready(page, "classes-heatmap")
+    assert page.url == shown
+    page.click("header .account")
+    page.click("text=Log out")
+    page.wait_for_selector("#password")
+    page.goto(shown)  # a link in a mail, before and after the login
+    assert "/login" in page.url
+    log_in(page)
+    ready(page, "classes-heatmap")
+    assert page.url == shown
+
+
+def test_a_session_that_ends_leads_to_the_login_and_back(browser, where):
+    context = browser.new_context()  # the 401 it meets is a word on the console
+    page = context.new_page()
+    page.goto(f"{where}stores/first/maps")
+    log_in(page)
+    drawn(page, "block/conv 1 0 0")
+    context.clear_cookies()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#password")
+    log_in(page)
+    drawn(page, "block/conv 1 0 0")  # what the link said last
+    context.close()
+
+
+def test_a_store_that_comes_is_listed_without_a_reload(page_of, folder):
+    with running(create_app(Source(folder))) as url:
+        page = page_of(url)
+        page.goto(url)
+        page.wait_for_selector(".ag-row")
+        path = make_store(folder / "third.h5", 6)
+        page.wait_for_selector(".ag-row:has-text('third')")
+        path.unlink()
+        page.wait_for_selector(".ag-row:has-text('third')", state="detached")
