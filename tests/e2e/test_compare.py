@@ -150,7 +150,7 @@ def test_what_a_link_names_and_there_is_not_is_said(page_of, served, page, url):
     there.get_by_text("There is no layer 'conv9' in late").wait_for()
     settled(there)
     page.goto(f"{url}compare")
-    page.get_by_text("fmdash serve FOLDER").wait_for()
+    page.locator("#compare-notes").get_by_text("fmdash serve FOLDER").wait_for()
     assert not page.locator("#compare-with").is_visible()
 
 
