@@ -32,6 +32,13 @@ DEAD = {"show": "Show", "hide": "Hide"}
 ZEROS = {"plain": "As any value", "mark": "Marked"}
 # In which order Classes shows classes and filters.
 ARRANGEMENTS = {"index": "Index", "value": "Value", "cluster": "Similarity"}
+# What Compare shows beside a filter: what answers most alike, the same with each at most once, or
+# what has the same number.
+PAIRINGS = {"match": "Match", "one": "One to one", "number": "Number"}
+# Filters that a layer of another store may have.
+MOST_FILTERS = 1 << 20
+# The longest name of a file, and more than Keras makes of a path.
+LONGEST_NAME = 255
 # The names of a state's attributes in a link.
 KEYS = {
     "layer": "layer",
@@ -49,6 +56,10 @@ KEYS = {
     "window": "window",
     "statistic": "statistic",
     "arrangement": "arrange",
+    "with_store": "with",
+    "other": "other",
+    "other_filter": "beside",
+    "pairing": "pair",
 }
 # In every link, because they are what a person looks at; the others only where they are chosen.
 ALWAYS = ("layer", "sample", "filter_index")
@@ -122,6 +133,11 @@ class State:
             tile where zoom is linked, else in thousandths of the wall; empty for all of it.
         statistic: the name of a statistic.
         arrangement: in which order Classes shows classes and filters: one of `ARRANGEMENTS`.
+        with_store: the name of the store that Compare sets beside this one; empty for what it
+            chooses. Stores come and go, so that only Compare knows whether there is one.
+        other: the path of its layer; empty for what Compare chooses.
+        other_filter: a filter of that layer, or None for the one that goes with `filter_index`.
+        pairing: which filter of the other layer goes with one of this: one of `PAIRINGS`.
     """
 
     layer: str
@@ -139,6 +155,10 @@ class State:
     window: str
     statistic: str
     arrangement: str
+    with_store: str
+    other: str
+    other_filter: int | None
+    pairing: str
 
     def query(self, catalog: Catalog) -> str:
         """The query of a link that shows this again, such as `?layer=conv1&sample=3&filter=0`."""
@@ -212,6 +232,14 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
             return near
         return number
 
+    def name(attribute: str) -> str:
+        value = values.get(attribute)
+        text = "" if value is None else str(value)
+        if len(text) > LONGEST_NAME or not text.isprintable():
+            notes.append(f"The {KEYS[attribute]} of {len(text)} characters is no name.")
+            return ""
+        return text
+
     def window() -> str:
         value = values.get("window")
         if value in (None, ""):
@@ -240,5 +268,9 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
         window=window(),
         statistic=choice("statistic", catalog.statistics),
         arrangement=choice("arrangement", ARRANGEMENTS),
+        with_store=name("with_store"),
+        other=name("other"),
+        other_filter=index("other_filter", MOST_FILTERS),
+        pairing=choice("pairing", PAIRINGS),
     )
     return state, tuple(notes)

@@ -35,7 +35,7 @@ def select(
     return dmc.Select(
         id=component_id,
         label=caption,
-        data=[{"value": key, "label": text} for key, text in options.items()],
+        data=choices(options),
         value=value,
         clearable=clearable,
         allowDeselect=clearable,
@@ -45,10 +45,21 @@ def select(
     )
 
 
-def layer_select(component_id: str, n_filters: Mapping[str, int], value: str) -> Node:
+def layer_select(
+    component_id: str, n_filters: Mapping[str, int], value: str, *, caption: str = "Layer"
+) -> Node:
     """The choice of a layer, each with how many filters it has."""
-    options = {path: f"{path} · {n} filters" for path, n in n_filters.items()}
-    return select(component_id, caption="Layer", options=options, value=value)
+    return select(component_id, caption=caption, options=layer_options(n_filters), value=value)
+
+
+def layer_options(n_filters: Mapping[str, int]) -> dict[str, str]:
+    """What a person reads of each layer, by its path."""
+    return {path: f"{path} · {n} filters" for path, n in n_filters.items()}
+
+
+def choices(options: Mapping[str, str]) -> list[dict[str, str]]:
+    """What there is to choose from, as a drop-down takes it."""
+    return [{"value": key, "label": text} for key, text in options.items()]
 
 
 def class_select(

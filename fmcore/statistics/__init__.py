@@ -1,5 +1,6 @@
 """Numbers about activations, mergeable over any split of the samples, and scores made of them."""
 
+from fmcore.statistics.across import Matches, cka_between, matched
 from fmcore.statistics.chance import PERMUTATIONS, SEED, Permutations
 from fmcore.statistics.class_maps import ClassMaps, class_maps_bytes, map_size
 from fmcore.statistics.classes import Classes
@@ -43,6 +44,7 @@ __all__ = [
     "Histogram",
     "LayerHealth",
     "LayerSums",
+    "Matches",
     "Moments",
     "Permutations",
     "Pooled",
@@ -50,6 +52,7 @@ __all__ = [
     "Rounding",
     "Statistic",
     "centred_covariance",
+    "cka_between",
     "class_maps_bytes",
     "class_top",
     "correlation",
@@ -57,5 +60,6 @@ __all__ = [
     "histogram_bytes",
     "layer_health",
     "map_size",
+    "matched",
     "quantiles",
 ]

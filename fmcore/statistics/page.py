@@ -43,10 +43,28 @@ filter, ties by the index of the sample; and {TOP} about each of the percentiles
 {", ".join(map(str, BANDS))}, because the strongest samples are not the usual ones.
 """
 
+_ACROSS = """
+## Across two stores
+
+*Compare* computes these of two stores of the same samples, from their pooled means; no store holds
+them.
+
+- **Match**: for each filter the filter of the other store with the largest Pearson correlation r
+  over all samples. The sign counts. Li et al. 2015, Convergent Learning: their semi-matching.
+- **One to one**: each filter at most once, so that the sum of all r is the largest (scipy's
+  `linear_sum_assignment`); their bipartite matching.
+- **Linear CKA** of each layer of one and each of the other: |Yᵀ X|² / (|Xᵀ X| |Yᵀ Y|) in Frobenius
+  norms, of centred columns. Kornblith et al. 2019.
+
+A filter that is the same for every sample, or not finite for one, matches nothing and takes no part
+in CKA. In a first layer many filters follow how much ink there is, so that one filter may be the
+match of many, with an r near 1: look at the maps, too. Few samples make CKA large.
+"""
+
 
 def page() -> str:
     """The whole page, Markdown."""
-    return "\n".join([_INTRODUCTION, *_tables(), *_health()]) + "\n"
+    return "\n".join([_INTRODUCTION, *_tables(), *_health(), _ACROSS]) + "\n"
 
 
 def _tables() -> Iterator[str]:

@@ -40,12 +40,12 @@ def similarity(tables: Sequence[tuple[int, ReadRows]], n_samples: int) -> Simila
         tables: of each layer, how many filters it has, and how rows of its table are read.
         n_samples: rows of each table.
     """
-    centres = [_centre(n_filters, read, n_samples) for n_filters, read in tables]
+    centres = [centre(n_filters, read, n_samples) for n_filters, read in tables]
     covariance: list[NDArray[np.float64]] = []
     shared = np.zeros((len(tables), len(tables)))
     for one in range(len(tables)):
         for other in range(one, len(tables)):
-            product = _product(tables, centres, one, other, n_samples)
+            product = cross_product(tables, centres, one, other, n_samples)
             shared[one, other] = shared[other, one] = (product**2).sum()
             if one == other:
                 covariance.append(product)
@@ -59,24 +59,25 @@ def similarity(tables: Sequence[tuple[int, ReadRows]], n_samples: int) -> Simila
     )
 
 
-def _blocks(n_filters: int, n_samples: int) -> Iterator[slice]:
+def blocks(n_filters: int, n_samples: int) -> Iterator[slice]:
+    """Rows of a table that are held at a time."""
     rows = max(1, ROWS_BYTES // (8 * n_filters))
     for start in range(0, n_samples, rows):
         yield slice(start, start + rows)
 
 
-def _centre(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.float64]:
+def centre(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.float64]:
     """The mean of each column, <float64>[filter]; NaN for one that is constant or not finite."""
     total = np.zeros(n_filters)
     low, high = np.full(n_filters, np.inf), np.full(n_filters, -np.inf)
-    for few in _blocks(n_filters, n_samples):
+    for few in blocks(n_filters, n_samples):
         values = read(few).astype(np.float64)
         total += values.sum(axis=0)
         low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
     return np.where(np.isfinite(low + high) & (low < high), total / n_samples, np.nan)
 
 
-def _product(
+def cross_product(
     tables: Sequence[tuple[int, ReadRows]],
     centres: Sequence[NDArray[np.float64]],
     one: int,
@@ -85,9 +86,9 @@ def _product(
 ) -> NDArray[np.float64]:
     """Sums of products of the centred columns of two layers, <float64>[filter, other_filter]."""
     found = np.zeros((tables[one][0], tables[other][0]))
-    for few in _blocks(max(found.shape), n_samples):
-        left = _centred(tables[one][1](few), centres[one])
-        right = left if one == other else _centred(tables[other][1](few), centres[other])
+    for few in blocks(max(found.shape), n_samples):
+        left = centred(tables[one][1](few), centres[one])
+        right = left if one == other else centred(tables[other][1](few), centres[other])
         found += left.T @ right
     return found
 
@@ -119,12 +120,12 @@ def centred_covariance(table: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sums of products of a table's columns less their means, <float64>[filter, filter]."""
     n_samples, n_filters = table.shape
     tables = [(n_filters, lambda few: table[few])]
-    return _product(tables, [_centre(*tables[0], n_samples)], 0, 0, n_samples)
+    return cross_product(tables, [centre(*tables[0], n_samples)], 0, 0, n_samples)
 
 
-def _centred(table: NDArray[np.float32], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+def centred(table: NDArray[np.float32], means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns less their mean; zeros for one that has none."""
     values = table.astype(np.float64)
-    values[:, np.isnan(centre)] = 0
-    values -= np.nan_to_num(centre)
+    values[:, np.isnan(means)] = 0
+    values -= np.nan_to_num(means)
     return values

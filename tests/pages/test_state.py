@@ -13,6 +13,7 @@ from dashboard.state import (
     FILTER_ORDERS,
     KEYS,
     OUTCOMES,
+    PAIRINGS,
     RANGES,
     SAMPLE_ORDERS,
     ZEROS,
@@ -44,6 +45,10 @@ states = st.sampled_from(list(CATALOG.n_filters)).flatmap(
         window=st.sampled_from(["", "0,0,5,4.5", "2.125,3,9,1000"]),
         statistic=st.sampled_from(CATALOG.statistics),
         arrangement=st.sampled_from(list(ARRANGEMENTS)),
+        with_store=st.sampled_from(["", "a:zwei ü&="]),
+        other=st.sampled_from(["", "block/conv 2&"]),
+        other_filter=st.none() | st.integers(0, 2047),
+        pairing=st.sampled_from(list(PAIRINGS)),
     )
 )
 
@@ -81,6 +86,18 @@ def test_what_does_not_exist_is_said():
         "There is no sample 99 here (0 to 49); showing 49.",
         "There is no filter -1 here (0 to 15); showing 0.",
         "The class 'x' is no number.",
+    )
+
+
+def test_names_of_other_stores_are_kept_as_they_are_unless_they_cannot_be_names():
+    state, notes = parse({"with_store": "mnist ü", "other": "a/conv 1"}, CATALOG)
+    assert (state.with_store, state.other, notes) == ("mnist ü", "a/conv 1", ())
+    state, notes = parse({"with_store": "x" * 256, "other": "a\n", "pairing": "luck"}, CATALOG)
+    assert (state.with_store, state.other, state.pairing) == ("", "", "match")
+    assert notes == (
+        "The with of 256 characters is no name.",
+        "The other of 2 characters is no name.",
+        "There is no pair 'luck' here; showing 'match'.",
     )
 
 

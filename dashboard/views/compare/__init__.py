@@ -1,0 +1,15 @@
+"""Compare: two stores beside each other, with their differences where the samples are the same."""
+
+from dashboard import ids
+from dashboard.views.compare.callbacks import register
+from dashboard.views.compare.layout import layout
+from dashboard.views.record import View
+
+VIEW = View(
+    name="compare",
+    title="Compare",
+    description="Two stores side by side: maps, filters, classes and layers, and what differs.",
+    query_id=ids.COMPARE_QUERY,
+    layout=layout,
+    register=register,
+)

@@ -1,0 +1,122 @@
+"""A statistic of class and filter in A, in B in the order of the partners, and the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
+from dashboard.figures.theme import Theme
+from dashboard.source import Snapshot
+from dashboard.views.classes.arrange import finite
+from dashboard.views.compare.pair import Pair
+from dashboard.views.compare.partners import partners
+from fmcore.statistics import STATISTICS
+
+Drawn = tuple[Any, dict[str, str]]
+NONE: Drawn = (NOTHING, NO_GRAPH)
+HOVER = "class %{y}, filter %{x}<br><b>%{z:.6~g}</b>"
+
+
+def statistic_of(snapshot: Snapshot, layer: str, name: str) -> NDArray[np.float64] | None:
+    """A statistic, <float64>[class, filter]; None where the store has it not."""
+    if name not in snapshot.catalog.statistics:
+        return None
+    return finite(snapshot.statistic(layer, name))
+
+
+def in_order(values: NDArray[np.float64], filters: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The columns of some filters, <float64>[class, column]; NaN for none."""
+    return np.where(filters < 0, np.nan, values[:, np.maximum(filters, 0)])
+
+
+def why_no_difference(pair: Pair) -> str:
+    """Why there is no difference of classes; empty where there is one."""
+    if not pair.alike.same:
+        return "No difference: the samples are not the same."
+    if pair.first.catalog.class_names != pair.second.catalog.class_names:
+        return "No difference: the classes have other names in B."
+    if pair.shown.statistic not in pair.second.catalog.statistics:
+        return f"{pair.second.name} does not hold this statistic, so only A has it."
+    return ""
+
+
+def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Drawn], str]:
+    """A, B and B minus A, and a sentence."""
+    name, goes_with = pair.shown.statistic, partners(pair)
+    first = statistic_of(pair.first, pair.shown.layer, name)
+    found = statistic_of(pair.second, pair.shown.other, name)
+    if first is None:
+        return (NONE, NONE, NONE), "This store does not hold the statistic."
+    second = None if found is None else in_order(found, goes_with)
+    span = _span([first] if second is None else [first, second])
+    own = [str(index) for index in range(len(goes_with))]
+    others = ["–" if index < 0 else str(index) for index in goes_with.tolist()]
+    neutral, title = STATISTICS[name].neutral, STATISTICS[name].title
+    rows = [one.catalog.class_names for one in (pair.first, pair.second)]
+    margin = margin_of(*rows, below=others)
+    of: dict[str, Any] = {"span": span, "neutral": neutral, "title": title, "margin": margin}
+    column = pair.shown.filter_index
+    drawn = [
+        _drawn(first, pair.first.catalog.class_names, own, "filter of A", HOVER, of, column, theme)
+    ]
+    why = why_no_difference(pair)
+    if second is None:
+        return (drawn[0], NONE, NONE), why
+    names = pair.second.catalog.class_names
+    drawn.append(_drawn(second, names, others, "filter of B", HOVER, of, column, theme))
+    if why:
+        return (drawn[0], drawn[1], NONE), why
+    minus = second - first
+    known = np.abs(minus[np.isfinite(minus)])
+    reach = float(known.max()) if known.size else 0.0
+    of |= {"span": (-reach, reach), "neutral": 0.0, "title": "B − A"}
+    drawn.append(_drawn(minus, names, own, "filter of A", HOVER, of, column, theme))
+    return (drawn[0], drawn[1], drawn[2]), ""
+
+
+def _drawn(
+    values: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    hover: str,
+    scale: dict[str, Any],
+    column: int,
+    theme: Theme,
+) -> Drawn:
+    figure = heatmap_figure(
+        values,
+        rows=rows,
+        columns=columns,
+        axes=("class", title),
+        hover=hover,
+        framed=(None, column),
+        theme=theme,
+        **scale,
+    )
+    return figure, {"height": heatmap_height(len(rows), scale["margin"])}
+
+
+def _span(tables: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """The smallest and largest value of all, so that one colour means one value."""
+    known = np.concatenate([one[np.isfinite(one)] for one in tables])
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+
+
+def titles(pair: Pair, drawn: Sequence[Drawn]) -> tuple[str, str, str]:
+    """What stands above each heatmap; nothing above one that is not there."""
+    name = STATISTICS[pair.shown.statistic].title
+    said = (
+        f"A: {name}, {pair.shown.layer}",
+        f"B: {name}, {pair.shown.other}; each column the filter that goes with the one above",
+        "B − A: red is more in B, blue more in A",
+    )
+    first, second, third = (
+        words if one[1] != NO_GRAPH else "" for words, one in zip(said, drawn, strict=True)
+    )
+    return first, second, third

@@ -1,0 +1,110 @@
+"""Filters and layers of two captures, against numpy.corrcoef and Gram matrices."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fmcore.statistics import cka_between, matched
+
+
+def table(n: int, filters: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (
+        rng.normal(size=(n, 3)) @ rng.normal(size=(3, filters)) + rng.random((n, filters))
+    ).astype(np.float32)
+
+
+@pytest.mark.parametrize("filters", [(5, 5), (7, 3), (3, 7), (1, 1)])
+def test_the_match_is_the_largest_of_numpys_correlations(filters):
+    first, second = table(90, filters[0], 0), table(90, filters[1], 1)
+    expected = np.corrcoef(first.astype(float).T, second.astype(float).T)[
+        : filters[0], filters[0] :
+    ]
+    found = matched(first, second)
+    assert_allclose(found.correlation, expected, rtol=1e-5, atol=1e-6)
+    assert_array_equal(found.best, expected.argmax(axis=1))
+    assert_allclose(found.r(found.best), expected.max(axis=1), rtol=1e-5)
+
+
+def test_each_filter_is_found_again_whatever_its_place_scale_and_offset():
+    first = table(200, 12, 2)
+    order = np.random.default_rng(0).permutation(12)
+    found = matched(first, first[:, order] * 3 + 100)
+    assert_array_equal(order[found.best], np.arange(12))
+    assert_array_equal(found.one_to_one, found.best)
+    assert_allclose(found.r(found.best), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("filters", [(4, 4), (5, 3), (3, 5)])
+def test_one_to_one_is_the_best_of_all_assignments(filters):
+    found = matched(table(60, filters[0], 3), table(60, filters[1], 4))
+    given = found.one_to_one[found.one_to_one >= 0]
+    assert len(given) == len(set(given.tolist())) == min(filters)
+    r = found.correlation if filters[0] <= filters[1] else found.correlation.T
+    best = max(
+        sum(r[row, column] for row, column in enumerate(chosen))
+        for chosen in itertools.permutations(range(r.shape[1]), r.shape[0])
+    )
+    assert np.nansum(found.r(found.one_to_one)) == pytest.approx(best, rel=1e-5)
+
+
+def test_dead_and_broken_filters_match_nothing():
+    first, second = table(50, 4, 5), table(50, 4, 6)
+    first[:, 1] = 0
+    first[3, 2] = np.inf
+    second[:, 0] = 7
+    second[9, 3] = np.nan
+    found = matched(first, second)
+    assert np.isnan(found.correlation[1:3]).all()
+    assert np.isnan(found.correlation[:, [0, 3]]).all()
+    assert_array_equal(found.best[1:3], -1)
+    assert_array_equal(found.one_to_one[1:3], -1)
+    assert set(found.best[[0, 3]]) <= {1, 2}
+    assert sorted(found.one_to_one[[0, 3]]) == [1, 2]
+    assert_array_equal(np.isnan(found.r(found.best)), [False, True, True, False])
+    nothing = matched(np.zeros((5, 3), np.float32), second[:5])
+    assert_array_equal([nothing.best, nothing.one_to_one], -1)
+
+
+def gram_cka(x: np.ndarray, y: np.ndarray) -> float:
+    """With centred Gram matrices, equation (2) and (3) of Kornblith et al. 2019."""
+    centre = np.eye(len(x)) - 1 / len(x)
+    k, other = (centre @ one @ one.T @ centre for one in (x.astype(float), y.astype(float)))
+    return np.trace(k @ other) / np.sqrt(np.trace(k @ k) * np.trace(other @ other))
+
+
+@pytest.mark.parametrize("n", [6, 80])  # fewer samples than filters, and more
+def test_cka_is_that_of_gram_matrices(n):
+    first = [table(n, filters, seed) for seed, filters in enumerate((9, 4))]
+    second = [table(n, filters, seed) for seed, filters in enumerate((8, 30, 5), start=7)]
+    expected = [[gram_cka(one, other) for other in second] for one in first]
+    assert_allclose(cka_between(first, second), expected, rtol=1e-5)
+
+
+def test_cka_is_one_up_to_rotation_and_scale_and_leaves_out_what_does_not_vary():
+    x = table(100, 6, 1)
+    turn = np.linalg.qr(np.random.default_rng(2).normal(size=(6, 6)))[0]
+    dead = np.column_stack([x, np.zeros(100), np.full(100, np.nan)]).astype(np.float32)
+    other = [(x @ turn * 5).astype(np.float32), dead, np.zeros((100, 2), np.float32)]
+    assert_allclose(cka_between([x], other), [[1, 1, np.nan]], rtol=1e-5)
+    assert cka_between([], other).shape == (0, 3)
+
+
+def test_other_samples_are_refused():
+    with pytest.raises(ValueError, match="other samples"):
+        matched(table(5, 2, 0), table(6, 2, 0))
+    with pytest.raises(ValueError, match=r"\[5, 6\]"):
+        cka_between([table(5, 2, 0)], [table(6, 2, 0)])
+
+
+def test_a_store_beside_itself_has_its_own_numbers(store):
+    tables = [one.pooled("mean") for one in store.layers.values()]
+    assert_allclose(cka_between(tables, tables), store.similarity("cka_mean"), rtol=1e-5)
+    for one, values in zip(store.layers.values(), tables, strict=True):
+        assert_allclose(
+            matched(values, values).correlation, one.statistic("correlation_mean"), atol=2e-6
+        )
