@@ -193,6 +193,9 @@ def test_maps_are_those_of_both_stores_in_the_same_colours_and_their_difference(
     assert spans[0] == spans[1]
     assert spans[2][0] == -spans[2][1] == -np.abs(other - one).max()
     assert f"filter {number} of B" in maps.maps_note(pair)
+    assert "'filter?layer=block%2Fconv+1&sample=5&filter=2'" in str(maps.input_panel(first))
+    link = f"'../b/filter?layer=block%2Fconv+1&sample=5&filter={number}'"
+    assert link in str(maps.input_panel(second))
 
 
 def test_without_the_same_samples_nothing_is_subtracted_or_matched(source):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +139,7 @@ def input_panel(side: Side) -> list[Node]:
     url = side.snapshot.image_url(side.sample)
     lines = [dmc.Text(f"Sample {side.sample}", size="sm", fw=500)]
     lines += [dmc.Text(one, size="sm") for one in known.split(", ") if one]
+    lines += _link(side)
     if side.why:
         lines.append(dmc.Text(side.why, size="sm", c="dimmed"))
     return [
@@ -146,6 +148,19 @@ def input_panel(side: Side) -> list[Node]:
         ),
         html.Div(lines),
     ]
+
+
+def _link(side: Side) -> list[Node]:
+    """Where all that a store says of the filter is; from a page `/stores/A/compare`."""
+    if side.filter_index is None:
+        return []
+    snapshot = side.snapshot
+    shown = snapshot.state(
+        layer=side.layer, filter_index=side.filter_index, sample=side.sample or 0
+    )
+    folder = "" if side.letter == "A" else f"../{quote(snapshot.name, safe='')}/"
+    address = f"{folder}filter{shown.query(snapshot.catalog)}"
+    return [html.A(f"All of filter {side.filter_index}", href=address)]
 
 
 def difference_words(minus: NDArray[np.float32] | None, why: str) -> Node:
