@@ -28,8 +28,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median, quantiles
+from urllib.parse import urlencode, urlsplit
 
-import httpx
+from asking import Browser, LostError
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ ACTS = {"step": 50, "layer": 12, "open": 10, "classes": 12, "filter": 12, "expor
 # Each act is done at one of so many places of the test set; a browser holds what it saw there.
 PLACES, N_SAMPLES = 40, 10_000
 FOR_GOOD = "for good"
+PLACE = re.compile(r"(sample=|images/)(\d+)(?=[&.]|$)")
 # A store of this name answers every callback 2 s late.
 SLOW = "slow"
 
@@ -63,13 +65,11 @@ class Told:
         seconds: of every answer, by act.
         wrong: what was no answer, and how often.
         busy: answers 429 and 503.
-        when: of every answer, with its seconds.
     """
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     wrong: Counter[str] = field(default_factory=Counter)
     busy: int = 0
-    when: list[tuple[float, float]] = field(default_factory=list)
 
 
 def recorded(url: str, store: str, rounds: int) -> dict[str, list[list[Request]]]:
@@ -129,63 +129,63 @@ def go(page, where: str) -> None:
     page.keyboard.press("Enter")
 
 
+def browser_of(url: str, **headers: str) -> Browser:
+    """A browser of one more person."""
+    where = urlsplit(url)
+    said = {"accept-encoding": "deflate, gzip", **SAME, **headers}
+    return Browser(where.hostname, where.port, said)
+
+
 async def person(
     url: str, name: str, acts: dict, told: Told, until: float, wait: float, rng: random.Random
 ) -> None:
     """Logs in, and acts until the time is over."""
     await asyncio.sleep(wait)
-    limits = httpx.Limits(max_connections=6, max_keepalive_connections=6, keepalive_expiry=75)
-    async with httpx.AsyncClient(
-        base_url=url, limits=limits, timeout=30, headers={"accept-encoding": "deflate, gzip"}
-    ) as client:
-        form = {"name": name, "password": PASSWORD}
-        while time.time() < until:
-            answer = await client.post("login", data=form, headers=SAME)
-            if answer.status_code not in (429, 503):
-                break
-            told.busy += 1
-            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
-        names, weights = list(ACTS), list(ACTS.values())
-        held: dict[str, str] = {}
-        while time.time() < until:
-            act = rng.choices(names, weights)[0]
-            n = rng.randrange(PLACES) * 211
-            wanted = rng.choice(acts[act])
-            await asyncio.gather(*(asked(client, act, one, n, told, held) for one in wanted))
-            await asyncio.sleep(rng.expovariate(1 / THOUGHT_SECONDS))
+    browser = browser_of(url)
+    form = urlencode({"name": name, "password": PASSWORD}).encode()
+    while time.time() < until:
+        answer = await browser.ask("POST", "/login", form)
+        if answer.status not in (429, 503):
+            browser.headers["cookie"] = answer.headers["set-cookie"].partition(";")[0]
+            break
+        told.busy += 1
+        await asyncio.sleep(float(answer.headers["retry-after"]))
+    names, weights = list(ACTS), list(ACTS.values())
+    held: dict[str, str] = {}
+    while time.time() < until:
+        act = rng.choices(names, weights)[0]
+        shift, wanted = rng.randrange(PLACES) * 211, rng.choice(acts[act])
+        await asyncio.gather(*(asked(browser, act, one, shift, told, held) for one in wanted))
+        await asyncio.sleep(rng.expovariate(1 / THOUGHT_SECONDS))
+    browser.close()
 
 
 async def asked(
-    client: httpx.AsyncClient, act: str, one: Request, shift: int, told: Told, held: dict[str, str]
+    browser: Browser, act: str, one: Request, shift: int, told: Told, held: dict[str, str]
 ) -> None:
     """Asks as a browser does that holds what it was given: by its tag, or for good."""
-    path = re.sub(
-        r"(sample=|images/)(\d+)(?=[&.]|$)",
-        lambda found: f"{found[1]}{(int(found[2]) + shift) % N_SAMPLES}",
-        one.path,
-    )
-    headers = SAME | ({"content-type": "application/json"} if one.body else {})
+    path = PLACE.sub(lambda at: f"{at[1]}{(int(at[2]) + shift) % N_SAMPLES}", one.path)
+    headers = {"content-type": "application/json"} if one.body else {}
     if held.get(path) == FOR_GOOD:
         return
     if path in held:
         headers["if-none-match"] = held[path]
     began = time.perf_counter()
     try:
-        answer = await client.request(one.method, path, content=one.body, headers=headers)
-    except httpx.HTTPError as error:
-        told.wrong[f"{type(error).__name__} in {act}"] += 1
+        answer = await browser.ask(one.method, path, (one.body or "").encode(), headers)
+    except LostError as error:
+        told.wrong[f"lost in {act}: {error}"] += 1
         return
     seconds = time.perf_counter() - began
-    if answer.status_code in (429, 503):
+    if answer.status in (429, 503):
         told.busy += 1
-    elif answer.status_code >= 400:
-        told.wrong[f"{answer.status_code} in {act}: {path[:60]}"] += 1
+    elif answer.status >= 400:
+        told.wrong[f"{answer.status} in {act}: {path[:60]}"] += 1
     else:
         if one.method == "GET" and "etag" in answer.headers:
             for_good = "immutable" in answer.headers.get("cache-control", "")
             held[path] = FOR_GOOD if for_good else answer.headers["etag"]
         told.seconds[act].append(seconds)
-        told.when.append((time.time(), seconds))
 
 
 @contextlib.contextmanager
@@ -223,37 +223,33 @@ async def watched(process, seen: list[tuple[float, dict[int, int]]], until: floa
 
 
 async def healthz(url: str, seconds: list[float], until: float) -> None:
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-        while time.time() < until:
-            began = time.perf_counter()
-            await client.get("healthz")
-            seconds.append(time.perf_counter() - began)
-            await asyncio.sleep(0.1)
+    browser = browser_of(url)
+    while time.time() < until:
+        began = time.perf_counter()
+        await browser.ask("GET", "/healthz")
+        seconds.append(time.perf_counter() - began)
+        await asyncio.sleep(0.1)
 
 
 async def exports_and_slow(url: str, token: str, store: str, until: float) -> Counter:
     """Four whole layers taken home at once, again and again, and callbacks that take 2 s."""
     done: Counter = Counter()
-    headers = {"authorization": f"Bearer {token}"}
+    bearer = {"authorization": f"Bearer {token}"}
 
-    async def export() -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=None, headers=headers) as client:
-            while time.time() < until:
-                path = f"api/v1/stores/{store}/maps?layer=conv1&format=npy"
-                async with client.stream("GET", path) as answer:
-                    async for part in answer.aiter_raw():
-                        done["bytes"] += len(part)
-                        if time.time() > until:
-                            return
-                done[f"export {answer.status_code}"] += 1
+    async def again(browser: Browser, path: str, name: str) -> None:
+        while time.time() < until:
+            answer = await browser.ask("GET", path)
+            done[f"{name} {answer.status}"] += 1
+            done["bytes"] += len(answer.body)
 
-    async def slow() -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=60, headers=headers) as client:
-            while time.time() < until:
-                answer = await client.get(f"stores/{SLOW}/_dash-layout")
-                done[f"slow {answer.status_code}"] += 1
-
-    await asyncio.gather(*(export() for _ in range(4)), slow())
+    whole = f"/api/v1/stores/{store}/maps?layer=conv1&format=npy"
+    late = again(browser_of(url, **bearer), f"/stores/{SLOW}/_dash-layout", "slow")
+    tasks = [asyncio.create_task(one) for one in (
+        late, *(again(browser_of(url, **bearer), whole, "export") for _ in range(4))
+    )]  # fmt: skip
+    await asyncio.wait(tasks, timeout=max(0.0, until - time.time()))
+    for task in tasks:
+        task.cancel()
     return done
 
 
