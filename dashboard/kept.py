@@ -40,6 +40,11 @@ class Kept:
                 self._values[key] = made
         return made
 
+    def held(self, key: Hashable) -> Any:
+        """The value of a key, or None where it is not kept."""
+        with self._lock:
+            return self._values.get(key)
+
 
 def size_of(value: object) -> int:
     """About how many bytes a value takes, with all that it holds."""

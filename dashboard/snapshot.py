@@ -162,6 +162,10 @@ class Snapshot:
         """
         return self._kept.get((self.digest, *key), make)
 
+    def held(self, key: tuple[str, ...]) -> Any:
+        """What was `derived` before and is kept; None where it must be made."""
+        return self._kept.held((self.digest, *key))
+
     def sample(self, index: int) -> Sample:
         """One sample; raises `SampleNotFoundError`."""
         predictions = self.predictions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from dashboard.api import answers
 from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.figures.picture import png_of
-from dashboard.source import Source
+from dashboard.source import Snapshot, Source
 from fmcore.errors import SampleNotFoundError, SelectionError
 
 LARGEST = 4096
@@ -25,8 +26,19 @@ FOR_EVER = "private, max-age=31536000, immutable"
 def image_route(source: Source) -> Route:
     """The route of images."""
 
-    def image(request: Request) -> Response:
-        snapshot = source.snapshot(request.path_params["store"])
+    async def image(request: Request) -> Response:
+        name = request.path_params["store"]
+        snapshot = source.current(name)  # nothing here may wait for a disk: it holds up all
+        quick = answer(request, snapshot, wait=False) if snapshot is not None else None
+        return quick if quick is not None else await run_in_threadpool(made, request, name)
+
+    def made(request: Request, name: str) -> Response:
+        found = answer(request, source.snapshot(name), wait=True)
+        assert found is not None  # noqa: S101 (it waited)
+        return found
+
+    def answer(request: Request, snapshot: Snapshot, *, wait: bool) -> Response | None:
+        """The picture; None where it is not kept and nobody waits for it."""
         asked = answers.parameters(request)
         digest, size = asked.pop("v", ""), asked.pop("size", "")
         if asked:
@@ -45,8 +57,15 @@ def image_route(source: Source) -> Route:
         }
         if answers.is_known(request, headers["etag"]):
             return answers.not_modified(headers)
-        data = png_of(snapshot.store.image(sample), longest=int(size) if size else None)
-        return Response(data, 200, headers, "image/png")
+        key = ("png", str(sample), size)
+        data: bytes | None = snapshot.held(key)
+        if data is None and not wait:
+            return None
+
+        def make() -> bytes:
+            return png_of(snapshot.store.image(sample), longest=int(size) if size else None)
+
+        return Response(data or snapshot.derived(key, make), 200, headers, "image/png")
 
     return Route("/api/v1/stores/{store}/images/{sample}.png", image)
 

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """What came back, and after which time since it was asked on a free connection."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    seconds: float
 
 
 class LostError(Exception):
@@ -61,6 +63,7 @@ class Browser:
     async def _answered(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes
     ) -> Answer:
+        began = time.perf_counter()
         writer.write(data)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.rstrip().split("\r\n")
@@ -71,7 +74,7 @@ class Browser:
             writer.close()
         else:
             self._idle.append((reader, writer))
-        return Answer(int(first.split()[1]), headers, body)
+        return Answer(int(first.split()[1]), headers, body, time.perf_counter() - began)
 
     def close(self) -> None:
         """Ends all connections."""
