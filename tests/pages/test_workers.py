@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from factories import tool
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
 MAPS = "/api/v1/stores/tiny/maps?layer=conv2&sample=0"
@@ -132,7 +133,16 @@ def test_new_workers_take_over_without_a_lost_request(team):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command = [
+        tool("openssl", debian="openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+    ]
     command += ["-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     command += ["-keyout", str(folder / "key"), "-out", str(folder / "cert")]
