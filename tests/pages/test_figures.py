@@ -16,6 +16,7 @@ from numpy.testing import assert_array_equal
 import dashboard.figures
 from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
+from dashboard.figures.compare import heatmap_figure
 from dashboard.figures.distribution import Spread, distribution_figure, key
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
 from dashboard.figures.histogram import histogram_figure, shares
@@ -217,6 +218,20 @@ def drawn(rng: np.random.Generator) -> dict[str, Figure]:
         "empty_figure": empty_figure("none", theme=LIGHT),
         "feature_map_figure": feature_map_figure(
             rng.normal(size=(3, 4)).astype("f4"), span=(-1, 1), theme=LIGHT, signed=True
+        ),
+        "heatmap_figure": heatmap_figure(
+            np.where(rng.random((4, 3)) < 0.2, np.nan, rng.normal(size=(4, 3))),
+            rows=list("abcd"),
+            columns=["x", "", "z"],
+            axes=("class", "filter"),
+            span=(-1.0, 1.0),
+            neutral=0.0,
+            title="B − A",
+            hover="%{y} %{x}",
+            framed=(None, 2),
+            numbered=True,
+            margin={"l": 60, "r": 10, "t": 10, "b": 40},
+            theme=DARK,
         ),
         "histogram_figure": histogram_figure(parts, names=names, front=1, is_log=True, theme=LIGHT),
         "kernel_figure": kernel_figure(rng.normal(size=(3, 3, 5)).astype("f4"), theme=DARK),
