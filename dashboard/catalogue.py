@@ -8,7 +8,8 @@ from urllib.parse import quote
 from dash import ClientsideFunction, Dash, Input, Output, State
 
 from dashboard import ids
-from dashboard.components.nodes import Node, dag, dcc, dmc, html
+from dashboard.components.nodes import Node, dcc, dmc, html
+from dashboard.components.table import table
 from dashboard.source import Source
 from dashboard.summary import StoreSummary
 
@@ -51,35 +52,27 @@ def layout(source: Source) -> Node:
                 ],
                 className="controls stores-controls",
             ),
-            dag.AgGrid(
-                id=ids.STORES_TABLE,
-                rowData=rows,
-                columnDefs=list(_COLUMNS),
-                getRowId="params.data.id",
-                defaultColDef={
-                    "sortable": True,
+            table(
+                ids.STORES_TABLE,
+                height=None,
+                columns=_COLUMNS,
+                rows=rows,
+                cells={
                     "minWidth": 90,
                     "tooltipValueGetter": {"function": "params.value"},
-                    "resizable": True,
                     "sortingOrder": ["asc", "desc"],
-                    "suppressHeaderMenuButton": True,
+                    "wrapHeaderText": False,
+                    "autoHeaderHeight": False,
                 },
-                dashGridOptions={
-                    "domLayout": "autoHeight",
-                    "pagination": True,
-                    "paginationAutoPageSize": False,
-                    "paginationPageSize": PAGE_ROWS,
-                    "paginationPageSizeSelector": False,
-                    "suppressPaginationPanel": len(rows) <= PAGE_ROWS,
-                    "quickFilterText": "",
-                    "localeText": {"noRowsToShow": "No store here, or none that matches"},
-                    "rowHeight": 36,
-                    "animateRows": False,
-                    "enableCellTextSelection": True,
-                    "tooltipShowDelay": 400,
-                },
-                className="table-grid",
-                style={"height": None, "width": "100%"},
+                domLayout="autoHeight",
+                pagination=True,
+                paginationAutoPageSize=False,
+                paginationPageSize=PAGE_ROWS,
+                paginationPageSizeSelector=False,
+                suppressPaginationPanel=len(rows) <= PAGE_ROWS,
+                quickFilterText="",
+                localeText={"noRowsToShow": "No store here, or none that matches"},
+                rowHeight=36,
             ),
             dcc.Interval(id=ids.STORES_TICK, interval=EVERY_MS),
         ],
@@ -100,7 +93,7 @@ def register(app: Dash, source: Source) -> None:
         return rows, _count(rows)
 
     app.clientside_callback(
-        ClientsideFunction("catalogue", "searched"),
+        ClientsideFunction("table", "searched"),
         Output(ids.STORES_TABLE, "dashGridOptions"),
         Input(ids.STORES_SEARCH, "value"),
         State(ids.STORES_TABLE, "dashGridOptions"),

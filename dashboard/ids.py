@@ -57,7 +57,7 @@ MAPS_KERNEL_NOTE = "maps-kernel-note"
 MAPS_FILTER_NOTE = "maps-filter-note"
 MAPS_FILTER_LINK = "maps-filter-link"
 
-# Classes; assets/classes.js knows those of the table
+# Classes; assets/table.js knows those of the table
 CLASSES_QUERY = "classes-query"
 CLASSES_LAYER = "classes-layer"
 CLASSES_FILTER = "classes-filter"

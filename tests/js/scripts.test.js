@@ -97,26 +97,26 @@ describe("keys.js", () => {
   });
 });
 
-describe("classes.js", () => {
-  const { classes } = loaded("classes.js").dash_clientside;
+describe("table.js", () => {
+  const { table } = loaded("table.js").dash_clientside;
   const rows = [{ filter: 0 }, { filter: 4 }, { filter: 7 }];
 
   test("a chosen row is its filter; the one that is shown already is not told again", () => {
-    expect(classes.chosen([{ filter: 4 }], 0)).toBe(4);
-    for (const none of [null, [], [{ filter: 0 }]]) expect(classes.chosen(none, 0)).toBe(NOTHING);
+    expect(table.chosen([{ filter: 4 }], 0)).toBe(4);
+    for (const none of [null, [], [{ filter: 0 }]]) expect(table.chosen(none, 0)).toBe(NOTHING);
   });
 
   test("the row of a filter is marked and scrolled to; one that is not there is unmarked", () => {
-    const [ids, scroll] = classes.marked(4, rows, []);
+    const [ids, scroll] = table.marked(4, rows, []);
     expect([plain(ids.ids), scroll.rowId]).toEqual([["4"], "4"]);
-    expect(plain(classes.marked(4, rows, [{ filter: 4 }]))).toEqual([NOTHING, NOTHING]);
-    expect(plain(classes.marked(9, rows, [])[0])).toEqual([]);
+    expect(plain(table.marked(4, rows, [{ filter: 4 }]))).toEqual([NOTHING, NOTHING]);
+    expect(plain(table.marked(9, rows, [])[0])).toEqual([]);
   });
 
   test("what is filtered out is counted", () => {
-    expect(classes.counted(rows.slice(1), rows)).toBe("2 of 3 filters");
-    expect(classes.counted(null, rows)).toBe("3 of 3 filters");
-    expect(classes.counted(null, null)).toBe("0 of 0 filters");
+    expect(table.counted(rows.slice(1), rows)).toBe("2 of 3 filters");
+    expect(table.counted(null, rows)).toBe("3 of 3 filters");
+    expect(table.counted(null, null)).toBe("0 of 0 filters");
   });
 });
 
@@ -161,10 +161,10 @@ describe("login.js", () => {
   });
 });
 
-describe("catalogue.js", () => {
+describe("table.js of stores", () => {
   test("searches in the table, and links what can be opened", () => {
-    const window = loaded("catalogue.js");
-    const { searched } = window.dash_clientside.catalogue;
+    const window = loaded("table.js");
+    const { searched } = window.dash_clientside.table;
     expect(plain(searched("cat", { rowHeight: 36 }))).toEqual({ rowHeight: 36, quickFilterText: "cat" });
     expect(searched(null, {}).quickFilterText).toBe("");
     window.React = { createElement: (...all) => all };

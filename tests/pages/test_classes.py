@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import pdist, squareform
 
+from dashboard.components.table import records
 from dashboard.source import Source
 from dashboard.state import ARRANGEMENTS
 from dashboard.views.chance import verdict, verdicts, within_chance
@@ -115,7 +116,7 @@ def shown_by(snapshot, **changes):
 def test_rows_of_the_table_are_the_numbers_of_the_store(snapshot, store, pooling):
     shown = shown_by(snapshot, statistic=f"auc_{pooling}")
     columns = table.columns(snapshot, shown)
-    rows, layer = table.records(columns), store.layers[LAYER]
+    rows, layer = records(columns), store.layers[LAYER]
     assert [row["filter"] for row in rows] == list(range(20))
     assert len({row["id"] for row in rows}) == 20
     for name in ("auc", "ap", "dprime"):

@@ -11,10 +11,10 @@ from drawing import checked, values_of
 from factories import CLASS_NAMES, NumpyProbe, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
+from dashboard.components.table import records
 from dashboard.figures.compare import heatmap_figure, margin_of
 from dashboard.figures.theme import DARK, LIGHT
 from dashboard.source import STORE_HERE, Source, StoreNotFoundError
-from dashboard.views.classes.table import records
 from dashboard.views.compare import classes, layers, maps, table
 from dashboard.views.compare.about import about, said
 from dashboard.views.compare.choice import LAYER, OTHER, STORE, choose, forgotten

@@ -10,6 +10,7 @@ from dashboard import ids, state
 from dashboard.components.controls import option
 from dashboard.components.graph import clicked_cell, redraw
 from dashboard.components.nodes import Node, dmc
+from dashboard.components.table import records
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import distribution_figure, key
 from dashboard.figures.feature_map import empty_figure
@@ -19,6 +20,7 @@ from dashboard.views.chance import within_chance
 from dashboard.views.classes import cell, maps, parts, table
 from dashboard.views.classes.arrange import chance_words
 from dashboard.views.classes.layout import SPREAD_HEIGHT
+from dashboard.views.rows import select_rows
 from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import STATISTICS
 
@@ -206,31 +208,19 @@ def _register_table(app: Dash, source: Source) -> None:
         health = table.health_summary(snapshot.health(shown.layer))
         return (
             [one.definition for one in columns],
-            table.records(columns),
+            records(columns),
             {"fileName": table.downloads_as(snapshot, shown), "allColumns": True},
             f"{health} {table.scores_missing(snapshot, shown)}".strip(),
             best,
             {} if best else {"display": "none"},
         )
 
+    select_rows(app, ids.CLASSES_TABLE, ids.CLASSES_FILTER)
+
     def browser(name: str, outputs: Any, *others: Any) -> None:
-        function = ClientsideFunction("classes", name)
+        function = ClientsideFunction("table", name)
         app.clientside_callback(function, outputs, *others, prevent_initial_call=True)
 
-    rows = ids.CLASSES_TABLE, "rowData"
-    browser(
-        "chosen",
-        Output(ids.CLASSES_FILTER, "value", allow_duplicate=True),
-        Input(ids.CLASSES_TABLE, "selectedRows"),
-        State(ids.CLASSES_FILTER, "value"),
-    )
-    browser(
-        "marked",
-        [Output(ids.CLASSES_TABLE, "selectedRows"), Output(ids.CLASSES_TABLE, "scrollTo")],
-        Input(ids.CLASSES_FILTER, "value"),
-        Input(*rows),
-        State(ids.CLASSES_TABLE, "selectedRows"),
-    )
     browser(
         "searched",
         Output(ids.CLASSES_TABLE, "dashGridOptions"),
@@ -241,7 +231,7 @@ def _register_table(app: Dash, source: Source) -> None:
         "counted",
         Output(ids.CLASSES_COUNT, "children"),
         Input(ids.CLASSES_TABLE, "virtualRowData"),
-        Input(*rows),
+        Input(ids.CLASSES_TABLE, "rowData"),
     )
     browser(
         "saved",

@@ -13,7 +13,8 @@ from dashboard.components.controls import (
     select,
 )
 from dashboard.components.graph import graph
-from dashboard.components.nodes import Node, dag, dcc, dmc, html
+from dashboard.components.nodes import Node, dcc, dmc, html
+from dashboard.components.table import ONE_ROW, table
 from dashboard.figures.class_statistic import heatmap_height
 from dashboard.source import Snapshot
 from fmcore.statistics import STATISTICS
@@ -199,35 +200,12 @@ def _table() -> Node:
                 ],
                 className="controls classes-tools",
             ),
-            dag.AgGrid(
-                id=ids.CLASSES_TABLE,
-                rowData=[],
-                columnDefs=[],
-                getRowId="params.data.id",
-                defaultColDef={
-                    "sortable": True,
-                    "resizable": True,
-                    "wrapHeaderText": True,
-                    "autoHeaderHeight": True,
-                    "sortingOrder": ["desc", "asc", None],
-                    "suppressHeaderMenuButton": True,
-                },
-                dashGridOptions={
-                    "rowSelection": {
-                        "mode": "singleRow",
-                        "checkboxes": False,
-                        "enableClickSelection": True,
-                    },
-                    "quickFilterText": "",
-                    "localeText": {"noRowsToShow": "No filter matches"},
-                    "rowHeight": 32,
-                    "animateRows": False,
-                    "enableCellTextSelection": True,
-                    "tooltipShowDelay": 400,
-                },
-                eventListeners={"sortChanged": ["toFirstRow(params)"]},
-                className="table-grid",
-                style={"height": "430px", "width": "100%"},
+            table(
+                ids.CLASSES_TABLE,
+                height="430px",
+                quickFilterText="",
+                localeText={"noRowsToShow": "No filter matches"},
+                **ONE_ROW,
             ),
             dmc.Text(
                 "Click a heading to sort, a row to select its filter (Space on the keyboard). "

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.components.table import Column
 from dashboard.source import Snapshot
 from dashboard.state import State
 from dashboard.views.chance import verdicts
@@ -19,66 +16,6 @@ from fmcore.statistics import FINDINGS, STATISTICS, LayerHealth
 # Scores of the filter alone, and of class and filter, each on the pooled table in question.
 OF_FILTER, OF_CLASS = ("eta2", "mi", "csi"), ("auc", "ap", "dprime")
 SHORT = {"auc": "AUC", "ap": "AP", "dprime": "d′", "eta2": "η²", "mi": "MI", "csi": "CSI"}
-WITHIN = "within chance"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Column:
-    """One column of the table.
-
-    Attributes:
-        field: its key in a row.
-        header: what a person reads above it, and the CSV's.
-        values: one for each filter; numbers, or text.
-        tip: what it means.
-        verdict: the field that says what of it is within chance; empty for none.
-        hidden: whether only the CSV has it.
-    """
-
-    field: str
-    header: str
-    values: NDArray[Any] | Sequence[str]
-    tip: str = ""
-    verdict: str = ""
-    hidden: bool = False
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it holds text."""
-        return not isinstance(self.values, np.ndarray)
-
-    @property
-    def definition(self) -> dict[str, Any]:
-        """As dash-ag-grid takes it; values are shown short and go to a CSV whole."""
-        common: dict[str, Any] = {
-            "field": self.field,
-            "headerName": self.header,
-            "headerTooltip": self.tip or self.header,
-            "hide": self.hidden,
-            "useValueFormatterForExport": False,
-        }
-        if self.field == "filter":
-            common |= {"pinned": "left", "width": 84, "sortingOrder": ["asc", "desc", None]}
-        if self.is_text:
-            return common | {"cellDataType": "text", "filter": "agTextColumnFilter", "width": 128}
-        number = {
-            "cellDataType": "number",
-            "type": "numericColumn",
-            "filter": "agNumberColumnFilter",
-            "width": 96,
-            "valueFormatter": {"function": _FORMAT},
-        }
-        if self.verdict:
-            number["cellStyle"] = {
-                "styleConditions": [
-                    {"condition": f"params.data.{self.verdict} == '{WITHIN}'", "style": _GRAY}
-                ]
-            }
-        return number | common
-
-
-_FORMAT = "params.value == null ? '–' : d3.format(',.4~g')(params.value)"
-_GRAY = {"color": "var(--mantine-color-dimmed)", "fontStyle": "italic"}
 
 
 def columns(snapshot: Snapshot, shown: State) -> list[Column]:
@@ -140,19 +77,6 @@ def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
 def pooling_of(statistic: str) -> str:
     """The pooled table that scores are taken of, beside a statistic: its own, else the mean."""
     return STATISTICS[statistic].pooling or "mean"
-
-
-def records(of: Sequence[Column]) -> list[dict[str, Any]]:
-    """One dict a filter; None where there is no number."""
-    values = [
-        [None if one != one else one for one in column.values.tolist()]
-        if isinstance(column.values, np.ndarray)
-        else column.values
-        for column in of
-    ]
-    fields = [column.field for column in of]
-    rows = [dict(zip(fields, row, strict=True)) for row in zip(*values, strict=True)]
-    return [{"id": str(index), **row} for index, row in enumerate(rows)]
 
 
 def best_classes(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.source import Snapshot
+from dashboard.summary import without_folders
 from dashboard.views.compare.pair import Pair
 
 
@@ -39,10 +40,8 @@ def _line(letter: str, snapshot: Snapshot, name: Node) -> Node:
 
 
 def said(error: Exception, *folders: Path) -> str:
-    """An error as a sentence; where on the server folders lie is nobody's business who looks."""
-    words = str(error)
-    for folder in folders:
-        words = words.replace(f"{folder}/", "")
+    """An error as a sentence, without the folders it names."""
+    words = without_folders(error, *folders)
     if words.startswith("no "):  # a file's name stays as it is
         words = f"N{words[1:]}"
     return words.rstrip(".") + "."

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, Output, State, ctx, no_update
 
 from dashboard import ids, state
 from dashboard.components.graph import clicked_cell
 from dashboard.components.nodes import Node
+from dashboard.components.table import records
 from dashboard.figures.theme import theme_for
 from dashboard.source import Source
-from dashboard.views.classes.table import records
 from dashboard.views.compare import classes, layers, maps, table
 from dashboard.views.compare.choosing import register_choice
 from dashboard.views.compare.controls import ALL_CONTROLS, controls, try_pair
 from dashboard.views.compare.layout import SIDES
 from dashboard.views.compare.pair import Pair
+from dashboard.views.rows import select_rows
 
 SCHEME = Input(ids.SCHEME, "data")
 HEATMAPS = [ids.COMPARE_CLASSES.format(which=side) for side in SIDES]
@@ -53,23 +54,7 @@ def _register_filters(app: Dash, source: Source) -> None:
 
         return try_pair(source, controls, make, lambda why: ([], [], why))
 
-    # What is selected in the table is selected in the browser, as on Classes: a row and the
-    # filter's number then never overtake each other.
-    app.clientside_callback(
-        ClientsideFunction("classes", "chosen"),
-        Output(ids.COMPARE_FILTER, "value", allow_duplicate=True),
-        Input(ids.COMPARE_TABLE, "selectedRows"),
-        State(ids.COMPARE_FILTER, "value"),
-        prevent_initial_call=True,
-    )
-    app.clientside_callback(
-        ClientsideFunction("classes", "marked"),
-        [Output(ids.COMPARE_TABLE, "selectedRows"), Output(ids.COMPARE_TABLE, "scrollTo")],
-        Input(ids.COMPARE_FILTER, "value"),
-        Input(ids.COMPARE_TABLE, "rowData"),
-        State(ids.COMPARE_TABLE, "selectedRows"),
-        prevent_initial_call=True,
-    )
+    select_rows(app, ids.COMPARE_TABLE, ids.COMPARE_FILTER)
 
     @app.callback(
         Output(ids.COMPARE_FILTER, "value", allow_duplicate=True),

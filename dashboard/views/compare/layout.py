@@ -5,7 +5,8 @@ from __future__ import annotations
 from dashboard import ids, state
 from dashboard.components.controls import card, layer_select, number, only_if, segments, select
 from dashboard.components.graph import graph
-from dashboard.components.nodes import Node, dag, dcc, dmc, html
+from dashboard.components.nodes import Node, dcc, dmc, html
+from dashboard.components.table import ONE_ROW, table
 from dashboard.source import Snapshot
 from fmcore.statistics import STATISTICS
 
@@ -119,34 +120,7 @@ def _table() -> Node:
     return card(
         [
             _note(ids.COMPARE_TABLE_NOTE),
-            dag.AgGrid(
-                id=ids.COMPARE_TABLE,
-                rowData=[],
-                columnDefs=[],
-                getRowId="params.data.id",
-                defaultColDef={
-                    "sortable": True,
-                    "resizable": True,
-                    "wrapHeaderText": True,
-                    "autoHeaderHeight": True,
-                    "sortingOrder": ["desc", "asc", None],
-                    "suppressHeaderMenuButton": True,
-                },
-                dashGridOptions={
-                    "rowSelection": {
-                        "mode": "singleRow",
-                        "checkboxes": False,
-                        "enableClickSelection": True,
-                    },
-                    "rowHeight": 32,
-                    "animateRows": False,
-                    "enableCellTextSelection": True,
-                    "tooltipShowDelay": 400,
-                },
-                eventListeners={"sortChanged": ["toFirstRow(params)"]},
-                className="table-grid",
-                style={"height": "400px", "width": "100%"},
-            ),
+            table(ids.COMPARE_TABLE, height="400px", **ONE_ROW),
             dmc.Text(
                 "Click a heading to sort, a row to select its filter (Space on the keyboard).",
                 size="sm",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.components.table import Column
 from dashboard.source import Snapshot
-from dashboard.views.classes.table import Column, best_classes
+from dashboard.views.classes.table import best_classes
 from dashboard.views.compare.pair import Pair
 from dashboard.views.compare.partners import matches, partners
 from fmcore.export import no_formula

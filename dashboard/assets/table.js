@@ -1,7 +1,7 @@
-// The table of filters on Classes: what is chosen in it, searched in it, and saved from it. Here and
-// not on the server, so that a row and the filter's number never overtake each other.
+// Tables: what is chosen in them, searched in them, and saved from them. Here and not on the server,
+// so that a row and the filter's number never overtake each other.
 window.dash_clientside = window.dash_clientside || {};
-window.dash_clientside.classes = {
+window.dash_clientside.table = {
   // The filter of a row that a person selected.
   chosen(rows, filter) {
     const none = !rows || !rows.length || rows[0].filter === filter;
@@ -33,3 +33,8 @@ window.dashAgGridFunctions = window.dashAgGridFunctions || {};
 window.dashAgGridFunctions.toFirstRow = ({ api }) => {
   if (api.getDisplayedRowCount()) api.ensureIndexVisible(0, "top");
 };
+
+// A store's name; a store that cannot be opened has no link.
+window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {};
+window.dashAgGridComponentFunctions.StoreLink = ({ data, value }) =>
+  data.href ? window.React.createElement("a", { href: data.href }, value) : value;
