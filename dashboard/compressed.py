@@ -12,15 +12,16 @@ from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard.caching import FOR_A_YEAR, FOR_EVER, is_known, not_modified
 
 BELOW = ("/assets/", "/_dash-component-suites/")
 ENDINGS = (".js", ".css", ".map", ".json", ".svg")
 # Smaller ones gain nothing; all of Dash's own together take a quarter of this.
 LEAST_BYTES, KEPT_BYTES = 1000, 16 << 20
-FOR_A_YEAR = "max-age=31536000"
-FOR_EVER = f"{FOR_A_YEAR}, immutable"
 
 
 class Compressed:
@@ -45,8 +46,9 @@ class Compressed:
             await self._app(scope, receive, send)
             return
         answer = self._kept.get(path) or await self._made(path, scope, receive)
-        if headers.get("if-none-match") == answer.headers.get("etag", "-"):
-            answer = Response(status_code=304, headers={"etag": answer.headers["etag"]})
+        tag = answer.headers.get("etag", "")
+        if tag and is_known(Request(scope), tag):
+            answer = not_modified({"etag": tag})
         await answer(scope, receive, send)
 
     async def _made(self, path: str, scope: Scope, receive: Receive) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,12 +47,6 @@ def parameters(request: Request) -> dict[str, str]:
     return values
 
 
-def etag(*facts: str) -> str:
-    """A strong validator of all that determines the bytes of an answer."""
-    digest = hashlib.blake2b("\0".join(facts).encode(), digest_size=12)
-    return f'"{digest.hexdigest()}"'
-
-
 def headers_of(
     shape: Sequence[int], dtype: np.dtype[Any], axes: Sequence[str], *, digest: str, tag: str
 ) -> dict[str, str]:
@@ -67,19 +60,6 @@ def headers_of(
         "x-axes": ",".join(axes),
         "x-store-digest": digest,
     }
-
-
-def is_known(request: Request, tag: str) -> bool:
-    """Whether the client says that it holds this answer (RFC 9110, 13.1.2)."""
-    told = request.headers.get("if-none-match")
-    if told is None:
-        return False
-    return told.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in told.split(",")}
-
-
-def not_modified(headers: Mapping[str, str]) -> Response:
-    """304, with the headers that the whole answer would have had."""
-    return Response(status_code=304, headers=dict(headers))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

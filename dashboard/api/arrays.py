@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard import caching
 from dashboard.api import answers
 from dashboard.api.answers import ARRAY_FORMATS, TABLE_FORMATS
 from dashboard.api.limits import Limits
@@ -194,8 +195,8 @@ def _array(
     whole = arrays(0, n_rows)
     limits.check(whole.nbytes, is_text=False)
     headers = _headers(whole, snapshot, query, form)
-    if answers.is_known(request, headers["etag"]):
-        return answers.not_modified(headers)
+    if caching.is_known(request, headers["etag"]):
+        return caching.not_modified(headers)
     name = quote(f"{snapshot.name}.{whole.path.replace('/', '.')}.npy", safe="")
     body = answers.body_of(form, whole, arrays)
     return answers.send(request, body, headers, filename=name if form == "npy" else "")
@@ -211,8 +212,8 @@ def _json_array(
 ) -> Response:
     limits.check(array.nbytes // array.dtype.itemsize * TEXT_VALUE_BYTES["csv"], is_text=True)
     headers = _headers(array, snapshot, query, "json")
-    if answers.is_known(request, headers["etag"]):
-        return answers.not_modified(headers)
+    if caching.is_known(request, headers["etag"]):
+        return caching.not_modified(headers)
     facts = {**about, "axes": array.axes, "shape": array.shape, "dtype": array.dtype.name}
 
     def text() -> Iterator[str]:
@@ -238,8 +239,8 @@ def _table(
     limits.check(tables.n_rows * len(tables.kinds) * TEXT_VALUE_BYTES[form], is_text=True)
     tag = _tag(snapshot, query, form)
     headers = {"etag": tag, "cache-control": "private, no-cache", "x-store-digest": snapshot.digest}
-    if answers.is_known(request, tag):
-        return answers.not_modified(headers)
+    if caching.is_known(request, tag):
+        return caching.not_modified(headers)
     text = TEXT_FORMATS[form](tables)
     return answers.send_text(request, text, headers, media_type=MEDIA_TYPES[form])
 
@@ -250,4 +251,4 @@ def _headers(array: Outgoing, snapshot: Snapshot, query: Query, form: str) -> di
 
 
 def _tag(snapshot: Snapshot, query: Query, form: str) -> str:
-    return answers.etag(snapshot.digest, *asdict(query).values(), form)
+    return caching.etag(snapshot.digest, *asdict(query).values(), form)

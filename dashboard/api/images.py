@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard import caching
 from dashboard.api import answers
 from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.figures.picture import png_of
@@ -20,7 +21,7 @@ LARGEST = 4096
 _SAMPLE = re.compile(r"\d{1,12}", re.ASCII)
 _SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 # A link with the store's digest in it never means another picture.
-FOR_EVER = "private, max-age=31536000, immutable"
+FOR_EVER = f"private, {caching.FOR_EVER}"
 
 
 def image_route(source: Source) -> Route:
@@ -52,11 +53,11 @@ def image_route(source: Source) -> Route:
             raise SampleNotFoundError(f"no sample {text[:40]!r} in {snapshot.file_name}")
         sample = int(text)
         headers = {
-            "etag": answers.etag(snapshot.digest, "image", str(sample), size),
+            "etag": caching.etag(snapshot.digest, "image", str(sample), size),
             "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
         }
-        if answers.is_known(request, headers["etag"]):
-            return answers.not_modified(headers)
+        if caching.is_known(request, headers["etag"]):
+            return caching.not_modified(headers)
         key = ("png", str(sample), size)
         data: bytes | None = snapshot.held(key)
         if data is None and not wait:

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboard import caching
 from dashboard.api import answers
 from dashboard.api.limits import Limits
 from dashboard.source import Snapshot
@@ -48,12 +49,12 @@ def stored_chunk(
         return None
     shape = (len(samples), *layer.shape[:2], len(filters))
     limits.check(math.prod(shape) * layer.stored_dtype.itemsize, is_text=False)
-    tag = answers.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
+    tag = caching.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
     told = answers.headers_of(shape, layer.stored_dtype, AXES, digest=snapshot.digest, tag=tag)
     if layer.is_deflated:
         told["content-encoding"] = "deflate"
-    if answers.is_known(request, tag):
-        return answers.not_modified(told)
+    if caching.is_known(request, tag):
+        return caching.not_modified(told)
     data = layer.chunk_now(position)
     if data is None:
         if not wait:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard import caching
 from dashboard.api import answers
 from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.api.limits import Limits
@@ -62,10 +63,10 @@ def window_route(source: Source, limits: Limits) -> Route:
         shape = (1, -(-len(rows) // step), -(-len(columns) // step), len(filters))
         bounded = Limits(min(limits.array_bytes, MOST_BYTES), limits.text_bytes)
         bounded.check(math.prod(shape) * 4, is_text=False)
-        tag = answers.etag(snapshot.digest, "windows", *(f"{k}={v}" for k, v in asked.items()))
+        tag = caching.etag(snapshot.digest, "windows", *(f"{k}={v}" for k, v in asked.items()))
         told = answers.headers_of(shape, np.dtype("<f4"), AXES, digest=snapshot.digest, tag=tag)
-        if answers.is_known(request, tag):
-            return answers.not_modified(told)
+        if caching.is_known(request, tag):
+            return caching.not_modified(told)
         body = window_of(layer, sample, rows, columns, filters, step).tobytes()
         return Response(body, 200, told, answers.OCTETS)
 
