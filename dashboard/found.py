@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fmcore.storage import UNFINISHED
+
 ENDING = ".h5"
-# What a capture that is not done keeps its shards in.
-UNDONE = ".partial"
 MOST = 2000
 
 
@@ -47,7 +47,7 @@ def _walk(folder: Path, root: Path) -> Iterator[Path]:
             continue
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
-            if not entry.name.endswith(UNDONE):
+            if not entry.name.endswith(UNFINISHED):
                 yield from _walk(path, root)
         elif entry.name.endswith(ENDING) and entry.is_file() and _inside(path, root):
             yield path

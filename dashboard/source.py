@@ -96,8 +96,8 @@ class Source:
                 # The old file is left to its readers; it closes when the last of them lets go.
                 slot.opened = None
                 slot.opened = (key or (0, 0, 0), Snapshot(open_store(slot.path), name, self._kept))
+                self._close_unused(slot)
             slot.used, snapshot = next(self._turns), slot.opened[1]
-        self._close_unused()
         seen = DIGESTS_HERE.get()
         if seen is not None:
             seen.add(snapshot.digest)
@@ -125,19 +125,18 @@ class Source:
             slot.lock.release()
 
     def _slot(self, name: str | None) -> tuple[str, _Slot]:
-        asked = name or STORE_HERE.get() or (None if self.has_catalogue else self._only)
-        if asked not in self._slots or (
-            self.has_catalogue and not self._slots[asked].path.exists()
-        ):
+        asked = name or STORE_HERE.get() or ("" if self.has_catalogue else self._only)
+        slot = self._slots.get(asked)
+        if slot is None or not slot.path.exists():
             self._scan()
-        if asked is None or asked not in self._slots:
+            slot = self._slots.get(asked)
+        if slot is None:
             names = list(self._slots)
             some = ", ".join(names[:20]) + (f" and {len(names) - 20} more" * (len(names) > 20))
             raise StoreNotFoundError(
-                f"no store {asked or ''!r}; there are {some or 'none'}"
-                f"{near_matches(asked or '', names)}"
+                f"no store {asked!r}; there are {some or 'none'}{near_matches(asked, names)}"
             )
-        return asked, self._slots[asked]
+        return asked, slot
 
     @property
     def _only(self) -> str:
@@ -157,9 +156,13 @@ class Source:
             }
             self._scanned = time.monotonic()
 
-    def _close_unused(self) -> None:
-        opened = [slot for slot in list(self._slots.values()) if slot.opened is not None]
-        for slot in sorted(opened, key=lambda one: one.used)[:-MOST_OPEN]:
+    def _close_unused(self, newest: _Slot) -> None:
+        """Lets go of those that lay longest unused, now that one more is open."""
+        known = [
+            one for one in self._slots.values() if one is not newest and one.opened is not None
+        ]
+        others = sorted(known, key=lambda one: one.used)
+        for slot in others[: max(0, len(others) - (MOST_OPEN - 1))]:
             slot.opened = None
 
 

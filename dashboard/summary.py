@@ -47,14 +47,21 @@ class StoreSummary:
 
 def summarise(name: str, path: Path) -> StoreSummary:
     """The line of a file; whatever is wrong with it is said there."""
+    n_bytes = 0
     try:
         n_bytes = path.stat().st_size
         with open_store(path) as store:
             return _of(store, name, n_bytes)
     except (FmcoreError, OSError) as error:
-        # Where the folder lies on the server is nobody's business who only looks.
-        said = str(error).replace(f"{path.parent}/", "")
-        return StoreSummary(name=name, n_bytes=_size(path), problem=said)
+        return StoreSummary(name=name, n_bytes=n_bytes, problem=without_folders(error, path.parent))
+
+
+def without_folders(error: Exception, *folders: Path) -> str:
+    """What an error says; where on the server folders lie is nobody's business who only looks."""
+    words = str(error)
+    for folder in folders:
+        words = words.replace(f"{folder}/", "")
+    return words
 
 
 def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
@@ -76,10 +83,3 @@ def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
         n_dead=sum(dead),
         digest=store.digest,
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -14,7 +14,7 @@ from fmcore.storage.plan import LayerPlan, StorePlan
 from fmcore.storage.reader import Store, open_store
 from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
 from fmcore.storage.scoring import recompute, write_scores
-from fmcore.storage.shards import open_shards, partial_folder
+from fmcore.storage.shards import UNFINISHED, open_shards, partial_folder
 from fmcore.storage.stored_array import StoredArray
 from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import StoreWriter, create_store
@@ -23,6 +23,7 @@ __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "SCHEMA",
+    "UNFINISHED",
     "Layer",
     "LayerPlan",
     "Store",

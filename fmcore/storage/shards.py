@@ -50,9 +50,13 @@ class Shard:
     sha256: str
 
 
+# The ending of the folder that holds them, after the store's own name.
+UNFINISHED = ".partial"
+
+
 def partial_folder(store: Path) -> Path:
     """Where the shards of a store lie until it is whole."""
-    return store.with_name(f"{store.name}.partial")
+    return store.with_name(f"{store.name}{UNFINISHED}")
 
 
 @contextlib.contextmanager
