@@ -21,6 +21,9 @@ CONFIG: Any = {
 NOTHING: Any = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
 # The style of a graph of which there is nothing to draw.
 NO_GRAPH = {"display": "none"}
+# A figure and the style of its graph; what is not there takes no room.
+Drawn = tuple[Any, dict[str, str]]
+NONE: Drawn = (NOTHING, NO_GRAPH)
 
 
 def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> Node:

@@ -11,8 +11,10 @@ from drawing import checked, values_of
 from factories import CLASS_NAMES, NumpyProbe, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
+from dashboard.components.graph import NONE
 from dashboard.components.table import records
 from dashboard.figures.compare import heatmap_figure, margin_of
+from dashboard.figures.span import span_of
 from dashboard.figures.theme import DARK, LIGHT
 from dashboard.source import STORE_HERE, Source, StoreNotFoundError
 from dashboard.views.compare import classes, layers, maps, table
@@ -185,7 +187,7 @@ def test_maps_are_those_of_both_stores_in_the_same_colours_and_their_difference(
     minus, why = maps.difference(pair, first, second)
     assert_array_equal(minus, other - one)
     assert why == ""
-    assert maps.span_of(first, second) == (
+    assert span_of((first.values, second.values)) == (
         min(one.min(), other.min()), max(one.max(), other.max())
     )  # fmt: skip
     drawn = maps.map_figures(first, second, minus, theme=LIGHT)
@@ -216,10 +218,10 @@ def test_without_the_same_samples_nothing_is_subtracted_or_matched(source):
     assert {"mean_a", "mean_b", "best_a", "best_b"} <= set(fields)
     assert "have another label in B" in table.table_note(pair)
     drawn, why = classes.class_figures(pair, theme=LIGHT)
-    assert drawn[2] == classes.NONE
-    assert drawn[1] != classes.NONE
+    assert drawn[2] == NONE
+    assert drawn[1] != NONE
     assert why == "No difference: the samples are not the same."
-    assert layers.cka_figure(pair, theme=LIGHT)[0] == classes.NONE
+    assert layers.cka_figure(pair, theme=LIGHT)[0] == NONE
 
 
 def test_maps_of_other_sizes_and_layers_without_maps_say_so(source):
@@ -232,7 +234,7 @@ def test_maps_of_other_sizes_and_layers_without_maps_say_so(source):
     assert second.values is None
     assert second.why == "B keeps no maps of block/conv 1: its policy is pooled."
     assert "policy is pooled" in str(maps.input_panel(second))
-    assert maps.map_figures(first, second, None, theme=LIGHT)[1] == maps.NONE
+    assert maps.map_figures(first, second, None, theme=LIGHT)[1] == NONE
     assert np.isfinite([row["r"] or np.nan for row in records(table.columns(pair))]).any()
     assert "best_b" not in [one.field for one in table.columns(pair)]
     _, why = classes.class_figures(pair_of(source, "pooled", statistic="auc_mean"), theme=LIGHT)

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.components.graph import NONE, Drawn
 from dashboard.figures import box
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
+from dashboard.figures.span import about_zero, span_of
 from dashboard.figures.theme import Figure, Theme, plain
 from dashboard.source import Snapshot
 from dashboard.state import State
 from dashboard.views.classes.cell import compared
 
 LONGEST = 170  # pixels of a map: three fit beside each other in a window of 1280
-# A figure and the style of its graph; what is not there takes no room.
-Drawn = tuple[Figure, dict[str, str]]
-NONE: Drawn = (NOTHING, NO_GRAPH)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +41,7 @@ class MeanMaps:
     @property
     def span(self) -> tuple[float, float]:
         """The smallest and largest value of both, so that one colour means one value."""
-        both = [one for one in (self.selected, self.against) if one is not None]
-        known = np.concatenate([np.zeros(0, np.float32), *(one[np.isfinite(one)] for one in both)])
-        return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        return span_of((self.selected, self.against))
 
 
 def mean_maps(snapshot: Snapshot, shown: State) -> MeanMaps:
@@ -80,9 +76,12 @@ def map_figures(
     second = of_class(found.against, against)
     if found.difference is None:
         return first, second, NONE
-    reach = float(np.abs(found.difference).max())
     title = f"{plain(names[shown.class_index])} minus {plain(names[against])}"
-    return first, second, _drawn(found.difference, (-reach, reach), title, "difference", theme)
+    return (
+        first,
+        second,
+        _drawn(found.difference, about_zero(found.difference), title, "difference", theme),
+    )
 
 
 def maps_note(snapshot: Snapshot, shown: State, found: MeanMaps) -> str:

@@ -20,12 +20,12 @@ def about(pair: Pair) -> list[Node]:
             said += " Filters of the same number are the same filter: choose “Number”."
     return [
         _line("A", pair.first, html.B(pair.first.name)),
-        _line("B", pair.second, html.A(pair.second.name, href=_page_of(pair.second))),
+        _line("B", pair.second, html.A(pair.second.name, href=page_of(pair.second))),
         dmc.Text(said, size="sm", mt=6),
     ]
 
 
-def _page_of(snapshot: Snapshot) -> str:
+def page_of(snapshot: Snapshot) -> str:
     """The address of another store, from a page of this one: `/stores/A/compare`."""
     return f"../{quote(snapshot.name, safe='')}/"
 

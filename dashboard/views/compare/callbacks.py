@@ -7,7 +7,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, ctx, no_update
 
 from dashboard import ids, state
-from dashboard.components.graph import clicked_cell
+from dashboard.components.graph import NONE, Drawn, clicked_cell
 from dashboard.components.nodes import Node
 from dashboard.components.table import records
 from dashboard.figures.theme import theme_for
@@ -99,7 +99,7 @@ def _register_panels(app: Dash, source: Source) -> None:
             ]
 
         def nothing(why: str) -> list[Any]:
-            return [why, "", "", "", [], [], [], *(maps.NONE * 3)]
+            return [why, "", "", "", [], [], [], *(NONE * 3)]
 
         return try_pair(source, controls, make, nothing)
 
@@ -124,7 +124,7 @@ def _register_panels(app: Dash, source: Source) -> None:
             return [note, *_titled(classes.titles(pair, drawn), drawn)]
 
         return try_pair(
-            source, controls, make, lambda why: [why, *_titled(("", "", ""), (classes.NONE,) * 3)]
+            source, controls, make, lambda why: [why, *_titled(("", "", ""), (NONE,) * 3)]
         )
 
     @app.callback(
@@ -138,8 +138,8 @@ def _register_panels(app: Dash, source: Source) -> None:
             drawn, note = layers.cka_figure(pair, theme=theme_for(scheme))
             return *drawn, note
 
-        return try_pair(source, controls, make, lambda why: (*classes.NONE, why))
+        return try_pair(source, controls, make, lambda why: (*NONE, why))
 
 
-def _titled(titles: tuple[str, ...], drawn: tuple[classes.Drawn, ...]) -> list[Any]:
+def _titled(titles: tuple[str, ...], drawn: tuple[Drawn, ...]) -> list[Any]:
     return [part for title, one in zip(titles, drawn, strict=True) for part in (title, *one)]

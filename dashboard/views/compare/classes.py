@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.components.graph import NO_GRAPH, NONE, Drawn
 from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
+from dashboard.figures.span import about_zero, span_of
 from dashboard.figures.theme import Theme
 from dashboard.source import Snapshot
 from dashboard.views.classes.arrange import finite
@@ -17,8 +18,6 @@ from dashboard.views.compare.pair import Pair
 from dashboard.views.compare.partners import partners
 from fmcore.statistics import STATISTICS
 
-Drawn = tuple[Any, dict[str, str]]
-NONE: Drawn = (NOTHING, NO_GRAPH)
 HOVER = "class %{y}, filter %{x}<br><b>%{z:.6~g}</b>"
 
 
@@ -53,7 +52,7 @@ def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Draw
     if first is None:
         return (NONE, NONE, NONE), "This store does not hold the statistic."
     second = None if found is None else in_order(found, goes_with)
-    span = _span([first] if second is None else [first, second])
+    span = span_of((first, second))
     own = [str(index) for index in range(len(goes_with))]
     others = ["–" if index < 0 else str(index) for index in goes_with.tolist()]
     neutral, title = STATISTICS[name].neutral, STATISTICS[name].title
@@ -72,9 +71,7 @@ def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Draw
     if why:
         return (drawn[0], drawn[1], NONE), why
     minus = second - first
-    known = np.abs(minus[np.isfinite(minus)])
-    reach = float(known.max()) if known.size else 0.0
-    of |= {"span": (-reach, reach), "neutral": 0.0, "title": "B − A"}
+    of |= {"span": about_zero(minus), "neutral": 0.0, "title": "B − A"}
     drawn.append(_drawn(minus, names, own, "filter of A", HOVER, of, column, theme))
     return (drawn[0], drawn[1], drawn[2]), ""
 
@@ -100,12 +97,6 @@ def _drawn(
         **scale,
     )
     return figure, {"height": heatmap_height(len(rows), scale["margin"])}
-
-
-def _span(tables: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """The smallest and largest value of all, so that one colour means one value."""
-    known = np.concatenate([one[np.isfinite(one)] for one in tables])
-    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
 
 
 def titles(pair: Pair, drawn: Sequence[Drawn]) -> tuple[str, str, str]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.components.graph import NONE, Drawn
 from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
 from dashboard.figures.theme import Theme
 from dashboard.views.compare.pair import Pair, cka_of_layers
 
 
-def cka_figure(pair: Pair, *, theme: Theme) -> tuple[tuple[Any, dict[str, str]], str]:
+def cka_figure(pair: Pair, *, theme: Theme) -> tuple[Drawn, str]:
     """The heatmap with the style of its graph, and what it is; without the same samples only why.
 
     Rows are the layers of A, columns those of B, in the order of each model.
     """
     if not pair.alike.same:
-        return (NOTHING, NO_GRAPH), (
+        return NONE, (
             "CKA asks how alike two layers arrange the same samples, so there is none here."
         )
     values, n_used = cka_of_layers(pair)

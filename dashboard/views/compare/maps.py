@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.components.graph import NO_GRAPH, NOTHING
+from dashboard.components.graph import NONE, Drawn
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.components.pictures import picture
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure
+from dashboard.figures.span import about_zero, span_of
 from dashboard.figures.theme import Theme
 from dashboard.source import Snapshot
+from dashboard.views.classes.maps import LONGEST
+from dashboard.views.compare.about import page_of
 from dashboard.views.compare.pair import Pair
 from dashboard.views.compare.partners import partner, partner_words
 from dashboard.views.judged import judged, names_of
 from fmcore.errors import MapsNotStoredError
-
-LONGEST = 170  # pixels of a map: three fit beside each other in a window of 1280
-# A figure and the style of its graph.
-Drawn = tuple[Any, dict[str, str]]
-NONE: Drawn = (NOTHING, NO_GRAPH)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,27 +90,18 @@ def difference(pair: Pair, first: Side, second: Side) -> tuple[NDArray[np.float3
     return second.values - first.values, ""
 
 
-def span_of(first: Side, second: Side) -> tuple[float, float]:
-    """The smallest and largest value of both maps, so that one colour means one value."""
-    there = [one.values for one in (first, second) if one.values is not None]
-    known = np.concatenate([np.zeros(0, np.float32), *(one[np.isfinite(one)] for one in there)])
-    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-
-
 def map_figures(
     first: Side, second: Side, minus: NDArray[np.float32] | None, *, theme: Theme
 ) -> tuple[Drawn, Drawn, Drawn]:
     """The map of each and the difference; what is not there takes no room."""
-    span = span_of(first, second)
+    span = span_of((first.values, second.values))
     maps = [
         NONE if one.values is None else _drawn(one.values, span, "activation", theme)
         for one in (first, second)
     ]
     if minus is None:
         return maps[0], maps[1], NONE
-    known = np.abs(minus[np.isfinite(minus)])
-    reach = float(known.max()) if known.size else 0.0
-    return maps[0], maps[1], _drawn(minus, (-reach, reach), "difference", theme, signed=True)
+    return maps[0], maps[1], _drawn(minus, about_zero(minus), "difference", theme, signed=True)
 
 
 def _drawn(
@@ -158,7 +145,7 @@ def _link(side: Side) -> list[Node]:
     shown = snapshot.state(
         layer=side.layer, filter_index=side.filter_index, sample=side.sample or 0
     )
-    folder = "" if side.letter == "A" else f"../{quote(snapshot.name, safe='')}/"
+    folder = "" if side.letter == "A" else page_of(snapshot)
     address = f"{folder}filter{shown.query(snapshot.catalog)}"
     return [html.A(f"All of filter {side.filter_index}", href=address)]
 
