@@ -55,6 +55,7 @@ def image_route(source: Source) -> Route:
         headers = {
             "etag": caching.etag(snapshot.digest, "image", str(sample), size),
             "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
+            "x-store-digest": snapshot.digest,
         }
         if caching.is_known(request, headers["etag"]):
             return caching.not_modified(headers)

@@ -54,6 +54,18 @@ class Browser:
                     if not kept:
                         raise LostError(repr(error)) from error
 
+    async def download(self, path: str) -> tuple[int, int]:
+        """The status and the number of bytes of a long answer, of which nothing is kept."""
+        reader, writer = await self._connected()
+        said = {"host": f"{self.host}:{self.port}", "connection": "close"} | self.headers
+        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {one}" for name, one in said.items())]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+        head, n_bytes = await reader.readuntil(b"\r\n\r\n"), 0
+        while data := await reader.read(1 << 18):
+            n_bytes += len(data)
+        writer.close()
+        return int(head.split()[1]), n_bytes
+
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             return await asyncio.open_connection(self.host, self.port)

@@ -7,7 +7,7 @@ do such acts, with about two seconds of thought between them, each with a sessio
     python tests/soak/people.py data/mnist.h5 --people 300 --seconds 60    # more than it can do
     python tests/soak/people.py data/mnist.h5 --beside exports    # and callbacks that take 2 s
     python tests/soak/people.py data/mnist.h5 --beside kills
-    python tests/soak/people.py data/mnist.h5 --beside replacing
+    python tests/soak/people.py data/mnist.h5 --beside replacing --other data/other.h5 --seconds 150
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,11 +66,27 @@ class Told:
         seconds: of every answer, by act.
         wrong: what was no answer, and how often.
         busy: answers 429 and 503.
+        bodies: a hash of each answer about the store, by its digest and what was asked: the same
+            must come back, or it was mixed of two stores.
+        compared: answers that were held against an earlier one.
     """
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     wrong: Counter[str] = field(default_factory=Counter)
     busy: int = 0
+    bodies: dict[tuple[str, Request], int] = field(default_factory=dict)
+    compared: int = 0
+
+    def hold(self, digest: str | None, request: Request, body: bytes) -> None:
+        """Counts an answer without a digest, or other than an earlier one of the same store."""
+        if digest is None:
+            if "/api/" in request.path:  # callbacks that ask no store have none
+                self.wrong[f"no digest: {request.path[:60]}"] += 1
+            return
+        key, found = (digest, request), zlib.crc32(body)
+        self.compared += key in self.bodies
+        if self.bodies.setdefault(key, found) != found:
+            self.wrong[f"mixed: {request.path[:60]}"] += 1
 
 
 def recorded(url: str, store: str, rounds: int) -> dict[str, list[list[Request]]]:
@@ -144,7 +161,11 @@ async def person(
     browser = browser_of(url)
     form = urlencode({"name": name, "password": PASSWORD}).encode()
     while time.time() < until:
-        answer = await browser.ask("POST", "/login", form)
+        try:
+            answer = await browser.ask("POST", "/login", form)
+        except LostError as error:
+            told.wrong[f"lost in login: {error}"] += 1
+            continue
         if answer.status not in (429, 503):
             browser.headers["cookie"] = answer.headers["set-cookie"].partition(";")[0]
             break
@@ -184,6 +205,12 @@ async def asked(
             for_good = "immutable" in answer.headers.get("cache-control", "")
             held[path] = FOR_GOOD if for_good else answer.headers["etag"]
         told.seconds[act].append(answer.seconds)
+        if answer.status == 200:
+            digest = answer.headers.get("x-store-digest")
+            whose = (
+                browser.headers.get("cookie", "") if "_dash-layout" in path else ""
+            )  # has a name
+            told.hold(digest, Request(one.method, path + whose, one.body), answer.body)
 
 
 @contextlib.contextmanager
@@ -227,22 +254,35 @@ async def healthz(url: str, seconds: list[float], until: float) -> None:
         await asyncio.sleep(0.1)
 
 
+async def recovered(url: str, token: str, acts: dict) -> float:
+    """Seconds, after a crowd has gone, until a view is answered within 150 ms from then on."""
+    began, last = time.time(), 0.0
+    browser = browser_of(url, authorization=f"Bearer {token}")
+    while time.time() < began + 30:
+        for one in (one for act in ("open", "step") for one in acts[act][0]):
+            told = Told()
+            await asked(browser, "view", one, 0, told, {})
+            if told.busy or told.wrong or max(told.seconds["view"], default=0.0) > 0.15:
+                last = time.time() - began
+        await asyncio.sleep(0.2)
+    return last
+
+
 async def exports_and_slow(url: str, token: str, store: str, until: float) -> Counter:
     """Four whole layers taken home at once, again and again, and callbacks that take 2 s."""
     done: Counter = Counter()
     bearer = {"authorization": f"Bearer {token}"}
 
-    async def again(browser: Browser, path: str, name: str) -> None:
+    async def again(path: str, name: str) -> None:
+        browser = browser_of(url, **bearer)
         while time.time() < until:
-            answer = await browser.ask("GET", path)
-            done[f"{name} {answer.status}"] += 1
-            done["bytes"] += len(answer.body)
+            status, n_bytes = await browser.download(path)
+            done[f"{name} {status}"] += 1
+            done["bytes"] += n_bytes
 
     whole = f"/api/v1/stores/{store}/maps?layer=conv1&format=npy"
-    late = again(browser_of(url, **bearer), f"/stores/{SLOW}/_dash-layout", "slow")
-    tasks = [asyncio.create_task(one) for one in (
-        late, *(again(browser_of(url, **bearer), whole, "export") for _ in range(4))
-    )]  # fmt: skip
+    asked_for = [(f"/stores/{SLOW}/_dash-layout", "slow"), *[(whole, "export")] * 4]
+    tasks = [asyncio.create_task(again(*one)) for one in asked_for]
     await asyncio.wait(tasks, timeout=max(0.0, until - time.time()))
     for task in tasks:
         task.cancel()
@@ -268,13 +308,14 @@ async def killing(process, until: float) -> list[float]:
 async def replacing(stores: list[Path], path: Path, count: int, until: float) -> int:
     """Puts one store after the other in the same place."""
     await asyncio.sleep(RAMP_SECONDS / 2)
-    pause, n = (until - time.time() - 2) / count, 0
+    began, n = time.time(), 0
+    pause = (until - began - 2) / count
     while n < count and time.time() < until:
         fresh = path.with_name("fresh")
         await asyncio.to_thread(shutil.copyfile, stores[n % len(stores)], fresh)
         fresh.replace(path)
         n += 1
-        await asyncio.sleep(max(0.0, pause - 0.1))
+        await asyncio.sleep(max(0.0, began + n * pause - time.time()))
     return n
 
 
@@ -320,7 +361,7 @@ async def run(
             print(said(act, told.seconds[act]))
     print(said("all", every))
     print(said("views", [one for act in ACTS if act != "export" for one in told.seconds[act]]))
-    print(said("healthz", health))
+    print(said("healthz", health) + f"; over 50: {sum(one > 0.05 for one in health)}")
     print(f"429 and 503: {told.busy:,}; wrong: {dict(told.wrong) or 'nothing'}")
     totals = [(at, max(one.values(), default=0)) for at, one in memory]
     first = [size for at, size in totals if began + 30 < at < began + 90]
@@ -332,6 +373,11 @@ async def run(
         )
     if len(beside) > 2:
         print(f"{options.beside}: {results[2]}")
+    begun = {pid for _, one in memory for pid in one}
+    print(f"workers begun: {len(begun)} of {options.workers} asked")
+    digests = len({digest for digest, _ in told.bodies})
+    print(f"{told.compared:,} answers compared with earlier ones of the same of {digests} stores")
+    print(f"as quick as ever {await recovered(url, token, acts):.1f} s after the last had gone")
     return told
 
 
@@ -342,6 +388,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2, help="of recording each act")
+    parser.add_argument("--other", type=Path, help="what else to put in the store's place")
     parser.add_argument("--replacements", type=int, default=100)
     parser.add_argument("--beside", choices=("exports", "kills", "replacing"))
     options = parser.parse_args()
@@ -350,8 +397,8 @@ def main() -> int:
         folder.mkdir()
         for copy in (folder / options.store.name, folder / f"{SLOW}.h5"):
             os.link(options.store, copy)
-        for copy in ("one.h5", "two.h5"):
-            os.link(options.store, Path(name) / copy)
+        for store, copy in ((options.store, "one.h5"), (options.other or options.store, "two.h5")):
+            os.link(store, Path(name) / copy)
         with team_server(folder, options.people, options.workers) as (url, token, process):
             acts = recorded(url, options.store.stem, options.rounds)
             told = asyncio.run(run(options, url, token, process, acts, folder))
