@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 FOR_A_YEAR = "max-age=31536000"
 # Of what has another address when it is another.
 FOR_EVER = f"{FOR_A_YEAR}, immutable"
+_FILE = re.compile(r"/(assets|_dash-component-suites)/.*\.(js|css|map|json|svg)$")
+
+
+def is_file(scope: Scope) -> bool:
+    """Whether a request is for a script, a style or the like, which no store changes."""
+    return scope["type"] == "http" and _FILE.search(scope["path"]) is not None
 
 
 def etag(*facts: str) -> str:

@@ -1,4 +1,4 @@
-"""Scripts and styles, compressed once in each process: they are most of what a first page takes.
+"""Scripts and styles, kept in each process, compressed: they are most of what a first page takes.
 
 Those whose address changes with them a browser keeps, and never asks for again.
 """
@@ -16,16 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.caching import FOR_A_YEAR, FOR_EVER, is_known, not_modified
+from dashboard.caching import FOR_A_YEAR, FOR_EVER, is_file, is_known, not_modified
 
-BELOW = ("/assets/", "/_dash-component-suites/")
-ENDINGS = (".js", ".css", ".map", ".json", ".svg")
 # Smaller ones gain nothing; all of Dash's own together take a quarter of this.
 LEAST_BYTES, KEPT_BYTES = 1000, 16 << 20
 
 
 class Compressed:
-    """Answers for files that never change while the server runs, gzipped where that is taken."""
+    """Keeps files that never change while the server runs, and gzips them, where that is taken."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,15 +32,12 @@ class Compressed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers from what was compressed before; anything but a file is handed on."""
-        if scope["type"] != "http":
+        if not is_file(scope):
             await self._app(scope, receive, send)
             return
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        headers, is_file = Headers(scope=scope), path.startswith(BELOW) and path.endswith(ENDINGS)
-        if is_file:
-            send = _lasting(scope["query_string"], send)
-        takes = scope["method"] == "GET" and "gzip" in headers.get("accept-encoding", "")
-        if not (is_file and takes):
+        path, headers = scope["path"].removeprefix(scope.get("root_path", "")), Headers(scope=scope)
+        send = _lasting(scope["query_string"], send)
+        if scope["method"] != "GET" or "gzip" not in headers.get("accept-encoding", ""):
             await self._app(scope, receive, send)
             return
         answer = self._kept.get(path) or await self._made(path, scope, receive)
@@ -52,28 +47,29 @@ class Compressed:
         await answer(scope, receive, send)
 
     async def _made(self, path: str, scope: Scope, receive: Receive) -> Response:
-        status, headers, body = 500, MutableHeaders(), bytearray()
+        status, headers, body = 500, MutableHeaders(), b""
 
         async def taken(message: Message) -> None:
-            nonlocal status, headers
+            nonlocal status, headers, body
             if message["type"] == "http.response.start":
                 status, headers = message["status"], MutableHeaders(raw=message["headers"])
             else:
-                body.extend(message.get("body", b""))
+                body += message.get("body", b"")
 
         whole = {**scope, "headers": [one for one in scope["headers"] if one[0] not in _ASKING]}
         await self._app(whole, receive, taken)
-        if status != 200 or len(body) < LEAST_BYTES:
-            return Response(bytes(body), status, headers)
-        packed = await run_in_threadpool(gzip.compress, body, 6, mtime=0)
-        del headers["content-length"]
-        headers["content-encoding"] = "gzip"
-        headers["vary"] = "accept-encoding"
-        headers["etag"] = f'"{hashlib.blake2b(packed, digest_size=12).hexdigest()}"'
-        answer = Response(packed, status, headers)
-        if self._n_bytes + len(packed) <= KEPT_BYTES and path not in self._kept:
+        if status != 200:
+            return Response(body, status, headers)
+        if len(body) >= LEAST_BYTES:
+            body = await run_in_threadpool(gzip.compress, body, 6, mtime=0)
+            del headers["content-length"]
+            headers["content-encoding"] = "gzip"
+            headers["vary"] = "accept-encoding"
+            headers["etag"] = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+        answer = Response(body, status, headers)
+        if self._n_bytes + len(body) <= KEPT_BYTES and path not in self._kept:
             self._kept[path] = answer
-            self._n_bytes += len(packed)
+            self._n_bytes += len(body)
         return answer
 
 

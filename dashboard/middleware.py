@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.caching import is_file
 from dashboard.problem import problem
 
 BODY_LIMIT_BYTES = 1 << 20
@@ -67,8 +68,11 @@ class Busy:
         self._of: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts a request as long as it is being answered; `/healthz` is always answered."""
-        if scope["type"] != "http" or scope["path"].endswith("/healthz"):
+        """Counts a request as long as it is being answered.
+
+        `/healthz` is always answered, and a script too: a page would stay blank without it.
+        """
+        if scope["type"] != "http" or scope["path"].endswith("/healthz") or is_file(scope):
             await self._app(scope, receive, send)
             return
         person = scope.get("state", {}).get("person")

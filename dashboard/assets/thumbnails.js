@@ -11,6 +11,9 @@
   // item: [sample, first line, second line, words, the box's style, what crops to the box].
   const thumbnail = (about, [sample, first, second, words, box, crop]) => {
     const image = element("img", { loading: "lazy", alt: words, src: about.url.join(sample) });
+    // Once again, if the server was too busy for it.
+    const again = () => { image.src = image.getAttribute("src"); };
+    image.addEventListener("error", () => setTimeout(again, 2000 * (1 + Math.random())), { once: true });
     const picture = element("span", { className: "picture" }, image);
     picture.style.aspectRatio = about.ratio;
     if (box) {

@@ -145,19 +145,43 @@ describe("wall.js", () => {
   });
 });
 
-describe("login.js", () => {
-  test("loads the page anew, once, where the session ended", async () => {
+describe("refused.js", () => {
+  /** A page whose server answers with these statuses, one after the other, and what was waited. */
+  function page(...statuses) {
     const location = { reload: vi.fn() };
-    const statuses = [200, 401, 401];
-    const window = loaded("login.js", {
-      location, fetch: async () => ({ status: statuses.shift() }),
-    });
-    window.location = location;
+    const waits = [];
+    const fetch = vi.fn(async () => ({
+      status: statuses.shift(), headers: new Map([["retry-after", "2"]]),
+    }));
+    const setTimeout = (then, milliseconds) => { waits.push(milliseconds); then(); };
+    const window = loaded("refused.js", { location, fetch, setTimeout });
+    return { window, location, waits, fetch };
+  }
+
+  test("loads the page anew, once, where the session ended", async () => {
+    const { window, location } = page(200, 401, 401);
     expect((await window.fetch("a")).status).toBe(200);
     expect(location.reload).not.toHaveBeenCalled();
     await window.fetch("b");
     await window.fetch("c");
     expect(location.reload).toHaveBeenCalledTimes(1);
+  });
+
+  test("asks the same again after the time that a busy server said", async () => {
+    const { window, waits, fetch } = page(503, 429, 200);
+    expect((await window.fetch("a", { body: "b" })).status).toBe(200);
+    expect(fetch.mock.calls).toEqual([1, 2, 3].map(() => ["a", { body: "b" }]));
+    expect(waits).toHaveLength(2);
+    for (const wait of waits) {
+      expect(wait).toBeGreaterThanOrEqual(2000);
+      expect(wait).toBeLessThanOrEqual(4000);
+    }
+  });
+
+  test("gives the answer of a server that stays busy", async () => {
+    const { window, fetch } = page(503, 503, 503, 503, 200);
+    expect((await window.fetch("a")).status).toBe(503);
+    expect(fetch).toHaveBeenCalledTimes(4);
   });
 });
 
