@@ -25,6 +25,11 @@ DEAD_FILTER = 5
 CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")
 
 
+def count(few: int, many: int) -> int:
+    """How often to try: few times, or with `SOAK=1` in the environment many."""
+    return many if os.environ.get("SOAK") else few
+
+
 class NumpyProbe:
     """Two layers of ReLU maps; filter 1 of the second is dead, and its chunks hold many samples."""
 

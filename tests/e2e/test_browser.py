@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import numpy as np
 import pytest
 from browsing import asked, drawn, ready, until
-from factories import DEAD_FILTER
+from factories import DEAD_FILTER, count
 from servers import running
 
 from dashboard import create_app
@@ -32,7 +32,6 @@ from fmcore import open_store
 
 pytestmark = pytest.mark.browser
 
-LINKS = 12
 # Of each page in both themes, for people to look at.
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 # The first graph of each page is there when the page is; the wall says itself what it has drawn.
@@ -79,7 +78,7 @@ def test_random_links_open_to_the_same_in_another_browser_and_another_worker(
     catalog = Source(digits_store).snapshot().catalog
     rng = random.Random(0)
     with running(create_app(Source(digits_store))) as url:  # a worker that knows nothing yet
-        for number in range(LINKS):
+        for number in range(count(6, 30)):
             view = ("maps", "classes", "filter")[number % 3]
             state = random_state(catalog, rng)
             page = page_of(url)

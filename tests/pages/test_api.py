@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from factories import make_store, reference
+from factories import count, make_store, reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -395,7 +395,8 @@ def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
         await app(scope, receive, noted if scope["type"] == "http" else send)
 
     with running(counted) as url:
-        words = ["run", f"{url}openapi.json", "--max-examples", "160", "--seed", "1"]
+        examples = str(count(50, 160))
+        words = ["run", f"{url}openapi.json", "--max-examples", examples, "--seed", "1"]
         words += ["--continue-on-failure", "--no-color", "--checks"]
         words += [",".join(f"{one}_conformance" for one in ("status_code", "content_type"))]
         words[-1] += ",not_a_server_error,response_schema_conformance,negative_data_rejection"
@@ -403,7 +404,7 @@ def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
         done = subprocess.run([program, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
     n_asked = statuses.total()
-    assert n_asked >= 2000, statuses
+    assert n_asked >= count(600, 2000), statuses
     assert statuses[200] >= 0.3 * n_asked, statuses
     assert statuses.keys() <= {200, 206, 304, 404, 405, 413, 416, 422}
 
