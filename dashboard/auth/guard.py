@@ -114,7 +114,7 @@ class Guard:
         needed = _needed(path, scope)
         if person is not None and not person.may(needed):
             self._login.journal.write("refused", who=person.name, path=path, needs=needed)
-            detail = f"{person.name} may {person.role}; this needs the role {needed}"
+            detail = f"{person.name} has the role {person.role}; this needs {needed}"
             await problem(403, detail)(scope, receive, send)
             return
         scope.setdefault("state", {})["person"] = person

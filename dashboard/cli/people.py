@@ -72,7 +72,8 @@ def _add(options: argparse.Namespace) -> int:
     people = _people(options, create=True)
     people.add(options.name, options.role, _asked(options))
     print(
-        f"{options.name} may {options.role}; `fmdash serve … --users {options.users}` lets them in"
+        f"{options.name} has the role {options.role}; "
+        f"`fmdash serve … --users {options.users}` lets them in"
     )
     return 0
 
@@ -87,7 +88,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _role(options: argparse.Namespace) -> int:
     _people(options).set_role(options.name, options.role)
-    print(f"{options.name} may {options.role}")
+    print(f"{options.name} has the role {options.role}")
     return 0
 
 
@@ -120,7 +121,12 @@ def _asked(options: argparse.Namespace) -> str:
     """A password, typed twice or from a pipe; never an argument, which others could see."""
     if options.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass(f"Password for {options.name}: ")
-    if getpass.getpass("Once more: ") != first:
+    try:
+        first, second = (
+            getpass.getpass(ask) for ask in (f"Password for {options.name}: ", "Again: ")
+        )
+    except EOFError as error:
+        raise PeopleError("nobody typed a password; --password-stdin takes one line") from error
+    if first != second:
         raise PeopleError("the two are not the same; nothing was changed")
     return first

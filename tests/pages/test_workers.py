@@ -152,7 +152,9 @@ def certificate(tmp_path_factory):
 
 def user(*arguments: object, said: str = "") -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "dashboard.cli", "user", *map(str, arguments)]
-    return subprocess.run(command, input=said, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, input=said, capture_output=True, text=True, check=False, start_new_session=True
+    )
 
 
 def test_a_team_logs_in_through_tls_and_any_worker_knows_the_session(
@@ -225,6 +227,8 @@ def test_people_are_kept_at_the_command_line(tmp_path):
     assert user("list", "--users", users).returncode == 1
     made = user("add", "ed", "--users", users, "--password-stdin", said="short\n")
     assert (made.returncode, "expected 10 to" in made.stderr) == (1, True)
+    made = user("add", "ed", "--users", users)  # and nobody types
+    assert (made.returncode, "--password-stdin" in made.stderr) == (1, True)
     user("add", "ed", "--users", users, "--password-stdin", said="0123456789\n")
     token = user("token", "ed", "--label", "lab", "--users", users)
     assert token.stdout.startswith("fmd_")

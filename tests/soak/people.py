@@ -377,7 +377,8 @@ async def run(
     print(f"workers begun: {len(begun)} of {options.workers} asked")
     digests = len({digest for digest, _ in told.bodies})
     print(f"{told.compared:,} answers compared with earlier ones of the same of {digests} stores")
-    print(f"as quick as ever {await recovered(url, token, acts):.1f} s after the last had gone")
+    if told.busy:
+        print(f"as quick as ever {await recovered(url, token, acts):.1f} s after the last had gone")
     return told
 
 
