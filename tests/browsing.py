@@ -12,7 +12,8 @@ from PIL import Image
 
 
 def ready(page, graph: str) -> None:
-    page.wait_for_selector(f"#{graph} .nsewdrag")
+    """Waits for a page with its graph, which is hidden where it has nothing to show."""
+    page.wait_for_selector(f"#{graph} .nsewdrag", state="attached")
     page.wait_for_selector("[data-dash-is-loading]", state="detached")
 
 
