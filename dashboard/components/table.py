@@ -55,14 +55,16 @@ class Column:
             "useValueFormatterForExport": False,
         }
         if self.field == "filter":
-            common |= {"pinned": "left", "width": 84, "sortingOrder": ["asc", "desc", None]}
+            common |= {"pinned": "left", "width": 84, "flex": 0, "minWidth": 84}
+            common |= {"sortingOrder": ["asc", "desc", None]}
         if self.is_text:
-            return common | {"cellDataType": "text", "filter": "agTextColumnFilter", "width": 128}
+            text = {"cellDataType": "text", "filter": "agTextColumnFilter"}
+            return text | _at_least(128) | common
         number = {
             "cellDataType": "number",
             "type": "numericColumn",
             "filter": "agNumberColumnFilter",
-            "width": 96,
+            **_at_least(96),
             "valueFormatter": {"function": _FORMAT},
         }
         if self.verdict:
@@ -72,6 +74,11 @@ class Column:
                 ]
             }
         return number | common
+
+
+def _at_least(width: int) -> dict[str, int]:
+    """As wide as that, and wider in proportion where the table has room."""
+    return {"minWidth": width, "flex": width}
 
 
 _FORMAT = "params.value == null ? '–' : d3.format(',.4~g')(params.value)"
