@@ -23,7 +23,7 @@ VIEWER_H5PY := 3.16.0
 SCRIPTS := tests/js
 # A module of tests stays in one process, because its tests share models and stores.
 JOBS ?= auto
-PYTEST = $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4 --dist=loadfile
+PYTEST = $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 READY_SCRIPTS := $(SCRIPTS)/node_modules/.ready
 NPM := $(shell command -v npm)
 

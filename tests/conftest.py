@@ -18,6 +18,12 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the modules that take longest, so that no process is left with one alone."""
+    first = ["test_full_mnist.py", "test_notebook.py", "test_docs_run.py", "test_browser.py"]
+    items.sort(key=lambda one: first.index(one.path.name) if one.path.name in first else len(first))
+
+
 @pytest.fixture(scope="session")
 def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_store(tmp_path_factory.mktemp("store") / "tiny.h5")

@@ -56,7 +56,7 @@ def url(app):
 @pytest.fixture
 def client(url, people):
     forget(people)
-    with httpx.Client(base_url=url) as one:
+    with httpx.Client(base_url=url, timeout=30) as one:
         yield one
 
 
