@@ -55,16 +55,14 @@ class Column:
             "useValueFormatterForExport": False,
         }
         if self.field == "filter":
-            common |= {"pinned": "left", "width": 84, "flex": 0, "minWidth": 84}
-            common |= {"sortingOrder": ["asc", "desc", None]}
+            common |= {"pinned": "left", "width": 84, "sortingOrder": ["asc", "desc", None]}
         if self.is_text:
-            text = {"cellDataType": "text", "filter": "agTextColumnFilter"}
-            return text | _at_least(128) | common
+            return common | {"cellDataType": "text", "filter": "agTextColumnFilter", "width": 128}
         number = {
             "cellDataType": "number",
             "type": "numericColumn",
             "filter": "agNumberColumnFilter",
-            **_at_least(96),
+            "width": 96,
             "valueFormatter": {"function": _FORMAT},
         }
         if self.verdict:
@@ -74,11 +72,6 @@ class Column:
                 ]
             }
         return number | common
-
-
-def _at_least(width: int) -> dict[str, int]:
-    """As wide as that, and wider in proportion where the table has room."""
-    return {"minWidth": width, "flex": width}
 
 
 _FORMAT = "params.value == null ? '–' : d3.format(',.4~g')(params.value)"
