@@ -38,11 +38,8 @@ class Browser:
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Answer:
         """One answer, whole; a kept connection that was closed meanwhile is replaced once."""
-        said = {"host": f"{self.host}:{self.port}"} | self.headers | (headers or {})
-        if body:
-            said["content-length"] = str(len(body))
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {one}" for name, one in said.items())]
-        data = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        length = {"content-length": str(len(body))} if body else {}
+        data = self._head(method, path, (headers or {}) | length) + body
         async with self._free:
             while True:
                 kept = bool(self._idle)
@@ -57,14 +54,17 @@ class Browser:
     async def download(self, path: str) -> tuple[int, int]:
         """The status and the number of bytes of a long answer, of which nothing is kept."""
         reader, writer = await self._connected()
-        said = {"host": f"{self.host}:{self.port}", "connection": "close"} | self.headers
-        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {one}" for name, one in said.items())]
-        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+        writer.write(self._head("GET", path, {"connection": "close"}))
         head, n_bytes = await reader.readuntil(b"\r\n\r\n"), 0
         while data := await reader.read(1 << 18):
             n_bytes += len(data)
         writer.close()
         return int(head.split()[1]), n_bytes
+
+    def _head(self, method: str, path: str, headers: dict[str, str]) -> bytes:
+        said = {"host": f"{self.host}:{self.port}"} | self.headers | headers
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {one}" for name, one in said.items())]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:

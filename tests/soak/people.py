@@ -207,9 +207,8 @@ async def asked(
         told.seconds[act].append(answer.seconds)
         if answer.status == 200:
             digest = answer.headers.get("x-store-digest")
-            whose = (
-                browser.headers.get("cookie", "") if "_dash-layout" in path else ""
-            )  # has a name
+            # A layout bears the name of who asked.
+            whose = browser.headers.get("cookie", "") if "_dash-layout" in path else ""
             told.hold(digest, Request(one.method, path + whose, one.body), answer.body)
 
 

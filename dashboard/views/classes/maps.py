@@ -77,11 +77,8 @@ def map_figures(
     if found.difference is None:
         return first, second, NONE
     title = f"{plain(names[shown.class_index])} minus {plain(names[against])}"
-    return (
-        first,
-        second,
-        _drawn(found.difference, about_zero(found.difference), title, "difference", theme),
-    )
+    span = about_zero(found.difference)
+    return first, second, _drawn(found.difference, span, title, "difference", theme)
 
 
 def maps_note(snapshot: Snapshot, shown: State, found: MeanMaps) -> str:
