@@ -10,11 +10,10 @@ Importing this package imports neither Keras nor Dash.
 
 from importlib.metadata import version
 
+from fmcore.api import capture_activations, capture_callback
 from fmcore.errors import FmcoreError
 from fmcore.export import export_store
-from fmcore.pipeline import capture_activations
 from fmcore.storage import Layer, Store, open_store
-from fmcore.training import capture_callback
 
 __version__ = version("feature-map-dashboard")
 

@@ -25,9 +25,9 @@ from fmcore.dataset import (
     usual,
 )
 from fmcore.errors import DatasetError, InputFileError, SelectionError
+from fmcore.hdf5_guard import foreign_arrays
 from fmcore.model.opening import model_image, need_keras, open_model
 from fmcore.selection import near_matches
-from fmcore.storage import foreign_arrays
 
 if TYPE_CHECKING:
     import keras

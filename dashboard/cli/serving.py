@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard import server
 from dashboard.auth.person import ROLES
 from dashboard.cli.people import users_option
-from fmcore.arguments import size, whole
+from fmcore.command import size, whole
 from fmcore.errors import InputFileError
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fmcore import pipeline
-from fmcore.arguments import divisors, image_size, number, numbers, size, whole
+from fmcore import api
 from fmcore.capture import (
     DEFAULT_BATCH_SIZE,
     DEFAULT_MEMORY,
@@ -18,6 +17,7 @@ from fmcore.capture import (
 )
 from fmcore.cli.models import add_choice, add_model
 from fmcore.cli.terminal import AddVerb, add_force, bar, on_terminal, say
+from fmcore.command import divisors, image_size, number, numbers, size, whole
 from fmcore.dataset import FITS, Dataset, Preprocessing, named, usual
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
@@ -138,7 +138,7 @@ def _train(options: argparse.Namespace) -> None:
     dataset = load(options.data, how)
     n_train = len(dataset.train) if dataset.train is not None else 0
     print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)
-    history = pipeline.train(
+    history = api.train(
         dataset,
         options.out,
         epochs=options.epochs,
@@ -173,7 +173,7 @@ def _capture(options: argparse.Namespace) -> None:
     print(f"Preprocessing: {preprocessing.words}{f' ({reason})' if reason else ''}")
     started = time.perf_counter()
     with bar(len(dataset.test), "sample") as progress:
-        pipeline.capture_dataset(
+        api.capture_dataset(
             model,
             dataset,
             options.out,

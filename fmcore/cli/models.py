@@ -8,9 +8,9 @@ import json
 import math
 from pathlib import Path
 
-from fmcore import pipeline
-from fmcore.arguments import image_size
+from fmcore import api
 from fmcore.cli.terminal import AddVerb, add_layers, say
+from fmcore.command import image_size
 from fmcore.records import KINDS, TAPS
 
 
@@ -67,14 +67,14 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def _layers(options: argparse.Namespace) -> None:
     size = None if options.size is None else (*options.size, 3)[:3]
-    model = pipeline.open_model(
+    model = api.open_model(
         options.model,
         custom=options.custom,
         trusted=options.trust,
         weights=options.weights,
         image_shape=size,
     )
-    rows = pipeline.list_layers(
+    rows = api.list_layers(
         model, layers=options.layers, kind=options.kind, tap=options.tap, image_shape=size
     )
     if options.json:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from fmcore.api import capture_activations
 from fmcore.command import DEBUG
 from fmcore.doctor.installation import Facts
 from fmcore.errors import FmcoreError
 from fmcore.model.opening import need_keras
-from fmcore.pipeline import capture_activations
 from fmcore.startup import without_startup_notes
 from fmcore.storage import choose, problems
 from fmcore.storage.codec import decode, encode

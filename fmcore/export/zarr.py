@@ -11,7 +11,7 @@ import numpy as np
 
 from fmcore.export.npz import by_group
 from fmcore.export.record import Format, Outgoing
-from fmcore.storage import library
+from fmcore.optional import library
 
 CHUNK_BYTES = 4 << 20
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fmcore.errors import InputFileError, ModelError
-from fmcore.storage import foreign_problems, foreign_text
-from fmcore.storage.foreign import FREE_BYTES, MOST_RATIO
+from fmcore.hdf5_guard import FREE_BYTES, MOST_RATIO, foreign_problems, foreign_text
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 # Layers that run what is inside the file, or what it points to.

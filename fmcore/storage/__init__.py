@@ -1,12 +1,10 @@
 """The store: one HDF5 file with every activation of a test set. `FORMAT.md` is its specification.
 
-The only code that imports h5py.
+With `fmcore.hdf5_guard` the only code that imports h5py.
 """
 
 from fmcore.storage.chunks import StoredChunk
 from fmcore.storage.codec import choose
-from fmcore.storage.foreign import foreign_arrays, foreign_problems, foreign_text
-from fmcore.storage.frames import library
 from fmcore.storage.join import join_shards
 from fmcore.storage.layer import Layer
 from fmcore.storage.opening import hdf5_version
@@ -33,12 +31,8 @@ __all__ = [
     "StoredChunk",
     "choose",
     "create_store",
-    "foreign_arrays",
-    "foreign_problems",
-    "foreign_text",
     "hdf5_version",
     "join_shards",
-    "library",
     "open_shards",
     "open_store",
     "partial_folder",

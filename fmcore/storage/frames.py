@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmcore.errors import MissingLibraryError
+from fmcore.optional import library
 from fmcore.statistics import STATISTICS
 
 if TYPE_CHECKING:
@@ -18,21 +17,6 @@ if TYPE_CHECKING:
     from fmcore.storage.layer import Layer
     from fmcore.storage.reader import Store
     from fmcore.storage.stored_array import StoredArray
-
-
-def library(name: str, *, extra: str, purpose: str) -> Any:
-    """A library that few need.
-
-    Raises:
-        MissingLibraryError: if it is not installed, with the remedy.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.split(".")[0]
-        raise MissingLibraryError(
-            f"{purpose} needs {package} ({error}); pip install 'feature-map-dashboard[{extra}]'"
-        ) from error
 
 
 def samples_frame(store: Store) -> pandas.DataFrame:

@@ -462,7 +462,7 @@ def test_a_file_is_looked_at_before_keras_is_there(whole, tmp_path):
     HOSTILE["a Lambda"][0](whole, path)
     code = (
         "import sys\nfrom pathlib import Path\nfrom fmcore.errors import ModelError\n"
-        "from fmcore.pipeline import open_model\n"
+        "from fmcore.api import open_model\n"
         "try:\n    open_model(Path(sys.argv[1]))\nexcept ModelError as error:\n    print(error)\n"
         "print('keras' in sys.modules, 'tensorflow' in sys.modules)"
     )
