@@ -1,12 +1,28 @@
 """Numbers about activations, mergeable over any split of the samples, and scores made of them."""
 
-from fmcore.statistics.across import Matches, cka_between, matched
-from fmcore.statistics.chance import PERMUTATIONS, SEED, Permutations
-from fmcore.statistics.class_maps import ClassMaps, class_maps_bytes, map_size
-from fmcore.statistics.classes import Classes
-from fmcore.statistics.from_pooled import from_pooled
 from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
-from fmcore.statistics.histogram import (
+from fmcore.statistics.registry import CLASS_FILTER, STATISTICS, Statistic
+from fmcore.statistics.scores.chance import PERMUTATIONS, SEED, Permutations
+from fmcore.statistics.scores.compute import (
+    POOLINGS,
+    WHY_UNDEFINED,
+    Defined,
+    Filters,
+    PooledTables,
+    from_pooled,
+)
+from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.top import BANDS, TOP, class_top
+from fmcore.statistics.similarity import (
+    Matches,
+    centred_covariance,
+    cka_between,
+    correlation,
+    matched,
+)
+from fmcore.statistics.streaming.accumulators import LayerSums, Rounding
+from fmcore.statistics.streaming.class_maps import ClassMaps, class_maps_bytes, map_size
+from fmcore.statistics.streaming.histogram import (
     COARSEST,
     FINEST,
     Bins,
@@ -14,14 +30,8 @@ from fmcore.statistics.histogram import (
     histogram_bytes,
     quantiles,
 )
-from fmcore.statistics.layer_sums import LayerSums
-from fmcore.statistics.moments import Moments
-from fmcore.statistics.pooled import POOLED, Pooled
-from fmcore.statistics.registry import CLASS_FILTER, STATISTICS, Statistic
-from fmcore.statistics.rounding import Rounding
-from fmcore.statistics.scores import POOLINGS, WHY_UNDEFINED, Defined, Filters, PooledTables
-from fmcore.statistics.similarity import centred_covariance, correlation
-from fmcore.statistics.top import BANDS, TOP, class_top
+from fmcore.statistics.streaming.moments import Moments
+from fmcore.statistics.streaming.reduction import POOLED, Pooled
 
 __all__ = [
     "BANDS",

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from fmcore.statistics.chance import LEVEL, PERMUTATIONS, SEED
-from fmcore.statistics.scores import POOLINGS
-from fmcore.statistics.selectivity import MOST_BINS, SAMPLES_OF_A_CELL
+from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
+from fmcore.statistics.scores.compute import POOLINGS
+from fmcore.statistics.scores.per_filter import MOST_BINS, SAMPLES_OF_A_CELL
 
 CLASS_FILTER = ("class", "filter")
 

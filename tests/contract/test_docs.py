@@ -13,9 +13,9 @@ from dashboard.views import VIEWS
 from fmcore.cli import _parser as fmcore_parser
 from fmcore.export import FORMATS, TABLE_FORMATS
 from fmcore.statistics import STATISTICS
-from fmcore.statistics.page import page as statistics_page
 from fmcore.storage import FORMAT_VERSION, SCHEMA
 from fmcore.storage.schema import ATTRIBUTES
+from tools.docs import page as statistics_page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.statistics import ClassMaps, class_maps, class_maps_bytes, map_size
+from fmcore.statistics import ClassMaps, class_maps_bytes, map_size
+from fmcore.statistics.streaming import class_maps
 
 
 def block_means(values, factors):

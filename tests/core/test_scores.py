@@ -21,8 +21,8 @@ from references import (
 from scipy import stats
 
 from fmcore.statistics import Classes, Defined, Filters, Permutations, from_pooled
-from fmcore.statistics.chance import PERMUTATIONS
-from fmcore.statistics.ranking import Ranking
+from fmcore.statistics.scores.chance import PERMUTATIONS
+from fmcore.statistics.scores.ranking import Ranking
 
 
 class Tables:
@@ -179,7 +179,7 @@ def test_permuted_average_precision_keeps_the_ties_of_the_filter(monkeypatch):
     permutations = Permutations(classes)
     ranking = Ranking.of(values[np.newaxis], classes)
     about = permutations.precision(ranking.first[0], ranking.end[0])
-    monkeypatch.setattr("fmcore.statistics.chance.TIES_THAT_MATTER", 0)
+    monkeypatch.setattr("fmcore.statistics.scores.chance.TIES_THAT_MATTER", 0)
     got = permutations.precision(ranking.first[0], ranking.end[0])
     assert np.abs((about - got).mean()) < 1e-3
     dealt = np.concatenate(list(permutations.few()))
@@ -291,8 +291,8 @@ def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
     labels = rng.integers(0, 4, size=200)
     values = np.maximum(rng.normal(size=(200, 17)), 0)
     whole = scored({"mean": values, "max": values}, labels, 4)
-    monkeypatch.setattr("fmcore.statistics.scores.BLOCK_BYTES", 5_000)
-    monkeypatch.setattr("fmcore.statistics.chance.CACHED", 1_000)
+    monkeypatch.setattr("fmcore.statistics.scores.compute.BLOCK_BYTES", 5_000)
+    monkeypatch.setattr("fmcore.statistics.scores.chance.CACHED", 1_000)
     monkeypatch.setattr("fmcore.statistics.similarity.ROWS_BYTES", 5_000)
     parts = scored({"mean": values, "max": values}, labels, 4)
     assert whole.keys() == parts.keys()

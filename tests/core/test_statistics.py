@@ -21,10 +21,9 @@ from fmcore.statistics import (
     Moments,
     Pooled,
     Rounding,
-    moments,
-    pooled,
     quantiles,
 )
+from fmcore.statistics.streaming import moments, reduction
 
 
 @settings(max_examples=300)
@@ -160,8 +159,8 @@ def test_pooled_parts_of_different_maps_do_not_join():
 @pytest.mark.parametrize("shape", [(3, 26, 26, 16), (2, 9, 11, 200), (2, 60, 50, 64), (5, 1, 1, 9)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_pooled_of_many_blocks_equals_numpy(shape, dtype, monkeypatch):
-    monkeypatch.setattr(pooled, "BLOCK_BYTES", 100 << 10)
-    monkeypatch.setattr(pooled, "TRANSPOSED_BYTES", 4 << 10)
+    monkeypatch.setattr(reduction, "BLOCK_BYTES", 100 << 10)
+    monkeypatch.setattr(reduction, "TRANSPOSED_BYTES", 4 << 10)
     values = np.maximum(np.random.default_rng(0).normal(size=shape), 0).astype(dtype)
     values[1, 0, 0, 0] = np.nan
     found = Pooled.from_batch(values)

@@ -1,4 +1,4 @@
-"""The page of statistics for people: `python -m fmcore.statistics.page > docs/statistics.md`."""
+"""The page of statistics for people: `python -m tools.docs > docs/statistics.md`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 
 from fmcore.statistics.health import FINDINGS
-from fmcore.statistics.histogram import FINEST, Bins
 from fmcore.statistics.registry import STATISTICS, Statistic
-from fmcore.statistics.scores import WHY_UNDEFINED
-from fmcore.statistics.top import BANDS, TOP
+from fmcore.statistics.scores.compute import WHY_UNDEFINED
+from fmcore.statistics.scores.top import BANDS, TOP
+from fmcore.statistics.streaming.histogram import FINEST, Bins
 
 _INTRODUCTION = f"""# Statistics
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.chance import Permutations, band_of, information_band
-from fmcore.statistics.classes import Classes
-from fmcore.statistics.detector import ROUNDING
-from fmcore.statistics.ranking import Ranking
+from fmcore.statistics.scores.chance import Permutations, band_of, information_band
+from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.per_class import ROUNDING
+from fmcore.statistics.scores.ranking import Ranking
 
 MOST_BINS = 32
 # There are fewer bins where cells of bin and class would hold fewer samples than this on average.

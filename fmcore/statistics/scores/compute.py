@@ -11,15 +11,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics import chance, detector, selectivity, top
-from fmcore.statistics.classes import Classes
-from fmcore.statistics.moments import Moments
-from fmcore.statistics.ranking import Ranking
+from fmcore.statistics.scores import chance, per_class, per_filter, top
+from fmcore.statistics.scores.chance import Permutations
+from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.ranking import Ranking
+from fmcore.statistics.similarity import similarity
+from fmcore.statistics.streaming.moments import Moments
 
 # What a filter's scores are taken of.
 POOLINGS = ("mean", "max")
@@ -31,6 +34,10 @@ SUMS_BYTES = 32 << 20
 MOST_FLYING = 4
 
 Arrays = dict[str, NDArray[Any]]
+
+
+# A score, <float64>[class, filter] or [filter], and its band, <float64>[bound, …].
+Scores = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 class PooledTables(Protocol):
@@ -205,17 +212,13 @@ def _scored(
     return named
 
 
-# A score, <float64>[class, filter] or [filter], and its band, <float64>[bound, …].
-Scores = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
-
-
 def _of_ranks(ranking: Ranking, permutations: chance.Permutations) -> Scores:
     classes = permutations.classes
-    by_chance = detector.average_precision_of_permuted(permutations, ranking)
+    by_chance = per_class.average_precision_of_permuted(permutations, ranking)
     return {
-        "auc": _by_class(detector.roc_auc(classes, ranking), chance.auc_band(classes, ranking)),
-        "ap": _by_class(detector.average_precision(classes, ranking), chance.band_of(by_chance)),
-        "mi": selectivity.mutual_information(permutations, ranking),
+        "auc": _by_class(per_class.roc_auc(classes, ranking), chance.auc_band(classes, ranking)),
+        "ap": _by_class(per_class.average_precision(classes, ranking), chance.band_of(by_chance)),
+        "mi": per_filter.mutual_information(permutations, ranking),
     }
 
 
@@ -236,12 +239,12 @@ def _of_sums(
     permuted = permutations.sums(np.ascontiguousarray(scaled.T, dtype=np.float32))
     dealt, dealt_squares = np.split(permuted.swapaxes(1, 2), 2, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        eta2, ratio = selectivity.variance_ratio(classes, sums, total)
+        eta2, ratio = per_filter.variance_ratio(classes, sums, total)
         f_band = chance.f_band(len(classes.present), n)
         share = f_band * (len(classes.present) - 1)
         eta_band = share / (share + n - len(classes.present))
         csi, csi_dealt = (
-            selectivity.class_selectivity((mean / unit)[:, np.newaxis] + each / classes.sizes)
+            per_filter.class_selectivity((mean / unit)[:, np.newaxis] + each / classes.sizes)
             for each, unit in ((sums, 1.0), (dealt, scale))
         )
     csi[~filters.non_negative] = np.nan
@@ -251,9 +254,9 @@ def _of_sums(
 
     return {
         "dprime": _by_class(
-            detector.d_prime(classes, sums, of_squares, total),
+            per_class.d_prime(classes, sums, of_squares, total),
             chance.band_of(
-                detector.d_prime(
+                per_class.d_prime(
                     classes,
                     dealt,
                     dealt_squares,
@@ -273,3 +276,33 @@ def _by_class(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """[..., filter, present] as [..., present, filter]."""
     return score.swapaxes(-1, -2), band.swapaxes(-1, -2)
+
+
+def from_pooled(
+    layers: Sequence[tuple[Filters, PooledTables]], permutations: Permutations, threads: Executor
+) -> Iterator[tuple[int, Arrays]]:
+    """Scores, chance levels, top samples, and how alike filters and layers are.
+
+    Args:
+        layers: of each, what the capture knows of its filters, and its pooled tables.
+        permutations: of the labels of the samples.
+        threads: where scores are computed.
+
+    Yields:
+        The index of a layer, and arrays by path in its group; those of `similarity/` are of all
+        layers, and come with the first.
+    """
+    permutations.prepare()  # not by several threads at once
+    yield from enumerate(score_layers(layers, permutations, threads))
+    for pooling in POOLINGS:
+        tables = [(len(filters.dead), partial(each.rows, pooling)) for filters, each in layers]
+        found = similarity(tables, permutations.classes.n_samples)
+        for index, correlation in enumerate(found.correlation):
+            yield index, {f"filters/correlation_{pooling}": correlation}
+        yield (
+            0,
+            {
+                f"similarity/cka_{pooling}": found.cka,
+                f"similarity/effective_rank_{pooling}": found.effective_rank,
+            },
+        )

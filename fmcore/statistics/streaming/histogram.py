@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.pooled import Pooled
+from fmcore.statistics.streaming.reduction import Pooled
 
 # Magnitudes from 6e-8 to 1.7e7 have bins of their own; below and above there is one for each sign.
 LOWEST_EXPONENT, HIGHEST_EXPONENT = -24, 24

@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.chance import Permutations
-from fmcore.statistics.classes import Classes
-from fmcore.statistics.precision import change_by_ties, untied_precision
-from fmcore.statistics.ranking import Ranking
+from fmcore.statistics.scores.chance import Permutations
+from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.ranking import Ranking, change_by_ties, untied_precision
 
 # Differences of squares below this share of them are rounding: 16 digits less what sums lose.
 ROUNDING = 1e-13

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.pooled import Pooled
+from fmcore.statistics.streaming.reduction import Pooled
 
 
 @dataclass(frozen=True, slots=True, eq=False)

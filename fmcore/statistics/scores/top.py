@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.classes import Classes
-from fmcore.statistics.ranking import Ranking
+from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.ranking import Ranking
 
 TOP = 25
 # Percentiles of the samples about which bands lie.

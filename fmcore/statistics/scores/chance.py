@@ -12,9 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.classes import Classes
-from fmcore.statistics.precision import change_by_ties, untied_precision
-from fmcore.statistics.ranking import Ranking
+from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.ranking import Ranking, change_by_ties, untied_precision
 
 LEVEL = 0.95
 # scipy is imported where it is used: it takes 0.2 s, and most commands need no chance.

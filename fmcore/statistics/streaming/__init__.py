@@ -1,0 +1,1 @@
+"""What accumulates while samples stream by; merging any split of them equals the whole."""
