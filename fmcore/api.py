@@ -24,7 +24,7 @@ from fmcore.dataset import (
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
-from fmcore.model.opening import list_layers, need_keras, open_model
+from fmcore.model.opening import need_keras, open_model
 from fmcore.records import KINDS, STATISTICS_KEPT, TAPS
 from fmcore.selection import policies_for
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import keras
 
     from fmcore.model.callback import CaptureCallback
+    from fmcore.model.layers import LayerRow
 
 __all__ = [
     "capture_activations",
@@ -41,6 +42,34 @@ __all__ = [
     "open_model",
     "train",
 ]
+
+
+def list_layers(
+    model: keras.Model,
+    *,
+    layers: str = "*",
+    kind: str = KINDS[0],
+    tap: str = TAPS[0],
+    image_shape: tuple[int, int, int] | None = None,
+) -> list[LayerRow]:
+    """Every call of a model's layers, and whether a capture would take it.
+
+    Args:
+        model: see `open_model`.
+        layers: as for `capture_activations`.
+        kind: as for `capture_activations`.
+        tap: as for `capture_activations`.
+        image_shape: (y, x, channel) of the images, for models that take any size.
+
+    Raises:
+        ModelError, SelectionError: as a capture would.
+    """
+    need_keras()
+    from fmcore.model import layers as model_layers
+
+    return model_layers.list_layers(
+        model, layers=layers, kind=kind, tap=tap, image_shape=image_shape
+    )
 
 
 def train(
@@ -71,7 +100,7 @@ def train(
     for path in (out, history_path):
         refuse_existing(path, overwrite=overwrite)
     need_keras()
-    from fmcore.model.train import train_tutorial_network
+    from fmcore.model.tutorial import train_tutorial_network
 
     trained = train_tutorial_network(
         dataset.train,

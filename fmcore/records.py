@@ -24,7 +24,7 @@ class LayerSpec:
         kernel: <float32>[kernel_y, kernel_x, kernel_input, kernel_output], or None where unknown.
         bias: <float32>[filter], or None where the layer has none.
         receptive_field: <int32>[y, x, side], the first row, first column, last row and last column
-            of the input that each unit sees; None where unknown. See `fmcore.receptive_field`.
+            of the input that each unit sees; None where unknown. See `fmcore.model.hulls`.
         field_words: `exact`, or why it is unknown.
     """
 

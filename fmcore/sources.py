@@ -131,7 +131,7 @@ def load(data: str, options: DataOptions) -> Dataset:
         return from_idx(path)
     if data in KERAS_DATA:
         need_keras()
-        from fmcore.model.keras_data import keras_dataset
+        from fmcore.model.keras_names import keras_dataset
 
         return keras_dataset(data)
     return load_dataset(data, data_dir=options.data_dir, progress=options.progress)
@@ -147,7 +147,7 @@ def preprocessing_of(
         dataset: its uint8 pixels are divided by 255 else; of other types they are as given.
         name: what the model was called: an architecture of `keras.applications` has its own.
     """
-    from fmcore.model.habits import habit_of, scales_itself
+    from fmcore.model.keras_names import habit_of, scales_itself
 
     if dataset.test.images.dtype != np.uint8:  # somebody has scaled them already
         return AS_GIVEN, ""

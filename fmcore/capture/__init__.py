@@ -1,8 +1,13 @@
 """The streaming pass of a probe over a test set, into a store. Knows no Keras and no HDF5."""
 
-from fmcore.capture.budget import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY, LARGE_STORE_BYTES
-from fmcore.capture.classes import classified
-from fmcore.capture.estimate import Estimate, LayerEstimate
+from fmcore.capture.cost import (
+    DEFAULT_BATCH_SIZE,
+    DEFAULT_MEMORY,
+    LARGE_STORE_BYTES,
+    Estimate,
+    LayerEstimate,
+)
+from fmcore.capture.labels import classified
 from fmcore.capture.plan import CapturePlan, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture

@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.capture.budget import DEFAULT_MEMORY, batch_size_for, histogram_bits, map_factors
-from fmcore.capture.estimate import Estimate, estimate_layer
+from fmcore.capture.cost import (
+    DEFAULT_MEMORY,
+    Estimate,
+    batch_size_for,
+    estimate_layer,
+    histogram_bits,
+    map_factors,
+)
 from fmcore.capture.probe import Probe
 from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from fmcore.capture.budget import LARGE_STORE_BYTES
+from fmcore.capture.cost import LARGE_STORE_BYTES
 from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages

@@ -17,8 +17,7 @@ from fmcore.api import capture_activations
 from fmcore.command import DEBUG
 from fmcore.doctor.installation import Facts
 from fmcore.errors import FmcoreError
-from fmcore.model.opening import need_keras
-from fmcore.startup import without_startup_notes
+from fmcore.model.opening import need_keras, without_startup_notes
 from fmcore.storage import choose, problems
 from fmcore.storage.codec import decode, encode
 
@@ -123,7 +122,7 @@ def _compression() -> tuple[str, dict[str, Any]]:
 def _keras() -> tuple[str, dict[str, Any]]:
     began = time.perf_counter()
     need_keras()
-    from fmcore.model.devices import gpus
+    from fmcore.model.opening import gpus
 
     seconds = time.perf_counter() - began
     with without_startup_notes():
@@ -135,7 +134,7 @@ def _keras() -> tuple[str, dict[str, Any]]:
 
 
 def _capture(store: Path) -> tuple[str, dict[str, Any]]:
-    from fmcore.model.build import tutorial_network
+    from fmcore.model.tutorial import tutorial_network
 
     rng = np.random.default_rng(0)
     images, labels = rng.random(_IMAGES, np.float32), rng.integers(0, 10, _IMAGES[0])

@@ -1,25 +1,34 @@
-"""Opens a model by what a person calls it; a file is looked at before Keras is imported."""
+"""Opens a model by what a person calls it; a file is looked at before Keras is imported.
+
+Importing this module imports no Keras: that takes seconds, and a viewer has none.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import inspect
 import logging
+import os
+import re
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmcore.errors import FmcoreError, ModelError, SelectionError
-from fmcore.model.file import inspect_model_file, inspect_weights
+from fmcore.model.inspect import inspect_model_file, inspect_weights
 from fmcore.selection import near_matches
-from fmcore.startup import without_startup_notes
 
 if TYPE_CHECKING:
     import keras
 
-    from fmcore.model.listing import LayerRow
-
 log = logging.getLogger(__name__)
+
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# absl's prefix: severity, then month and day. Before it is set up, absl heeds no level.
+_NOTE = re.compile(rb"(WARNING: All log messages before absl|[IW]\d{4} )")
 
 
 def need_keras() -> None:
@@ -30,11 +39,36 @@ def need_keras() -> None:
     """
     try:
         with without_startup_notes():
-            importlib.import_module("fmcore.model.load")
+            importlib.import_module("fmcore.model.trace")
     except ImportError as error:
         raise FmcoreError(
             f"this needs Keras and TensorFlow ({error}); pip install 'feature-map-dashboard[train]'"
         ) from error
+
+
+@contextlib.contextmanager
+def without_startup_notes() -> Iterator[None]:
+    """Drops informational lines that libraries write past Python while they are imported.
+
+    Whoever sets `TF_CPP_MIN_LOG_LEVEL` gets all that it asks for.
+    """
+    if LEVEL in os.environ:
+        yield
+        return
+    os.environ[LEVEL] = "3"  # a machine without a GPU is no error
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as spool:
+        os.dup2(spool.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            spool.seek(0)
+            lines = [line for line in spool if not _NOTE.match(line)]
+            os.write(terminal, b"".join(lines))
+            os.close(terminal)
 
 
 def open_model(
@@ -76,11 +110,9 @@ def open_model(
     elif weights is not None:
         inspect_weights(weights)
     need_keras()
-    from fmcore.model.load import application, load_model
-
     if not is_name:
-        return load_model(path, custom=own, trusted=trusted)
-    made = application(str(model), weights=weights, image_shape=image_shape)
+        return _load_file(path, custom=own, trusted=trusted)
+    made = _application(str(model), weights=weights, image_shape=image_shape)
     if weights is None:
         log.warning("%s has random weights; name trained ones with --weights FILE", model)
     return made
@@ -130,8 +162,76 @@ def custom_objects(names: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def list_layers(model: keras.Model, **options: Any) -> list[LayerRow]:
-    """All calls of a model's layers, see `fmcore.model.listing`."""
-    from fmcore.model.listing import list_layers
+def _load_file(path: Path, *, custom: Mapping[str, Any], trusted: bool) -> keras.Model:
+    """The model in a file that `inspect_model_file` has passed, in Keras' safe mode.
 
-    return list_layers(model, **options)
+    Args:
+        path: the file.
+        custom: classes and functions that are not Keras' own, by name.
+        trusted: run code that is in the file.
+
+    Raises:
+        ModelError: if Keras cannot load it.
+    """
+    import keras
+
+    from fmcore.model.trace import first_line
+
+    try:
+        return keras.saving.load_model(
+            path, custom_objects=dict(custom), compile=False, safe_mode=not trusted
+        )
+    except Exception as error:  # Keras raises many types here; each means the file is unusable
+        mode = "cannot be loaded" if trusted else "cannot be loaded in safe mode"
+        raise ModelError(f"{path} {mode}: {first_line(error)}") from error
+
+
+def _application(
+    name: str, *, weights: Path | None, image_shape: tuple[int, int, int] | None
+) -> keras.Model:
+    """An architecture of `keras.applications`, such as `ResNet50V2`, whatever its capitals.
+
+    Args:
+        name: the architecture's.
+        weights: a file of weights for it; random ones where left out.
+        image_shape: (y, x, channel) of the images; the architecture's own where left out.
+
+    Raises:
+        ModelError: if there is none of the name, or the weights do not fit.
+    """
+    import keras
+
+    from fmcore.model.trace import first_line
+
+    known = {
+        key.lower(): make
+        for key, make in vars(keras.applications).items()
+        if inspect.isfunction(make)
+    }
+    names = [make.__name__ for make in known.values()]
+    if name.lower() not in known:
+        raise ModelError(
+            f"{name!r} is neither a file nor an architecture of keras.applications"
+            f"{near_matches(name, names)}"
+        )
+    options: dict[str, Any] = {} if image_shape is None else {"input_shape": image_shape}
+    try:
+        model = known[name.lower()](weights=None, **options)
+        if weights is not None:
+            model.load_weights(weights)
+    except Exception as error:  # as above
+        raise ModelError(f"{name} cannot be made: {first_line(error)}") from error
+    return model
+
+
+def gpus() -> tuple[str, ...]:
+    """The name of each GPU that TensorFlow sees, such as `NVIDIA A100-SXM4-40GB`.
+
+    It sees them only where its own libraries for them are installed.
+    """
+    import tensorflow as tf
+
+    return tuple(
+        str(tf.config.experimental.get_device_details(one).get("device_name", one.name))
+        for one in tf.config.list_physical_devices("GPU")
+    )

@@ -14,9 +14,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fmcore.errors import ModelError
-from fmcore.model.choice import Candidate, candidates, chosen
 from fmcore.model.inputs import inputs_of
-from fmcore.model.kinds import geometry, weights
+from fmcore.model.layers import Candidate, candidates, chosen, geometry, weights
 from fmcore.model.receptive_fields import ReceptiveFields
 from fmcore.model.trace import BETWEEN, Trace, first_line, operations_of, traced
 from fmcore.records import Captured, LayerSpec, ModelInfo

@@ -7,10 +7,10 @@ from typing import Any
 
 from keras import layers
 
-from fmcore import receptive_field as field
-from fmcore.model.kinds import pair
+from fmcore.model import hulls as field
+from fmcore.model.hulls import Boxes, Hulls
+from fmcore.model.layers import pair
 from fmcore.model.trace import Call, Trace
-from fmcore.receptive_field import Boxes, Hulls
 
 # What comes out at a place depends on what goes in at that place.
 POINTWISE = (

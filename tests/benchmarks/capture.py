@@ -31,7 +31,7 @@ from fmcore import open_store
 from fmcore.capture import capture, plan_capture
 from fmcore.dataset import Preprocessing, class_names_for, load_dataset
 from fmcore.model.probe import KerasProbe
-from fmcore.model.train import train_tutorial_network
+from fmcore.model.tutorial import train_tutorial_network
 from fmcore.statistics import LayerSums, Pooled
 
 sys.path.insert(0, str(Path(__file__).parent))

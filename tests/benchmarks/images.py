@@ -73,8 +73,8 @@ class InMemory:
 
 def main(count: int, rounds: int, folder: Path) -> None:
     need_keras()
-    from fmcore.model.build import tutorial_network
     from fmcore.model.probe import KerasProbe
+    from fmcore.model.tutorial import tutorial_network
 
     (folder / "images").mkdir()
     make_images(folder / "images", count)

@@ -28,7 +28,7 @@ def blocks(page: str, language: str) -> list[str]:
 def folder(tmp_path_factory):
     """What the reader of README.md has: a model and a test set."""
     keras = pytest.importorskip("keras")
-    from fmcore.model.build import tutorial_network
+    from fmcore.model.tutorial import tutorial_network
 
     folder = tmp_path_factory.mktemp("reader")
     keras.utils.set_random_seed(0)

@@ -31,7 +31,7 @@ from fmcore.dataset import (
 )
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import DatasetError, SelectionError
-from fmcore.model.habits import habit_of, scales_itself
+from fmcore.model.keras_names import habit_of, scales_itself
 from fmcore.sources import DataOptions, load, preprocessing_of
 from fmcore.storage import problems
 

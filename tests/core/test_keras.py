@@ -27,7 +27,7 @@ LAYERS = ("conv1", "conv2")
 
 @pytest.fixture(scope="module")
 def model():
-    from fmcore.model.build import tutorial_network
+    from fmcore.model.tutorial import tutorial_network
 
     keras.utils.set_random_seed(0)
     return tutorial_network((28, 28, 1), n_classes=10)
@@ -283,7 +283,7 @@ def test_the_commands_from_training_to_pictures(tmp_path, capsys):
 
 def test_training_twice_with_one_seed_gives_one_model(tmp_path):
     from fmcore.dataset import labelled_images
-    from fmcore.model.train import train_tutorial_network
+    from fmcore.model.tutorial import train_tutorial_network
 
     samples = labelled_images(
         RNG.integers(0, 256, (40, 12, 12), dtype=np.uint8), np.arange(40) % 4, where="here"

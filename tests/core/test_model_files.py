@@ -22,7 +22,7 @@ from numpy.testing import assert_allclose
 from fmcore import capture_activations, open_store
 from fmcore.cli import main
 from fmcore.errors import InputFileError, ModelError, SelectionError
-from fmcore.model.file import inspect_model_file
+from fmcore.model.inspect import inspect_model_file
 from fmcore.model.opening import open_model
 
 pytestmark = pytest.mark.keras

@@ -28,7 +28,7 @@ import numpy as np
 from factories import NumpyProbe, make_plan, make_samples
 
 from fmcore.capture import capture
-from fmcore.startup import without_startup_notes
+from fmcore.model.opening import without_startup_notes
 from fmcore.storage import open_store, partial_folder, problems
 
 N, BATCH, MEMORY = 500, 32, 1_500_000
@@ -338,7 +338,7 @@ def keras_kills(folder: Path, count: int, rng) -> list[str]:
     if not count:
         return []
     with without_startup_notes():
-        from fmcore.model.build import tutorial_network
+        from fmcore.model.tutorial import tutorial_network
 
     tutorial_network((28, 28, 1), n_classes=10).save(folder / "m.keras")
     images = np.random.default_rng(0).integers(0, 256, (3000, 28, 28), dtype=np.uint8)

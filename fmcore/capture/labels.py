@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.capture.budget import DEFAULT_BATCH_SIZE
+from fmcore.capture.cost import DEFAULT_BATCH_SIZE
 from fmcore.dataset import LabelledImages, Preprocessing, check_labels, class_names_for
 from fmcore.errors import DatasetError
 from fmcore.records import ModelInfo
