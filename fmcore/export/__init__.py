@@ -1,22 +1,17 @@
 """Arrays and tables out of a store, one file for each format; see `FORMATS`, `TABLE_FORMATS`."""
 
-from fmcore.export.chosen import Chosen, choose
+from fmcore.export.arrays import Pace, of_maps, of_pooled, of_samples
+from fmcore.export.contents import Format, Outgoing, Table, Tables
 from fmcore.export.folder import export_store
+from fmcore.export.formats import FORMATS, TABLE_FORMATS, TEXT_FORMATS
+from fmcore.export.formats.csv import no_formula
+from fmcore.export.formats.npy import header as npy_header
+from fmcore.export.formats.parquet import write_parquet
 from fmcore.export.manifest import MANIFEST, check_folder
-from fmcore.export.npy import header as npy_header
-from fmcore.export.observations import maps_table, pooled_table, samples_table
-from fmcore.export.outgoing import Pace, of_maps, of_pooled, of_samples
-from fmcore.export.plan import FORMATS, ExportPlan, export_lines, plan_export, size_text
-from fmcore.export.record import Format, Outgoing
-from fmcore.export.tables import (
-    TABLE_FORMATS,
-    TEXT_FORMATS,
-    Table,
-    Tables,
-    no_formula,
-    write_parquet,
-)
-from fmcore.export.tidy import COLUMNS, tidy
+from fmcore.export.plan import ExportPlan, export_lines, plan_export, size_text
+from fmcore.export.resolve import Chosen, choose
+from fmcore.export.statistics_table import COLUMNS, tidy
+from fmcore.export.tables import maps_table, pooled_table, samples_table
 
 __all__ = [
     "COLUMNS",

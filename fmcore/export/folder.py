@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fmcore.errors import InputFileError, OutputError
+from fmcore.export.contents import Part
+from fmcore.export.formats import FORMATS
 from fmcore.export.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -20,7 +22,6 @@ from fmcore.export.manifest import (
     write_manifest,
 )
 from fmcore.export.plan import ExportPlan, plan_export
-from fmcore.export.record import Part
 from fmcore.files import is_partial, locked_folder, publish, publish_folder, sha256_of
 from fmcore.selection import Query, parse_query
 from fmcore.storage import Store
@@ -178,7 +179,7 @@ def _written(
 def _check_room(out: Path, plan: ExportPlan, there: int) -> None:
     """Refuses what cannot fit, whatever of an earlier export is kept or replaced."""
     free, needed = shutil.disk_usage(out).free, plan.nbytes - there
-    if needed > free and plan.about["format"] in ("npy", "npz"):  # the others compress
+    if needed > free and FORMATS[plan.about["format"]].exact_bytes:
         raise OutputError(
             f"the export to {out} needs about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are "
             "free; free some space, name another place, or choose less with --layer or --dtype "

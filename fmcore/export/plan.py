@@ -13,17 +13,14 @@ from typing import Any
 import numpy as np
 
 from fmcore.errors import SelectionError
-from fmcore.export import npy, npz, tabular, zarr
-from fmcore.export.chosen import Chosen, choose
-from fmcore.export.outgoing import groups, skipped
-from fmcore.export.record import Format, Part
+from fmcore.export.arrays import groups, skipped
+from fmcore.export.contents import Format, Part
+from fmcore.export.formats import FORMATS
+from fmcore.export.resolve import Chosen, choose
 from fmcore.files import safe_names
 from fmcore.selection import Query, near_matches
 from fmcore.storage import Store
 
-FORMATS: dict[str, Format] = {
-    each.name: each for each in (npy.FORMAT, npz.FORMAT, zarr.FORMAT, tabular.PARQUET, tabular.CSV)
-}
 LAYOUT = 1  # of the files in the folder
 
 
@@ -70,7 +67,7 @@ def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "np
             f"{', '.join(others)}, or --what {' or '.join(form.takes)}",
             field="format",
         )
-    form.need()
+    form.needs()
     chosen = choose(store, query)
     names = dict(
         zip(

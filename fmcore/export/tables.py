@@ -1,153 +1,93 @@
-"""Tables with one observation a row, in pieces, and how they are written: CSV, JSON, Parquet."""
+"""Tables of what a query means: a row for each sample, pooled value, or value of a map."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fmcore.optional import library
+from fmcore.export.contents import TEXT, Column, Outgoing, Precision, Table, Tables
+from fmcore.export.resolve import Chosen
+from fmcore.selection import match_names
+from fmcore.storage import Layer, Store
 
-# A cell of text that begins so would be a formula in a spreadsheet (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-TEXT = "string"
-Column = Sequence[Any] | NDArray[Any]
+BLOCK_BYTES = 256 << 10  # as text it is several times as large
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Table:
-    """Some rows.
+def pooled_names(layer: Layer, chosen: Chosen) -> list[str]:
+    """The pooled tables of a layer that a query means.
 
-    Attributes:
-        columns: the values of each column; None, or NaN among numbers, where there is none.
+    Raises:
+        SelectionError: if a glob takes none of them.
     """
-
-    columns: Mapping[str, Column]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tables:
-    """A table that comes piece by piece.
-
-    Attributes:
-        kinds: numpy's name of the type of each column, or `TEXT`.
-        pieces: begins to read it.
-        n_rows: about how many there are.
-        notes: what is known of the values once they are read, such as the errors of float16.
-    """
-
-    kinds: Mapping[str, str]
-    pieces: Callable[[], Iterator[Table]]
-    n_rows: int
-    notes: Callable[[], dict[str, float]] = dict
-
-    @property
-    def nbytes(self) -> int:
-        """About what a text of it takes."""
-        return self.n_rows * len(self.kinds) * 8
+    names = list(layer.pooled_names)
+    what = f"pooled table of {layer.path}"
+    return match_names(names, chosen.query.statistic or "*", what=what, field="statistic")
 
 
-def csv_text(tables: Tables) -> Iterator[str]:
-    """A header and one line an observation; an empty field where there is none.
+def samples_table(arrays: Sequence[Outgoing]) -> Tables:
+    """One row for each sample, of what `of_samples` gives."""
+    kinds = {one.name: TEXT if one.dtype.kind == "U" else one.dtype.name for one in arrays}
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it.
-    """
-    yield ",".join(tables.kinds) + "\n"
-    for table in tables.pieces():
-        columns = [_cells(table.columns[name], kind) for name, kind in tables.kinds.items()]
-        texts = [columns[at] for at, kind in enumerate(tables.kinds.values()) if kind == TEXT]
-        text = io.StringIO()
-        if any("\r" in str(cell) for cells in texts for cell in cells):
-            # Before Python 3.13 it is not quoted where it is no end of a line.
-            writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        else:
-            writer = csv.writer(text, lineterminator="\n")
-        writer.writerows(zip(*columns, strict=True))
-        yield text.getvalue()
+    def pieces() -> Iterator[Table]:
+        columns = {one.name: np.concatenate(list(one.blocks())) for one in arrays}
+        texts = {name: columns[name].tolist() for name, kind in kinds.items() if kind == TEXT}
+        yield Table(columns | texts)
+
+    return Tables(kinds, pieces, arrays[0].shape[0])
 
 
-def _cells(values: Column, kind: str) -> Sequence[Any]:
-    if isinstance(values, np.ndarray):
-        # numpy's text of a float32 is the shortest that is read back as the same number.
-        is_float = values.dtype.kind == "f"
-        text = np.where(np.isnan(values), "", values.astype(str)) if is_float else values
-        return text.tolist()
-    if kind != TEXT:
-        return ["" if is_missing(value) else value for value in values]
-    return ["" if is_missing(value) else no_formula(str(value)) for value in values]
+def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
+    """One row for each sample and filter, a column for each pooled table."""
+    names, filters = pooled_names(layer, chosen), chosen.filters[layer.path]
+    tables = {name: layer.pooled_array(name) for name in names}
+    kinds = {"sample": "int64", "id": TEXT}
+    kinds |= dict.fromkeys((*store.class_columns, "filter"), "int64")
+    for name, table in tables.items():
+        is_float = table.dtype.kind == "f"
+        kinds[name] = chosen.query.dtype if is_float else table.dtype.name
+    samples = np.asarray(chosen.samples, dtype=np.int64)
+    n_filters, precision = len(filters), Precision(chosen.query.dtype)
 
-
-def no_formula(text: str) -> str:
-    """Text for a CSV: with an apostrophe before it where a spreadsheet would take a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def json_text(tables: Tables) -> Iterator[str]:
-    """An array of objects; null where there is no value, and where it is not finite."""
-    separator = "[\n"
-    for table in tables.pieces():
-        columns = [
-            values.tolist() if isinstance(values, np.ndarray) else values
-            for values in (table.columns[name] for name in tables.kinds)
-        ]
-        for row in zip(*columns, strict=True):
-            known = {
-                name: None if isinstance(value, float) and not math.isfinite(value) else value
-                for name, value in zip(tables.kinds, row, strict=True)
+    def pieces() -> Iterator[Table]:
+        precision.begin()
+        ids, classes = np.array(store.ids, dtype=object), store.classes_of_samples()
+        step = max(1, BLOCK_BYTES // (8 * n_filters))
+        for start in range(0, len(samples), step):
+            rows = samples[start : start + step]
+            each = np.repeat(rows, n_filters)
+            columns: dict[str, Column] = {
+                "sample": each,
+                "id": ids[each].tolist(),
+                **{name: one[each] for name, one in classes.items()},
+                "filter": np.tile(np.asarray(filters, dtype=np.int64), len(rows)),
             }
-            yield separator + json.dumps(known, ensure_ascii=False)
-            separator = ",\n"
-    yield "[]\n" if separator.startswith("[") else "\n]\n"
+            for name, table in tables.items():
+                values = table.outer((rows, filters)).reshape(-1)
+                columns[name] = precision.of(values)
+            yield Table(columns)
+
+    return Tables(kinds, pieces, len(samples) * n_filters, precision.notes)
 
 
-def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
-    """A Parquet file; missing values are null.
+def maps_table(layer: Layer, chosen: Chosen) -> Tables:
+    """One row for each value of the maps."""
+    array, filters = layer.activation, np.asarray(chosen.filters[layer.path], dtype=np.int64)
+    samples = np.asarray(chosen.samples, dtype=np.int64)
+    _, height, width, _ = array.shape
+    kinds = dict.fromkeys(("sample", "y", "x", "filter"), "int64") | {"value": chosen.query.dtype}
+    per_sample, precision = height * width * len(filters), Precision(chosen.query.dtype)
 
-    Raises:
-        MissingLibraryError: if pyarrow is not installed, with the remedy.
-    """
-    arrow = need_parquet()
-    parquet = library("pyarrow.parquet", extra="parquet", purpose="Parquet")
-    types = {name: arrow.type_for_alias(kind) for name, kind in tables.kinds.items()}
-    schema = arrow.schema(list(types.items()))
-    with parquet.ParquetWriter(out, schema) as writer:
-        for table in tables.pieces():
-            columns = [
-                arrow.array(_for_arrow(table.columns[name], kind), type=types[name])
-                for name, kind in tables.kinds.items()
-            ]
-            writer.write_table(arrow.table(columns, schema=schema))
+    def pieces() -> Iterator[Table]:
+        precision.begin()
+        step = max(1, BLOCK_BYTES // (8 * per_sample))
+        for start in range(0, len(samples), step):
+            rows = samples[start : start + step]
+            values = array.outer((rows, range(height), range(width), filters), threads=1)
+            places = np.meshgrid(rows, np.arange(height), np.arange(width), filters, indexing="ij")
+            names = ("sample", "y", "x", "filter")
+            columns = {name: place.reshape(-1) for name, place in zip(names, places, strict=True)}
+            columns["value"] = precision.of(values.reshape(-1))
+            yield Table(columns)
 
-
-def _for_arrow(values: Column, kind: str) -> Any:
-    if isinstance(values, np.ndarray):
-        return values
-    make = str if kind == TEXT else lambda value: value
-    return [None if is_missing(value) else make(value) for value in values]
-
-
-def need_parquet() -> Any:
-    """Pyarrow.
-
-    Raises:
-        MissingLibraryError: if it is not installed.
-    """
-    return library("pyarrow", extra="parquet", purpose="Parquet")
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a cell is empty."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-# What is text, by the name of the format, piece by piece; Parquet goes to a file of its own.
-TEXT_FORMATS: dict[str, Callable[[Tables], Iterator[str]]] = {"csv": csv_text, "json": json_text}
-TABLE_FORMATS = (*TEXT_FORMATS, "parquet")
+    return Tables(kinds, pieces, len(samples) * per_sample, precision.notes)

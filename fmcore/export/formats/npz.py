@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from fmcore.export import npy
-from fmcore.export.record import Format, Group, Outgoing, Part
+from fmcore.export.contents import Format, Group, Outgoing, Part
+from fmcore.export.formats import npy
 
 # The same files at any time: a checksum tells whether the arrays differ.
 _WHEN = (1980, 1, 1, 0, 0, 0)
@@ -56,4 +56,5 @@ FORMAT = Format(
     "one NumPy archive for each layer, not compressed",
     partial(by_group, ".npz", write=write),
     ("maps", "pooled", "statistics"),
+    exact_bytes=True,
 )

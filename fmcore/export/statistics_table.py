@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.export.chosen import Chosen
-from fmcore.export.tables import TEXT, Table, Tables
+from fmcore.export.contents import TEXT, Table, Tables
+from fmcore.export.resolve import Chosen
 from fmcore.selection import match_names
 from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
 from fmcore.storage import Layer, Store, recompute

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from fmcore.export.record import Format, Group, Outgoing, Part
+from fmcore.export.contents import Format, Group, Outgoing, Part
 
 
 def header(array: Outgoing) -> bytes:
@@ -41,4 +41,5 @@ FORMAT = Format(
     "one NumPy file for each array, memory-mappable",
     _parts,
     ("maps", "pooled", "statistics"),
+    exact_bytes=True,
 )

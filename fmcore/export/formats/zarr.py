@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fmcore.export.npz import by_group
-from fmcore.export.record import Format, Outgoing
+from fmcore.export.contents import Format, Outgoing
+from fmcore.export.formats.npz import by_group
 from fmcore.optional import library
 
 CHUNK_BYTES = 4 << 20
@@ -18,7 +18,7 @@ CHUNK_BYTES = 4 << 20
 
 def fill(arrays: Mapping[str, Outgoing], folder: Path) -> None:
     """Writes a group of arrays, each in its own default compression."""
-    zarr = need()
+    zarr = need_zarr()
     root = zarr.open_group(folder, mode="w", zarr_format=3)
     for name, array in arrays.items():
         row_bytes = max(1, array.nbytes // max(1, array.shape[0]))
@@ -43,7 +43,7 @@ def fill(arrays: Mapping[str, Outgoing], folder: Path) -> None:
             stored[start:] = kept
 
 
-def need() -> Any:
+def need_zarr() -> Any:
     """Zarr.
 
     Raises:
@@ -57,5 +57,6 @@ FORMAT = Format(
     "one Zarr 3 group for each layer, compressed, with named dimensions",
     partial(by_group, ".zarr", fill=fill),
     ("maps", "pooled", "statistics"),
-    need,
+    exact_bytes=False,
+    needs=need_zarr,
 )

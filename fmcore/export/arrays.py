@@ -1,4 +1,4 @@
-"""Reads what was chosen: arrays in blocks, a few ahead of who writes them; the same as tables."""
+"""Arrays of what a query means, in blocks, a few of them read ahead of the writer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import MapsNotStoredError
-from fmcore.export.chosen import Chosen
-from fmcore.export.observations import maps_table, pooled_names, pooled_table, samples_table
-from fmcore.export.precision import Precision
-from fmcore.export.record import Group, Outgoing
-from fmcore.export.tidy import chosen_statistics, tidy
+from fmcore.export.contents import Group, Outgoing, Precision
+from fmcore.export.resolve import Chosen
+from fmcore.export.statistics_table import chosen_statistics, tidy
+from fmcore.export.tables import maps_table, pooled_names, pooled_table, samples_table
 from fmcore.selection import Picks
 from fmcore.storage import Layer, Store, StoredArray
 

@@ -1,0 +1,57 @@
+"""Parquet: tables in columns with their types, for pandas, R, DuckDB and their like."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from fmcore.export.contents import TEXT, Column, Format, Tables, is_missing, table_parts
+from fmcore.optional import library
+
+
+def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
+    """A Parquet file; missing values are null.
+
+    Raises:
+        MissingLibraryError: if pyarrow is not installed, with the remedy.
+    """
+    arrow = need_parquet()
+    parquet = library("pyarrow.parquet", extra="parquet", purpose="Parquet")
+    types = {name: arrow.type_for_alias(kind) for name, kind in tables.kinds.items()}
+    schema = arrow.schema(list(types.items()))
+    with parquet.ParquetWriter(out, schema) as writer:
+        for table in tables.pieces():
+            columns = [
+                arrow.array(_for_arrow(table.columns[name], kind), type=types[name])
+                for name, kind in tables.kinds.items()
+            ]
+            writer.write_table(arrow.table(columns, schema=schema))
+
+
+def _for_arrow(values: Column, kind: str) -> Any:
+    if isinstance(values, np.ndarray):
+        return values
+    make = str if kind == TEXT else lambda value: value
+    return [None if is_missing(value) else make(value) for value in values]
+
+
+def need_parquet() -> Any:
+    """Pyarrow.
+
+    Raises:
+        MissingLibraryError: if it is not installed.
+    """
+    return library("pyarrow", extra="parquet", purpose="Parquet")
+
+
+FORMAT = Format(
+    "parquet",
+    "one table for each layer, of pooled tables or statistics, a row an observation",
+    partial(table_parts, write_parquet, ".parquet"),
+    ("pooled", "statistics"),
+    exact_bytes=False,
+    needs=need_parquet,
+)
