@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fmcore import __version__
-from fmcore.cli import checking, making, models, numbers, reading
+from fmcore.cli import capture, doctor, export, figure, health, info, layers, stats, train, validate
 from fmcore.command import run_command
+
+# In the order in which `fmcore --help` lists them.
+VERBS = (train, capture, layers, info, validate, export, figure, stats, health, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +37,6 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (making, models, reading, numbers, checking):
-        module.add_verbs(verb)
+    for module in VERBS:
+        module.add_verb(verb)
     return parser

@@ -75,7 +75,7 @@ def test_a_defect_is_said_in_one_line_and_shown_when_asked(monkeypatch, capsys, 
     def broken(_options):
         raise ZeroDivisionError("oh\nno")
 
-    monkeypatch.setattr("fmcore.cli.reading._info", broken)
+    monkeypatch.setattr("fmcore.cli.export._info", broken)
     assert main(["info", str(store_path)]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from fmcore import capture_activations, open_store
 from fmcore.cli import main
-from fmcore.health import health_report, parse_limits
+from fmcore.cli.health import health_report, parse_limits
 from fmcore.statistics import FINDINGS, layer_health
 
 pytestmark = pytest.mark.keras

@@ -1,26 +1,21 @@
-"""The verbs that give numbers about filters: `stats` and `health`."""
+"""`fmcore stats`: statistics as a tidy table, with their chance levels."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
-from fmcore.cli.terminal import AddVerb, add_force, add_query, add_store, query_of, say
-from fmcore.errors import OutputError, SelectionError
+from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_of, say
+from fmcore.errors import OutputError
 from fmcore.export import TABLE_FORMATS, TEXT_FORMATS, choose, tidy, write_parquet
 from fmcore.files import publish, refuse_existing
-from fmcore.health import health_report, parse_limits
 from fmcore.storage import open_store
 
-# `health` found more than it may: neither an error (1) nor wrong usage (2).
-BEYOND_LIMITS = 3
 
-
-def add_verbs(verb: AddVerb) -> None:
-    """Adds them to a parser."""
+def add_verb(verb: AddVerb) -> None:
+    """Adds it to a parser."""
     stats = verb("stats", _stats, "print or write statistics as a tidy table, with chance levels")
     add_store(stats)
     add_query(stats, "layer", "filter", "class", "statistic")
@@ -30,25 +25,6 @@ def add_verbs(verb: AddVerb) -> None:
         "--recompute", action="store_true", help="compute what follows from the pooled tables anew"
     )
     add_force(stats)
-
-    health = verb("health", _health, "say which filters are dead, useless or broken")
-    add_store(health)
-    health.add_argument("--json", action="store_true", help="everything, as JSON")
-    health.add_argument(
-        "--fail-on",
-        type=_limits,
-        default={},
-        metavar="FINDING=SHARE,…",
-        help=f"exit code {BEYOND_LIMITS} where a larger share of a layer's filters is so; such as "
-        "dead=0.1,nonfinite=0",
-    )
-
-
-def _limits(text: str) -> dict[str, float]:
-    try:
-        return parse_limits(text)
-    except SelectionError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _stats(options: argparse.Namespace) -> None:
@@ -73,17 +49,3 @@ def _stats(options: argparse.Namespace) -> None:
                 with partial.open("w", encoding="utf-8", newline="") as stream:
                     stream.writelines(TEXT_FORMATS[name](tables))
     say(f"Wrote {out}")
-
-
-def _health(options: argparse.Namespace) -> int:
-    with open_store(options.store) as store:
-        report = health_report(store)
-    if options.json:
-        print(json.dumps(report.as_json(), indent=2))
-    else:
-        for line in report.lines():
-            say(line)
-    beyond = report.beyond(options.fail_on)
-    for sentence in beyond:
-        print(f"fmcore: {sentence}", file=sys.stderr)
-    return BEYOND_LIMITS if beyond else 0

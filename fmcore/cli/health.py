@@ -1,17 +1,24 @@
-"""The health report of a store: what was found in which filters, and whether that is too much."""
+"""`fmcore health`: which filters are dead, useless or broken, and whether that is too many."""
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fmcore.cli.options import AddVerb, add_store, say
 from fmcore.errors import SelectionError
 from fmcore.selection import near_matches
 from fmcore.statistics import FINDINGS, LayerHealth
-from fmcore.storage import Store
+from fmcore.storage import Store, open_store
+
+# `health` found more than it may: neither an error (1) nor wrong usage (2).
+BEYOND_LIMITS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,3 +159,39 @@ def _n_filters(layer: LayerHealth) -> int:
 
 def _plain(finding: str) -> str:
     return finding.replace("_", " ")
+
+
+def add_verb(verb: AddVerb) -> None:
+    """Adds it to a parser."""
+    health = verb("health", _health, "say which filters are dead, useless or broken")
+    add_store(health)
+    health.add_argument("--json", action="store_true", help="everything, as JSON")
+    health.add_argument(
+        "--fail-on",
+        type=_limits,
+        default={},
+        metavar="FINDING=SHARE,…",
+        help=f"exit code {BEYOND_LIMITS} where a larger share of a layer's filters is so; such as "
+        "dead=0.1,nonfinite=0",
+    )
+
+
+def _limits(text: str) -> dict[str, float]:
+    try:
+        return parse_limits(text)
+    except SelectionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _health(options: argparse.Namespace) -> int:
+    with open_store(options.store) as store:
+        report = health_report(store)
+    if options.json:
+        print(json.dumps(report.as_json(), indent=2))
+    else:
+        for line in report.lines():
+            say(line)
+    beyond = report.beyond(options.fail_on)
+    for sentence in beyond:
+        print(f"fmcore: {sentence}", file=sys.stderr)
+    return BEYOND_LIMITS if beyond else 0

@@ -1,4 +1,4 @@
-"""What the verbs share: printing, progress bars, and options that several of them have."""
+"""What the commands share: printing, progress bars, and options that several of them have."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fmcore.errors import one_line
+from fmcore.records import KINDS, TAPS
 from fmcore.selection import PARAMETERS, Query, parse_query
 
 # Adds a verb: its name, what runs it, and what it does in a few words.
@@ -82,3 +83,53 @@ def query_of(options: argparse.Namespace) -> Query:
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Whether files are replaced."""
     parser.add_argument("--force", action="store_true", help="replace what is there")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which model, and how it is opened."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .keras, .h5 or .hdf5 file, or a name such as ResNet50V2 (keras.applications)",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="for such a name (random ones)"
+    )
+    parser.add_argument(
+        "--custom",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="your own class or function that the model uses; its module is imported",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run code that is in the file, as of Lambda layers: only for a file you made yourself",
+    )
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which of its layers, and what of them."""
+    add_layers(parser)
+    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of layers (conv)")
+    parser.add_argument(
+        "--tap",
+        choices=TAPS,
+        default=TAPS[0],
+        help="what is stored: a layer's output, or what the normalization and activation after it "
+        "make of that (output)",
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Which images, and where named data sets lie."""
+    parser.add_argument(
+        "--data",
+        default="mnist",
+        help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
+        "FILE.h5::IMAGES,LABELS; a folder with a subfolder of images for each class; an image "
+        "(mnist). For each further input of a model: x_test_NAME in the npz file, or "
+        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; it is fed as it is",
+    )
+    parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")

@@ -1,4 +1,4 @@
-"""The verbs that make something of a data set: `train` and `capture`."""
+"""`fmcore capture`: run the test set through a model and store it."""
 
 from __future__ import annotations
 
@@ -15,36 +15,34 @@ from fmcore.capture import (
     LARGE_STORE_BYTES,
     CapturePlan,
 )
-from fmcore.cli.models import add_choice, add_model
-from fmcore.cli.terminal import AddVerb, add_force, bar, on_terminal, say
+from fmcore.cli.options import (
+    AddVerb,
+    add_choice,
+    add_data,
+    add_force,
+    add_model,
+    bar,
+    on_terminal,
+    say,
+)
 from fmcore.command import divisors, image_size, number, numbers, size, whole
 from fmcore.dataset import FITS, Dataset, Preprocessing, named, usual
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
 from fmcore.files import refuse_existing
 from fmcore.records import STATISTICS_KEPT
-from fmcore.sources import DataOptions, load, open_both, preprocessing_of
+from fmcore.sources import DataOptions, open_both, preprocessing_of
 from fmcore.storage import open_store
 
 # Layers that are named in one line.
 MANY = 8
 
 
-def add_verbs(verb: AddVerb) -> None:
-    """Adds them to a parser."""
-    train = verb("train", _train, "train the tutorial's network and save it")
-    _add_data(train)
-    train.add_argument(
-        "--epochs", type=whole(1, 10_000), default=3, help="passes over the images (3)"
-    )
-    train.add_argument(
-        "--seed", type=whole(0, 2**32 - 1), default=0, help="fixes weights and order (0)"
-    )
-    train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
-
+def add_verb(verb: AddVerb) -> None:
+    """Adds it to a parser."""
     capture = verb("capture", _capture, "run the test set through a model and store it")
     add_model(capture)
-    _add_data(capture)
+    add_data(capture)
     _add_images(capture)
     add_choice(capture)
     capture.add_argument("--out", type=Path, required=True, metavar="STORE")
@@ -85,20 +83,7 @@ def add_verbs(verb: AddVerb) -> None:
         default=STATISTICS_KEPT[0],
         help="basic leaves out histograms, scores, top samples and similarities (all)",
     )
-    for writer in (train, capture):
-        add_force(writer)
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        default="mnist",
-        help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
-        "FILE.h5::IMAGES,LABELS; a folder with a subfolder of images for each class; an image "
-        "(mnist). For each further input of a model: x_test_NAME in the npz file, or "
-        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; it is fed as it is",
-    )
-    parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")
+    add_force(capture)
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -131,23 +116,6 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"as keras.applications.NAME does: {', '.join(NAMES)}",
     )
-
-
-def _train(options: argparse.Namespace) -> None:
-    how = DataOptions(data_dir=options.data_dir, progress=on_terminal())
-    dataset = load(options.data, how)
-    n_train = len(dataset.train) if dataset.train is not None else 0
-    print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)
-    history = api.train(
-        dataset,
-        options.out,
-        epochs=options.epochs,
-        seed=options.seed,
-        overwrite=options.force,
-        progress=on_terminal(),
-    )
-    accuracy = history["val_accuracy"][-1]
-    print(f"Wrote {options.out} after {options.epochs} epochs, validation accuracy {accuracy:.4f}")
 
 
 def _capture(options: argparse.Namespace) -> None:

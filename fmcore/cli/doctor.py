@@ -1,4 +1,4 @@
-"""The verb that looks at the installation and the machine: `doctor`."""
+"""`fmcore doctor`: the installation and the machine, and whether a capture works here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 
-from fmcore.cli.terminal import AddVerb, say
+from fmcore.cli.options import AddVerb, say
 from fmcore.doctor import FAILED, IMPOSSIBLE, WELL, as_json, facts, parts, verdict
 
 _WIDTH = 12
 _SAID = {WELL: "", IMPOSSIBLE: "not possible: ", FAILED: "FAILED: "}
 
 
-def add_verbs(verb: AddVerb) -> None:
+def add_verb(verb: AddVerb) -> None:
     """Adds it to a parser."""
     doctor = verb("doctor", _doctor, "say what a bug report needs, and try a capture here")
     doctor.add_argument("--json", action="store_true", help="everything, as JSON")

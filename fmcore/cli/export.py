@@ -1,0 +1,93 @@
+"""`fmcore export`: write arrays or tables of a store, with a manifest."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fmcore.cli.options import (
+    AddVerb,
+    add_force,
+    add_query,
+    bar,
+    query_of,
+    say,
+)
+from fmcore.errors import OutputError
+from fmcore.export import (
+    FORMATS,
+    MANIFEST,
+    ExportPlan,
+    check_folder,
+    export_lines,
+    export_store,
+    size_text,
+)
+from fmcore.storage import open_store
+
+
+def add_verb(verb: AddVerb) -> None:
+    """Adds it to a parser."""
+    export = verb("export", _export, "write arrays or tables of a store, with a manifest")
+    export.add_argument("store", type=Path, metavar="STORE", nargs="?")
+    export.add_argument("--out", type=Path, metavar="DIR", help="the folder")
+    add_query(export)
+    formats = "; ".join(f"{one.name}: {one.description}" for one in FORMATS.values())
+    export.add_argument("--format", choices=FORMATS, default="npy", help=f"{formats} (npy)")
+    export.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    export.add_argument(
+        "--check",
+        type=Path,
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="only compare a folder with its manifest",
+    )
+    add_force(export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    if options.check:
+        return _check(options.out if options.check is True else options.check)
+    if options.store is None or options.out is None:
+        raise OutputError("name a store and a folder: fmcore export STORE --out DIR")
+
+    def on_plan(plan: ExportPlan) -> bool:
+        for line in export_lines(plan):
+            say(line)
+        for name, reason in plan.about["skipped"].items():
+            say(f"left out: {name}, {reason}")
+        before = "" if options.format in ("npy", "npz") else " before compression, or as text"
+        print(f"{len(plan.parts)} files, about {size_text(plan.nbytes)}{before}", flush=True)
+        progress.reset(total=plan.nbytes)
+        return not options.dry_run
+
+    with open_store(options.store) as store, bar(None, "B", scale=True) as progress:
+        manifest = export_store(
+            store,
+            options.out,
+            query_of(options),
+            format_name=options.format,
+            overwrite=options.force,
+            on_plan=on_plan,
+            on_progress=progress.update,
+        )
+    if options.dry_run:
+        print("nothing was written")
+        return 0
+    for name, entry in (*manifest["arrays"].items(), *manifest["files"].items()):
+        if entry.get("n_overflow"):
+            say(f"{name}: {entry['n_overflow']:,} values are beyond float16 and became infinite")
+    say(f"Wrote {options.out / MANIFEST}: {len(manifest['files'])} files, with their checksums")
+    return 0
+
+
+def _check(folder: Path | None) -> int:
+    if folder is None:
+        raise OutputError("name the folder to check: fmcore export --check DIR")
+    broken = list(check_folder(folder))
+    for problem in broken:
+        say(problem)
+    if not broken:
+        say(f"{folder}: every file matches its checksum")
+    return min(len(broken), 1)

@@ -1,0 +1,32 @@
+"""`fmcore figure`: draw the feature maps of one sample with matplotlib."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fmcore.cli.options import AddVerb, add_force, add_layers, add_store, say
+from fmcore.figure import write_figures
+from fmcore.storage import open_store
+
+
+def add_verb(verb: AddVerb) -> None:
+    """Adds it to a parser."""
+    figure = verb("figure", _figure, "draw the feature maps of one sample with matplotlib")
+    add_store(figure)
+    figure.add_argument("--sample", type=int, default=0, metavar="N", help="index (0)")
+    figure.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_layers(figure)
+    add_force(figure)
+
+
+def _figure(options: argparse.Namespace) -> None:
+    with open_store(options.store) as store:
+        for path in write_figures(
+            store,
+            options.out,
+            sample=options.sample,
+            layers=options.layers,
+            overwrite=options.force,
+        ):
+            say(str(path))

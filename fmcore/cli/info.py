@@ -1,0 +1,57 @@
+"""`fmcore info`: what a store holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from fmcore.cli.options import AddVerb, add_store, say
+from fmcore.storage import open_store
+
+
+def add_verb(verb: AddVerb) -> None:
+    """Adds it to a parser."""
+    info = verb("info", _info, "say what a store holds")
+    add_store(info)
+    info.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def _info(options: argparse.Namespace) -> None:
+    with open_store(options.store) as store:
+        layers = [
+            {
+                "path": layer.path,
+                "shape": list(layer.shape),
+                "kind": layer.attributes["kind"],
+                "activation_function": layer.attributes["activation_function"],
+                "stored_bytes": layer.stored_bytes,
+            }
+            for layer in store.layers.values()
+        ]
+        about: dict[str, Any] = {
+            "path": str(store.path),
+            "bytes": store.path.stat().st_size,
+            "samples": store.n_samples,
+            "classes": list(store.class_names),
+            "accuracy": store.accuracy_words,
+            "predictions": store.has_predictions,
+            "layers": layers,
+            **store.about(),
+        }
+    if options.json:
+        print(json.dumps(about, indent=2))
+        return
+    model, dataset = about["model"], about["dataset"]
+    print(f"{about['path']}: {about['bytes'] / 1e6:,.1f} MB, {about['samples']:,} samples")
+    say(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
+    say(f"  model  {model['name']}, {about['accuracy']}")
+    if not about["predictions"]:
+        say(f"         {model['output']}")
+    say(f"         {model['framework']}")
+    for layer in layers:
+        height, width, filters = layer["shape"]
+        say(
+            f"  layer  {layer['path']}: {filters} filters of {height}x{width}, {layer['kind']}, "
+            f"{layer['activation_function']}, {layer['stored_bytes'] / 1e6:,.1f} MB stored"
+        )

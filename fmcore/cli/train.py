@@ -1,0 +1,42 @@
+"""`fmcore train`: train the tutorial's network and save it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fmcore import api
+from fmcore.cli.options import AddVerb, add_data, add_force, on_terminal
+from fmcore.command import whole
+from fmcore.sources import DataOptions, load
+
+
+def add_verb(verb: AddVerb) -> None:
+    """Adds it to a parser."""
+    train = verb("train", _train, "train the tutorial's network and save it")
+    add_data(train)
+    train.add_argument(
+        "--epochs", type=whole(1, 10_000), default=3, help="passes over the images (3)"
+    )
+    train.add_argument(
+        "--seed", type=whole(0, 2**32 - 1), default=0, help="fixes weights and order (0)"
+    )
+    train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
+    add_force(train)
+
+
+def _train(options: argparse.Namespace) -> None:
+    how = DataOptions(data_dir=options.data_dir, progress=on_terminal())
+    dataset = load(options.data, how)
+    n_train = len(dataset.train) if dataset.train is not None else 0
+    print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)
+    history = api.train(
+        dataset,
+        options.out,
+        epochs=options.epochs,
+        seed=options.seed,
+        overwrite=options.force,
+        progress=on_terminal(),
+    )
+    accuracy = history["val_accuracy"][-1]
+    print(f"Wrote {options.out} after {options.epochs} epochs, validation accuracy {accuracy:.4f}")
