@@ -24,8 +24,10 @@ from fmcore.capture.probe import Probe
 from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
 from fmcore.statistics import Bins
-from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose, layout
-from fmcore.storage.plan import sample_ids
+from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose
+from fmcore.storage.chunks import grid
+from fmcore.storage.format import chunk_shape
+from fmcore.storage.format.plan import sample_ids
 
 # The codec of each layer is tried on so many samples, or on as many as fill this.
 TRIAL_SAMPLES = 16
@@ -191,8 +193,8 @@ def _tried(spec: LayerSpec, policy: str, maps: NDArray[np.float32]) -> tuple[Lay
     few = maps[: max(1, TRIAL_BYTES // maps[0].nbytes)]
     with np.errstate(over="ignore"):
         few = few.astype(dtype)
-    chunk = layout.activation_chunk(len(few), spec.shape, itemsize=dtype.itemsize)
-    codec, ratio = choose([block for _, block in layout.blocks(few, chunk, 0)])
+    chunk = chunk_shape.activation_chunk(len(few), spec.shape, itemsize=dtype.itemsize)
+    codec, ratio = choose([block for _, block in grid.blocks(few, chunk, 0)])
     return LayerPlan(spec, policy, codec), ratio
 
 
@@ -201,6 +203,6 @@ def _shard_rows(
 ) -> int:
     """Samples of a shard: about `--memory` bytes of activations, of whole batches and chunks."""
     n_samples, images = len(samples), samples.images
-    chunks = [layout.activation_chunk(n_samples, spec.shape)[0] for spec in specs]
-    chunks.append(layout.table_chunk(images.shape, itemsize=images.dtype.itemsize)[0])
-    return layout.shard_rows(wanted, chunks, batch_size)
+    chunks = [chunk_shape.activation_chunk(n_samples, spec.shape)[0] for spec in specs]
+    chunks.append(chunk_shape.table_chunk(images.shape, itemsize=images.dtype.itemsize)[0])
+    return chunk_shape.shard_rows(wanted, chunks, batch_size)

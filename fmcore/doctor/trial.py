@@ -19,7 +19,7 @@ from fmcore.doctor.installation import Facts
 from fmcore.errors import FmcoreError
 from fmcore.model.opening import need_keras, without_startup_notes
 from fmcore.storage import choose, problems
-from fmcore.storage.codec import decode, encode
+from fmcore.storage.chunks.codec import decode, encode
 
 WELL, IMPOSSIBLE, FAILED = "well", "impossible", "failed"
 

@@ -1,4 +1,6 @@
-"""How alike filters are, how many of them count, and how alike layers are: from pooled tables.
+"""How alike filters and layers are, of one capture or of two of the same samples.
+
+From pooled tables, one of each layer, whose rows are the same samples in the same order.
 
 Filters whose pooled values are not finite, or do not vary, take no part.
 """
@@ -16,7 +18,6 @@ ROWS_BYTES = 4 << 20
 
 # Gives rows of one layer's table, <float32>[sample, filter].
 ReadRows = Callable[[slice], NDArray[np.float32]]
-
 
 # Products of samples may take so many times the values of the tables.
 FEW = 2

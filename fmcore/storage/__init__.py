@@ -3,16 +3,15 @@
 With `fmcore.hdf5_guard` the only code that imports h5py.
 """
 
-from fmcore.storage.chunks import StoredChunk
-from fmcore.storage.codec import choose
-from fmcore.storage.join import join_shards
+from fmcore.storage.chunks.chunk_index import StoredChunk
+from fmcore.storage.chunks.codec import choose
+from fmcore.storage.file.opened import hdf5_version
+from fmcore.storage.format.plan import LayerPlan, StorePlan
+from fmcore.storage.format.schema import FORMAT, FORMAT_VERSION, SCHEMA
 from fmcore.storage.layer import Layer
-from fmcore.storage.opening import hdf5_version
-from fmcore.storage.plan import LayerPlan, StorePlan
-from fmcore.storage.reader import Store, open_store
-from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA
 from fmcore.storage.scoring import recompute, write_scores
-from fmcore.storage.shards import UNFINISHED, open_shards, partial_folder
+from fmcore.storage.shards import UNFINISHED, join_shards, open_shards, partial_folder
+from fmcore.storage.store import Store, open_store
 from fmcore.storage.stored_array import StoredArray
 from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import StoreWriter, create_store

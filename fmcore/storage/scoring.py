@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fmcore.statistics import Classes, Filters, LayerSums, Permutations, from_pooled
-from fmcore.storage.reader import Store
+from fmcore.storage.store import Store
 from fmcore.storage.writer import StoreWriter
 
 # Bytes of a table that are kept at once, and how often a table is read at most.

@@ -13,12 +13,21 @@ from numpy.typing import NDArray
 
 from fmcore.files import safe_names
 from fmcore.statistics import PERMUTATIONS, SEED
-from fmcore.storage import layout
-from fmcore.storage.attributes import fixed_text
-from fmcore.storage.codec import DEFLATE, Codec, creation_properties, encode
-from fmcore.storage.plan import LayerPlan, StorePlan
-from fmcore.storage.rows import Rows
-from fmcore.storage.schema import FORMAT, FORMAT_VERSION, SCHEMA, ArraySpec, scale_path
+from fmcore.storage.chunks import grid
+from fmcore.storage.chunks.buffer import Rows
+from fmcore.storage.chunks.codec import encode
+from fmcore.storage.file.nodes import creation_properties, fixed_text
+from fmcore.storage.format import chunk_shape
+from fmcore.storage.format.plan import LayerPlan, StorePlan
+from fmcore.storage.format.schema import (
+    DEFLATE,
+    FORMAT,
+    FORMAT_VERSION,
+    SCHEMA,
+    ArraySpec,
+    Codec,
+    scale_path,
+)
 
 _SPECS = {spec.path: spec for spec in SCHEMA}
 
@@ -117,7 +126,7 @@ class Skeleton:
     def put(self, path: str, layer: str, array: NDArray[Any]) -> None:
         """Writes a whole array of the schema, `{layer}` in its path standing for a layer."""
         stored = self._create(_SPECS[path], layer, array.shape, array.dtype)
-        corners, blocks = zip(*layout.blocks(array, stored.chunks, 0), strict=True)
+        corners, blocks = zip(*grid.blocks(array, stored.chunks, 0), strict=True)
         for corner, chunk in zip(corners, encode(blocks), strict=True):
             stored.id.write_direct_chunk(corner, chunk)
 
@@ -132,11 +141,11 @@ class Skeleton:
         path = spec.path.format(layer=layer)
         if path.endswith("/activation"):
             n_samples, *rest = shape
-            chunk: tuple[int, ...] = layout.activation_chunk(
+            chunk: tuple[int, ...] = chunk_shape.activation_chunk(
                 n_samples, (rest[0], rest[1], rest[2]), itemsize=dtype.itemsize
             )
         else:
-            chunk = layout.table_chunk(shape, itemsize=dtype.itemsize)
+            chunk = chunk_shape.table_chunk(shape, itemsize=dtype.itemsize)
         array = self.dataset(path, shape, dtype, chunk, codec)
         for position, (axis, size) in enumerate(zip(spec.axes, shape, strict=True)):
             array.dims[position].attach_scale(self._scale(scale_path(axis, path), size))
@@ -145,7 +154,7 @@ class Skeleton:
     def _scale(self, path: str, size: int) -> h5py.Dataset:
         """The dimension scale of an axis: its indices, made where it is first needed."""
         if path not in self._scales:
-            chunk = layout.table_chunk((size,), itemsize=4)
+            chunk = chunk_shape.table_chunk((size,), itemsize=4)
             scale = self.dataset(path, (size,), np.dtype("int32"), chunk)
             scale[...] = np.arange(size, dtype=np.int32)
             scale.make_scale(path.rsplit("/", 1)[-1])

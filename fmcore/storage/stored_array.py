@@ -14,7 +14,7 @@ from fmcore.errors import ArrayIndexError
 from fmcore.selection import Picks
 
 if TYPE_CHECKING:
-    from fmcore.storage.reader import Store
+    from fmcore.storage.store import Store
 
 
 class StoredArray:

@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
-from fmcore.storage.attributes import DIGEST, attributes_digest, read_text
-from fmcore.storage.chunk_index import index_of
-from fmcore.storage.chunks import ChunkIndex
-from fmcore.storage.filebytes import FileBytes
-from fmcore.storage.opening import DAMAGE, open_file
-from fmcore.storage.reader import Store
-from fmcore.storage.seal import verify_seal
-from fmcore.storage.structure import structure_problems
-from fmcore.storage.walk import walk
+from fmcore.storage.chunks.chunk_index import ChunkIndex, index_of
+from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, read_text, walk
+from fmcore.storage.file.opened import open_file
+from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.file.seal import verify_seal
+from fmcore.storage.file.structure import structure_problems
+from fmcore.storage.store import Store
 
 # A minute, and as long as the slowest disk and one slow core take.
 PATIENCE_SECONDS = 60.0

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from fmcore.files import publish
 from fmcore.statistics import LayerSums
-from fmcore.storage import layout
-from fmcore.storage.attributes import DIGEST, attributes_digest, fixed_text
-from fmcore.storage.heldfile import HeldFile
-from fmcore.storage.interrupts import Interrupts
-from fmcore.storage.plan import StorePlan
-from fmcore.storage.rows import Rows
-from fmcore.storage.runs import Run, encoded, index_runs
-from fmcore.storage.schema import path_in_store
-from fmcore.storage.seal import seal
+from fmcore.storage.chunks.buffer import Rows
+from fmcore.storage.chunks.index_patch import Run, encoded, index_runs
+from fmcore.storage.file.deferred_errors import HeldFile, Interrupts
+from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text
+from fmcore.storage.file.seal import seal
+from fmcore.storage.format import chunk_shape
+from fmcore.storage.format.plan import StorePlan
+from fmcore.storage.format.schema import path_in_store
 from fmcore.storage.skeleton import Skeleton
 
 # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
@@ -167,7 +166,7 @@ class StoreWriter:
         for key, array in sums.state().items() if keep_state else ():
             path = f"{self.groups[index]}/{STATE}/{key}"
             flat = array.reshape(-1)
-            chunk = layout.table_chunk(flat.shape, itemsize=flat.dtype.itemsize)
+            chunk = chunk_shape.table_chunk(flat.shape, itemsize=flat.dtype.itemsize)
             self._skeleton.dataset(path, flat.shape, flat.dtype, chunk)[...] = flat
 
     def _put(self, layer: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -14,7 +14,7 @@ from fmcore.cli import _parser as fmcore_parser
 from fmcore.export import FORMATS, TABLE_FORMATS
 from fmcore.statistics import STATISTICS
 from fmcore.storage import FORMAT_VERSION, SCHEMA
-from fmcore.storage.schema import ATTRIBUTES
+from fmcore.storage.format.schema import ATTRIBUTES
 from tools.docs import page as statistics_page
 
 ROOT = Path(__file__).parents[2]

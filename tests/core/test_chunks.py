@@ -20,11 +20,13 @@ from fmcore import open_store
 from fmcore.capture import capture
 from fmcore.cli import main
 from fmcore.errors import ClosedStoreError, MapsNotStoredError, StoreError
-from fmcore.storage import layout, opening, problems, validate
-from fmcore.storage.chunk_index import index_of
-from fmcore.storage.codec import DEFLATE, NONE, SHUFFLE_DEFLATE
-from fmcore.storage.filebytes import FileBytes
-from fmcore.storage.seal import seal, verify_seal
+from fmcore.storage import problems, validate
+from fmcore.storage.chunks.chunk_index import index_of
+from fmcore.storage.file import opened as opened_file
+from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.file.seal import seal, verify_seal
+from fmcore.storage.format import chunk_shape
+from fmcore.storage.format.schema import DEFLATE, NONE, SHUFFLE_DEFLATE
 
 N = 37
 MAPS = "layers/block_conv_1/activation"
@@ -66,8 +68,8 @@ def copied(tmp_path, store_path) -> Path:
 @pytest.mark.parametrize("cut", ["samples", "filters"])
 def test_any_range_equals_what_h5py_reads(tmp_path, monkeypatch, codec, policy, cut):
     if cut == "filters":  # 20 filters in blocks that do not divide them
-        monkeypatch.setattr(layout, "SMALL_SAMPLE_BYTES", 1)
-        monkeypatch.setattr(layout, "LARGE_SAMPLE_BYTES", 9 * 8 * 4 * 7)
+        monkeypatch.setattr(chunk_shape, "SMALL_SAMPLE_BYTES", 1)
+        monkeypatch.setattr(chunk_shape, "LARGE_SAMPLE_BYTES", 9 * 8 * 4 * 7)
     path = store_of(tmp_path / "store.h5", codec=codec, policy=policy)
     with open_store(path) as store, h5py.File(path, locking=False) as file:
         for layer in store.layers.values():
@@ -232,7 +234,7 @@ def test_a_store_replaced_while_it_is_opened_is_opened_once_more(copied, tmp_pat
                 other.replace(path)
             opened.append(path)
 
-    monkeypatch.setattr(opening, "FileBytes", Replaced)
+    monkeypatch.setattr(opened_file, "FileBytes", Replaced)
     with open_store(copied) as store:
         assert len(opened) == 2
         assert store.n_samples == 5

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fmcore.storage import codec, layout
+from fmcore.storage.chunks import codec, grid
+from fmcore.storage.format import chunk_shape
 
 CODECS = [codec.DEFLATE, codec.SHUFFLE_DEFLATE, codec.NONE]
 SHAPE = (14, 14, 64)
@@ -45,8 +46,8 @@ def batch_norm(values):
 
 
 def blocks_of(values):
-    chunk = layout.activation_chunk(len(values), values.shape[1:], itemsize=values.itemsize)
-    return [block for _, block in layout.blocks(values, chunk, 0)]
+    chunk = chunk_shape.activation_chunk(len(values), values.shape[1:], itemsize=values.itemsize)
+    return [block for _, block in grid.blocks(values, chunk, 0)]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -103,18 +104,18 @@ def test_any_values_come_back_bit_by_bit(each, values):
 @pytest.mark.parametrize("shape", [(5, *SHAPE), (7, 4, 4, 7), (2, 50, 50, 40)])
 def test_h5py_reads_what_was_encoded(tmp_path, shape, each, dtype):
     values = gelu(np.random.default_rng(0).normal(size=shape)).astype(dtype)
-    chunk = layout.activation_chunk(len(values), shape[1:], itemsize=values.itemsize)
+    chunk = chunk_shape.activation_chunk(len(values), shape[1:], itemsize=values.itemsize)
     with h5py.File(tmp_path / "chunks.h5", "w", libver=("v110", "v110")) as file:
         space, kind = h5py.h5s.create_simple(shape), h5py.h5t.py_create(values.dtype)
         properties = codec.creation_properties(chunk, each)
         array = h5py.h5d.create(file.id, b"activation", kind, space, properties)
-        for corner, block in layout.blocks(values, chunk, 0):
+        for corner, block in grid.blocks(values, chunk, 0):
             array.write_direct_chunk(corner, *codec.encode([block], each))
     with h5py.File(tmp_path / "chunks.h5") as file:
         found = file["activation"]
         assert codec.codec_of(found) == each
         np.testing.assert_array_equal(found[()], values)
-        for corner, block in layout.blocks(values, chunk, 0):
+        for corner, block in grid.blocks(values, chunk, 0):
             mask, data = found.id.read_direct_chunk(corner)
             assert mask == 0
             np.testing.assert_array_equal(codec.decode(data, values.dtype, chunk, each), block)

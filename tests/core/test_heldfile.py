@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmcore.storage import heldfile
+from fmcore.storage.file import deferred_errors
 
 
 @given(
@@ -30,7 +30,7 @@ def test_a_file_whose_disk_is_full_reads_back_what_was_written(steps, allowed):
                 raise OSError(errno.ENOSPC, "No space left on device")
             return super().write(data[: max(1, len(data) // 2)])  # a disk may take a part
 
-    class Held(heldfile.HeldFile, Disk):
+    class Held(deferred_errors.HeldFile, Disk):
         pass
 
     with tempfile.TemporaryDirectory() as folder, Held(f"{folder}/held", "w+") as held:
@@ -38,7 +38,7 @@ def test_a_file_whose_disk_is_full_reads_back_what_was_written(steps, allowed):
         for number, (step, at) in enumerate(steps):
             assert held.seek(at) == plain.seek(at) == held.tell()
             if step in ("write", "large"):
-                size = 300 if step == "write" else heldfile.LARGE_BYTES
+                size = 300 if step == "write" else deferred_errors.LARGE_BYTES
                 data = bytes([number + 1]) * size
                 assert held.write(data) == plain.write(data)
             elif step == "read":

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmcore.storage import layout
+from fmcore.storage.chunks import grid
+from fmcore.storage.format import chunk_shape
 
 SHAPES = [
     (26, 26, 16),
@@ -24,17 +25,17 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("n_samples", [1, 5, 1000])
 def test_a_chunk_holds_one_sample_unless_samples_are_small_or_large(shape, n_samples):
-    rows, height, width, filters = layout.activation_chunk(n_samples, shape)
+    rows, height, width, filters = chunk_shape.activation_chunk(n_samples, shape)
     assert (height, width) == shape[:2]
     sample_bytes = 4 * int(np.prod(shape))
     chunk_bytes = 4 * rows * height * width * filters
     assert 1 <= rows <= n_samples
     assert 1 <= filters <= shape[2]
-    if sample_bytes < layout.SMALL_SAMPLE_BYTES:
-        assert chunk_bytes >= layout.SMALL_SAMPLE_BYTES or rows == n_samples
-        assert chunk_bytes < 2 * layout.SMALL_SAMPLE_BYTES
-    elif sample_bytes > layout.LARGE_SAMPLE_BYTES:
-        assert chunk_bytes <= layout.LARGE_SAMPLE_BYTES or filters == 1
+    if sample_bytes < chunk_shape.SMALL_SAMPLE_BYTES:
+        assert chunk_bytes >= chunk_shape.SMALL_SAMPLE_BYTES or rows == n_samples
+        assert chunk_bytes < 2 * chunk_shape.SMALL_SAMPLE_BYTES
+    elif sample_bytes > chunk_shape.LARGE_SAMPLE_BYTES:
+        assert chunk_bytes <= chunk_shape.LARGE_SAMPLE_BYTES or filters == 1
     else:
         assert (rows, filters) == (1, shape[2])
 
@@ -57,17 +58,17 @@ def test_chunks_of_well_known_layers_are_within_bounds(shape, n_samples, itemsiz
 
 def check_bounds(n_samples, shape, itemsize):
     """Says nothing of the exact rows: how the planner rounds them is its own matter."""
-    chunk = layout.activation_chunk(n_samples, shape, itemsize=itemsize)
+    chunk = chunk_shape.activation_chunk(n_samples, shape, itemsize=itemsize)
     rows, height, width, filters = chunk
     assert (height, width) == shape[:2]
     assert 1 <= rows <= n_samples
     assert 1 <= filters <= shape[2]
     map_bytes, chunk_bytes = height * width * itemsize, int(np.prod(chunk)) * itemsize
-    if map_bytes > layout.LARGE_SAMPLE_BYTES:
+    if map_bytes > chunk_shape.LARGE_SAMPLE_BYTES:
         assert (rows, filters) == (1, 1)
     else:
-        assert chunk_bytes <= layout.LARGE_SAMPLE_BYTES
-    assert chunk_bytes >= layout.SMALL_SAMPLE_BYTES or rows == n_samples
+        assert chunk_bytes <= chunk_shape.LARGE_SAMPLE_BYTES
+    assert chunk_bytes >= chunk_shape.SMALL_SAMPLE_BYTES or rows == n_samples
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -75,9 +76,9 @@ def check_bounds(n_samples, shape, itemsize):
 def test_chunks_of_the_planner_cover_well_known_layers_once(shape, n_samples):
     rng = np.random.default_rng(0)
     values = rng.integers(1, 1000, (n_samples, *shape)).astype(np.float32)
-    chunk = layout.activation_chunk(n_samples, shape)
+    chunk = chunk_shape.activation_chunk(n_samples, shape)
     seen = np.zeros(values.shape, dtype=np.uint8)
-    for corner, block in layout.blocks(values, chunk, 0):
+    for corner, block in grid.blocks(values, chunk, 0):
         assert block.shape == chunk
         region = tuple(slice(at, at + size) for at, size in zip(corner, chunk, strict=True))
         inside = tuple(map(slice, values[region].shape))
@@ -97,7 +98,7 @@ def test_blocks_cover_every_element_once(n, shape, rows, step):
     values = np.arange(n * np.prod(shape), dtype=np.float32).reshape(n, *shape) + 1
     chunk = (rows, shape[0], shape[1], min(step, shape[2]))
     padded = np.zeros((n + rows, *shape[:2], shape[2] + step), dtype=np.float32)
-    for (row, _, _, first), block in layout.blocks(values, chunk, 0):
+    for (row, _, _, first), block in grid.blocks(values, chunk, 0):
         assert block.shape == chunk
         region = padded[row : row + rows, :, :, first : first + chunk[3]]
         assert not region.any()

@@ -19,7 +19,7 @@ from fmcore.dataset import AS_GIVEN, LabelledImages
 from fmcore.errors import DatasetError, PredictionsNotStoredError, SelectionError, StoreError
 from fmcore.export import FORMATS
 from fmcore.storage import problems
-from fmcore.storage.attributes import DIGEST, attributes_digest, fixed_text
+from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text
 
 WORDS = NumpyEncoder.info.output
 

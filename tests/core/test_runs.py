@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from numcodecs import Fletcher32
 from numpy.testing import assert_array_equal
 
-from fmcore.storage import codec, layout
-from fmcore.storage.checksum import fletcher32, lookup3
-from fmcore.storage.places import all_places
-from fmcore.storage.rows import Rows
-from fmcore.storage.runs import RUN_BYTES, encoded, index_runs, run_length
-from fmcore.storage.seal import seal
+from fmcore.storage.chunks import codec, grid
+from fmcore.storage.chunks.buffer import Rows
+from fmcore.storage.chunks.codec import fletcher32
+from fmcore.storage.chunks.index_patch import RUN_BYTES, encoded, index_runs, lookup3, run_length
+from fmcore.storage.file.nodes import all_places
+from fmcore.storage.file.seal import seal
 
 
 @settings(max_examples=300)
@@ -134,7 +134,7 @@ def test_what_was_written_and_what_hdf5_holds_must_be_the_same(tmp_path):
 
 
 def test_a_layout_that_is_not_of_hdf5_1_10_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("fmcore.storage.runs._HEADER_MAGIC", b"NONE")
+    monkeypatch.setattr("fmcore.storage.chunks.index_patch._HEADER_MAGIC", b"NONE")
     values = np.arange(400, dtype=np.float32).reshape(200, 2)
     sizes = written(tmp_path / "a.h5", {"a": (values, (1, 2))})
     with pytest.raises(RuntimeError, match="in no fixed array"):
@@ -150,8 +150,8 @@ def test_a_layout_that_is_not_of_hdf5_1_10_is_refused(tmp_path, monkeypatch):
 def test_runs_are_the_blocks_many_at_a_time(n, rows, step, most):
     values = np.arange(n * 12, dtype=np.float32).reshape(n, 1, 3, 4)
     chunk = (rows, 1, 3, step)
-    blocks = list(layout.blocks(values, chunk, 5 * rows))
-    runs = list(layout.runs(values, chunk, 5 * rows, most))
+    blocks = list(grid.blocks(values, chunk, 5 * rows))
+    runs = list(grid.runs(values, chunk, 5 * rows, most))
     assert [corner for corner, _ in runs] == [corner for corner, _ in blocks[::most]]
     flat = [block for _, some in runs for block in some]
     assert [block.tobytes() for block in flat] == [block.tobytes() for _, block in blocks]

@@ -27,7 +27,7 @@ from fmcore.errors import (
     UnsupportedVersionError,
 )
 from fmcore.storage import SCHEMA, problems
-from fmcore.storage.schema import ATTRIBUTES, scale_path
+from fmcore.storage.format.schema import ATTRIBUTES, scale_path
 
 LAYERS = ("block/conv 1", "conv2")
 

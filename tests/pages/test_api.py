@@ -28,7 +28,7 @@ from dashboard import create_app
 from dashboard.api import Limits
 from dashboard.source import Source
 from fmcore import open_store
-from fmcore.storage import reader
+from fmcore.storage import store as store_module
 
 FIRST, SECOND = "block/conv 1", "conv2"
 MAPS = dict(zip((FIRST, SECOND), reference().activations, strict=True))
@@ -296,7 +296,7 @@ def test_text_of_a_damaged_chunk_is_a_problem_too(tmp_path):
 
 def test_the_event_loop_opens_no_store_and_asks_hdf5_nothing(store_path, monkeypatch):
     where: list[str] = []
-    index_of, opened = reader.index_of, Source.snapshot
+    index_of, opened = store_module.index_of, Source.snapshot
 
     def noted(call):
         def called(*arguments):
@@ -307,7 +307,7 @@ def test_the_event_loop_opens_no_store_and_asks_hdf5_nothing(store_path, monkeyp
 
     source = Source(store_path)
     app = create_app(source)
-    monkeypatch.setattr(reader, "index_of", noted(index_of))
+    monkeypatch.setattr(store_module, "index_of", noted(index_of))
     monkeypatch.setattr(Source, "snapshot", noted(opened))
     monkeypatch.setattr(source._slots["tiny"], "opened", None)
     with running(app) as url:

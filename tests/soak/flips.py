@@ -25,7 +25,7 @@ from factories import make_store
 
 from fmcore.errors import FmcoreError
 from fmcore.storage import open_store, problems
-from fmcore.storage.schema import SCHEMA
+from fmcore.storage.format.schema import SCHEMA
 
 SECONDS_PER_CASE = 60.0
 # What h5py raises for a damaged file: a clean error, if not ours.

@@ -72,7 +72,15 @@ class Ranking:
 
 
 def untied_precision(classes: Classes, ranks: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Average precision where no two values are equal, <int32>[..., sample]: [..., present]."""
+    """Average precision where no two values are equal, as scikit-learn defines it.
+
+    Args:
+        classes: of the samples.
+        ranks: <int32>[..., sample], those of each class, class after class, ascending in each.
+
+    Returns:
+        <float64>[..., present].
+    """
     return classes.sums(classes.so_far / (ranks + 1)) / classes.sizes
 
 

@@ -10,19 +10,19 @@ places back (`seal`), or nothing is published.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.storage.checksum import lookup3
-from fmcore.storage.codec import CHECKSUM_BYTES, Codec, encode
-from fmcore.storage.layout import Blocks
-from fmcore.storage.places import all_places, between, joined
+from fmcore.storage.chunks.codec import CHECKSUM_BYTES, encode
+from fmcore.storage.chunks.grid import Blocks
+from fmcore.storage.file.nodes import all_places, between, joined
+from fmcore.storage.format.schema import Codec
 
 # A task for each chunk would spend as long on hand-over as on deflate. HDF5, which takes a run for
 # one chunk, has room for sizes of at least 256 times the bytes of a chunk's values.
@@ -199,3 +199,54 @@ def _parts(found: _FixedArray, head: bytes, places: NDArray[np.int64]) -> list[b
         return [head + entries]
     page_bytes = found.page_entries * found.entry_bytes
     return [head, *(entries[at : at + page_bytes] for at in range(0, len(entries), page_bytes))]
+
+
+def lookup3(keys: Sequence[bytes]) -> list[bytes]:
+    """The checksum that HDF5 puts behind its metadata, of each key: four bytes, as on the disk.
+
+    Jenkins 2006, "lookup3.c", `hashlittle` with the initial value 0. All keys take their steps at
+    the same time, a shorter one later, so that many cost little more than the longest.
+
+    Args:
+        keys: at least one, none of them empty.
+    """
+    order = sorted(range(len(keys)), key=lambda index: -len(keys[index]))
+    lengths = np.array([len(keys[index]) for index in order])
+    whole = np.maximum(0, (lengths - 1) // 12)  # the last 1 to 12 bytes are mixed in another way
+    n_steps = int(whole.max())
+    words = np.zeros((len(keys), n_steps + 1, 3), "<u4")
+    for index, steps, row in zip(order, whole, words, strict=True):
+        row.reshape(-1).view(np.uint8)[12 * (n_steps - steps) :][: len(keys[index])] = (
+            np.frombuffer(keys[index], np.uint8)
+        )
+    sums = [(lengths + 0xDEADBEEF).astype(np.uint32) for _ in range(3)]
+    n_taking = np.searchsorted(-whole, np.arange(n_steps) - n_steps, side="right")
+    for n, step in zip(n_taking, words[:, :n_steps].transpose(1, 2, 0).copy(), strict=True):
+        a, b, c = (each[:n] for each in sums)
+        a += step[0, :n]
+        b += step[1, :n]
+        c += step[2, :n]
+        for turn in ((4, 6, 8), (16, 19, 4)):
+            a -= c
+            a ^= _rotated(c, turn[0])
+            c += b
+            b -= a
+            b ^= _rotated(a, turn[1])
+            a += c
+            c -= b
+            c ^= _rotated(b, turn[2])
+            b += a
+    a, b, c = (each + last for each, last in zip(sums, words[:, n_steps].T, strict=True))
+    c = (c ^ b) - _rotated(b, 14)
+    a = (a ^ c) - _rotated(c, 11)
+    b = (b ^ a) - _rotated(a, 25)
+    c = (c ^ b) - _rotated(b, 16)
+    a = (a ^ c) - _rotated(c, 4)
+    b = (b ^ a) - _rotated(a, 14)
+    c = (c ^ b) - _rotated(b, 24)
+    found = dict(zip(order, c.astype("<u4"), strict=True))
+    return [found[index].tobytes() for index in range(len(keys))]
+
+
+def _rotated(words: NDArray[np.uint32], by: int) -> Any:
+    return words << np.uint32(by) | words >> np.uint32(32 - by)

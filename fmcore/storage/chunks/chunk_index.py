@@ -5,24 +5,27 @@ from __future__ import annotations
 import itertools
 import math
 import os
+from array import array as array_of
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import StoreError
 from fmcore.selection import Picks
-from fmcore.storage import codec
-from fmcore.storage.codec import CHECKSUM_BYTES, Codec
-from fmcore.storage.filebytes import FileBytes
-from fmcore.storage.outer import Part, parts, put
-from fmcore.storage.runs import Run, run_length
+from fmcore.storage.chunks import codec
+from fmcore.storage.chunks.codec import CHECKSUM_BYTES
+from fmcore.storage.chunks.grid import Part, parts, put
+from fmcore.storage.chunks.index_patch import Run, run_length
+from fmcore.storage.file.nodes import address_of, codec_of
+from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
+from fmcore.storage.format.schema import Codec
 
-# A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
-LARGEST_CHUNK_BYTES = 256 << 20
 LARGEST_POOL = 4
 
 
@@ -282,3 +285,49 @@ class ChunkIndex:
             f"{file.path} is a damaged store: {self.name}, {rows}: {error}; "
             "`fmcore validate` lists all that is wrong; capture again, or restore it from a copy"
         )
+
+
+def index_of(array: h5py.Dataset, file_size: int) -> ChunkIndex:
+    """The index of an array, every entry within the file.
+
+    Raises:
+        StoreError: if it is no index of a whole array of ours.
+    """
+    name, chunk, found = array.name, array.chunks, codec_of(array)
+    if chunk is None or found is None:
+        raise StoreError(f"{name} is not in chunks with filters that this format has")
+    nbytes = math.prod(chunk) * array.dtype.itemsize
+    if nbytes > LARGEST_CHUNK_BYTES:
+        raise StoreError(f"{name} has chunks of shape {chunk}, larger than any of ours")
+    grid = tuple(-(-size // step) for size, step in zip(array.shape, chunk, strict=True))
+    stored = array.id.get_num_chunks()
+    if stored != math.prod(grid):  # also before a table of that size is made
+        raise StoreError(
+            f"{name} has {stored:,} chunks of the {math.prod(grid):,} that its shape needs"
+        )
+    told = array_of("q")  # a list of what HDF5 tells would take 300 bytes for each chunk
+    array.id.chunk_iter(
+        lambda one: told.extend(
+            (*one.chunk_offset, one.byte_offset or -1, one.size, one.filter_mask)
+        )
+    )
+    entries = np.array(told, np.int64).reshape(-1, len(grid) + 3)
+    corners, numbers = entries[:, : len(grid)], entries[:, len(grid) :]
+    places = corners // np.array(chunk)
+    # What deflate cannot shrink grows by a few bytes in a thousand.
+    sane = (numbers[:, 0] >= 0) & (numbers[:, 0] + numbers[:, 1] <= file_size)
+    sane &= (numbers[:, 1] > codec.CHECKSUM_BYTES) & (numbers[:, 1] <= nbytes * 1.01 + 1024)
+    sane &= (numbers[:, 2] == 0) & (places >= 0).all(axis=1) & (places < grid).all(axis=1)
+    offsets, sizes = np.full(grid, -1, np.int64), np.zeros(grid, np.int64)
+    if sane.all():
+        offsets[tuple(places.T)], sizes[tuple(places.T)] = numbers[:, 0], numbers[:, 1]
+    if not sane.all() or (offsets < 0).any():
+        where = entries[np.argmin(sane)] if not sane.all() else "a chunk is listed twice"
+        raise StoreError(f"{name} has a damaged index of its chunks: {where}")
+    scales = array.dims[0]
+    # By its address: HDF5 would look through the whole file for the name of a scale.
+    samples = array.file.get("sample")
+    by_sample = (
+        len(scales) > 0 and samples is not None and (address_of(scales[0]) == address_of(samples))
+    )
+    return ChunkIndex(name, array.shape, chunk, array.dtype, found, offsets, sizes, by_sample)

@@ -13,14 +13,38 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fmcore.errors import StoreError
+from fmcore.errors import StoreError, UnsupportedVersionError
 from fmcore.records import LABELS, POLICIES
-from fmcore.storage.attributes import read_text
-from fmcore.storage.chunks import LARGEST_CHUNK_BYTES
-from fmcore.storage.codec import codec_of
-from fmcore.storage.opening import DAMAGE
-from fmcore.storage.schema import ATTRIBUTES, SCHEMA, ArraySpec, AttributeSpec, scale_path
-from fmcore.storage.walk import address_of
+from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text
+from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
+from fmcore.storage.format.schema import (
+    ATTRIBUTES,
+    FORMAT,
+    FORMAT_VERSION,
+    SCHEMA,
+    ArraySpec,
+    AttributeSpec,
+    scale_path,
+)
+
+
+def check_format(file: h5py.File, path: Path) -> None:
+    """Stops at a file that does not say it is a store, or is one of another major version.
+
+    Raises:
+        StoreError, UnsupportedVersionError: naming what was found and what was expected.
+    """
+    if read_text(file, "format") != FORMAT:
+        raise StoreError(
+            f"{path} is an HDF5 file but no store: its attribute `format` is "
+            f"{read_text(file, 'format')!r}, expected {FORMAT!r}; `fmcore capture` writes one"
+        )
+    found = read_text(file, "format_version")
+    if found.split(".")[0] != FORMAT_VERSION.split(".")[0]:
+        raise UnsupportedVersionError(
+            f"{path} has format version {found}, this fmcore reads {FORMAT_VERSION}; "
+            "install a fitting version of feature-map-dashboard, or capture again"
+        )
 
 
 def require_structure(file: h5py.File, path: Path) -> None:

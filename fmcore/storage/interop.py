@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fmcore.selection import Picks
     from fmcore.storage.layer import Layer
-    from fmcore.storage.reader import Store
+    from fmcore.storage.store import Store
     from fmcore.storage.stored_array import StoredArray
 
 

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.storage.codec import Codec, decode
-from fmcore.storage.layout import Blocks, runs
-from fmcore.storage.runs import Run, run_length
+from fmcore.storage.chunks.codec import decode
+from fmcore.storage.chunks.grid import Blocks, runs
+from fmcore.storage.chunks.index_patch import Run, run_length
+from fmcore.storage.format.schema import Codec
 
 
 class Rows:

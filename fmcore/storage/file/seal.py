@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import StoreError
-from fmcore.storage.filebytes import FileBytes
-from fmcore.storage.places import all_places, between, joined
+from fmcore.storage.file.nodes import all_places, between, joined
+from fmcore.storage.file.raw_bytes import FileBytes
 
 MAGIC = b"FMCSEAL1"
 # Bytes of the HDF5 part, number of runs of chunks, SHA-256, and MAGIC at the very end.

@@ -11,6 +11,10 @@ FORMAT = "fmcore-store"
 FORMAT_VERSION = "1.1"
 
 
+# Statistics that every store has; those that came with format 1.1 may be missing.
+_ALWAYS = ("mean", "std", "min", "max", "zero_fraction", "n_values", "n_nonfinite")
+
+
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
     """One array of the store.
@@ -28,10 +32,6 @@ class ArraySpec:
     axes: tuple[str, ...]
     meaning: str
     optional: bool = False
-
-
-# Statistics that every store has; those that came with format 1.1 may be missing.
-_ALWAYS = ("mean", "std", "min", "max", "zero_fraction", "n_values", "n_nonfinite")
 
 
 def path_in_store(path: str) -> str:
@@ -279,3 +279,31 @@ def scale_path(axis: str, array_path: str) -> str:
     # An axis of a layer belongs to the layer's group, also for arrays in groups below it.
     home = parts[:2] if parts[0] == "layers" else parts[:-1]
     return "/".join((*home, axis))
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Which filters the chunks of an array pass, before the checksum that all of them bear.
+
+    Attributes:
+        shuffle: the bytes of all values are sorted by their place in the value.
+        deflate: a zlib stream.
+    """
+
+    shuffle: bool = False
+    deflate: bool = True
+
+    @property
+    def name(self) -> str:
+        """`none`, `deflate` or `shuffle+deflate`."""
+        return "+".join([*["shuffle"] * self.shuffle, *["deflate"] * self.deflate]) or "none"
+
+
+DEFLATE_LEVEL = 1
+DEFLATE = Codec()
+
+
+NONE = Codec(deflate=False)
+
+
+SHUFFLE_DEFLATE = Codec(shuffle=True)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import h5py
 
-from fmcore.errors import FmcoreError, InputFileError, StoreError, UnsupportedVersionError
-from fmcore.storage.attributes import read_text
-from fmcore.storage.filebytes import FileBytes
-from fmcore.storage.schema import FORMAT, FORMAT_VERSION
-from fmcore.storage.seal import verify_seal
-from fmcore.storage.walk import walk
-
-# What h5py raises for a part that is missing, a checksum that fails, or a file that was cut short.
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
-
+from fmcore.errors import FmcoreError, InputFileError, StoreError
+from fmcore.storage.file.nodes import damage_named, walk
+from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.file.seal import verify_seal
+from fmcore.storage.file.structure import check_format
 
 ATTEMPTS = 10
 
@@ -67,27 +60,13 @@ def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     opened = _open_twice(path, check_seal=check_seal)
     try:
         with damage_named(path):
-            _check_format(opened.hdf5, path)
+            check_format(opened.hdf5, path)
             for _ in walk(opened.hdf5, path):
                 pass  # before anything is read, all of it is seen to be the file's own
     except FmcoreError:
         opened.close()
         raise
     return opened
-
-
-@contextlib.contextmanager
-def damage_named(path: Path) -> Iterator[None]:
-    """Turns what h5py raises for a damaged file into a `StoreError` that says what to do."""
-    try:
-        yield
-    except FmcoreError:
-        raise
-    except DAMAGE as error:
-        raise StoreError(
-            f"{path} is a damaged or incomplete store ({error}); capture again, or restore it "
-            "from a copy"
-        ) from error
 
 
 def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
@@ -114,17 +93,3 @@ def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
         reason = error.strerror or str(error)
         raise InputFileError(f"cannot open store {path}: {reason}") from error
     raise InputFileError(f"cannot open store {path}: it is replaced again and again; try later")
-
-
-def _check_format(file: h5py.File, path: Path) -> None:
-    if read_text(file, "format") != FORMAT:
-        raise StoreError(
-            f"{path} is an HDF5 file but no store: its attribute `format` is "
-            f"{read_text(file, 'format')!r}, expected {FORMAT!r}; `fmcore capture` writes one"
-        )
-    found = read_text(file, "format_version")
-    if found.split(".")[0] != FORMAT_VERSION.split(".")[0]:
-        raise UnsupportedVersionError(
-            f"{path} has format version {found}, this fmcore reads {FORMAT_VERSION}; "
-            "install a fitting version of feature-map-dashboard, or capture again"
-        )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fmcore.errors import (
     ClosedStoreError,
     LayerNotFoundError,
+    PredictionsNotStoredError,
     SampleNotFoundError,
     StatisticNotFoundError,
     StoreError,
@@ -25,17 +26,15 @@ from fmcore.errors import (
 from fmcore.records import LABELS
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
-from fmcore.storage.attributes import DIGEST, read_attributes, read_text
-from fmcore.storage.chunk_index import index_of
-from fmcore.storage.chunks import ChunkIndex
-from fmcore.storage.filebytes import FileBytes
-from fmcore.storage.frames import samples_frame, tree_of
-from fmcore.storage.judged import Judged
+from fmcore.storage.chunks.chunk_index import ChunkIndex, index_of
+from fmcore.storage.file.nodes import DIGEST, damage_named, read_attributes, read_text
+from fmcore.storage.file.opened import OpenFile, open_file
+from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.file.seal import stated_digest
+from fmcore.storage.file.structure import require_structure
+from fmcore.storage.interop import samples_frame, tree_of
 from fmcore.storage.layer import Layer, LayerFacts
-from fmcore.storage.opening import OpenFile, damage_named, open_file
-from fmcore.storage.seal import stated_digest
 from fmcore.storage.stored_array import StoredArray
-from fmcore.storage.structure import require_structure
 
 if TYPE_CHECKING:
     import pandas
@@ -53,7 +52,7 @@ def open_store(path: str | Path) -> Store:
     return Store(Path(path))
 
 
-class Store(Judged):
+class Store:
     """Read-only view of one store (see FORMAT.md); a context manager.
 
     Attributes:
@@ -204,6 +203,63 @@ class Store(Judged):
         parsed: dict[str, Any] = json.loads(self._read("model/architecture").tobytes())
         return parsed
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether somebody knew the classes."""
+        return self.labels_are == "given"
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether each prediction is correct or wrong."""
+        return self.has_labels and self.has_predictions
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class index, <int64>[sample]; the true one where `has_labels`."""
+        return self._read("samples/label")
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The model's class index, <int64>[sample].
+
+        Raises:
+            PredictionsNotStoredError: if there are none.
+        """
+        return self._read(self._predicted("samples/prediction"))
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The model's belief in each class, <float32>[sample, class]; raises as `predictions`."""
+        return self._read(self._predicted("samples/probability"))
+
+    def probability(self, sample: int) -> NDArray[np.float32]:
+        """The model's belief in each class, <float32>[class]; raises as `predictions`."""
+        return self._row(self._predicted("samples/probability"), sample)
+
+    @property
+    def class_columns(self) -> tuple[str, ...]:
+        """Those of `label` and `prediction` that somebody, or the model, knows of each sample."""
+        labels = () if self.labels_are == "none" else ("label",)
+        return (*labels, *(("prediction",) if self.has_predictions else ()))
+
+    def classes_of_samples(self) -> dict[str, NDArray[np.int64]]:
+        """The same with their class indices, <int64>[sample]."""
+        return {name: self._read(f"samples/{name}") for name in self.class_columns}
+
+    @property
+    def accuracy_words(self) -> str:
+        """Such as `test accuracy 0.9841`, or why there is none."""
+        return self.why_no_outcomes or f"test accuracy {self.about()['model']['test_accuracy']:.4f}"
+
+    @property
+    def why_no_outcomes(self) -> str:
+        """Why no prediction is correct or wrong; empty where each is."""
+        if self.has_outcomes:
+            return ""
+        if self.has_predictions:
+            return "no labels: classes are what the model predicts"
+        return "no predictions" if self.has_labels else "no predictions and no labels"
+
     def check_sample(self, sample: int) -> int:
         """The index itself.
 
@@ -242,6 +298,13 @@ class Store(Judged):
 
     def _row(self, path: str, sample: int) -> Any:
         return self.array(path).row(self.bytes, self.check_sample(sample))
+
+    def _predicted(self, path: str) -> str:
+        if not self.has_predictions:
+            raise PredictionsNotStoredError(
+                f"{self.path.name} holds no predictions: {self.about()['model']['output']}"
+            )
+        return path
 
     def _texts(self, path: str) -> list[str]:
         return [text.decode("utf-8", "replace") for text in self._read(path).tolist()]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
 from fmcore.statistics import FINEST, Bins, LayerSums
-from fmcore.storage.codec import DEFLATE, Codec
+from fmcore.storage.format.schema import DEFLATE, Codec
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,9 @@
-"""Which part of which chunk goes where: some indices along each axis, pure arithmetic."""
+"""Which part of which chunk goes where, and values cut into chunks: pure arithmetic."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,12 @@ from fmcore.selection import Picks
 
 # The same places in numpy's words: a slice where that is possible, which is several times as fast.
 Index = slice | NDArray[np.int64]
+
+
+# Where a chunk begins in its array, and the values of the whole chunk.
+Block = tuple[tuple[int, ...], NDArray[Any]]
+# The same of chunks that follow each other: where the first begins, and the values of each.
+Blocks = tuple[tuple[int, ...], list[NDArray[Any]]]
 
 
 class Part(NamedTuple):
@@ -80,3 +88,45 @@ def _numpy(indices: tuple[Index, ...], shape: tuple[int, ...]) -> tuple[Any, ...
             for one, size in zip(indices, shape, strict=True)
         )
     )
+
+
+def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator[Block]:
+    """Cuts values into whole, contiguous chunks; the last is filled up with zeros, as HDF5 does.
+
+    Args:
+        values: [sample, …], cut along the first and the last axis.
+        chunk: the chunk of the array they go to.
+        start: the array's row of the first of them, on the boundary of a chunk.
+    """
+    last = range(0, values.shape[-1], chunk[-1]) if values.ndim > 1 else range(1)
+    for row in range(0, len(values), chunk[0]):
+        for first in last:
+            block = values[row : row + chunk[0]]
+            corner: tuple[int, ...] = (start + row,)
+            if values.ndim > 1:
+                block = block[..., first : first + chunk[-1]]
+                corner = (start + row, *[0] * (values.ndim - 2), first)
+            if block.shape != chunk:
+                whole = np.zeros(chunk, dtype=values.dtype)
+                whole[tuple(map(slice, block.shape))] = block
+                block = whole
+            yield corner, np.ascontiguousarray(block)
+
+
+def runs(values: NDArray[Any], chunk: tuple[int, ...], start: int, most: int) -> Iterator[Blocks]:
+    """The same, many chunks at a time.
+
+    Args:
+        values: [sample, …].
+        chunk: the chunk of the array they go to.
+        start: the array's row of the first of them, on the boundary of a chunk.
+        most: chunks at a time.
+    """
+    if chunk == (1, *values.shape[1:]):  # a row a chunk, of which there are thousands
+        rows = np.ascontiguousarray(values)
+        for first in range(0, len(rows), most):
+            yield (start + first, *[0] * (values.ndim - 1)), list(rows[first : first + most])
+        return
+    cut = blocks(values, chunk, start)
+    while some := list(itertools.islice(cut, most)):
+        yield some[0][0], [block for _, block in some]

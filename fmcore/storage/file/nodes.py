@@ -1,0 +1,191 @@
+"""Nodes of an HDF5 file: a walk that stays inside it, attributes, filters, where chunks lie.
+
+HDF5 keeps variable-length strings and axis references outside every checksum, so text is stored
+with a fixed length, and a digest lets `validate` see a flipped bit in any of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import FmcoreError, StoreError
+from fmcore.storage.format.schema import DEFLATE, DEFLATE_LEVEL, NONE, SHUFFLE_DEFLATE, Codec
+
+DIGEST = "attributes_sha256"
+# Written by HDF5's dimension scales: references, covered through the names they resolve to.
+_OWNED_BY_SCALES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+
+
+# A store is four deep.
+DEEPEST = 8
+# What h5py raises for a part that is missing, a checksum that fails, or a file that was cut short.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
+
+
+def fixed_text(value: str) -> np.ndarray[Any, np.dtype[np.bytes_]]:
+    """A string as HDF5 fixed-length UTF-8."""
+    encoded = value.encode("utf-8", "backslashreplace")
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))
+
+
+def read_text(node: h5py.Group, name: str) -> str:
+    """The text of an attribute; empty where there is none, as a newer minor version may have it."""
+    value = node.attrs.get(name, b"")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def attributes_digest(file: h5py.File) -> str:
+    """SHA-256 over every attribute but itself, and over which scale each axis refers to, in hex."""
+    digest = hashlib.sha256()
+    nodes = list(walk(file, Path(file.name)))
+    # HDF5 has to search for the name of what a reference leads to; here they are all known.
+    names = {address_of(node): path for path, node in nodes}
+
+    def add(path: str, node: h5py.Group | h5py.Dataset) -> None:
+        for name in sorted(set(node.attrs) - _OWNED_BY_SCALES - {DIGEST}):
+            value = np.asarray(node.attrs[name])
+            digest.update(f"{path}@{name}:{value.dtype.str}{value.shape}".encode())
+            digest.update(value.tobytes())
+        if isinstance(node, h5py.Dataset) and not node.is_scale:
+            axes = [[names[address_of(scale)] for scale in axis.values()] for axis in node.dims]
+            digest.update(f"{path}#{axes}".encode())
+
+    add("/", file)
+    for path, node in nodes:
+        add(path, node)
+    return digest.hexdigest()
+
+
+def read_attributes(node: h5py.Group) -> dict[str, Any]:
+    """Every attribute of a group as plain Python."""
+    parsed: dict[str, Any] = {}
+    for name, value in node.attrs.items():
+        if isinstance(value, np.ndarray):
+            parsed[name] = value.tolist()
+        elif isinstance(value, np.generic) and not isinstance(value, np.bytes_):
+            parsed[name] = value.item()
+        else:
+            parsed[name] = read_text(node, name)
+    return parsed
+
+
+def address_of(node: h5py.Group | h5py.Dataset) -> int:
+    """Where an object lies in the file: the same for every way that leads to it."""
+    return int(h5py.h5o.get_info(node.id).addr)
+
+
+def walk(
+    group: h5py.Group, path: Path, seen: set[int] | None = None
+) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """Every group and array with its path, sorted by name, nothing outside the file touched.
+
+    Links, virtual sources and external storage each let an HDF5 file show bytes of another file,
+    such as `/etc/passwd`. (h5py's own `visititems` is not used: an error inside it, as in a damaged
+    file, comes out as SystemError.)
+
+    Args:
+        group: where to start.
+        path: of the file, for the message.
+        seen: addresses of the objects met so far; a store has one name for each.
+
+    Raises:
+        StoreError: naming the first part that is not the file's own.
+    """
+    seen = set() if seen is None else seen
+    if group.name.count("/") > DEEPEST:
+        raise StoreError(f"{path}: {group.name} lies deeper than any part of a store")
+    for name in sorted(group):
+        where = f"{group.name.rstrip('/')}/{name}"
+        if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+            raise StoreError(f"{path}: {where} is a link to another place; a store has none")
+        node = group[name]
+        if isinstance(node, h5py.Dataset) and (node.is_virtual or node.external):
+            raise StoreError(f"{path}: {where} keeps its data in another file; a store does not")
+        address = address_of(node)
+        if address in seen:
+            raise StoreError(f"{path}: {where} is a second name of another part; a store has none")
+        seen.add(address)
+        yield where, node
+        if isinstance(node, h5py.Group):
+            yield from walk(node, path, seen)
+
+
+def chunk_places(dataset: h5py.Dataset) -> NDArray[np.int64]:
+    """Where each stored chunk of an array lies, <int64>[chunk, (start, stop)], in HDF5's order."""
+    places = array("q")  # pairs of tuples for 200,000 chunks would take 25 MB
+    dataset.id.chunk_iter(
+        lambda chunk: places.extend((chunk.byte_offset, chunk.byte_offset + chunk.size))
+    )
+    return np.array(places, dtype="<i8").reshape(-1, 2)
+
+
+def all_places(file: h5py.File, path: Path) -> dict[str, NDArray[np.int64]]:
+    """The same of every array in chunks, by its path."""
+    return {
+        name.lstrip("/"): chunk_places(node)
+        for name, node in walk(file, path)
+        if isinstance(node, h5py.Dataset) and node.chunks
+    }
+
+
+def joined(places: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Chunks that lie back to back as one, sorted, <int64>[run, (start, stop)]."""
+    ends = np.concatenate([np.zeros((0, 2), "<i8"), *places])
+    ends = ends[np.argsort(ends[:, 0])]
+    begins_run = np.append(True, ends[1:, 0] != ends[:-1, 1])[: len(ends)]
+    ends_run = np.append(begins_run[1:], True)[: len(ends)]
+    return np.stack([ends[begins_run, 0], ends[ends_run, 1]], axis=1)
+
+
+def between(runs: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file of a size, (start, stop), that no run covers."""
+    ends = [0, *runs.reshape(-1).tolist(), size]
+    return zip(ends[::2], ends[1::2], strict=True)
+
+
+def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.h5p.PropDCID:
+    """The properties of an array whose chunks are made by `encode`, or by HDF5 in the same way."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk(chunk)
+    if codec.shuffle:
+        properties.set_shuffle()
+    if codec.deflate:
+        properties.set_deflate(DEFLATE_LEVEL)
+    properties.set_fletcher32()  # last: the checksum covers the bytes on the disk
+    properties.set_obj_track_times(False)
+    return properties
+
+
+def codec_of(array: h5py.Dataset) -> Codec | None:
+    """The codec of an array in a file, or None where it has other filters than ours."""
+    properties = array.id.get_create_plist()
+    filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
+    for codec in (DEFLATE, NONE, SHUFFLE_DEFLATE):
+        expected = [h5py.h5z.FILTER_SHUFFLE] * codec.shuffle
+        expected += [h5py.h5z.FILTER_DEFLATE] * codec.deflate
+        if filters == [*expected, h5py.h5z.FILTER_FLETCHER32]:
+            return codec
+    return None
+
+
+@contextlib.contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turns what h5py raises for a damaged file into a `StoreError` that says what to do."""
+    try:
+        yield
+    except FmcoreError:
+        raise
+    except DAMAGE as error:
+        raise StoreError(
+            f"{path} is a damaged or incomplete store ({error}); capture again, or restore it "
+            "from a copy"
+        ) from error
