@@ -29,7 +29,7 @@ import numpy as np
 from fmcore import capture_activations
 from fmcore.model.opening import need_keras
 need_keras()
-from fmcore.model.build import tutorial_network
+from fmcore.model.tutorial import tutorial_network
 n = int(sys.argv[1])
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (n, 28, 28, 1), dtype=np.uint8)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fmcore.storage.chunks import codec, grid
+from fmcore.storage.file import nodes
 from fmcore.storage.format import chunk_shape
 
 CODECS = [codec.DEFLATE, codec.SHUFFLE_DEFLATE, codec.NONE]
@@ -107,13 +108,13 @@ def test_h5py_reads_what_was_encoded(tmp_path, shape, each, dtype):
     chunk = chunk_shape.activation_chunk(len(values), shape[1:], itemsize=values.itemsize)
     with h5py.File(tmp_path / "chunks.h5", "w", libver=("v110", "v110")) as file:
         space, kind = h5py.h5s.create_simple(shape), h5py.h5t.py_create(values.dtype)
-        properties = codec.creation_properties(chunk, each)
+        properties = nodes.creation_properties(chunk, each)
         array = h5py.h5d.create(file.id, b"activation", kind, space, properties)
         for corner, block in grid.blocks(values, chunk, 0):
             array.write_direct_chunk(corner, *codec.encode([block], each))
     with h5py.File(tmp_path / "chunks.h5") as file:
         found = file["activation"]
-        assert codec.codec_of(found) == each
+        assert nodes.codec_of(found) == each
         np.testing.assert_array_equal(found[()], values)
         for corner, block in grid.blocks(values, chunk, 0):
             mask, data = found.id.read_direct_chunk(corner)

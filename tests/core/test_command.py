@@ -75,7 +75,7 @@ def test_a_defect_is_said_in_one_line_and_shown_when_asked(monkeypatch, capsys, 
     def broken(_options):
         raise ZeroDivisionError("oh\nno")
 
-    monkeypatch.setattr("fmcore.cli.export._info", broken)
+    monkeypatch.setattr("fmcore.cli.info._info", broken)
     assert main(["info", str(store_path)]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -113,7 +113,7 @@ class Slow(factories.NumpyProbe):
 factories.NumpyProbe = Slow
 from pathlib import Path
 target = Path(sys.argv[1])
-cli.reading._info = lambda options: factories.make_store(target, 2000, batch_size=10)
+cli.info._info = lambda options: factories.make_store(target, 2000, batch_size=10)
 sys.argv = ["fmcore", "info", "x"]
 sys.exit(cli.main())
 """

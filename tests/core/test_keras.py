@@ -318,7 +318,7 @@ def test_a_large_capture_begins_with_a_policy_or_yes_only(
     np.savez(tmp_path / "d.npz", x_test=X_TEST, y_test=Y_TEST)
     words = ["capture", model_path, "--data", tmp_path / "d.npz", "--out", tmp_path / "s.h5"]
     command = [str(word) for word in words]
-    for module in ("capture.run", "cli.making"):
+    for module in ("capture.run", "cli.capture"):
         monkeypatch.setattr(f"fmcore.{module}.LARGE_STORE_BYTES", 1_000)
     assert main([*command, "--dry-run"]) == 0
     assert "begins only with --policy or --yes" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from fmcore.storage.chunks import codec, grid
 from fmcore.storage.chunks.buffer import Rows
 from fmcore.storage.chunks.codec import fletcher32
 from fmcore.storage.chunks.index_patch import RUN_BYTES, encoded, index_runs, lookup3, run_length
+from fmcore.storage.file import nodes
 from fmcore.storage.file.nodes import all_places
 from fmcore.storage.file.seal import seal
 
@@ -61,7 +62,7 @@ def written(path, arrays: dict[str, tuple[np.ndarray, tuple[int, ...]]], cuts=()
     with h5py.File(path, "w", libver=("v110", "v110"), track_order=True) as file:
         for name, (values, chunk) in arrays.items():
             space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
-            properties = codec.creation_properties(chunk)
+            properties = nodes.creation_properties(chunk)
             made = h5py.h5d.create(file.id, name.encode(), kind, space, properties)
             rows[name] = Rows(h5py.Dataset(made), codec.DEFLATE)
         n = max(len(values) for values, _ in arrays.values())

@@ -432,7 +432,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from factories import make_store
 from fmcore.errors import OutputError
-from fmcore.storage import heldfile
+from fmcore.storage.file import deferred_errors as heldfile
 
 counter = {"left": 0}
 class Disk(io.FileIO):

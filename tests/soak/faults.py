@@ -59,7 +59,7 @@ if how == "blind":  # sees no full disk beforehand
     import shutil
     shutil.disk_usage = lambda path: type("Usage", (), {"free": 10**12})()
 elif how != "plain":
-    import fmcore.storage.heldfile as heldfile
+    import fmcore.storage.file.deferred_errors as heldfile
     for owner, name in [(os, "fsync"), (os, "link"), (os, "ftruncate"), (os, "pwrite"),
                         (os, "unlink"), (os, "rmdir"),
                         (Path, "replace"), (Path, "write_text"), (Path, "mkdir")]:
