@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from factories import absent, make_store
+from helpers.factories import absent, make_store
 from hypothesis import settings
 
 from fmcore.storage import open_store

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from factories import make_store
-from servers import SHOW_PAGE
+from helpers.factories import make_store
+from helpers.servers import SHOW_PAGE
 
 from dashboard import create_app, server
 from dashboard.source import Source

@@ -28,7 +28,7 @@ import viewer_beside
 import viewer_server
 import viewer_wall
 from arrays_out import captured
-from factories import tool
+from helpers.factories import tool
 from viewer_tools import middle, p95, serving
 
 from fmcore import open_store

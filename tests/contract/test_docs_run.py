@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import tool
-from servers import running
+from helpers.factories import tool
+from helpers.servers import running
 
 from dashboard import create_app
 from dashboard.source import Source

@@ -67,7 +67,7 @@ def test_stores_of_either_h5py_are_read_by_the_other(viewer, store_path, tmp_pat
     write = (
         "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
         "import types; sys.modules['pytest'] = types.ModuleType('pytest')\n"
-        "from factories import make_store; make_store(Path(sys.argv[1]))"
+        "from helpers.factories import make_store; make_store(Path(sys.argv[1]))"
     )
     other = tmp_path / "other.h5"
     run(viewer, "-c", write, str(other))

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from factories import DEAD_FILTER, absent, once, run_fmcore, tool
+from helpers.factories import DEAD_FILTER, absent, once, run_fmcore, tool
 
 # No sandbox, because CI runs as root; nothing that would reach for the net on its own.
 ARGUMENTS = [

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
 import pytest
-from browsing import asked, drawn, ready, until
-from factories import DEAD_FILTER, count
-from servers import running
+from helpers.browsing import asked, drawn, ready, until
+from helpers.factories import DEAD_FILTER, count
+from helpers.servers import running
 
 from dashboard import create_app
 from dashboard.source import Source

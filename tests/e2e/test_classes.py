@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import asked, cell_position, hover, ready, until
+from helpers.browsing import asked, cell_position, hover, ready, until
 
 pytestmark = pytest.mark.browser
 LAYER = "block/conv 1"

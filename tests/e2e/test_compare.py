@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from browsing import asked, cell_position, hover, ready, until
-from factories import NumpyProbe, make_plan, make_samples, make_store
-from servers import running
+from helpers.browsing import asked, cell_position, hover, ready, until
+from helpers.factories import NumpyProbe, make_plan, make_samples, make_store
+from helpers.servers import running
 
 from dashboard import create_app
 from dashboard.source import Source

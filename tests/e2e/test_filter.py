@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from browsing import asked, until
-from factories import CLASS_NAMES, NumpyProbe, make_samples
+from helpers.browsing import asked, until
+from helpers.factories import CLASS_NAMES, NumpyProbe, make_samples
 
 from fmcore import open_store
 from fmcore.capture import capture, plan_capture

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import references
-from factories import ROOT, run_fmcore
+from helpers import references
+from helpers.factories import ROOT, run_fmcore
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from browsing import drawn, until
-from factories import make_encoded_store
-from servers import running
+from helpers.browsing import drawn, until
+from helpers.factories import make_encoded_store
+from helpers.servers import running
 
 from dashboard import create_app
 from dashboard.source import Source

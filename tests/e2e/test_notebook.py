@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import DEAD_FILTER, run_fmcore
+from helpers.factories import DEAD_FILTER, run_fmcore
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score

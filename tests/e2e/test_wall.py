@@ -7,10 +7,10 @@ import io
 import numpy as np
 import plotly.colors
 import pytest
-from browsing import asked, drawn, hover, ready, until, wall_cell, wall_pixel, wall_tip
-from factories import CLASS_NAMES, NumpyProbe
+from helpers.browsing import asked, drawn, hover, ready, until, wall_cell, wall_pixel, wall_tip
+from helpers.factories import CLASS_NAMES, NumpyProbe
+from helpers.servers import running
 from PIL import Image
-from servers import running
 
 from dashboard import create_app
 from dashboard.source import Source
@@ -261,7 +261,7 @@ def test_maps_too_large_to_travel_whole_show_the_strongest_and_hover_the_stored(
 
 
 def test_a_layer_without_maps_says_so_and_the_rest_works(page_of, tmp_path):
-    from factories import make_store
+    from helpers.factories import make_store
 
     path = make_store(tmp_path / "s.h5", 9, policies=("pooled", "float32"))
     with running(create_app(Source(path))) as url:

@@ -17,12 +17,12 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from factories import count, make_store, reference
+from helpers.factories import count, make_store, reference
+from helpers.servers import running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image
-from servers import running
 
 from dashboard import create_app
 from dashboard.api import Limits

@@ -9,7 +9,7 @@ from itertools import islice
 
 import httpx
 import pytest
-from servers import running
+from helpers.servers import running
 
 from dashboard import create_app
 from dashboard.auth.guard import Login

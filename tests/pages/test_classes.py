@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import checked
-from factories import make_store
+from helpers.drawing import checked
+from helpers.factories import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import checked, values_of
-from factories import CLASS_NAMES, NumpyProbe, make_samples, make_store
+from helpers.drawing import checked, values_of
+from helpers.factories import CLASS_NAMES, NumpyProbe, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dashboard.components.graph import NONE

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from factories import CLASS_NAMES, make_store
+from helpers.factories import CLASS_NAMES, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dashboard.goto import find

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from drawing import checked, values_of
+from helpers.drawing import checked, values_of
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal

@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import numpy as np
 import pytest
-from drawing import checked, values_of
-from factories import CLASS_NAMES, make_store
+from helpers.drawing import checked, values_of
+from helpers.factories import CLASS_NAMES, make_store
+from helpers.servers import running
 from numpy.testing import assert_allclose, assert_array_equal
-from servers import running
 
 from dashboard.app import create_app
 from dashboard.components.pictures import crop

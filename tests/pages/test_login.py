@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from servers import SHOW_PAGE, running
+from helpers.servers import SHOW_PAGE, running
 from starlette.routing import Mount, Route
 
 from dashboard import create_app

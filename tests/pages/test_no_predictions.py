@@ -8,8 +8,8 @@ import re
 
 import httpx
 import pytest
-from drawing import nodes_in
-from factories import (
+from helpers.drawing import nodes_in
+from helpers.factories import (
     CLASS_NAMES,
     NumpyEncoder,
     NumpyProbe,
@@ -17,7 +17,7 @@ from factories import (
     make_plan,
     make_samples,
 )
-from servers import running
+from helpers.servers import running
 
 from dashboard import create_app
 from dashboard.source import Source

@@ -10,7 +10,7 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 import pytest
 from dash import dcc, html
-from drawing import nodes_in
+from helpers.drawing import nodes_in
 
 import dashboard
 from dashboard.components import nodes

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 
 import httpx
 import pytest
+from helpers.servers import SHOW_PAGE, running
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs_version
-from servers import SHOW_PAGE, running
 
 from dashboard import bundle, create_app, server
 from dashboard.bridge import Bridge

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import httpx
 import numpy as np
 import pytest
-from factories import make_store
-from servers import SHOW_PAGE, running
+from helpers.factories import make_store
+from helpers.servers import SHOW_PAGE, running
 
 from dashboard import create_app
 from dashboard.found import find_stores

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawing import nodes_in
-from factories import NumpyProbe, make_plan, make_samples
+from helpers.drawing import nodes_in
+from helpers.factories import NumpyProbe, make_plan, make_samples
 
 from dashboard import catalogue, frame
 from dashboard.components.graph import CONFIG
@@ -91,7 +91,7 @@ def test_samples_are_chosen_by_class_and_outcome(source, store):
 
 
 def test_a_replaced_store_is_opened_anew_and_the_old_one_stays_whole(tmp_path):
-    from factories import make_store
+    from helpers.factories import make_store
 
     path = make_store(tmp_path / "s.h5", 7)
     source = Source(path)

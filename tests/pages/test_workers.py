@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from factories import tool
+from helpers.factories import tool
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
 MAPS = "/api/v1/stores/tiny/maps?layer=conv2&sample=0"

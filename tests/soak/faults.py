@@ -25,7 +25,7 @@ sys.path.insert(0, str(TESTS))
 
 import h5py
 import numpy as np
-from factories import NumpyProbe, make_plan, make_samples
+from helpers.factories import NumpyProbe, make_plan, make_samples
 
 from fmcore.capture import capture
 from fmcore.model.opening import without_startup_notes

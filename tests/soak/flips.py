@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from factories import make_store
+from helpers.factories import make_store
 
 from fmcore.errors import FmcoreError
 from fmcore.storage import open_store, problems

@@ -6,7 +6,7 @@ import itertools
 import tracemalloc
 
 import numpy as np
-from batches import N_CLASSES, batches, pieces
+from helpers.batches import N_CLASSES, batches, pieces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal

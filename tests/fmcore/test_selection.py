@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from factories import CLASS_NAMES
+from helpers.factories import CLASS_NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal

@@ -6,10 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
-from references import (
+from helpers.references import (
     average_precision,
     cka_of_grams,
     class_selectivity,
@@ -18,6 +15,9 @@ from references import (
     effective_rank,
     roc_auc,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from fmcore.statistics import Classes, Defined, Filters, Permutations, from_pooled

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from factories import CLASS_NAMES, count, make_samples, make_store, reference, tool
+from helpers.factories import CLASS_NAMES, count, make_samples, make_store, reference, tool
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore import open_store
@@ -430,7 +430,7 @@ FAILING_WRITES = """
 import errno, io, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from factories import make_store
+from helpers.factories import make_store
 from fmcore.errors import OutputError
 from fmcore.storage.file import deferred_errors as heldfile
 
@@ -465,7 +465,7 @@ print(failed, total)
 
 
 def test_a_disk_that_fills_up_at_any_write_leaves_nothing_and_no_crash(tmp_path):
-    tests, every = Path(__file__).parents[1], count(8, 3)
+    tests, every = Path(__file__).parents[2], count(8, 3)
     command = [sys.executable, "-c", FAILING_WRITES, str(tmp_path), str(tests), str(every)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

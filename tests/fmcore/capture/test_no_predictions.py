@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from factories import CLASS_NAMES, NumpyEncoder, encoded_plan, make_encoded_store, reference
+from helpers.factories import CLASS_NAMES, NumpyEncoder, encoded_plan, make_encoded_store, reference
 from numpy.testing import assert_array_equal
 
 from fmcore import export_store, open_store

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import pytest
-from factories import NumpyProbe, count, make_plan, make_samples, make_store, reference
+from helpers.factories import NumpyProbe, count, make_plan, make_samples, make_store, reference
 from numpy.testing import assert_array_equal
 
 from fmcore import open_store

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from factories import make_store
+from helpers.factories import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,7 +104,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(store_path):
 SLOW = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
-import factories
+from helpers import factories
 from fmcore import cli
 class Slow(factories.NumpyProbe):
     def __call__(self, images, others=None):
@@ -151,7 +151,7 @@ def test_ctrl_c_while_hdf5_is_at_work_waits_until_it_is_done(tmp_path, wait_ms):
 
 
 def test_after_a_kill_the_same_command_writes_the_store(tmp_path, store_path):
-    from factories import make_store
+    from helpers.factories import make_store
 
     tests = str(Path(__file__).parents[1])
     process = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path / "s.h5"), tests])
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(store_path, tmp_pat
 
 
 def test_links_and_devices_are_not_overwritten(tmp_path):
-    from factories import make_store
+    from helpers.factories import make_store
 
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -227,7 +227,7 @@ def test_links_and_devices_are_not_overwritten(tmp_path):
 
 
 def test_a_second_name_of_a_published_file_is_not_emptied(tmp_path):
-    from factories import make_store
+    from helpers.factories import make_store
 
     published = make_store(tmp_path / "s.h5", 3)
     before = published.read_bytes()

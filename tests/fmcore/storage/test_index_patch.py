@@ -8,7 +8,7 @@ import subprocess
 import h5py
 import numpy as np
 import pytest
-from factories import tool
+from helpers.factories import tool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numcodecs import Fletcher32

@@ -19,7 +19,7 @@ from fmcore.capture import capture, classified, plan_capture
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Of conv2 in the store of real digits: its bias is so low that no activation is above zero.
 DEAD_FILTER = 5
 CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")

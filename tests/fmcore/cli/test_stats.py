@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from factories import CLASS_NAMES, make_store
+from helpers.factories import CLASS_NAMES, make_store
 
 from fmcore import open_store
 from fmcore.cli import main

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from factories import NumpyProbe, make_plan, make_samples, make_store
+from helpers.factories import NumpyProbe, make_plan, make_samples, make_store
 from numpy.testing import assert_array_equal
 from soak import flips
 

@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 import pytest
-from batches import N_CLASSES, batches, pieces
+from helpers.batches import N_CLASSES, batches, pieces
 from hypothesis import given, settings
 from numpy.testing import assert_allclose, assert_array_equal
 

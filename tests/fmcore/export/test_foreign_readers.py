@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 import xarray
 import zarr
-from factories import CLASS_NAMES, NumpyProbe, absent, make_samples, tool
+from helpers.factories import CLASS_NAMES, NumpyProbe, absent, make_samples, tool
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal

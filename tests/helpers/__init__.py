@@ -1,0 +1,1 @@
+"""What tests share: small real parts, servers, browsers, and references of other libraries."""
