@@ -20,7 +20,7 @@ from fmcore.dataset import (
     Preprocessing,
     is_stream,
     labelled_images,
-    spooled,
+    spool,
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
@@ -279,7 +279,7 @@ def _capture(
     on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
     **options: Any,
 ) -> Path:
-    from fmcore.model.inputs import fitted, inputs_of
+    from fmcore.model.inputs import fit_to_model, inputs_of
     from fmcore.model.probe import KerasProbe
 
     if batch_size is not None and batch_size < 1:
@@ -287,7 +287,7 @@ def _capture(
     if statistics not in STATISTICS_KEPT:
         raise SelectionError(f"statistics {statistics!r}; expected {' or '.join(STATISTICS_KEPT)}")
     inputs = inputs_of(model, image_shape=samples.image_shape)
-    samples = fitted(inputs, samples, where=dataset_source)
+    samples = fit_to_model(inputs, samples, where=dataset_source)
     probe = KerasProbe(
         model,
         layers=layers,
@@ -296,7 +296,7 @@ def _capture(
         predictions=predictions,
         image_shape=inputs.image_shape,
     )
-    samples, names = capturing.classified(
+    samples, names = capturing.with_labels(
         probe,
         samples,
         class_names,
@@ -365,7 +365,7 @@ def capture_callback(
     chosen = _chosen(epochs)
     inspect.signature(capture_activations).bind(None, images, labels, folder, **options)
     if is_stream(images):  # which ends with its first capture
-        images, labels = spooled(images)
+        images, labels = spool(images)
     labelled_images(images, labels, where="capture_callback(images, labels)")
     need_keras()
     from fmcore.model.callback import CaptureCallback

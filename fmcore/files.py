@@ -101,7 +101,7 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         OutputError: if `path` exists and `overwrite` is false, if another process writes it now,
             or if the disk refuses.
     """
-    with said_of(path):
+    with output_errors(path):
         refuse_existing(path, overwrite=overwrite)
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if the disk refuses.
     """
-    with said_of(path):
+    with output_errors(path):
         partial = partial_name(path)
         _remove_tree(partial)
         partial.mkdir(parents=True)
@@ -158,7 +158,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: if another process writes there now, it is a file, or the disk refuses.
     """
-    with said_of(folder):
+    with output_errors(folder):
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"cannot write to {folder}: it is a file; name a folder")
         new = not folder.exists()
@@ -197,7 +197,7 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def said_of(path: Path) -> Iterator[None]:
+def output_errors(path: Path) -> Iterator[None]:
     """Turns what the operating system refuses into an `OutputError` that says what to do."""
     try:
         yield

@@ -8,7 +8,7 @@ from typing import Any
 from fmcore.errors import MissingLibraryError
 
 
-def library(name: str, *, extra: str, purpose: str) -> Any:
+def import_optional(name: str, *, extra: str, purpose: str) -> Any:
     """A library that few need.
 
     Raises:

@@ -16,13 +16,13 @@ from fmcore.dataset import (
     Dataset,
     Fitting,
     Preprocessing,
+    default_preprocessing,
     from_folder,
     from_idx,
     is_idx,
     is_image,
     labelled_images,
     load_dataset,
-    usual,
 )
 from fmcore.errors import DatasetError, InputFileError, SelectionError
 from fmcore.hdf5_guard import foreign_arrays
@@ -147,16 +147,16 @@ def preprocessing_of(
         dataset: its uint8 pixels are divided by 255 else; of other types they are as given.
         name: what the model was called: an architecture of `keras.applications` has its own.
     """
-    from fmcore.model.keras_names import habit_of, scales_itself
+    from fmcore.model.keras_names import application_preprocessing, scales_itself
 
     if dataset.test.images.dtype != np.uint8:  # somebody has scaled them already
         return AS_GIVEN, ""
-    habit = habit_of(name)
+    habit = application_preprocessing(name)
     if habit is not None:
         return habit, f"as {name} was trained"
     if scales_itself(model):
         return AS_GIVEN, "the model scales pixels itself"
-    return usual(dataset.test.images.dtype), ""
+    return default_preprocessing(dataset.test.images.dtype), ""
 
 
 def _from_hdf5(data: str) -> Dataset:
@@ -200,5 +200,5 @@ def _named(dataset: Dataset, path: Path | None) -> Dataset:
             if name not in names:
                 raise DatasetError(f"{path} names no class {name}{near_matches(name, names)}")
         places = np.array([names.index(name) for name in dataset.class_names])
-        test = dataclasses.replace(test, labels=places[test.classes])
+        test = dataclasses.replace(test, labels=places[test.known_labels])
     return dataclasses.replace(dataset, class_names=names, test=test)

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from dashboard.background import streamed
 from dashboard.problem import problem
 from fmcore.errors import SelectionError
-from fmcore.export import Outgoing, npy_header
+from fmcore.export import ArraySource, npy_header
 
 # Of answers; the first is what is sent where none is named.
 ARRAY_FORMATS = ("raw", "npy", "csv", "json")
@@ -73,8 +73,8 @@ class Body:
     """
 
     head: bytes
-    array: Outgoing
-    rows: Callable[[int, int], Outgoing]
+    array: ArraySource
+    rows: Callable[[int, int], ArraySource]
 
     @property
     def n_bytes(self) -> int:
@@ -97,7 +97,7 @@ class Body:
             place += len(data)
 
 
-def body_of(format_name: str, array: Outgoing, rows: Callable[[int, int], Outgoing]) -> Body:
+def body_of(format_name: str, array: ArraySource, rows: Callable[[int, int], ArraySource]) -> Body:
     """An array as `raw` bytes, or as a `.npy` file."""
     return Body(npy_header(array) if format_name == "npy" else b"", array, rows)
 

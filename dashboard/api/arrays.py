@@ -22,17 +22,17 @@ from dashboard.source import Snapshot, Source
 from fmcore.errors import SelectionError
 from fmcore.export import (
     TEXT_FORMATS,
-    Outgoing,
+    ArraySource,
     Pace,
     Tables,
-    choose,
+    maps_array,
     maps_table,
-    of_maps,
-    of_pooled,
-    of_samples,
+    pooled_arrays,
     pooled_table,
+    resolve,
+    sample_arrays,
     samples_table,
-    tidy,
+    statistics_table,
 )
 from fmcore.selection import Query, match_names, near_matches, parse_query, parse_samples
 from fmcore.storage import Layer
@@ -69,15 +69,17 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
     def statistics(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
         query, form = _asked(request, "statistics", TABLE_FORMATS)
-        chosen = choose(snapshot.store, query, files=False)
-        return _table(request, snapshot, query, form, tidy(snapshot.store, chosen), limits)
+        chosen = resolve(snapshot.store, query, files=False)
+        return _table(
+            request, snapshot, query, form, statistics_table(snapshot.store, chosen), limits
+        )
 
     def samples(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
         query, form = _asked(request, "maps", TABLE_FORMATS)
         _refuse_useless(query)
-        chosen = choose(snapshot.store, query, files=False)
-        tables = samples_table(list(of_samples(snapshot.store, chosen.samples)))
+        chosen = resolve(snapshot.store, query, files=False)
+        tables = samples_table(list(sample_arrays(snapshot.store, chosen.samples)))
         return _table(request, snapshot, query, form, tables, limits)
 
     return [
@@ -135,14 +137,14 @@ def _pooled(
     request: Request, snapshot: Snapshot, query: Query, form: str, limits: Limits
 ) -> Response:
     layer = _one_layer(snapshot, query)
-    chosen = choose(snapshot.store, query, files=False)
+    chosen = resolve(snapshot.store, query, files=False)
     if form in TEXT_FORMATS:
         tables = pooled_table(snapshot.store, layer, chosen)
         return _table(request, snapshot, query, form, tables, limits)
 
-    def arrays(first: int, stop: int) -> Outgoing:
+    def arrays(first: int, stop: int) -> ArraySource:
         some = replace(chosen, samples=chosen.samples[first:stop])
-        found = list(of_pooled(layer, some, layer.path, pace=PACE))
+        found = list(pooled_arrays(layer, some, layer.path, pace=PACE))
         if len(found) != 1:
             names = ", ".join(one.name for one in found)
             raise SelectionError(
@@ -163,13 +165,13 @@ def _maps(
         if quick is not None:
             return quick
     layer = _one_layer(snapshot, query)
-    chosen = choose(snapshot.store, query, files=False)
+    chosen = resolve(snapshot.store, query, files=False)
     if form == "csv":
         return _table(request, snapshot, query, form, maps_table(layer, chosen), limits)
 
-    def arrays(first: int, stop: int) -> Outgoing:
+    def arrays(first: int, stop: int) -> ArraySource:
         some = replace(chosen, samples=chosen.samples[first:stop])
-        return of_maps(layer, some, layer.path, pace=PACE)
+        return maps_array(layer, some, layer.path, pace=PACE)
 
     n_samples = len(chosen.samples)
     if form == "json":
@@ -188,7 +190,7 @@ def _array(
     snapshot: Snapshot,
     query: Query,
     form: str,
-    arrays: Callable[[int, int], Outgoing],
+    arrays: Callable[[int, int], ArraySource],
     n_rows: int,
     limits: Limits,
 ) -> Response:
@@ -206,7 +208,7 @@ def _json_array(
     request: Request,
     snapshot: Snapshot,
     query: Query,
-    array: Outgoing,
+    array: ArraySource,
     about: Mapping[str, Any],
     limits: Limits,
 ) -> Response:
@@ -245,7 +247,7 @@ def _table(
     return answers.send_text(request, text, headers, media_type=MEDIA_TYPES[form])
 
 
-def _headers(array: Outgoing, snapshot: Snapshot, query: Query, form: str) -> dict[str, str]:
+def _headers(array: ArraySource, snapshot: Snapshot, query: Query, form: str) -> dict[str, str]:
     tag = _tag(snapshot, query, form)
     return answers.headers_of(array.shape, array.dtype, array.axes, digest=snapshot.digest, tag=tag)
 

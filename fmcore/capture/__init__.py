@@ -7,7 +7,7 @@ from fmcore.capture.cost import (
     Estimate,
     LayerEstimate,
 )
-from fmcore.capture.labels import classified
+from fmcore.capture.labels import with_labels
 from fmcore.capture.plan import CapturePlan, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture
@@ -21,6 +21,6 @@ __all__ = [
     "LayerEstimate",
     "Probe",
     "capture",
-    "classified",
     "plan_capture",
+    "with_labels",
 ]

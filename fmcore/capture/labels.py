@@ -33,7 +33,7 @@ class Classifier(Protocol):
         """The probabilities, <float32>[sample, class]."""
 
 
-def classified(
+def with_labels(
     model: Classifier,
     samples: LabelledImages,
     names: Sequence[str],

@@ -96,7 +96,7 @@ def plan_capture(
     bits = histogram_bits(shapes, len(class_names), memory)
     few = slice(min(batch, TRIAL_SAMPLES))
     tried = probe(preprocessing(samples.images[few]), samples.others_of(few))
-    class_sizes = np.bincount(samples.classes, minlength=len(class_names))
+    class_sizes = np.bincount(samples.known_labels, minlength=len(class_names))
     layers, estimates = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
         layer, ratio = _tried(spec, policy, tried.activations[index])
@@ -147,7 +147,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "dtype of images": str(samples.images.dtype),
         "images": hashlib.sha256(np.sort(digests).tobytes()).hexdigest(),
         "order of images": hashlib.sha256(digests.tobytes()).hexdigest(),
-        "labels": hashlib.sha256(samples.classes.tobytes()).hexdigest(),
+        "labels": hashlib.sha256(samples.known_labels.tobytes()).hexdigest(),
         "other inputs": ", ".join(
             f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
             for name, values in samples.others.items()

@@ -28,7 +28,7 @@ from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.files import refuse_existing
-from fmcore.statistics import Classes, LayerSums, Permutations, Pooled, Rounding
+from fmcore.statistics import LabelGroups, LayerAccumulators, Permutations, Pooled, Rounding
 from fmcore.storage import (
     StoreWriter,
     create_store,
@@ -96,7 +96,7 @@ def capture(
     ):
         refuse_existing(path, overwrite=overwrite)  # another run may have finished meanwhile
         _check_room(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
-        running = _Running(probe, samples, plan, threads, _permutations(plan, samples), on_progress)
+        running = _Run(probe, samples, plan, threads, _permutations(plan, samples), on_progress)
         if len(ranges) == 1:
             sums = running.write(path, ranges[0], overwrite=overwrite)
         else:
@@ -130,7 +130,7 @@ def capture(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Running:
+class _Run:
     """What all shards of one run share."""
 
     probe: Probe
@@ -142,12 +142,12 @@ class _Running:
 
     def write(
         self, path: Path, rows: range, *, part: bool = False, overwrite: bool = True
-    ) -> list[LayerSums]:
+    ) -> list[LayerAccumulators]:
         """Captures a range of samples into a file of its own."""
         store = self.plan.store
         ids = store.ids[rows.start : rows.stop]
         shard = dataclasses.replace(store, ids=ids, first_sample=rows.start)
-        sums = store.empty_sums()
+        sums = store.empty_accumulators()
         with create_store(path, shard, self.threads, overwrite=overwrite) as writer:
             permutations = None if part else self.permutations
             if permutations is not None:
@@ -161,36 +161,36 @@ class _Running:
                 write_scores(writer, sums, permutations, self.threads)
         return sums
 
-    def _stream(self, rows: range, writer: StoreWriter, sums: list[LayerSums]) -> None:
+    def _stream(self, rows: range, writer: StoreWriter, sums: list[LayerAccumulators]) -> None:
         step = self.plan.store.batch_size
         slices = [
             slice(start, min(start + step, rows.stop))
             for start in range(rows.start, rows.stop, step)
         ]
-        flying: deque[_Batch] = deque()
+        in_flight: deque[_Batch] = deque()
         # Images of files are decoded while the model runs on those before.
         with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
-            ahead = reader.submit(self._fed, slices[0])
+            ahead = reader.submit(self._load, slices[0])
             for here, following in itertools.zip_longest(slices, slices[1:]):
                 images, fed = ahead.result()
                 if following is not None:
-                    ahead = reader.submit(self._fed, following)
+                    ahead = reader.submit(self._load, following)
                 captured = self.probe(fed, self.samples.others_of(here))
-                labels = self.samples.classes[here]
+                labels = self.samples.known_labels[here]
                 places = self.plan.store.places(labels)
                 batch = self._batch(writer, images, labels, captured.probability)
                 for index, values in enumerate(captured.activations):
                     # One batch after the other, so that sums are the same in every run.
-                    before = flying[-1].pooled[index] if flying else None
+                    before = in_flight[-1].pooled[index] if in_flight else None
                     batch.add(self._layer(writer, index, values, places, sums[index], before))
                 del captured, values, fed
-                flying.append(batch)
-                if len(flying) > 1:
-                    self.on_progress(flying.popleft().land(writer))
-            while flying:
-                self.on_progress(flying.popleft().land(writer))
+                in_flight.append(batch)
+                if len(in_flight) > 1:
+                    self.on_progress(in_flight.popleft().write(writer))
+            while in_flight:
+                self.on_progress(in_flight.popleft().write(writer))
 
-    def _fed(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    def _load(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Images as the store keeps them, and as the model is fed them."""
         images = np.asarray(self.samples.images[rows])
         return images, self.plan.preprocessing(images)
@@ -215,7 +215,7 @@ class _Running:
         index: int,
         values: NDArray[np.float32],
         places: NDArray[np.int64],
-        sums: LayerSums,
+        sums: LayerAccumulators,
         before: Future[Tables] | None,
     ) -> tuple[Any, Future[Tables]]:
         """Hands one layer's activations of a batch to the threads."""
@@ -251,7 +251,7 @@ class _Batch:
         self.encoded.append(layer[0])
         self.pooled.append(layer[1])
 
-    def land(self, writer: StoreWriter) -> int:
+    def write(self, writer: StoreWriter) -> int:
         """Writes it; the number of its samples."""
         writer.write(list(itertools.chain.from_iterable(self.encoded)))
         for group, pooled in zip(writer.groups, self.pooled, strict=True):
@@ -263,7 +263,11 @@ class _Batch:
 def _permutations(plan: CapturePlan, samples: LabelledImages) -> Permutations | None:
     """What chance levels are made of; None where no scores are wanted."""
     wanted = plan.store.statistics != "basic"
-    return Permutations(Classes(samples.classes, len(plan.store.class_names))) if wanted else None
+    return (
+        Permutations(LabelGroups(samples.known_labels, len(plan.store.class_names)))
+        if wanted
+        else None
+    )
 
 
 def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:
@@ -278,7 +282,7 @@ def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:
         )
 
 
-def _report(plan: CapturePlan, sums: Sequence[LayerSums]) -> None:
+def _report(plan: CapturePlan, sums: Sequence[LayerAccumulators]) -> None:
     """Says what a person must know of the values."""
     for layer, found in zip(plan.store.layers, sums, strict=True):
         moments, name = found.moments, layer.spec.path

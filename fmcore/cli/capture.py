@@ -26,7 +26,7 @@ from fmcore.cli.options import (
     say,
 )
 from fmcore.command import divisors, image_size, number, numbers, size, whole
-from fmcore.dataset import FITS, Dataset, Preprocessing, named, usual
+from fmcore.dataset import FITS, Dataset, Preprocessing, default_preprocessing, preprocessing_named
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
 from fmcore.files import refuse_existing
@@ -180,10 +180,10 @@ def _preprocessing(
     if options.preprocess:
         if any(value is not None for value in own):
             raise SelectionError("--preprocess says all; leave out --scale, --mean and --std")
-        return named(options.preprocess), ""
+        return preprocessing_named(options.preprocess), ""
     if all(value is None for value in own):
         return preprocessing_of(model, dataset, name=str(options.model))
-    scale = options.scale or usual(dataset.test.images.dtype).scale
+    scale = options.scale or default_preprocessing(dataset.test.images.dtype).scale
     return Preprocessing(scale, mean=options.mean or (), std=options.std or ()), ""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_of, say
 from fmcore.errors import OutputError
-from fmcore.export import TABLE_FORMATS, TEXT_FORMATS, choose, tidy, write_parquet
+from fmcore.export import TABLE_FORMATS, TEXT_FORMATS, resolve, statistics_table, write_parquet
 from fmcore.files import publish, refuse_existing
 from fmcore.storage import open_store
 
@@ -37,7 +37,7 @@ def _stats(options: argparse.Namespace) -> None:
         refuse_existing(out, overwrite=options.force)
     with open_store(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
-        tables = tidy(store, choose(store, query), again=options.recompute)
+        tables = statistics_table(store, resolve(store, query), again=options.recompute)
         next(tables.pieces(), None)  # what is wrong is said before anything is printed
         if out is None:
             sys.stdout.writelines(TEXT_FORMATS[name](tables))

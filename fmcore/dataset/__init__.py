@@ -13,8 +13,13 @@ from fmcore.dataset.images import (
     labelled_images,
 )
 from fmcore.dataset.mnist import load_dataset
-from fmcore.dataset.preprocessing import AS_GIVEN, Preprocessing, named, usual
-from fmcore.dataset.stream import is_stream, spooled
+from fmcore.dataset.preprocessing import (
+    AS_GIVEN,
+    Preprocessing,
+    default_preprocessing,
+    preprocessing_named,
+)
+from fmcore.dataset.stream import is_stream, spool
 
 __all__ = [
     "AS_GIVEN",
@@ -25,6 +30,7 @@ __all__ = [
     "Preprocessing",
     "check_labels",
     "class_names_for",
+    "default_preprocessing",
     "from_folder",
     "from_idx",
     "is_idx",
@@ -32,7 +38,6 @@ __all__ = [
     "is_stream",
     "labelled_images",
     "load_dataset",
-    "named",
-    "spooled",
-    "usual",
+    "preprocessing_named",
+    "spool",
 ]

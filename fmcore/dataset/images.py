@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.dataset.stream import is_stream, spooled
+from fmcore.dataset.stream import is_stream, spool
 from fmcore.errors import DatasetError
 from fmcore.records import LABELS
 
@@ -67,7 +67,7 @@ class LabelledImages:
         return height, width, channels
 
     @property
-    def classes(self) -> NDArray[np.int64]:
+    def known_labels(self) -> NDArray[np.int64]:
         """The labels.
 
         Raises:
@@ -88,7 +88,7 @@ class LabelledImages:
             for one in self.images.digests():
                 digest.update(one)
         known = self.labels is not None and self.labels_are == "given"
-        labels = (self.classes,) if known else ()
+        labels = (self.known_labels,) if known else ()
         for array in (*labels, *self.others.values()):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -127,7 +127,7 @@ class Dataset:
     def n_classes(self) -> int:
         """Classes that the labels name, the training images' included."""
         parts = [part for part in (self.test, self.train) if part is not None]
-        return 1 + max(int(part.classes.max()) for part in parts)
+        return 1 + max(int(part.known_labels.max()) for part in parts)
 
 
 def labelled_images(
@@ -150,7 +150,7 @@ def labelled_images(
     if is_stream(images):
         if labels is not None:
             raise DatasetError(f"{where}: a stream of images brings its labels; give labels=None")
-        images, labels = spooled(images)
+        images, labels = spool(images)
     elif isinstance(images, Mapping):
         images, rest = _image_and_others(images, where=where)
     pixels = np.asarray(images)
@@ -198,7 +198,7 @@ def labelled_images(
         pixels = pixels.astype(np.uint8)
     if pixels.ndim == 3:
         pixels = pixels[..., np.newaxis]
-    fed = {name: _fed(name, values, len(pixels), where=where) for name, values in rest.items()}
+    fed = {name: _load(name, values, len(pixels), where=where) for name, values in rest.items()}
     known = None if labels is None else classes.astype(np.int64)
     return LabelledImages(pixels, known, fed)
 
@@ -217,7 +217,7 @@ def _image_and_others(
     return arrays.pop(image), arrays
 
 
-def _fed(name: str, values: NDArray[Any], n_images: int, *, where: str) -> NDArray[np.float32]:
+def _load(name: str, values: NDArray[Any], n_images: int, *, where: str) -> NDArray[np.float32]:
     """What an input that is no image gets, <float32>[sample, ...]."""
     if values.dtype.kind not in "buif" or not values.ndim:
         raise DatasetError(

@@ -89,7 +89,7 @@ _NAMED = {name: replace(mode, name=name) for mode, names in _MODES for name in n
 NAMES = tuple(sorted(_NAMED))
 
 
-def named(name: str) -> Preprocessing:
+def preprocessing_named(name: str) -> Preprocessing:
     """That of `keras.applications.NAME.preprocess_input`; its modules have `NAMES`.
 
     Raises:
@@ -100,6 +100,6 @@ def named(name: str) -> Preprocessing:
     return _NAMED[name]
 
 
-def usual(images_dtype: np.dtype[np.generic]) -> Preprocessing:
+def default_preprocessing(images_dtype: np.dtype[np.generic]) -> Preprocessing:
     """What is done where nothing is said: uint8 pixels are divided by 255."""
     return Preprocessing(scale=255.0) if images_dtype == np.uint8 else AS_GIVEN

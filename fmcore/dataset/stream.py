@@ -19,7 +19,7 @@ def is_stream(images: object) -> bool:
     return hasattr(images, "as_numpy_iterator") or isinstance(images, Iterator)
 
 
-def spooled(stream: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+def spool(stream: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     """All images of a stream, in a temporary file that goes with the array, and their labels.
 
     Args:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import MapsNotStoredError
-from fmcore.export.contents import Group, Outgoing, Precision
-from fmcore.export.resolve import Chosen
-from fmcore.export.statistics_table import chosen_statistics, tidy
+from fmcore.export.contents import ArraySource, Group, Precision
+from fmcore.export.resolve import ResolvedQuery
+from fmcore.export.statistics_table import chosen_statistics, statistics_table
 from fmcore.export.tables import maps_table, pooled_names, pooled_table, samples_table
 from fmcore.selection import Picks
 from fmcore.storage import Layer, Store, StoredArray
@@ -39,7 +39,9 @@ class Pace:
 QUICKLY = Pace()
 
 
-def groups(store: Store, chosen: Chosen, *, safe_names: Mapping[str, str]) -> Iterator[Group]:
+def export_groups(
+    store: Store, chosen: ResolvedQuery, *, safe_names: Mapping[str, str]
+) -> Iterator[Group]:
     """What was chosen, by layer, and at the end the samples.
 
     Args:
@@ -47,27 +49,27 @@ def groups(store: Store, chosen: Chosen, *, safe_names: Mapping[str, str]) -> It
         chosen: what it is.
         safe_names: of each chosen layer, its name in files.
     """
-    beside = list(of_samples(store, chosen.samples))
+    beside = list(sample_arrays(store, chosen.samples))
     if chosen.query.what == "statistics":
         for name in chosen.layers:
             arrays = list(_statistics(store, chosen, store.layers[name], safe_names[name]))
             yield Group(f"layers/{safe_names[name]}", arrays, [], {})
         similar = list(_similarities(store, chosen))
-        yield Group("similarity", similar, [], {"statistics": tidy(store, chosen)})
+        yield Group("similarity", similar, [], {"statistics": statistics_table(store, chosen)})
         return
     for name in chosen.layers:
         layer, path = store.layers[name], f"layers/{safe_names[name]}"
         if chosen.query.what == "pooled":
-            pooled = list(of_pooled(layer, chosen, path))
+            pooled = list(pooled_arrays(layer, chosen, path))
             tables = {f"{path}.pooled": pooled_table(store, layer, chosen)}
             yield Group(path, pooled, beside, tables)
         elif layer.has_maps:
-            maps = of_maps(layer, chosen, path)
+            maps = maps_array(layer, chosen, path)
             yield Group(path, [maps], beside, {f"{path}.maps": maps_table(layer, chosen)})
     yield Group("samples", [], beside, {"samples": samples_table(beside)})
 
 
-def skipped(store: Store, chosen: Chosen) -> dict[str, str]:
+def skipped(store: Store, chosen: ResolvedQuery) -> dict[str, str]:
     """Layers without maps that maps were asked of, each with the reason.
 
     Raises:
@@ -88,7 +90,9 @@ def skipped(store: Store, chosen: Chosen) -> dict[str, str]:
     return without
 
 
-def of_maps(layer: Layer, chosen: Chosen, path: str, *, pace: Pace = QUICKLY) -> Outgoing:
+def maps_array(
+    layer: Layer, chosen: ResolvedQuery, path: str, *, pace: Pace = QUICKLY
+) -> ArraySource:
     """The maps of a layer, [sample, y, x, filter].
 
     Args:
@@ -102,17 +106,17 @@ def of_maps(layer: Layer, chosen: Chosen, path: str, *, pace: Pace = QUICKLY) ->
     return _reading(f"{path}/activation", array, picks, chosen.query.dtype, pace)
 
 
-def of_pooled(
-    layer: Layer, chosen: Chosen, path: str, *, pace: Pace = QUICKLY
-) -> Iterator[Outgoing]:
-    """The pooled tables of a layer that were chosen, each [sample, filter]; see `of_maps`."""
+def pooled_arrays(
+    layer: Layer, chosen: ResolvedQuery, path: str, *, pace: Pace = QUICKLY
+) -> Iterator[ArraySource]:
+    """The pooled tables of a layer that were chosen, each [sample, filter]; see `maps_array`."""
     for name in pooled_names(layer, chosen):
         array = layer.pooled_array(name)
         picks = (chosen.samples, chosen.filters[layer.path])
         yield _reading(f"{path}/pooled/{name}", array, picks, chosen.query.dtype, pace)
 
 
-def of_samples(store: Store, samples: Picks) -> Iterator[Outgoing]:
+def sample_arrays(store: Store, samples: Picks) -> Iterator[ArraySource]:
     """Index, id, label and prediction of samples, each [sample]; without what nobody knows."""
     rows = np.asarray(samples, dtype=np.int64)
     classes = {name: one[rows] for name, one in store.classes_of_samples().items()}
@@ -120,12 +124,14 @@ def of_samples(store: Store, samples: Picks) -> Iterator[Outgoing]:
         yield whole(f"samples/{name}", ("sample",), array)
 
 
-def whole(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> Outgoing:
+def whole(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> ArraySource:
     """An array that is small enough to be held."""
-    return Outgoing(path, axes, array.shape, array.dtype, lambda: iter([array]))
+    return ArraySource(path, axes, array.shape, array.dtype, lambda: iter([array]))
 
 
-def _statistics(store: Store, chosen: Chosen, layer: Layer, safe: str) -> Iterator[Outgoing]:
+def _statistics(
+    store: Store, chosen: ResolvedQuery, layer: Layer, safe: str
+) -> Iterator[ArraySource]:
     """Read only when they are written: of a thousand classes they do not all fit in memory."""
     picks = {
         "class": range(len(store.class_names)) if chosen.classes is None else chosen.classes,
@@ -134,13 +140,13 @@ def _statistics(store: Store, chosen: Chosen, layer: Layer, safe: str) -> Iterat
         "bound": range(2),
     }
 
-    def of(path: str, axes: tuple[str, ...], dtype: str, read: Callable[[], Any]) -> Outgoing:
+    def of(path: str, axes: tuple[str, ...], dtype: str, read: Callable[[], Any]) -> ArraySource:
         places = [np.asarray(picks[axis]) for axis in axes]
 
         def blocks() -> Iterator[NDArray[Any]]:
             yield np.ascontiguousarray(np.asarray(read())[np.ix_(*places)])
 
-        return Outgoing(path, axes, tuple(map(len, places)), np.dtype(dtype), blocks)
+        return ArraySource(path, axes, tuple(map(len, places)), np.dtype(dtype), blocks)
 
     for one in chosen_statistics(chosen.query.statistic or None):
         if "layer" in one.axes or not layer.has(one):
@@ -152,7 +158,7 @@ def _statistics(store: Store, chosen: Chosen, layer: Layer, safe: str) -> Iterat
             yield of(f"{path}_chance", axes, "float64", partial(layer.chance, one.name))
 
 
-def _similarities(store: Store, chosen: Chosen) -> Iterator[Outgoing]:
+def _similarities(store: Store, chosen: ResolvedQuery) -> Iterator[ArraySource]:
     paths = list(store.layers)
     places = np.array([paths.index(name) for name in chosen.layers])
     for one in chosen_statistics(chosen.query.statistic or None):
@@ -163,7 +169,7 @@ def _similarities(store: Store, chosen: Chosen) -> Iterator[Outgoing]:
 
 def _reading(
     path: str, array: StoredArray, picks: tuple[Picks, ...], dtype: str, pace: Pace
-) -> Outgoing:
+) -> ArraySource:
     shape = tuple(map(len, picks))
     step = max(1, pace.block_bytes // max(1, array.dtype.itemsize * int(np.prod(shape[1:]))))
     precision = Precision(dtype if array.dtype.kind == "f" else "float32")
@@ -177,7 +183,7 @@ def _reading(
         return map(precision.of, _ahead(tasks, pace.readers))
 
     out = precision.dtype if array.dtype.kind == "f" else array.dtype
-    return Outgoing(path, array.axes, shape, out, blocks, precision.notes)
+    return ArraySource(path, array.axes, shape, out, blocks, precision.notes)
 
 
 def _ahead(tasks: Sequence[partial[NDArray[Any]]], readers: int) -> Iterator[NDArray[Any]]:

@@ -57,7 +57,7 @@ def is_missing(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outgoing:
+class ArraySource:
     """An array on its way out of a store.
 
     Attributes:
@@ -99,8 +99,8 @@ class Group:
     """
 
     path: str
-    arrays: Sequence[Outgoing]
-    beside: Sequence[Outgoing]
+    arrays: Sequence[ArraySource]
+    beside: Sequence[ArraySource]
     tables: Mapping[str, Tables]
 
 
@@ -118,7 +118,7 @@ class Part:
     """
 
     path: str
-    arrays: Mapping[str, Outgoing]
+    arrays: Mapping[str, ArraySource]
     nbytes: int
     write: Callable[[BinaryIO], None] | None = None
     fill: Callable[[Path], None] | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fmcore.errors import InputFileError
-from fmcore.files import publish, said_of, sha256_of
+from fmcore.files import output_errors, publish, sha256_of
 
 MANIFEST = "manifest.json"
 # The same of an export that is not finished; it becomes the manifest at the end.
@@ -130,7 +130,7 @@ def remove_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     """
     files = manifest["files"]
     paths = [folder / name for name in files if is_as_stated(folder, name, files[name])]
-    with said_of(folder):
+    with output_errors(folder):
         for path in (folder / MANIFEST, folder / UNFINISHED, *paths):
             path.unlink(missing_ok=True)
         for path in paths:

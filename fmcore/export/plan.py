@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from fmcore.errors import SelectionError
-from fmcore.export.arrays import groups, skipped
+from fmcore.export.arrays import export_groups, skipped
 from fmcore.export.contents import Format, Part
 from fmcore.export.formats import FORMATS
-from fmcore.export.resolve import Chosen, choose
+from fmcore.export.resolve import ResolvedQuery, resolve
 from fmcore.files import safe_names
 from fmcore.selection import Query, near_matches
 from fmcore.storage import Store
@@ -68,7 +68,7 @@ def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "np
             field="format",
         )
     form.needs()
-    chosen = choose(store, query)
+    chosen = resolve(store, query)
     names = dict(
         zip(
             chosen.layers,
@@ -77,11 +77,13 @@ def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "np
         )
     )
     about = _about(store, chosen, form, names) | {"command": _command(store, out, query, form)}
-    parts = form.parts(list(groups(store, chosen, safe_names=names)))
+    parts = form.parts(list(export_groups(store, chosen, safe_names=names)))
     return ExportPlan(parts, sum(part.nbytes for part in parts), about)
 
 
-def _about(store: Store, chosen: Chosen, form: Format, names: Mapping[str, str]) -> dict[str, Any]:
+def _about(
+    store: Store, chosen: ResolvedQuery, form: Format, names: Mapping[str, str]
+) -> dict[str, Any]:
     about, samples = store.about(), np.asarray(chosen.samples, dtype="<i8")
     return {
         "store": store.path.name,

@@ -27,7 +27,7 @@ _RANKED_VALUES = 1 << 20  # at a time; some 40 MB with their order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chosen:
+class ResolvedQuery:
     """What a query means in one store.
 
     Attributes:
@@ -45,7 +45,7 @@ class Chosen:
     classes: tuple[int, ...] | None
 
 
-def choose(store: Store, query: Query, *, files: bool = True) -> Chosen:
+def resolve(store: Store, query: Query, *, files: bool = True) -> ResolvedQuery:
     """Looks up in a store what a query names.
 
     Args:
@@ -68,7 +68,7 @@ def choose(store: Store, query: Query, *, files: bool = True) -> Chosen:
                     "their own precision",
                     field=field,
                 )
-        return Chosen(query, tuple(layers), filters, range(store.n_samples), classes)
+        return ResolvedQuery(query, tuple(layers), filters, range(store.n_samples), classes)
     if query.what == "maps" and query.statistic:
         raise SelectionError(
             f"statistic {query.statistic!r} chooses no maps; it needs what=pooled or "
@@ -76,7 +76,7 @@ def choose(store: Store, query: Query, *, files: bool = True) -> Chosen:
             field="statistic",
         )
     samples = _samples(store, query.sample, layers, filters, classes, files=files)
-    return Chosen(query, tuple(layers), filters, samples, classes)
+    return ResolvedQuery(query, tuple(layers), filters, samples, classes)
 
 
 def _filters(layer: Layer, text: str) -> Picks:

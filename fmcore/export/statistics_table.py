@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.export.contents import TEXT, Table, Tables
-from fmcore.export.resolve import Chosen
+from fmcore.export.resolve import ResolvedQuery
 from fmcore.selection import match_names
 from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
 from fmcore.storage import Layer, Store, recompute
@@ -91,7 +91,7 @@ class Values:
         return stored(of_layer) if found is None else found
 
 
-def tidy(store: Store, chosen: Chosen, *, again: bool = False) -> Tables:
+def statistics_table(store: Store, chosen: ResolvedQuery, *, again: bool = False) -> Tables:
     """Statistics of a store, a piece for each of them.
 
     Args:
@@ -132,14 +132,16 @@ def tidy(store: Store, chosen: Chosen, *, again: bool = False) -> Tables:
     return Tables(COLUMNS, pieces, n_rows)
 
 
-def _n_rows(store: Store, chosen: Chosen, one: Statistic, layer: str) -> int:
+def _n_rows(store: Store, chosen: ResolvedQuery, one: Statistic, layer: str) -> int:
     n_classes = len(store.class_names) if chosen.classes is None else len(chosen.classes)
     n_filters = len(chosen.filters.get(layer, ()))
     sizes = {"class": n_classes, "filter": n_filters, "other_filter": n_filters}
     return math.prod(sizes.get(axis, len(chosen.layers)) for axis in one.axes)
 
 
-def _narrowed(table: Table, one: Statistic, store: Store, chosen: Chosen, layer: str) -> Table:
+def _narrowed(
+    table: Table, one: Statistic, store: Store, chosen: ResolvedQuery, layer: str
+) -> Table:
     """The rows of chosen filters and classes, in the order in which they were chosen."""
     filters, n_filters = np.asarray(chosen.filters[layer]), store.layers[layer].n_filters
     n_classes = len(store.class_names)

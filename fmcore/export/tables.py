@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fmcore.export.contents import TEXT, Column, Outgoing, Precision, Table, Tables
-from fmcore.export.resolve import Chosen
+from fmcore.export.contents import TEXT, ArraySource, Column, Precision, Table, Tables
+from fmcore.export.resolve import ResolvedQuery
 from fmcore.selection import match_names
 from fmcore.storage import Layer, Store
 
 BLOCK_BYTES = 256 << 10  # as text it is several times as large
 
 
-def pooled_names(layer: Layer, chosen: Chosen) -> list[str]:
+def pooled_names(layer: Layer, chosen: ResolvedQuery) -> list[str]:
     """The pooled tables of a layer that a query means.
 
     Raises:
@@ -25,7 +25,7 @@ def pooled_names(layer: Layer, chosen: Chosen) -> list[str]:
     return match_names(names, chosen.query.statistic or "*", what=what, field="statistic")
 
 
-def samples_table(arrays: Sequence[Outgoing]) -> Tables:
+def samples_table(arrays: Sequence[ArraySource]) -> Tables:
     """One row for each sample, of what `of_samples` gives."""
     kinds = {one.name: TEXT if one.dtype.kind == "U" else one.dtype.name for one in arrays}
 
@@ -37,7 +37,7 @@ def samples_table(arrays: Sequence[Outgoing]) -> Tables:
     return Tables(kinds, pieces, arrays[0].shape[0])
 
 
-def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
+def pooled_table(store: Store, layer: Layer, chosen: ResolvedQuery) -> Tables:
     """One row for each sample and filter, a column for each pooled table."""
     names, filters = pooled_names(layer, chosen), chosen.filters[layer.path]
     tables = {name: layer.pooled_array(name) for name in names}
@@ -70,7 +70,7 @@ def pooled_table(store: Store, layer: Layer, chosen: Chosen) -> Tables:
     return Tables(kinds, pieces, len(samples) * n_filters, precision.notes)
 
 
-def maps_table(layer: Layer, chosen: Chosen) -> Tables:
+def maps_table(layer: Layer, chosen: ResolvedQuery) -> Tables:
     """One row for each value of the maps."""
     array, filters = layer.activation, np.asarray(chosen.filters[layer.path], dtype=np.int64)
     samples = np.asarray(chosen.samples, dtype=np.int64)

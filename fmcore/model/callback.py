@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from fmcore.files import refuse_existing, said_of
+from fmcore.files import output_errors, refuse_existing
 
 FEWEST_DIGITS = 3
 
@@ -49,7 +49,7 @@ class CaptureCallback(keras.callbacks.Callback):  # type: ignore[misc]
             OutputError: if it cannot be made.
         """
         self._checked = False
-        with said_of(self._folder):
+        with output_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002

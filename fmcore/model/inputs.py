@@ -119,7 +119,7 @@ def _fixed(
     if image_shape is not None:
         height, width, channels = image_shape
         given = (channels, height, width) if channels_first else image_shape
-        # Images in the model's own order of axes, see `fitted`.
+        # Images in the model's own order of axes, see `fit_to_model`.
         if channels_first and height == shape[0] and channels != shape[0]:
             given = image_shape
         if len(shape) == 2:
@@ -153,7 +153,7 @@ def _channels_first(model: keras.Model) -> bool:
     return bool(formats) and formats[0] == "channels_first"
 
 
-def fitted(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> LabelledImages:
+def fit_to_model(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> LabelledImages:
     """The samples as [sample, y, x, channel] of the model's size.
 
     Images that are given in the model's own order of axes are turned: channels first, and rows.

@@ -7,7 +7,7 @@ import inspect
 import keras
 from keras import layers
 
-from fmcore.dataset import Dataset, Preprocessing, labelled_images, named
+from fmcore.dataset import Dataset, Preprocessing, labelled_images, preprocessing_named
 from fmcore.errors import InputFileError
 from fmcore.model.trace import first_line, operations_of
 
@@ -46,7 +46,7 @@ def keras_dataset(name: str) -> Dataset:
     return Dataset(name, f"keras.datasets.{name}", CLASS_NAMES[name], parts[0], parts[1])
 
 
-def habit_of(name: str) -> Preprocessing | None:
+def application_preprocessing(name: str) -> Preprocessing | None:
     """That of an architecture of `keras.applications`; None for any other name.
 
     The module that an architecture lives in is named as its preprocessing is.
@@ -54,7 +54,7 @@ def habit_of(name: str) -> Preprocessing | None:
     for key, make in vars(keras.applications).items():
         if key.lower() == name.lower() and inspect.isfunction(make):
             module = make.__module__.rpartition(".")[2]
-            return named(_FAMILIES.get(module, module))
+            return preprocessing_named(_FAMILIES.get(module, module))
     return None
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fmcore.errors import ModelError, SelectionError
 from fmcore.model.inputs import inputs_of
-from fmcore.model.trace import Call, Trace, traced
+from fmcore.model.trace import Call, Trace, trace_model
 from fmcore.records import KINDS, TAPS
 from fmcore.selection import match_names, near_matches
 
@@ -196,7 +196,7 @@ def candidates(trace: Trace, *, kind: str = "conv", tap: str = "output") -> list
     ]
 
 
-def chosen(
+def choose_layers(
     found: Sequence[Candidate], pattern: str, *, model: str, trace: Trace, kind: str = "conv"
 ) -> list[Candidate]:
     """The candidates that a pattern takes, all of which can be captured.
@@ -315,7 +315,7 @@ def list_layers(
     def choose(trace: Trace) -> list[tf.Tensor]:
         found = candidates(trace, kind=kind, tap=tap)
         try:
-            wanted = chosen(found, layers, model=model.name, trace=trace, kind=kind)
+            wanted = choose_layers(found, layers, model=model.name, trace=trace, kind=kind)
             taken = {one.path for one in wanted}
         except (ModelError, SelectionError):
             if layers != "*":
@@ -335,5 +335,5 @@ def list_layers(
         ]
         return list(trace.outputs)
 
-    traced(model, inputs.signature(), inputs.arranged, choose)
+    trace_model(model, inputs.signature(), inputs.arranged, choose)
     return rows

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from fmcore.errors import ModelError
 from fmcore.model.inputs import inputs_of
-from fmcore.model.layers import Candidate, candidates, chosen, geometry, weights
+from fmcore.model.layers import Candidate, candidates, choose_layers, geometry, weights
 from fmcore.model.receptive_fields import ReceptiveFields
-from fmcore.model.trace import BETWEEN, Trace, first_line, operations_of, traced
+from fmcore.model.trace import BETWEEN, Trace, first_line, operations_of, trace_model
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
 TRIED = 4  # random images that a model is tried with
@@ -83,7 +83,7 @@ class KerasProbe:
 
         def choose(trace: Trace) -> list[tf.Tensor]:
             found = candidates(trace, kind=kind, tap=tap)
-            wanted = chosen(found, layers, model=model.name, trace=trace, kind=kind)
+            wanted = choose_layers(found, layers, model=model.name, trace=trace, kind=kind)
             fields = ReceptiveFields(
                 trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
             )
@@ -93,7 +93,7 @@ class KerasProbe:
             return [*(one.maps() for one in wanted), *last]
 
         self._traced = functools.partial(
-            traced,
+            trace_model,
             model,
             self.inputs.signature(),
             self.inputs.arranged,

@@ -94,7 +94,7 @@ class Trace:
         return False
 
 
-def traced(
+def trace_model(
     model: keras.Model,
     signature: Sequence[tf.TensorSpec],
     arrange: Callable[[tuple[tf.Tensor, ...]], Sequence[tf.Tensor]],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from fmcore.dataset import LabelledImages, usual
+from fmcore.dataset import LabelledImages, default_preprocessing
 from fmcore.errors import DatasetError
 
 VALIDATION_SPLIT = 0.1
@@ -75,11 +75,11 @@ def train_tutorial_network(
         raise DatasetError(f"{len(samples)} training images; at least 10 are needed")
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(samples))
-    images = usual(samples.images.dtype)(samples.images[:])
+    images = default_preprocessing(samples.images.dtype)(samples.images[:])
     model = tutorial_network((height, width, channels), n_classes=n_classes)
     fitted = model.fit(
         images[order],
-        samples.classes[order],
+        samples.known_labels[order],
         epochs=epochs,
         validation_split=VALIDATION_SPLIT,
         verbose=1 if progress else 2,

@@ -9,18 +9,18 @@ from fmcore.statistics.scores.compute import (
     Defined,
     Filters,
     PooledTables,
-    from_pooled,
+    compute_scores,
 )
-from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.top import BANDS, TOP, class_top
 from fmcore.statistics.similarity import (
     Matches,
     centred_covariance,
     cka_between,
     correlation,
-    matched,
+    match_filters,
 )
-from fmcore.statistics.streaming.accumulators import LayerSums, Rounding
+from fmcore.statistics.streaming.accumulators import LayerAccumulators, Rounding
 from fmcore.statistics.streaming.class_maps import ClassMaps, class_maps_bytes, map_size
 from fmcore.statistics.streaming.histogram import (
     COARSEST,
@@ -48,12 +48,12 @@ __all__ = [
     "WHY_UNDEFINED",
     "Bins",
     "ClassMaps",
-    "Classes",
     "Defined",
     "Filters",
     "Histogram",
+    "LabelGroups",
+    "LayerAccumulators",
     "LayerHealth",
-    "LayerSums",
     "Matches",
     "Moments",
     "Permutations",
@@ -65,11 +65,11 @@ __all__ = [
     "cka_between",
     "class_maps_bytes",
     "class_top",
+    "compute_scores",
     "correlation",
-    "from_pooled",
     "histogram_bytes",
     "layer_health",
     "map_size",
-    "matched",
+    "match_filters",
     "quantiles",
 ]

@@ -164,7 +164,7 @@ class Matches:
         return np.where(partner >= 0, found, np.float32(np.nan))
 
 
-def matched(first: Table, second: Table) -> Matches:
+def match_filters(first: Table, second: Table) -> Matches:
     """For each filter of the first the filter of the second that answers most alike.
 
     The largest correlation counts, not the largest amount: a filter that is quiet where another one
@@ -239,12 +239,12 @@ def _correlation(first: Table, second: Table) -> NDArray[np.float32]:
     tables = [(one.shape[1], one.__getitem__) for one in (first, second)]
     means = [centre(n_filters, read, n_samples) for n_filters, read in tables]
     covariance = cross_product(tables, means, 0, 1, n_samples)
-    spreads = [_spread(table, each) for table, each in zip((first, second), means, strict=True)]
+    spreads = [_deviation(table, each) for table, each in zip((first, second), means, strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.clip(covariance / np.outer(*spreads), -1, 1).astype(np.float32)
 
 
-def _spread(table: Table, means: NDArray[np.float64]) -> NDArray[np.float64]:
+def _deviation(table: Table, means: NDArray[np.float64]) -> NDArray[np.float64]:
     """The root of the sum of squares of each centred column, <float64>[filter]; 0 for none."""
     n_samples, n_filters = table.shape
     total = np.zeros(n_filters)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmcore.optional import library
+from fmcore.optional import import_optional
 from fmcore.statistics import STATISTICS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def samples_frame(store: Store) -> pandas.DataFrame:
     """One row a sample; see `Store.samples`."""
-    pd = library("pandas", extra="xarray", purpose="a table of samples")
+    pd = import_optional("pandas", extra="xarray", purpose="a table of samples")
     names, rows = np.array(store.class_names, dtype=object), np.arange(store.n_samples)
     who = store.classes_of_samples()
     columns = {"id": store.ids, **who, **{f"{name}_name": names[one] for name, one in who.items()}}
@@ -34,7 +34,7 @@ def samples_frame(store: Store) -> pandas.DataFrame:
 
 def tree_of(store: Store) -> xarray.DataTree:
     """A node for each layer, samples at the root; see `Store.to_xarray`."""
-    xr = library("xarray", extra="xarray", purpose="a store in xarray's form")
+    xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
     about = store.about()
     who = store.classes_of_samples()
     arrays: dict[str, Any] = {name: ("sample", one) for name, one in who.items()}
@@ -61,7 +61,7 @@ def tree_of(store: Store) -> xarray.DataTree:
 
 
 def _layer(layer: Layer) -> xarray.Dataset:
-    xr = library("xarray", extra="xarray", purpose="a store in xarray's form")
+    xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
     arrays: dict[str, Any] = {"activation": _lazy(layer.activation)} if layer.has_maps else {}
     for name in layer.pooled_names:
         arrays[f"pooled_{name}"] = _lazy(layer.pooled_array(name))
@@ -72,7 +72,7 @@ def _layer(layer: Layer) -> xarray.Dataset:
 
 def _lazy(array: StoredArray) -> Any:
     """A variable that reads what is asked of it."""
-    xr = library("xarray", extra="xarray", purpose="a store in xarray's form")
+    xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
     indexing = xr.core.indexing
 
     base: Any = xr.backends.BackendArray

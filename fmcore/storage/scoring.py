@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from fmcore.statistics import Classes, Filters, LayerSums, Permutations, from_pooled
+from fmcore.statistics import Filters, LabelGroups, LayerAccumulators, Permutations, compute_scores
 from fmcore.storage.store import Store
 from fmcore.storage.writer import StoreWriter
 
@@ -26,7 +26,7 @@ MOST_READS = 8
 
 def write_scores(
     writer: StoreWriter,
-    sums: Sequence[LayerSums],
+    sums: Sequence[LayerAccumulators],
     permutations: Permutations,
     threads: Executor,
 ) -> None:
@@ -46,7 +46,7 @@ def write_scores(
         filters = Filters.of_moments(layer.moments)
         shape = permutations.classes.n_samples, len(filters.dead)
         layers.append((filters, _Tables(partial(writer.pooled_part, index), *shape)))
-    for index, arrays in from_pooled(layers, permutations, threads):
+    for index, arrays in compute_scores(layers, permutations, threads):
         writer.put(index, arrays)
 
 
@@ -56,7 +56,7 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     Raises:
         StoreError: if it is damaged.
     """
-    permutations = Permutations(Classes(store.labels, len(store.class_names)))
+    permutations = Permutations(LabelGroups(store.labels, len(store.class_names)))
     layers = [
         (
             Filters.of(*(layer.statistic(name) for name in ("min", "max", "n_nonfinite"))),
@@ -66,7 +66,7 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     ]
     found: list[dict[str, NDArray[Any]]] = [{} for _ in layers]
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads, threadpool_limits(1, "blas"):
-        for index, arrays in from_pooled(layers, permutations, threads):
+        for index, arrays in compute_scores(layers, permutations, threads):
             found[index] |= arrays
     return found
 

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fmcore.errors import OutputError
-from fmcore.files import publish, said_of, sha256_of
-from fmcore.statistics import LayerSums, Permutations
+from fmcore.files import output_errors, publish, sha256_of
+from fmcore.statistics import LayerAccumulators, Permutations
 from fmcore.storage.file.nodes import damage_named
 from fmcore.storage.format.plan import StorePlan
 from fmcore.storage.scoring import write_scores
@@ -82,7 +82,7 @@ def open_shards(store: Path, identity: Mapping[str, str], *, restart: bool) -> I
         OutputError: if another run holds the lock, an earlier run was of another identity, or the
             disk refuses.
     """
-    with said_of(store), _locked(store) as folder:
+    with output_errors(store), _locked(store) as folder:
         shards = Shards(folder, identity)
         try:
             if restart:
@@ -241,7 +241,7 @@ def join_shards(
     *,
     permutations: Permutations | None = None,
     overwrite: bool = False,
-) -> list[LayerSums]:
+) -> list[LayerAccumulators]:
     """Writes one store out of shards in the order of their samples, in constant memory.
 
     Args:
@@ -259,7 +259,7 @@ def join_shards(
         StoreError: if a shard is damaged.
         OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
     """
-    sums = plan.empty_sums()
+    sums = plan.empty_accumulators()
     with create_store(path, plan, threads, overwrite=overwrite) as out:
         for shard in shards:
             with open_store(shard) as part, damage_named(shard):
@@ -288,7 +288,7 @@ def _append(out: StoreWriter, part: Store) -> None:
             out.append({path: source.rows(part.bytes, start, start + ROWS_AT_ONCE)})
 
 
-def _saved(part: Store, group: str, like: LayerSums) -> LayerSums:
+def _saved(part: Store, group: str, like: LayerAccumulators) -> LayerAccumulators:
     return like.restored(
         {
             key: part.file[f"{group}/{STATE}/{key}"][...].reshape(array.shape)

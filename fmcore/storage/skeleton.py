@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fmcore.files import safe_names
 from fmcore.statistics import PERMUTATIONS, SEED
 from fmcore.storage.chunks import grid
-from fmcore.storage.chunks.buffer import Rows
+from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.chunks.codec import encode
 from fmcore.storage.file.nodes import creation_properties, fixed_text
 from fmcore.storage.format import chunk_shape
@@ -45,7 +45,7 @@ class Skeleton:
         self._plan = plan
         names = safe_names([layer.spec.path for layer in plan.layers])
         self.groups = [f"layers/{name}" for name in names]
-        self.rows: dict[str, Rows] = {}
+        self.rows: dict[str, ChunkBuffer] = {}
         # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.
         self._folders: dict[str, h5py.Group] = {"": file}
         self._scales: dict[str, h5py.Dataset] = {}
@@ -121,7 +121,7 @@ class Skeleton:
     ) -> None:
         """An array that samples are appended to; readable before the file is closed, or not."""
         array = self._create(_SPECS[path], layer, shape, dtype, codec=codec)
-        self.rows[path.format(layer=layer)] = Rows(array, codec, in_runs=not readable)
+        self.rows[path.format(layer=layer)] = ChunkBuffer(array, codec, in_runs=not readable)
 
     def put(self, path: str, layer: str, array: NDArray[Any]) -> None:
         """Writes a whole array of the schema, `{layer}` in its path standing for a layer."""

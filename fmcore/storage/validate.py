@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
 from fmcore.storage.chunks.chunk_index import ChunkIndex, index_of
-from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, read_text, walk
+from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, iter_nodes, read_text
 from fmcore.storage.file.opened import open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
@@ -56,7 +56,7 @@ def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False
             sound = False
             yield problem
         yield from _readable("the attributes", _digest_problems(file))
-        for where, node in walk(file, path) if not quick else ():
+        for where, node in iter_nodes(file, path) if not quick else ():
             if isinstance(node, h5py.Dataset):
                 for problem in _readable(where, _chunk_problems(node, opened.bytes)):
                     sound = False

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.files import publish
-from fmcore.statistics import LayerSums
-from fmcore.storage.chunks.buffer import Rows
-from fmcore.storage.chunks.index_patch import Run, encoded, index_runs
-from fmcore.storage.file.deferred_errors import HeldFile, Interrupts
+from fmcore.statistics import LayerAccumulators
+from fmcore.storage.chunks.buffer import ChunkBuffer
+from fmcore.storage.chunks.index_patch import ChunkRun, encode_run, patch_index
+from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
 from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text
 from fmcore.storage.file.seal import seal
 from fmcore.storage.format import chunk_shape
@@ -30,7 +30,7 @@ LIBRARY_VERSIONS = ("v110", "v110")
 STATE = "state"
 
 # Chunks of some arrays on their way.
-Encoded = list[tuple[Rows, list[Future[Run]]]]
+Encoded = list[tuple[ChunkBuffer, list[Future[ChunkRun]]]]
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def create_store(
         OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
     """
     with publish(path, overwrite=overwrite) as partial, Interrupts() as interrupts:
-        with HeldFile(partial, "w+") as file:
+        with DeferredErrorFile(partial, "w+") as file:
             with contextlib.ExitStack() as closing:
                 with interrupts.held():
                     writer = StoreWriter(file, plan, threads, interrupts)
@@ -63,7 +63,7 @@ def create_store(
                     raise
             file.check()
         with interrupts.held():
-            seal(partial, index_runs(partial, writer.sizes_of_runs()))
+            seal(partial, patch_index(partial, writer.sizes_of_runs()))
 
 
 class StoreWriter:
@@ -76,7 +76,7 @@ class StoreWriter:
 
     def __init__(
         self,
-        file: HeldFile,
+        file: DeferredErrorFile,
         plan: StorePlan,
         threads: ThreadPoolExecutor,
         interrupts: Interrupts,
@@ -103,18 +103,18 @@ class StoreWriter:
         """
         submit = self._threads.submit
         return [
-            (rows, [submit(encoded, some, rows.codec) for some in rows.add(values)])
+            (rows, [submit(encode_run, some, rows.codec) for some in rows.add(values)])
             for rows, values in ((self.rows[path], values) for path, values in arrays.items())
         ]
 
-    def write(self, encoded: Encoded) -> None:
+    def write(self, encode_run: Encoded) -> None:
         """Writes what was submitted, in the order of submission.
 
         Raises:
             OSError: if the disk refuses.
         """
         with self._interrupts.held():
-            for rows, tasks in encoded:
+            for rows, tasks in encode_run:
                 for task in tasks:
                     rows.put(task.result())
         self._disk.check()
@@ -132,7 +132,7 @@ class StoreWriter:
             for path, values in arrays.items():
                 rows = self.rows[path]
                 for some in rows.add(values):
-                    rows.put(encoded(some, rows.codec))
+                    rows.put(encode_run(some, rows.codec))
         self._disk.check()
 
     def sizes_of_runs(self) -> dict[str, NDArray[np.int64]]:
@@ -145,7 +145,7 @@ class StoreWriter:
         if predictions is not None:
             self._n_correct += int((labels == predictions).sum())
 
-    def write_layer(self, index: int, sums: LayerSums, *, keep_state: bool = False) -> None:
+    def write_layer(self, index: int, sums: LayerAccumulators, *, keep_state: bool = False) -> None:
         """Writes what is known of a layer once all samples are seen.
 
         Args:
@@ -156,10 +156,10 @@ class StoreWriter:
         with self._interrupts.held():
             self._write_layer(index, sums, keep_state=keep_state)
 
-    def _write_layer(self, index: int, sums: LayerSums, *, keep_state: bool) -> None:
+    def _write_layer(self, index: int, sums: LayerAccumulators, *, keep_state: bool) -> None:
         group = self._file[self.groups[index]]
         name = self.groups[index].removeprefix("layers/")
-        self._put(name, self._plan.spread(index, sums).arrays())
+        self._put(name, self._plan.scatter(index, sums).arrays())
         if sums.rounding is not None:
             group.attrs["largest_error"] = float(sums.rounding.largest_error)
             group.attrs["n_overflow"] = int(sums.rounding.n_overflow)
@@ -212,7 +212,7 @@ class StoreWriter:
             self._file.close()
 
 
-def _end(rows: Rows) -> None:
+def _end(rows: ChunkBuffer) -> None:
     """Writes the chunks of an array that wait to be full."""
     for some in rows.rest():
-        rows.put(encoded(some, rows.codec))
+        rows.put(encode_run(some, rows.codec))

@@ -32,7 +32,7 @@ from fmcore.capture import capture, plan_capture
 from fmcore.dataset import Preprocessing, class_names_for, load_dataset
 from fmcore.model.probe import KerasProbe
 from fmcore.model.tutorial import train_tutorial_network
-from fmcore.statistics import LayerSums, Pooled
+from fmcore.statistics import LayerAccumulators, Pooled
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -135,7 +135,9 @@ def compress(captured: list) -> None:
 
 def reduce(data: Data, captured: list) -> None:
     def one(index: int) -> None:
-        sums = LayerSums.empty(10, captured[0].activations[index].shape[1:])  # no histograms
+        sums = LayerAccumulators.empty(
+            10, captured[0].activations[index].shape[1:]
+        )  # no histograms
         for place, batch in enumerate(captured):
             values = batch.activations[index]
             labels = data.labels[place * BATCH : place * BATCH + len(values)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from fmcore.errors import InputFileError, SelectionError
-from fmcore.export import choose
+from fmcore.export import resolve
 from fmcore.selection import (
     PARAMETERS,
     Query,
@@ -135,7 +135,7 @@ def test_outcomes_and_top_narrow_what_indices_leave(store):
     table = store.layers["conv2"].pooled("max")
 
     def samples(**values):
-        return np.asarray(choose(store, parse_query(values)).samples)
+        return np.asarray(resolve(store, parse_query(values)).samples)
 
     assert_array_equal(samples(), np.arange(37))
     assert_array_equal(samples(sample="correct"), np.flatnonzero(labels == predictions))
@@ -160,19 +160,19 @@ def test_outcomes_and_top_narrow_what_indices_leave(store):
 def test_a_file_names_samples_by_index_or_id(store, tmp_path):
     file = tmp_path / "list.txt"
     file.write_text(f"5\n\n{store.ids[3]}\n 0 \n")
-    assert list(choose(store, parse_query({"sample": file})).samples) == [5, 3, 0]
+    assert list(resolve(store, parse_query({"sample": file})).samples) == [5, 3, 0]
     file.write_bytes(b"\xef\xbb\xbf7\r\n")
-    assert list(choose(store, parse_query({"sample": file})).samples) == [7]
+    assert list(resolve(store, parse_query({"sample": file})).samples) == [7]
     with pytest.raises(InputFileError, match="characters"):
-        choose(store, Query(sample="@/dev/zero"))
+        resolve(store, Query(sample="@/dev/zero"))
     file.write_text("9" * 5000)
     with pytest.raises(SelectionError, match="no sample '9999"):
-        choose(store, Query(sample=f"@{file}"))
+        resolve(store, Query(sample=f"@{file}"))
     file.write_text("5\nnobody\n")
     with pytest.raises(SelectionError, match=r"no sample 'nobody'"):
-        choose(store, Query(sample=f"@{file}"))
+        resolve(store, Query(sample=f"@{file}"))
     with pytest.raises(InputFileError, match="cannot read the list of samples"):
-        choose(store, Query(sample=f"@{tmp_path / 'none.txt'}"))
+        resolve(store, Query(sample=f"@{tmp_path / 'none.txt'}"))
     with pytest.raises(SelectionError, match="on the command line and in Python only"):
         parse_samples(f"@{file}", files=False)
 
@@ -195,5 +195,5 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
 )
 def test_a_selection_that_names_nothing_says_which_part(store, query, field, why):
     with pytest.raises(SelectionError, match=why) as caught:
-        choose(store, query)
+        resolve(store, query)
     assert caught.value.field == field

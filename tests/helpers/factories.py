@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fmcore.capture import capture, classified, plan_capture
+from fmcore.capture import capture, plan_capture, with_labels
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
@@ -74,7 +74,7 @@ def encoded_plan(n: int = 37, *, labelled: bool = True, batch_size: int = 10, **
     samples, preprocessing = make_samples(n), Preprocessing(scale=255.0)
     if not labelled:
         samples = dataclasses.replace(samples, labels=None)
-    samples, names = classified(
+    samples, names = with_labels(
         NumpyEncoder(),
         samples,
         CLASS_NAMES if labelled else (),

@@ -59,21 +59,21 @@ if how == "blind":  # sees no full disk beforehand
     import shutil
     shutil.disk_usage = lambda path: type("Usage", (), {"free": 10**12})()
 elif how != "plain":
-    import fmcore.storage.file.deferred_errors as heldfile
+    import fmcore.storage.file.deferred_errors as deferred_errors
     for owner, name in [(os, "fsync"), (os, "link"), (os, "ftruncate"), (os, "pwrite"),
                         (os, "unlink"), (os, "rmdir"),
                         (Path, "replace"), (Path, "write_text"), (Path, "mkdir")]:
         hook(owner, name)
-    class Hooked(heldfile.io.FileIO):
+    class Hooked(deferred_errors.io.FileIO):
         def write(self, data):
             return hit(super().write, data)
-    heldfile.HeldFile.__bases__ = (Hooked,)
+    deferred_errors.DeferredErrorFile.__bases__ = (Hooked,)
     opened = Path.open  # the index of chunks and the seal are written through this
     def opens(self, mode="r", *arguments, **options):
         if mode == "r+b":
-            return heldfile.io.BufferedRandom(Hooked(self, "r+"))
+            return deferred_errors.io.BufferedRandom(Hooked(self, "r+"))
         if mode == "ab":
-            return heldfile.io.BufferedWriter(Hooked(self, "a"))
+            return deferred_errors.io.BufferedWriter(Hooked(self, "a"))
         return opened(self, mode, *arguments, **options)
     Path.open = opens
 print("READY", flush=True)

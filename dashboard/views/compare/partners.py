@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.views.compare.pair import Pair
-from fmcore.statistics import Matches, matched
+from fmcore.statistics import Matches, match_filters
 
 NONE = -1
 
@@ -16,7 +16,7 @@ def matches(pair: Pair) -> Matches:
     paths = pair.layers
 
     def make() -> Matches:
-        return matched(
+        return match_filters(
             pair.first.layer(paths[0]).pooled("mean"), pair.second.layer(paths[1]).pooled("mean")
         )
 

@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from fmcore.export.contents import Format, Group, Outgoing, Part
+from fmcore.export.contents import ArraySource, Format, Group, Part
 
 
-def header(array: Outgoing) -> bytes:
+def header(array: ArraySource) -> bytes:
     """What stands before the values."""
     out = io.BytesIO()
     about = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
@@ -20,7 +20,7 @@ def header(array: Outgoing) -> bytes:
     return out.getvalue()
 
 
-def write(array: Outgoing, stream: BinaryIO) -> None:
+def write(array: ArraySource, stream: BinaryIO) -> None:
     """Writes the header, then each block as it comes."""
     stream.write(header(array))
     for block in array.blocks():

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from fmcore.export.contents import Format, Group, Outgoing, Part
+from fmcore.export.contents import ArraySource, Format, Group, Part
 from fmcore.export.formats import npy
 
 # The same files at any time: a checksum tells whether the arrays differ.
 _WHEN = (1980, 1, 1, 0, 0, 0)
 
 
-def write(arrays: Mapping[str, Outgoing], stream: BinaryIO) -> None:
+def write(arrays: Mapping[str, ArraySource], stream: BinaryIO) -> None:
     """Writes the arrays, not compressed, one after the other."""
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in arrays.items():
@@ -24,7 +24,7 @@ def write(arrays: Mapping[str, Outgoing], stream: BinaryIO) -> None:
                 npy.write(array, out)  # type: ignore[arg-type]
 
 
-def members(group: Group) -> dict[str, Outgoing]:
+def members(group: Group) -> dict[str, ArraySource]:
     """The arrays of a group by a name of their own: `activation`, `pooled_max`, `label`."""
     found = {
         array.path.removeprefix(f"{group.path}/").replace("/", "_"): array for array in group.arrays
@@ -36,8 +36,8 @@ def by_group(
     suffix: str,
     groups: Sequence[Group],
     *,
-    write: Callable[[Mapping[str, Outgoing], BinaryIO], None] | None = None,
-    fill: Callable[[Mapping[str, Outgoing], Path], None] | None = None,
+    write: Callable[[Mapping[str, ArraySource], BinaryIO], None] | None = None,
+    fill: Callable[[Mapping[str, ArraySource], Path], None] | None = None,
 ) -> list[Part]:
     """One file, or one folder, for each group that has arrays."""
     found = []

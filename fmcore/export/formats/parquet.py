@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fmcore.export.contents import TEXT, Column, Format, Tables, is_missing, table_parts
-from fmcore.optional import library
+from fmcore.optional import import_optional
 
 
 def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
@@ -19,7 +19,7 @@ def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
         MissingLibraryError: if pyarrow is not installed, with the remedy.
     """
     arrow = need_parquet()
-    parquet = library("pyarrow.parquet", extra="parquet", purpose="Parquet")
+    parquet = import_optional("pyarrow.parquet", extra="parquet", purpose="Parquet")
     types = {name: arrow.type_for_alias(kind) for name, kind in tables.kinds.items()}
     schema = arrow.schema(list(types.items()))
     with parquet.ParquetWriter(out, schema) as writer:
@@ -44,7 +44,7 @@ def need_parquet() -> Any:
     Raises:
         MissingLibraryError: if it is not installed.
     """
-    return library("pyarrow", extra="parquet", purpose="Parquet")
+    return import_optional("pyarrow", extra="parquet", purpose="Parquet")
 
 
 FORMAT = Format(

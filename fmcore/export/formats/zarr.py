@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from fmcore.export.contents import Format, Outgoing
+from fmcore.export.contents import ArraySource, Format
 from fmcore.export.formats.npz import by_group
-from fmcore.optional import library
+from fmcore.optional import import_optional
 
 CHUNK_BYTES = 4 << 20
 
 
-def fill(arrays: Mapping[str, Outgoing], folder: Path) -> None:
+def fill(arrays: Mapping[str, ArraySource], folder: Path) -> None:
     """Writes a group of arrays, each in its own default compression."""
     zarr = need_zarr()
     root = zarr.open_group(folder, mode="w", zarr_format=3)
@@ -49,7 +49,7 @@ def need_zarr() -> Any:
     Raises:
         MissingLibraryError: if it is not installed.
     """
-    return library("zarr", extra="zarr", purpose="Zarr")
+    return import_optional("zarr", extra="zarr", purpose="Zarr")
 
 
 FORMAT = Format(

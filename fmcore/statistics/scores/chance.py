@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking, change_by_ties, untied_precision
 
 LEVEL = 0.95
@@ -43,7 +43,7 @@ class Permutations:
         classes: the samples and their true labels.
     """
 
-    classes: Classes
+    classes: LabelGroups
 
     def prepare(self) -> None:
         """Deals now what all filters share, so that threads find it done."""
@@ -150,7 +150,7 @@ def band_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([low - margin, high + margin])
 
 
-def auc_band(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
+def auc_band(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:
     """The band of ROC-AUC, <float64>[bound, filter, present].
 
     Mann-Whitney's U is about normal; its variance with ties after Lehmann 1975, "Nonparametrics".

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fmcore.statistics.scores import chance, per_class, per_filter, top
 from fmcore.statistics.scores.chance import Permutations
-from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking
 from fmcore.statistics.similarity import similarity
 from fmcore.statistics.streaming.moments import Moments
@@ -31,7 +31,7 @@ POOLINGS = ("mean", "max")
 BLOCK_BYTES = 1 << 20
 SUMS_BYTES = 32 << 20
 # Blocks of filters that wait for a thread or are in one.
-MOST_FLYING = 4
+MOST_IN_FLIGHT = 4
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -119,16 +119,16 @@ def score_layers(
         and of `filters/`, <float64>[filter]; chance levels with an axis (low, high) before these;
         `top/` as [filter, k], [class, filter, k] and [band, filter, k].
     """
-    flying: deque[tuple[int, Future[Arrays]]] = deque()
+    in_flight: deque[tuple[int, Future[Arrays]]] = deque()
     found: list[dict[str, list[NDArray[Any]]]] = [{} for _ in layers]
 
     def land() -> None:
-        index, task = flying.popleft()
+        index, task = in_flight.popleft()
         for path, array in task.result().items():
             found[index].setdefault(path, []).append(array)
 
     def joined(index: int) -> Arrays:
-        while flying and flying[0][0] <= index:
+        while in_flight and in_flight[0][0] <= index:
             land()
         parts_of, found[index] = found[index], {}
         return {
@@ -142,21 +142,21 @@ def score_layers(
 
     for index, (filters, tables) in enumerate(layers):
         for task in _tasks(filters, tables, permutations):
-            flying.append((index, threads.submit(*task)))
-            while len(flying) > MOST_FLYING:
+            in_flight.append((index, threads.submit(*task)))
+            while len(in_flight) > MOST_IN_FLIGHT:
                 land()
         if index:
             yield joined(index - 1)  # while the threads are at work on this one
     yield joined(len(layers) - 1)
 
 
-def _of_all_classes(path: str, array: NDArray[Any], classes: Classes) -> NDArray[Any]:
+def _of_all_classes(path: str, array: NDArray[Any], classes: LabelGroups) -> NDArray[Any]:
     """What is of the classes that are present, as of all: of a thousand a few may have samples."""
     axis = -3 if path.startswith("top/class_") else -2 if path.startswith("class/") else None
     if axis is None or len(classes.present) == classes.n_classes:
         return array
     nothing = np.nan if array.dtype.kind == "f" else top.NOBODY
-    return classes.spread(array, axis=axis, nothing=nothing)
+    return classes.scatter(array, axis=axis, nothing=nothing)
 
 
 def _tasks(
@@ -278,7 +278,7 @@ def _by_class(
     return score.swapaxes(-1, -2), band.swapaxes(-1, -2)
 
 
-def from_pooled(
+def compute_scores(
     layers: Sequence[tuple[Filters, PooledTables]], permutations: Permutations, threads: Executor
 ) -> Iterator[tuple[int, Arrays]]:
     """Scores, chance levels, top samples, and how alike filters and layers are.

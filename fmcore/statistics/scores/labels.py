@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Classes:
+class LabelGroups:
     """Which samples bear which label. Sums over classes run over those that have samples.
 
     Attributes:
@@ -67,7 +67,7 @@ class Classes:
         dtype = np.int64 if ordered.dtype.kind in "iu" else None
         return np.add.reduceat(ordered, self.starts, axis=-1, dtype=dtype)
 
-    def spread(self, of_present: NDArray[Any], *, axis: int, nothing: float) -> NDArray[Any]:
+    def scatter(self, of_present: NDArray[Any], *, axis: int, nothing: float) -> NDArray[Any]:
         """An array with an axis of the classes that are present, as one of all classes.
 
         Args:

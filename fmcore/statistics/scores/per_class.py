@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.scores.chance import Permutations
-from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking, change_by_ties, untied_precision
 
 # Differences of squares below this share of them are rounding: 16 digits less what sums lose.
 ROUNDING = 1e-13
 
 
-def roc_auc(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
+def roc_auc(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:
     """P(a sample of the class is larger than another) + 0.5 P(they are equal)."""
     # Of ranks from 1, for filters with 2**30 samples at most.
     doubled = classes.sums(ranking.taken(ranking.first + ranking.end + np.int32(1)))
@@ -25,7 +25,7 @@ def roc_auc(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
         return 1 - (doubled - sizes * (sizes + 1)) / (2 * sizes * (n - sizes))
 
 
-def average_precision(classes: Classes, ranking: Ranking) -> NDArray[np.float64]:
+def average_precision(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:
     """Sum of the precision at each threshold times the recall it gains, as scikit-learn has it."""
     tied = ranking.end - ranking.first > 1
     rows = zip(ranking.by_class[:, np.newaxis], tied, ranking.end, strict=True)
@@ -42,7 +42,7 @@ def average_precision_of_permuted(
 
 
 def d_prime(
-    classes: Classes,
+    classes: LabelGroups,
     sums: NDArray[np.float64],
     squares: NDArray[np.float64],
     total: NDArray[np.float64],

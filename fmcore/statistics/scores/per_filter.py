@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.scores.chance import Permutations, band_of, information_band
-from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.per_class import ROUNDING
 from fmcore.statistics.scores.ranking import Ranking
 
@@ -22,7 +22,7 @@ SAMPLES_OF_A_CELL = 5
 
 
 def variance_ratio(
-    classes: Classes, sums: NDArray[np.float64], total: NDArray[np.float64]
+    classes: LabelGroups, sums: NDArray[np.float64], total: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """η² = SSB / SST, and F = (SSB / (K - 1)) / (SSW / (N - K)) (Fisher 1925).
 
@@ -101,7 +101,7 @@ def mutual_information(
 
 
 def information(
-    classes: Classes, bins: NDArray[np.integer], n_bins: int
+    classes: LabelGroups, bins: NDArray[np.integer], n_bins: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mutual information in bits, corrected for its bias, and the correction: <float64>[...].
 

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.labels import LabelGroups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class Ranking:
     by_class: NDArray[np.int32]
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], classes: Classes) -> Self:
+    def of(cls, values: NDArray[np.float32], classes: LabelGroups) -> Self:
         """Ranks the samples of some filters.
 
         Args:
@@ -71,7 +71,7 @@ class Ranking:
         return np.take_along_axis(of_ranks, self.by_class, axis=1)
 
 
-def untied_precision(classes: Classes, ranks: NDArray[np.int32]) -> NDArray[np.float64]:
+def untied_precision(classes: LabelGroups, ranks: NDArray[np.int32]) -> NDArray[np.float64]:
     """Average precision where no two values are equal, as scikit-learn defines it.
 
     Args:
@@ -85,7 +85,7 @@ def untied_precision(classes: Classes, ranks: NDArray[np.int32]) -> NDArray[np.f
 
 
 def change_by_ties(
-    classes: Classes,
+    classes: LabelGroups,
     ranks: NDArray[np.int32],
     tied: NDArray[np.bool_],
     end: NDArray[np.int32],

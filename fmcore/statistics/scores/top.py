@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.scores.labels import Classes
+from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking
 
 TOP = 25
@@ -23,7 +23,7 @@ def class_top(n_classes: int, n_filters: int) -> int:
 
 def top_arrays(
     ranking: Ranking,
-    classes: Classes,
+    classes: LabelGroups,
     table: NDArray[np.float32],
     places: dict[str, NDArray[np.int32]],
     most: int,
@@ -62,7 +62,7 @@ def top_samples(ranking: Ranking) -> NDArray[np.int32]:
     return _filled(ranking.order[:, :TOP])
 
 
-def top_of_classes(ranking: Ranking, classes: Classes, most: int) -> NDArray[np.int32]:
+def top_of_classes(ranking: Ranking, classes: LabelGroups, most: int) -> NDArray[np.int32]:
     """The same of each class that is present, <int32>[present, filter, k]."""
     n_filters = len(ranking.order)
     found = np.full((len(classes.present), n_filters, most), NOBODY, dtype=np.int32)

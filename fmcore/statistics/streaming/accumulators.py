@@ -55,7 +55,7 @@ Accumulator = Moments | ClassMaps | Histogram | Rounding
 
 
 @dataclass(slots=True)
-class LayerSums:
+class LayerAccumulators:
     """The accumulators of one layer.
 
     Attributes:
@@ -111,7 +111,7 @@ class LayerSums:
         every: dict[str, Any] = dict.fromkeys(_names(self)) | merged
         return type(self)(**every)
 
-    def spread(self, empty: Self, present: NDArray[np.int64]) -> Self:
+    def scatter(self, empty: Self, present: NDArray[np.int64]) -> Self:
         """The same accumulators of more classes, of which some saw nothing.
 
         Args:
@@ -168,5 +168,5 @@ class LayerSums:
         return {name: one for name, one in every.items() if one is not None}
 
 
-def _names(sums: LayerSums) -> list[str]:
+def _names(sums: LayerAccumulators) -> list[str]:
     return [field.name for field in dataclasses.fields(sums)]

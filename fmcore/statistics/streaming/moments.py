@@ -77,7 +77,7 @@ class Moments:
         def reduced(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
             return ufunc.reduceat(rows, starts, axis=0)
 
-        def spread(rows: NDArray[Any], nothing: float = 0) -> NDArray[Any]:
+        def scatter(rows: NDArray[Any], nothing: float = 0) -> NDArray[Any]:
             every = np.full((n_classes, rows.shape[1]), nothing, dtype=rows.dtype)
             every[classes] = rows
             return every
@@ -91,13 +91,13 @@ class Moments:
         low = reduced(np.minimum, pooled.min[order]).astype(np.float64)
         high = reduced(np.maximum, pooled.max[order]).astype(np.float64)
         return cls(
-            n_values=spread(n_values),
-            n_zero=spread(reduced(np.add, pooled.n_zero[order])),
-            n_nonfinite=spread(n_pixels - n_values),
-            mean=spread(mean),
-            m2=spread(m2),
-            min=spread(low, np.inf),
-            max=spread(high, -np.inf),
+            n_values=scatter(n_values),
+            n_zero=scatter(reduced(np.add, pooled.n_zero[order])),
+            n_nonfinite=scatter(n_pixels - n_values),
+            mean=scatter(mean),
+            m2=scatter(m2),
+            min=scatter(low, np.inf),
+            max=scatter(high, -np.inf),
         )
 
     def merge(self, other: Moments) -> Moments:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.storage.chunks.codec import decode
-from fmcore.storage.chunks.grid import Blocks, runs
-from fmcore.storage.chunks.index_patch import Run, run_length
+from fmcore.storage.chunks.grid import Blocks, block_runs
+from fmcore.storage.chunks.index_patch import ChunkRun, run_length
 from fmcore.storage.format.schema import Codec
 
 
-class Rows:
+class ChunkBuffer:
     """One array with a sample axis, on its way to the disk.
 
     Attributes:
@@ -49,7 +49,7 @@ class Rows:
         """The last chunk, full or not."""
         return self._cut(self._n_waiting)
 
-    def put(self, run: Run) -> None:
+    def put(self, run: ChunkRun) -> None:
         """Writes the chunks of a run; all runs of an array must come in the order of its rows."""
         self.array.id.write_direct_chunk(run.corner, run.data)
         self._sizes.extend(run.sizes)
@@ -91,7 +91,7 @@ class Rows:
         if not ready:
             return []
         whole = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
-        cut = list(runs(whole[:ready], self.array.chunks, self.n_rows, self.run_length))
+        cut = list(block_runs(whole[:ready], self.array.chunks, self.n_rows, self.run_length))
         self.n_rows += ready
         self._n_waiting -= ready
         # A copy: what waits must not hold the batch it came from.

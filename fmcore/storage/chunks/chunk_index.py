@@ -19,8 +19,8 @@ from fmcore.errors import StoreError
 from fmcore.selection import Picks
 from fmcore.storage.chunks import codec
 from fmcore.storage.chunks.codec import CHECKSUM_BYTES
-from fmcore.storage.chunks.grid import Part, parts, put
-from fmcore.storage.chunks.index_patch import Run, run_length
+from fmcore.storage.chunks.grid import ChunkSlice, chunk_slices, copy_slice
+from fmcore.storage.chunks.index_patch import ChunkRun, run_length
 from fmcore.storage.file.nodes import address_of, codec_of
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
@@ -143,7 +143,7 @@ class ChunkIndex:
         except (OSError, ValueError) as error:
             raise self._damage(file, position, error) from error
 
-    def runs(self, file: FileBytes, stop: int, first_row: int, most: int) -> Iterator[Run]:
+    def runs(self, file: FileBytes, stop: int, first_row: int, most: int) -> Iterator[ChunkRun]:
         """The chunks of the rows before `stop`, as they lie and verified, for another array.
 
         Args:
@@ -161,7 +161,9 @@ class ChunkIndex:
             if (bad := codec.first_damaged(chunks)) is not None:
                 raise self._damage(file, some[bad], "its checksum does not fit")
             row, *rest = (place * step for place, step in zip(some[0], self.chunk, strict=True))
-            yield Run((first_row + row, *rest), b"".join(chunks), [len(chunk) for chunk in chunks])
+            yield ChunkRun(
+                (first_row + row, *rest), b"".join(chunks), [len(chunk) for chunk in chunks]
+            )
 
     def _whole(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
         try:
@@ -215,14 +217,14 @@ class ChunkIndex:
             StoreError: if a chunk is damaged.
         """
         out = np.empty(tuple(map(len, picks)), self.dtype)
-        axes = [parts(some, step) for some, step in zip(picks, self.chunk, strict=True)]
+        axes = [chunk_slices(some, step) for some, step in zip(picks, self.chunk, strict=True)]
         found = itertools.product(*axes)
 
-        def fill(some: Sequence[tuple[Part, ...]]) -> None:
+        def fill(some: Sequence[tuple[ChunkSlice, ...]]) -> None:
             found = [tuple(zip(*each, strict=True)) for each in some]
             chunks = self._many(file, [place for place, _, _ in found])
-            for (_, source, target), chunk in zip(found, chunks, strict=True):
-                put(out, target, chunk, source)
+            for (_, in_chunk, in_result), chunk in zip(found, chunks, strict=True):
+                copy_slice(out, in_result, chunk, in_chunk)
 
         # A task for each chunk would spend as long on hand-over as on inflating.
         per_task = run_length(math.prod(self.chunk) * self.dtype.itemsize)

@@ -21,21 +21,21 @@ Block = tuple[tuple[int, ...], NDArray[Any]]
 Blocks = tuple[tuple[int, ...], list[NDArray[Any]]]
 
 
-class Part(NamedTuple):
-    """What one chunk gives along one axis.
+class ChunkSlice(NamedTuple):
+    """What one chunk contributes to a result along one axis.
 
     Attributes:
-        place: of the chunk in the grid.
-        source: where in the chunk.
-        target: where in what is asked for.
+        chunk: the place of the chunk in the grid.
+        in_chunk: indices of the values in the chunk.
+        in_result: indices of the same values in the result.
     """
 
-    place: int
-    source: Index
-    target: Index
+    chunk: int
+    in_chunk: Index
+    in_result: Index
 
 
-def parts(picks: Picks, step: int) -> list[Part]:
+def chunk_slices(picks: Picks, step: int) -> list[ChunkSlice]:
     """The chunks of an axis that hold some indices, each once.
 
     Args:
@@ -47,20 +47,20 @@ def parts(picks: Picks, step: int) -> list[Part]:
     if isinstance(picks, range) and picks.step == 1:
         first, stop = picks.start, picks.stop
         return [
-            Part(
-                place,
-                slice(max(first - place * step, 0), min(stop - place * step, step)),
-                slice(max(place * step - first, 0), min((place + 1) * step, stop) - first),
+            ChunkSlice(
+                chunk,
+                slice(max(first - chunk * step, 0), min(stop - chunk * step, step)),
+                slice(max(chunk * step - first, 0), min((chunk + 1) * step, stop) - first),
             )
-            for place in range(first // step, (stop - 1) // step + 1)
+            for chunk in range(first // step, (stop - 1) // step + 1)
         ]
     wanted = np.asarray(picks, dtype=np.int64)
     places = wanted // step
     order = np.argsort(places, kind="stable")
     starts = np.flatnonzero(np.diff(places[order], prepend=-1))
     return [
-        Part(place := int(places[some[0]]), _index(wanted[some] - place * step), _index(some))
-        for some in np.split(order, starts[1:])
+        ChunkSlice(chunk := int(places[rows[0]]), _index(wanted[rows] - chunk * step), _index(rows))
+        for rows in np.split(order, starts[1:])
     ]
 
 
@@ -71,11 +71,14 @@ def _index(numbers: NDArray[np.int64]) -> Index:
     return numbers
 
 
-def put(
-    out: NDArray[Any], target: tuple[Index, ...], chunk: NDArray[Any], source: tuple[Index, ...]
+def copy_slice(
+    out: NDArray[Any],
+    in_result: tuple[Index, ...],
+    chunk: NDArray[Any],
+    in_chunk: tuple[Index, ...],
 ) -> None:
-    """Copies a part of a chunk to its place."""
-    out[_numpy(target, out.shape)] = chunk[_numpy(source, chunk.shape)]
+    """Copies a part of a chunk to its place in the result."""
+    out[_numpy(in_result, out.shape)] = chunk[_numpy(in_chunk, chunk.shape)]
 
 
 def _numpy(indices: tuple[Index, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
@@ -113,7 +116,9 @@ def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator
             yield corner, np.ascontiguousarray(block)
 
 
-def runs(values: NDArray[Any], chunk: tuple[int, ...], start: int, most: int) -> Iterator[Blocks]:
+def block_runs(
+    values: NDArray[Any], chunk: tuple[int, ...], start: int, most: int
+) -> Iterator[Blocks]:
     """The same, many chunks at a time.
 
     Args:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fmcore.storage.chunks.codec import CHECKSUM_BYTES, encode
 from fmcore.storage.chunks.grid import Blocks
-from fmcore.storage.file.nodes import all_places, between, joined
+from fmcore.storage.file.nodes import all_chunk_extents, gaps, merge_adjacent
 from fmcore.storage.format.schema import Codec
 
 # A task for each chunk would spend as long on hand-over as on deflate. HDF5, which takes a run for
@@ -35,7 +35,7 @@ _HEADER_MAGIC, _HEADER = b"FAHD", struct.Struct("<4sBBBBQQI")
 _BLOCK_MAGIC, _BLOCK = b"FADB", struct.Struct("<4sBBQ")
 
 
-class Run(NamedTuple):
+class ChunkRun(NamedTuple):
     """Chunks of one array that follow each other, as they will lie in the file.
 
     Attributes:
@@ -58,14 +58,14 @@ def run_length(chunk_bytes: int) -> int:
     return max(1, min(CHUNKS_PER_RUN, RUN_BYTES // chunk_bytes))
 
 
-def encoded(blocks: Blocks, codec: Codec) -> Run:
+def encode_run(blocks: Blocks, codec: Codec) -> ChunkRun:
     """The run of some chunks that follow each other, at least one."""
     corner, values = blocks
     chunks = encode(values, codec)
-    return Run(corner, b"".join(chunks), [len(chunk) for chunk in chunks])
+    return ChunkRun(corner, b"".join(chunks), [len(chunk) for chunk in chunks])
 
 
-def index_runs(path: Path, sizes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+def patch_index(path: Path, sizes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
     """Puts every chunk of some arrays into HDF5's index, where only the first of each run is.
 
     Args:
@@ -82,12 +82,14 @@ def index_runs(path: Path, sizes: Mapping[str, NDArray[np.int64]]) -> dict[str, 
     if not sizes:
         return {}
     with h5py.File(path, "r", locking=False) as file:
-        runs = all_places(file, path)
+        runs = all_chunk_extents(file, path)
         firsts = {name: _first_chunks(file[name]) for name in sizes}
     with path.open("r+b") as out:
         size = out.seek(0, 2)
-        arrays = dict(_fixed_arrays(out, joined(list(runs.values())), size))
-        places = {name: _spread(name, runs[name], firsts[name], sizes[name]) for name in sizes}
+        arrays = dict(_fixed_arrays(out, merge_adjacent(list(runs.values())), size))
+        places = {
+            name: _extents_of_runs(name, runs[name], firsts[name], sizes[name]) for name in sizes
+        }
         blocks = {}
         for name, each in places.items():
             if each[0, 0] not in arrays:
@@ -110,7 +112,7 @@ def _first_chunks(dataset: h5py.Dataset) -> NDArray[np.int64]:
     return np.ravel_multi_index(tuple(positions.T), grid)
 
 
-def _spread(
+def _extents_of_runs(
     name: str, runs: NDArray[np.int64], firsts: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Where each chunk lies, of runs that together hold all of them."""
@@ -166,7 +168,7 @@ def _fixed_arrays(
     file: BinaryIO, runs: NDArray[np.int64], size: int
 ) -> Iterator[tuple[int, tuple[_FixedArray, bytes]]]:
     """Every index of chunks in a file, with the head of its data block, by the first address."""
-    for start, stop in between(runs, size):
+    for start, stop in gaps(runs, size):
         file.seek(start)
         metadata = file.read(stop - start)
         place = metadata.find(_HEADER_MAGIC)

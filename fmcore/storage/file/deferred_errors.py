@@ -25,7 +25,7 @@ LARGE_BYTES = 128 << 10  # not worth a copy
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
-class HeldFile(io.FileIO):
+class DeferredErrorFile(io.FileIO):
     """A file that never fails to write; `check` raises what it held back.
 
     Attributes:

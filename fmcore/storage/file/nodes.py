@@ -46,7 +46,7 @@ def read_text(node: h5py.Group, name: str) -> str:
 def attributes_digest(file: h5py.File) -> str:
     """SHA-256 over every attribute but itself, and over which scale each axis refers to, in hex."""
     digest = hashlib.sha256()
-    nodes = list(walk(file, Path(file.name)))
+    nodes = list(iter_nodes(file, Path(file.name)))
     # HDF5 has to search for the name of what a reference leads to; here they are all known.
     names = {address_of(node): path for path, node in nodes}
 
@@ -83,7 +83,7 @@ def address_of(node: h5py.Group | h5py.Dataset) -> int:
     return int(h5py.h5o.get_info(node.id).addr)
 
 
-def walk(
+def iter_nodes(
     group: h5py.Group, path: Path, seen: set[int] | None = None
 ) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """Every group and array with its path, sorted by name, nothing outside the file touched.
@@ -116,10 +116,10 @@ def walk(
         seen.add(address)
         yield where, node
         if isinstance(node, h5py.Group):
-            yield from walk(node, path, seen)
+            yield from iter_nodes(node, path, seen)
 
 
-def chunk_places(dataset: h5py.Dataset) -> NDArray[np.int64]:
+def chunk_extents(dataset: h5py.Dataset) -> NDArray[np.int64]:
     """Where each stored chunk of an array lies, <int64>[chunk, (start, stop)], in HDF5's order."""
     places = array("q")  # pairs of tuples for 200,000 chunks would take 25 MB
     dataset.id.chunk_iter(
@@ -128,16 +128,16 @@ def chunk_places(dataset: h5py.Dataset) -> NDArray[np.int64]:
     return np.array(places, dtype="<i8").reshape(-1, 2)
 
 
-def all_places(file: h5py.File, path: Path) -> dict[str, NDArray[np.int64]]:
+def all_chunk_extents(file: h5py.File, path: Path) -> dict[str, NDArray[np.int64]]:
     """The same of every array in chunks, by its path."""
     return {
-        name.lstrip("/"): chunk_places(node)
-        for name, node in walk(file, path)
+        name.lstrip("/"): chunk_extents(node)
+        for name, node in iter_nodes(file, path)
         if isinstance(node, h5py.Dataset) and node.chunks
     }
 
 
-def joined(places: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+def merge_adjacent(places: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Chunks that lie back to back as one, sorted, <int64>[run, (start, stop)]."""
     ends = np.concatenate([np.zeros((0, 2), "<i8"), *places])
     ends = ends[np.argsort(ends[:, 0])]
@@ -146,7 +146,7 @@ def joined(places: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.stack([ends[begins_run, 0], ends[ends_run, 1]], axis=1)
 
 
-def between(runs: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
+def gaps(runs: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
     """The parts of a file of a size, (start, stop), that no run covers."""
     ends = [0, *runs.reshape(-1).tolist(), size]
     return zip(ends[::2], ends[1::2], strict=True)

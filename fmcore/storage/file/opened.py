@@ -9,7 +9,7 @@ from typing import Self
 import h5py
 
 from fmcore.errors import FmcoreError, InputFileError, StoreError
-from fmcore.storage.file.nodes import damage_named, walk
+from fmcore.storage.file.nodes import damage_named, iter_nodes
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
 from fmcore.storage.file.structure import check_format
@@ -61,7 +61,7 @@ def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     try:
         with damage_named(path):
             check_format(opened.hdf5, path)
-            for _ in walk(opened.hdf5, path):
+            for _ in iter_nodes(opened.hdf5, path):
                 pass  # before anything is read, all of it is seen to be the file's own
     except FmcoreError:
         opened.close()

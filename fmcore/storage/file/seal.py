@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import StoreError
-from fmcore.storage.file.nodes import all_places, between, joined
+from fmcore.storage.file.nodes import all_chunk_extents, gaps, merge_adjacent
 from fmcore.storage.file.raw_bytes import FileBytes
 
 MAGIC = b"FMCSEAL1"
@@ -42,11 +42,11 @@ def seal(path: Path, expected: Mapping[str, NDArray[np.int64]] | None = None) ->
     """
     file = FileBytes(path)
     with h5py.File(path, "r", locking=False) as opened:
-        places = all_places(opened, path)
+        places = all_chunk_extents(opened, path)
     for name, each in (expected or {}).items():
         if not np.array_equal(places[name], each):
             raise RuntimeError(f"{name}: HDF5 reads its chunks at other places than were written")
-    runs = joined(list(places.values()))
+    runs = merge_adjacent(list(places.values()))
     digest = _digest(file, file.size, runs)
     with path.open("ab") as end:
         end.write(runs.tobytes() + _FOOTER.pack(file.size, len(runs), digest, MAGIC))
@@ -100,7 +100,7 @@ def _are_runs(runs: NDArray[np.int64], size: int) -> bool:
 
 def _digest(file: FileBytes, size: int, runs: NDArray[np.int64]) -> bytes:
     digest = hashlib.sha256(MAGIC + size.to_bytes(8, "little") + runs.tobytes())
-    for start, stop in between(runs, size):
+    for start, stop in gaps(runs, size):
         for place in range(start, stop, _PIECE):
             digest.update(file.read(place, min(_PIECE, stop - place)))
     return digest.digest()

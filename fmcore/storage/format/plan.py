@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
-from fmcore.statistics import FINEST, Bins, LayerSums
+from fmcore.statistics import FINEST, Bins, LayerAccumulators
 from fmcore.storage.format.schema import DEFLATE, Codec
 
 
@@ -36,9 +36,9 @@ class LayerPlan:
     bin_bits: int | None = FINEST
     histogram: str = Bins(FINEST).words
 
-    def empty_sums(self, n_classes: int) -> LayerSums:
+    def empty_accumulators(self, n_classes: int) -> LayerAccumulators:
         """Accumulators that have seen nothing."""
-        return LayerSums.empty(
+        return LayerAccumulators.empty(
             n_classes,
             self.spec.shape,
             factors=self.map_factors,
@@ -80,20 +80,22 @@ class StorePlan:
     statistics: str = "all"
     present: NDArray[np.int64] | None = None
 
-    def empty_sums(self) -> list[LayerSums]:
+    def empty_accumulators(self) -> list[LayerAccumulators]:
         """Accumulators of each layer, for the classes that are present."""
         n_classes = len(self.class_names) if self.present is None else len(self.present)
-        return [layer.empty_sums(n_classes) for layer in self.layers]
+        return [layer.empty_accumulators(n_classes) for layer in self.layers]
 
     def places(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where the classes of labels are among those that are present."""
         return labels if self.present is None else np.searchsorted(self.present, labels)
 
-    def spread(self, index: int, sums: LayerSums) -> LayerSums:
+    def scatter(self, index: int, sums: LayerAccumulators) -> LayerAccumulators:
         """The accumulators of a layer, for all classes."""
         if self.present is None or len(self.present) == len(self.class_names):
             return sums
-        return sums.spread(self.layers[index].empty_sums(len(self.class_names)), self.present)
+        return sums.scatter(
+            self.layers[index].empty_accumulators(len(self.class_names)), self.present
+        )
 
 
 def sample_ids(n_samples: int) -> list[str]:

@@ -13,7 +13,7 @@ from helpers.factories import CLASS_NAMES, NumpyEncoder, encoded_plan, make_enco
 from numpy.testing import assert_array_equal
 
 from fmcore import export_store, open_store
-from fmcore.capture import capture, classified
+from fmcore.capture import capture, with_labels
 from fmcore.cli import main
 from fmcore.dataset import AS_GIVEN, LabelledImages
 from fmcore.errors import DatasetError, PredictionsNotStoredError, SelectionError, StoreError
@@ -147,7 +147,7 @@ def test_classes_are_those_that_the_labels_name():
         given = None if labels is None else np.array(labels)
         samples = LabelledImages(images, given)
         options = {"all_named": all_named, "preprocessing": AS_GIVEN, "where": "here"}
-        return classified(NumpyEncoder(), samples, names, **options)
+        return with_labels(NumpyEncoder(), samples, names, **options)
 
     assert of([0, 4, 1], ())[1] == ("0", "1", "2", "3", "4")
     assert of([0, 4, 1], ("cat", "dog"))[1] == ("cat", "dog", "2", "3", "4")

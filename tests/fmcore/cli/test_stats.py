@@ -14,7 +14,7 @@ from helpers.factories import CLASS_NAMES, make_store
 from fmcore import open_store
 from fmcore.cli import main
 from fmcore.errors import StatisticNotFoundError
-from fmcore.export import COLUMNS, TABLE_FORMATS, choose, tidy
+from fmcore.export import COLUMNS, TABLE_FORMATS, resolve, statistics_table
 from fmcore.selection import Query
 from fmcore.statistics import STATISTICS
 
@@ -139,7 +139,9 @@ def test_parquet_needs_a_file_and_pyarrow(store_path, tmp_path, capsys, monkeypa
 
 
 def test_tables_come_one_at_a_time(store):
-    tables = tidy(store, choose(store, Query(what="statistics", statistic="mean"))).pieces()
+    tables = statistics_table(
+        store, resolve(store, Query(what="statistics", statistic="mean"))
+    ).pieces()
     assert len(next(tables).columns["value"]) == 4 * 20
     assert len(next(tables).columns["value"]) == 4 * 3
     assert list(tables) == []

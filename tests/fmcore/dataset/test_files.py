@@ -78,12 +78,12 @@ def test_the_fingerprint_sees_pixels_labels_and_order():
 
 def test_pixels_are_scaled_as_the_training_scales_them():
     pixels = np.array([[[[0], [255]]]], np.uint8)
-    scaled = dataset.usual(pixels.dtype)(pixels)
+    scaled = dataset.default_preprocessing(pixels.dtype)(pixels)
     assert scaled.dtype == np.float32
     assert scaled.ravel().tolist() == [0.0, 1.0]
     floats = np.array([[[[0.25]]]], np.float32)
-    assert dataset.usual(floats.dtype) == dataset.AS_GIVEN
-    assert dataset.usual(pixels.dtype).words == "pixels / 255"
+    assert dataset.default_preprocessing(floats.dtype) == dataset.AS_GIVEN
+    assert dataset.default_preprocessing(pixels.dtype).words == "pixels / 255"
 
 
 @pytest.mark.parametrize(

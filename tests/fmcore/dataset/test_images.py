@@ -27,11 +27,11 @@ from fmcore.dataset import (
     from_folder,
     from_idx,
     labelled_images,
-    named,
+    preprocessing_named,
 )
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import DatasetError, SelectionError
-from fmcore.model.keras_names import habit_of, scales_itself
+from fmcore.model.keras_names import application_preprocessing, scales_itself
 from fmcore.sources import DataOptions, load, preprocessing_of
 from fmcore.storage import problems
 
@@ -224,7 +224,7 @@ def test_an_empty_class_folder_is_a_class_without_samples(folder, model_path, tm
     (folder / "bird").mkdir()
     dataset = from_folder(folder, SIZE)
     assert dataset.class_names == ("bird", "cat", "dog")
-    assert set(dataset.test.classes) == {1, 2}
+    assert set(dataset.test.known_labels) == {1, 2}
     assert "bird holds no images" in caplog.text
 
 
@@ -272,7 +272,7 @@ def test_idx_files_are_read(suffix, tmp_path):
     path = tmp_path / f"t10k-images-idx3-ubyte{suffix}"
     dataset = from_idx(path)
     assert_array_equal(dataset.test.images[..., 0], images)
-    assert_array_equal(dataset.train.classes, labels)
+    assert_array_equal(dataset.train.known_labels, labels)
     idx(path, images[:3])
     with pytest.raises(DatasetError, match="3 images but 7 labels"):
         from_idx(path)
@@ -310,7 +310,7 @@ def test_preprocessing_equals_that_of_keras(name):
     images = RNG.integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
     module = importlib.import_module(f"keras.applications.{name}")
     expected = np.asarray(module.preprocess_input(images.astype(np.float32)))
-    assert_array_equal(named(name)(images), expected)
+    assert_array_equal(preprocessing_named(name)(images), expected)
 
 
 def test_preprocessing_is_declared_recorded_and_not_stored(folder, model_path, tmp_path, capsys):
@@ -328,7 +328,7 @@ def test_preprocessing_is_declared_recorded_and_not_stored(folder, model_path, t
         (
             ["--preprocess", "resnet_v2"],
             "resnet_v2 of keras.applications: pixels / 127.5; minus 1",
-            named("resnet_v2"),
+            preprocessing_named("resnet_v2"),
         ),
     ):
         assert run(*common, *options) == 0
@@ -355,18 +355,21 @@ def test_options_of_files_are_not_passed_over_for_arrays(model_path, tmp_path, c
 
 
 def test_what_is_usual_follows_from_the_model():
-    assert habit_of("resnet50v2") == named("resnet_v2")
-    assert habit_of("m.keras") is None
+    assert application_preprocessing("resnet50v2") == preprocessing_named("resnet_v2")
+    assert application_preprocessing("m.keras") is None
     own = keras.Sequential([keras.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Conv2D(1, 1)])
     plain = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 1)])
     assert (scales_itself(own), scales_itself(plain)) == (True, False)
-    for dtype, found in ((np.uint8, named("resnet_v2")), (np.float32, Preprocessing())):
+    for dtype, found in (
+        (np.uint8, preprocessing_named("resnet_v2")),
+        (np.float32, Preprocessing()),
+    ):
         dataset = Dataset(
             "x", "x", (), labelled_images(np.zeros((1, 4, 4), dtype), [0], where=""), None
         )
         assert preprocessing_of(plain, dataset, name="ResNet50V2")[0] == found
     with pytest.raises(SelectionError, match="'resnt'; expected one of convnext, densenet"):
-        named("resnt")
+        preprocessing_named("resnt")
 
 
 def streams(images, labels):
@@ -429,7 +432,7 @@ def test_data_sets_of_keras_are_had_by_name(model_path, tmp_path, capsys, monkey
     made = load("cifar10", DataOptions())
     assert made.class_names[:2] == ("airplane", "automobile")
     assert (len(made.test), len(made.train)) == (4, 6)
-    assert made.test.classes.tolist() == [0, 1, 0, 1]
+    assert made.test.known_labels.tolist() == [0, 1, 0, 1]
 
     def offline():
         raise OSError("no route to host\nand more")

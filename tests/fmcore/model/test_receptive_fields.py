@@ -13,7 +13,7 @@ from fmcore import capture_activations, open_store
 from fmcore.errors import SelectionError
 from fmcore.model.probe import KerasProbe
 from fmcore.model.receptive_fields import ReceptiveFields
-from fmcore.model.trace import traced
+from fmcore.model.trace import trace_model
 
 pytestmark = pytest.mark.keras
 SHAPE = (13, 11, 1)
@@ -100,7 +100,7 @@ def fields_of(model) -> tuple:
         found.append(fields.boxes(trace.outputs[0]))
         return trace.outputs
 
-    traced(model, [tf.TensorSpec([None, *model.inputs[0].shape[1:]])], list, choose)
+    trace_model(model, [tf.TensorSpec([None, *model.inputs[0].shape[1:]])], list, choose)
     return found[0]
 
 

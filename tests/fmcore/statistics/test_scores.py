@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from fmcore.statistics import Classes, Defined, Filters, Permutations, from_pooled
+from fmcore.statistics import Defined, Filters, LabelGroups, Permutations, compute_scores
 from fmcore.statistics.scores.chance import PERMUTATIONS
 from fmcore.statistics.scores.ranking import Ranking
 
@@ -47,9 +47,9 @@ def scored(tables: dict, labels, n_classes: int, *, low=None, high=None) -> dict
     high = np.ones((1, n_filters)) if high is None else high
     layer = (Filters.of(low, high, np.zeros(low.shape, np.int64)), Tables(every))
     with ThreadPoolExecutor(2) as threads:
-        permutations = Permutations(Classes(labels, n_classes))
+        permutations = Permutations(LabelGroups(labels, n_classes))
         found: dict = {}
-        for _, arrays in from_pooled([layer], permutations, threads):
+        for _, arrays in compute_scores([layer], permutations, threads):
             found |= arrays
     return found
 
@@ -125,7 +125,7 @@ def test_scores_equal_those_of_other_libraries(drawn):
 @given(tables())
 def test_ties_are_kept_and_ordered_by_index(drawn):
     values, labels, n_classes = drawn
-    classes = Classes(labels, n_classes)
+    classes = LabelGroups(labels, n_classes)
     ranking = Ranking.of(np.ascontiguousarray(values.T), classes)
     for column in range(values.shape[1]):
         of_filter = values[:, column]
@@ -175,7 +175,7 @@ def test_permuted_average_precision_keeps_the_ties_of_the_filter(monkeypatch):
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, size=500)
     values = np.minimum(rng.integers(0, 40, size=500), 20).astype(np.float32)  # many at the top
-    classes = Classes(labels, 3)
+    classes = LabelGroups(labels, 3)
     permutations = Permutations(classes)
     ranking = Ranking.of(values[np.newaxis], classes)
     about = permutations.precision(ranking.first[0], ranking.end[0])
@@ -272,7 +272,7 @@ def test_correlation_rank_and_cka_equal_their_definitions():
     found: list[dict] = [{}, {}]
     with ThreadPoolExecutor(2) as threads:
         layers = [layer(first), layer(second)]
-        for index, arrays in from_pooled(layers, Permutations(Classes(labels, 3)), threads):
+        for index, arrays in compute_scores(layers, Permutations(LabelGroups(labels, 3)), threads):
             found[index] |= arrays
     varying = [0, 1, 2, 3, 5]
     got = found[0]["filters/correlation_mean"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.statistics import cka_between, matched
+from fmcore.statistics import cka_between, match_filters
 
 
 def table(n: int, filters: int, seed: int) -> np.ndarray:
@@ -24,7 +24,7 @@ def test_the_match_is_the_largest_of_numpys_correlations(filters):
     expected = np.corrcoef(first.astype(float).T, second.astype(float).T)[
         : filters[0], filters[0] :
     ]
-    found = matched(first, second)
+    found = match_filters(first, second)
     assert_allclose(found.correlation, expected, rtol=1e-5, atol=1e-6)
     assert_array_equal(found.best, expected.argmax(axis=1))
     assert_allclose(found.r(found.best), expected.max(axis=1), rtol=1e-5)
@@ -33,7 +33,7 @@ def test_the_match_is_the_largest_of_numpys_correlations(filters):
 def test_each_filter_is_found_again_whatever_its_place_scale_and_offset():
     first = table(200, 12, 2)
     order = np.random.default_rng(0).permutation(12)
-    found = matched(first, first[:, order] * 3 + 100)
+    found = match_filters(first, first[:, order] * 3 + 100)
     assert_array_equal(order[found.best], np.arange(12))
     assert_array_equal(found.one_to_one, found.best)
     assert_allclose(found.r(found.best), 1, atol=1e-6)
@@ -41,7 +41,7 @@ def test_each_filter_is_found_again_whatever_its_place_scale_and_offset():
 
 @pytest.mark.parametrize("filters", [(4, 4), (5, 3), (3, 5)])
 def test_one_to_one_is_the_best_of_all_assignments(filters):
-    found = matched(table(60, filters[0], 3), table(60, filters[1], 4))
+    found = match_filters(table(60, filters[0], 3), table(60, filters[1], 4))
     given = found.one_to_one[found.one_to_one >= 0]
     assert len(given) == len(set(given.tolist())) == min(filters)
     r = found.correlation if filters[0] <= filters[1] else found.correlation.T
@@ -58,7 +58,7 @@ def test_dead_and_broken_filters_match_nothing():
     first[3, 2] = np.inf
     second[:, 0] = 7
     second[9, 3] = np.nan
-    found = matched(first, second)
+    found = match_filters(first, second)
     assert np.isnan(found.correlation[1:3]).all()
     assert np.isnan(found.correlation[:, [0, 3]]).all()
     assert_array_equal(found.best[1:3], -1)
@@ -66,7 +66,7 @@ def test_dead_and_broken_filters_match_nothing():
     assert set(found.best[[0, 3]]) <= {1, 2}
     assert sorted(found.one_to_one[[0, 3]]) == [1, 2]
     assert_array_equal(np.isnan(found.r(found.best)), [False, True, True, False])
-    nothing = matched(np.zeros((5, 3), np.float32), second[:5])
+    nothing = match_filters(np.zeros((5, 3), np.float32), second[:5])
     assert_array_equal([nothing.best, nothing.one_to_one], -1)
 
 
@@ -96,7 +96,7 @@ def test_cka_is_one_up_to_rotation_and_scale_and_leaves_out_what_does_not_vary()
 
 def test_other_samples_are_refused():
     with pytest.raises(ValueError, match="other samples"):
-        matched(table(5, 2, 0), table(6, 2, 0))
+        match_filters(table(5, 2, 0), table(6, 2, 0))
     with pytest.raises(ValueError, match=r"\[5, 6\]"):
         cka_between([table(5, 2, 0)], [table(6, 2, 0)])
 
@@ -106,5 +106,5 @@ def test_a_store_beside_itself_has_its_own_numbers(store):
     assert_allclose(cka_between(tables, tables), store.similarity("cka_mean"), rtol=1e-5)
     for one, values in zip(store.layers.values(), tables, strict=True):
         assert_allclose(
-            matched(values, values).correlation, one.statistic("correlation_mean"), atol=2e-6
+            match_filters(values, values).correlation, one.statistic("correlation_mean"), atol=2e-6
         )

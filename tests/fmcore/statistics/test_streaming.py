@@ -17,7 +17,7 @@ from fmcore.statistics import (
     Bins,
     ClassMaps,
     Histogram,
-    LayerSums,
+    LayerAccumulators,
     Moments,
     Pooled,
     Rounding,
@@ -253,14 +253,17 @@ def test_all_sums_of_a_layer_survive_being_saved_and_merged(batch):
     values = values.astype(np.float32)
 
     def sums(piece, of_labels):
-        found = LayerSums.empty(N_CLASSES, values.shape[1:], bits=2)
+        found = LayerAccumulators.empty(N_CLASSES, values.shape[1:], bits=2)
         found.add(piece, of_labels, Pooled.from_batch(piece))
         return found
 
-    nothing = LayerSums.empty(N_CLASSES, values.shape[1:], bits=2)
+    nothing = LayerAccumulators.empty(N_CLASSES, values.shape[1:], bits=2)
     parts = [sums(*piece) for piece in pieces(values, *batch[1:])]
     saved = [nothing.restored({k: v.copy() for k, v in part.state().items()}) for part in parts]
-    merged, whole = reduce(LayerSums.merge, saved, nothing).arrays(), sums(values, labels).arrays()
+    merged, whole = (
+        reduce(LayerAccumulators.merge, saved, nothing).arrays(),
+        sums(values, labels).arrays(),
+    )
     assert merged.keys() == whole.keys()
     # A spread beside a mean of 1e6 in float32 is known to what is left of 16 digits.
     unsure = 1e-6 * max(1.0, float(np.abs(values).max()))

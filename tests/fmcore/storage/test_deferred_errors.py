@@ -30,7 +30,7 @@ def test_a_file_whose_disk_is_full_reads_back_what_was_written(steps, allowed):
                 raise OSError(errno.ENOSPC, "No space left on device")
             return super().write(data[: max(1, len(data) // 2)])  # a disk may take a part
 
-    class Held(deferred_errors.HeldFile, Disk):
+    class Held(deferred_errors.DeferredErrorFile, Disk):
         pass
 
     with tempfile.TemporaryDirectory() as folder, Held(f"{folder}/held", "w+") as held:

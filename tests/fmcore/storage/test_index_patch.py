@@ -15,11 +15,17 @@ from numcodecs import Fletcher32
 from numpy.testing import assert_array_equal
 
 from fmcore.storage.chunks import codec, grid
-from fmcore.storage.chunks.buffer import Rows
+from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.chunks.codec import fletcher32
-from fmcore.storage.chunks.index_patch import RUN_BYTES, encoded, index_runs, lookup3, run_length
+from fmcore.storage.chunks.index_patch import (
+    RUN_BYTES,
+    encode_run,
+    lookup3,
+    patch_index,
+    run_length,
+)
 from fmcore.storage.file import nodes
-from fmcore.storage.file.nodes import all_places
+from fmcore.storage.file.nodes import all_chunk_extents
 from fmcore.storage.file.seal import seal
 
 
@@ -58,23 +64,23 @@ def test_lookup3_of_many_keys_is_that_of_each(keys):
 
 def written(path, arrays: dict[str, tuple[np.ndarray, tuple[int, ...]]], cuts=()) -> dict:
     """A file whose arrays are written in runs, in turn, with other things between them."""
-    rows: dict[str, Rows] = {}
+    rows: dict[str, ChunkBuffer] = {}
     with h5py.File(path, "w", libver=("v110", "v110"), track_order=True) as file:
         for name, (values, chunk) in arrays.items():
             space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
             properties = nodes.creation_properties(chunk)
             made = h5py.h5d.create(file.id, name.encode(), kind, space, properties)
-            rows[name] = Rows(h5py.Dataset(made), codec.DEFLATE)
+            rows[name] = ChunkBuffer(h5py.Dataset(made), codec.DEFLATE)
         n = max(len(values) for values, _ in arrays.values())
         bounds = [0, *cuts, n]
         for start, stop in itertools.pairwise(bounds):
             for name, (values, _) in arrays.items():
                 for some in rows[name].add(values[start:stop]):
-                    rows[name].put(encoded(some, codec.DEFLATE))
+                    rows[name].put(encode_run(some, codec.DEFLATE))
             file.create_dataset(f"between {start}", data=np.arange(50))
         for each in rows.values():
             for some in each.rest():
-                each.put(encoded(some, codec.DEFLATE))
+                each.put(encode_run(some, codec.DEFLATE))
     return {name: each.sizes for name, each in rows.items() if each.has_runs}
 
 
@@ -94,10 +100,10 @@ def test_chunks_written_as_one_are_read_one_by_one(tmp_path, n):
     values = np.random.default_rng(0).integers(0, 5, (n, 3, 4)).astype(np.float32)
     arrays = {"a": (values, (1, 3, 4)), "b": (values.astype("u1")[:, 0], (min(n, 7), 4))}
     sizes = written(tmp_path / "a.h5", arrays, cuts=range(100, n, 100))
-    places = index_runs(tmp_path / "a.h5", sizes)
+    places = patch_index(tmp_path / "a.h5", sizes)
     check(tmp_path / "a.h5", arrays)
     with h5py.File(tmp_path / "a.h5") as file:
-        found = all_places(file, tmp_path / "a.h5")
+        found = all_chunk_extents(file, tmp_path / "a.h5")
     for name, each in places.items():
         assert_array_equal(found[name], each)
 
@@ -106,7 +112,7 @@ def test_blocks_of_filters_are_indexed_in_their_order(tmp_path):
     values = np.random.default_rng(0).normal(size=(40, 2, 2, 30)).astype(np.float32)
     arrays = {"a": (values, (1, 2, 2, 7)), "b": (values, (3, 2, 2, 30))}
     sizes = written(tmp_path / "a.h5", arrays, cuts=(11, 13))
-    index_runs(tmp_path / "a.h5", sizes)
+    patch_index(tmp_path / "a.h5", sizes)
     check(tmp_path / "a.h5", arrays)
 
 
@@ -114,7 +120,7 @@ def test_a_foreign_reader_finds_a_chunk_that_was_written_as_one_of_many(tmp_path
     h5dump = tool("h5dump", debian="hdf5-tools")
     values = np.arange(3_000, dtype=np.float32).reshape(1_500, 2)
     arrays = {"a": (values, (1, 2))}
-    index_runs(tmp_path / "a.h5", written(tmp_path / "a.h5", arrays))
+    patch_index(tmp_path / "a.h5", written(tmp_path / "a.h5", arrays))
     command = [h5dump, "-d", "/a", "-s", "1333,0", "-c", "1,2", "-y", str(tmp_path / "a.h5")]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "2666, 2667" in said
@@ -127,9 +133,9 @@ def test_what_was_written_and_what_hdf5_holds_must_be_the_same(tmp_path):
     for wrong in (sizes["a"] + 1, sizes["a"][:-1], np.roll(np.append(sizes["a"][1:], 90), 3)):
         before = path.read_bytes()
         with pytest.raises(RuntimeError, match="a: HDF5 holds other runs"):
-            index_runs(path, {"a": wrong})
+            patch_index(path, {"a": wrong})
         assert path.read_bytes() == before
-    places = index_runs(path, sizes)
+    places = patch_index(path, sizes)
     with pytest.raises(RuntimeError, match="a: HDF5 reads its chunks at other places"):
         seal(path, {"a": places["a"][::-1]})
 
@@ -139,7 +145,7 @@ def test_a_layout_that_is_not_of_hdf5_1_10_is_refused(tmp_path, monkeypatch):
     values = np.arange(400, dtype=np.float32).reshape(200, 2)
     sizes = written(tmp_path / "a.h5", {"a": (values, (1, 2))})
     with pytest.raises(RuntimeError, match="in no fixed array"):
-        index_runs(tmp_path / "a.h5", sizes)
+        patch_index(tmp_path / "a.h5", sizes)
 
 
 @given(
@@ -152,7 +158,7 @@ def test_runs_are_the_blocks_many_at_a_time(n, rows, step, most):
     values = np.arange(n * 12, dtype=np.float32).reshape(n, 1, 3, 4)
     chunk = (rows, 1, 3, step)
     blocks = list(grid.blocks(values, chunk, 5 * rows))
-    runs = list(grid.runs(values, chunk, 5 * rows, most))
+    runs = list(grid.block_runs(values, chunk, 5 * rows, most))
     assert [corner for corner, _ in runs] == [corner for corner, _ in blocks[::most]]
     flat = [block for _, some in runs for block in some]
     assert [block.tobytes() for block in flat] == [block.tobytes() for _, block in blocks]

@@ -432,7 +432,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from helpers.factories import make_store
 from fmcore.errors import OutputError
-from fmcore.storage.file import deferred_errors as heldfile
+from fmcore.storage.file import deferred_errors as deferred_errors
 
 counter = {"left": 0}
 class Disk(io.FileIO):
@@ -441,11 +441,11 @@ class Disk(io.FileIO):
         if counter["left"] < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().write(data)
-class HeldFile(heldfile.HeldFile, Disk):
+class DeferredErrorFile(deferred_errors.DeferredErrorFile, Disk):
     pass
-# HeldFile.write calls super().write, which is Disk's in this order of bases.
+# DeferredErrorFile.write calls super().write, which is Disk's in this order of bases.
 from fmcore.storage import writer
-writer.HeldFile = HeldFile
+writer.DeferredErrorFile = DeferredErrorFile
 path = Path(sys.argv[1]) / "store.h5"
 counter["left"] = 10**9
 make_store(path, 12)

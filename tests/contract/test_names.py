@@ -1,0 +1,74 @@
+"""Names say what they hold, and docstrings can be read alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# What each file of a package is held to; `dashboard` joins when its names are made.
+PACKAGES = ("fmcore", "tools")
+NO_NAMES = {"one", "found", "said", "told", "there", "known", "some"}
+NO_NAMES |= {"each", "asked", "shown", "chosen", "given", "drawn", "made"}
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+# Such a docstring needs the one above it.
+NOT_ALONE = re.compile(r"(The same|Of|Those|That of)\b")
+MODULES = [
+    pytest.param(path, id=str(path.relative_to(ROOT)))
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+]
+
+
+def bound_names(node: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every name that a module binds, with its line; comprehensions on one line are free."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, COMPREHENSIONS) and child.lineno == child.end_lineno:
+            continue
+        match child:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name, child.lineno
+            case ast.arg(arg=name):
+                yield name, child.lineno
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name, child.lineno
+            case ast.ExceptHandler(name=str(name)) | ast.alias(asname=str(name)):
+                yield name, child.lineno
+        yield from bound_names(child)
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_names_are_nouns(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    pronouns = [f"{path.name}:{line}: {name}" for name, line in bound_names(tree)
+                if name.strip("_") in NO_NAMES]  # fmt: skip
+    assert pronouns == []
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_docstrings_read_alone(path):
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, documented)
+    ]
+    texts = [ast.get_docstring(node) or "" for node in nodes]
+    assert [text.splitlines()[0] for text in texts if NOT_ALONE.match(text)] == []
+
+
+@pytest.mark.parametrize(
+    "code", ["one = 1", "def f(found): pass", "for _said in x: pass", "with x as told: pass",
+             "self.given = 1", "class A:\n    known: int", "[a\n for each in b]"],
+)  # fmt: skip
+def test_a_pronoun_is_noticed(code):
+    assert [name for name, _ in bound_names(ast.parse(code)) if name.strip("_") in NO_NAMES]
+
+
+def test_a_comprehension_on_one_line_is_free():
+    assert list(bound_names(ast.parse("{one for one in x if one}"))) == []
