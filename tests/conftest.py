@@ -12,16 +12,30 @@ from hypothesis import settings
 from fmcore.storage import open_store
 
 ROOT = Path(__file__).parents[1]
-# Derandomised in CI, so that a run that passed passes again.
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# A law is tried on this many examples; in CI always the same, so that a run that passed passes
+# again, and in the soak on far more.
+settings.register_profile("default", deadline=None, max_examples=100)
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("soak", deadline=None, max_examples=1000)
+PROFILE = "soak" if os.environ.get("SOAK") else "ci" if os.environ.get("CI") else "default"
+settings.load_profile(PROFILE)
+# Modules that take longest come first, so that no process is left with one of them alone.
+FIRST = ["test_full_mnist.py", "test_notebook.py", "test_docs_run.py", "test_browser.py"]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves modules of Keras alone where none of their tests is wanted: importing it is slow."""
+    if "not keras" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    return "\npytestmark = pytest.mark.keras" in collection_path.read_text("utf-8") or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the modules that take longest, so that no process is left with one alone."""
-    first = ["test_full_mnist.py", "test_notebook.py", "test_docs_run.py", "test_browser.py"]
-    items.sort(key=lambda one: first.index(one.path.name) if one.path.name in first else len(first))
+    """Puts long modules first, and marks tests that need the viewer's environment."""
+    items.sort(key=lambda item: ([*FIRST, item.path.name]).index(item.path.name))
+    for item in items:
+        if "viewer" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.viewer)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import references
-from helpers.factories import ROOT, run_fmcore
+from helpers.factories import ROOT, count, run_fmcore
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
@@ -37,6 +37,8 @@ def captured(mnist, tmp_path_factory) -> tuple[Path, Path]:
     model, store = folder / "mnist.keras", folder / "mnist.h5"
     if is_of_the_full_mnist(DEMO):
         model = DEMO
+        if os.environ.get("CI"):  # where the demo has just made it, with this code
+            return model, DEMO.with_suffix(".h5")
     else:
         run_fmcore("train", "--out", model)
     run_fmcore("capture", model, "--out", store)
@@ -169,7 +171,7 @@ def check_top_samples(layer, raw, labels):
 
 def test_layers_are_compared_as_by_their_gram_matrices(captured):
     with open_store(captured[1]) as store:
-        for pooling in ("mean", "max"):
+        for pooling in ("mean", "max")[: count(1, 2)]:
             tables = [store.layers[name].pooled(pooling) for name in LAYERS]
             # Centred Gram matrices of 10,000 x 10,000, the other form of Kornblith et al. 2019.
             expected = references.cka_of_grams(*tables)

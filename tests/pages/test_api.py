@@ -201,7 +201,7 @@ def test_answers_over_a_limit_are_refused_before_they_are_made(store_path):
 
 
 @given(st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_ranges_are_those_of_the_whole(api, data):
     form = data.draw(st.sampled_from(["raw", "npy"]))
     query = {"layer": FIRST, "format": form, "sample": "3:30"}

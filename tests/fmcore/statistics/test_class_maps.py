@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 from helpers.batches import N_CLASSES, batches, pieces
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -26,7 +26,6 @@ def block_means(values, factors):
     return means
 
 
-@settings(max_examples=200)
 @given(batches(), st.tuples(st.integers(1, 5), st.integers(1, 5)))
 def test_class_maps_added_in_place_equal_numpy_on_averaged_maps(batch, factors):
     values, labels, _ = batch
@@ -46,7 +45,6 @@ def test_class_maps_added_in_place_equal_numpy_on_averaged_maps(batch, factors):
             assert not maps.m2[index].any()
 
 
-@settings(max_examples=100)
 @given(batches())
 def test_adding_in_place_equals_merging_what_a_batch_gives(batch):
     values = batch[0]

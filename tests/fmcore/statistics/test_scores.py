@@ -15,7 +15,7 @@ from helpers.references import (
     effective_rank,
     roc_auc,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
@@ -74,7 +74,6 @@ def tables(draw):
     return values.astype(np.float32), labels.astype(np.int64), n_classes
 
 
-@settings(max_examples=300)
 @given(tables())
 def test_scores_equal_those_of_other_libraries(drawn):
     values, labels, n_classes = drawn
@@ -121,7 +120,6 @@ def test_scores_equal_those_of_other_libraries(drawn):
             assert found["filters/csi_mean"][column] == pytest.approx(expected, rel=1e-6)
 
 
-@settings(max_examples=100)
 @given(tables())
 def test_ties_are_kept_and_ordered_by_index(drawn):
     values, labels, n_classes = drawn
@@ -141,7 +139,6 @@ def test_ties_are_kept_and_ordered_by_index(drawn):
             start += size
 
 
-@settings(max_examples=100)
 @given(tables())
 def test_top_samples_and_bands_equal_a_sort(drawn):
     values, labels, n_classes = drawn

@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 import pytest
 from helpers.batches import N_CLASSES, batches, pieces
-from hypothesis import given, settings
+from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.statistics import (
@@ -26,7 +26,6 @@ from fmcore.statistics import (
 from fmcore.statistics.streaming import moments, reduction
 
 
-@settings(max_examples=300)
 @given(batches(finite=True))
 def test_moments_of_any_split_equal_numpy_on_the_whole(batch):
     values, labels, _ = batch
@@ -46,7 +45,6 @@ def test_moments_of_any_split_equal_numpy_on_the_whole(batch):
                 assert np.isnan(merged[name][index]).all()
 
 
-@settings(max_examples=300)
 @given(batches(finite=False))
 def test_moments_leave_out_what_is_not_finite_and_count_it(batch):
     values, labels, _ = batch
@@ -67,7 +65,6 @@ def test_moments_leave_out_what_is_not_finite_and_count_it(batch):
                 assert np.isnan(merged["mean"][index, column])
 
 
-@settings(max_examples=300)
 @given(batches())
 def test_order_and_grouping_of_merges_do_not_matter(batch):
     values = batch[0]
@@ -83,7 +80,6 @@ def test_order_and_grouping_of_merges_do_not_matter(batch):
     assert_allclose(one.m2, other.m2, rtol=1e-12, atol=unsure + 1e-15)
 
 
-@settings(max_examples=300)
 @given(batches())
 def test_class_maps_of_any_split_equal_numpy_on_the_whole(batch):
     values, labels, _ = batch
@@ -100,7 +96,6 @@ def test_class_maps_of_any_split_equal_numpy_on_the_whole(batch):
             assert np.isnan(whole.read_out()["mean_map"][index]).all()
 
 
-@settings(max_examples=100)
 @given(batches())
 def test_pooled_tables_equal_numpy(batch):
     values, _, _ = batch
@@ -135,7 +130,6 @@ def test_every_moment_is_read_out_with_the_dtype_of_the_registry():
         assert array.dtype.name == STATISTICS[name].dtype
 
 
-@settings(max_examples=100)
 @given(batches(finite=False))
 def test_pooled_parts_joined_equal_the_whole(batch):
     parts = [Pooled.from_batch(values) for values, _ in pieces(*batch)]
@@ -180,7 +174,6 @@ def test_pooled_of_many_blocks_equals_numpy(shape, dtype, monkeypatch):
     assert_array_equal(found.max_y * shape[2] + found.max_x, argmax)
 
 
-@settings(max_examples=300)
 @given(batches(finite=False))
 def test_histograms_of_any_split_equal_numpy_on_the_whole(batch):
     values, labels, _ = batch
@@ -202,7 +195,6 @@ def test_histograms_of_any_split_equal_numpy_on_the_whole(batch):
                 assert_array_equal(whole.counts[index, column], expected)
 
 
-@settings(max_examples=300)
 @given(batches())
 def test_quantiles_lie_within_the_stated_relative_error(batch):
     values, labels, _ = batch
@@ -232,7 +224,6 @@ def test_bins_cover_every_float_once_and_zero_has_its_own(bits):
     assert found.counts[0, 0, Bins(bits).zero] == 2
 
 
-@settings(max_examples=300)
 @given(batches(finite=False))
 def test_rounding_of_any_split_equals_that_of_the_whole(batch):
     def rounding(values):
@@ -246,7 +237,6 @@ def test_rounding_of_any_split_equals_that_of_the_whole(batch):
     assert merged.n_overflow == whole.n_overflow
 
 
-@settings(max_examples=300)
 @given(batches())
 def test_all_sums_of_a_layer_survive_being_saved_and_merged(batch):
     values, labels, _ = batch

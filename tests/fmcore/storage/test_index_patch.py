@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from helpers.factories import tool
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs import Fletcher32
 from numpy.testing import assert_array_equal
@@ -29,7 +29,6 @@ from fmcore.storage.file.nodes import all_chunk_extents
 from fmcore.storage.file.seal import seal
 
 
-@settings(max_examples=300)
 @given(st.lists(st.binary(min_size=1, max_size=1500), min_size=1, max_size=9))
 def test_fletcher32_of_many_pieces_is_that_of_each(pieces):
     assert [each.tobytes() for each in fletcher32(pieces)] == [
