@@ -86,24 +86,21 @@ scripts:
 	@$(NO_NPM)
 endif
 
-bench: $(READY_DEV) ## measure capture, images of files, chunks, memory, the server and its pages on this machine
-	$(BIN)/python tests/benchmarks/capture.py
-	$(BIN)/python tests/benchmarks/images.py
-	$(BIN)/python tests/benchmarks/server.py
-	$(BIN)/python tests/benchmarks/arrays_out.py
-	$(BIN)/python tests/benchmarks/viewer.py
+bench: $(READY_DEV) ## measure capture, images of files, chunks, memory, the server and its pages on this machine (ARGS=--quick: try that it runs)
+	$(BIN)/python tests/benchmarks $(ARGS)
 
-soak: $(READY_DEV) $(READY_VIEWER) $(STORE) ## kill captures, fill disks, flip bits, many people at a server (two hours)
-	$(BIN)/python tests/soak/faults.py
-	$(BIN)/python tests/soak/flips.py --count 1000 --cuts 200
-	$(BIN)/python tests/soak/people.py $(STORE)
-	$(BIN)/python tests/soak/people.py $(STORE) --people 300 --seconds 60
-	$(BIN)/python tests/soak/people.py $(STORE) --people 20 --seconds 120 --beside exports
-	$(BIN)/python tests/soak/people.py $(STORE) --seconds 120 --beside kills
+ifeq ($(filter --quick,$(ARGS)),)
+soak: $(READY_DEV) $(READY_VIEWER) $(STORE) ## kill captures, fill disks, flip bits, many people at a server (two hours; ARGS=--quick: one minute)
 	$(BIN)/fmcore capture $(MODEL) --data $(DATA) --out $(OTHER) --policy '*=float16' --force
-	$(BIN)/python tests/soak/people.py $(STORE) --seconds 150 --beside replacing --other $(OTHER)
-	rm $(OTHER)
-	SOAK=1 $(PYTEST) -k 'random_links or nobody_thought or killed_goes_on or at_any_write or flipped_bit'
+	status=0; \
+	$(BIN)/python tests/soak --store $(STORE) --other $(OTHER) $(ARGS) || status=1; \
+	rm $(OTHER); \
+	SOAK=1 $(PYTEST) -k 'random_links or nobody_thought or killed_goes_on or at_any_write or flipped_bit' || status=1; \
+	exit $$status
+else
+soak: $(READY_DEV) $(READY_VIEWER)
+	$(BIN)/python tests/soak $(ARGS)
+endif
 
 clean: ## remove the environments and caches; models, stores and exports stay
 	rm -rf $(VENV) $(VIEWER) $(SCRIPTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,11 +1,10 @@
 """Arrays out of a store: the export beside h5py's own reading, the HTTP API beside `/healthz`.
 
-python tests/benchmarks/arrays_out.py [--store STORE] [--rounds N] [--seconds N]
+python tests/benchmarks/arrays_out.py [--quick] [--store STORE] [--rounds N] [--seconds N]
 """
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import hashlib
 import http.client
@@ -14,11 +13,11 @@ import os
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 import h5py
@@ -26,7 +25,25 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.harness import Options, Table, tiny_store
+from benchmarks.serving import middle
+from benchmarks.stores import made_stores
+
+from dashboard import create_app, server
+from dashboard.source import Source
+from fmcore import open_store
+from fmcore.export import export_store
+
 WORKERS, CLIENTS = 2, 50
+ROWS = EXPORT, EXPORT_PEAK, HEALTH, H5PY, ANSWERED, DOWNLOADS, WORKER_PEAK = (
+    "export, of h5py and numpy.save: times as fast",
+    "peak memory of the export",
+    "requests a second, of /healthz",
+    "requests a second, of a route through h5py",
+    "kinds of request of which not all were answered well",
+    "whole layers at a time, right",
+    "peak memory of a worker",
+)
 RANDOM_SAMPLES = """
 local path, last
 function init(words) path, last = words[1], tonumber(words[2]); math.randomseed(os.time()) end
@@ -34,7 +51,7 @@ function request()
   return wrk.format("GET", path .. math.random(0, last), {["Accept-Encoding"] = "deflate"})
 end
 """
-EXPORT = """
+EXPORTING = """
 import sys
 from pathlib import Path
 from fmcore import open_store
@@ -54,9 +71,6 @@ def usual(store: Path, out: Path) -> None:
 
 
 def ours(store: Path, out: Path) -> None:
-    from fmcore import open_store
-    from fmcore.export import export_store
-
     with open_store(store) as opened:
         export_store(opened, out)
 
@@ -68,28 +82,23 @@ def timed(work, store: Path, folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def export_row(store: Path, folder: Path, rounds: int) -> None:
+def export_rows(store: Path, folder: Path, rounds: int, table: Table) -> None:
     taken = [
         (timed(usual, store, folder / "a"), timed(ours, store, folder / "b")) for _ in range(rounds)
     ]
-    theirs, own = (statistics.median(each) for each in zip(*taken, strict=True))
-    print(
-        f"{'h5py and numpy.save; times as fast':40}{theirs:8.2f} s{own:10.2f} s{theirs / own:10.2f}"
-    )
+    theirs, own = (middle(times) for times in zip(*taken, strict=True))
+    table.add(EXPORT, (theirs, "s"), (own, "s"), theirs / own)
     for path in (folder / "a").iterdir():
         mine = np.load(folder / "b/layers" / path.stem / "activation.npy", mmap_mode="r")
         np.testing.assert_array_equal(np.load(path, mmap_mode="r"), mine)
-    words = [sys.executable, "-c", EXPORT + PEAK, str(store), str(folder / "c")]
-    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    print(f"{'peak memory of the export':40}{'':20}{int(said) / 1024:7.0f} MB")
+    words = [sys.executable, "-c", EXPORTING + PEAK, str(store), str(folder / "c")]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    table.add(EXPORT_PEAK, "", (int(printed) / 1024, "MiB"), "")
 
 
 def serve(store: Path) -> tuple[str, list[int]]:
     """The address of two workers, each in a process of its own as a server has them, and these."""
     from starlette.applications import Starlette
-
-    from dashboard import create_app, server
-    from dashboard.source import Source
 
     listening = server.bind(("127.0.0.1", 0))
     workers = []
@@ -104,10 +113,11 @@ def serve(store: Path) -> tuple[str, list[int]]:
             server.configured(both).run(sockets=[listening])
             os._exit(0)
         workers.append(pid)
-    where = server.address(listening)
+    url = server.address(listening)
     listening.close()
-    time.sleep(5)
-    return where, workers
+    urllib.request.urlopen(f"{url}healthz", timeout=60).read()
+    time.sleep(1)  # until the other worker answers, too
+    return url, workers
 
 
 def through_h5py(store: Path):
@@ -135,45 +145,37 @@ def rate(url: str, path: str, last: int, seconds: int, script: Path) -> tuple[fl
     """Requests a second, and whether all were answered well."""
     words = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}", "-s", str(script), url, "--"]
     done = subprocess.run([*words, path, str(last)], capture_output=True, text=True, check=True)
-    said = done.stdout
-    bad = re.search(r"Non-2xx|Socket errors", said) is not None
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), not bad
+    bad = re.search(r"Non-2xx|Socket errors", done.stdout) is not None
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1]), not bad
 
 
-def api_rows(store: Path, folder: Path, seconds: int) -> None:
+def api_rows(store: Path, folder: Path, seconds: int, table: Table) -> None:
     with h5py.File(store, locking=False) as file:
-        layer, array = next(
-            iter((name, each["activation"]) for name, each in file["layers"].items())
-        )
+        layer = next(iter(file["layers"]))
+        array = file[f"layers/{layer}/activation"]
         n_samples = array.shape[0]
         expected = hashlib.sha256(array[...].tobytes()).hexdigest()
     url, workers = serve(store)
     try:
-        of = f"/api/v1/stores/{store.stem}/maps?layer={layer}"
-        if shutil.which("wrk"):
-            script = folder / "random.lua"
-            script.write_text(RANDOM_SAMPLES)
-            paths = {"health": "/healthz?x=", "ours": f"{of}&sample="}
-            paths["h5py"] = f"/usual?layer={layer}&sample="
-            found = {
-                name: rate(url, path, n_samples - 1, seconds, script)
-                for name, path in paths.items()
-            }
-            for name, words in (("health", "/healthz, of it"), ("h5py", "a route through h5py")):
-                print(
-                    f"{f'requests/s, {words}':40}{found[name][0]:8.0f}  {found['ours'][0]:10.0f}  "
-                    f"{found['ours'][0] / found[name][0]:10.2f}"
-                )
-            print(f"{'every request answered well':40}{all(well for _, well in found.values())}")
-        else:
-            print("NOT MEASURED: requests/s: wrk is not installed (Debian: apt install wrk)")
+        maps = f"/api/v1/stores/{store.stem}/maps?layer={layer}"
+        script = folder / "random.lua"
+        script.write_text(RANDOM_SAMPLES)
+        paths = {HEALTH: "/healthz?x=", H5PY: f"/usual?layer={layer}&sample="}
+        own, own_well = rate(url, f"{maps}&sample=", n_samples - 1, seconds, script)
+        bad = int(not own_well)
+        for row, path in paths.items():
+            theirs, well = rate(url, path, n_samples - 1, seconds, script)
+            table.add(row, theirs, own, own / theirs)
+            bad += not well
+        table.add(ANSWERED, "", bad, "")
         with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
-            sums = list(clients.map(lambda _: downloaded(url, of), range(CLIENTS)))
-        right = sum(one == expected for one in sums)
-        print(f"{f'{CLIENTS} whole layers at a time, right':40}{right}")
+            sums = list(clients.map(lambda _: downloaded(url, maps), range(CLIENTS)))
+        table.add(DOWNLOADS, CLIENTS, sum(one == expected for one in sums), "")
         peaks = [Path(f"/proc/{pid}/status").read_text() for pid in workers]
         largest = max(int(re.search(r"VmHWM:\s+(\d+)", one)[1]) for one in peaks)
-        print(f"{'peak memory of a worker':40}{'':20}{largest / 1024:7.0f} MB")
+        table.add(WORKER_PEAK, "", (largest / 1024, "MiB"), "")
+        assert not bad
+        assert all(one == expected for one in sums)
     finally:
         for pid in workers:
             os.kill(pid, signal.SIGTERM)
@@ -191,24 +193,18 @@ def downloaded(url: str, path: str) -> str:
     return digest.hexdigest()
 
 
-def captured(folder: Path) -> Path:
-    """A store of the tutorial's network over the whole test set."""
-    fmcore = [sys.executable, "-m", "fmcore.cli"]
-    model, store = folder / "mnist.keras", folder / "mnist.h5"
-    subprocess.run([*fmcore, "train", "--epochs", "1", "--out", str(model)], check=True)
-    subprocess.run([*fmcore, "capture", str(model), "--out", str(store)], check=True)
-    return store
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=30)
+    parser = Options(__doc__)
+    parser.add_argument("--store", type=Path, help="of the tutorial's network (made)")
+    parser.add_number("--rounds", 5, 1)
+    parser.add_number("--seconds", 30, 1, help="of each kind of request")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store = options.store or captured(folder)
-        print(f"{'arrays out':40}{'theirs':>10}{'ours':>12}{'ratio':>10}")
-        export_row(store, folder, options.rounds)
-        api_rows(store, folder, options.seconds)
+        if options.quick and options.store is None:
+            store = tiny_store(folder / "tiny.h5")
+        else:
+            store = options.store or made_stores(folder, "mnist", quick=False)[0]
+        with Table("arrays out", ("theirs", "ours", "ratio"), ROWS) as table:
+            export_rows(store, folder, options.rounds, table)
+            api_rows(store, folder, options.seconds, table)

@@ -1,18 +1,16 @@
-"""A capture of full MNIST against what people write today, its own floor, and zarr; in turn.
+"""Seconds of a capture of full MNIST, beside what people write today, its own floor, and zarr.
 
 Every ratio is of medians of rounds that took turns in one run; the model is loaded, and traced by
 each way itself. Each round writes to new files, and takes the old ones away untimed. Ours is what
 `fmcore capture` does: from images of uint8, which it stores too.
 
-python tests/benchmarks/capture.py [--rounds N]
+python tests/benchmarks/capture.py [--quick] [--rounds N]
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -21,10 +19,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import h5py
 import keras
 import numpy as np
 import zarr
+from benchmarks.harness import Cell, Options, Table
+from benchmarks.serving import middle
+from benchmarks.stores import save_random
 from isal import isal_zlib
 
 from fmcore import open_store
@@ -34,25 +37,23 @@ from fmcore.model.probe import KerasProbe
 from fmcore.model.tutorial import train_tutorial_network
 from fmcore.statistics import LayerAccumulators, Pooled
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import memory
-
 BATCH, READS = 256, 20
 
 
 class Data:
     """The test set, a trained model, and the layers of a capture."""
 
-    def __init__(self) -> None:
-        dataset = load_dataset("mnist")
+    def __init__(self, source: str) -> None:
+        dataset = load_dataset(source)
         self.source, self.labels = dataset.source, dataset.test.labels
         self.dataset = dataset
         self.images = dataset.test.images.astype(np.float32) / np.float32(255)
         self.model = train_tutorial_network(
             dataset.train, n_classes=10, epochs=1, seed=0, progress=False
         ).model
-        self.layers = [one for one in self.model.layers if isinstance(one, keras.layers.Conv2D)]
+        self.layers = [
+            layer for layer in self.model.layers if isinstance(layer, keras.layers.Conv2D)
+        ]
 
     def batches(self, run: Callable) -> list:
         return [run(self.images[i : i + BATCH]) for i in range(0, len(self.images), BATCH)]
@@ -61,12 +62,12 @@ class Data:
 def usual(data: Data, folder: Path) -> list[np.ndarray]:
     """(a) predict with its default batch, gzip with automatic chunks; no statistics."""
     model = keras.Model(data.model.inputs, [layer.output for layer in data.layers])
-    found = model.predict(data.images, verbose=0)
+    activations = model.predict(data.images, verbose=0)
     with h5py.File(folder / "usual.h5", "w") as file:
-        for layer, values in zip(data.layers, found, strict=True):
+        for layer, values in zip(data.layers, activations, strict=True):
             file.create_dataset(layer.name, data=values, compression="gzip")
         file["labels"] = data.labels
-    return found
+    return activations
 
 
 def usual_with_statistics(data: Data, folder: Path) -> None:
@@ -89,9 +90,9 @@ def to_zarr(data: Data, folder: Path) -> None:
     root = zarr.open_group(folder / "store.zarr", mode="w")
     arrays = [
         root.create_array(
-            one.path, shape=(len(data.images), *one.shape), chunks=(1, *one.shape), dtype="f4"
+            spec.path, shape=(len(data.images), *spec.shape), chunks=(1, *spec.shape), dtype="f4"
         )
-        for one in probe.layers
+        for spec in probe.layers
     ]
     for start in range(0, len(data.images), BATCH):
         captured = probe(data.images[start : start + BATCH])
@@ -124,27 +125,25 @@ def forward(data: Data, _: Path) -> list:
 
 
 def compress(captured: list) -> None:
-    def one(batch) -> None:
+    def compress_batch(batch) -> None:
         for values in batch.activations:
             for sample in values:
                 isal_zlib.compress(sample.data, 1)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(one, captured))
+        list(threads.map(compress_batch, captured))
 
 
 def reduce(data: Data, captured: list) -> None:
-    def one(index: int) -> None:
-        sums = LayerAccumulators.empty(
-            10, captured[0].activations[index].shape[1:]
-        )  # no histograms
+    def reduce_layer(index: int) -> None:
+        sums = LayerAccumulators.empty(10, captured[0].activations[index].shape[1:])  # no histograms
         for place, batch in enumerate(captured):
             values = batch.activations[index]
             labels = data.labels[place * BATCH : place * BATCH + len(values)]
             sums.add(values, labels, Pooled.from_batch(values))
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(one, range(len(data.layers))))
+        list(threads.map(reduce_layer, range(len(data.layers))))
 
 
 class Clock:
@@ -155,13 +154,13 @@ class Clock:
 
     def run(self, name: str, call: Callable):
         wall, cpu = time.perf_counter(), time.process_time()
-        found = call()
+        result = call()
         self.wall[name].append(time.perf_counter() - wall)
         self.cpu[name].append(time.process_time() - cpu)
-        return found
+        return result
 
     def middle(self, name: str) -> float:
-        return statistics.median(self.wall[name])
+        return middle(self.wall[name])
 
 
 def reads(folder: Path, n_samples: int) -> dict[str, float]:
@@ -172,7 +171,7 @@ def reads(folder: Path, n_samples: int) -> dict[str, float]:
         array = zarr.open_group(folder / "store.zarr", mode="r")["conv1"]
         ways = {"usual": file["conv1"].__getitem__, "ours": layer.feature_maps}
         ways |= {"zarr": array.__getitem__, "ours, raw": layer.chunk_bytes}
-        found = {}
+        seconds = {}
         for name, read in ways.items():
             read(0)  # the index of chunks is read once
             times = []
@@ -180,8 +179,8 @@ def reads(folder: Path, n_samples: int) -> dict[str, float]:
                 started = time.perf_counter()
                 read(int(sample))
                 times.append(time.perf_counter() - started)
-            found[name] = statistics.median(times)
-    return found
+            seconds[name] = middle(times)
+    return seconds
 
 
 def sizes(folder: Path) -> dict[str, int]:
@@ -198,18 +197,11 @@ def sizes(folder: Path) -> dict[str, int]:
 
 def measured(data: Data, folder: Path, rounds: int) -> Clock:
     clock = Clock()
-    ways = {
-        "ours": ours,
-        "ours, all statistics": ours_with_all,
-        "usual": usual,
-        "usual+statistics": usual_with_statistics,
-    }
-    ways["zarr"] = to_zarr
     ours_with_all(data, folder)  # the first run of TensorFlow is nobody's
     for _ in range(rounds):
         for file in folder.iterdir():
             shutil.rmtree(file) if file.is_dir() else file.unlink()
-        for key, way in ways.items():
+        for key, way in WAYS.items():
             if key == "usual+statistics":
                 (folder / "usual.h5").unlink()
             clock.run(key, lambda way=way: way(data, folder))
@@ -220,73 +212,80 @@ def measured(data: Data, folder: Path, rounds: int) -> Clock:
     return clock
 
 
-def table(clock: Clock, size: dict[str, int], read: dict[str, float]) -> list[tuple[str, ...]]:
-    """Rows of: what, theirs, ours, the ratio."""
+WAYS = {
+    "ours": ours,
+    "ours, all statistics": ours_with_all,
+    "usual": usual,
+    "usual+statistics": usual_with_statistics,
+    "zarr": to_zarr,
+}
+PARTS = (*WAYS, "forward", "compression", "statistics")
+ROWS = (
+    "(a) predict, gzip; no statistics: times as fast",
+    "(a') and numpy's: times as fast",
+    "(b) forward + compression alone: times as long",
+    "(b) and the statistics alone: times as long",
+    "all statistics, of the capture with the basic ones",
+    "(c) zarr-python 3, its default codec: times as fast",
+    "activations on the disk, of (a)'s",
+    "one sample's conv1, of (a)'s file: times as fast",
+    "one sample's conv1, of zarr's: times as fast",
+    "its stored bytes, as sent, of (a)'s: times as fast",
+)
 
-    def row(what: str, theirs: float, mine: float, unit: str, ratio: float) -> tuple[str, ...]:
-        return what, f"{theirs:,.3g} {unit}", f"{mine:,.3g} {unit}", f"{ratio:,.2f}"
 
-    def quicker(what: str, theirs: float, mine: float, unit: str) -> tuple[str, ...]:
-        return row(what, theirs, mine, unit, theirs / mine)
+def compared(
+    clock: Clock, size: dict[str, int], read: dict[str, float]
+) -> list[tuple[Cell, Cell, Cell]]:
+    """Theirs, ours and the ratio of each of `ROWS`."""
 
-    mine, middle = clock.middle("ours"), clock.middle
-    floor = middle("forward") + middle("compression")
-    whole, megabytes = floor + middle("statistics"), {k: v / 1e6 for k, v in size.items()}
-    ms = {key: 1e3 * seconds for key, seconds in read.items()}
+    def row(theirs: float, mine: float, unit: str, ratio: float) -> tuple[Cell, Cell, Cell]:
+        return (theirs, unit), (mine, unit), ratio
+
+    def quicker(theirs: float, mine: float, unit: str) -> tuple[Cell, Cell, Cell]:
+        return row(theirs, mine, unit, theirs / mine)
+
+    mine, seconds = clock.middle("ours"), clock.middle
+    floor = seconds("forward") + seconds("compression")
+    whole, megabytes = floor + seconds("statistics"), {k: v / 1e6 for k, v in size.items()}
+    with_all, ms = seconds("ours, all statistics"), {k: 1e3 * v for k, v in read.items()}
     return [
-        quicker("(a) predict, gzip; no statistics: times as fast", middle("usual"), mine, "s"),
-        quicker("(a') and numpy's: times as fast", middle("usual+statistics"), mine, "s"),
-        row("(b) forward + compression alone: times as long", floor, mine, "s", mine / floor),
-        row("(b) and the statistics alone: times as long", whole, mine, "s", mine / whole),
-        row(
-            "all statistics, of the capture with the basic ones",
-            *(mine, middle("ours, all statistics"), "s"),
-            middle("ours, all statistics") / mine,
-        ),
-        quicker("(c) zarr-python 3, its default codec: times as fast", middle("zarr"), mine, "s"),
-        row(
-            "activations on the disk, of (a)'s",
-            *(megabytes["usual"], megabytes["ours"], "MB", size["ours"] / size["usual"]),
-        ),
-        quicker("one sample's conv1, of (a)'s file", ms["usual"], ms["ours"], "ms"),
-        quicker("the same, of zarr's", ms["zarr"], ms["ours"], "ms"),
-        quicker("its stored bytes, as sent, of (a)'s", ms["usual"], ms["ours, raw"], "ms"),
+        quicker(seconds("usual"), mine, "s"),
+        quicker(seconds("usual+statistics"), mine, "s"),
+        row(floor, mine, "s", mine / floor),
+        row(whole, mine, "s", mine / whole),
+        row(mine, with_all, "s", with_all / mine),
+        quicker(seconds("zarr"), mine, "s"),
+        row(megabytes["usual"], megabytes["ours"], "MB", size["ours"] / size["usual"]),
+        quicker(ms["usual"], ms["ours"], "ms"),
+        quicker(ms["zarr"], ms["ours"], "ms"),
+        quicker(ms["usual"], ms["ours, raw"], "ms"),
     ]
 
 
-def memory_rows() -> list[tuple[str, ...]]:
-    few, many = (memory.peak_megabytes(count) for count in memory.COUNTS)
-    large, budget = memory.peak_megabytes(memory.LARGE_SAMPLES, memory.LARGE), 2**10
-    return [
-        (
-            "peak memory, 10,000 and 100,000 samples",
-            *(f"{few:,.0f} MB", f"{many:,.0f} MB", f"{many / few:.2f}"),
-        ),
-        (
-            "112x112x64, 1,000 classes, of --memory",
-            *(f"{budget:,} MB", f"{large:,.0f} MB", f"{large / budget:.2f}"),
-        ),
-    ]
-
-
-def main(rounds: int) -> None:
-    data = Data()
-    with tempfile.TemporaryDirectory() as name:
-        clock = measured(data, Path(name), rounds)
-        rows = table(clock, sizes(Path(name)), reads(Path(name), len(data.images)))
-    rows = [("what", "theirs", "ours", "ratio"), *rows, *memory_rows()]
+def main(source: str, folder: Path, rounds: int) -> None:
+    with Table("capture", ("theirs", "ours", "ratio"), ROWS) as table:
+        data = Data(source)
+        clock = measured(data, folder, rounds)
+        read = reads(folder, len(data.images))
+        for name, cells in zip(ROWS, compared(clock, sizes(folder), read), strict=True):
+            table.add(name, *cells)
     print(f"{data.source}: {len(data.images):,} samples, {rounds} rounds in turn, medians")
-    for what, *others in rows:
-        print(f"{what:52}" + "".join(f"{other:>12}" for other in others))
-    print("ours is with basic statistics where nothing is said")
-    print(f"\n{'part':20}{'wall':>9}{'CPU':>9}{'cores':>7}{'of the CPU of ours':>20}")
-    for key, seconds in clock.cpu.items():
-        cpu, wall = statistics.median(seconds), clock.middle(key)
-        share = cpu / statistics.median(clock.cpu["ours"])
-        print(f"{key:20}{wall:7.2f} s{cpu:7.2f} s{cpu / wall:7.2f}{share:20.0%}")
+    print("ours is with basic statistics where nothing is said\n")
+    with Table("part", ("wall", "CPU", "cores", "of ours' CPU"), PARTS) as table:
+        for key in PARTS:
+            cpu, wall = middle(clock.cpu[key]), clock.middle(key)
+            share = f"{cpu / middle(clock.cpu['ours']):.0%}"
+            table.add(key, (wall, "s"), (cpu, "s"), cpu / wall, share)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    main(parser.parse_args().rounds)
+    parser = Options(__doc__)
+    parser.add_number("--rounds", 5, 1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        source = "mnist"
+        if options.quick:
+            save_random(Path(source := f"{name}/random.npz"))
+        (folder := Path(name) / "files").mkdir()
+        main(source, folder, options.rounds)

@@ -1,6 +1,6 @@
-"""Images in folders: what decoding, the model and the rest take alone, and together.
+"""Images in folders: seconds of decoding, the model and the rest, each alone, and of all together.
 
-python tests/benchmarks/images.py [--count N] [--rounds N]
+python tests/benchmarks/images.py [--quick] [--count N] [--rounds N]
 
 JPEGs of 320x240 pixels in ten class folders, brought to 64x64, through a network of two
 convolutions. The rest is reducing, compressing and writing, with activations that are there.
@@ -8,7 +8,6 @@ convolutions. The rest is reducing, compressing and writing, with activations th
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import sys
@@ -21,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+from benchmarks.harness import Options, Table
 from PIL import Image
 
 from fmcore.capture import capture, plan_capture
@@ -30,6 +30,8 @@ from fmcore.records import Captured
 
 SHAPE = (64, 64, 3)
 SCALE = Preprocessing(scale=255.0)
+PARTS = ("decoding", "the model", "the rest")
+ALL, RATIO = "all of it", "all of it, of the longest part"
 
 
 def make_images(folder: Path, count: int) -> None:
@@ -71,7 +73,7 @@ class InMemory:
         return iter([b""])
 
 
-def main(count: int, rounds: int, folder: Path) -> None:
+def main(count: int, rounds: int, folder: Path, table: Table) -> None:
     need_keras()
     from fmcore.model.probe import KerasProbe
     from fmcore.model.tutorial import tutorial_network
@@ -115,7 +117,7 @@ def main(count: int, rounds: int, folder: Path) -> None:
     def whole() -> None:
         capture(probe, dataset.test, folder / "w.h5", planned(probe, dataset.test), overwrite=True)
 
-    parts = {"decoding": decode, "the model": model, "the rest": rest, "all of it": whole}
+    parts = dict(zip((*PARTS, ALL), (decode, model, rest, whole), strict=True))
     taken: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(rounds):
         for name, run in parts.items():
@@ -123,19 +125,21 @@ def main(count: int, rounds: int, folder: Path) -> None:
             run()
             taken[name].append(time.perf_counter() - began)
     seconds = {name: median(times) for name, times in taken.items()}
-    alone = {name: seconds[name] for name in list(parts)[:3]}
-    for name, one in alone.items():
-        print(f"{name:12}{one:8.2f} s alone, {one / sum(alone.values()):4.0%} of their sum")
-    largest = max(alone, key=alone.get)
-    ratio = seconds["all of it"] / alone[largest]
-    print(f"all of it   {seconds['all of it']:8.2f} s: {ratio:.2f} times {largest} alone")
+    alone = sum(seconds[name] for name in PARTS)
+    for name in parts:
+        table.add(name, (seconds[name], "s"), seconds[name] / alone)
+    longest = max(PARTS, key=seconds.get)
+    table.add(RATIO, "", seconds[ALL] / seconds[longest], note=longest)
     print(f"{count:,} images, median of {rounds}, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = Options(__doc__)
+    parser.add_number("--count", 10_000, 40)
+    parser.add_number("--rounds", 3, 1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        main(options.count, options.rounds, Path(name))
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Table("images in folders", ("seconds", "of the parts"), (*PARTS, ALL, RATIO)) as table,
+    ):
+        main(options.count, options.rounds, Path(name), table)

@@ -1,22 +1,27 @@
-"""Peak memory of a capture by the number of samples, each in a process of its own; and of one large
-layer with a thousand classes, beyond the model.
+"""Peak memory of a capture, each in a process of its own.
 
-Random images stand in for MNIST, so that only their number differs. The images themselves are the
-caller's and are not counted.
+First by the number of samples: random images stand in for MNIST, so that only their number differs.
+The images themselves are the caller's and are not counted. Then of one large layer with a thousand
+classes, beyond the model, beside the memory that the capture may take.
 
-python tests/benchmarks/memory.py [--counts N,N]
+python tests/benchmarks/memory.py [--quick] [--counts N,N]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-COUNTS = (10_000, 100_000)
-LARGE_SAMPLES = 800  # shards of 320 samples, and their join
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.harness import Options, Table
+
+ROWS = SAMPLES, LARGE_LAYER = "the tutorial's network", "112x112x64, 1,000 classes"
 # The peak of this program alone: what getrusage tells begins with the parent's.
 PEAK = """
 import pathlib, re, sys
@@ -50,15 +55,17 @@ model = keras.Model(inputs, keras.layers.Dense(1000)(keras.layers.GlobalMaxPooli
 images = np.random.default_rng(0).random((int(sys.argv[1]), 114, 114, 3), dtype=np.float32)
 model(images[:1])
 before = peak()
-capture_activations(model, images, np.arange(len(images)) % 1000, sys.argv[2] + "/store.h5")
+labels, memory = np.arange(len(images)) % 1000, int(sys.argv[3]) << 20
+capture_activations(model, images, labels, sys.argv[2] + "/store.h5", memory=memory)
 print(peak() - before)
 """
 
 
-def peak_megabytes(n: int, script: str = CAPTURE) -> float:
+def peak_megabytes(n: int, script: str = CAPTURE, *arguments: str) -> float:
+    """The peak in MiB of a process that captures `n` samples."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, "-c", PEAK + script, str(n), folder],
+            [sys.executable, "-c", PEAK + script, str(n), folder, *arguments],
             check=True,
             capture_output=True,
             text=True,
@@ -66,8 +73,32 @@ def peak_megabytes(n: int, script: str = CAPTURE) -> float:
     return float(done.stdout.split()[-1])
 
 
+def main() -> None:
+    parser = Options(__doc__)
+    parser.add_argument("--counts", help="such as 10000,40000: only these, as JSON")
+    parser.add_number("--few", 10_000, 256)
+    parser.add_number("--many", 100_000, 1_024)
+    # Both times shards of a third of the samples, and their join.
+    parser.add_number("--large", 800, 48, help="samples of the large layer")
+    parser.add_number("--memory", 1024, 64, help="MiB that the large capture may take")
+    options = parser.parse_args()
+    if options.counts:
+        counts = [int(count) for count in options.counts.split(",")]
+        print(json.dumps({count: round(peak_megabytes(count), 1) for count in counts}))
+        return
+    columns = ("few, limit", "many, peak", "ratio")
+    with (
+        Table("peak memory", columns, ROWS) as table,
+        ThreadPoolExecutor(os.cpu_count() if options.quick else 1) as threads,
+    ):
+        peaks = threads.map(peak_megabytes, (options.few, options.many))
+        large = threads.submit(peak_megabytes, options.large, LARGE, str(options.memory))
+        few, many = peaks
+        note = f"{options.few:,} and {options.many:,} samples"
+        table.add(SAMPLES, (few, "MiB"), (many, "MiB"), many / few, note=note)
+        limit, peak = options.memory, large.result()
+        table.add(LARGE_LAYER, (limit, "MiB"), (peak, "MiB"), peak / limit)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", default=",".join(map(str, COUNTS)))
-    counts = [int(count) for count in parser.parse_args().counts.split(",")]
-    print(json.dumps({count: round(peak_megabytes(count), 1) for count in counts}))
+    main()

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures import box
 from dashboard.figures.shrink import shrink
-from dashboard.figures.theme import LIGHT, base_figure, color_bar, color_scale
+from dashboard.figures.theme import LIGHT, Figure, Trace, base_figure, color_bar, color_scale
 
 # Plotly redraws every cell at each zoom, about 0.25 µs a cell: past this it feels slow.
 CELL_LIMIT = 250_000
@@ -110,7 +109,7 @@ def montage(maps: NDArray[np.floating], tiling: Tiling) -> NDArray[np.float32]:
     return picture
 
 
-def montage_figure(maps: NDArray[np.float32], span: tuple[float, float]) -> go.Figure:
+def montage_figure(maps: NDArray[np.float32], span: tuple[float, float]) -> Figure:
     """The montage as one heatmap trace; its customdata is (filter, y, x, stored value).
 
     Args:
@@ -118,47 +117,48 @@ def montage_figure(maps: NDArray[np.float32], span: tuple[float, float]) -> go.F
         span: what the colours span.
     """
     step = shrink_step(maps.shape)
-    shown, tiling = shrink(maps, step), montage_tiling(maps.shape)
-    figure = base_figure(LIGHT, margin=MARGIN, showlegend=False)
-    figure.add_trace(
-        go.Heatmap(
-            z=montage(shown, tiling),
-            customdata=_customdata(shown, tiling, step),
-            hovertemplate=(
-                "filter %{customdata[0]}<br>y %{customdata[1]}, x %{customdata[2]}<br>"
-                "<b>%{customdata[3]:.9~g}</b><extra></extra>"
-            ),
-            hoverongaps=False,
-            colorbar=color_bar("activation"),
-            **color_scale(*span),
-        )
+    shrunk, tiling = shrink(maps, step), montage_tiling(maps.shape)
+    heatmap = {
+        "type": "heatmap",
+        "z": montage(shrunk, tiling),
+        "customdata": _customdata(shrunk, tiling, step),
+        "hovertemplate": (
+            "filter %{customdata[0]}<br>y %{customdata[1]}, x %{customdata[2]}<br>"
+            "<b>%{customdata[3]:.9~g}</b><extra></extra>"
+        ),
+        "hoverongaps": False,
+        "colorbar": color_bar("activation"),
+        **color_scale(*span),
+    }
+    return base_figure(
+        LIGHT,
+        [heatmap, _names(maps, tiling)],
+        margin=MARGIN,
+        showlegend=False,
+        **box.axes(tiling.shape, visible=False),
     )
-    figure.add_trace(_names(maps, tiling))
-    box.fit(figure, tiling.shape)
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    return figure
 
 
-def _customdata(shown: NDArray[np.float32], tiling: Tiling, step: int) -> NDArray[np.float32]:
+def _customdata(values: NDArray[np.float32], tiling: Tiling, step: int) -> NDArray[np.float32]:
     """(filter, y, x, value) of each cell, <float32>[cell_y, cell_x, 4]."""
-    indices: NDArray[np.float32] = np.indices(shown.shape, dtype=np.float32)
+    indices: NDArray[np.float32] = np.indices(values.shape, dtype=np.float32)
     y, x, tile = indices
-    parts = (tile, y * step, x * step, shown)
-    return np.stack([montage(each, tiling) for each in parts], axis=2)
+    parts = (tile, y * step, x * step, values)
+    return np.stack([montage(part, tiling) for part in parts], axis=2)
 
 
-def _names(maps: NDArray[np.float32], tiling: Tiling) -> go.Scatter:
+def _names(maps: NDArray[np.float32], tiling: Tiling) -> Trace:
     """The name of each tile above it; a map that is all zero says so."""
     zero = np.logical_not(np.any(maps, axis=(0, 1)))
     origins = np.array([tiling.origin(tile) for tile in range(tiling.n_tiles)])
-    return go.Scatter(
-        x=origins[:, 1] - 0.5,
-        y=origins[:, 0] - 0.5,
-        mode="text",
-        text=[f"{tile} all 0" if zero[tile] else str(tile) for tile in range(tiling.n_tiles)],
-        textposition="top right",
-        textfont={"size": 11 if tiling.n_tiles <= FEW_TILES else 8, "color": LIGHT.text},
-        hoverinfo="skip",
-        cliponaxis=False,
-    )
+    return {
+        "type": "scatter",
+        "x": origins[:, 1] - 0.5,
+        "y": origins[:, 0] - 0.5,
+        "mode": "text",
+        "text": [f"{tile} all 0" if zero[tile] else str(tile) for tile in range(tiling.n_tiles)],
+        "textposition": "top right",
+        "textfont": {"size": 11 if tiling.n_tiles <= FEW_TILES else 8, "color": LIGHT.text},
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+    }

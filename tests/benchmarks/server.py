@@ -1,11 +1,13 @@
-"""Cold starts with parallel first requests, and `/healthz` while a callback takes two seconds."""
+"""Cold starts with parallel first requests, and `/healthz` while a callback takes two seconds.
+
+python tests/benchmarks/server.py [--quick] [--starts N] [--callback SECONDS]
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -16,13 +18,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.harness import Options, Table
+from benchmarks.serving import command_for, ended, p95, started
 from helpers.factories import make_store
 from helpers.servers import SHOW_PAGE
 
 from dashboard import create_app, server
+from dashboard.app import _create_dash
 from dashboard.source import Source
 
-STARTS, FIRST_REQUESTS, CALLBACK_SECONDS = 20, 12, 2.0
+FIRST_REQUESTS = 12
+ROWS = STARTS, HEALTH, LONGEST = (
+    "first requests of cold starts not answered 200",
+    "/healthz during a slow callback, p95",
+    "/healthz during a slow callback, longest",
+)
 
 
 def status(url: str) -> int:
@@ -35,23 +45,23 @@ def status(url: str) -> int:
 
 
 def cold_start(store: Path, suites: list[str]) -> list[int]:
-    command = [sys.executable, "-m", "dashboard.cli", "serve", str(store), "--port", "0"]
-    process = subprocess.Popen([*command, "--no-open"], stdout=subprocess.PIPE, text=True)
-    url = re.search(r"http://\S+", process.stdout.readline()).group()
+    """The status of each of the first requests, which come at once."""
+    process, url = started(command_for(store))
     paths = ["", "_dash-layout", "_dash-dependencies", *suites]
     with concurrent.futures.ThreadPoolExecutor(FIRST_REQUESTS) as pool:
-        found = list(pool.map(status, [url + paths[i % len(paths)] for i in range(FIRST_REQUESTS)]))
-    process.terminate()
-    process.wait()
-    return found
+        urls = [url + paths[i % len(paths)] for i in range(FIRST_REQUESTS)]
+        statuses = list(pool.map(status, urls))
+    ended(process)
+    return statuses
 
 
-def health_during_a_slow_callback(store: Path) -> list[float]:
+def health_during_a_slow_callback(store: Path, callback_seconds: float) -> list[float]:
+    """Seconds of each request for `/healthz` until a callback has been answered."""
     source = Source(store)
     app, opened = create_app(source), source.snapshot
 
     def slow():
-        time.sleep(CALLBACK_SECONDS)
+        time.sleep(callback_seconds)
         return opened()
 
     with server.bind(("127.0.0.1", 0)) as listening:
@@ -63,12 +73,12 @@ def health_during_a_slow_callback(store: Path) -> list[float]:
         status(url + "healthz")
         source.snapshot = slow
         headers = {"content-type": "application/json"}
-        asked = urllib.request.Request(
+        request = urllib.request.Request(
             f"{url}_dash-update-component", json.dumps(SHOW_PAGE).encode(), headers
         )
         latencies = []
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            callback = pool.submit(lambda: urllib.request.urlopen(asked).status)
+            callback = pool.submit(lambda: urllib.request.urlopen(request).status)
             while not callback.done():
                 started = time.perf_counter()
                 assert status(url + "healthz") == 200
@@ -81,28 +91,19 @@ def health_during_a_slow_callback(store: Path) -> list[float]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
+    parser = Options(__doc__)
+    parser.add_number("--starts", 20, 1)
+    parser.add_number("--callback", 2.0, 0.5, help="seconds of the slow callback")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Table("server", ("measured", "of"), ROWS) as table,
+    ):
         store = make_store(Path(folder) / "store.h5")
-        app_page = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import sys; from pathlib import Path; from dashboard.app import _create_dash;"
-                "from dashboard.source import Source;"
-                "print(_create_dash(Source(Path(sys.argv[1]))).index())",
-                str(store),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        suites = re.findall(r"_dash-component-suites/[^\"]*", app_page)[:3]
-        answers = [cold_start(store, suites) for _ in range(STARTS)]
-        failed = sum(one != 200 for each in answers for one in each)
-        print(f"{STARTS} cold starts, {FIRST_REQUESTS} first requests at once: {failed} not 200")
-        latencies = sorted(health_during_a_slow_callback(store))
-        p95 = latencies[int(0.95 * len(latencies))]
-        print(
-            f"/healthz during a {CALLBACK_SECONDS:.0f} s callback, {len(latencies)} requests: "
-            f"p95 {p95 * 1e3:.1f} ms, max {latencies[-1] * 1e3:.1f} ms"
-        )
+        page = _create_dash(Source(store)).index()
+        suites = re.findall(r"_dash-component-suites/[^\"]*", page)[:3]
+        answers = [one for _ in range(options.starts) for one in cold_start(store, suites)]
+        table.add(STARTS, sum(one != 200 for one in answers), len(answers))
+        latencies = health_during_a_slow_callback(store, options.callback)
+        table.add(HEALTH, (p95(latencies) * 1e3, "ms"), len(latencies))
+        table.add(LONGEST, (max(latencies) * 1e3, "ms"), len(latencies))

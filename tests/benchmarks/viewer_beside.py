@@ -6,28 +6,44 @@ the dashboard's own content security policy.
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
-from viewer_tools import serving
+import plotly
+import plotly.graph_objects as go
+from benchmarks.one_trace import montage_figure, montage_tiling
+from benchmarks.serving import middle, serving
+from benchmarks.viewer_wall import Pace
+from plotly.io.json import to_json_plotly
+from plotly.subplots import make_subplots
+from starlette.applications import Starlette
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from dashboard import create_app, server
+from dashboard.middleware import SecurityHeaders
+from dashboard.source import Source
+from dashboard.views.feature_maps.wall import wall_facts
 
 HERE = Path(__file__).parent
 WALLS = ("wall linked", "wall free")
 FIGURES = ("one trace", "subplots")
 MANY_FILTERS = 100  # so many subplots take minutes: one round
-ZOOMS = 6
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>beside</title>
 <link rel="stylesheet" href="assets/style.css"><script src="beside/plotly.js"></script>
 <script type="module" src="beside/page.js"></script>
 <div id="host" class="wall" style="width: 920px; min-height: 560px"></div></html>"""
 
 
-def ratios(browser, store: Path, layer: str, rounds: int) -> dict[str, dict[str, float]]:
+def ratios(
+    browser, store: Path, layer: str, rounds: int, pace: Pace
+) -> dict[str, dict[str, float]]:
     """Medians in ms of `first` paint and `zoom`, by what draws; the three take turns."""
-    found: dict = defaultdict(lambda: defaultdict(list))
+    times: dict = defaultdict(lambda: defaultdict(list))
     with serving(store, command=[sys.executable, str(Path(__file__)), str(store)]) as (url, _):
         for turn in range(rounds):
             kinds = ["wall", *FIGURES]
@@ -39,19 +55,20 @@ def ratios(browser, store: Path, layer: str, rounds: int) -> dict[str, dict[str,
                 many = kind == "subplots" and facts["shape"][2] > MANY_FILTERS
                 if not (many and turn):
                     call = "([kind, facts, sample]) => window.beside.first(kind, facts, sample)"
-                    found["first"][kind].append(page.evaluate(call, [kind, facts, 2 * turn]))
-                    for one in WALLS if kind == "wall" else (kind,):
-                        for step in range(2 if many else ZOOMS):
-                            page.wait_for_timeout(300)
+                    times["first"][kind].append(page.evaluate(call, [kind, facts, 2 * turn]))
+                    for picture in WALLS if kind == "wall" else (kind,):
+                        for step in range(2 if many else pace.zooms):
+                            page.wait_for_timeout(pace.rest)
                             call = "([kind, half]) => window.beside.zoom(kind, half)"
-                            found["zoom"][one].append(page.evaluate(call, [one, step % 2 == 0]))
+                            taken = page.evaluate(call, [picture, step % 2 == 0])
+                            times["zoom"][picture].append(taken)
                 context.close()
-    middle = {
-        what: {kind: statistics.median(each) for kind, each in kinds.items()}
-        for what, kinds in found.items()
+    medians = {
+        what: {kind: middle(taken) for kind, taken in kinds.items()}
+        for what, kinds in times.items()
     }
-    middle["zoom"]["wall"] = max(middle["zoom"].pop(one) for one in WALLS)
-    return middle
+    medians["zoom"]["wall"] = max(medians["zoom"].pop(wall) for wall in WALLS)
+    return medians
 
 
 def subplots(maps: np.ndarray, span: tuple[float, float]):
@@ -61,10 +78,6 @@ def subplots(maps: np.ndarray, span: tuple[float, float]):
         maps: <float32>[y, x, filter].
         span: what the colours span.
     """
-    import plotly.graph_objects as go
-    from one_trace import montage_tiling
-    from plotly.subplots import make_subplots
-
     tiling = montage_tiling(maps.shape)
     rows, columns = tiling.rows, tiling.columns
     gaps = {"horizontal_spacing": 0.1 / columns, "vertical_spacing": 0.1 / rows}
@@ -80,18 +93,6 @@ def subplots(maps: np.ndarray, span: tuple[float, float]):
 
 def app_of(store: Path):
     """The dashboard and, under `/beside`, the pages that it is compared with."""
-    import plotly
-    from one_trace import montage_figure
-    from plotly.io.json import to_json_plotly
-    from starlette.applications import Starlette
-    from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-    from starlette.routing import Route
-
-    from dashboard import create_app
-    from dashboard.middleware import SecurityHeaders
-    from dashboard.source import Source
-    from dashboard.views.feature_maps.wall import wall_facts
-
     source = Source(store)
 
     def figure(request):
@@ -130,8 +131,6 @@ def app_of(store: Path):
 
 
 if __name__ == "__main__":
-    from dashboard import server
-
     with server.bind(("127.0.0.1", 0)) as listening:
         print(server.address(listening), flush=True)
         server.serve(app_of(Path(sys.argv[1])), listening, open_browser=False)

@@ -10,15 +10,15 @@ import random
 import re
 import sys
 import time
+import urllib.request
 from collections import defaultdict
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
-from viewer_tools import SERVE, serving, started
-from viewer_wall import opened
+from benchmarks.serving import SERVE, command_for, ended, serving, started
+from benchmarks.viewer_wall import opened
 
 WITH_TENSORFLOW = "import sys, tensorflow; from dashboard.cli import main; sys.exit(main())"
-REPLAYS, MIXED_REQUESTS = 60, 500
 # Of each page what its controls can ask for; {0} and {1} are the store's layers.
 LINKS = {
     "Feature maps": [
@@ -37,6 +37,8 @@ LINKS = {
         "classes?layer={1}&class=4&filter=1&against=9&statistic=max&arrange=value",
     ],
 }
+# What the names of a page's components begin with.
+PREFIXES = {"Feature maps": "maps-", "Classes": "classes-"}
 JSON, CALLBACK = "application/json", "/_dash-update-component"
 # Of the Feature maps page: the wall, a screen of thumbnails, the bars, the map and the kernel.
 COMPLETE = """() => {
@@ -57,10 +59,11 @@ def cold_starts(browser, store: Path, rounds: int) -> dict[str, list[float]]:
         Of `plain` and of `TensorFlow`, which was imported first; and `address`, seconds until the
         plain server said its address.
     """
-    serve = ["serve", str(store), "--port", "0", "--no-open"]
+    plain = command_for(store)
+    arguments = plain[len(SERVE) - 1 :]
     commands = {
-        "plain": [*SERVE[:-1], *serve],
-        "TensorFlow": [sys.executable, "-c", WITH_TENSORFLOW, *serve],
+        "plain": plain,
+        "TensorFlow": [sys.executable, "-c", WITH_TENSORFLOW, *arguments],
     }
     taken = defaultdict(list)
     with serving(store) as (url, _), opened(browser, url):  # the browser, and the files, are warm
@@ -76,13 +79,26 @@ def cold_starts(browser, store: Path, rounds: int) -> dict[str, list[float]]:
                 page.wait_for_function(COMPLETE, timeout=60_000)
                 taken[name].append(time.perf_counter() - began)
             finally:
-                process.terminate()
-                process.wait(20)
+                ended(process)
                 context.close()
     return dict(taken)
 
 
-def recorded(browser, url: str, layers: list[str]) -> Bodies:
+def callbacks_of(url: str, page: str) -> list[str]:
+    """The outputs of each callback of a page that the server answers, not the browser."""
+    with urllib.request.urlopen(f"{url}_dash-dependencies") as answer:
+        callbacks = json.load(answer)
+    return [
+        callback["output"]
+        for callback in callbacks
+        if callback["output"].lstrip(".").startswith(PREFIXES[page])
+        and not callback["clientside_function"]
+    ]
+
+
+def recorded(
+    browser, url: str, layers: list[str], outputs: dict[str, list[str]], n_links: int
+) -> Bodies:
     """The bodies that a browser sends for each callback of each page, as it opens and is used."""
     bodies: Bodies = {}
     for view, links in LINKS.items():
@@ -92,7 +108,7 @@ def recorded(browser, url: str, layers: list[str]) -> Bodies:
             if urlsplit(request.url).path == CALLBACK:
                 seen[json.loads(request.post_data)["output"]].append(request.post_data)
 
-        for link in links:
+        for link in links[:n_links]:
             context = browser.new_context(viewport={"width": 1280, "height": 900})
             page = context.new_page()
             page.on("request", record)
@@ -101,9 +117,19 @@ def recorded(browser, url: str, layers: list[str]) -> Bodies:
             use_maps(page) if view == "Feature maps" else use_classes(page)
             page.wait_for_load_state("networkidle")
             page.wait_for_timeout(300)
+            if link == links[:n_links][-1]:
+                wait_for(page, lambda view=view, seen=seen: set(outputs[view]) <= set(seen))
             context.close()
         bodies[view] = dict(seen)
     return bodies
+
+
+def wait_for(page, holds) -> None:
+    """Waits on a busy machine, 20 s at most."""
+    for _ in range(100):
+        if holds():
+            return
+        page.wait_for_timeout(200)
 
 
 def use_maps(page) -> None:
@@ -139,21 +165,21 @@ class Client:
         began = time.perf_counter()
         self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
-        said = answer.read()
+        content = answer.read()
         taken = (time.perf_counter() - began) * 1e3
         if answer.status not in (200, 204):
-            raise RuntimeError(f"{path} answered {answer.status}: {said[:200]!r}")
+            raise RuntimeError(f"{path} answered {answer.status}: {content[:200]!r}")
         return taken
 
     def close(self) -> None:
         self._connection.close()
 
 
-def callback_times(url: str, bodies: Bodies) -> dict[str, dict[str, list[float]]]:
+def callback_times(url: str, bodies: Bodies, replays: int) -> dict[str, dict[str, list[float]]]:
     """Ms of each callback of each page; the callbacks, and the bodies of each, take turns."""
     taken: dict = {view: defaultdict(list) for view in bodies}
     with contextlib.closing(Client(url)) as client:
-        for turn in range(REPLAYS):
+        for turn in range(replays):
             for view, callbacks in bodies.items():
                 for output, sent in callbacks.items():
                     time_taken = client.timed(CALLBACK, sent[turn % len(sent)])
@@ -167,13 +193,15 @@ def short(output: str) -> str:
     return names[0] + (f" +{len(names) - 1}" if len(names) > 1 else "")
 
 
-def memory(store: Path, layers: list[str], n_samples: int, bodies: Bodies) -> tuple[float, float]:
-    """MB of a new server's process when it has answered nothing, and after 500 mixed requests."""
+def memory(
+    store: Path, layers: list[str], n_samples: int, bodies: Bodies, n_requests: int
+) -> tuple[float, float]:
+    """MB of a new server's process when it has answered nothing, and after mixed requests."""
     every = [body for callbacks in bodies.values() for sent in callbacks.values() for body in sent]
     chance = random.Random(0)
     with serving(store) as (url, pid), contextlib.closing(Client(url)) as client:
         before = resident(pid)
-        for index in range(MIXED_REQUESTS):
+        for index in range(n_requests):
             if index % 2:
                 client.timed(CALLBACK, chance.choice(every))
             else:

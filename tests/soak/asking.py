@@ -62,8 +62,8 @@ class Browser:
         return int(head.split()[1]), n_bytes
 
     def _head(self, method: str, path: str, headers: dict[str, str]) -> bytes:
-        said = {"host": f"{self.host}:{self.port}"} | self.headers | headers
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {one}" for name, one in said.items())]
+        every = {"host": f"{self.host}:{self.port}"} | self.headers | headers
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {one}" for name, one in every.items())]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

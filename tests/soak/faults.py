@@ -2,21 +2,24 @@
 in a store that equals an uninterrupted one, array by array, bit by bit. Two captures at once, and
 readers of a store that is replaced.
 
-python tests/soak/faults.py [--kills N] [--keras N] [--races N] [--readers SECONDS] [--seed S]
+python tests/soak/faults.py [--quick] [--kills N] [--keras N] [--races N] [--readers SECONDS] …
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import logging
+import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,13 +28,16 @@ sys.path.insert(0, str(TESTS))
 
 import h5py
 import numpy as np
+from benchmarks.harness import Options, Table
 from helpers.factories import NumpyProbe, make_plan, make_samples
 
 from fmcore.capture import capture
+from fmcore.cli import main as fmcore
 from fmcore.model.opening import without_startup_notes
 from fmcore.storage import open_store, partial_folder, problems
 
 N, BATCH, MEMORY = 500, 32, 1_500_000
+HOW = {"before": "killed before", "after": "killed after", "fail": "failed as of a full disk"}
 
 # The child: a capture in shards whose Nth call of an I/O function kills it (before or after the
 # call), or fails as a full disk does.
@@ -87,6 +93,15 @@ sys.exit(code)
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one kind of fault: how often it was tried, what was met, what went wrong."""
+
+    times: int
+    met: str
+    wrong: list[str]
+
+
 def run(path: Path) -> Path:
     """The capture under test, in this process."""
     plan = make_plan(N, batch_size=BATCH, memory=MEMORY)
@@ -95,7 +110,7 @@ def run(path: Path) -> Path:
 
 def contents(path: Path) -> dict[str, str]:
     """A digest of every array and attribute but the time of writing, by path."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
 
     def add(name: str, node: h5py.Group | h5py.Dataset) -> None:
         values = {f"@{key}": value for key, value in node.attrs.items()}
@@ -105,12 +120,12 @@ def contents(path: Path) -> dict[str, str]:
             if key not in ("@created", "@attributes_sha256", "@DIMENSION_LIST", "@REFERENCE_LIST"):
                 array = np.asarray(value)
                 about = f"{array.dtype}{array.shape}".encode()
-                found[name + key] = hashlib.sha256(about + array.tobytes()).hexdigest()
+                digests[name + key] = hashlib.sha256(about + array.tobytes()).hexdigest()
 
     with h5py.File(path) as file:
         add("", file)
         file.visititems(add)
-    return found
+    return digests
 
 
 def child(path: Path, how: str = "plain", wanted: int = 0, **options) -> subprocess.Popen:
@@ -136,26 +151,24 @@ def lost_shards(path: Path) -> list[str]:
 
 def after_a_hit(path: Path, whole: dict[str, str], resume=run) -> list[str]:
     """What is wrong once a run was hit, and once the same command ran again."""
-    found = lost_shards(path)
+    wrong = lost_shards(path)
     if path.exists():
-        found += [f"broken under the final name: {one}" for one in problems(path)]
+        wrong += [f"broken under the final name: {one}" for one in problems(path)]
     else:
         resume(path)
     if contents(path) != whole:
-        found.append("the finished store differs from an uninterrupted one")
-    return found
+        wrong.append("the finished store differs from an uninterrupted one")
+    return wrong
 
 
-def kills_at_random(folder: Path, whole: dict[str, str], count: int, rng) -> list[str]:
+def kills_at_random(folder: Path, whole: dict[str, str], count: int, seed: int) -> Result:
     """Kills at random moments between the start and the end of a run."""
-    started = time.perf_counter()
     process = child(folder / "timing.h5")
     process.stdout.readline()
-    ready = time.perf_counter()
+    began, rng = time.perf_counter(), random.Random(seed)
     process.communicate()
-    seconds = time.perf_counter() - ready
-    print(f"one run: {seconds:.2f} s after {ready - started:.2f} s of start")
-    found, seen = [], Counter()
+    seconds = time.perf_counter() - began
+    wrong, seen = [], Counter()
     for turn in range(count):
         path = folder / f"kill-{turn}.h5"
         process = child(path)
@@ -165,11 +178,10 @@ def kills_at_random(folder: Path, whole: dict[str, str], count: int, rng) -> lis
         process.communicate()
         state = "finished" if path.exists() else f"{len(list(folder.glob('kill*/shard-*')))} shards"
         seen[state] += 1
-        found += [f"kill {turn}: {one}" for one in after_a_hit(path, whole)]
+        wrong += [f"kill {turn}: {one}" for one in after_a_hit(path, whole)]
         path.unlink()
         leave_nothing(path)
-    print("killed at: " + ", ".join(f"{state} {n}x" for state, n in sorted(seen.items())))
-    return found
+    return Result(count, ", ".join(f"{state} {n}x" for state, n in sorted(seen.items())), wrong)
 
 
 def leave_nothing(path: Path) -> None:
@@ -181,34 +193,31 @@ def leave_nothing(path: Path) -> None:
         folder.rmdir()
 
 
-def every_call(folder: Path, whole: dict[str, str], how: str, every: int) -> list[str]:
+def every_call(folder: Path, whole: dict[str, str], how: str, every: int) -> Result:
     """Hits every call of an I/O function in turn, until a run is through without a hit."""
-    found, n = [], 1
+    wrong, n = [], 1
     while True:
         path = folder / f"{how}-{n}.h5"
         process = child(path, how, n)
-        out, said = process.communicate(timeout=120)
+        out, stderr = process.communicate(timeout=120)
         code = process.returncode
         if "CALLS" in out and int(out.split("CALLS")[1]) < n:
             break
         where = f"{how} at call {n}"
         if how == "fail":
-            lines = [line for line in said.splitlines() if "error:" in line]
-            if code not in (0, 1) or (code == 1 and len(lines) != 1) or "Traceback" in said:
-                found.append(f"{where}: exit code {code}, said {said!r}")
+            lines = [line for line in stderr.splitlines() if "error:" in line]
+            if code not in (0, 1) or (code == 1 and len(lines) != 1) or "Traceback" in stderr:
+                wrong.append(f"{where}: exit code {code}, printed {stderr!r}")
         elif code != -9:
-            found.append(f"{where}: exit code {code}, said {said!r}")
-        found += [f"{where}: {one}" for one in after_a_hit(path, whole)]
+            wrong.append(f"{where}: exit code {code}, printed {stderr!r}")
+        wrong += [f"{where}: {one}" for one in after_a_hit(path, whole)]
         n += every
-    print(f"{how}: {len(range(1, n, every))} of {n - 1} calls of I/O functions hit")
-    return found
+    return Result(len(range(1, n, every)), f"of {n - 1} calls", wrong)
 
 
-def limited_files(folder: Path, whole: dict[str, str], count: int, rng) -> list[str]:
+def limited_files(folder: Path, whole: dict[str, str], count: int, seed: int) -> Result:
     """Files that may not grow beyond a size: shard, join and manifest."""
-    import resource
-
-    found = []
+    wrong, rng = [], random.Random(seed)
     size = (folder / "whole.h5").stat().st_size
     for turn in range(count):
         path, limit = folder / f"limit-{turn}.h5", rng.randrange(1, size)
@@ -217,73 +226,66 @@ def limited_files(folder: Path, whole: dict[str, str], count: int, rng) -> list[
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
         process = child(path, preexec_fn=limited)
-        _, said = process.communicate(timeout=120)
-        if process.returncode != 1 or said.count("error:") != 1 or "Traceback" in said:
-            found.append(f"limit {limit}: exit code {process.returncode}, said {said!r}")
-        found += [f"limit {limit}: {one}" for one in after_a_hit(path, whole)]
-    print(f"files limited in size: {count} sizes up to {size:,} bytes")
-    return found
+        _, stderr = process.communicate(timeout=120)
+        if process.returncode != 1 or stderr.count("error:") != 1 or "Traceback" in stderr:
+            wrong.append(f"limit {limit}: exit code {process.returncode}, printed {stderr!r}")
+        wrong += [f"limit {limit}: {one}" for one in after_a_hit(path, whole)]
+    return Result(count, f"sizes up to {size:,} bytes", wrong)
 
 
-def small_disks(folder: Path, whole: dict[str, str], count: int, rng) -> list[str]:
+def small_disks(folder: Path, whole: dict[str, str], count: int, seed: int) -> Result:
     """A disk that is full at some moment of shard or join; then there is room, and it goes on."""
-    disk, found = folder / "disk", []
+    disk, wrong, rng = folder / "disk", [], random.Random(seed)
     disk.mkdir()
     size = (folder / "whole.h5").stat().st_size
 
-    def mount(options: str) -> bool:
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
-        return subprocess.run(command, capture_output=True).returncode == 0
-
     for _ in range(count):
         limit = rng.randrange(20_000, 2 * size)
-        if not mount(f"size={limit}"):
-            print("NOT TESTED: small disks, because this user may not mount one")
-            return found
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={limit}", "tmpfs", str(disk)]
+        if subprocess.run(mount, capture_output=True).returncode:
+            raise PermissionError("small disks: this user may not mount one; run as root")
         try:
             path = disk / "store.h5"
             process = child(path, "blind")
-            _, said = process.communicate(timeout=120)
+            _, stderr = process.communicate(timeout=120)
             if process.returncode == 0:
                 limit = 0  # it was large enough
-            elif process.returncode != 1 or said.count("error:") != 1 or "Traceback" in said:
-                found.append(f"disk of {limit}: code {process.returncode}, said {said!r}")
+            elif process.returncode != 1 or stderr.count("error:") != 1 or "Traceback" in stderr:
+                wrong.append(f"disk of {limit}: code {process.returncode}, printed {stderr!r}")
             subprocess.run(["mount", "-o", "remount,size=1g", str(disk)], check=True)
-            found += [f"disk of {limit}: {one}" for one in after_a_hit(path, whole)]
+            wrong += [f"disk of {limit}: {one}" for one in after_a_hit(path, whole)]
         finally:
             subprocess.run(["umount", str(disk)], check=True)
-    print(f"small disks: {count} sizes up to {2 * size:,} bytes")
-    return found
+    return Result(count, f"sizes up to {2 * size:,} bytes", wrong)
 
 
-def of_two(folder: Path, whole: dict[str, str], count: int) -> list[str]:
+def of_two(folder: Path, whole: dict[str, str], count: int) -> Result:
     """Two captures to one store at the same moment: one proceeds, and the other says who does."""
-    found, seen = [], Counter()
+    wrong, seen = [], Counter()
     for turn in range(count):
         path = folder / f"race-{turn}.h5"
         both = [child(path), child(path)]
         for process in both:
             process.stdout.readline()
         ends = sorted((process.communicate()[1], process.returncode) for process in both)
-        said = next((text for text, code in ends if code == 1), "")
-        by = next((word for word in ("pid", "exists", "ends just now") if word in said), "?")
+        stderr = next((text for text, code in ends if code == 1), "")
+        by = next((word for word in ("pid", "exists", "ends just now") if word in stderr), "?")
         seen[by] += 1
-        if sorted(code for _, code in ends) != [0, 1] or said.count("error:") != 1 or by == "?":
-            found.append(f"race {turn}: {ends}")
-        found += [f"race {turn}: {one}" for one in after_a_hit(path, whole)]
-    print(f"{count} races of two captures; the second was told: {dict(seen)}")
-    return found
+        if sorted(code for _, code in ends) != [0, 1] or stderr.count("error:") != 1 or by == "?":
+            wrong.append(f"race {turn}: {ends}")
+        wrong += [f"race {turn}: {one}" for one in after_a_hit(path, whole)]
+    return Result(count, f"the second one heard {dict(seen)}", wrong)
 
 
-def reads_on(path: Path, known: list[dict[str, bytes]], begun, ended, answers) -> None:
-    """Reads a store again and again; how often, and what was no whole store of those known."""
+def reads_on(path: Path, stores: list[dict[str, bytes]], begun, ended, answers) -> None:
+    """Reads a store again and again; how often, and what was no whole one of these stores."""
     n, wrong = 0, []
     begun.release()
     while not ended.is_set():
         try:
             seen = by_reader(path)
             n += 1
-            if seen not in known:
+            if seen not in stores:
                 wrong.append("a mixed answer")
         except Exception as error:  # whatever it is, a reader must not meet it
             wrong.append(f"{type(error).__name__}: {error}")
@@ -301,17 +303,17 @@ def by_reader(path: Path) -> dict[str, bytes]:
         return seen
 
 
-def readers_while_replaced(folder: Path, seconds: float) -> list[str]:
+def readers_while_replaced(folder: Path, seconds: float) -> Result:
     """Four readers of a store that captures of two data sets replace in turn."""
-    path, known = folder / "replaced.h5", []
+    path, stores = folder / "replaced.h5", []
     plans = [(n, make_plan(n, batch_size=BATCH, memory=MEMORY)) for n in (40, 300)]
     for n, plan in plans:
         capture(NumpyProbe(), make_samples(n), path, plan, overwrite=True)
-        known.append(by_reader(path))
+        stores.append(by_reader(path))
     context = get_context("spawn")
     answers, begun, ended = context.Queue(), context.Semaphore(0), context.Event()
     readers = [
-        context.Process(target=reads_on, args=(path, known, begun, ended, answers))
+        context.Process(target=reads_on, args=(path, stores, begun, ended, answers))
         for _ in range(4)
     ]
     for reader in readers:
@@ -324,77 +326,110 @@ def readers_while_replaced(folder: Path, seconds: float) -> list[str]:
         capture(NumpyProbe(), make_samples(n), path, plan, overwrite=True)
         n_replaced += 1
     ended.set()
-    told = [answers.get(timeout=60) for _ in readers]
+    reads = [answers.get(timeout=60) for _ in readers]
     for reader in readers:
         reader.join()
-    n_reads = sum(n for n, _, _ in told)
-    print(f"{n_reads:,} reads by 4 readers in {seconds:.0f} s of a store replaced {n_replaced}x")
-    wrong = [f"reader: {one} ({total} in all)" for _, some, total in told for one in some]
-    return wrong if all(n for n, _, _ in told) else [*wrong, "a reader read nothing"]
+    wrong = [f"reader: {error} ({total} in all)" for _, few, total in reads for error in few]
+    if not all(n for n, _, _ in reads):
+        wrong.append("a reader read nothing")
+    met = f"by 4 readers in {seconds:.0f} s of a store replaced {n_replaced}x"
+    return Result(sum(n for n, _, _ in reads), met, wrong)
 
 
-def keras_kills(folder: Path, count: int, rng) -> list[str]:
-    """Kills of the real command, with TensorFlow."""
-    if not count:
-        return []
+def keras_kills(folder: Path, count: int, n_images: int, seed: int) -> Result:
+    """Kills of the real command, with TensorFlow, once it has begun to write."""
     with without_startup_notes():
         from fmcore.model.tutorial import tutorial_network
 
     tutorial_network((28, 28, 1), n_classes=10).save(folder / "m.keras")
-    images = np.random.default_rng(0).integers(0, 256, (3000, 28, 28), dtype=np.uint8)
-    np.savez(folder / "d.npz", x_test=images, y_test=np.arange(3000) % 10)
-    command = [sys.executable, "-m", "fmcore.cli", "capture", str(folder / "m.keras"), "--data"]
-    command += [str(folder / "d.npz"), "--memory", "20MB", "--out"]
+    rng = random.Random(seed)
+    images = np.random.default_rng(0).integers(0, 256, (n_images, 28, 28), dtype=np.uint8)
+    np.savez(folder / "d.npz", x_test=images, y_test=np.arange(n_images) % 10)
+    words = ["capture", str(folder / "m.keras"), "--data", str(folder / "d.npz")]
+    words += ["--memory", "20MB", "--out"]
 
     def again(path: Path) -> None:
-        subprocess.run([*command, str(path)], check=True, capture_output=True)
+        """The command, in this process, where TensorFlow is loaded."""
+        if code := fmcore([*words, str(path)]):
+            raise RuntimeError(f"fmcore capture ended with exit code {code}")
 
-    started = time.perf_counter()
+    began = time.perf_counter()
     again(folder / "keras.h5")
-    seconds, whole = time.perf_counter() - started, contents(folder / "keras.h5")
-    found, kept = [], Counter()
+    seconds, whole = time.perf_counter() - began, contents(folder / "keras.h5")
+    wrong, shards = [], Counter()
     for turn in range(count):
         path = folder / f"keras-{turn}.h5"
-        process = subprocess.Popen([*command, str(path)], stdout=-3, stderr=-3)
-        time.sleep(rng.uniform(0.4, 1) * seconds)
+        command = [sys.executable, "-m", "fmcore.cli", *words, str(path)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not partial_folder(path).exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, seconds))
         process.kill()
         process.wait()
-        kept[len(list(partial_folder(path).glob("shard-*")))] += 1
-        found += [f"Keras kill {turn}: {one}" for one in after_a_hit(path, whole, again)]
+        shards[len(list(partial_folder(path).glob("shard-*")))] += 1
+        wrong += [f"Keras kill {turn}: {what}" for what in after_a_hit(path, whole, again)]
         path.unlink()
         leave_nothing(path)
-    print(f"{count} kills with TensorFlow; shards that lay there: {dict(sorted(kept.items()))}")
-    return found
+    return Result(count, f"shards that lay there: {dict(sorted(shards.items()))}", wrong)
 
 
-def soak(
-    *, kills: int, keras: int, limits: int, every: int, races: int, readers: float, seed: int
-) -> list[str]:
+def quiet() -> None:
+    """In each process: each resume says that a lock is stale."""
+    logging.disable(logging.WARNING)
+
+
+def main() -> int:
     """All of it; one sentence for each thing that went wrong."""
-    rng = random.Random(seed)
+    parser = Options(__doc__)
+    parser.add_number("--kills", 180, 2)
+    parser.add_number("--keras", 20, 1, help="kills of the real command")
+    parser.add_number("--images", 3000, 600, help="that the real command captures")
+    parser.add_number("--limits", 40, 1, help="limited files, and small disks")
+    parser.add_number("--every", 1, 450, help="hit every nth call of an I/O function")
+    parser.add_number("--races", 20, 1)
+    parser.add_number("--readers", 60.0, 1.0, help="seconds", metavar="SECONDS")
+    parser.add_number("--seed", 0, 0)
+    options = parser.parse_args()
+    quiet()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole = contents(run(folder / "whole.h5"))
-        found = kills_at_random(folder, whole, kills, rng)
-        for how in ("before", "after", "fail"):
-            found += every_call(folder, whole, how, every)
-        found += limited_files(folder, whole, limits, rng)
-        found += small_disks(folder, whole, limits, rng)
-        found += of_two(folder, whole, races)
-        found += readers_while_replaced(folder, readers) if readers else []
-        return found + keras_kills(folder, keras, rng)
+        # The longest first.
+        parts = {
+            "killed captures with TensorFlow": (
+                *(keras_kills, folder),
+                *(options.keras, options.images, options.seed),
+            ),
+            **{
+                f"calls of I/O functions, {words}": (every_call, folder, whole, how, options.every)
+                for how, words in HOW.items()
+            },
+            "captures killed at random": (
+                *(kills_at_random, folder, whole),
+                *(options.kills, options.seed),
+            ),
+            "files limited in size": (limited_files, folder, whole, options.limits, options.seed),
+            "small disks": (small_disks, folder, whole, options.limits, options.seed),
+            "races of two captures": (of_two, folder, whole, options.races),
+            "reads while a store is replaced": (readers_while_replaced, folder, options.readers),
+        }
+        wrong: list[str] = []
+        with (
+            Table("faults", ("times", "wrong"), parts) as table,
+            ProcessPoolExecutor(
+                os.cpu_count() if options.quick else 1,
+                mp_context=get_context("spawn"),
+                initializer=quiet,
+            ) as processes,
+        ):
+            results = {row: processes.submit(*part) for row, part in parts.items()}
+            for row, future in results.items():
+                result = future.result()
+                table.add(row, result.times, len(result.wrong), note=result.met)
+                wrong += result.wrong
+    print("\n".join(wrong) or "nothing went wrong")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
-    logging.disable(logging.WARNING)  # each resume says that a lock is stale
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=180)
-    parser.add_argument("--keras", type=int, default=20)
-    parser.add_argument("--limits", type=int, default=40)
-    parser.add_argument("--every", type=int, default=1, help="hit every nth call")
-    parser.add_argument("--races", type=int, default=20)
-    parser.add_argument("--readers", type=float, default=60, metavar="SECONDS")
-    parser.add_argument("--seed", type=int, default=0)
-    wrong = soak(**vars(parser.parse_args()))
-    print("\n".join(wrong) or "nothing went wrong")
-    sys.exit(bool(wrong))
+    sys.exit(main())

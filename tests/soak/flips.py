@@ -3,12 +3,11 @@
 Each case is read by our reader, by plain h5py and by the validator, in a process of its own kind:
 HDF5 itself may crash on damaged metadata, which must not end the harness.
 
-    python tests/soak/flips.py --count 1000 --cuts 200
+    python tests/soak/flips.py [--quick] [--count N] [--cuts N]
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -21,6 +20,8 @@ import h5py
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.harness import Options, Table
 from helpers.factories import make_store
 
 from fmcore.errors import FmcoreError
@@ -114,12 +115,12 @@ def worker(source: Path, folder: Path, pipe) -> None:
     whole = {"reader": by_reader(source), "hdf5": by_hdf5(source)}
     path = folder / f"case-{os.getpid()}.h5"
     pipe.send("ready")
-    while (asked := pipe.recv()) is not None:
-        stage, case = asked
+    while (message := pipe.recv()) is not None:
+        stage, case = message
         path.write_bytes(damaged(original, case))
         if stage == "validate":
-            found = tried(lambda one: list(problems(one)), path)
-            pipe.send("no problem" if found == [] else "problem")
+            broken = tried(lambda store: list(problems(store)), path)
+            pipe.send("no problem" if broken == [] else "problem")
             continue
         seen = tried({"reader": by_reader, "hdf5": by_hdf5}[stage], path)
         if isinstance(seen, str):
@@ -149,12 +150,12 @@ class Child:
         try:
             if self._pipe.poll(SECONDS_PER_CASE):
                 return self._pipe.recv()
-            said = "hang"
+            outcome = "hang"
         except (EOFError, OSError):
-            said = "crash"
+            outcome = "crash"
         self.stop()
         self._start()
-        return said
+        return outcome
 
     def stop(self) -> None:
         self._process.kill()
@@ -197,22 +198,29 @@ def make_cases(size: int, flips: int, cuts: int, seed: int) -> list[Case]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="flipped bits")
-    parser.add_argument("--cuts", type=int, default=200, help="truncations")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = Options(__doc__)
+    parser.add_number("--count", 1000, 24, help="flipped bits")
+    parser.add_number("--cuts", 200, 6, help="truncations")
+    parser.add_number("--seed", 0, 0)
     options = parser.parse_args()
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as name:
+    rows = {"flip": "flipped bits", "cut": "truncations"}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Table("damaged stores", ("cases", "bad", "seconds"), rows.values()) as table,
+    ):
         folder = Path(name)
         source = make_store(folder / "whole.h5")
-        cases = make_cases(source.stat().st_size, options.count, options.cuts, options.seed)
-        counts = run(source, folder, cases)
+        every = make_cases(source.stat().st_size, options.count, options.cuts, options.seed)
+        counts: Counter[str] = Counter()
+        for kind, row in rows.items():
+            cases, began = [case for case in every if case[0] == kind], time.perf_counter()
+            outcomes = run(source, folder, cases)
+            bad = sum(count for what, count in outcomes.items() if what.startswith("BAD"))
+            table.add(row, len(cases), bad, time.perf_counter() - began)
+            counts += outcomes
     for what, count in sorted(counts.items()):
         print(f"{count:6,}  {what}")
-    bad = sum(count for what, count in counts.items() if what.startswith("BAD"))
-    print(f"{len(cases):,} cases, {bad} bad, {time.perf_counter() - started:.0f} s")
-    return min(bad, 1)
+    return int(any(what.startswith("BAD") for what in counts))
 
 
 if __name__ == "__main__":

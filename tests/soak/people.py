@@ -8,6 +8,7 @@ do such acts, with about two seconds of thought between them, each with a sessio
     python tests/soak/people.py data/mnist.h5 --beside exports    # and callbacks that take 2 s
     python tests/soak/people.py data/mnist.h5 --beside kills
     python tests/soak/people.py data/mnist.h5 --beside replacing --other data/other.h5 --seconds 150
+    python tests/soak/people.py --quick    # a tiny store, all that may go on beside
 """
 
 from __future__ import annotations
@@ -31,18 +32,20 @@ from pathlib import Path
 from statistics import mean, median, quantiles
 from urllib.parse import urlencode, urlsplit
 
-from asking import Browser, LostError
-from playwright.sync_api import sync_playwright
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.harness import VIEWER, Options, Table, tiny_store
+from playwright.sync_api import sync_playwright
+from soak.asking import Browser, LostError
+
+from fmcore import open_store
+
 PASSWORD = "only for this run"
 SAME = {"sec-fetch-site": "same-origin"}
-THOUGHT_SECONDS = 2.0
-RAMP_SECONDS = 20.0
 # How often each act is done, of all acts.
 ACTS = {"step": 50, "layer": 12, "open": 10, "classes": 12, "filter": 12, "export": 4}
-# Each act is done at one of so many places of the test set; a browser holds what it saw there.
-PLACES, N_SAMPLES = 40, 10_000
+BESIDE = ("nothing", "exports", "kills", "replacing")
+NAN = float("nan")
 FOR_GOOD = "for good"
 PLACE = re.compile(r"(sample=|images/)(\d+)(?=[&.]|$)")
 # A store of this name answers every callback 2 s late.
@@ -58,8 +61,25 @@ class Request:
     body: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What all people do.
+
+    Attributes:
+        acts: the requests of each act, several of each.
+        thought: mean seconds between two acts.
+        places: of the test set; each act is done at one, and a browser holds what it saw there.
+        samples: of the test set.
+    """
+
+    acts: dict[str, list[list[Request]]]
+    thought: float
+    places: int
+    samples: int
+
+
 @dataclass(slots=True)
-class Told:
+class Answers:
     """What came back, of all people.
 
     Attributes:
@@ -83,14 +103,17 @@ class Told:
             if "/api/" in request.path:  # callbacks that ask no store have none
                 self.wrong[f"no digest: {request.path[:60]}"] += 1
             return
-        key, found = (digest, request), zlib.crc32(body)
+        key, checksum = (digest, request), zlib.crc32(body)
         self.compared += key in self.bodies
-        if self.bodies.setdefault(key, found) != found:
+        if self.bodies.setdefault(key, checksum) != checksum:
             self.wrong[f"mixed: {request.path[:60]}"] += 1
 
 
-def recorded(url: str, store: str, rounds: int) -> dict[str, list[list[Request]]]:
-    """The requests of each act, several of each, as Chromium makes them."""
+def recorded(url: str, store: str, rounds: int, pause: float) -> dict[str, list[list[Request]]]:
+    """The requests of each act, several of each, as Chromium makes them.
+
+    An act is over when no request came for the seconds of a pause.
+    """
     seen: list[Request] = []
 
     def note(request) -> None:
@@ -111,11 +134,20 @@ def recorded(url: str, store: str, rounds: int) -> dict[str, list[list[Request]]
         page.wait_for_selector(".ag-row")
         page.on("request", note)
 
+        def rest() -> None:
+            n = -1
+            while n < len(seen):
+                n = len(seen)
+                page.wait_for_timeout(1000 * pause)
+
         def act(name: str, do) -> None:
-            page.wait_for_timeout(1500)
+            rest()
             seen.clear()
             do()
-            page.wait_for_timeout(2500)
+            deadline = time.time() + 20
+            while not seen and time.time() < deadline:
+                page.wait_for_timeout(50)
+            rest()
             acts[name].append(list(seen))
 
         base = f"{url}stores/{store}"
@@ -133,10 +165,10 @@ def recorded(url: str, store: str, rounds: int) -> dict[str, list[list[Request]]
         [Request("GET", f"/api/v1/stores/{store}/maps?layer={layer}&sample=0:100&format=npy")]
         for layer in ("conv1", "conv2")
     ]
-    for name, found in acts.items():
-        kept = [one for one in found if one]
-        print(f"{name}: {', '.join(str(len(one)) for one in kept)} requests")
-        acts[name] = kept
+    counts = {name: [len(requests) for requests in each] for name, each in acts.items()}
+    print(f"requests of each act: {counts}")
+    if not all(map(all, counts.values())):
+        raise RuntimeError("an act led to no request")
     return acts
 
 
@@ -149,81 +181,104 @@ def go(page, where: str) -> None:
 def browser_of(url: str, **headers: str) -> Browser:
     """A browser of one more person."""
     where = urlsplit(url)
-    said = {"accept-encoding": "deflate, gzip", **SAME, **headers}
-    return Browser(where.hostname, where.port, said)
+    every = {"accept-encoding": "deflate, gzip", **SAME, **headers}
+    return Browser(where.hostname, where.port, every)
 
 
 async def person(
-    url: str, name: str, acts: dict, told: Told, until: float, wait: float, rng: random.Random
+    url: str, n: int, habits: Habits, answers: Answers, until: float, wait: float
 ) -> None:
-    """Logs in, and acts until the time is over."""
+    """Logs in, does each act once, and acts on until the time is over."""
     await asyncio.sleep(wait)
-    browser = browser_of(url)
-    form = urlencode({"name": name, "password": PASSWORD}).encode()
+    rng, browser = random.Random(n), browser_of(url)
+    form = urlencode({"name": f"p{n}", "password": PASSWORD}).encode()
     while time.time() < until:
         try:
             answer = await browser.ask("POST", "/login", form)
         except LostError as error:
-            told.wrong[f"lost in login: {error}"] += 1
+            answers.wrong[f"lost in login: {error}"] += 1
             continue
         if answer.status not in (429, 503):
             browser.headers["cookie"] = answer.headers["set-cookie"].partition(";")[0]
             break
-        told.busy += 1
+        answers.busy += 1
         await asyncio.sleep(float(answer.headers["retry-after"]))
     names, weights = list(ACTS), list(ACTS.values())
+    due = rng.sample(names, len(names))
     held: dict[str, str] = {}
     while time.time() < until:
-        act = rng.choices(names, weights)[0]
-        shift, wanted = rng.randrange(PLACES) * 211, rng.choice(acts[act])
-        await asyncio.gather(*(asked(browser, act, one, shift, told, held) for one in wanted))
-        await asyncio.sleep(rng.expovariate(1 / THOUGHT_SECONDS))
+        act = due.pop() if due else rng.choices(names, weights)[0]
+        shift, requests = rng.randrange(habits.places) * 211, rng.choice(habits.acts[act])
+        await asyncio.gather(
+            *(
+                ask(browser, act, moved(request, shift, habits.samples), answers, held)
+                for request in requests
+            )
+        )
+        await asyncio.sleep(rng.expovariate(1 / habits.thought))
     browser.close()
 
 
-async def asked(
-    browser: Browser, act: str, one: Request, shift: int, told: Told, held: dict[str, str]
+def moved(request: Request, shift: int, n_samples: int) -> Request:
+    """A request at another place of the test set."""
+    path = PLACE.sub(lambda at: f"{at[1]}{(int(at[2]) + shift) % n_samples}", request.path)
+    return Request(request.method, path, request.body)
+
+
+async def ask(
+    browser: Browser, act: str, request: Request, answers: Answers, held: dict[str, str]
 ) -> None:
     """Asks as a browser does that holds what it was given: by its tag, or for good."""
-    path = PLACE.sub(lambda at: f"{at[1]}{(int(at[2]) + shift) % N_SAMPLES}", one.path)
-    headers = {"content-type": "application/json"} if one.body else {}
+    path = request.path
+    headers = {"content-type": "application/json"} if request.body else {}
     if held.get(path) == FOR_GOOD:
         return
     if path in held:
         headers["if-none-match"] = held[path]
     try:
-        answer = await browser.ask(one.method, path, (one.body or "").encode(), headers)
+        body = (request.body or "").encode()
+        answer = await browser.ask(request.method, path, body, headers)
     except LostError as error:
-        told.wrong[f"lost in {act}: {error}"] += 1
+        answers.wrong[f"lost in {act}: {error}"] += 1
         return
     if answer.status in (429, 503):
-        told.busy += 1
+        answers.busy += 1
     elif answer.status >= 400:
-        told.wrong[f"{answer.status} in {act}: {path[:60]}"] += 1
+        answers.wrong[f"{answer.status} in {act}: {path[:60]}"] += 1
     else:
-        if one.method == "GET" and "etag" in answer.headers:
+        if request.method == "GET" and "etag" in answer.headers:
             for_good = "immutable" in answer.headers.get("cache-control", "")
             held[path] = FOR_GOOD if for_good else answer.headers["etag"]
-        told.seconds[act].append(answer.seconds)
+        answers.seconds[act].append(answer.seconds)
         if answer.status == 200:
             digest = answer.headers.get("x-store-digest")
             # A layout bears the name of who asked.
             whose = browser.headers.get("cookie", "") if "_dash-layout" in path else ""
-            told.hold(digest, Request(one.method, path + whose, one.body), answer.body)
+            key = Request(request.method, path + whose, request.body)
+            answers.hold(digest, key, answer.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A server: its address, a token for it, its process, and the store that people look at."""
+
+    url: str
+    token: str
+    process: subprocess.Popen
+    path: Path
 
 
 @contextlib.contextmanager
 def team_server(folder: Path, people: int, workers: int):
     """The address of a server of a folder for so many people, a token for it, its process."""
     users = folder.parent / "people"
-    python = ROOT / ".venv-viewer" / "bin" / "python"
     script = Path(__file__).with_name("team_server.py")
-    command = [python, script, folder, users, people, PASSWORD, SLOW, workers]
+    command = [VIEWER, script, folder, users, people, PASSWORD, SLOW, workers]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
     try:
         token = process.stdout.readline().strip()
-        found = re.search(r" at (\S+) ", process.stdout.readline())
-        yield found[1], token, process
+        address = re.search(r" at (\S+) ", process.stdout.readline())
+        yield address[1], token, process
     finally:
         process.terminate()
         process.wait(60)
@@ -231,19 +286,19 @@ def team_server(folder: Path, people: int, workers: int):
 
 def workers_of(process) -> dict[int, int]:
     """The resident bytes of each worker."""
-    found = {}
+    sizes = {}
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for pid in map(int, listed):
         with contextlib.suppress(OSError, TypeError):
             status = Path(f"/proc/{pid}/status").read_text()
-            found[pid] = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
-    return found
+            sizes[pid] = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+    return sizes
 
 
 async def watched(process, seen: list[tuple[float, dict[int, int]]], until: float) -> None:
     while time.time() < until:
         seen.append((time.time(), workers_of(process)))
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.2)
 
 
 async def healthz(url: str, seconds: list[float], until: float) -> None:
@@ -253,15 +308,15 @@ async def healthz(url: str, seconds: list[float], until: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def recovered(url: str, token: str, acts: dict) -> float:
+async def recovered(url: str, token: str, habits: Habits, seconds: float) -> float:
     """Seconds, after a crowd has gone, until a view is answered within 150 ms from then on."""
     began, last = time.time(), 0.0
     browser = browser_of(url, authorization=f"Bearer {token}")
-    while time.time() < began + 30:
-        for one in (one for act in ("open", "step") for one in acts[act][0]):
-            told = Told()
-            await asked(browser, "view", one, 0, told, {})
-            if told.busy or told.wrong or max(told.seconds["view"], default=0.0) > 0.15:
+    while time.time() < began + seconds:
+        for request in (*habits.acts["open"][0], *habits.acts["step"][0]):
+            answers = Answers()
+            await ask(browser, "view", request, answers, {})
+            if answers.busy or answers.wrong or max(answers.seconds["view"], default=0.0) > 0.15:
                 last = time.time() - began
         await asyncio.sleep(0.2)
     return last
@@ -288,11 +343,11 @@ async def exports_and_slow(url: str, token: str, store: str, until: float) -> Co
     return done
 
 
-async def killing(process, until: float) -> list[float]:
-    """Kills a worker every ten seconds; how long until there are as many again."""
+async def killing(process, ramp: float, pause: float, until: float) -> list[float]:
+    """Kills a worker after each pause; how long until there are as many again."""
     back = []
-    await asyncio.sleep(RAMP_SECONDS)
-    while time.time() < until - 5:
+    await asyncio.sleep(ramp + pause)  # all have logged in: a new connection is not tried again
+    while time.time() < until - pause / 2:
         before = workers_of(process)
         victim = random.choice(list(before))
         os.kill(victim, signal.SIGKILL)
@@ -300,15 +355,15 @@ async def killing(process, until: float) -> list[float]:
         while len(set(workers_of(process)) - {victim}) < len(before) and time.time() < began + 20:
             await asyncio.sleep(0.02)
         back.append(time.time() - began)
-        await asyncio.sleep(10)
+        await asyncio.sleep(pause)
     return back
 
 
-async def replacing(stores: list[Path], path: Path, count: int, until: float) -> int:
-    """Puts one store after the other in the same place."""
-    await asyncio.sleep(RAMP_SECONDS / 2)
+async def replacing(stores: list[Path], path: Path, count: int, ramp: float, until: float) -> int:
+    """Puts one store after the other in the same place; how often."""
+    await asyncio.sleep(ramp / 2)
     began, n = time.time(), 0
-    pause = (until - began - 2) / count
+    pause = (until - began) * 0.98 / count
     while n < count and time.time() < until:
         fresh = path.with_name("fresh")
         await asyncio.to_thread(shutil.copyfile, stores[n % len(stores)], fresh)
@@ -318,91 +373,121 @@ async def replacing(stores: list[Path], path: Path, count: int, until: float) ->
     return n
 
 
-def said(name: str, seconds: list[float]) -> str:
-    cuts = quantiles(seconds, n=100) if len(seconds) > 1 else seconds * 99
-    parts = {"p50": median(seconds), "p95": cuts[94], "p99": cuts[98], "max": max(seconds)}
-    shown = ", ".join(f"{part} {1000 * one:.0f}" for part, one in parts.items())
-    return f"{name:8} {len(seconds):7,} answers, ms: {shown}"
+RESULTS = AGAIN, WRONG, COMPARED, LARGEST, LATE, BEGUN, RECOVERED = (
+    "answers 429 and 503",
+    "wrong answers",
+    "answers held against earlier ones of the same store",
+    "largest worker",
+    "largest worker late, of early",
+    "workers begun",
+    "seconds until as quick as ever, once all had gone",
+)
+
+
+def latencies(table: Table, answers: Answers, health: list[float]) -> None:
+    """Adds a row for each act, for all, and for `/healthz`."""
+    seconds = {act: answers.seconds[act] for act in ACTS}
+    seconds["all"] = [each for taken in answers.seconds.values() for each in taken]
+    seconds["views"] = [each for act in ACTS if act != "export" for each in seconds[act]]
+    seconds["/healthz"] = health
+    for row, taken in seconds.items():
+        cuts = quantiles(taken, n=100) if len(taken) > 1 else taken * 99
+        if taken:
+            parts = (median(taken), cuts[94], cuts[98], max(taken))
+            over = sum(each > 0.05 for each in taken)
+            table.add(row, len(taken), *((1e3 * part, "ms") for part in parts), note=f"{over} > 50")
 
 
 async def run(
-    options: argparse.Namespace, url: str, token: str, process, acts: dict, folder: Path
-) -> Told:
+    options: argparse.Namespace, beside: str, team: Team, habits: Habits, stores: list[Path]
+) -> Answers:
     """People for a while, with what is to happen beside them."""
-    told, rng = Told(), random.Random(0)
-    began = time.time()
+    answers, began = Answers(), time.time()
     until = began + options.seconds
     memory: list[tuple[float, dict[int, int]]] = []
     health: list[float] = []
+    ramp, pause, url = options.ramp, options.kill_pause, team.url
     people = [
-        person(
-            url, f"p{n}", acts, told, until, n * RAMP_SECONDS / options.people,
-            random.Random(rng.random()),
-        )
+        person(url, n, habits, answers, until, n * ramp / options.people)
         for n in range(options.people)
-    ]  # fmt: skip
-    beside = [watched(process, memory, until), healthz(url, health, until)]
-    match options.beside:
-        case "exports":
-            beside.append(exports_and_slow(url, token, options.store.stem, until))
-        case "kills":
-            beside.append(killing(process, until))
-        case "replacing":
-            kept = folder.parent
-            both = [kept / "one.h5", kept / "two.h5"]
-            path = folder / f"{options.store.stem}.h5"
-            beside.append(replacing(both, path, options.replacements, until))
-    results = await asyncio.gather(*beside, *people)
-    every = [one for seconds in told.seconds.values() for one in seconds]
-    print(f"\n{options.people} people, {options.seconds:.0f} s, beside them: {options.beside}")
-    for act in ACTS:
-        if told.seconds[act]:
-            print(said(act, told.seconds[act]))
-    print(said("all", every))
-    print(said("views", [one for act in ACTS if act != "export" for one in told.seconds[act]]))
-    print(said("healthz", health) + f"; over 50: {sum(one > 0.05 for one in health)}")
-    print(f"429 and 503: {told.busy:,}; wrong: {dict(told.wrong) or 'nothing'}")
-    totals = [(at, max(one.values(), default=0)) for at, one in memory]
-    first = [size for at, size in totals if began + 30 < at < began + 90]
-    last = [size for at, size in totals if at > until - 60]
-    if first and last:
-        print(
-            f"largest worker {max(size for _, size in totals) / 1e6:.0f} MB; first minute "
-            f"{mean(first) / 1e6:.0f}, last {mean(last) / 1e6:.0f} MB"
-        )
-    if len(beside) > 2:
-        print(f"{options.beside}: {results[2]}")
-    begun = {pid for _, one in memory for pid in one}
-    print(f"workers begun: {len(begun)} of {options.workers} asked")
-    digests = len({digest for digest, _ in told.bodies})
-    print(f"{told.compared:,} answers compared with earlier ones of the same of {digests} stores")
-    if told.busy:
-        print(f"as quick as ever {await recovered(url, token, acts):.1f} s after the last had gone")
-    return told
+    ]
+    others = {
+        "exports": lambda: exports_and_slow(url, team.token, team.path.stem, until),
+        "kills": lambda: killing(team.process, ramp, pause, until),
+        "replacing": lambda: replacing(stores, team.path, options.replacements, ramp, until),
+    }
+    watching = [watched(team.process, memory, until), healthz(url, health, until)]
+    other = [others[beside]()] if beside in others else []
+    results = await asyncio.gather(*other, *watching, *people)
+    head = f"{options.people} people, {options.seconds:.0f} s, beside: {beside}"
+    print()
+    with Table(head, ("answers", "p50", "p95", "p99", "max"), (*ACTS, *TOTALS)) as table:
+        latencies(table, answers, health)
+    with Table("the server", ("measured",), RESULTS) as table:
+        table.add(AGAIN, answers.busy)
+        table.add(WRONG, answers.wrong.total(), note=str(dict(answers.wrong) or ""))
+        digests = len({digest for digest, _ in answers.bodies})
+        table.add(COMPARED, answers.compared or NAN, note=f"{digests} stores")
+        sizes = [(at, max(workers.values(), default=0)) for at, workers in memory]
+        fifth = (until - began) / 5
+        early = [size for at, size in sizes if fifth < at - began < 2 * fifth]
+        late = [size for at, size in sizes if at > until - fifth]
+        table.add(LARGEST, (max(size for _, size in sizes) / 1e6, "MB"))
+        table.add(LATE, mean(late) / mean(early) if early and late else NAN)
+        begun = {pid for _, workers in memory for pid in workers}
+        table.add(BEGUN, len(begun), note=f"of {options.workers} at a time")
+        seconds = await recovered(url, team.token, habits, options.settle)
+        table.add(RECOVERED, (seconds, "s"))
+    if other:
+        print(f"{beside}: {results[0]}")
+    return answers
+
+
+TOTALS = ("all", "views", "/healthz")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--people", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=300)
+    parser = Options(__doc__)
+    parser.add_argument("store", type=Path, nargs="?", help="with --quick a tiny one is made")
+    parser.add_number("--people", 50, 4)
+    parser.add_number("--seconds", 300.0, 3.5)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=2, help="of recording each act")
+    parser.add_number("--rounds", 2, 1, help="of recording each act")
+    parser.add_number("--pause", 1.5, 0.5, help="seconds that end an act where nothing is asked")
+    parser.add_number("--thought", 2.0, 0.1, help="mean seconds between two acts")
+    parser.add_number("--places", 40, 2, help="of the test set where people look")
+    parser.add_number("--ramp", 20.0, 0.5, help="seconds until all people are there")
     parser.add_argument("--other", type=Path, help="what else to put in the store's place")
-    parser.add_argument("--replacements", type=int, default=100)
-    parser.add_argument("--beside", choices=("exports", "kills", "replacing"))
+    parser.add_number("--replacements", 100, 4)
+    parser.add_number("--kill-pause", 10.0, 1.5, help="seconds between two kills")
+    parser.add_number("--settle", 30.0, 0.5, help="seconds that the server is watched at the end")
+    parser.add_argument("--beside", nargs="+", choices=BESIDE, help="one after the other")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.store.resolve().parent) as name:
+    if options.store is None and not options.quick:
+        parser.error("a store is needed, or --quick")
+    near = options.store.resolve().parent if options.store else None  # for hard links
+    with tempfile.TemporaryDirectory(dir=near) as name:
         folder = Path(name) / "stores"
         folder.mkdir()
-        for copy in (folder / options.store.name, folder / f"{SLOW}.h5"):
-            os.link(options.store, copy)
-        for store, copy in ((options.store, "one.h5"), (options.other or options.store, "two.h5")):
-            os.link(store, Path(name) / copy)
+        store = options.store or tiny_store(Path(name) / "tiny.h5")
+        other = options.other or options.store or tiny_store(Path(name) / "other.h5", seed=1)
+        path, stores = folder / store.name, [Path(name) / "one.h5", Path(name) / "two.h5"]
+        for source, copy in (
+            *((store, path), (store, folder / f"{SLOW}.h5")),
+            *zip((store, other), stores, strict=True),
+        ):
+            os.link(source, copy)
+        with open_store(store) as opened:
+            n_samples = opened.n_samples
+        wrong = False
         with team_server(folder, options.people, options.workers) as (url, token, process):
-            acts = recorded(url, options.store.stem, options.rounds)
-            told = asyncio.run(run(options, url, token, process, acts, folder))
-    return bool(told.wrong)
+            acts = recorded(url, store.stem, options.rounds, options.pause)
+            habits = Habits(acts, options.thought, options.places, n_samples)
+            team = Team(url, token, process, path)
+            for beside in options.beside or (BESIDE if options.quick else BESIDE[:1]):
+                answers = asyncio.run(run(options, beside, team, habits, stores))
+                wrong |= bool(answers.wrong)
+    return int(wrong)
 
 
 if __name__ == "__main__":
