@@ -19,8 +19,14 @@ from tools.docs import page as statistics_page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+# What a reader is sent to from there; the decisions tell why, not how.
+GUIDES = [page for page in (ROOT / "docs").glob("*.md") if page.name != "decisions.md"]
+MANUAL = "\n".join([README, *(page.read_text() for page in GUIDES)])
 JAPANESE = (ROOT / "README.ja.md").read_text()
+FOLDERS = (".", "data", "deploy", "docs", "fmcore/storage")
+PAGES = [page for folder in FOLDERS for page in (ROOT / folder).glob("*.md")]
 SPECIFICATION = (ROOT / "fmcore/storage/FORMAT.md").read_text()
+CODE = ("fmcore", "dashboard", "tools", "tests/benchmarks", "tests/soak")
 REQUIRED_VERBS = "help setup demo train capture export serve figures test check bench clean"
 MAKE_VERBS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
@@ -29,17 +35,17 @@ def verbs(parser) -> list[str]:
     return list(parser._subparsers._group_actions[0].choices)
 
 
-def test_the_readme_names_every_verb_page_and_format():
+def test_the_readme_or_the_docs_name_every_verb_page_and_format():
     for name in verbs(fmcore_parser()):
-        assert f"fmcore {name}" in README, name
+        assert f"fmcore {name}" in MANUAL, name
     for name in verbs(fmdash_parser()):
-        assert f"fmdash {name}" in README, name
+        assert f"fmdash {name}" in MANUAL, name
     for view in VIEWS:
-        assert view.title in README
+        assert f"*{view.title}*" in MANUAL
     for name in (*FORMATS, *TABLE_FORMATS):
-        assert f"`{name}`" in README
+        assert f"`{name}`" in MANUAL
     for name in MAKE_VERBS:
-        assert f"make {name}" in README, name
+        assert f"make {name}" in MANUAL, name
 
 
 def test_both_readmes_begin_with_the_two_commands():
@@ -71,11 +77,17 @@ def test_make_help_says_what_each_verb_does():
 
 
 def test_files_that_the_docs_name_are_there():
-    pages = [ROOT / name for name in ("README.md", "README.ja.md", "CHANGELOG.md")]
-    for page in [*pages, *(ROOT / "docs").glob("*.md"), ROOT / "fmcore/storage/FORMAT.md"]:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_modules_that_the_docs_name_are_there():
+    paths = [str(path) for folder in CODE for path in (ROOT / folder).rglob("*.*")]
+    for page in PAGES:
+        for name in re.findall(r"`([\w/.-]+\.(?:py|js))`", page.read_text()):
+            assert any(path.endswith(f"/{name}") for path in paths), f"{page.name}: {name}"
 
 
 def test_the_page_of_statistics_is_made_of_the_registry():

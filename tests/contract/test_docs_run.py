@@ -1,4 +1,4 @@
-"""The commands and the code in README.md and FORMAT.md, run as they stand."""
+"""The commands and the code in README.md, docs/ and FORMAT.md, run as they stand."""
 
 from __future__ import annotations
 
@@ -59,21 +59,24 @@ def test_the_readmes_commands_run_on_ones_own_model(folder):
     assert said.count("answered 200") == 4
 
 
-def test_the_readmes_exports_and_its_curl_line_run(folder):
+def test_the_commands_that_get_numbers_out_run(folder):
     tool("curl", debian="curl")
-    (exports,) = (block for block in blocks("README.md", "sh") if "fmcore export" in block)
-    (line,) = (block for block in blocks("README.md", "sh") if "curl" in block)
+    *commands, line = blocks("docs/export.md", "sh")
     run("fmcore capture my_model.keras --data my_data.npz --out my_store.h5 --force", folder)
     # Its samples are twenty, and all may be predicted well.
-    exports = exports.replace("0:100", "0:20").replace("--sample wrong", "--sample 0:9")
-    assert "arrays: every file matches its checksum" in run(exports, folder)
+    commands = "".join(commands).replace("0:100", "0:20").replace("--sample wrong", "--sample 0:9")
+    said = run(commands, folder)
+    assert "arrays: every file matches its checksum" in said
+    assert "layer,filter,class,other,statistic,pooling,value" in said
+    assert "conv2: 32 filters" in said
     assert (folder / "tables/layers/conv2.pooled.parquet").is_file()
+    assert (folder / "statistics.parquet").is_file()
     with running(create_app(Source(folder / "my_store.h5"))) as url:
         said = run(line.replace("http://127.0.0.1:8050/", url), folder)
     assert said == "(10, 10, 10, 16)\n"
 
 
-def test_the_readmes_python_runs(folder, monkeypatch):
+def test_the_python_of_the_readme_and_its_page_runs(folder, monkeypatch):
     import keras
 
     monkeypatch.chdir(folder)
@@ -85,8 +88,9 @@ def test_the_readmes_python_runs(folder, monkeypatch):
             "y_test": data["y_test"],
         }
     names |= {"x_train": names["x_test"], "y_train": names["y_test"]}
-    for code in blocks("README.md", "python"):
-        exec(code, names)
+    for page in ("README.md", "docs/python.md"):
+        for code in blocks(page, "python"):
+            exec(code, names)
     assert names["conv1"].path == "conv1"
     stores = [path.name for path in sorted((folder / "epochs").iterdir())]
     assert stores == ["epoch-001.h5", "epoch-005.h5", "epoch-010.h5"]
