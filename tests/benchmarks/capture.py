@@ -136,7 +136,9 @@ def compress(captured: list) -> None:
 
 def reduce(data: Data, captured: list) -> None:
     def reduce_layer(index: int) -> None:
-        sums = LayerAccumulators.empty(10, captured[0].activations[index].shape[1:])  # no histograms
+        sums = LayerAccumulators.empty(
+            10, captured[0].activations[index].shape[1:]
+        )  # no histograms
         for place, batch in enumerate(captured):
             values = batch.activations[index]
             labels = data.labels[place * BATCH : place * BATCH + len(values)]

@@ -26,11 +26,19 @@ class LostError(Exception):
 
 @dataclass(slots=True)
 class Browser:
-    """At most six connections to one server, kept between requests, with what it says always."""
+    """At most six connections to one server, kept between requests, with what it says always.
+
+    Attributes:
+        host: of the server.
+        port: of the server.
+        headers: of every request.
+        n_again: how often a request is asked again that was lost on a new connection.
+    """
 
     host: str
     port: int
     headers: dict[str, str]
+    n_again: int = 0
     _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(6))
 
@@ -40,6 +48,7 @@ class Browser:
         """One answer, whole; a kept connection that was closed meanwhile is replaced once."""
         length = {"content-length": str(len(body))} if body else {}
         data = self._head(method, path, (headers or {}) | length) + body
+        n_lost = 0
         async with self._free:
             while True:
                 kept = bool(self._idle)
@@ -48,7 +57,8 @@ class Browser:
                     return await self._answered(reader, writer, data)
                 except (OSError, asyncio.IncompleteReadError) as error:
                     writer.close()
-                    if not kept:
+                    n_lost += not kept
+                    if n_lost > self.n_again:
                         raise LostError(repr(error)) from error
 
     async def download(self, path: str) -> tuple[int, int]:

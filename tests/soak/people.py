@@ -186,11 +186,12 @@ def browser_of(url: str, **headers: str) -> Browser:
 
 
 async def person(
-    url: str, n: int, habits: Habits, answers: Answers, until: float, wait: float
+    url: str, n: int, habits: Habits, answers: Answers, until: float, wait: float, n_again: int
 ) -> None:
     """Logs in, does each act once, and acts on until the time is over."""
     await asyncio.sleep(wait)
     rng, browser = random.Random(n), browser_of(url)
+    browser.n_again = n_again
     form = urlencode({"name": f"p{n}", "password": PASSWORD}).encode()
     while time.time() < until:
         try:
@@ -408,7 +409,8 @@ async def run(
     health: list[float] = []
     ramp, pause, url = options.ramp, options.kill_pause, team.url
     people = [
-        person(url, n, habits, answers, until, n * ramp / options.people)
+        # A worker that is killed takes with it what it is at; a person asks for that once more.
+        person(url, n, habits, answers, until, n * ramp / options.people, int(beside == "kills"))
         for n in range(options.people)
     ]
     others = {
