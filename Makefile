@@ -31,7 +31,7 @@ NPM := $(shell command -v npm)
 INSTALL := install --quiet --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train capture export serve figures test check scripts bench soak clean
+.PHONY: help setup demo train capture export serve figures test quick check lint scripts bench soak clean
 
 help: ## say what each verb does
 	@echo "Feature Map Dashboard: make VERB [DATA=mnist|FILE.npz] [MODEL=…] [STORE=…] [OUT=…] [ARGS=…]"
@@ -64,15 +64,20 @@ figures: $(READY) ## draw the feature maps of one sample with matplotlib into FI
 test: $(READY_DEV) $(READY_VIEWER) ## run the tests, some at the same time (JOBS=0: one after the other)
 	$(PYTEST) $(ARGS)
 
-check: scripts $(READY_DEV) $(READY_VIEWER) ## format, lint, types, import contracts, tests: what CI runs
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+quick: lint ## lint, and the tests without Keras, a browser or a second environment: a minute
+	$(PYTEST) -m 'not (keras or browser or viewer or slow)' $(ARGS)
+
+check: scripts lint $(READY_VIEWER) ## format, lint, types, import contracts, tests: what CI runs
 	$(PYTEST)
 ifndef NPM
 	@$(NO_NPM)
 endif
+
+lint: $(READY_DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 ifdef NPM
 scripts: $(READY_SCRIPTS)
@@ -95,7 +100,7 @@ soak: $(READY_DEV) $(READY_VIEWER) $(STORE) ## kill captures, fill disks, flip b
 	status=0; \
 	$(BIN)/python tests/soak --store $(STORE) --other $(OTHER) $(ARGS) || status=1; \
 	rm $(OTHER); \
-	SOAK=1 $(PYTEST) -k 'random_links or nobody_thought or killed_goes_on or at_any_write or flipped_bit' || status=1; \
+	SOAK=1 $(PYTEST) -m 'slow or hypothesis' || status=1; \
 	exit $$status
 else
 soak: $(READY_DEV) $(READY_VIEWER)

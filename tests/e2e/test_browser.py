@@ -71,6 +71,7 @@ def random_state(catalog, rng: random.Random):
     return parse(values | {k: rng.choice(list(v)) for k, v in choices.items()}, catalog)[0]
 
 
+@pytest.mark.slow
 def test_random_links_open_to_the_same_in_another_browser_and_another_worker(
     page_of, digits, digits_store
 ):

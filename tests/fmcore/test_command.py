@@ -119,6 +119,7 @@ sys.exit(cli.main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_capture_that_is_stopped_leaves_nothing(tmp_path, number):
     tests = str(Path(__file__).parents[1])
@@ -136,6 +137,7 @@ def test_a_capture_that_is_stopped_leaves_nothing(tmp_path, number):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait_ms", [0, 5, 10, 15, 20, 30])
 def test_ctrl_c_while_hdf5_is_at_work_waits_until_it_is_done(tmp_path, wait_ms):
     # Delivered inside HDF5 it ended in a segmentation fault, in 3 of 60 runs.
@@ -169,6 +171,7 @@ def limit_file_size():
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["export", "figure"])
 def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(verb, store_path, tmp_path):
     done = run(verb, store_path, "--out", tmp_path / "out", preexec_fn=limit_file_size)

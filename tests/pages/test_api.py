@@ -359,6 +359,7 @@ def test_what_fails_unexpectedly_is_a_problem_with_the_headers_of_all(store_path
         assert "default-src 'self'" in answer.headers["content-security-policy"]
 
 
+@pytest.mark.slow
 def test_many_downloads_at_a_time_are_all_whole(api):
     expected = maps(api, layer=FIRST, format="npy").content
 
@@ -382,6 +383,7 @@ def test_the_reference_comes_from_this_server_alone(api):
     } < paths.keys()
 
 
+@pytest.mark.slow
 def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
     statuses: collections.Counter[int] = collections.Counter()
     app = create_app(Source(store_path))

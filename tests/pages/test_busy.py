@@ -72,6 +72,7 @@ def refused(began, n):
     return answers
 
 
+@pytest.mark.slow
 def test_more_than_it_can_hold_are_told_to_come_again(held):
     with running(create_app(held)) as url:
         with asking(held, url, MOST_AT_ONCE + 8) as (client, began):

@@ -283,6 +283,7 @@ def test_names_that_lead_out_of_the_folder_are_no_stores(client, people):
             assert asking.getresponse().status in (400, 404), path
 
 
+@pytest.mark.slow
 def test_failures_cost_waiting_and_say_how_long(client, people):
     for _ in range(4):
         assert logged_in(client, "ada", "wrong").status_code == 401

@@ -276,6 +276,7 @@ runner.should_exit = True
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(3))
 def test_twelve_first_requests_at_once_are_all_answered(store_path, url, start):
     page = httpx.get(url).text

@@ -112,6 +112,7 @@ def test_a_prefix_of_a_proxy_is_in_every_address(folder):
         assert client.get("/team/maps/_dash-layout").status_code == 200
 
 
+@pytest.mark.slow
 def test_stores_come_go_and_are_replaced_while_it_runs(folder):
     source = Source(folder)
     assert source.snapshot("a:one").digest == source.snapshot("again").digest
@@ -151,6 +152,7 @@ def test_what_is_kept_stays_within_its_bound():
     assert size_of({"a": [np.zeros(1000)], "b": (1, 2)}) > 8000
 
 
+@pytest.mark.slow
 def test_an_answer_is_of_one_store_while_it_is_replaced_again_and_again(tmp_path):
     path, sizes = tmp_path / "s.h5", (5, 9)
     known = {}

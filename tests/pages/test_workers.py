@@ -157,6 +157,7 @@ def user(*arguments: object, said: str = "") -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 def test_a_team_logs_in_through_tls_and_any_worker_knows_the_session(
     store_path, tmp_path, certificate
 ):
@@ -180,6 +181,7 @@ def test_a_team_logs_in_through_tls_and_any_worker_knows_the_session(
     assert '"event": "login"' in users.with_suffix(".log.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
     users, socket = tmp_path / "people", tmp_path / "socket"
     user("add", "ed", "--role", "export", "--users", users, "--password-stdin", said="0123456789\n")
@@ -194,6 +196,7 @@ def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
             assert client.get(MAPS).status_code == 401
 
 
+@pytest.mark.slow
 def test_what_would_let_strangers_in_is_refused_with_what_to_do(store_path, tmp_path):
     users, empty, short = tmp_path / "people", tmp_path / "empty", tmp_path / "short"
     user("add", "ed", "--users", users, "--password-stdin", said="0123456789\n")
@@ -222,6 +225,7 @@ def test_what_would_let_strangers_in_is_refused_with_what_to_do(store_path, tmp_
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_people_are_kept_at_the_command_line(tmp_path):
     users = tmp_path / "people"
     assert user("list", "--users", users).returncode == 1

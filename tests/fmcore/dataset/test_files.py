@@ -42,6 +42,7 @@ def test_mnist_is_taken_from_the_named_folder(tmp_path, monkeypatch):
     assert loaded.source == "MNIST, mnist.npz in the data folder"
 
 
+@pytest.mark.slow
 def test_without_a_network_the_sample_stands_in_and_says_so(tmp_path, monkeypatch, caplog):
     # Nothing listens on the discard port of this machine, so the download fails for real.
     monkeypatch.setattr(mnist, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")

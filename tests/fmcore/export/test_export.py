@@ -110,6 +110,7 @@ def test_a_second_run_keeps_what_holds_and_mends_what_does_not(store, tmp_path):
     assert list(check_folder(tmp_path)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["npy", "npz", "zarr"])
 def test_an_export_that_was_killed_goes_on(store_path, tmp_path, name):
     whole, out = tmp_path / "whole", tmp_path / "out"

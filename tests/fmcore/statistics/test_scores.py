@@ -74,6 +74,7 @@ def tables(draw):
     return values.astype(np.float32), labels.astype(np.int64), n_classes
 
 
+@pytest.mark.slow
 @given(tables())
 def test_scores_equal_those_of_other_libraries(drawn):
     values, labels, n_classes = drawn
@@ -191,6 +192,7 @@ def test_permuted_average_precision_keeps_the_ties_of_the_filter(monkeypatch):
             assert got[row, label] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "relu", "rare", "heavy"])
 @pytest.mark.parametrize("balance", ["equal", "unequal"])
 def test_of_noise_two_to_nine_percent_lie_outside_the_band(kind, balance):
@@ -297,6 +299,7 @@ def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
         assert_allclose(whole[path], parts[path], rtol=1e-5, atol=1e-7, err_msg=path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_active", [1, 2, 3, 5, 20])
 def test_noise_that_can_take_few_scores_does_not_lie_outside_by_rounding(n_active):
     rng = np.random.default_rng(4)

@@ -163,6 +163,7 @@ def test_a_damaged_chunk_is_named_by_array_and_samples_and_the_rest_is_read(copi
             store.layers["conv2"].statistic("mean")
 
 
+@pytest.mark.slow
 def test_validate_lists_every_damaged_chunk_and_goes_on(copied, capsys):
     for row in (7, 8, 20):
         damage(copied, MAPS, row)
@@ -301,6 +302,7 @@ def hanging(*_) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 def test_a_hang_of_hdf5_is_a_problem_found(store_path, monkeypatch):
     monkeypatch.setattr(validate, "_problems_of", hanging)
     monkeypatch.setattr(validate, "PATIENCE_SECONDS", 3.0)
@@ -308,6 +310,7 @@ def test_a_hang_of_hdf5_is_a_problem_found(store_path, monkeypatch):
     assert "does not come back" in said
 
 
+@pytest.mark.slow
 def test_flipped_bits_and_cut_ends_are_never_silent(tmp_path):
     source = make_store(tmp_path / "whole.h5", 12)
     counts = flips.run(source, tmp_path, flips.make_cases(source.stat().st_size, 12, 4, seed=3))

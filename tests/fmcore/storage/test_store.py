@@ -361,6 +361,7 @@ def test_validate_names_what_is_wrong(tmp_path, store_path, edit, said):
     assert any(said in problem for problem in problems(edited(store_path, tmp_path, edit)))
 
 
+@pytest.mark.slow
 def test_a_crash_of_hdf5_is_a_problem_found_and_not_ours(store_path, monkeypatch):
     from fmcore.storage import validate
 
@@ -394,6 +395,7 @@ def content(path: Path) -> dict[str, bytes]:
         return found
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_never_silent(tmp_path, store_path):
     whole, original = content(store_path), store_path.read_bytes()
     rng = np.random.default_rng(0)
@@ -464,6 +466,7 @@ print(failed, total)
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_any_write_leaves_nothing_and_no_crash(tmp_path):
     tests, every = Path(__file__).parents[2], count(8, 3)
     command = [sys.executable, "-c", FAILING_WRITES, str(tmp_path), str(tests), str(every)]
