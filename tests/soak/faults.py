@@ -266,7 +266,7 @@ def of_two(folder: Path, whole: dict[str, str], count: int) -> list[str]:
             process.stdout.readline()
         ends = sorted((process.communicate()[1], process.returncode) for process in both)
         said = next((text for text, code in ends if code == 1), "")
-        by = next((word for word in ("pid", "exists", "ends just now") if word in said), "?")
+        by = next((word for word in ("pid", "exists", "about to end") if word in said), "?")
         seen[by] += 1
         if sorted(code for _, code in ends) != [0, 1] or said.count("error:") != 1 or by == "?":
             found.append(f"race {turn}: {ends}")
