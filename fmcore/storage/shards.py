@@ -208,9 +208,9 @@ def _lock_folder(store: Path) -> Iterator[Path]:
                 holder.get("since"),
             )
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(about).encode(), 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         try:
             yield folder
         finally:
@@ -222,8 +222,8 @@ def _lock_folder(store: Path) -> Iterator[Path]:
 def _holder(descriptor: int) -> str:
     """The process that holds a lock, in words; it writes this just after it gets the lock."""
     for _ in range(20):
-        if about := _read(descriptor):
-            return f" (pid {about.get('pid')} on host {about.get('host')}, {about.get('since')})"
+        if holder := _read(descriptor):
+            return f" (pid {holder.get('pid')} on host {holder.get('host')}, {holder.get('since')})"
         time.sleep(0.05)
     return ""
 
@@ -292,11 +292,11 @@ def _append(out: StoreWriter, part: Store) -> None:
             out.append({path: source.rows(part.bytes, start, start + ROWS_AT_ONCE)})
 
 
-def _read_state(part: Store, group: str, like: LayerAccumulators) -> LayerAccumulators:
-    """The accumulators of a layer that a shard holds; `like` are accumulators of its kind."""
-    return like.restored(
+def _read_state(part: Store, group: str, template: LayerAccumulators) -> LayerAccumulators:
+    """The accumulators of a layer that a shard holds; `template` has the same arrays."""
+    return template.restored(
         {
             key: part.file[f"{group}/{STATE}/{key}"][...].reshape(array.shape)
-            for key, array in like.state().items()
+            for key, array in template.state().items()
         }
     )

@@ -63,10 +63,10 @@ class Skeleton:
         model = file.create_group("model", track_order=True)
         _set(model, name=plan.model.name, digest=plan.model.digest)
         _set(model, framework=plan.model.framework, output=plan.model.output)
-        about = plan.dataset
+        info = plan.dataset
         dataset = file.create_group("dataset", track_order=True)
-        _set(dataset, name=about.name, source=about.source, fingerprint=about.fingerprint)
-        _set(dataset, preprocessing=about.preprocessing, labels=about.labels)
+        _set(dataset, name=info.name, source=info.source, fingerprint=info.fingerprint)
+        _set(dataset, preprocessing=info.preprocessing, labels=info.labels)
         capture = file.create_group("capture", track_order=True)
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample

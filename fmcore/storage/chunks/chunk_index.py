@@ -222,7 +222,7 @@ class ChunkIndex:
 
         def fill(task: Sequence[tuple[ChunkSlice, ...]]) -> None:
             parts = [tuple(zip(*chunk, strict=True)) for chunk in task]
-            chunks = self._many(file, [position for position, _, _ in parts])
+            chunks = self._decode_chunks(file, [position for position, _, _ in parts])
             for (_, in_chunk, in_result), chunk in zip(parts, chunks, strict=True):
                 copy_slice(out, in_result, chunk, in_chunk)
 
@@ -240,7 +240,7 @@ class ChunkIndex:
                 pass
         return out
 
-    def _many(
+    def _decode_chunks(
         self, file: FileBytes, positions: Sequence[tuple[int, ...]]
     ) -> Iterator[NDArray[Any]]:
         """Yields the values of whole chunks; reads and checks chunks at once that lie back to back.
