@@ -258,7 +258,7 @@ def _of_filter(stored: StoredArray, filter_index: int, rows: range) -> NDArray[A
 
 
 def _of_classes(store: Store) -> tuple[str, ...]:
-    """The statistics of class and filter that every layer has; old and basic stores have few."""
+    """The statistics of class and filter that every layer has; a basic store has few."""
     layers = [set(layer.statistics) for layer in store.layers.values()]
     common = set.intersection(*layers)
     return tuple(

@@ -1,6 +1,6 @@
-"""HDF5 files that are no stores, such as weights: looked at before anything in them is trusted.
+"""Checks HDF5 files that are not stores, such as weights, before anything in them is trusted.
 
-An HDF5 file can show bytes of another file, and a small one can declare terabytes.
+An HDF5 file can show bytes of another file, and a small file can declare terabytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fmcore.errors import InputFileError
 from fmcore.selection import near_matches
 
-# Measured: a bomb inflates 8,000 times, trained weights hardly at all.
+# Measured: a decompression bomb inflates 8,000 times, trained weights hardly at all.
 MOST_RATIO = 200
 FREE_BYTES = 16 << 20
 MOST_BYTES = 64 << 30
@@ -24,33 +24,35 @@ DEEPEST = 64
 MOST_NODES = 200_000
 
 
-class _Visited:
+class _Totals:
+    """What a check has counted so far: the nodes of a file, and the bytes that they declare."""
+
     def __init__(self) -> None:
         self.n_nodes = 0
         self.n_bytes = 0
 
 
 def foreign_problems(source: Path | BinaryIO) -> Iterator[str]:
-    """What makes an HDF5 file unsafe to read, one sentence each; nothing of its data is read.
+    """Yields what makes an HDF5 file unsafe to read, one sentence each; reads no data.
 
     Args:
         source: a path, or an open binary file.
 
     Raises:
-        InputFileError: if it is no HDF5 file, or its metadata cannot be read.
+        InputFileError: if it is not an HDF5 file, or its metadata cannot be read.
     """
     try:
         with h5py.File(source, "r", locking=False if isinstance(source, Path) else None) as file:
-            yield from _group_problems(file, 0, _Visited())
+            yield from _group_problems(file, 0, _Totals())
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
-        raise InputFileError(f"no readable HDF5 file: {error}") from error
+        raise InputFileError(f"not a readable HDF5 file: {error}") from error
 
 
 def foreign_text(path: Path, name: str, *, most_bytes: int) -> str | None:
-    """A text attribute of the root of an HDF5 file that has no problems; None where it has none.
+    """A text attribute of the root of a checked HDF5 file; None if it has no such attribute.
 
     Raises:
-        InputFileError: if it cannot be read, or is longer than `most_bytes`.
+        InputFileError: if the attribute cannot be read, or is longer than `most_bytes`.
     """
     try:
         with h5py.File(path, "r", locking=False) as file:
@@ -58,21 +60,23 @@ def foreign_text(path: Path, name: str, *, most_bytes: int) -> str | None:
                 return None
             value = file.attrs[name]
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise InputFileError(f"no readable HDF5 file: {error}") from error
+        raise InputFileError(f"not a readable HDF5 file: {error}") from error
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     if len(text) > most_bytes:
-        raise InputFileError(f"{name} is {len(text):,} characters long")
+        raise InputFileError(
+            f"{name} is {len(text):,} characters long, expected at most {most_bytes:,}"
+        )
     return text
 
 
-def _group_problems(group: h5py.Group, depth: int, visited: _Visited) -> Iterator[str]:
+def _group_problems(group: h5py.Group, depth: int, totals: _Totals) -> Iterator[str]:
     if depth > DEEPEST:
-        yield f"{group.name} lies more than {DEEPEST} groups deep"
+        yield f"{group.name} is nested more than {DEEPEST} groups deep"
         return
     for name in group:
         where = f"{group.name.rstrip('/')}/{name}"
-        visited.n_nodes += 1
-        if visited.n_nodes > MOST_NODES:
+        totals.n_nodes += 1
+        if totals.n_nodes > MOST_NODES:
             yield f"it has more than {MOST_NODES:,} parts"
             return
         if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
@@ -80,32 +84,32 @@ def _group_problems(group: h5py.Group, depth: int, visited: _Visited) -> Iterato
             continue
         node = group[name]
         if isinstance(node, h5py.Group):
-            yield from _group_problems(node, depth + 1, visited)
+            yield from _group_problems(node, depth + 1, totals)
         elif isinstance(node, h5py.Dataset):
-            yield from _dataset_problems(node, where, visited)
+            yield from _dataset_problems(node, where, totals)
 
 
-def _dataset_problems(node: h5py.Dataset, where: str, visited: _Visited) -> Iterator[str]:
+def _dataset_problems(node: h5py.Dataset, where: str, totals: _Totals) -> Iterator[str]:
     if node.is_virtual or node.external:
         yield f"{where} keeps its data in another file"
         return
     n_bytes = int(np.prod(node.shape or (1,), dtype=object)) * node.dtype.itemsize
     stored = node.id.get_storage_size()
-    visited.n_bytes += n_bytes
-    if node.chunks is not None:  # a chunk is inflated whole, whatever of it lies in the array
+    totals.n_bytes += n_bytes
+    if node.chunks is not None:  # a chunk is inflated whole, even if little of it lies in the array
         chunk_bytes = int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize
         n_bytes = max(n_bytes, chunk_bytes)
     if n_bytes > FREE_BYTES and n_bytes > MOST_RATIO * stored:
-        yield f"{where} declares {n_bytes:,} bytes and holds {stored:,}"
-    elif visited.n_bytes > MOST_BYTES:
+        yield f"{where} declares {n_bytes:,} bytes but holds only {stored:,}"
+    elif totals.n_bytes > MOST_BYTES:
         yield f"its arrays declare more than {MOST_BYTES:,} bytes"
 
 
 def foreign_arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
-    """Arrays of an HDF5 file, whole, by their paths in it.
+    """Reads whole arrays of an HDF5 file by their paths in it.
 
     Raises:
-        InputFileError: if there is no such file, it is unsafe to read, or has no such array.
+        InputFileError: if there is no such file, it is unsafe to read, or lacks one of the arrays.
     """
     if not path.is_file():
         raise InputFileError(f"cannot read {path}: there is no such file")
@@ -113,15 +117,15 @@ def foreign_arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
         for problem in foreign_problems(path):
             raise InputFileError(f"{path} is refused: {problem}")
         with h5py.File(path, "r", locking=False) as file:
-            known: list[str] = []
+            arrays: list[str] = []
             file.visititems(
-                lambda name, node: known.append(name) if isinstance(node, h5py.Dataset) else None
+                lambda name, node: arrays.append(name) if isinstance(node, h5py.Dataset) else None
             )
             for name in names:
-                if name.strip("/") not in known:
+                if name.strip("/") not in arrays:
                     raise InputFileError(
-                        f"{path} has no array {name!r}{near_matches(name, known)}; it has "
-                        f"{', '.join(known[:20]) or 'none'}"
+                        f"{path} has no array {name!r}{near_matches(name, arrays)}; it has "
+                        f"{', '.join(arrays[:20]) or 'none'}"
                     )
             return [np.asarray(file[name][...]) for name in names]
     except (OSError, RuntimeError, ValueError, TypeError) as error:

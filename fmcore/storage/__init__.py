@@ -1,6 +1,6 @@
 """The store: one HDF5 file with every activation of a test set. `FORMAT.md` is its specification.
 
-With `fmcore.hdf5_guard` the only code that imports h5py.
+Only this package and `fmcore.hdf5_guard` import h5py.
 """
 
 from fmcore.storage.chunks.chunk_index import StoredChunk

@@ -1,4 +1,4 @@
-"""A store in the words of pandas and xarray, which are imported only where they are asked for."""
+"""A store as objects of pandas and xarray, which are imported only when they are needed."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 
 
 def samples_frame(store: Store) -> pandas.DataFrame:
-    """One row a sample; see `Store.samples`."""
+    """A table with a row for each sample; see `Store.samples`."""
     pd = import_optional("pandas", extra="xarray", purpose="a table of samples")
     names, rows = np.array(store.class_names, dtype=object), np.arange(store.n_samples)
-    who = store.classes_of_samples()
-    columns = {"id": store.ids, **who, **{f"{name}_name": names[one] for name, one in who.items()}}
+    classes = store.classes_of_samples()
+    class_names = {f"{column}_name": names[indices] for column, indices in classes.items()}
+    columns = {"id": store.ids, **classes, **class_names}
     if store.has_outcomes:
-        columns["correct"] = who["label"] == who["prediction"]
+        columns["correct"] = classes["label"] == classes["prediction"]
     if store.has_predictions:
-        columns["probability"] = store.probabilities[rows, who["prediction"]]
+        columns["probability"] = store.probabilities[rows, classes["prediction"]]
     return pd.DataFrame(columns, index=pd.Index(rows, name="sample"))
 
 
 def tree_of(store: Store) -> xarray.DataTree:
-    """A node for each layer, samples at the root; see `Store.to_xarray`."""
+    """A tree with samples at the root and a node for each layer; see `Store.to_xarray`."""
     xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
     about = store.about()
-    who = store.classes_of_samples()
-    arrays: dict[str, Any] = {name: ("sample", one) for name, one in who.items()}
+    classes = store.classes_of_samples()
+    arrays: dict[str, Any] = {name: ("sample", indices) for name, indices in classes.items()}
     if store.has_predictions:
         arrays["probability"] = (("sample", "class"), store.probabilities)
     root = xr.Dataset(
@@ -49,18 +50,19 @@ def tree_of(store: Store) -> xarray.DataTree:
         },
         attrs={
             f"{group}_{name}": value
-            for group, each in about.items()
-            for name, value in each.items()
+            for group, attributes in about.items()
+            for name, value in attributes.items()
         },
     )
-    beside = {name: root.variables[name] for name in who}
+    coordinates = {name: root.variables[name] for name in classes}
     layers = {
-        f"/{each.group}": _layer(each).assign_coords(beside) for each in store.layers.values()
+        f"/{layer.group}": _layer_dataset(layer).assign_coords(coordinates)
+        for layer in store.layers.values()
     }
     return xr.DataTree.from_dict({"/": root, **layers}, name=store.path.stem)
 
 
-def _layer(layer: Layer) -> xarray.Dataset:
+def _layer_dataset(layer: Layer) -> xarray.Dataset:
     xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
     arrays: dict[str, Any] = {"activation": _lazy(layer.activation)} if layer.has_maps else {}
     for name in layer.pooled_names:
@@ -71,7 +73,7 @@ def _layer(layer: Layer) -> xarray.Dataset:
 
 
 def _lazy(array: StoredArray) -> Any:
-    """A variable that reads what is asked of it."""
+    """A variable of which indexing reads a part."""
     xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
     indexing = xr.core.indexing
 
@@ -87,15 +89,15 @@ def _lazy(array: StoredArray) -> Any:
 
     def outer(key: tuple[Any, ...]) -> Any:
         picks: list[Picks] = []
-        rest: list[Any] = []
-        for one, size in zip(key, array.shape, strict=True):
-            if isinstance(one, slice):
-                picks.append(range(*one.indices(size)))
-                rest.append(slice(None))
+        in_result: list[Any] = []
+        for part, size in zip(key, array.shape, strict=True):
+            if isinstance(part, slice):
+                picks.append(range(*part.indices(size)))
+                in_result.append(slice(None))
             else:
-                numbers = np.asarray(np.arange(size)[one])  # an IndexError beyond the end
-                picks.append(np.atleast_1d(numbers))
-                rest.append(slice(None) if numbers.ndim else 0)
-        return array.outer(tuple(picks))[tuple(rest)]
+                indices = np.asarray(np.arange(size)[part])  # an IndexError beyond the end
+                picks.append(np.atleast_1d(indices))
+                in_result.append(slice(None) if indices.ndim else 0)
+        return array.outer(tuple(picks))[tuple(in_result)]
 
     return xr.Variable(array.axes, indexing.LazilyIndexedArray(Lazy()))

@@ -1,4 +1,4 @@
-"""One layer of an open store; everything that comes out is numpy, plain Python, or stored bytes."""
+"""One layer of an open store; results are numpy arrays, plain Python, or stored bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HISTOGRAM = "class/histogram"
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """What a store says of a layer, read once when it is opened; see `Layer`."""
+    """The attributes and shape of a layer, read once when the store is opened; see `Layer`."""
 
     full_group: str
     path: str
@@ -44,8 +44,8 @@ class LayerFacts:
     attributes: Mapping[str, Any]
 
     @classmethod
-    def of(cls, node: h5py.Group) -> Self:
-        """The facts of a layer's group."""
+    def from_group(cls, node: h5py.Group) -> Self:
+        """Reads the facts from the group of a layer."""
         height, width, filters = (int(node[axis].shape[0]) for axis in ("y", "x", "filter"))
         return cls(
             node.name,
@@ -61,12 +61,12 @@ class Layer:
     """One captured layer of a store.
 
     Attributes:
-        path: its Keras path.
-        index: its place among the captured layers.
-        shape: (y, x, filter) of one sample.
-        policy: how its maps are stored: `float32`, `float16`, or `pooled` for not at all.
-        attributes: every attribute of its group.
-        full_group: the path of its group in the file.
+        path: the Keras path of the layer.
+        index: the place of the layer among the captured layers, from 0.
+        shape: the shape of the maps of one sample, (y, x, filter).
+        policy: how the maps are stored: `float32`, `float16`, or `pooled` for not at all.
+        attributes: every attribute of the layer's group.
+        full_group: the path of the layer's group in the file.
     """
 
     def __init__(self, store: Store, facts: LayerFacts) -> None:
@@ -77,7 +77,7 @@ class Layer:
 
     @property
     def has_maps(self) -> bool:
-        """Whether the feature maps themselves are stored, and not only what sums them up."""
+        """Whether the feature maps themselves are stored, not only tables and statistics."""
         return self.policy != "pooled"
 
     @property
@@ -87,13 +87,13 @@ class Layer:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes that the layer's maps take in the file; 0 where it has none."""
+        """Bytes that the layer's maps take in the file; 0 if they are not stored."""
         return int(self._maps().sizes.sum()) if self.has_maps else 0
 
     def feature_maps(self, sample: int) -> NDArray[np.float32]:
         """All maps of one sample, <float32>[y, x, filter]; reads one chunk, or one a filter block.
 
-        float32 also where the store keeps float16: every float16 is a float32.
+        They are float32 even if the store keeps float16: every float16 is a float32.
 
         Raises:
             SampleNotFoundError: if there is no such sample.
@@ -106,9 +106,9 @@ class Layer:
 
     @property
     def activation(self) -> StoredArray:
-        """The maps of all samples, <float32>[sample, y, x, filter]; read where it is indexed.
+        """The maps of all samples, <float32>[sample, y, x, filter]; indexing reads a part of them.
 
-        float32 also where the store keeps float16, as `feature_maps`.
+        They are float32 even if the store keeps float16.
 
         Raises:
             MapsNotStoredError: if the store keeps no maps of the layer.
@@ -118,7 +118,7 @@ class Layer:
         return StoredArray(self._store, path, ("sample", "y", "x", "filter"), dtype=np.float32)
 
     def chunk_bytes(self, sample: int) -> list[StoredChunk]:
-        """The chunks that hold the maps of one sample as they lie in the file, not inflated.
+        """The chunks that hold the maps of one sample, as they lie in the file, not inflated.
 
         Raises:
             SampleNotFoundError: if there is no such sample.
@@ -130,9 +130,9 @@ class Layer:
         return [maps.raw(file, position) for position in maps.positions(sample, sample + 1)]
 
     def only_chunk(self, samples: Picks, filters: Picks) -> tuple[int, ...] | None:
-        """The stored chunk that holds exactly the maps of these, as they are; None where none does.
+        """The stored chunk that holds exactly the maps of these samples and filters; else None.
 
-        Only one that any HTTP client inflates: deflate without shuffle, or no compression.
+        It is a chunk that any HTTP client can inflate: deflate without shuffle, or uncompressed.
         """
         maps = self._maps()
         if maps.codec.shuffle:
@@ -141,15 +141,15 @@ class Layer:
 
     @property
     def is_indexed(self) -> bool:
-        """Whether it is known already where its chunks lie; HDF5 says it at the first read."""
+        """Whether the index of its chunks was read before; HDF5 reads it at the first access."""
         return self._store.is_indexed(f"{self.full_group}/activation")
 
     def chunk_now(self, position: tuple[int, ...]) -> bytes | None:
-        """The data of `chunk`, if no disk must be waited for; else None."""
+        """The data of a chunk, not inflated; None if the disk must be awaited."""
         return self._maps().raw_now(self._store.bytes, position)
 
     def chunk(self, position: tuple[int, ...]) -> StoredChunk:
-        """A chunk by its place in the grid, as it lies in the file, verified and not inflated.
+        """The chunk at a position in the grid, as it lies in the file, verified and not inflated.
 
         Raises:
             StoreError: if it is damaged.
@@ -158,7 +158,7 @@ class Layer:
 
     @property
     def stored_dtype(self) -> np.dtype[Any]:
-        """Of the maps in the file."""
+        """The type of the maps in the file."""
         return self._maps().dtype
 
     @property
@@ -168,47 +168,47 @@ class Layer:
 
     @property
     def n_filters(self) -> int:
-        """Filters of the layer."""
+        """The number of filters of the layer."""
         return self.shape[2]
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The names of those of `STATISTICS` that the store holds of this layer's filters."""
-        return tuple(one.name for one in STATISTICS.values() if self.has(one))
+        """The names of the `STATISTICS` that the store holds for this layer's filters."""
+        return tuple(statistic.name for statistic in STATISTICS.values() if self.has(statistic))
 
-    def has(self, one: Statistic) -> bool:
+    def has(self, statistic: Statistic) -> bool:
         """Whether the store holds a statistic of this layer's filters."""
-        path = one.path if one.is_stored else HISTOGRAM
-        return "layer" not in one.axes and path in self._node
+        path = statistic.path if statistic.is_stored else HISTOGRAM
+        return "layer" not in statistic.axes and path in self._node
 
     def statistic(self, name: str, *, pooling: str = "mean") -> NDArray[Any]:
-        """A statistic of the layer's filters, with the axes that `STATISTICS` says.
+        """A statistic of the layer's filters, with the axes that `STATISTICS` states.
 
         Args:
-            name: such as `auc_max`; or `auc`, which takes the pooled table of `pooling`.
-            pooling: `mean` or `max`, where the name does not say it.
+            name: such as `auc_max`; or `auc`, for the pooled table of `pooling`.
+            pooling: `mean` or `max`, if the name does not include it.
 
         Raises:
             StatisticNotFoundError: if the store has no such statistic, with the reason.
         """
-        one = self._about(_whole_name(name, pooling))
-        if one.level is None:
-            return self._whole(one.path)
-        counts, low, high = (self._whole(path) for path in (HISTOGRAM, "class/min", "class/max"))
-        return quantiles(counts, one.level, low, high)
+        statistic = self._find(_full_name(name, pooling))
+        if statistic.level is None:
+            return self._read(statistic.path)
+        counts, low, high = (self._read(path) for path in (HISTOGRAM, "class/min", "class/max"))
+        return quantiles(counts, statistic.level, low, high)
 
     def chance(self, name: str, *, pooling: str = "mean") -> NDArray[np.float64] | None:
         """The chance level of a statistic, low and high, <float64>[bound, …]; None if it has none.
 
         Args:
-            name: as for `statistic`.
-            pooling: as for `statistic`.
+            name: such as `auc_max`; or `auc`, for the pooled table of `pooling`.
+            pooling: `mean` or `max`, if the name does not include it.
 
         Raises:
-            StatisticNotFoundError: as `statistic`.
+            StatisticNotFoundError: if the store has no such statistic, with the reason.
         """
-        one = self._about(_whole_name(name, pooling))
-        return self._whole(f"{one.path}_chance") if one.chance else None
+        statistic = self._find(_full_name(name, pooling))
+        return self._read(f"{statistic.path}_chance") if statistic.chance else None
 
     def undefined(self, pooling: str) -> NDArray[np.uint8]:
         """Why each filter has no scores on a pooled table, <uint8>[filter], see `Defined`.
@@ -216,51 +216,52 @@ class Layer:
         Raises:
             StatisticNotFoundError: if the store has no scores.
         """
-        return self._read_known("filters", f"undefined_{pooling}")
+        return self._read(self._path("filters", f"undefined_{pooling}"))
 
     def histogram(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Finite activations in each bin, and the bins.
+        """The number of finite activations in each bin, and the bounds of the bins.
 
         Returns:
-            <int64>[class, filter, bin]; and the smallest and largest value of each bin,
-            <float32>[bound, bin].
+            The counts, <int64>[class, filter, bin]; and the smallest and largest value of each
+            bin, <float32>[bound, bin].
 
         Raises:
             StatisticNotFoundError: if the store has none, with the reason.
         """
-        self._about("q50")
-        return self._whole(HISTOGRAM), self._whole("bin_bounds")
+        self._find("q50")
+        return self._read(HISTOGRAM), self._read("bin_bounds")
 
     def histogram_array(self) -> StoredArray:
-        """The counts of `histogram`, [class, filter, bin], that are read where they are indexed.
+        """The counts of `histogram`, [class, filter, bin]; indexing reads a part of them.
 
         Raises:
-            StatisticNotFoundError: as `histogram`.
+            StatisticNotFoundError: if the store has no histograms, with the reason.
         """
-        self._about("q50")
+        self._find("q50")
         axes = ("class", "filter", "bin")
         return StoredArray(self._store, f"{self.full_group}/{HISTOGRAM}", axes)
 
     def top(self, what: str) -> NDArray[Any]:
-        """Top samples, [filter, k]; of each class, [class, filter, k]; of bands, [band, filter, k].
+        """Top samples, [filter, k]; by class, [class, filter, k]; by band, [band, filter, k].
 
         Args:
-            what: `sample`, `value`, `y` or `x`, or these after `class_` or `band_`.
+            what: `sample`, `value`, `y` or `x`; with the prefix `class_` or `band_` for classes
+                or bands.
 
         Raises:
             StatisticNotFoundError: if the store has none.
         """
-        return self._read_known("top", what)
+        return self._read(self._path("top", what))
 
     def top_array(self, what: str) -> StoredArray:
-        """The array of `top`, that is read where it is indexed.
+        """The array that `top` returns; indexing reads a part of it.
 
         Raises:
-            StatisticNotFoundError: as `top`.
+            StatisticNotFoundError: if the store has none.
         """
-        of = what.rpartition("_")[0]
-        axes = (of, "filter", "k") if of else ("filter", "k")
-        return StoredArray(self._store, f"{self.full_group}/{self._known('top', what)}", axes)
+        axis = what.rpartition("_")[0]
+        axes = (axis, "filter", "k") if axis else ("filter", "k")
+        return StoredArray(self._store, f"{self.full_group}/{self._path('top', what)}", axes)
 
     def pooled(self, name: str) -> NDArray[Any]:
         """A pooled table, [sample, filter].
@@ -268,15 +269,15 @@ class Layer:
         Raises:
             StatisticNotFoundError: if the store has no such table.
         """
-        return self._read_known("pooled", name)
+        return self._read(self._path("pooled", name))
 
     @property
     def pooled_names(self) -> tuple[str, ...]:
-        """The names of the pooled tables that the store holds of this layer."""
+        """The names of the pooled tables that the store holds for this layer."""
         return tuple(self._node.get("pooled", ()))
 
     def pooled_array(self, name: str) -> StoredArray:
-        """A pooled table, [sample, filter], that is read where it is indexed."""
+        """A pooled table, [sample, filter]; indexing reads a part of it."""
         return StoredArray(self._store, f"{self.full_group}/pooled/{name}", ("sample", "filter"))
 
     def pooled_part(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
@@ -284,20 +285,20 @@ class Layer:
         return self.pooled_array(name)[rows, columns]
 
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
-        """The mean map of a class, <float32>[y, x]; None where the store keeps none.
+        """The mean map of a class, <float32>[y, x]; None if the store has none.
 
-        `attributes["class_maps"]` says why.
+        `attributes["class_maps"]` then says why.
 
         Raises:
             SelectionError: if there is no such class or filter.
         """
-        for what, index, size in (
+        for axis, index, size in (
             ("class", class_index, len(self._store.class_names)),
             ("filter", filter_index, self.n_filters),
         ):
             if not 0 <= index < size:
                 raise SelectionError(
-                    f"no {what} {index} in layer {self.path}; it has 0 to {size - 1}"
+                    f"no {axis} {index} in layer {self.path}; it has 0 to {size - 1}"
                 )
         if "class/mean_map" not in self._node:
             return None
@@ -311,14 +312,14 @@ class Layer:
             return np.stack([np.fmin.reduce(low), np.fmax.reduce(high)])
 
     def health(self) -> LayerHealth:
-        """Which filters are dead, useless or broken; from what every store holds."""
+        """Which filters are dead, useless or broken; computed from what every store holds."""
         sizes, n_nonfinite = self._store.class_sizes, self.statistic("n_nonfinite")
         n_values = self.statistic("n_values") + n_nonfinite
         zeros = np.nan_to_num(self.statistic("zero_fraction")) * n_values
         if "filters/correlation_mean" in self._node:
-            alike = self.statistic("correlation_mean")
-        else:
-            alike = correlation(centred_covariance(self.pooled("mean")))
+            filter_correlation = self.statistic("correlation_mean")
+        else:  # a store without scores
+            filter_correlation = correlation(centred_covariance(self.pooled("mean")))
         return layer_health(
             low=self.statistic("min"),
             high=self.statistic("max"),
@@ -326,14 +327,14 @@ class Layer:
             n_nonfinite=n_nonfinite,
             n_samples=sizes,
             pooled_max=self.pooled("max"),
-            correlation=alike,
+            correlation=filter_correlation,
         )
 
     def receptive_field(self, y: int, x: int) -> tuple[int, int, int, int] | None:
         """First row, first column, last row and last column of the input that a unit sees.
 
-        -1 for all four where it sees only padding. None where it is unknown:
-        `attributes["receptive_field"]` says why.
+        All four are -1 if the unit sees only padding. None if the receptive field is unknown:
+        `attributes["receptive_field"]` then says why.
 
         Raises:
             SelectionError: if there is no such unit.
@@ -346,50 +347,49 @@ class Layer:
             )
         if "receptive_field" not in self._node:
             return None
-        first_y, first_x, last_y, last_x = self._whole("receptive_field")[y, x].tolist()
+        first_y, first_x, last_y, last_x = self._read("receptive_field")[y, x].tolist()
         return first_y, first_x, last_y, last_x
 
     def receptive_fields(self) -> NDArray[np.int64] | None:
-        """That of every unit, <int64>[y, x, (first y, first x, last y, last x)]; None as there."""
+        """The receptive field of every unit, <int64>[y, x, (first y, first x, last y, last x)].
+
+        All four are -1 if a unit sees only padding. None if the receptive fields are unknown:
+        `attributes["receptive_field"]` then says why.
+        """
         if "receptive_field" not in self._node:
             return None
-        return np.asarray(self._whole("receptive_field"), dtype=np.int64)
+        return np.asarray(self._read("receptive_field"), dtype=np.int64)
 
     @property
     def kernel(self) -> NDArray[np.float32] | None:
         """The weights, <float32>[kernel_y, kernel_x, kernel_input, kernel_output], if stored."""
-        return self._whole("kernel") if "kernel" in self._node else None
+        return self._read("kernel") if "kernel" in self._node else None
 
     @property
     def bias(self) -> NDArray[np.float32] | None:
         """The bias, <float32>[filter], if stored."""
-        return self._whole("bias") if "bias" in self._node else None
+        return self._read("bias") if "bias" in self._node else None
 
-    def _about(self, name: str) -> Statistic:
-        """What a statistic is, if the store has it."""
-        one, where = STATISTICS.get(name), self._store.path.name
-        if one is not None and self.has(one):
-            return one
-        if one is None or "layer" in one.axes:
+    def _find(self, name: str) -> Statistic:
+        """The definition of a statistic, if the store has it."""
+        statistic, where = STATISTICS.get(name), self._store.path.name
+        if statistic is not None and self.has(statistic):
+            return statistic
+        if statistic is None or "layer" in statistic.axes:
             names = self.statistics
             raise StatisticNotFoundError(
                 f"no statistic {name!r} of layer {self.path} in {where}; it holds "
                 f"{', '.join(names)}{near_matches(name, names)}"
             )
-        if not one.is_stored and self.attributes.get("histogram"):
-            reason = f"its histograms are {self.attributes['histogram']}"
-        elif one.origin == "pooled":
+        if statistic.is_stored:
             reason = (
                 "it was captured without scores; `fmcore stats STORE --recompute` computes them"
             )
         else:
-            reason = "it was captured before there were any; capture it again"
+            reason = f"its histograms are {self.attributes['histogram']}"
         raise StatisticNotFoundError(f"{where} holds no {name} of layer {self.path}: {reason}")
 
-    def _read_known(self, kind: str, name: str) -> Any:
-        return self._whole(self._known(kind, name))
-
-    def _known(self, kind: str, name: str) -> str:
+    def _path(self, kind: str, name: str) -> str:
         """The path of an array in a group that may lack it."""
         path = f"{kind}/{name}"
         if path not in self._node:
@@ -400,7 +400,7 @@ class Layer:
             )
         return path
 
-    def _whole(self, path: str) -> Any:
+    def _read(self, path: str) -> Any:
         array = self._array(path)
         return array.rows(self._store.bytes, 0, array.shape[0])
 
@@ -420,7 +420,7 @@ class Layer:
         return self._array("activation")
 
 
-def _whole_name(name: str, pooling: str) -> str:
-    """The name of a statistic that may be given without its pooled table."""
-    longer = f"{name}_{pooling}"
-    return longer if name not in STATISTICS and longer in STATISTICS else name
+def _full_name(name: str, pooling: str) -> str:
+    """The name of a statistic whose pooled table may be left out."""
+    full = f"{name}_{pooling}"
+    return full if name not in STATISTICS and full in STATISTICS else name

@@ -1,6 +1,6 @@
-"""What follows from the pooled tables of a store: scores, top samples, similarities.
+"""Computes what follows from the pooled tables of a store: scores, top samples, similarities.
 
-Computed and written at the end of a capture, or computed again from a store that is there.
+They are computed and written at the end of a capture, or computed again from an existing store.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from fmcore.statistics import Filters, LabelGroups, LayerAccumulators, Permutati
 from fmcore.storage.store import Store
 from fmcore.storage.writer import StoreWriter
 
-# Bytes of a table that are kept at once, and how often a table is read at most.
+# Bytes of a table that are in memory at once, and how often a table is read at most.
 SLAB_BYTES = 2 << 20
 MOST_READS = 8
 
 
 def write_scores(
     writer: StoreWriter,
-    sums: Sequence[LayerAccumulators],
+    accumulators: Sequence[LayerAccumulators],
     permutations: Permutations,
     threads: Executor,
 ) -> None:
-    """Computes and writes them, once all samples of a store are written.
+    """Computes and writes scores, top samples and similarities, once all samples are written.
 
     Args:
-        writer: of the store.
-        sums: the accumulators of each layer.
-        permutations: of the labels of its samples.
-        threads: where scores are computed.
+        writer: the writer of the store.
+        accumulators: the accumulators of each layer.
+        permutations: permutations of the labels of the samples.
+        threads: the threads that compute scores.
 
     Raises:
         OSError: if the disk refuses.
     """
     layers = []
-    for index, layer in enumerate(sums):
+    for index, layer in enumerate(accumulators):
         filters = Filters.of_moments(layer.moments)
         shape = permutations.classes.n_samples, len(filters.dead)
         layers.append((filters, _Tables(partial(writer.pooled_part, index), *shape)))
@@ -51,10 +51,13 @@ def write_scores(
 
 
 def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
-    """The same of a store, from its pooled tables and labels, by path in each layer's group.
+    """Computes scores, top samples and similarities from a store's pooled tables and labels.
+
+    Returns:
+        For each layer the arrays, by path in the layer's group or under `similarity/`.
 
     Raises:
-        StoreError: if it is damaged.
+        StoreError: if the store is damaged.
     """
     permutations = Permutations(LabelGroups(store.labels, len(store.class_names)))
     layers = [
@@ -64,11 +67,11 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
         )
         for layer in store.layers.values()
     ]
-    found: list[dict[str, NDArray[Any]]] = [{} for _ in layers]
+    results: list[dict[str, NDArray[Any]]] = [{} for _ in layers]
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads, threadpool_limits(1, "blas"):
         for index, arrays in compute_scores(layers, permutations, threads):
-            found[index] |= arrays
-    return found
+            results[index] |= arrays
+    return results
 
 
 class _Tables:
@@ -77,26 +80,26 @@ class _Tables:
     def __init__(
         self, read: Callable[[str, slice, slice], NDArray[Any]], n_rows: int, n_columns: int
     ) -> None:
-        """Reads by name, rows and columns."""
         self._read, self._n_columns = read, n_columns
-        # Many columns at once: a table is read a few times only, and at least a slab of it.
+        # Many columns at once, so that a table is read few times: at least a slab of it.
         self._width = max(1, SLAB_BYTES // (4 * n_rows), -(-n_columns // MOST_READS))
         self._slabs: dict[str, tuple[int, NDArray[Any]]] = {}
 
-    def rows(self, name: str, few: slice) -> NDArray[Any]:
-        """Some rows of a table, [sample, filter]."""
-        return self._read(name, few, slice(None))
+    def rows(self, name: str, selection: slice) -> NDArray[Any]:
+        """The selected rows of a table, [sample, filter]."""
+        return self._read(name, selection, slice(None))
 
-    def columns(self, name: str, few: slice) -> NDArray[Any]:
-        """Some columns of a table, [sample, filter]."""
+    def columns(self, name: str, selection: slice) -> NDArray[Any]:
+        """The selected columns of a table, [sample, filter]; callers take them in order."""
         parts = []
-        for place in range(few.start // self._width, -(-few.stop // self._width)):
-            start = place * self._width
-            if self._slabs.get(name, (-1,))[0] != place:
+        first, stop = selection.start // self._width, -(-selection.stop // self._width)
+        for slab_index in range(first, stop):
+            start = slab_index * self._width
+            if self._slabs.get(name, (-1,))[0] != slab_index:
                 slab = self._read(name, slice(None), slice(start, start + self._width))
-                self._slabs[name] = place, slab
+                self._slabs[name] = slab_index, slab
             slab = self._slabs[name][1]
-            parts.append(slab[:, max(0, few.start - start) : few.stop - start])
-        if few.stop >= self._n_columns:  # the last ones, of columns that are read in order
+            parts.append(slab[:, max(0, selection.start - start) : selection.stop - start])
+        if selection.stop >= self._n_columns:  # the last columns: the slab is no longer needed
             del self._slabs[name]
         return np.concatenate(parts, axis=1)

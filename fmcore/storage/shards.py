@@ -1,7 +1,7 @@
-"""The shards of a capture that is not finished: `STORE.partial/`, its lock and its manifest.
+"""The shards of an unfinished capture: `STORE.partial/`, its lock and its manifest.
 
-Only what the manifest records exists: a shard is written whole under its name, flushed, and then
-recorded with its size and SHA-256; what was not recorded is made again.
+Only what the manifest records counts: a shard is written under its name, flushed, and then recorded
+with its size and SHA-256. A shard that is not recorded is made again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from fmcore.errors import OutputError
 from fmcore.files import output_errors, publish, sha256_of
 from fmcore.statistics import LayerAccumulators, Permutations
-from fmcore.storage.file.nodes import damage_named
+from fmcore.storage.file.nodes import damage_as_store_error
 from fmcore.storage.format.plan import StorePlan
 from fmcore.storage.scoring import write_scores
 from fmcore.storage.store import Store, open_store
@@ -36,9 +36,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
-
-
-# The ending of the folder that holds them, after the store's own name.
+# The suffix of the folder that holds the shards, after the name of the store.
 UNFINISHED = ".partial"
 ROWS_AT_ONCE = 1024
 
@@ -48,11 +46,11 @@ class Shard:
     """One recorded shard.
 
     Attributes:
-        file: its name in the folder.
-        start: index of its first sample.
-        stop: index after its last sample.
-        bytes: size of the file.
-        sha256: of the file, in hex.
+        file: the name of the file in the folder.
+        start: the index of its first sample.
+        stop: the index after its last sample.
+        bytes: the size of the file.
+        sha256: the SHA-256 of the file, in hex.
     """
 
     file: str
@@ -63,32 +61,32 @@ class Shard:
 
 
 def partial_folder(store: Path) -> Path:
-    """Where the shards of a store lie until it is whole."""
+    """The folder that holds the shards of a store until it is complete."""
     return store.with_name(f"{store.name}{UNFINISHED}")
 
 
 @contextlib.contextmanager
 def open_shards(store: Path, identity: Mapping[str, str], *, restart: bool) -> Iterator[Shards]:
-    """Locks the folder of a store's shards and takes up what an earlier run recorded there.
+    """Locks the folder of a store's shards and resumes from what an earlier run recorded there.
 
-    The folder is removed where nothing is recorded in it at the end.
+    The folder is removed at the end if nothing is recorded in it.
 
     Args:
-        store: the store to be made.
-        identity: what a run must have in common with the one whose shards it takes up, in words.
-        restart: discard what is there.
+        store: the path of the store that the capture makes.
+        identity: what a run must have in common with the run whose shards it uses, in words.
+        restart: whether to discard the shards in the folder.
 
     Raises:
-        OutputError: if another run holds the lock, an earlier run was of another identity, or the
+        OutputError: if another run holds the lock, the earlier run had another identity, or the
             disk refuses.
     """
-    with output_errors(store), _locked(store) as folder:
+    with output_errors(store), _lock_folder(store) as folder:
         shards = Shards(folder, identity)
         try:
             if restart:
                 shards.clear()
             else:
-                shards.take_up()
+                shards.resume()
             yield shards
         finally:
             if not shards.recorded:
@@ -96,10 +94,10 @@ def open_shards(store: Path, identity: Mapping[str, str], *, restart: bool) -> I
 
 
 class Shards:
-    """The folder while its lock is held.
+    """The folder of shards while its lock is held.
 
     Attributes:
-        recorded: the shards that exist, by their first sample.
+        recorded: the recorded shards, by their first sample.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
@@ -108,38 +106,40 @@ class Shards:
         self.recorded: dict[int, Shard] = {}
 
     def path(self, start: int) -> Path:
-        """Where the shard that begins at a sample lies, recorded or not."""
+        """The path of the shard that begins at a sample, recorded or not."""
         return self._folder / f"shard-{start:09d}.h5"
 
     def record(self, start: int, stop: int) -> None:
-        """Makes a shard exist whose file is written and flushed."""
+        """Records a shard whose file is written and flushed."""
         path = self.path(start)
         size, digest = path.stat().st_size, sha256_of(path)
         self.recorded[start] = Shard(path.name, start, stop, size, digest)
         self._write()
 
-    def take_up(self) -> None:
-        """Reads the manifest of an earlier run and keeps the shards that are as it recorded them.
+    def resume(self) -> None:
+        """Reads the manifest of an earlier run and keeps the shards that match it.
 
         Raises:
-            OutputError: if it was of another identity, naming the field, or cannot be understood.
+            OutputError: if the run had another identity, naming the field, or the manifest cannot
+                be read.
         """
         manifest = self._folder / MANIFEST
         if not manifest.is_file():
             return
         try:
-            found = json.loads(manifest.read_text())
-            earlier, shards = found["identity"], [Shard(**one) for one in found["shards"]]
+            content = json.loads(manifest.read_text())
+            earlier = content["identity"]
+            shards = [Shard(**fields) for fields in content["shards"]]
         except (ValueError, TypeError, KeyError) as error:
             raise OutputError(
-                f"{manifest} cannot be understood ({error}); --restart discards what lies there"
+                f"{manifest} cannot be read ({error}); --restart discards the shards beside it"
             ) from error
         for field in sorted(set(earlier) | set(self._identity)):
             old, new = earlier.get(field, "nothing"), self._identity.get(field, "nothing")
             if old != new:
                 raise OutputError(
                     f"{self._folder} holds shards of another capture: {field} was {old}, now it is "
-                    f"{new}; give the same again to resume, or --restart to discard them"
+                    f"{new}; give the old value to resume, or --restart to discard the shards"
                 )
         for shard in shards:
             path = self.path(shard.start)
@@ -150,14 +150,14 @@ class Shards:
                 log.warning("%s is not as it was recorded; it is made again", path)
 
     def clear(self) -> None:
-        """Removes everything but the lock."""
+        """Removes everything in the folder but the lock."""
         for path in self._folder.iterdir():
             if path.name != LOCK:
                 path.unlink()
         self.recorded = {}
 
     def remove(self) -> None:
-        """Removes the folder: the store is whole."""
+        """Removes the folder, once the store is complete."""
         self.recorded = {}
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -169,8 +169,11 @@ class Shards:
 
 
 @contextlib.contextmanager
-def _locked(store: Path) -> Iterator[Path]:
-    """Keeps a second capture out; the kernel lets go with us, and what we wrote tells of us."""
+def _lock_folder(store: Path) -> Iterator[Path]:
+    """Locks the folder of shards, so that no other capture writes there.
+
+    The kernel releases the lock when the process ends; the file says which process holds it.
+    """
     folder = partial_folder(store)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
@@ -178,36 +181,36 @@ def _locked(store: Path) -> Iterator[Path]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     except FileNotFoundError as error:
-        raise OutputError(f"{busy}; it ends just now: look again") from error
+        raise OutputError(f"{busy}, and is about to end; try again") from error
     try:
         if sys.platform != "win32":
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Its holder may have removed it between our open and our lock.
-                ours = os.path.samestat(os.fstat(descriptor), path.stat())
+                # The other process may have removed the file between our open and our lock.
+                is_ours = os.path.samestat(os.fstat(descriptor), path.stat())
             except (BlockingIOError, FileNotFoundError):
-                ours = False
-            if not ours:
+                is_ours = False
+            if not is_ours:
                 raise OutputError(
-                    f"{busy}{_holder(descriptor)}; wait for it, or name another store"
+                    f"{busy}{_holder(descriptor)}; wait for it, or write to another store"
                 )
-        left = _read(descriptor)
-        if left and left.get("host") != socket.gethostname():
+        holder = _read(descriptor)
+        if holder and holder.get("host") != socket.gethostname():
             raise OutputError(
-                f"{path} is held by pid {left.get('pid')} on host {left.get('host')} since "
-                f"{left.get('since')}; a lock of another host cannot be tested from here: if that "
-                "run is gone, delete the file and run again"
+                f"{path} is held by pid {holder.get('pid')} on host {holder.get('host')} since "
+                f"{holder.get('since')}; whether that run still exists cannot be tested from this "
+                "host: if it does not, delete the file and run again"
             )
-        if left:
+        if holder:
             log.warning(
                 "an earlier capture (pid %s, begun %s) ended without finishing; its lock is stale",
-                left.get("pid"),
-                left.get("since"),
+                holder.get("pid"),
+                holder.get("since"),
             )
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(about).encode(), 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         try:
             yield folder
         finally:
@@ -217,20 +220,20 @@ def _locked(store: Path) -> Iterator[Path]:
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds a lock, in words; it writes this just after it has got it."""
+    """The process that holds a lock, in words; it writes this just after it gets the lock."""
     for _ in range(20):
-        if about := _read(descriptor):
-            return f" (pid {about.get('pid')} on host {about.get('host')}, {about.get('since')})"
+        if holder := _read(descriptor):
+            return f" (pid {holder.get('pid')} on host {holder.get('host')}, {holder.get('since')})"
         time.sleep(0.05)
     return ""
 
 
 def _read(descriptor: int) -> dict[str, object]:
     try:
-        found = json.loads(os.pread(descriptor, 4096, 0))
+        content = json.loads(os.pread(descriptor, 4096, 0))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def join_shards(
@@ -242,35 +245,36 @@ def join_shards(
     permutations: Permutations | None = None,
     overwrite: bool = False,
 ) -> list[LayerAccumulators]:
-    """Writes one store out of shards in the order of their samples, in constant memory.
+    """Joins shards, in the order of their samples, into one store, in constant memory.
 
     Args:
-        path: the store; it appears when it is whole.
-        plan: what it holds: that of the shards, over all samples.
-        shards: their files.
-        threads: where chunks are compressed that cannot be copied, and scores computed.
-        permutations: of the labels of all samples; None for no scores.
-        overwrite: replace a store of that name.
+        path: the path of the store; the file appears when it is complete.
+        plan: the plan of the store, over the samples of all shards.
+        shards: the files of the shards.
+        threads: the threads that compute scores and compress chunks that cannot be copied.
+        permutations: permutations of the labels of all samples; None for no scores.
+        overwrite: whether to replace a store of that name.
 
     Returns:
-        The accumulators of each layer, of all samples.
+        The accumulators of each layer, over all samples.
 
     Raises:
         StoreError: if a shard is damaged.
         OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
     """
-    sums = plan.empty_accumulators()
+    accumulators = plan.empty_accumulators()
     with create_store(path, plan, threads, overwrite=overwrite) as out:
         for shard in shards:
-            with open_store(shard) as part, damage_named(shard):
+            with open_store(shard) as part, damage_as_store_error(shard):
                 _append(out, part)
                 for index, group in enumerate(out.groups):
-                    sums[index] = sums[index].merge(_saved(part, group, sums[index]))
-        for index, layer in enumerate(sums):
+                    state = _read_state(part, group, accumulators[index])
+                    accumulators[index] = accumulators[index].merge(state)
+        for index, layer in enumerate(accumulators):
             out.write_layer(index, layer)
         if permutations is not None:
-            write_scores(out, sums, permutations, threads)
-    return sums
+            write_scores(out, accumulators, permutations, threads)
+    return accumulators
 
 
 def _append(out: StoreWriter, part: Store) -> None:
@@ -278,7 +282,7 @@ def _append(out: StoreWriter, part: Store) -> None:
     for path, rows in out.rows.items():
         source = part.array(path)
         step, copied = source.chunk[0], 0
-        # Shards end with chunks, save for tables of very short rows.
+        # Shards end at the end of a chunk, except in tables with very short rows.
         if source.chunk == rows.array.chunks and rows.n_ready % step == 0:
             copied = source.shape[0] // step * step
             for run in source.runs(part.bytes, copied, rows.n_ready, rows.run_length):
@@ -288,10 +292,11 @@ def _append(out: StoreWriter, part: Store) -> None:
             out.append({path: source.rows(part.bytes, start, start + ROWS_AT_ONCE)})
 
 
-def _saved(part: Store, group: str, like: LayerAccumulators) -> LayerAccumulators:
-    return like.restored(
+def _read_state(part: Store, group: str, template: LayerAccumulators) -> LayerAccumulators:
+    """The accumulators of a layer that a shard holds; `template` has the same arrays."""
+    return template.restored(
         {
             key: part.file[f"{group}/{STATE}/{key}"][...].reshape(array.shape)
-            for key, array in like.state().items()
+            for key, array in template.state().items()
         }
     )

@@ -1,4 +1,4 @@
-"""Makes the groups, arrays, axes and attributes of a new store; what streams in is not its job."""
+"""Creates the groups, arrays, axes and attributes of a new store, but not its samples."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Skeleton:
         self.groups = [f"layers/{name}" for name in names]
         self.rows: dict[str, ChunkBuffer] = {}
         # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.
-        self._folders: dict[str, h5py.Group] = {"": file}
+        self._groups_by_path: dict[str, h5py.Group] = {"": file}
         self._scales: dict[str, h5py.Dataset] = {}
         self._create_all()
 
@@ -63,10 +63,10 @@ class Skeleton:
         model = file.create_group("model", track_order=True)
         _set(model, name=plan.model.name, digest=plan.model.digest)
         _set(model, framework=plan.model.framework, output=plan.model.output)
-        about = plan.dataset
+        info = plan.dataset
         dataset = file.create_group("dataset", track_order=True)
-        _set(dataset, name=about.name, source=about.source, fingerprint=about.fingerprint)
-        _set(dataset, preprocessing=about.preprocessing, labels=about.labels)
+        _set(dataset, name=info.name, source=info.source, fingerprint=info.fingerprint)
+        _set(dataset, preprocessing=info.preprocessing, labels=info.labels)
         capture = file.create_group("capture", track_order=True)
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample
@@ -102,8 +102,8 @@ class Skeleton:
             shape, dtype = (n_samples, *layer.shape), np.dtype(plan.policy)
             self._stream("layers/{layer}/activation", name, shape, dtype, plan.codec)
         for part in ("kernel", "bias", "receptive_field"):
-            if (known := getattr(layer, part)) is not None:
-                self.put(f"layers/{{layer}}/{part}", name, known)
+            if (values := getattr(layer, part)) is not None:
+                self.put(f"layers/{{layer}}/{part}", name, values)
         for path, spec in _SPECS.items():
             if path.startswith("layers/{layer}/pooled/"):
                 dtype = np.dtype(spec.dtypes[0])
@@ -119,12 +119,15 @@ class Skeleton:
         *,
         readable: bool = False,
     ) -> None:
-        """An array that samples are appended to; readable before the file is closed, or not."""
+        """Creates an array that samples are appended to.
+
+        A readable one can be read before the file is closed; its chunks are not written in runs.
+        """
         array = self._create(_SPECS[path], layer, shape, dtype, codec=codec)
         self.rows[path.format(layer=layer)] = ChunkBuffer(array, codec, in_runs=not readable)
 
     def put(self, path: str, layer: str, array: NDArray[Any]) -> None:
-        """Writes a whole array of the schema, `{layer}` in its path standing for a layer."""
+        """Writes a whole array of the schema; `layer` replaces `{layer}` in its path."""
         stored = self._create(_SPECS[path], layer, array.shape, array.dtype)
         corners, blocks = zip(*grid.blocks(array, stored.chunks, 0), strict=True)
         for corner, chunk in zip(corners, encode(blocks), strict=True):
@@ -140,9 +143,9 @@ class Skeleton:
     ) -> h5py.Dataset:
         path = spec.path.format(layer=layer)
         if path.endswith("/activation"):
-            n_samples, *rest = shape
+            n_samples, height, width, n_filters = shape
             chunk: tuple[int, ...] = chunk_shape.activation_chunk(
-                n_samples, (rest[0], rest[1], rest[2]), itemsize=dtype.itemsize
+                n_samples, (height, width, n_filters), itemsize=dtype.itemsize
             )
         else:
             chunk = chunk_shape.table_chunk(shape, itemsize=dtype.itemsize)
@@ -152,7 +155,7 @@ class Skeleton:
         return array
 
     def _scale(self, path: str, size: int) -> h5py.Dataset:
-        """The dimension scale of an axis: its indices, made where it is first needed."""
+        """The dimension scale of an axis, which holds its indices; created when first needed."""
         if path not in self._scales:
             chunk = chunk_shape.table_chunk((size,), itemsize=4)
             scale = self.dataset(path, (size,), np.dtype("int32"), chunk)
@@ -169,13 +172,13 @@ class Skeleton:
         chunk: tuple[int, ...],
         codec: Codec = DEFLATE,
     ) -> h5py.Dataset:
-        """An empty array, with the groups above it."""
-        folder, _, name = path.rpartition("/")
-        if folder not in self._folders:
-            if folder not in self._file:
-                self._file.create_group(folder, track_order=True)
-            self._folders[folder] = self._file[folder]
-        parent = self._folders[folder]
+        """Creates an empty array, and the groups above it."""
+        group, _, name = path.rpartition("/")
+        if group not in self._groups_by_path:
+            if group not in self._file:
+                self._file.create_group(group, track_order=True)
+            self._groups_by_path[group] = self._file[group]
+        parent = self._groups_by_path[group]
         space = h5py.h5s.create_simple(shape)
         kind = h5py.h5t.py_create(dtype, logical=True)
         properties = creation_properties(chunk, codec)

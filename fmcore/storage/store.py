@@ -1,4 +1,4 @@
-"""Reads a store; everything that comes out is numpy or plain Python, never an h5py object.
+"""Reads a store; results are numpy arrays or plain Python, never h5py objects.
 
 with open_store("mnist.h5") as store:
     maps = store.layers["conv2"].feature_maps(7)
@@ -23,11 +23,10 @@ from fmcore.errors import (
     StatisticNotFoundError,
     StoreError,
 )
-from fmcore.records import LABELS
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
 from fmcore.storage.chunks.chunk_index import ChunkIndex, index_of
-from fmcore.storage.file.nodes import DIGEST, damage_named, read_attributes, read_text
+from fmcore.storage.file.nodes import DIGEST, damage_as_store_error, read_attributes, read_text
 from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import stated_digest
@@ -46,8 +45,8 @@ def open_store(path: str | Path) -> Store:
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
-        StoreError: if it is no store, or reaches outside its own file.
-        UnsupportedVersionError: if its format is of another major version.
+        StoreError: if it is not a store, or refers to other files.
+        UnsupportedVersionError: if its format has another major version.
     """
     return Store(Path(path))
 
@@ -57,8 +56,10 @@ class Store:
 
     Attributes:
         path: the file.
-        n_samples: how many samples it holds.
+        n_samples: the number of samples.
         class_names: the name of each class.
+        labels_are: who set the labels: `given`, `predicted` or `none`.
+        has_predictions: whether the store holds predictions and probabilities.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,17 +67,17 @@ class Store:
         self._opened: OpenFile | None = open_file(path)
         self._arrays: dict[str, ChunkIndex] = {}
         try:
-            with damage_named(path):
+            with damage_as_store_error(path):
                 require_structure(self.file, path)
-                found = sorted(
-                    map(LayerFacts.of, self.file["layers"].values()), key=lambda one: one.index
-                )
-                # Facts, not the layers: these hold the store, and a cycle would keep it open.
-                self._facts = {one.path: one for one in found}
+                layers = map(LayerFacts.from_group, self.file["layers"].values())
+                # Facts, not layers: a layer refers to the store, and a cycle would keep it open.
+                self._facts = {
+                    facts.path: facts for facts in sorted(layers, key=lambda facts: facts.index)
+                }
                 self.n_samples = int(self.file["sample"].shape[0])
                 self.class_names = tuple(self._texts("classes/name"))
-                # Read once: each thumbnail asks for it.
-                self.labels_are = read_text(self.file["dataset"], "labels") or LABELS[0]
+                # Read once, because every thumbnail needs it.
+                self.labels_are = read_text(self.file["dataset"], "labels")
                 self.has_predictions = "prediction" in self.file["samples"]
         except StoreError:
             self.close()
@@ -100,35 +101,35 @@ class Store:
         return opened
 
     def array(self, path: str) -> ChunkIndex:
-        """Where the chunks of an array lie, looked up once; for this package only.
+        """The chunk index of an array, read once; for this package only.
 
         Raises:
             ClosedStoreError: if the store is closed.
             StoreError: if the index of its chunks is damaged.
         """
-        opened, found = self._open, self._arrays.get(path)
-        if found is None:
-            # Two threads may both look it up, and find the same.
-            with damage_named(self.path):
-                found = index_of(opened.hdf5[path], opened.bytes.size)
-            self._arrays[path] = found
-        return found
+        opened, index = self._open, self._arrays.get(path)
+        if index is None:
+            # Two threads may both read it; the results are equal.
+            with damage_as_store_error(self.path):
+                index = index_of(opened.hdf5[path], opened.bytes.size)
+            self._arrays[path] = index
+        return index
 
     def is_indexed(self, path: str) -> bool:
-        """Whether it is known already where the chunks of an array lie; for this package only."""
+        """Whether the chunk index of an array was read before; for this package only."""
         return path in self._arrays
 
     @property
     def digest(self) -> str:
-        """What tells this store from every other, in hex: of its metadata and its chunks' places.
+        """A digest, in hex, that differs between stores: over metadata and the places of chunks.
 
-        Not of the values, which have checksums of their own.
+        It does not cover the values, which have checksums of their own.
         """
         return stated_digest(self.bytes) or read_text(self.file, DIGEST)
 
     @property
     def images(self) -> StoredArray:
-        """The images as stored, [sample, image_y, image_x, image_channel]; read where indexed."""
+        """The images as stored, [sample, image_y, image_x, image_channel]; indexing reads them."""
         axes = ("sample", "image_y", "image_x", "image_channel")
         return StoredArray(self, "samples/image", axes)
 
@@ -144,7 +145,7 @@ class Store:
 
     @property
     def class_sizes(self) -> NDArray[np.int64]:
-        """Samples that bear each label, <int64>[class]."""
+        """The number of samples with each label, <int64>[class]."""
         return self._read("classes/n_samples")
 
     def image(self, sample: int) -> NDArray[Any]:
@@ -155,8 +156,8 @@ class Store:
     def samples(self) -> pandas.DataFrame:
         """One row a sample: id, label, prediction, their names, correct, probability.
 
-        The index is the sample's; `probability` is the model's belief in its prediction. What
-        nobody knows has no column.
+        The index is the index of the sample; `probability` is what the model gives to its
+        prediction. Without labels or predictions, their columns are left out.
 
         Raises:
             MissingLibraryError: if pandas is not installed.
@@ -164,9 +165,9 @@ class Store:
         return samples_frame(self)
 
     def to_xarray(self) -> xarray.DataTree:
-        """The store as a tree: samples at its root, and a node for each layer by its group's name.
+        """The store as a tree: samples at the root, and a node for each layer by its group's name.
 
-        Images, maps and pooled tables are read where they are used, as long as the store is open.
+        Images, maps and pooled tables are read when they are used, while the store is open.
 
         Raises:
             MissingLibraryError: if xarray is not installed.
@@ -175,21 +176,21 @@ class Store:
 
     @property
     def similarities(self) -> tuple[str, ...]:
-        """The names of the statistics of layers that the store holds."""
+        """The names of the statistics across layers that the store holds."""
         return tuple(name for name in self.file.get("similarity", ()) if name in STATISTICS)
 
     def similarity(self, name: str) -> NDArray[np.float64]:
-        """A statistic of the layers in their order: [layer], or CKA [layer, other_layer].
+        """A statistic across the layers in their order: [layer], or [layer, other_layer] for CKA.
 
         Raises:
             StatisticNotFoundError: if the store has no such statistic.
         """
-        known = self.similarities
-        if name not in known:
-            remedy = "; `fmcore stats STORE --recompute` computes them" if not known else ""
+        names = self.similarities
+        if name not in names:
+            remedy = "" if names else "; `fmcore stats STORE --recompute` computes them"
             raise StatisticNotFoundError(
-                f"no statistic {name!r} of layers in {self.path.name}; it holds "
-                f"{', '.join(known) or 'none'}{near_matches(name, known)}{remedy}"
+                f"no statistic {name!r} across layers in {self.path.name}; it holds "
+                f"{', '.join(names) or 'none'}{near_matches(name, names)}{remedy}"
             )
         return self._read(f"similarity/{name}")
 
@@ -205,17 +206,17 @@ class Store:
 
     @property
     def has_labels(self) -> bool:
-        """Whether somebody knew the classes."""
+        """Whether the labels came with the images."""
         return self.labels_are == "given"
 
     @property
     def has_outcomes(self) -> bool:
-        """Whether each prediction is correct or wrong."""
+        """Whether there are labels and predictions, so that each prediction is correct or wrong."""
         return self.has_labels and self.has_predictions
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """Class index, <int64>[sample]; the true one where `has_labels`."""
+        """Class index, <int64>[sample]; the true class if `has_labels`."""
         return self._read("samples/label")
 
     @property
@@ -223,37 +224,46 @@ class Store:
         """The model's class index, <int64>[sample].
 
         Raises:
-            PredictionsNotStoredError: if there are none.
+            PredictionsNotStoredError: if the store holds no predictions.
         """
-        return self._read(self._predicted("samples/prediction"))
+        return self._read(self._prediction_path("samples/prediction"))
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """The model's belief in each class, <float32>[sample, class]; raises as `predictions`."""
-        return self._read(self._predicted("samples/probability"))
+        """The probability that the model gives to each class, <float32>[sample, class].
+
+        Raises:
+            PredictionsNotStoredError: if the store holds no predictions.
+        """
+        return self._read(self._prediction_path("samples/probability"))
 
     def probability(self, sample: int) -> NDArray[np.float32]:
-        """The model's belief in each class, <float32>[class]; raises as `predictions`."""
-        return self._row(self._predicted("samples/probability"), sample)
+        """The probability that the model gives to each class for one sample, <float32>[class].
+
+        Raises:
+            PredictionsNotStoredError: if the store holds no predictions.
+            SampleNotFoundError: if there is no such sample.
+        """
+        return self._row(self._prediction_path("samples/probability"), sample)
 
     @property
     def class_columns(self) -> tuple[str, ...]:
-        """Those of `label` and `prediction` that somebody, or the model, knows of each sample."""
+        """The class columns that the store has: `label` and `prediction`, one of them, or none."""
         labels = () if self.labels_are == "none" else ("label",)
         return (*labels, *(("prediction",) if self.has_predictions else ()))
 
     def classes_of_samples(self) -> dict[str, NDArray[np.int64]]:
-        """The same with their class indices, <int64>[sample]."""
+        """The class index of each sample, <int64>[sample], by the names in `class_columns`."""
         return {name: self._read(f"samples/{name}") for name in self.class_columns}
 
     @property
     def accuracy_words(self) -> str:
-        """Such as `test accuracy 0.9841`, or why there is none."""
+        """The accuracy in words, such as `test accuracy 0.9841`, or why there is none."""
         return self.why_no_outcomes or f"test accuracy {self.about()['model']['test_accuracy']:.4f}"
 
     @property
     def why_no_outcomes(self) -> str:
-        """Why no prediction is correct or wrong; empty where each is."""
+        """Why no prediction is correct or wrong; empty if each of them is."""
         if self.has_outcomes:
             return ""
         if self.has_predictions:
@@ -261,10 +271,10 @@ class Store:
         return "no predictions" if self.has_labels else "no predictions and no labels"
 
     def check_sample(self, sample: int) -> int:
-        """The index itself.
+        """Returns the index if there is such a sample.
 
         Raises:
-            SampleNotFoundError: if there is no such sample; negative indices are none.
+            SampleNotFoundError: if there is none; negative indices are not accepted.
         """
         if not 0 <= sample < self.n_samples:
             raise SampleNotFoundError(
@@ -276,7 +286,7 @@ class Store:
         """Closes the file; safe to call twice."""
         if self._opened is not None:
             self._opened.close()
-            self._opened = None  # a thread that still reads keeps the bytes open until it is done
+            self._opened = None  # a thread that is still reading keeps the bytes open
 
     def __enter__(self) -> Self:
         return self
@@ -299,7 +309,7 @@ class Store:
     def _row(self, path: str, sample: int) -> Any:
         return self.array(path).row(self.bytes, self.check_sample(sample))
 
-    def _predicted(self, path: str) -> str:
+    def _prediction_path(self, path: str) -> str:
         if not self.has_predictions:
             raise PredictionsNotStoredError(
                 f"{self.path.name} holds no predictions: {self.about()['model']['output']}"
@@ -311,7 +321,7 @@ class Store:
 
 
 class _Layers(Mapping[str, Layer]):
-    """Layers by path, with an error that says which there are."""
+    """The layers by path; an error for a wrong path names the right ones."""
 
     def __init__(self, store: Store, facts: Mapping[str, LayerFacts]) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""An array of an open store that is read where it is indexed, as numpy would index the whole."""
+"""An array of an open store of which indexing reads a part, with the meaning of numpy."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class StoredArray:
 
     Attributes:
         axes: the name of each axis.
-        shape: its size along each.
-        dtype: of what is read.
+        shape: the length of each axis.
+        dtype: the type of the values that are read.
         chunks: the shape of a chunk.
     """
 
@@ -37,47 +37,48 @@ class StoredArray:
 
     @property
     def ndim(self) -> int:
-        """How many axes there are."""
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all values, as they are read."""
+        """Bytes of all values once they are read."""
         return self.size * self.dtype.itemsize
 
     def __getitem__(self, key: Any) -> Any:
-        """A part, with numpy's meaning: numbers, slices, `...`, and lists or masks of an axis.
+        """Reads a part, with numpy's meaning: numbers, slices, `...`, lists or masks of an axis.
 
         Raises:
-            ArrayIndexError: if it is no index of this array.
-            StoreError: if the store is damaged there.
-            ClosedStoreError: if it is closed.
+            ArrayIndexError: if the index does not fit this array.
+            StoreError: if the part is damaged.
+            ClosedStoreError: if the store is closed.
         """
-        before, after = self._sides(key)
+        before, after = self._split(key)
         n_between = self.ndim - len(before) - len(after)
         keys = [*before, *[slice(None)] * n_between, *after]
-        picks, rest = zip(*(self._picks(axis, one) for axis, one in enumerate(keys)), strict=True)
-        if n_between or any(one is Ellipsis for one in (key if isinstance(key, tuple) else (key,))):
-            # To numpy it stands between lists, even where it stands for no axis.
-            rest = (*rest[: len(before)], ..., *rest[len(before) + n_between :])
-        # All that is needed, each axis by itself; what is left to do numpy does.
-        return self.outer(picks)[rest]
+        picks, index = zip(*map(self._picks, range(self.ndim), keys), strict=True)
+        parts_of_key = key if isinstance(key, tuple) else (key,)
+        if n_between or any(part is Ellipsis for part in parts_of_key):
+            # To numpy an ellipsis separates lists, even if it stands for no axis.
+            index = (*index[: len(before)], ..., *index[len(before) + n_between :])
+        # This reads all that is needed, each axis by itself; numpy does the remaining indexing.
+        return self.outer(picks)[index]
 
     def outer(self, picks: tuple[Picks, ...], *, threads: int | None = None) -> NDArray[Any]:
-        """What indices of each axis have in common, none of them negative or too large."""
+        """Reads the values at all combinations of picked indices, which must lie in the array."""
         options = {} if threads is None else {"threads": threads}
-        found = self._store.array(self._path).outer(self._store.bytes, picks, **options)
-        return found.astype(self.dtype, copy=False)
+        values = self._store.array(self._path).outer(self._store.bytes, picks, **options)
+        return values.astype(self.dtype, copy=False)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """All of it."""
+        """Reads the whole array."""
         if copy is False:
-            raise ValueError("an array in a file cannot be had without a copy")
+            raise ValueError("an array in a file cannot be converted without a copy")
         return np.asarray(self[...], dtype=dtype)
 
     def __len__(self) -> int:
@@ -92,45 +93,44 @@ class StoredArray:
         )
         return f"<StoredArray {self._path} ({sizes}) {self.dtype.name}, {self.nbytes:,} bytes>"
 
-    def _sides(self, key: Any) -> tuple[list[Any], list[Any]]:
-        """The indices before and after an ellipsis, which stands at the end where there is none."""
+    def _split(self, key: Any) -> tuple[list[Any], list[Any]]:
+        """The indices before and after the ellipsis; without one, all are before."""
         keys = list(key) if isinstance(key, tuple) else [key]
-        places = [place for place, one in enumerate(keys) if one is Ellipsis]
-        if len(places) > 1 or len(keys) - len(places) > self.ndim:
-            raise self._no_index(key, f"it has {self.ndim} axes: {', '.join(self.axes)}")
-        at = places[0] if places else len(keys)
-        return keys[:at], keys[at + 1 :]
+        ellipses = [place for place, part in enumerate(keys) if part is Ellipsis]
+        if len(ellipses) > 1 or len(keys) - len(ellipses) > self.ndim:
+            raise self._index_error(key, f"it has {self.ndim} axes: {', '.join(self.axes)}")
+        place = ellipses[0] if ellipses else len(keys)
+        return keys[:place], keys[place + 1 :]
 
     def _picks(self, axis: int, key: Any) -> tuple[Picks, Any]:
-        """What to read of an axis, and the index of what was asked for in that."""
+        """The indices of an axis to read, and how numpy must index what was read."""
         size = self.shape[axis]
         if isinstance(key, slice):
             try:
-                wanted = range(*key.indices(size))
+                pick = range(*key.indices(size))
             except (TypeError, ValueError) as error:
-                raise self._no_index(key, str(error)) from error
-            return (
-                (wanted, slice(None)) if wanted.step > 0 else (wanted[::-1], slice(None, None, -1))
-            )
+                raise self._index_error(key, str(error)) from error
+            return (pick, slice(None)) if pick.step > 0 else (pick[::-1], slice(None, None, -1))
         if not isinstance(key, bool | np.bool_):
             try:
-                return range(at := self._within(operator.index(key), axis), at + 1), 0
+                return range(place := self._check(operator.index(key), axis), place + 1), 0
             except TypeError:
                 pass
-        many = np.asarray(key)
-        if many.dtype == np.bool_ and many.shape == (size,):
-            many = np.flatnonzero(many)
-        elif not (np.issubdtype(many.dtype, np.integer) or (isinstance(key, list) and not key)):
-            raise self._no_index(key, f"expected numbers, a slice or a mask of {size} values")
-        flat = np.array([self._within(int(one), axis) for one in many.reshape(-1)], dtype=np.int64)
-        read, places = np.unique(flat, return_inverse=True)
-        return read, places.reshape(many.shape)
+        indices = np.asarray(key)
+        if indices.dtype == np.bool_ and indices.shape == (size,):
+            indices = np.flatnonzero(indices)
+        elif not (np.issubdtype(indices.dtype, np.integer) or (isinstance(key, list) and not key)):
+            raise self._index_error(key, f"expected numbers, a slice or a mask of {size} values")
+        flat = np.array([self._check(int(i), axis) for i in indices.reshape(-1)], dtype=np.int64)
+        picks, places = np.unique(flat, return_inverse=True)
+        return picks, places.reshape(indices.shape)
 
-    def _within(self, index: int, axis: int) -> int:
+    def _check(self, index: int, axis: int) -> int:
+        """Returns the index, counted from the start, if the axis has it."""
         size = self.shape[axis]
         if not -size <= index < size:
-            raise self._no_index(index, f"{self.axes[axis]} has {size}")
+            raise self._index_error(index, f"the axis {self.axes[axis]} has the length {size}")
         return index % size
 
-    def _no_index(self, key: Any, why: str) -> ArrayIndexError:
-        return ArrayIndexError(f"{key!r} is no index of {self._path}: {why}")
+    def _index_error(self, key: Any, why: str) -> ArrayIndexError:
+        return ArrayIndexError(f"{key!r} is not an index of {self._path}: {why}")

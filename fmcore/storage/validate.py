@@ -1,4 +1,4 @@
-"""Checks a whole store, every chunk read; yields what is wrong with it, and goes on."""
+"""Checks a whole store, reading every chunk; reports each problem and goes on."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from fmcore.storage.file.seal import verify_seal
 from fmcore.storage.file.structure import structure_problems
 from fmcore.storage.store import Store
 
-# A minute, and as long as the slowest disk and one slow core take.
+# A minute, plus the time that the slowest disk and one slow core take.
 PATIENCE_SECONDS = 60.0
 SLOWEST_BYTES_PER_SECOND = 2e6
 
 
 def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False) -> Iterator[str]:
-    """One sentence for each thing that is wrong; none for a whole store.
+    """Yields one sentence for each problem of a store; nothing if the store is sound.
 
     Args:
-        path: the store.
-        quick: only structure, seal and digest: no chunk is read.
-        beyond_seal: go on where the metadata are damaged, which may crash HDF5.
+        path: the file of the store.
+        quick: whether to check only structure, seal and digest, and read no chunk.
+        beyond_seal: whether to go on if the metadata are damaged, which may crash HDF5.
 
     Raises:
-        InputFileError, StoreError: if the file is no store at all.
+        InputFileError, StoreError: if the file is not a store at all.
     """
     path, sound, seal = Path(path), True, ""
     try:
         if path.is_file() and not verify_seal(FileBytes(path)):
-            seal = "it has no seal: its end is cut off, or another program has changed it"
+            seal = "it has no seal: its end was cut off, or another program has changed it"
     except StoreError as error:
         if not beyond_seal:
             raise
         sound, seal = False, str(error)
     except OSError:
-        pass  # opening it says so
+        pass  # opening the file raises the error
     with open_file(path, check_seal=False) as opened:
         file = opened.hdf5
         if seal:
@@ -55,64 +55,65 @@ def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False
         for problem in structure_problems(file):
             sound = False
             yield problem
-        yield from _readable("the attributes", _digest_problems(file))
+        yield from _catch_damage("the attributes", _digest_problems(file))
         for where, node in iter_nodes(file, path) if not quick else ():
             if isinstance(node, h5py.Dataset):
-                for problem in _readable(where, _chunk_problems(node, opened.bytes)):
+                for problem in _catch_damage(where, _chunk_problems(node, opened.bytes)):
                     sound = False
                     yield problem
     if sound and not quick:
         with Store(path) as store:
-            yield from _readable("the samples", _content_problems(store))
+            yield from _catch_damage("the samples", _content_problems(store))
 
 
 def problems_apart(path: str | Path, *, quick: bool = False) -> list[str]:
-    """The same, found by a process of its own, because HDF5 may crash or hang on a damaged file.
+    """Runs `problems` in its own process, because HDF5 may crash or hang on a damaged file.
 
-    Of 510 flipped bits one ended HDF5 1.14.6 in `free(): invalid pointer`. What was found until
-    then is kept.
+    One of 510 flipped bits ended HDF5 1.14.6 in `free(): invalid pointer`. Problems that were
+    found before a crash are kept.
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
-        StoreError: if the file is no store at all.
+        StoreError: if the file is not a store at all.
     """
     path = Path(path)
-    # spawn: a fork would take over the locks of this process' HDF5.
+    # spawn: a fork would inherit the locks of this process' HDF5.
     context = get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(_problems_of, path, quick, theirs), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    arguments = (_find_problems, path, quick, sender)
+    process = context.Process(target=_send_problems, args=arguments, daemon=True)
     process.start()
-    theirs.close()
-    found: list[str] = []
+    sender.close()
+    problems: list[str] = []
     size = path.stat().st_size if path.is_file() else 0
     patience = PATIENCE_SECONDS + size / SLOWEST_BYTES_PER_SECOND
     try:
-        while ours.poll(patience):  # for each line, so that it grows with what is found
+        while receiver.poll(patience):  # for each problem, so many problems take longer
             try:
-                told = ours.recv()
+                message = receiver.recv()
             except (EOFError, OSError):
-                said = "HDF5 itself crashes on it"
+                failure = "HDF5 itself crashes on it"
                 break
-            if told is None:
-                return found
-            if isinstance(told, FmcoreError):
-                if found:
-                    return [*found, str(told)]
-                raise told
-            found.append(told)
+            if message is None:
+                return problems
+            if isinstance(message, FmcoreError):
+                if problems:
+                    return [*problems, str(message)]
+                raise message
+            problems.append(message)
         else:
-            said = f"HDF5 does not come back from it within {patience:,.0f} s"
+            failure = f"HDF5 does not return from it within {patience:,.0f} s"
     finally:
         process.kill()
         process.join()
-        ours.close()
-    return [*found, f"{said}: the file is damaged; capture again, or restore a copy"]
+        receiver.close()
+    return [*problems, f"{failure}: the file is damaged; capture again, or restore a copy"]
 
 
-def _tell(
+def _send_problems(
     find: Callable[[Path, bool], Iterator[str]], path: Path, quick: bool, pipe: Connection[Any, Any]
 ) -> None:
-    """Sends each problem as it is found, then None or the error that ended the search."""
+    """Sends each problem when it is found, then None or the error that ended the check."""
     try:
         for problem in find(path, quick):
             pipe.send(problem)
@@ -121,42 +122,44 @@ def _tell(
         pipe.send(error)
 
 
-def _problems_of(path: Path, quick: bool) -> Iterator[str]:
+def _find_problems(path: Path, quick: bool) -> Iterator[str]:
     return problems(path, quick=quick, beyond_seal=True)
 
 
-def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
-    """The problems found, and that HDF5 could not go on where it could not."""
+def _catch_damage(subject: str, problems: Iterator[str]) -> Iterator[str]:
+    """Yields the problems, and one more if HDF5 raises an error while they are looked for."""
     try:
-        yield from found
+        yield from problems
     except DAMAGE as error:
-        yield f"{what} cannot be read: {error}"
+        yield f"{subject} cannot be read: {error}"
 
 
 def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
-    """Every damaged chunk; those one after the other and damaged in the same way in one line."""
+    """Yields every damaged chunk; consecutive ones with the same damage share a sentence."""
     index = index_of(array, file.size)
     damaged: dict[str, set[int]] = {}
     for position in index.positions(0, index.shape[0]):
         try:
-            values = index.decoded(file, position)
+            values = index.decode(file, position)
         except (ValueError, OSError) as error:
-            reason = str(error).split(":")[0]  # without the numbers that differ from chunk to chunk
+            reason = str(error).split(":")[0]  # without numbers, which differ between chunks
             damaged.setdefault(f"cannot be read: {reason}", set()).add(position[0])
             continue
-        if array.is_scale and not _counts(values, index, position[0]):
-            damaged.setdefault("an axis counts 0, 1, 2 …, this does not", set()).add(position[0])
+        if array.is_scale and not _is_scale(values, index, position[0]):
+            damaged.setdefault("an axis must count 0, 1, 2 …", set()).add(position[0])
     for text, rows in damaged.items():
-        runs = itertools.groupby(enumerate(sorted(rows)), key=lambda one: one[1] - one[0])
+        runs = itertools.groupby(enumerate(sorted(rows)), key=lambda row: row[1] - row[0])
         for _, run in runs:
-            places = [row for _, row in run]
-            yield f"{index.name}, {index.rows_of(places[0], places[-1])}: {text}"
+            rows_of_run = [row for _, row in run]
+            where = index.describe_rows(rows_of_run[0], rows_of_run[-1])
+            yield f"{index.name}, {where}: {text}"
 
 
-def _counts(values: NDArray[Any], index: ChunkIndex, place: int) -> bool:
-    start = place * index.chunk[0]
-    there = values[: index.shape[0] - start]
-    return np.array_equal(there, np.arange(start, start + len(there)))
+def _is_scale(values: NDArray[Any], index: ChunkIndex, chunk: int) -> bool:
+    """Whether a chunk of a dimension scale holds the indices of its rows."""
+    start = chunk * index.chunk[0]
+    inside = values[: index.shape[0] - start]
+    return np.array_equal(inside, np.arange(start, start + len(inside)))
 
 
 def _digest_problems(file: h5py.File) -> Iterator[str]:
@@ -171,9 +174,9 @@ def _content_problems(store: Store) -> Iterator[str]:
         if outside.any():
             row = int(np.argmax(outside))
             yield f"/samples/{name} of sample {row} is outside the {n_classes} classes"
-    counted = np.bincount(np.clip(store.labels, 0, n_classes - 1), minlength=n_classes)
-    if not np.array_equal(counted, store.class_sizes):
-        yield "/classes/n_samples does not count /samples/label"
+    counts = np.bincount(np.clip(store.labels, 0, n_classes - 1), minlength=n_classes)
+    if not np.array_equal(counts, store.class_sizes):
+        yield "/classes/n_samples does not match the counts of /samples/label"
     if store.labels_are == "none" and store.labels.any():
         yield "/samples/label is not 0, but the attribute labels of /dataset is none"
     if not store.has_predictions:
@@ -182,6 +185,6 @@ def _content_problems(store: Store) -> Iterator[str]:
     if differs.any():
         row = int(np.argmax(differs))
         yield (
-            f"/samples/prediction of sample {row} is not the most probable class; so of "
-            f"{int(differs.sum()):,} samples"
+            f"/samples/prediction of sample {row} is not the most probable class; "
+            f"{int(differs.sum()):,} samples have this problem"
         )

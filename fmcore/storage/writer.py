@@ -1,4 +1,4 @@
-"""Writes one store, batch by batch, in constant memory; `publish` gives it its name at the end."""
+"""Writes one store, batch by batch, in constant memory; `publish` renames it at the end."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from fmcore.storage.skeleton import Skeleton
 
 # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
 LIBRARY_VERSIONS = ("v110", "v110")
-# What a shard keeps beside the arrays of a store, to be merged when it is joined.
+# The group of a shard that holds the state of its accumulators, to be merged by the join.
 STATE = "state"
 
-# Chunks of some arrays on their way.
+# The chunks of some arrays that threads are encoding.
 Encoded = list[tuple[ChunkBuffer, list[Future[ChunkRun]]]]
 
 
@@ -41,9 +41,9 @@ def create_store(
 
     Args:
         path: the file.
-        plan: what it will hold.
-        threads: where chunks are compressed.
-        overwrite: replace a file of that name.
+        plan: the plan of the store.
+        threads: the threads that compress chunks.
+        overwrite: whether to replace a file of that name.
 
     Raises:
         OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
@@ -53,12 +53,12 @@ def create_store(
             with contextlib.ExitStack() as closing:
                 with interrupts.held():
                     writer = StoreWriter(file, plan, threads, interrupts)
-                    closing.callback(writer.close)  # before a signal that waited is delivered
+                    closing.callback(writer.close)  # before a held signal is delivered
                 try:
                     yield writer
                     writer.finish()
                 except Exception:
-                    # Where the disk failed, that is the error; not what HDF5 made of it.
+                    # If the disk failed, this raises its error, not what HDF5 made of it.
                     file.check()
                     raise
             file.check()
@@ -67,7 +67,7 @@ def create_store(
 
 
 class StoreWriter:
-    """Appends samples to a store, then its statistics. One thread may use it.
+    """Appends samples to a store, then its statistics; for use by one thread.
 
     Attributes:
         groups: the group of each layer of the plan, such as `layers/conv1`.
@@ -99,31 +99,31 @@ class StoreWriter:
         """Hands the next rows of some arrays to the threads; `write` waits for them.
 
         Args:
-            arrays: by path in the store, each [sample, …].
+            arrays: the rows by path in the store, each [sample, …].
         """
         submit = self._threads.submit
         return [
-            (rows, [submit(encode_run, some, rows.codec) for some in rows.add(values)])
+            (rows, [submit(encode_run, blocks, rows.codec) for blocks in rows.add(values)])
             for rows, values in ((self.rows[path], values) for path, values in arrays.items())
         ]
 
-    def write(self, encode_run: Encoded) -> None:
+    def write(self, encoded: Encoded) -> None:
         """Writes what was submitted, in the order of submission.
 
         Raises:
             OSError: if the disk refuses.
         """
         with self._interrupts.held():
-            for rows, tasks in encode_run:
+            for rows, tasks in encoded:
                 for task in tasks:
                     rows.put(task.result())
         self._disk.check()
 
     def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Writes the next rows of small arrays at once: in the threads they would queue.
+        """Writes the next rows of small arrays in this thread; in the others they would queue.
 
         Args:
-            arrays: by path in the store, each [sample, …].
+            arrays: the rows by path in the store, each [sample, …].
 
         Raises:
             OSError: if the disk refuses.
@@ -131,39 +131,43 @@ class StoreWriter:
         with self._interrupts.held():
             for path, values in arrays.items():
                 rows = self.rows[path]
-                for some in rows.add(values):
-                    rows.put(encode_run(some, rows.codec))
+                for blocks in rows.add(values):
+                    rows.put(encode_run(blocks, rows.codec))
         self._disk.check()
 
     def sizes_of_runs(self) -> dict[str, NDArray[np.int64]]:
-        """Of each array some chunks of which were written as one, the bytes of every chunk."""
+        """The chunk sizes in bytes, <int64>[chunk], of each array that was written in runs."""
         return {path: rows.sizes for path, rows in self.rows.items() if rows.has_runs}
 
     def count(self, labels: NDArray[np.int64], predictions: NDArray[np.int64] | None) -> None:
-        """Takes in the labels and predictions of samples for the summary, both <int64>[sample]."""
+        """Counts labels and correct predictions for the summary, both <int64>[sample]."""
         self._n_samples += np.bincount(labels, minlength=len(self._n_samples))
         if predictions is not None:
             self._n_correct += int((labels == predictions).sum())
 
-    def write_layer(self, index: int, sums: LayerAccumulators, *, keep_state: bool = False) -> None:
-        """Writes what is known of a layer once all samples are seen.
+    def write_layer(
+        self, index: int, accumulators: LayerAccumulators, *, keep_state: bool = False
+    ) -> None:
+        """Writes the statistics of a layer, once all samples are written.
 
         Args:
-            index: place of the layer in the plan.
-            sums: its accumulators.
-            keep_state: also write them whole, so that a shard can be merged with others.
+            index: the place of the layer in the plan.
+            accumulators: the accumulators of the layer.
+            keep_state: also write their full state, so that a shard can be merged with others.
         """
         with self._interrupts.held():
-            self._write_layer(index, sums, keep_state=keep_state)
+            self._write_layer(index, accumulators, keep_state=keep_state)
 
-    def _write_layer(self, index: int, sums: LayerAccumulators, *, keep_state: bool) -> None:
+    def _write_layer(
+        self, index: int, accumulators: LayerAccumulators, *, keep_state: bool
+    ) -> None:
         group = self._file[self.groups[index]]
         name = self.groups[index].removeprefix("layers/")
-        self._put(name, self._plan.scatter(index, sums).arrays())
-        if sums.rounding is not None:
-            group.attrs["largest_error"] = float(sums.rounding.largest_error)
-            group.attrs["n_overflow"] = int(sums.rounding.n_overflow)
-        for key, array in sums.state().items() if keep_state else ():
+        self._put(name, self._plan.scatter(index, accumulators).arrays())
+        if accumulators.rounding is not None:
+            group.attrs["largest_error"] = float(accumulators.rounding.largest_error)
+            group.attrs["n_overflow"] = int(accumulators.rounding.n_overflow)
+        for key, array in accumulators.state().items() if keep_state else ():
             path = f"{self.groups[index]}/{STATE}/{key}"
             flat = array.reshape(-1)
             chunk = chunk_shape.table_chunk(flat.shape, itemsize=flat.dtype.itemsize)
@@ -181,16 +185,16 @@ class StoreWriter:
         self._disk.check()
 
     def pooled_part(self, index: int, name: str, rows: slice, columns: slice) -> NDArray[Any]:
-        """A part of a pooled table of a layer, [sample, filter], once all samples are written."""
+        """Reads a part of a pooled table, [sample, filter], once all samples are written."""
         table = self.rows[f"{self.groups[index]}/pooled/{name}"]
         with self._interrupts.held():
-            _end(table)
-            found = table.read(rows, columns)
+            _flush(table)
+            part = table.read(rows, columns)
         self._disk.check()
-        return found
+        return part
 
     def finish(self) -> None:
-        """Writes the chunks that wait to be full, the summary, and the digest of all attributes."""
+        """Writes the chunks that are not full, the summary, and the digest of all attributes."""
         with self._interrupts.held():
             self._finish()
         self._disk.check()
@@ -198,21 +202,21 @@ class StoreWriter:
     def _finish(self) -> None:
         n_samples = len(self._plan.ids)
         for path, rows in self.rows.items():
-            _end(rows)
+            _flush(rows)
             if rows.n_rows != n_samples:
-                raise ValueError(f"{path}: {rows.n_rows} rows written of the {n_samples} planned")
+                raise ValueError(f"{path}: {rows.n_rows} rows were written, expected {n_samples}")
         self._skeleton.put("classes/n_samples", "", self._n_samples)
         if self._plan.has_predictions and self._plan.dataset.labels == "given":
             self._file["model"].attrs["test_accuracy"] = self._n_correct / n_samples
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 
     def close(self) -> None:
-        """Lets go of HDF5; safe to call twice."""
+        """Closes the HDF5 file; safe to call twice."""
         with self._interrupts.held():
             self._file.close()
 
 
-def _end(rows: ChunkBuffer) -> None:
-    """Writes the chunks of an array that wait to be full."""
-    for some in rows.rest():
-        rows.put(encode_run(some, rows.codec))
+def _flush(rows: ChunkBuffer) -> None:
+    """Writes the last chunk of an array, full or not."""
+    for blocks in rows.flush():
+        rows.put(encode_run(blocks, rows.codec))

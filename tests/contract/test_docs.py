@@ -59,15 +59,22 @@ def test_both_readmes_begin_with_the_two_commands():
 
 def test_the_specification_names_every_array_axis_and_attribute():
     assert f"version {FORMAT_VERSION}" in SPECIFICATION
+    lines = SPECIFICATION.splitlines()
     for spec in SCHEMA:
-        row = next((line for line in SPECIFICATION.splitlines() if f"`/{spec.path}`" in line), None)
-        assert row is not None, spec.path
-        assert f"[{', '.join(spec.axes)}]" in row, spec.path
-        assert all(dtype in row for dtype in spec.dtypes), spec.path
-        assert ("MAY" in row) == spec.optional, spec.path
-    for place, names in ATTRIBUTES.items():
-        section = SPECIFICATION.split(f"### `{place}`")[1].split("###")[0]
-        assert all(f"`{name}`" in section for name in names), place
+        types, axes = " or ".join(spec.dtypes), ", ".join(spec.axes)
+        presence = f"MAY: {spec.absent}" if spec.optional else "MUST"
+        row = f"| `/{spec.path}` | {types} | [{axes}] | {presence} | {spec.meaning} |"
+        assert row in lines
+    for place, attributes in ATTRIBUTES.items():
+        section = SPECIFICATION.split(f"### `{place}`\n")[1].split("###")[0]
+        for name, attribute in attributes.items():
+            presence = f" (MAY: {attribute.absent})" if attribute.optional else ""
+            assert f"- `{name}`{presence}: {attribute.meaning}\n" in section
+
+
+def test_the_specification_explains_when_a_part_may_be_absent():
+    for reason in {spec.absent for spec in SCHEMA if spec.absent.startswith("no ")}:
+        assert f"- *{reason}*: " in SPECIFICATION
 
 
 def test_make_help_says_what_each_verb_does():

@@ -269,7 +269,7 @@ def of_two(folder: Path, whole: dict[str, str], count: int) -> Result:
             process.stdout.readline()
         ends = sorted((process.communicate()[1], process.returncode) for process in both)
         stderr = next((text for text, code in ends if code == 1), "")
-        by = next((word for word in ("pid", "exists", "ends just now") if word in stderr), "?")
+        by = next((word for word in ("pid", "exists", "about to end") if word in stderr), "?")
         seen[by] += 1
         if sorted(code for _, code in ends) != [0, 1] or stderr.count("error:") != 1 or by == "?":
             wrong.append(f"race {turn}: {ends}")

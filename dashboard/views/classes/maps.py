@@ -86,7 +86,7 @@ def maps_note(snapshot: Snapshot, shown: State, found: MeanMaps) -> str:
     if shown.class_index is None:
         return "Click a cell, or choose a class, to see its mean map."
     said = []
-    kept = str(snapshot.layer(shown.layer).attributes.get("class_maps", "full"))
+    kept = str(snapshot.layer(shown.layer).attributes["class_maps"])
     if found.selected is not None and kept != "full":
         height, width = found.selected.shape
         said.append(f"Mean maps have {height}×{width} cells: {kept}.")
@@ -101,7 +101,7 @@ def _missing(snapshot: Snapshot, layer: str, class_index: int) -> str:
     """Why a class has no mean map."""
     if not snapshot.class_sizes[class_index]:
         return "This class has no samples"
-    kept = snapshot.layer(layer).attributes.get("class_maps", "not recorded")
+    kept = snapshot.layer(layer).attributes["class_maps"]
     return f"This store keeps no mean maps<br>({plain(str(kept))})"
 
 

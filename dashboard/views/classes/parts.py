@@ -14,8 +14,8 @@ from fmcore.statistics import Statistic
 # So many samples are shown; the Filter page has all.
 MOST_SAMPLES = 8
 NO_TOP = (
-    "This store keeps no strongest samples: it was captured with `--statistics basic`, or before "
-    "there were any. Capture it again to have them."
+    "This store keeps no strongest samples: it was captured with `--statistics basic`. "
+    "Capture it again to have them."
 )
 
 

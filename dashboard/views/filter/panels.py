@@ -40,7 +40,7 @@ class Pictures:
         self._href = (f"maps{before}", after)
         self.note = ""
         if self._fields is None:
-            why = str(one.attributes.get("receptive_field", "unknown")).removeprefix("unknown")
+            why = str(one.attributes["receptive_field"]).removeprefix("unknown")
             self.note = f"What a unit of this layer sees is unknown{why}: images have no box."
 
     def row(self, found: Sequence[Response]) -> Node:
@@ -122,8 +122,8 @@ def no_top(snapshot: Snapshot) -> Node:
     """Why there are no samples of classes or bands, and what to do."""
     return none(
         f"{snapshot.file_name} keeps no strongest samples of classes and percentiles: it was "
-        "captured with --statistics basic, or before there were any. Capture it again with all "
-        "statistics, the default of `fmcore capture`."
+        "captured with --statistics basic. Capture it again with all statistics, the default of "
+        "`fmcore capture`."
     )
 
 

@@ -1,1 +1,1 @@
-"""Between the bytes of chunks and the values of arrays, past HDF5 and its lock."""
+"""Chunks: encodes arrays as the bytes of chunks and decodes them, without HDF5 and its lock."""

@@ -1,4 +1,4 @@
-"""Collects rows of one array until they fill chunks, and puts their bytes where they belong."""
+"""Collects the rows of one array until they fill chunks, then writes the chunks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fmcore.storage.format.schema import Codec
 
 
 class ChunkBuffer:
-    """One array with a sample axis, on its way to the disk.
+    """The rows of one array with a sample axis that are still to be written.
 
     Attributes:
-        array: where it goes.
+        array: the HDF5 array that gets the rows.
         codec: how its chunks are made.
-        run_length: how many of them HDF5 gets as one, at most.
-        n_rows: rows handed out as blocks, or copied.
-        has_runs: whether HDF5 has got several chunks as one.
+        run_length: how many chunks HDF5 gets as one, at most.
+        n_rows: number of rows that were returned as blocks, or skipped.
+        has_runs: whether HDF5 got several chunks as one.
     """
 
     def __init__(self, array: h5py.Dataset, codec: Codec, *, in_runs: bool = True) -> None:
@@ -39,61 +39,61 @@ class ChunkBuffer:
         self._n_waiting = 0
 
     def add(self, values: NDArray[Any]) -> list[Blocks]:
-        """The chunks that are full with these rows."""
+        """Adds rows and returns the chunks that they complete."""
         self._waiting.append(values)
         self._n_waiting += len(values)
         rows = self.array.chunks[0]
         return self._cut(self._n_waiting // rows * rows)
 
-    def rest(self) -> list[Blocks]:
-        """The last chunk, full or not."""
+    def flush(self) -> list[Blocks]:
+        """Returns the last rows as a chunk, full or not."""
         return self._cut(self._n_waiting)
 
     def put(self, run: ChunkRun) -> None:
-        """Writes the chunks of a run; all runs of an array must come in the order of its rows."""
+        """Writes the chunks of a run; the runs of an array must come in the order of its rows."""
         self.array.id.write_direct_chunk(run.corner, run.data)
         self._sizes.extend(run.sizes)
         self.has_runs |= len(run.sizes) > 1
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
-        """A part of what was written, of an array whose chunks are whole rows.
+        """Reads a part of what was written to an array whose chunks are whole rows.
 
         Raises:
-            ValueError: if a chunk does not come back as it was written.
+            ValueError: if a chunk is not read back as it was written.
         """
         (n_rows, n_columns), step = self.array.shape, self.array.chunks[0]
         start, stop, _ = rows.indices(n_rows)
-        found = np.empty((stop - start, len(range(n_columns)[columns])), self.array.dtype)
+        out = np.empty((stop - start, len(range(n_columns)[columns])), self.array.dtype)
         for first in range(start // step * step, stop, step):
             _, data = self.array.id.read_direct_chunk((first, 0))
             values = decode(data, self.array.dtype, self.array.chunks, self.codec)
             low, high = max(start, first), min(stop, first + step)
-            found[low - start : high - start] = values[low - first : high - first, columns]
-        return found
+            out[low - start : high - start] = values[low - first : high - first, columns]
+        return out
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """The bytes of each chunk that was written, <int64>[chunk]."""
+        """The size in bytes of each chunk that was written, <int64>[chunk]."""
         return np.array(self._sizes, np.int64)
 
     @property
     def n_ready(self) -> int:
-        """Rows seen: handed out, copied or waiting."""
+        """The number of rows so far: returned as blocks, skipped or waiting."""
         return self.n_rows + self._n_waiting
 
     def skip(self, n_rows: int) -> None:
-        """Counts rows whose chunks were copied; none may wait."""
+        """Counts rows whose chunks were copied; no other rows may be waiting."""
         if self._n_waiting:
-            raise ValueError(f"{self._n_waiting} rows wait before rows that are copied")
+            raise ValueError(f"{self._n_waiting} rows are waiting before rows that were copied")
         self.n_rows += n_rows
 
-    def _cut(self, ready: int) -> list[Blocks]:
-        if not ready:
+    def _cut(self, n_rows: int) -> list[Blocks]:
+        if not n_rows:
             return []
-        whole = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
-        cut = list(block_runs(whole[:ready], self.array.chunks, self.n_rows, self.run_length))
-        self.n_rows += ready
-        self._n_waiting -= ready
-        # A copy: what waits must not hold the batch it came from.
-        self._waiting = [whole[ready:].copy()] if self._n_waiting else []
-        return cut
+        rows = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
+        runs = list(block_runs(rows[:n_rows], self.array.chunks, self.n_rows, self.run_length))
+        self.n_rows += n_rows
+        self._n_waiting -= n_rows
+        # A copy: waiting rows must not keep the batch they came from in memory.
+        self._waiting = [rows[n_rows:].copy()] if self._n_waiting else []
+        return runs

@@ -1,4 +1,4 @@
-"""Where the chunks of an array lie in the file, and reading them without HDF5 and its lock."""
+"""Finds where the chunks of an array lie in the file and reads them without HDF5 and its lock."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class StoredChunk:
     """One chunk as it lies in the file, its checksum verified and stripped.
 
     Attributes:
-        corner: index of its first value in the array.
-        shape: of the whole chunk; at the edge of the array it reaches beyond.
+        corner: the index of its first value in the array.
+        shape: the shape of the whole chunk; at the edge of the array it reaches beyond.
         dtype: numpy's name of the stored type.
         codec: `none`, `deflate` (a zlib stream) or `shuffle+deflate`.
         data: the bytes, not inflated.
@@ -53,14 +53,14 @@ class ChunkIndex:
     """Where the chunks of one array lie.
 
     Attributes:
-        name: the array's path in the store.
-        shape: of the array.
-        chunk: of one chunk.
-        dtype: of a value.
-        codec: how the chunks are made.
-        offsets: where each begins in the file, <int64>[chunk grid].
-        sizes: its bytes there, <int64>[chunk grid].
-        by_sample: whether the first axis is that of the samples, for messages.
+        name: the path of the array in the store.
+        shape: the shape of the array.
+        chunk: the shape of a chunk.
+        dtype: the type of a value.
+        codec: the filters of the chunks.
+        offsets: where each chunk begins in the file, <int64>[chunk grid].
+        sizes: the bytes of each chunk in the file, <int64>[chunk grid].
+        by_sample: whether the first axis is the sample axis, for messages.
     """
 
     name: str
@@ -72,112 +72,112 @@ class ChunkIndex:
     sizes: NDArray[np.int64]
     by_sample: bool
 
-    def rows_of(self, first: int, last: int) -> str:
-        """The rows of some chunks along the first axis, in words."""
+    def describe_rows(self, first: int, last: int) -> str:
+        """The rows of chunks `first` to `last` along the first axis, in words."""
         start, end = first * self.chunk[0], min((last + 1) * self.chunk[0], self.shape[0]) - 1
         if start == end:
             return f"{'sample' if self.by_sample else 'index'} {start}"
         return f"{'samples' if self.by_sample else 'indices'} {start} to {end}"
 
-    def stored(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
-        """The bytes of a chunk with their checksum, as they lie in the file.
+    def read_chunk(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
+        """Reads the bytes of a chunk with its checksum, as they lie in the file.
 
         Raises:
             OSError: if the disk refuses.
-            ValueError: if the file ends before.
+            ValueError: if the file ends inside the chunk.
         """
         size = int(self.sizes[position])
         data = file.read(int(self.offsets[position]), size)
         if len(data) != size:
-            raise ValueError(f"{len(data):,} bytes there, expected {size:,}")
+            raise ValueError(f"the file holds {len(data):,} bytes of it, expected {size:,}")
         return data
 
-    def decoded(self, file: FileBytes, position: tuple[int, ...]) -> NDArray[Any]:
-        """The values of a whole chunk, [chunk].
+    def decode(self, file: FileBytes, position: tuple[int, ...]) -> NDArray[Any]:
+        """Reads and decodes the values of a whole chunk, [chunk].
 
         Raises:
             OSError: if the disk refuses.
             ValueError: if the chunk is damaged.
         """
-        return codec.decode(self.stored(file, position), self.dtype, self.chunk, self.codec)
+        return codec.decode(self.read_chunk(file, position), self.dtype, self.chunk, self.codec)
 
     def raw(self, file: FileBytes, position: tuple[int, ...]) -> StoredChunk:
-        """A chunk as it is, its checksum verified and stripped.
+        """Reads a chunk as it lies in the file, its checksum verified and stripped.
 
         Raises:
             StoreError: if it is damaged, naming array and samples.
         """
         try:
-            data = codec.verified(self.stored(file, position))
+            data = codec.strip_checksum(self.read_chunk(file, position))
         except (OSError, ValueError) as error:
-            raise self._damage(file, position, error) from error
+            raise self._damage_error(file, position, error) from error
         corner = tuple(place * step for place, step in zip(position, self.chunk, strict=True))
         return StoredChunk(corner, self.chunk, self.dtype.name, self.codec.name, data)
 
     def raw_now(self, file: FileBytes, position: tuple[int, ...]) -> bytes | None:
-        """The data of `raw` if they are in memory already and whole; else None, and `raw` says."""
+        """The data of a chunk, not inflated; None if they are not in memory yet or are damaged."""
         data = file.read_now(int(self.offsets[position]), int(self.sizes[position]))
         try:
-            return None if data is None else codec.verified(data)
+            return None if data is None else codec.strip_checksum(data)
         except ValueError:
             return None
 
     def only_chunk(self, picks: Sequence[Picks]) -> tuple[int, ...] | None:
-        """The chunk whose values are exactly what is picked, in the same order; else None."""
-        place = []
+        """The chunk whose values are exactly the picked ones, in this order; else None."""
+        position = []
         for pick, step, size in zip(picks, self.chunk, self.shape, strict=True):
-            whole = isinstance(pick, range) and pick.step == 1 and len(pick) == step
-            if not whole or pick.start % step or pick.stop > size:  # type: ignore[union-attr]
+            fits = isinstance(pick, range) and pick.step == 1 and len(pick) == step
+            if not fits or pick.start % step or pick.stop > size:  # type: ignore[union-attr]
                 return None
-            place.append(pick.start // step)  # type: ignore[union-attr]
-        return tuple(place)
+            position.append(pick.start // step)  # type: ignore[union-attr]
+        return tuple(position)
 
     def values(self, file: FileBytes, position: tuple[int, ...]) -> NDArray[Any]:
-        """The values of a whole chunk, [chunk].
+        """Reads the values of a whole chunk, [chunk].
 
         Raises:
             StoreError: if it is damaged, naming array and samples.
         """
         try:
-            return self.decoded(file, position)
+            return self.decode(file, position)
         except (OSError, ValueError) as error:
-            raise self._damage(file, position, error) from error
+            raise self._damage_error(file, position, error) from error
 
     def runs(self, file: FileBytes, stop: int, first_row: int, most: int) -> Iterator[ChunkRun]:
-        """The chunks of the rows before `stop`, as they lie and verified, for another array.
+        """Yields the chunks of the rows before `stop`, verified, not inflated, for another array.
 
         Args:
             file: the file of the index.
             stop: a row on the boundary of a chunk, or the end.
-            first_row: where the other array takes the first row.
-            most: chunks of a run.
+            first_row: the row of the other array that gets the first row.
+            most: the largest number of chunks in a run.
 
         Raises:
             StoreError: if a chunk is damaged, naming array and samples.
         """
         positions = self.positions(0, stop)
-        while some := list(itertools.islice(positions, most)):
-            chunks = [self._whole(file, position) for position in some]
-            if (bad := codec.first_damaged(chunks)) is not None:
-                raise self._damage(file, some[bad], "its checksum does not fit")
-            row, *rest = (place * step for place, step in zip(some[0], self.chunk, strict=True))
+        while run := list(itertools.islice(positions, most)):
+            chunks = [self._read_chunk(file, position) for position in run]
+            if (damaged := codec.first_damaged(chunks)) is not None:
+                raise self._damage_error(file, run[damaged], "its checksum does not match")
+            row, *others = (place * step for place, step in zip(run[0], self.chunk, strict=True))
             yield ChunkRun(
-                (first_row + row, *rest), b"".join(chunks), [len(chunk) for chunk in chunks]
+                (first_row + row, *others), b"".join(chunks), [len(chunk) for chunk in chunks]
             )
 
-    def _whole(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
+    def _read_chunk(self, file: FileBytes, position: tuple[int, ...]) -> bytes:
         try:
-            return self.stored(file, position)
+            return self.read_chunk(file, position)
         except (OSError, ValueError) as error:
-            raise self._damage(file, position, error) from error
+            raise self._damage_error(file, position, error) from error
 
     def positions(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
-        """The chunks, by their place in the grid, that hold some rows."""
+        """The positions in the grid of the chunks that hold the rows `start` to `stop`."""
         first, last = start // self.chunk[0], -(-stop // self.chunk[0])
         return itertools.product(range(first, last), *map(range, self.offsets.shape[1:]))
 
     def row(self, file: FileBytes, index: int) -> NDArray[Any]:
-        """One row, its chunks decoded in this thread, [...].
+        """Reads one row, [...]; its chunks are decoded in this thread.
 
         Raises:
             StoreError: if a chunk is damaged.
@@ -185,17 +185,17 @@ class ChunkIndex:
         if math.prod(self.offsets.shape[1:]) > 1:
             return self.rows(file, index, index + 1)[0]
         place, offset = divmod(index, self.chunk[0])
-        whole = self.values(file, (place, *[0] * (len(self.shape) - 1)))
-        # A copy where the chunk holds more rows: one row must not keep them all in memory.
-        return whole[0] if self.chunk[0] == 1 else whole[offset].copy()
+        values = self.values(file, (place, *[0] * (len(self.shape) - 1)))
+        # A copy if the chunk holds more rows: one row must not keep them all in memory.
+        return values[0] if self.chunk[0] == 1 else values[offset].copy()
 
     def rows(self, file: FileBytes, start: int, stop: int) -> NDArray[Any]:
-        """Some rows, [row, ...]; many chunks are decoded by several threads.
+        """Reads the rows `start` to `stop`, [row, ...]; several threads decode many chunks.
 
         Args:
             file: the file of the index.
             start: the first row.
-            stop: after the last; cut at the end of the array.
+            stop: the row after the last; cut at the end of the array.
 
         Raises:
             StoreError: if a chunk is damaged.
@@ -206,30 +206,30 @@ class ChunkIndex:
     def outer(
         self, file: FileBytes, picks: Sequence[Picks], *, threads: int = LARGEST_POOL
     ) -> NDArray[Any]:
-        """What some indices of each axis have in common; only the chunks that hold it are read.
+        """Reads the values at all combinations of picked indices; only their chunks are read.
 
         Args:
             file: the file of the index.
-            picks: for each axis, indices that it has.
-            threads: how many decode, where there are many chunks.
+            picks: the picked indices of each axis, all within the array.
+            threads: how many threads decode, if there are many chunks.
 
         Raises:
             StoreError: if a chunk is damaged.
         """
         out = np.empty(tuple(map(len, picks)), self.dtype)
-        axes = [chunk_slices(some, step) for some, step in zip(picks, self.chunk, strict=True)]
-        found = itertools.product(*axes)
+        axes = [chunk_slices(pick, step) for pick, step in zip(picks, self.chunk, strict=True)]
+        slices = itertools.product(*axes)
 
-        def fill(some: Sequence[tuple[ChunkSlice, ...]]) -> None:
-            found = [tuple(zip(*each, strict=True)) for each in some]
-            chunks = self._many(file, [place for place, _, _ in found])
-            for (_, in_chunk, in_result), chunk in zip(found, chunks, strict=True):
+        def fill(task: Sequence[tuple[ChunkSlice, ...]]) -> None:
+            parts = [tuple(zip(*chunk, strict=True)) for chunk in task]
+            chunks = self._decode_chunks(file, [position for position, _, _ in parts])
+            for (_, in_chunk, in_result), chunk in zip(parts, chunks, strict=True):
                 copy_slice(out, in_result, chunk, in_chunk)
 
-        # A task for each chunk would spend as long on hand-over as on inflating.
+        # A task for each chunk would take as long to hand over as to inflate.
         per_task = run_length(math.prod(self.chunk) * self.dtype.itemsize)
         n_tasks = -(-math.prod(map(len, axes)) // per_task)
-        tasks = (list(itertools.islice(found, per_task)) for _ in range(n_tasks))
+        tasks = (list(itertools.islice(slices, per_task)) for _ in range(n_tasks))
         threads = min(threads, os.cpu_count() or 1, n_tasks)
         if threads <= 1:
             for task in tasks:
@@ -240,13 +240,13 @@ class ChunkIndex:
                 pass
         return out
 
-    def _many(
+    def _decode_chunks(
         self, file: FileBytes, positions: Sequence[tuple[int, ...]]
     ) -> Iterator[NDArray[Any]]:
-        """The values of whole chunks; those that lie back to back are read and checked at once.
+        """Yields the values of whole chunks; reads and checks chunks at once that lie back to back.
 
-        One by one, 20,000 chunks cost two threads 1.4 s, for they wait for each other's GIL; so,
-        0.95 s.
+        One by one, 20,000 chunks cost two threads 1.4 s, because they wait for each other's GIL;
+        at once, 0.95 s.
 
         Raises:
             StoreError: if a chunk is damaged, naming array and samples.
@@ -254,21 +254,21 @@ class ChunkIndex:
         where = tuple(np.array(positions).T)
         starts, sizes = self.offsets[where], self.sizes[where]
         breaks = np.flatnonzero(starts[1:] != (starts + sizes)[:-1]) + 1
-        for some in np.split(np.arange(len(positions)), breaks):
-            chunks = self._verified(file, starts[some], sizes[some])
-            for index, data in zip(some, chunks, strict=True):
+        for run in np.split(np.arange(len(positions)), breaks):
+            chunks = self._read_run(file, starts[run], sizes[run])
+            for index, data in zip(run, chunks, strict=True):
                 try:
-                    if data is None:  # which of them it is, is found one by one
-                        yield self.decoded(file, positions[index])
+                    if data is None:  # one of the run is damaged: this finds out which
+                        yield self.decode(file, positions[index])
                     else:
-                        yield codec.unfiltered(data, self.dtype, self.chunk, self.codec)
+                        yield codec.undo_filters(data, self.dtype, self.chunk, self.codec)
                 except (OSError, ValueError) as error:
-                    raise self._damage(file, positions[index], error) from error
+                    raise self._damage_error(file, positions[index], error) from error
 
-    def _verified(
+    def _read_run(
         self, file: FileBytes, starts: NDArray[np.int64], sizes: NDArray[np.int64]
     ) -> list[memoryview] | list[None]:
-        """The bytes of chunks that lie back to back; None for each where one of them is damaged."""
+        """The verified bytes of chunks that lie back to back; all None if one is damaged."""
         first, n_bytes = int(starts[0]), int(sizes.sum())
         try:
             data = memoryview(file.read(first, n_bytes))
@@ -281,48 +281,52 @@ class ChunkIndex:
                 return [chunk[:-CHECKSUM_BYTES] for chunk in chunks]
         return [None] * len(sizes)
 
-    def _damage(self, file: FileBytes, position: tuple[int, ...], error: object) -> StoreError:
-        rows = self.rows_of(position[0], position[0])
+    def _damage_error(
+        self, file: FileBytes, position: tuple[int, ...], error: object
+    ) -> StoreError:
+        rows = self.describe_rows(position[0], position[0])
         return StoreError(
             f"{file.path} is a damaged store: {self.name}, {rows}: {error}; "
-            "`fmcore validate` lists all that is wrong; capture again, or restore it from a copy"
+            "`fmcore validate` lists all problems; capture again, or restore it from a copy"
         )
 
 
 def index_of(array: h5py.Dataset, file_size: int) -> ChunkIndex:
-    """The index of an array, every entry within the file.
+    """Reads the chunk index of an array and checks that every entry lies within the file.
 
     Raises:
-        StoreError: if it is no index of a whole array of ours.
+        StoreError: if the index is damaged or incomplete, or the array is not in the format.
     """
-    name, chunk, found = array.name, array.chunks, codec_of(array)
-    if chunk is None or found is None:
-        raise StoreError(f"{name} is not in chunks with filters that this format has")
+    name, chunk, array_codec = array.name, array.chunks, codec_of(array)
+    if chunk is None or array_codec is None:
+        raise StoreError(f"{name} has no chunks, or other filters than the codecs of this format")
     nbytes = math.prod(chunk) * array.dtype.itemsize
     if nbytes > LARGEST_CHUNK_BYTES:
-        raise StoreError(f"{name} has chunks of shape {chunk}, larger than any of ours")
+        raise StoreError(f"{name} has chunks of shape {chunk}, larger than fmcore writes")
     grid = tuple(-(-size // step) for size, step in zip(array.shape, chunk, strict=True))
     stored = array.id.get_num_chunks()
-    if stored != math.prod(grid):  # also before a table of that size is made
+    if stored != math.prod(grid):  # checked before tables of that size are allocated
         raise StoreError(
             f"{name} has {stored:,} chunks of the {math.prod(grid):,} that its shape needs"
         )
-    told = array_of("q")  # a list of what HDF5 tells would take 300 bytes for each chunk
+    numbers_of_chunks = array_of(
+        "q"
+    )  # a list of HDF5's objects would take 300 bytes for each chunk
     array.id.chunk_iter(
-        lambda one: told.extend(
-            (*one.chunk_offset, one.byte_offset or -1, one.size, one.filter_mask)
+        lambda info: numbers_of_chunks.extend(
+            (*info.chunk_offset, info.byte_offset or -1, info.size, info.filter_mask)
         )
     )
-    entries = np.array(told, np.int64).reshape(-1, len(grid) + 3)
+    entries = np.array(numbers_of_chunks, np.int64).reshape(-1, len(grid) + 3)
     corners, numbers = entries[:, : len(grid)], entries[:, len(grid) :]
-    places = corners // np.array(chunk)
+    positions = corners // np.array(chunk)
     # What deflate cannot shrink grows by a few bytes in a thousand.
     sane = (numbers[:, 0] >= 0) & (numbers[:, 0] + numbers[:, 1] <= file_size)
     sane &= (numbers[:, 1] > codec.CHECKSUM_BYTES) & (numbers[:, 1] <= nbytes * 1.01 + 1024)
-    sane &= (numbers[:, 2] == 0) & (places >= 0).all(axis=1) & (places < grid).all(axis=1)
+    sane &= (numbers[:, 2] == 0) & (positions >= 0).all(axis=1) & (positions < grid).all(axis=1)
     offsets, sizes = np.full(grid, -1, np.int64), np.zeros(grid, np.int64)
     if sane.all():
-        offsets[tuple(places.T)], sizes[tuple(places.T)] = numbers[:, 0], numbers[:, 1]
+        offsets[tuple(positions.T)], sizes[tuple(positions.T)] = numbers[:, 0], numbers[:, 1]
     if not sane.all() or (offsets < 0).any():
         where = entries[np.argmin(sane)] if not sane.all() else "a chunk is listed twice"
         raise StoreError(f"{name} has a damaged index of its chunks: {where}")
@@ -332,4 +336,4 @@ def index_of(array: h5py.Dataset, file_size: int) -> ChunkIndex:
     by_sample = (
         len(scales) > 0 and samples is not None and (address_of(scales[0]) == address_of(samples))
     )
-    return ChunkIndex(name, array.shape, chunk, array.dtype, found, offsets, sizes, by_sample)
+    return ChunkIndex(name, array.shape, chunk, array.dtype, array_codec, offsets, sizes, by_sample)

@@ -1,8 +1,8 @@
-"""How the bytes of a chunk are made and read: shuffle, deflate, Fletcher32, as HDF5's own filters.
+"""Encodes and decodes the bytes of a chunk like HDF5's own filters: shuffle, deflate, Fletcher32.
 
 Measured on ReLU maps: ISA-L's deflate at level 1 without shuffle is about ten times as fast as
-zlib and no larger, and any HDF5 reads it back without a plugin. Other outputs (GELU, BatchNorm) are
-not ReLU maps, so what a layer gets is tried on its first samples.
+zlib and no larger, and any HDF5 reads it back without a plugin. Other outputs (GELU, BatchNorm)
+compress differently, so the codec of a layer is chosen by a trial on its first samples.
 """
 
 from __future__ import annotations
@@ -20,60 +20,60 @@ from fmcore.storage.format.schema import DEFLATE, DEFLATE_LEVEL, NONE, SHUFFLE_D
 
 CHECKSUM_BYTES = 4
 # Inflating in one call takes half the time of a stream that stops at a limit, but has no limit.
-# Deflate makes at most 1,032 bytes of one: this much can become 66 MB and no more.
+# Deflate makes at most 1,032 bytes of one: a chunk of this size inflates to 66 MB at most.
 ONE_CALL_BYTES = 64 << 10
-# Deflate that saves less than this is not worth inflating again at every read.
+# Deflate that leaves more than this share is not worth inflating again at every read.
 LARGEST_RATIO = 0.95
-# Shuffle costs a pass at every read, and the browser cannot undo it: it must save this much.
+# Shuffle costs a pass at every read, and the browser cannot undo it: its gain must be this.
 SHUFFLE_GAIN = 0.9
 _CHECKSUM = Fletcher32()
 
 # Checksums of many chunks at once: one at a time they are small calls that hold Python's lock, and
 # cost the capture 0.2 s for 20,000 chunks, where a matrix product for many costs 0.05 s outside it.
-# Data are summed in pieces of so many bytes: a product of 256 words stays far below 2**53.
+# Data are summed in pieces of this many bytes: a product of 256 words stays far below 2**53.
 _PIECE = 512
 _WORDS = _PIECE // 2
 _ZEROS = bytes(_PIECE)
 _ROWS = 512  # pieces in one product: 1 MiB in float64, and too little for BLAS to start threads
-# A word counts once in the first sum, and once for itself and each word behind it in the second.
+# A word counts once in the first sum; in the second, once for itself and for each word after it.
 _WEIGHTS = np.stack([np.ones(_WORDS), _WORDS - np.arange(_WORDS)], axis=1)
 
 
 def encode(blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE) -> list[bytes]:
-    """The stored bytes of chunks: what the filters make of each, and four bytes of checksum.
+    """Encodes chunks: the filtered bytes of each, followed by four bytes of checksum.
 
     Args:
         blocks: the values of each whole chunk, contiguous.
-        codec: their filters.
+        codec: the filters.
     """
-    filtered = [_filtered(block, codec) for block in blocks]
+    filtered = [_apply_filters(block, codec) for block in blocks]
     sums = fletcher32(filtered).tobytes()
     ends = range(0, len(sums), CHECKSUM_BYTES)
-    return [one + sums[at : at + CHECKSUM_BYTES] for one, at in zip(filtered, ends, strict=True)]
+    return [data + sums[at : at + CHECKSUM_BYTES] for data, at in zip(filtered, ends, strict=True)]
 
 
 def decode(
     data: bytes, dtype: np.dtype[Any], shape: Sequence[int], codec: Codec = DEFLATE
 ) -> NDArray[Any]:
-    """The values of one chunk, its checksum verified.
+    """Decodes the values of one chunk and verifies its checksum.
 
     Raises:
-        ValueError: if the bytes are not those of a chunk of this type and shape.
+        ValueError: if the bytes are not a chunk of this type and shape.
     """
-    return unfiltered(verified(data), dtype, shape, codec)
+    return undo_filters(strip_checksum(data), dtype, shape, codec)
 
 
-def unfiltered(
+def undo_filters(
     data: bytes | memoryview, dtype: np.dtype[Any], shape: Sequence[int], codec: Codec
 ) -> NDArray[Any]:
-    """The same of bytes whose checksum is verified and stripped.
+    """Decodes the values of one chunk from its bytes without the checksum.
 
     Raises:
-        ValueError: as `decode`.
+        ValueError: if the bytes are not a chunk of this type and shape.
     """
     size = math.prod(shape) * dtype.itemsize
     if codec.deflate:
-        data = _inflated(data, size)
+        data = _inflate(data, size)
     if len(data) != size:
         raise ValueError(f"the chunk holds {len(data):,} bytes, expected {size:,}")
     if codec.shuffle:
@@ -81,21 +81,21 @@ def unfiltered(
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _inflated(data: bytes | memoryview, size: int) -> bytes:
-    """What a zlib stream holds; more than `size` bytes only where that is known to be harmless."""
+def _inflate(data: bytes | memoryview, size: int) -> bytes:
+    """Inflates a zlib stream; to more than `size` bytes only if the stream is short."""
     try:
         if len(data) <= ONE_CALL_BYTES:
             return bytes(isal_zlib.decompress(data, bufsize=size + 1))
         return bytes(isal_zlib.decompressobj().decompress(data, size + 1))
     except isal_zlib.error as error:  # type: ignore[misc]
-        raise ValueError(f"no zlib stream: {error}") from error
+        raise ValueError(f"it is not a zlib stream: {error}") from error
 
 
 def first_damaged(chunks: Sequence[bytes | memoryview]) -> int | None:
-    """Which of some chunks does not fit the checksum at its end, all seen at once; None for none.
+    """The index of the first chunk that does not match its checksum; None if all match.
 
     Args:
-        chunks: at least one, each with its checksum and longer than that.
+        chunks: at least one chunk, each with the checksum at its end and longer than that.
     """
     sums = fletcher32([chunk[:-CHECKSUM_BYTES] for chunk in chunks])
     stated = np.frombuffer(b"".join(chunk[-CHECKSUM_BYTES:] for chunk in chunks), sums.dtype)
@@ -103,46 +103,46 @@ def first_damaged(chunks: Sequence[bytes | memoryview]) -> int | None:
     return int(damaged[0]) if len(damaged) else None
 
 
-def verified(data: bytes) -> bytes:
-    """The bytes of a chunk without their checksum.
+def strip_checksum(data: bytes) -> bytes:
+    """Verifies the checksum of a chunk and returns the bytes before it.
 
     Raises:
-        ValueError: if the checksum does not fit.
+        ValueError: if the checksum does not match.
     """
     try:
         return bytes(_CHECKSUM.decode(data))
     except RuntimeError as error:
-        raise ValueError(f"its checksum does not fit: {error}") from error
+        raise ValueError(f"its checksum does not match: {error}") from error
 
 
 def choose(blocks: Sequence[NDArray[Any]]) -> tuple[Codec, float]:
     """Tries the codecs on the first chunks of a layer.
 
     Returns:
-        The codec, and its bytes as a share of the values' own.
+        The codec, and the share of the values' bytes that it leaves.
     """
     raw = sum(block.nbytes for block in blocks)
     ratios = {
-        codec: sum(len(_filtered(block, codec)) for block in blocks) / raw
+        codec: sum(len(_apply_filters(block, codec)) for block in blocks) / raw
         for codec in (DEFLATE, SHUFFLE_DEFLATE)
     }
     best = SHUFFLE_DEFLATE if ratios[SHUFFLE_DEFLATE] < SHUFFLE_GAIN * ratios[DEFLATE] else DEFLATE
     return (best, ratios[best]) if ratios[best] <= LARGEST_RATIO else (NONE, 1.0)
 
 
-def _filtered(block: NDArray[Any], codec: Codec) -> bytes:
+def _apply_filters(block: NDArray[Any], codec: Codec) -> bytes:
     data = Shuffle(block.dtype.itemsize).encode(block) if codec.shuffle else block
     return isal_zlib.compress(data, DEFLATE_LEVEL) if codec.deflate else bytes(data)
 
 
 def fletcher32(pieces: Sequence[bytes | memoryview]) -> NDArray[np.uint32]:
-    """The checksum of HDF5's Fletcher32 filter of each piece, <uint32, little-endian>[piece].
+    """The Fletcher32 checksum of each piece as HDF5 computes it, <uint32, little-endian>[piece].
 
     Fletcher 1982, "An arithmetic checksum for serial transmissions", over big-endian words of 16
     bits, sums modulo 65535. A chunk on the disk ends with its four bytes.
 
     Args:
-        pieces: at least one, none of them empty, each below 256 MiB.
+        pieces: at least one, each of them not empty and below 256 MiB.
     """
     sizes = np.array([len(piece) for piece in pieces])
     padded = b"".join(part for piece in pieces for part in (piece, _ZEROS[: -len(piece) % _PIECE]))
@@ -156,13 +156,14 @@ def fletcher32(pieces: Sequence[bytes | memoryview]) -> NDArray[np.uint32]:
     starts = np.cumsum(n_rows) - n_rows
     row = np.arange(len(words)) - np.repeat(starts, n_rows)
     behind = np.repeat(-(-sizes // 2), n_rows) - _WORDS * (row + 1)
-    # Folded before the sum too, which would pass 2**63 for a piece of 32 MiB.
+    # Reduced before the sum too, which would pass 2**63 for a piece of 32 MiB.
     high, low = (
-        _folded(np.add.reduceat(_folded(each), starts)) for each in (second + first * behind, first)
+        _modulo(np.add.reduceat(_modulo(terms), starts))
+        for terms in (second + first * behind, first)
     )
     return (high << 16 | low).astype("<u4")
 
 
-def _folded(sums: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Modulo 65535 as HDF5 does it: what is divisible and not zero comes out as 65535."""
+def _modulo(sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums modulo 65535 as HDF5 takes it: a multiple of 65535, except 0, becomes 65535."""
     return np.where(sums > 0, (sums - 1) % 65535 + 1, 0)

@@ -1,4 +1,4 @@
-"""Which part of which chunk goes where, and values cut into chunks: pure arithmetic."""
+"""The chunk grid: which part of which chunk goes where, and values cut into chunks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from fmcore.selection import Picks
 
-# The same places in numpy's words: a slice where that is possible, which is several times as fast.
+# The indices of an axis: a slice if possible, which is several times as fast as an array.
 Index = slice | NDArray[np.int64]
-
-
 # Where a chunk begins in its array, and the values of the whole chunk.
 Block = tuple[tuple[int, ...], NDArray[Any]]
-# The same of chunks that follow each other: where the first begins, and the values of each.
+# Consecutive chunks: where the first begins in the array, and the values of each chunk.
 Blocks = tuple[tuple[int, ...], list[NDArray[Any]]]
 
 
@@ -25,7 +23,7 @@ class ChunkSlice(NamedTuple):
     """What one chunk contributes to a result along one axis.
 
     Attributes:
-        chunk: the place of the chunk in the grid.
+        chunk: the index of the chunk in the grid.
         in_chunk: indices of the values in the chunk.
         in_result: indices of the same values in the result.
     """
@@ -36,11 +34,11 @@ class ChunkSlice(NamedTuple):
 
 
 def chunk_slices(picks: Picks, step: int) -> list[ChunkSlice]:
-    """The chunks of an axis that hold some indices, each once.
+    """The chunks of an axis that hold the picked indices, each chunk once.
 
     Args:
-        picks: the indices, in the order in which they are wanted.
-        step: of a chunk.
+        picks: the indices, in the order of the result.
+        step: the length of a chunk along the axis.
     """
     if not len(picks):
         return []
@@ -54,21 +52,23 @@ def chunk_slices(picks: Picks, step: int) -> list[ChunkSlice]:
             )
             for chunk in range(first // step, (stop - 1) // step + 1)
         ]
-    wanted = np.asarray(picks, dtype=np.int64)
-    places = wanted // step
-    order = np.argsort(places, kind="stable")
-    starts = np.flatnonzero(np.diff(places[order], prepend=-1))
+    indices = np.asarray(picks, dtype=np.int64)
+    chunks = indices // step
+    order = np.argsort(chunks, kind="stable")
+    starts = np.flatnonzero(np.diff(chunks[order], prepend=-1))
     return [
-        ChunkSlice(chunk := int(places[rows[0]]), _index(wanted[rows] - chunk * step), _index(rows))
+        ChunkSlice(
+            chunk := int(chunks[rows[0]]), _index(indices[rows] - chunk * step), _index(rows)
+        )
         for rows in np.split(order, starts[1:])
     ]
 
 
-def _index(numbers: NDArray[np.int64]) -> Index:
-    first, step = int(numbers[0]), int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
-    if step > 0 and (np.diff(numbers) == step).all():
-        return slice(first, int(numbers[-1]) + 1, step)
-    return numbers
+def _index(indices: NDArray[np.int64]) -> Index:
+    first, step = int(indices[0]), int(indices[1] - indices[0]) if len(indices) > 1 else 1
+    if step > 0 and (np.diff(indices) == step).all():
+        return slice(first, int(indices[-1]) + 1, step)
+    return indices
 
 
 def copy_slice(
@@ -78,28 +78,28 @@ def copy_slice(
     in_chunk: tuple[Index, ...],
 ) -> None:
     """Copies a part of a chunk to its place in the result."""
-    out[_numpy(in_result, out.shape)] = chunk[_numpy(in_chunk, chunk.shape)]
+    out[_outer_index(in_result, out.shape)] = chunk[_outer_index(in_chunk, chunk.shape)]
 
 
-def _numpy(indices: tuple[Index, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Indices that numpy takes for each axis by itself, also where several are arrays."""
-    if not any(isinstance(one, np.ndarray) for one in indices):
+def _outer_index(indices: tuple[Index, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """An index that numpy applies to each axis separately, even if several are arrays."""
+    if not any(isinstance(index, np.ndarray) for index in indices):
         return indices
     return np.ix_(
         *(
-            np.arange(size)[one] if isinstance(one, slice) else one
-            for one, size in zip(indices, shape, strict=True)
+            np.arange(size)[index] if isinstance(index, slice) else index
+            for index, size in zip(indices, shape, strict=True)
         )
     )
 
 
 def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator[Block]:
-    """Cuts values into whole, contiguous chunks; the last is filled up with zeros, as HDF5 does.
+    """Cuts values into whole, contiguous chunks; the last is padded with zeros, as HDF5 does.
 
     Args:
         values: [sample, …], cut along the first and the last axis.
-        chunk: the chunk of the array they go to.
-        start: the array's row of the first of them, on the boundary of a chunk.
+        chunk: the shape of a chunk of the array that gets the values.
+        start: the row of the array that gets the first value, on the boundary of a chunk.
     """
     last = range(0, values.shape[-1], chunk[-1]) if values.ndim > 1 else range(1)
     for row in range(0, len(values), chunk[0]):
@@ -110,28 +110,28 @@ def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator
                 block = block[..., first : first + chunk[-1]]
                 corner = (start + row, *[0] * (values.ndim - 2), first)
             if block.shape != chunk:
-                whole = np.zeros(chunk, dtype=values.dtype)
-                whole[tuple(map(slice, block.shape))] = block
-                block = whole
+                padded = np.zeros(chunk, dtype=values.dtype)
+                padded[tuple(map(slice, block.shape))] = block
+                block = padded
             yield corner, np.ascontiguousarray(block)
 
 
 def block_runs(
     values: NDArray[Any], chunk: tuple[int, ...], start: int, most: int
 ) -> Iterator[Blocks]:
-    """The same, many chunks at a time.
+    """Cuts values into whole chunks as `blocks` does, many chunks at a time.
 
     Args:
-        values: [sample, …].
-        chunk: the chunk of the array they go to.
-        start: the array's row of the first of them, on the boundary of a chunk.
-        most: chunks at a time.
+        values: [sample, …], cut along the first and the last axis.
+        chunk: the shape of a chunk of the array that gets the values.
+        start: the row of the array that gets the first value, on the boundary of a chunk.
+        most: the largest number of chunks at a time.
     """
-    if chunk == (1, *values.shape[1:]):  # a row a chunk, of which there are thousands
+    if chunk == (1, *values.shape[1:]):  # one row a chunk: there are thousands
         rows = np.ascontiguousarray(values)
         for first in range(0, len(rows), most):
             yield (start + first, *[0] * (values.ndim - 1)), list(rows[first : first + most])
         return
     cut = blocks(values, chunk, start)
-    while some := list(itertools.islice(cut, most)):
-        yield some[0][0], [block for _, block in some]
+    while run := list(itertools.islice(cut, most)):
+        yield run[0][0], [block for _, block in run]

@@ -1,10 +1,10 @@
-"""Chunks that lie back to back are written in one go; afterwards HDF5's index is told of each.
+"""Writes runs of chunks in one call each, then enters every chunk into HDF5's index.
 
 HDF5 takes one chunk a call: 20,000 calls cost the capture 0.3 s, most of it in waiting for the GIL.
-So HDF5 is given many chunks at a time as if they were one: it finds the room and writes them. When
-it has closed the file, the places of all of them are put into its index, a fixed array, as the HDF5
-File Format Specification lays it down (version 3.0, VII.D); then HDF5 itself must read the same
-places back (`seal`), or nothing is published.
+So HDF5 is given many chunks at a time as if they were one: it allocates the space and writes them.
+When it has closed the file, the extents of all chunks are written into its index, a fixed array, as
+the HDF5 File Format Specification defines it (version 3.0, VII.D). Then HDF5 itself must read the
+same extents back (`seal`), or nothing is published.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fmcore.storage.chunks.grid import Blocks
 from fmcore.storage.file.nodes import all_chunk_extents, gaps, merge_adjacent
 from fmcore.storage.format.schema import Codec
 
-# A task for each chunk would spend as long on hand-over as on deflate. HDF5, which takes a run for
+# A task for each chunk would take as long to hand over as to deflate. HDF5, which takes a run for
 # one chunk, has room for sizes of at least 256 times the bytes of a chunk's values.
 CHUNKS_PER_RUN = 64
 RUN_BYTES = 4 << 20  # of values; a task holds them up to three times
@@ -36,12 +36,12 @@ _BLOCK_MAGIC, _BLOCK = b"FADB", struct.Struct("<4sBBQ")
 
 
 class ChunkRun(NamedTuple):
-    """Chunks of one array that follow each other, as they will lie in the file.
+    """Consecutive chunks of one array, encoded as they will lie in the file.
 
     Attributes:
-        corner: where the first begins in the array.
-        data: their bytes, one behind the other.
-        sizes: how many bytes each has.
+        corner: where the first chunk begins in the array.
+        data: the bytes of the chunks, back to back.
+        sizes: the number of bytes of each chunk.
     """
 
     corner: tuple[int, ...]
@@ -50,34 +50,34 @@ class ChunkRun(NamedTuple):
 
 
 def run_length(chunk_bytes: int) -> int:
-    """How many chunks go to HDF5 as one.
+    """How many chunks HDF5 gets as one.
 
     Args:
-        chunk_bytes: of the values of a chunk.
+        chunk_bytes: bytes of the values of a chunk.
     """
     return max(1, min(CHUNKS_PER_RUN, RUN_BYTES // chunk_bytes))
 
 
 def encode_run(blocks: Blocks, codec: Codec) -> ChunkRun:
-    """The run of some chunks that follow each other, at least one."""
+    """Encodes consecutive chunks, at least one, as a run."""
     corner, values = blocks
     chunks = encode(values, codec)
     return ChunkRun(corner, b"".join(chunks), [len(chunk) for chunk in chunks])
 
 
 def patch_index(path: Path, sizes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
-    """Puts every chunk of some arrays into HDF5's index, where only the first of each run is.
+    """Enters every chunk of some arrays into HDF5's index, which has only the first of each run.
 
     Args:
         path: a file that HDF5 has closed.
-        sizes: of each array its chunks' bytes, <int64>[chunk], in row-major order.
+        sizes: the bytes of each chunk in row-major order, <int64>[chunk], by array.
 
     Returns:
         Where each chunk lies, <int64>[chunk, (start, stop)], by array.
 
     Raises:
         OSError: if the disk refuses.
-        RuntimeError: if HDF5 did not lay the file out as its specification says.
+        RuntimeError: if the layout of the file is not the one in HDF5's specification.
     """
     if not sizes:
         return {}
@@ -86,25 +86,27 @@ def patch_index(path: Path, sizes: Mapping[str, NDArray[np.int64]]) -> dict[str,
         firsts = {name: _first_chunks(file[name]) for name in sizes}
     with path.open("r+b") as out:
         size = out.seek(0, 2)
-        arrays = dict(_fixed_arrays(out, merge_adjacent(list(runs.values())), size))
-        places = {
+        indices = dict(_fixed_arrays(out, merge_adjacent(list(runs.values())), size))
+        extents = {
             name: _extents_of_runs(name, runs[name], firsts[name], sizes[name]) for name in sizes
         }
         blocks = {}
-        for name, each in places.items():
-            if each[0, 0] not in arrays:
-                raise RuntimeError(f"{name}: its chunks are in no fixed array, as in HDF5 1.10")
-            found, head = arrays[each[0, 0]]
-            blocks[found.address] = _parts(found, head, each)
+        for name, chunk_extents in extents.items():
+            if chunk_extents[0, 0] not in indices:
+                raise RuntimeError(
+                    f"{name}: its chunks are in no fixed array, the index that HDF5 1.10 writes"
+                )
+            index, head = indices[chunk_extents[0, 0]]
+            blocks[index.address] = _data_block(index, head, chunk_extents)
         sums = iter(lookup3([part for parts in blocks.values() for part in parts]))
         for address, parts in blocks.items():
             out.seek(address)
             out.write(b"".join(part + next(sums) for part in parts))
-    return places
+    return extents
 
 
 def _first_chunks(dataset: h5py.Dataset) -> NDArray[np.int64]:
-    """The number of the first chunk of each run, in row-major order of all chunks."""
+    """The index of the first chunk of each run, in row-major order of all chunks."""
     grid = [-(-size // step) for size, step in zip(dataset.shape, dataset.chunks, strict=True)]
     corners: list[tuple[int, ...]] = []
     dataset.id.chunk_iter(lambda chunk: corners.append(chunk.chunk_offset))
@@ -115,7 +117,7 @@ def _first_chunks(dataset: h5py.Dataset) -> NDArray[np.int64]:
 def _extents_of_runs(
     name: str, runs: NDArray[np.int64], firsts: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Where each chunk lies, of runs that together hold all of them."""
+    """Where each chunk of an array lies, from runs that together hold all chunks."""
     before = np.cumsum(sizes) - sizes
     lengths = np.diff(firsts, append=len(sizes))
     in_runs = np.add.reduceat(sizes, firsts)
@@ -127,13 +129,13 @@ def _extents_of_runs(
 
 @dataclass(frozen=True, slots=True)
 class _FixedArray:
-    """The index of one array: its data block, and the form of its entries.
+    """HDF5's chunk index of one array: its data block, and the layout of its entries.
 
     Attributes:
-        address: of the data block.
-        entry_bytes: of an entry: an address of 8 bytes, a size, and a mask of 4.
-        n_entries: all chunks of the array.
-        page_entries: entries of a page; they are not in pages where they fill none.
+        address: the address of the data block.
+        entry_bytes: bytes of an entry: an address of 8 bytes, a size, and a mask of 4 bytes.
+        n_entries: the number of chunks of the array.
+        page_entries: entries in a page; there are no pages if the entries do not fill one.
     """
 
     address: int
@@ -143,112 +145,114 @@ class _FixedArray:
 
     @property
     def n_pages(self) -> int:
-        """Pages of the data block; 0 where entries are not in pages."""
+        """The number of pages of the data block; 0 if the entries are not in pages."""
         is_paged = self.n_entries > self.page_entries
         return -(-self.n_entries // self.page_entries) if is_paged else 0
 
     @property
     def first_entry(self) -> int:
-        """Where the first entry stands in the data block: behind its head, and a bit a page."""
+        """The offset of the first entry in the data block, behind the head and a bit a page."""
         return _BLOCK.size + -(-self.n_pages // 8) + (CHECKSUM_BYTES if self.n_pages else 0)
 
-    def entries(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The bytes of entries, [entry, byte]; no filter is left out of any chunk."""
-        found = np.zeros((len(places), self.entry_bytes), np.uint8)
-        found[:, :8] = _bytes_of(places[:, 0])
-        found[:, 8:-4] = _bytes_of(places[:, 1] - places[:, 0])[:, : self.entry_bytes - 12]
-        return found
+    def encode_entries(self, extents: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The bytes of the entries, [entry, byte], with a mask that skips no filter."""
+        entries = np.zeros((len(extents), self.entry_bytes), np.uint8)
+        entries[:, :8] = _little_endian(extents[:, 0])
+        sizes = extents[:, 1] - extents[:, 0]
+        entries[:, 8:-4] = _little_endian(sizes)[:, : self.entry_bytes - 12]
+        return entries
 
 
-def _bytes_of(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _little_endian(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
     return numbers.astype("<i8").view(np.uint8).reshape(-1, 8)
 
 
 def _fixed_arrays(
     file: BinaryIO, runs: NDArray[np.int64], size: int
 ) -> Iterator[tuple[int, tuple[_FixedArray, bytes]]]:
-    """Every index of chunks in a file, with the head of its data block, by the first address."""
+    """Yields the address of an array's first chunk, its chunk index, and its data block's head."""
     for start, stop in gaps(runs, size):
         file.seek(start)
         metadata = file.read(stop - start)
-        place = metadata.find(_HEADER_MAGIC)
-        while place >= 0:
-            header = metadata[place : place + _HEADER.size]
-            if len(header) == _HEADER.size and _is_sealed(header):
+        offset = metadata.find(_HEADER_MAGIC)
+        while offset >= 0:
+            header = metadata[offset : offset + _HEADER.size]
+            if len(header) == _HEADER.size and _has_checksum(header):
                 _, version, client, entry, bits, n_entries, address, _ = _HEADER.unpack(header)
                 if (version, client) == (0, 1) and 12 < entry <= 20:
-                    found = _FixedArray(address, entry, n_entries, 1 << bits)
+                    index = _FixedArray(address, entry, n_entries, 1 << bits)
                     file.seek(address)
-                    block = file.read(found.first_entry + 8)
+                    block = file.read(index.first_entry + 8)
                     head = block[: _BLOCK.size]
-                    if head[:4] == _BLOCK_MAGIC and _BLOCK.unpack(head)[3] == start + place:
-                        yield int.from_bytes(block[found.first_entry :], "little"), (found, head)
-            place = metadata.find(_HEADER_MAGIC, place + 1)
+                    if head[:4] == _BLOCK_MAGIC and _BLOCK.unpack(head)[3] == start + offset:
+                        yield int.from_bytes(block[index.first_entry :], "little"), (index, head)
+            offset = metadata.find(_HEADER_MAGIC, offset + 1)
 
 
-def _is_sealed(metadata: bytes) -> bool:
-    """Whether metadata end with their checksum."""
+def _has_checksum(metadata: bytes) -> bool:
+    """Whether metadata end with their own checksum."""
     return lookup3([metadata[:-CHECKSUM_BYTES]])[0] == metadata[-CHECKSUM_BYTES:]
 
 
-def _parts(found: _FixedArray, head: bytes, places: NDArray[np.int64]) -> list[bytes]:
-    """The data block of an index with all of its entries, in the parts that have a checksum."""
-    if len(places) != found.n_entries:
-        raise RuntimeError(f"{len(places)} chunks were written of {found.n_entries}")
-    entries = found.entries(places).tobytes()
-    head += np.packbits(np.ones(found.n_pages, np.uint8)).tobytes()
-    if not found.n_pages:
+def _data_block(index: _FixedArray, head: bytes, extents: NDArray[np.int64]) -> list[bytes]:
+    """The data block of an index with all its entries, in parts that each get a checksum."""
+    if len(extents) != index.n_entries:
+        raise RuntimeError(f"{len(extents)} chunks were written, expected {index.n_entries}")
+    entries = index.encode_entries(extents).tobytes()
+    head += np.packbits(np.ones(index.n_pages, np.uint8)).tobytes()
+    if not index.n_pages:
         return [head + entries]
-    page_bytes = found.page_entries * found.entry_bytes
+    page_bytes = index.page_entries * index.entry_bytes
     return [head, *(entries[at : at + page_bytes] for at in range(0, len(entries), page_bytes))]
 
 
 def lookup3(keys: Sequence[bytes]) -> list[bytes]:
-    """The checksum that HDF5 puts behind its metadata, of each key: four bytes, as on the disk.
+    """The checksum that HDF5 puts behind its metadata, for each key: four bytes, as on the disk.
 
-    Jenkins 2006, "lookup3.c", `hashlittle` with the initial value 0. All keys take their steps at
-    the same time, a shorter one later, so that many cost little more than the longest.
+    Jenkins 2006, "lookup3.c", `hashlittle` with the initial value 0. All keys are hashed at the
+    same time, and shorter ones start later, so many keys cost little more than the longest.
 
     Args:
-        keys: at least one, none of them empty.
+        keys: at least one key, none of them empty.
     """
     order = sorted(range(len(keys)), key=lambda index: -len(keys[index]))
     lengths = np.array([len(keys[index]) for index in order])
-    whole = np.maximum(0, (lengths - 1) // 12)  # the last 1 to 12 bytes are mixed in another way
-    n_steps = int(whole.max())
+    # The last 1 to 12 bytes of a key are mixed in another way.
+    steps_of_key = np.maximum(0, (lengths - 1) // 12)
+    n_steps = int(steps_of_key.max())
     words = np.zeros((len(keys), n_steps + 1, 3), "<u4")
-    for index, steps, row in zip(order, whole, words, strict=True):
+    for index, steps, row in zip(order, steps_of_key, words, strict=True):
         row.reshape(-1).view(np.uint8)[12 * (n_steps - steps) :][: len(keys[index])] = (
             np.frombuffer(keys[index], np.uint8)
         )
     sums = [(lengths + 0xDEADBEEF).astype(np.uint32) for _ in range(3)]
-    n_taking = np.searchsorted(-whole, np.arange(n_steps) - n_steps, side="right")
-    for n, step in zip(n_taking, words[:, :n_steps].transpose(1, 2, 0).copy(), strict=True):
-        a, b, c = (each[:n] for each in sums)
+    n_active = np.searchsorted(-steps_of_key, np.arange(n_steps) - n_steps, side="right")
+    for n, step in zip(n_active, words[:, :n_steps].transpose(1, 2, 0).copy(), strict=True):
+        a, b, c = (part[:n] for part in sums)
         a += step[0, :n]
         b += step[1, :n]
         c += step[2, :n]
         for turn in ((4, 6, 8), (16, 19, 4)):
             a -= c
-            a ^= _rotated(c, turn[0])
+            a ^= _rotate(c, turn[0])
             c += b
             b -= a
-            b ^= _rotated(a, turn[1])
+            b ^= _rotate(a, turn[1])
             a += c
             c -= b
-            c ^= _rotated(b, turn[2])
+            c ^= _rotate(b, turn[2])
             b += a
-    a, b, c = (each + last for each, last in zip(sums, words[:, n_steps].T, strict=True))
-    c = (c ^ b) - _rotated(b, 14)
-    a = (a ^ c) - _rotated(c, 11)
-    b = (b ^ a) - _rotated(a, 25)
-    c = (c ^ b) - _rotated(b, 16)
-    a = (a ^ c) - _rotated(c, 4)
-    b = (b ^ a) - _rotated(a, 14)
-    c = (c ^ b) - _rotated(b, 24)
-    found = dict(zip(order, c.astype("<u4"), strict=True))
-    return [found[index].tobytes() for index in range(len(keys))]
+    a, b, c = (part + last for part, last in zip(sums, words[:, n_steps].T, strict=True))
+    c = (c ^ b) - _rotate(b, 14)
+    a = (a ^ c) - _rotate(c, 11)
+    b = (b ^ a) - _rotate(a, 25)
+    c = (c ^ b) - _rotate(b, 16)
+    a = (a ^ c) - _rotate(c, 4)
+    b = (b ^ a) - _rotate(a, 14)
+    c = (c ^ b) - _rotate(b, 24)
+    checksums = dict(zip(order, c.astype("<u4"), strict=True))
+    return [checksums[index].tobytes() for index in range(len(keys))]
 
 
-def _rotated(words: NDArray[np.uint32], by: int) -> Any:
+def _rotate(words: NDArray[np.uint32], by: int) -> Any:
     return words << np.uint32(by) | words >> np.uint32(32 - by)

@@ -1,1 +1,1 @@
-"""An HDF5 file opened, checked and ended safely, whatever is in it or befalls the disk."""
+"""Opens, checks and finishes HDF5 files safely, even if their content or the disk is bad."""

@@ -1,13 +1,13 @@
-"""Keeps errors of the disk, and signals, out of HDF5 until they can be raised safely.
+"""Keeps disk errors and signals out of HDF5 until they can be raised safely.
 
 HDF5 cannot recover from a failed write: h5py then raises `RuntimeError` and the interpreter ends in
 a segmentation fault (8 of 8 runs on a full disk, also when the error comes out of a Python file
 object). So HDF5 never sees the error: it writes through this file, which keeps the first error,
-holds what could not be written, and raises when asked. What is held is read back, because HDF5
-trusts its own metadata, and damages its heap where other bytes are in their place.
+holds the data that could not be written, and raises the error in `check`. The held data are read
+back, because HDF5 trusts its own metadata, and damages its heap if it reads other bytes instead.
 
-Writes that follow each other are gathered, because each one that reaches the system lets go of the
-GIL and has to get it back from the threads that compress.
+Consecutive writes are buffered, because each one that reaches the system releases the GIL and has
+to get it back from the threads that compress.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Self
 
-GATHERED_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 20
 LARGE_BYTES = 128 << 10  # not worth a copy
-_NUMBERS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 class DeferredErrorFile(io.FileIO):
-    """A file that never fails to write; `check` raises what it held back.
+    """A file whose writes never fail; `check` raises the error it kept.
 
     Attributes:
         error: the first error, or None; also a Ctrl-C that arrived while HDF5 was writing.
@@ -35,30 +35,30 @@ class DeferredErrorFile(io.FileIO):
     error: BaseException | None = None
 
     def __init__(self, *arguments: Any) -> None:
-        self._gathered = bytearray()
-        self._position = 0  # where the next write goes; the gathered bytes end there
-        self._lost: list[tuple[int, bytes]] = []  # what the disk refused, and where it belongs
+        self._buffer = bytearray()
+        self._position = 0  # where the next write goes; the buffered bytes end there
+        self._unwritten: list[tuple[int, bytes]] = []  # what the disk refused, with its place
         super().__init__(*arguments)
 
     def write(self, data: Any, /) -> int:
-        """Takes all of the data, or holds the error; says that all was written either way."""
+        """Writes the data or keeps the error; returns the full length either way."""
         view = memoryview(data)
         if view.nbytes >= LARGE_BYTES:
-            self._put_out()
+            self._flush_buffer()
             self._position += view.nbytes
             self._write_all(view)
             return view.nbytes
         self._position += view.nbytes
-        self._gathered += view
-        if len(self._gathered) >= GATHERED_BYTES:
-            self._put_out()
+        self._buffer += view
+        if len(self._buffer) >= BUFFER_BYTES:
+            self._flush_buffer()
         return view.nbytes
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Moves, after what is gathered is written, unless it is there already."""
+        """Moves to a position; writes the buffer first, unless the file is there already."""
         # After an error the file itself may be elsewhere.
         if whence != io.SEEK_SET or offset != self._position or self.error is not None:
-            self._put_out()
+            self._flush_buffer()
             self._position = super().seek(offset, whence)
         return self._position
 
@@ -67,13 +67,13 @@ class DeferredErrorFile(io.FileIO):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int | None:
-        """Reads, after what is gathered is written or held."""
-        self._put_out()
+        """Reads into a buffer what was written, also what the disk refused."""
+        self._flush_buffer()
         n_read = super().readinto(buffer) or 0
         view = memoryview(buffer).cast("B")
-        for first, data in self._lost:
-            # In the buffer's own count; what lies before it, and was never written, is a hole.
-            start, stop = (place - self._position for place in (first, first + len(data)))
+        for first, data in self._unwritten:
+            # Relative to the buffer; what lies before, and was never written, is a hole.
+            start, stop = (offset - self._position for offset in (first, first + len(data)))
             stop = min(stop, len(view))
             if stop > n_read:
                 view[n_read:stop] = bytes(stop - n_read)
@@ -84,8 +84,8 @@ class DeferredErrorFile(io.FileIO):
         return n_read
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Sets the size, or holds the error."""
-        self._put_out()
+        """Sets the size of the file, or keeps the error."""
+        self._flush_buffer()
         try:
             return super().truncate(size)
         except OSError as error:
@@ -93,53 +93,53 @@ class DeferredErrorFile(io.FileIO):
             return size or 0
 
     def flush(self) -> None:
-        """Writes what is gathered, or holds the error."""
-        self._put_out()
+        """Writes the buffer, or keeps the error."""
+        self._flush_buffer()
 
     def close(self) -> None:
-        """Writes what is gathered and closes; safe to call twice."""
+        """Writes the buffer and closes the file; safe to call twice."""
         if not self.closed:
-            self._put_out()
+            self._flush_buffer()
         super().close()
 
     def check(self) -> None:
-        """Raises the first error there was, as it came: mostly an `OSError`."""
-        self._put_out()
+        """Raises the first error, if there was one: usually an `OSError`."""
+        self._flush_buffer()
         if self.error is not None:
             raise self.error
 
-    def _put_out(self) -> None:
-        gathered, self._gathered = self._gathered, bytearray()
-        self._write_all(memoryview(gathered))
+    def _flush_buffer(self) -> None:
+        buffered, self._buffer = self._buffer, bytearray()
+        self._write_all(memoryview(buffered))
 
-    def _write_all(self, rest: memoryview) -> None:
-        """Writes what ends at the position, or holds what is left of it."""
-        while rest and self.error is None:
+    def _write_all(self, data: memoryview) -> None:
+        """Writes data that end at the current position, or keeps what the disk refuses."""
+        while data and self.error is None:
             try:
-                rest = rest[super().write(rest) :]
+                data = data[super().write(data) :]
             except BaseException as error:
                 self.error = error
-        if rest:
-            self._lost.append((self._position - len(rest), bytes(rest)))
+        if data:
+            self._unwritten.append((self._position - len(data), bytes(data)))
 
 
 class Interrupts:
-    """Keeps Ctrl-C and other signals out of HDF5: there they end in a segmentation fault.
+    """Keeps Ctrl-C and other signals out of HDF5, where they end in a segmentation fault.
 
-    HDF5 writes through a Python file, in which an exception may arrive at any moment; of 60
-    captures that were stopped while they made their store, 3 ended in one. So a signal that
-    arrives while HDF5 is at work is delivered when it is done, and any other at once. It takes the
-    place of the handlers of a program's main thread; elsewhere it does nothing.
+    HDF5 writes through a Python file, in which an exception may arrive at any moment: of 60
+    captures that were stopped while they created their store, 3 ended that way. So a signal that
+    arrives while HDF5 is at work is delivered when HDF5 is done, and any other at once. In a
+    program's main thread this replaces the signal handlers; in other threads it does nothing.
     """
 
     def __init__(self) -> None:
         self._handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
-        self._arrived: int | None = None
+        self._pending: int | None = None
         self._depth = 0
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """While HDF5 is at work: signals wait for the end of the block."""
+        """Holds signals back until the end of the block, in which HDF5 is at work."""
         self._depth += 1
         try:
             yield
@@ -149,22 +149,22 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in set(_NUMBERS):
+            for number in set(_SIGNALS):
                 handler = signal.getsignal(number)
-                if callable(handler):  # what is ignored, or ends the program, stays so
+                if callable(handler):  # a signal that is ignored, or ends the program, stays so
                     self._handlers[number] = handler
-                    signal.signal(number, self._take)
+                    signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        self._arrived = number
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self._pending = number
         self._deliver(frame)
 
     def _deliver(self, frame: FrameType | None) -> None:
-        if self._depth == 0 and self._arrived is not None:
-            number, self._arrived = self._arrived, None
+        if self._depth == 0 and self._pending is not None:
+            number, self._pending = self._pending, None
             self._handlers[number](number, frame)

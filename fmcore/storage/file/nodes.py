@@ -1,7 +1,7 @@
-"""Nodes of an HDF5 file: a walk that stays inside it, attributes, filters, where chunks lie.
+"""The nodes of an HDF5 file: iterating over them, their attributes, filters and chunk extents.
 
-HDF5 keeps variable-length strings and axis references outside every checksum, so text is stored
-with a fixed length, and a digest lets `validate` see a flipped bit in any of them.
+HDF5 keeps variable-length strings and axis references outside every checksum. So text is stored
+with a fixed length, and a digest over attributes and references lets `validate` see a flipped bit.
 """
 
 from __future__ import annotations
@@ -22,36 +22,35 @@ from fmcore.storage.format.schema import DEFLATE, DEFLATE_LEVEL, NONE, SHUFFLE_D
 
 DIGEST = "attributes_sha256"
 # Written by HDF5's dimension scales: references, covered through the names they resolve to.
-_OWNED_BY_SCALES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+_SCALE_ATTRIBUTES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
 
-
-# A store is four deep.
+# The groups of a store are nested four deep.
 DEEPEST = 8
 # What h5py raises for a part that is missing, a checksum that fails, or a file that was cut short.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
 
 
 def fixed_text(value: str) -> np.ndarray[Any, np.dtype[np.bytes_]]:
-    """A string as HDF5 fixed-length UTF-8."""
+    """Encodes a string as HDF5 fixed-length UTF-8."""
     encoded = value.encode("utf-8", "backslashreplace")
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))
 
 
 def read_text(node: h5py.Group, name: str) -> str:
-    """The text of an attribute; empty where there is none, as a newer minor version may have it."""
+    """The text of an attribute; empty if the group lacks it."""
     value = node.attrs.get(name, b"")
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def attributes_digest(file: h5py.File) -> str:
-    """SHA-256 over every attribute but itself, and over which scale each axis refers to, in hex."""
+    """SHA-256, in hex, of all other attributes and of the scale that each axis refers to."""
     digest = hashlib.sha256()
     nodes = list(iter_nodes(file, Path(file.name)))
-    # HDF5 has to search for the name of what a reference leads to; here they are all known.
+    # HDF5 has to search for the name of what a reference points to; here all names are at hand.
     names = {address_of(node): path for path, node in nodes}
 
     def add(path: str, node: h5py.Group | h5py.Dataset) -> None:
-        for name in sorted(set(node.attrs) - _OWNED_BY_SCALES - {DIGEST}):
+        for name in sorted(set(node.attrs) - _SCALE_ATTRIBUTES - {DIGEST}):
             value = np.asarray(node.attrs[name])
             digest.update(f"{path}@{name}:{value.dtype.str}{value.shape}".encode())
             digest.update(value.tobytes())
@@ -66,7 +65,7 @@ def attributes_digest(file: h5py.File) -> str:
 
 
 def read_attributes(node: h5py.Group) -> dict[str, Any]:
-    """Every attribute of a group as plain Python."""
+    """Reads every attribute of a group as plain Python."""
     parsed: dict[str, Any] = {}
     for name, value in node.attrs.items():
         if isinstance(value, np.ndarray):
@@ -79,40 +78,42 @@ def read_attributes(node: h5py.Group) -> dict[str, Any]:
 
 
 def address_of(node: h5py.Group | h5py.Dataset) -> int:
-    """Where an object lies in the file: the same for every way that leads to it."""
+    """The address of an object in the file; it is equal for all names of the object."""
     return int(h5py.h5o.get_info(node.id).addr)
 
 
 def iter_nodes(
     group: h5py.Group, path: Path, seen: set[int] | None = None
 ) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """Every group and array with its path, sorted by name, nothing outside the file touched.
+    """Yields every group and array with its path, sorted by name; touches nothing outside the file.
 
     Links, virtual sources and external storage each let an HDF5 file show bytes of another file,
     such as `/etc/passwd`. (h5py's own `visititems` is not used: an error inside it, as in a damaged
     file, comes out as SystemError.)
 
     Args:
-        group: where to start.
-        path: of the file, for the message.
-        seen: addresses of the objects met so far; a store has one name for each.
+        group: the group to start from.
+        path: the path of the file, for error messages.
+        seen: addresses of the objects met so far; a store has only one name for each object.
 
     Raises:
-        StoreError: naming the first part that is not the file's own.
+        StoreError: naming the first part that is not in the file itself.
     """
     seen = set() if seen is None else seen
     if group.name.count("/") > DEEPEST:
-        raise StoreError(f"{path}: {group.name} lies deeper than any part of a store")
+        raise StoreError(f"{path}: {group.name} is nested deeper than any part of a store")
     for name in sorted(group):
         where = f"{group.name.rstrip('/')}/{name}"
         if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
-            raise StoreError(f"{path}: {where} is a link to another place; a store has none")
+            raise StoreError(f"{path}: {where} is a link to another place; a store has no links")
         node = group[name]
         if isinstance(node, h5py.Dataset) and (node.is_virtual or node.external):
             raise StoreError(f"{path}: {where} keeps its data in another file; a store does not")
         address = address_of(node)
         if address in seen:
-            raise StoreError(f"{path}: {where} is a second name of another part; a store has none")
+            raise StoreError(
+                f"{path}: {where} is a second name of another part; a store has no links"
+            )
         seen.add(address)
         yield where, node
         if isinstance(node, h5py.Group):
@@ -121,15 +122,15 @@ def iter_nodes(
 
 def chunk_extents(dataset: h5py.Dataset) -> NDArray[np.int64]:
     """Where each stored chunk of an array lies, <int64>[chunk, (start, stop)], in HDF5's order."""
-    places = array("q")  # pairs of tuples for 200,000 chunks would take 25 MB
+    extents = array("q")  # pairs of tuples for 200,000 chunks would take 25 MB
     dataset.id.chunk_iter(
-        lambda chunk: places.extend((chunk.byte_offset, chunk.byte_offset + chunk.size))
+        lambda chunk: extents.extend((chunk.byte_offset, chunk.byte_offset + chunk.size))
     )
-    return np.array(places, dtype="<i8").reshape(-1, 2)
+    return np.array(extents, dtype="<i8").reshape(-1, 2)
 
 
 def all_chunk_extents(file: h5py.File, path: Path) -> dict[str, NDArray[np.int64]]:
-    """The same of every array in chunks, by its path."""
+    """The `chunk_extents` of every chunked array, by its path."""
     return {
         name.lstrip("/"): chunk_extents(node)
         for name, node in iter_nodes(file, path)
@@ -137,9 +138,9 @@ def all_chunk_extents(file: h5py.File, path: Path) -> dict[str, NDArray[np.int64
     }
 
 
-def merge_adjacent(places: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Chunks that lie back to back as one, sorted, <int64>[run, (start, stop)]."""
-    ends = np.concatenate([np.zeros((0, 2), "<i8"), *places])
+def merge_adjacent(extents: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Merges chunks that lie back to back into runs: sorted, <int64>[run, (start, stop)]."""
+    ends = np.concatenate([np.zeros((0, 2), "<i8"), *extents])
     ends = ends[np.argsort(ends[:, 0])]
     begins_run = np.append(True, ends[1:, 0] != ends[:-1, 1])[: len(ends)]
     ends_run = np.append(begins_run[1:], True)[: len(ends)]
@@ -147,13 +148,13 @@ def merge_adjacent(places: list[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def gaps(runs: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
-    """The parts of a file of a size, (start, stop), that no run covers."""
+    """The parts of a file, (start, stop), that no run covers; `size` is the length of the file."""
     ends = [0, *runs.reshape(-1).tolist(), size]
     return zip(ends[::2], ends[1::2], strict=True)
 
 
 def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.h5p.PropDCID:
-    """The properties of an array whose chunks are made by `encode`, or by HDF5 in the same way."""
+    """The HDF5 creation properties of an array whose chunks `encode` makes."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_chunk(chunk)
     if codec.shuffle:
@@ -166,7 +167,7 @@ def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.
 
 
 def codec_of(array: h5py.Dataset) -> Codec | None:
-    """The codec of an array in a file, or None where it has other filters than ours."""
+    """The codec of an array in a file; None if its filters are not those of a codec."""
     properties = array.id.get_create_plist()
     filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
     for codec in (DEFLATE, NONE, SHUFFLE_DEFLATE):
@@ -178,8 +179,8 @@ def codec_of(array: h5py.Dataset) -> Codec | None:
 
 
 @contextlib.contextmanager
-def damage_named(path: Path) -> Iterator[None]:
-    """Turns what h5py raises for a damaged file into a `StoreError` that says what to do."""
+def damage_as_store_error(path: Path) -> Iterator[None]:
+    """Turns what h5py raises for a damaged file into a `StoreError` that states the remedy."""
     try:
         yield
     except FmcoreError:

@@ -1,4 +1,4 @@
-"""Opens a file as a store: only what is one, of a version we read, and nothing outside itself."""
+"""Opens a file as a store, if it is one, has a version we read, and lies in one file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 import h5py
 
 from fmcore.errors import FmcoreError, InputFileError, StoreError
-from fmcore.storage.file.nodes import damage_named, iter_nodes
+from fmcore.storage.file.nodes import damage_as_store_error, iter_nodes
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
 from fmcore.storage.file.structure import check_format
@@ -19,18 +19,18 @@ ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A store that is open twice: HDF5 reads its metadata, and we its chunks.
+    """A store that is open twice: HDF5 reads its metadata, fmcore its chunks.
 
     Attributes:
-        hdf5: HDF5's.
-        bytes: ours.
+        hdf5: the file as HDF5 has opened it.
+        bytes: the file as fmcore has opened it.
     """
 
     hdf5: h5py.File
     bytes: FileBytes
 
     def close(self) -> None:
-        """Lets go of both; safe to call twice."""
+        """Closes both; safe to call twice."""
         self.hdf5.close()
 
     def __enter__(self) -> Self:
@@ -41,28 +41,28 @@ class OpenFile:
 
 
 def hdf5_version() -> str:
-    """Of the HDF5 that h5py runs with, such as `1.14.6`."""
+    """The version of the HDF5 library that h5py uses, such as `1.14.6`."""
     return str(h5py.version.hdf5_version)
 
 
 def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
-    """An open HDF5 file that is a store, read-only.
+    """Opens a store read-only.
 
     Args:
         path: the file.
-        check_seal: refuse damaged metadata before HDF5, which they may crash, sees them.
+        check_seal: whether to refuse damaged metadata before HDF5, which may crash, sees them.
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
-        StoreError: if it is no store, or reaches outside its own file.
-        UnsupportedVersionError: if its format is of another major version.
+        StoreError: if it is not a store, or refers to other files.
+        UnsupportedVersionError: if its format has another major version.
     """
     opened = _open_twice(path, check_seal=check_seal)
     try:
-        with damage_named(path):
+        with damage_as_store_error(path):
             check_format(opened.hdf5, path)
             for _ in iter_nodes(opened.hdf5, path):
-                pass  # before anything is read, all of it is seen to be the file's own
+                pass  # before anything is read, everything is checked to be in this file
     except FmcoreError:
         opened.close()
         raise
@@ -71,25 +71,27 @@ def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
 
 def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
     if not path.is_file():
-        found = "it is a folder" if path.is_dir() else "there is no such file"
-        raise InputFileError(f"cannot open store {path}: {found}; `fmcore capture` writes one")
+        reason = "it is a folder" if path.is_dir() else "there is no such file"
+        raise InputFileError(f"cannot open store {path}: {reason}; `fmcore capture` writes one")
     try:
         for _ in range(ATTEMPTS):
-            # h5py says the same of a file it may not read and of no HDF5 file, so ours is first.
-            ours = FileBytes(path)
+            # First, because h5py does not tell a file it may not read from one that is not HDF5.
+            file_bytes = FileBytes(path)
             if check_seal:
-                verify_seal(ours)
+                verify_seal(file_bytes)
             if not h5py.is_hdf5(path):
                 raise StoreError(
-                    f"{path} is no store: it is not an HDF5 file; `fmcore capture` writes one"
+                    f"{path} is not a store: it is not an HDF5 file; `fmcore capture` writes one"
                 )
-            # A store never changes under its name, so no lock is needed; and that of a writer who
-            # is about to let go, or a file system without locks, is not in the way.
+            # A store never changes under its name, so no lock is needed. Without one, a writer that
+            # is about to release its lock, or a file system without locks, causes no error.
             file = h5py.File(path, "r", locking=False)
-            if ours.is_same_as(file):
-                return OpenFile(file, ours)
-            file.close()  # replaced between our opening and HDF5's
+            if file_bytes.is_same_as(file):
+                return OpenFile(file, file_bytes)
+            file.close()  # it was replaced between the two openings
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputFileError(f"cannot open store {path}: {reason}") from error
-    raise InputFileError(f"cannot open store {path}: it is replaced again and again; try later")
+    raise InputFileError(
+        f"cannot open store {path}: it is being replaced again and again; try later"
+    )

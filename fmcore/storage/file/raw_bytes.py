@@ -1,4 +1,4 @@
-"""Reads the bytes of a store past HDF5 and its lock, from any thread."""
+"""Reads the bytes of a store without HDF5 and its lock, from any thread."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import h5py
 
 
 class FileBytes:
-    """Reads any place of a file, from any thread; closed when the last one who holds it lets go.
+    """Reads any part of a file, from any thread; the file is closed with the last reference to it.
 
-    So a store may be closed while another thread reads: that read ends well, where a number of an
-    open file that is closed and given out again would show it the bytes of another file.
+    So a store may be closed while another thread reads, and that read still succeeds. If the
+    descriptor were closed and reused, the thread would read the bytes of another file.
 
     Attributes:
-        path: for messages.
-        descriptor: the open file's number.
-        size: of the file, in bytes.
+        path: the path of the file, for messages.
+        descriptor: the descriptor of the open file.
+        size: the size of the file in bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,21 +31,21 @@ class FileBytes:
         self._lock = threading.Lock()
 
     def read_now(self, offset: int, size: int) -> bytes | None:
-        """Some bytes if they are in memory already; None where one would wait for the disk.
+        """The bytes from `offset` if they are in memory already; None if the disk must be awaited.
 
-        So a thread that must not wait need not hand every small read to another.
+        So a thread that must not wait need not hand every small read to another thread.
         """
         if not hasattr(os, "RWF_NOWAIT"):
             return None
         data = bytearray(size)
         try:
             n_read = os.preadv(self.descriptor, [data], offset, os.RWF_NOWAIT)
-        except OSError:  # would wait, or a file system that cannot tell
+        except OSError:  # it would wait, or the file system does not support this
             return None
         return bytes(data) if n_read == size else None
 
     def read(self, offset: int, size: int) -> bytes:
-        """Some bytes; fewer where the file ends.
+        """The bytes from `offset`; fewer if the file ends before.
 
         Raises:
             OSError: if the disk refuses.

@@ -1,7 +1,8 @@
-"""Whether a file has the shape of a store, from its metadata alone: quick enough for every opening.
+"""Checks from its metadata alone whether a file has the structure of a store.
 
-A store that passes can be read without surprises: every array and attribute is there, of the type
-and the size the schema says, and no small file declares an array of terabytes.
+This is quick enough for every opening. A store that passes can be read without surprises: every
+array and attribute is there, with the type and size that the schema states, and no small file
+declares an array of terabytes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 
 from fmcore.errors import StoreError, UnsupportedVersionError
-from fmcore.records import LABELS, POLICIES
+from fmcore.records import POLICIES
 from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
 from fmcore.storage.format.schema import (
@@ -29,39 +30,41 @@ from fmcore.storage.format.schema import (
 
 
 def check_format(file: h5py.File, path: Path) -> None:
-    """Stops at a file that does not say it is a store, or is one of another major version.
+    """Refuses a file that is not marked as a store, or whose format has another major version.
 
     Raises:
-        StoreError, UnsupportedVersionError: naming what was found and what was expected.
+        StoreError: if the file is not marked as a store.
+        UnsupportedVersionError: if its format has another major version.
     """
     if read_text(file, "format") != FORMAT:
         raise StoreError(
-            f"{path} is an HDF5 file but no store: its attribute `format` is "
+            f"{path} is an HDF5 file but not a store: its attribute `format` is "
             f"{read_text(file, 'format')!r}, expected {FORMAT!r}; `fmcore capture` writes one"
         )
-    found = read_text(file, "format_version")
-    if found.split(".")[0] != FORMAT_VERSION.split(".")[0]:
+    version = read_text(file, "format_version")
+    major = FORMAT_VERSION.split(".")[0]
+    if version.split(".")[0] != major:
         raise UnsupportedVersionError(
-            f"{path} has format version {found}, this fmcore reads {FORMAT_VERSION}; "
-            "install a fitting version of feature-map-dashboard, or capture again"
+            f"{path} has format version {version}, this fmcore reads {major}.x; install a version "
+            "of feature-map-dashboard that reads it, or capture again"
         )
 
 
 def require_structure(file: h5py.File, path: Path) -> None:
-    """Refuses a file that has not the shape of a store.
+    """Refuses a file that does not have the structure of a store.
 
     Raises:
-        StoreError: naming the first thing that is wrong.
+        StoreError: naming the first problem.
     """
     for problem in structure_problems(file):
         raise StoreError(
-            f"{path} is a damaged or incomplete store: {problem}; `fmcore validate` lists all that "
-            "is wrong; capture again, or restore it from a copy"
+            f"{path} is a damaged or incomplete store: {problem}; `fmcore validate` lists all "
+            "problems; capture again, or restore it from a copy"
         )
 
 
 def structure_problems(file: h5py.File) -> Iterator[str]:
-    """One sentence for each part that is missing or not what the schema says."""
+    """Yields one sentence for each part that is missing or differs from the schema."""
     layers = file.get("layers")
     if not isinstance(layers, h5py.Group) or not len(layers):
         yield "/layers is missing or empty"
@@ -69,7 +72,7 @@ def structure_problems(file: h5py.File) -> Iterator[str]:
     groups = list(layers)
     for place, attributes in ATTRIBUTES.items():
         for group in groups if "{layer}" in place else [""]:
-            yield from _checked(file, place.format(layer=group), attributes)
+            yield from _attribute_problems(file, place.format(layer=group), attributes)
     for spec in SCHEMA:
         for group in groups if "{layer}" in spec.path else [""]:
             path = spec.path.format(layer=group)
@@ -91,7 +94,9 @@ def structure_problems(file: h5py.File) -> Iterator[str]:
         yield "two groups under /layers have the same layer_path"
 
 
-def _checked(file: h5py.File, where: str, attributes: dict[str, AttributeSpec]) -> Iterator[str]:
+def _attribute_problems(
+    file: h5py.File, where: str, attributes: dict[str, AttributeSpec]
+) -> Iterator[str]:
     node = file.get(where)
     if not isinstance(node, h5py.Group):
         yield f"{where} is missing"
@@ -103,7 +108,7 @@ def _checked(file: h5py.File, where: str, attributes: dict[str, AttributeSpec]) 
             if name not in node.attrs:
                 yield f"{where} lacks the attribute {name}"
             elif not _is_kind(node.attrs[name], spec.kind):
-                yield f"{where}: the attribute {name} is no {spec.kind}"
+                yield f"{where}: the attribute {name} has the wrong type, expected {spec.kind}"
         except DAMAGE as error:
             yield f"{where}: the attribute {name} cannot be read: {error}"
 
@@ -117,12 +122,12 @@ def _is_kind(value: object, kind: str) -> bool:
 
 
 def _policy_problems(layer: h5py.Group) -> Iterator[str]:
-    """Maps are there if the layer's policy says so, and of its type; and their axes always."""
+    """Checks that maps are stored as the layer's policy states, and that their axes are there."""
     where, policy = layer.name, read_text(layer, "policy")
     for axis in ("y", "x", "filter"):
         scale = layer.get(axis)
         if not isinstance(scale, h5py.Dataset) or scale.ndim != 1 or scale.size < 1:
-            yield f"{where}/{axis} is missing or no axis"
+            yield f"{where}/{axis} is missing or is not an axis"
     maps = layer.get("activation")
     if policy not in POLICIES:
         yield f"{where}: the attribute policy is {policy!r}, expected {', '.join(POLICIES)}"
@@ -135,23 +140,25 @@ def _policy_problems(layer: h5py.Group) -> Iterator[str]:
 
 
 def _prediction_problems(file: h5py.File) -> Iterator[str]:
-    """Predictions are there with all that goes with them, or nothing of it is."""
-    there = [f"/samples/{name}" for name in ("prediction", "probability")]
-    absent = [path for path in there if path not in file]
+    """Checks that predictions and what belongs to them are all there or all absent."""
+    paths = [f"/samples/{name}" for name in ("prediction", "probability")]
+    absent = [path for path in paths if path not in file]
     if len(absent) == 1:
-        (other,) = set(there) - set(absent)
+        (other,) = set(paths) - set(absent)
         yield f"{absent[0]} is missing, but {other} is there"
         return
-    labels = read_text(file["dataset"], "labels") or LABELS[0]
+    labels = read_text(file["dataset"], "labels")
     has_accuracy = "test_accuracy" in file["model"].attrs
     if absent and has_accuracy:
         yield f"/model has the attribute test_accuracy, but {absent[0]} is missing"
+    elif has_accuracy and labels != "given":
+        yield f"/model has the attribute test_accuracy, but labels of /dataset is {labels!r}"
     elif not absent and not has_accuracy and labels == "given":
         yield "/model lacks the attribute test_accuracy"
     if absent and labels == "predicted":
         yield f"/dataset: the attribute labels is {labels!r}, but {absent[0]} is missing"
     elif not absent and labels == "none":
-        yield f"/dataset: the attribute labels is {labels!r}, but {there[0]} is there"
+        yield f"/dataset: the attribute labels is {labels!r}, but {paths[0]} is there"
 
 
 def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:
@@ -161,11 +168,11 @@ def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str
             yield f"/{path} is missing"
         return
     if not isinstance(array, h5py.Dataset):
-        yield f"/{path} is no array"
+        yield f"/{path} is not an array"
         return
-    found = "bytes" if array.dtype.kind == "S" else array.dtype.name
-    if found not in spec.dtypes:
-        yield f"/{path} has dtype {found}, expected {' or '.join(spec.dtypes)}"
+    dtype = "bytes" if array.dtype.kind == "S" else array.dtype.name
+    if dtype not in spec.dtypes:
+        yield f"/{path} has dtype {dtype}, expected {' or '.join(spec.dtypes)}"
     if array.shape is None or array.ndim != len(spec.axes):
         yield f"/{path} has shape {array.shape}, expected the axes {', '.join(spec.axes)}"
         return
@@ -177,23 +184,23 @@ def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str
 def _axis_problems(
     file: h5py.File, path: str, expected: str, size: int, scales: list[h5py.Dataset]
 ) -> Iterator[str]:
-    there = file.get(expected)
-    if there is None or list(map(address_of, scales)) != [address_of(there)]:
+    scale = file.get(expected)
+    if scale is None or list(map(address_of, scales)) != [address_of(scale)]:
         axis = expected.rsplit("/", 1)[-1]
-        names = [(scale.name or "?").lstrip("/") for scale in scales]
+        names = [(other.name or "?").lstrip("/") for other in scales]
         yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
-    elif there.shape != (size,) or size < 1:
-        yield f"/{path}: length {size}, but /{expected} has the shape {there.shape}"
+    elif scale.shape != (size,) or size < 1:
+        yield f"/{path}: length {size}, but /{expected} has the shape {scale.shape}"
 
 
 def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:
     if not array.chunks or not array.fletcher32:
-        yield f"/{path} has no chunks with Fletcher32, so damage to it would go unseen"
+        yield f"/{path} has no chunks with Fletcher32, so damage would go unseen"
         return
     if codec_of(array) is None:
         yield f"/{path} has other filters than the codecs of this format"
     if math.prod(array.chunks) * array.dtype.itemsize > LARGEST_CHUNK_BYTES:
-        yield f"/{path} has chunks of shape {array.chunks}, larger than any of ours"
+        yield f"/{path} has chunks of shape {array.chunks}, larger than fmcore writes"
     needed = math.prod(
         -(-size // step) for size, step in zip(array.shape, array.chunks, strict=True)
     )

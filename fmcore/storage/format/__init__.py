@@ -1,1 +1,1 @@
-"""What lies in a store, and in which chunks: tables and arithmetic, no file is opened."""
+"""The contents of a store and the shapes of its chunks, as tables and arithmetic without I/O."""

@@ -1,25 +1,27 @@
-"""Chunks: pure arithmetic on shapes and arrays, no HDF5."""
+"""The shapes of chunks: pure arithmetic, no HDF5."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-# The dashboard's main read is all filters of one sample. Under 8 KiB a sample the overhead of a
-# chunk outweighs it, so several share one; over 256 KiB a reader of one filter inflates too much.
+# The dashboard mostly reads all filters of one sample. Below 8 KiB a sample costs less than the
+# overhead of a chunk, so several share one; over 256 KiB a reader of one filter inflates too much.
 SMALL_SAMPLE_BYTES = 8 << 10
 LARGE_SAMPLE_BYTES = 256 << 10
 TABLE_CHUNK_BYTES = 32 << 10
+# A map of 4096 x 4096 values is 64 MiB; the writer makes no chunk that inflates to more than this.
+LARGEST_CHUNK_BYTES = 256 << 20
 
 
 def activation_chunk(
     n_samples: int, shape: tuple[int, int, int], *, itemsize: int = 4
 ) -> tuple[int, int, int, int]:
-    """The chunk of an activation array, (samples, y, x, filters).
+    """The shape of a chunk of an activation array, (samples, y, x, filters).
 
     Args:
-        n_samples: length of the sample axis, at least 1.
-        shape: (y, x, filter) of one sample.
+        n_samples: the length of the sample axis, at least 1.
+        shape: the shape of one sample, (y, x, filter).
         itemsize: bytes of one value.
     """
     height, width, filters = shape
@@ -34,25 +36,25 @@ def activation_chunk(
 
 
 def table_chunk(shape: Sequence[int], *, itemsize: int) -> tuple[int, ...]:
-    """The chunk of any other array: whole rows, at least half of `TABLE_CHUNK_BYTES` of them."""
-    fitting = max(1, TABLE_CHUNK_BYTES // (itemsize * math.prod(shape[1:])))
-    rows = fitting if fitting == _power_of_two(fitting) else _power_of_two(fitting) // 2
+    """The shape of a chunk of any other array: whole rows that fit in `TABLE_CHUNK_BYTES`.
+
+    The number of rows is a power of two (or all rows), so such a chunk is at least half full.
+    """
+    limit = max(1, TABLE_CHUNK_BYTES // (itemsize * math.prod(shape[1:])))
+    rows = limit if limit == _power_of_two(limit) else _power_of_two(limit) // 2
     return min(shape[0], rows), *shape[1:]
 
 
-def shard_rows(wanted: int, chunk_rows: Sequence[int], batch_size: int) -> int:
-    """Samples of a shard: about as many as wanted, and whole batches and whole chunks of them.
+def shard_rows(target: int, chunk_rows: Sequence[int], batch_size: int) -> int:
+    """The number of samples in a shard: at most `target`, but at least one step.
 
-    So that shards are joined chunk by chunk, and batches are the same with shards and without.
+    A step is a number of whole batches and whole chunks. So shards are joined chunk by chunk, and
+    batches are the same with shards and without.
     """
     step = math.lcm(batch_size, *chunk_rows)
-    return max(1, wanted // step) * step
+    return max(1, target // step) * step
 
 
 def _power_of_two(number: int) -> int:
-    """The smallest power of two that is not below a number; chunks of such rows end together."""
+    """The smallest power of two that is not below a number; chunks with such rows end together."""
     return 1 << (number - 1).bit_length()
-
-
-# A map of 4096 x 4096 values is 64 MiB; what inflates to more than this is no chunk of ours.
-LARGEST_CHUNK_BYTES = 256 << 20

@@ -1,4 +1,4 @@
-"""What is known of a store before its first batch."""
+"""The plan of a store: everything that is decided before its first batch."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class LayerPlan:
     """How one layer is stored.
 
     Attributes:
-        spec: the layer.
+        spec: the layer as the model has it.
         policy: `float32`, `float16`, or `pooled` for no maps.
         codec: how the chunks of its maps are made.
         map_factors: pixels (y, x) that its class maps average into one; None for no class maps.
-        class_maps: the same in words, as the store records it.
+        class_maps: in words for the store, how class maps are reduced, or why there are none.
         bin_bits: how fine its histograms are, see `fmcore.statistics.Bins`; None for none.
-        histogram: the same in words.
+        histogram: in words for the store, how wide the bins are, or why there are none.
     """
 
     spec: LayerSpec
@@ -37,7 +37,7 @@ class LayerPlan:
     histogram: str = Bins(FINEST).words
 
     def empty_accumulators(self, n_classes: int) -> LayerAccumulators:
-        """Accumulators that have seen nothing."""
+        """The layer's accumulators, which have seen no sample yet."""
         return LayerAccumulators.empty(
             n_classes,
             self.spec.shape,
@@ -49,7 +49,7 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StorePlan:
-    """All that is known of a store before its first batch.
+    """Everything that is decided about a store before its first batch.
 
     Attributes:
         ids: a name for each sample.
@@ -57,14 +57,14 @@ class StorePlan:
         image_shape: (image_y, image_x, image_channel).
         image_dtype: uint8 or float32.
         layers: the captured layers, in the model's order.
-        model: which model.
-        dataset: which test set.
+        model: the model.
+        dataset: the test set.
         batch_size: samples that go through the model together.
-        first_sample: index of its first sample in the whole test set; 0 unless it is a shard.
+        first_sample: index of the first sample in the whole test set; not 0 only in a shard.
         has_predictions: whether the model puts out a distribution over classes.
         statistics: `all`, or `basic` for neither histograms nor scores.
-        present: <int64>[class], the classes that have samples, in order; all where left out. Of a
-            thousand classes a test set may have a few, and only these take memory.
+        present: <int64>[class], the classes that have samples, in order; None for all classes. A
+            test set may have few of a thousand classes, and only these take memory.
     """
 
     ids: Sequence[str]
@@ -81,23 +81,23 @@ class StorePlan:
     present: NDArray[np.int64] | None = None
 
     def empty_accumulators(self) -> list[LayerAccumulators]:
-        """Accumulators of each layer, for the classes that are present."""
+        """Empty accumulators for each layer, for the classes that are present."""
         n_classes = len(self.class_names) if self.present is None else len(self.present)
         return [layer.empty_accumulators(n_classes) for layer in self.layers]
 
     def places(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where the classes of labels are among those that are present."""
+        """The place of each label's class among the classes that are present."""
         return labels if self.present is None else np.searchsorted(self.present, labels)
 
-    def scatter(self, index: int, sums: LayerAccumulators) -> LayerAccumulators:
-        """The accumulators of a layer, for all classes."""
+    def scatter(self, index: int, accumulators: LayerAccumulators) -> LayerAccumulators:
+        """Extends the accumulators of a layer from the classes that are present to all."""
         if self.present is None or len(self.present) == len(self.class_names):
-            return sums
-        return sums.scatter(
+            return accumulators
+        return accumulators.scatter(
             self.layers[index].empty_accumulators(len(self.class_names)), self.present
         )
 
 
 def sample_ids(n_samples: int) -> list[str]:
-    """The name of each sample: its index, all of the same length."""
+    """A name for each sample: its index, with leading zeros to the same length."""
     return [f"{index:0{len(str(n_samples - 1))}d}" for index in range(n_samples)]

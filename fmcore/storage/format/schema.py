@@ -1,4 +1,4 @@
-"""What lies in a store, as a table; writer, validator and FORMAT.md are checked against it."""
+"""The contents of a store as a table; writer, validator and FORMAT.md are checked against it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from fmcore.statistics import POOLED, POOLINGS, STATISTICS
 
 FORMAT = "fmcore-store"
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.0"
 
-
-# Statistics that every store has; those that came with format 1.1 may be missing.
-_ALWAYS = ("mean", "std", "min", "max", "zero_fraction", "n_values", "n_nonfinite")
+# When a store lacks what is optional.
+_NO_PREDICTIONS = "no predictions"
+_NO_SCORES = "no scores"
+_NO_HISTOGRAMS = "no histograms"
+_NO_CLASS_MAPS = "no class maps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,96 +26,125 @@ class ArraySpec:
         dtypes: numpy names of the types it may have; `bytes` is a fixed-length UTF-8 string.
         axes: the names of its axes, each a dimension scale of that name (see `scale_path`).
         meaning: one sentence.
-        optional: whether a store may lack it.
+        absent: when a store lacks it; empty if every store has it.
     """
 
     path: str
     dtypes: tuple[str, ...]
     axes: tuple[str, ...]
     meaning: str
-    optional: bool = False
+    absent: str = ""
+
+    @property
+    def optional(self) -> bool:
+        """Whether a store may lack it."""
+        return bool(self.absent)
 
 
 def path_in_store(path: str) -> str:
-    """The path of an array that is said to lie in a layer's group, or under `similarity/`."""
+    """The path in the file of an array whose path is relative to a layer's group.
+
+    Paths under `similarity/` are about all layers and stay as they are.
+    """
     return path if path.startswith("similarity/") else f"layers/{{layer}}/{path}"
 
 
 def _statistics() -> Iterator[ArraySpec]:
-    """Every statistic that is stored, and the chance level of those that have one."""
-    for one in STATISTICS.values():
-        if not one.is_stored:
+    """Every stored statistic, and the chance level of those that have one.
+
+    Scores have only their title here: `docs/statistics.md` defines them.
+    """
+    for statistic in STATISTICS.values():
+        if not statistic.is_stored:
             continue
-        path = path_in_store(one.path)
-        yield ArraySpec(path, (one.dtype,), one.axes, one.definition, one.name not in _ALWAYS)
-        if one.chance:
-            meaning = f"chance level of `{one.name}`, low and high: {one.chance}"
-            yield ArraySpec(f"{path}_chance", ("float64",), ("bound", *one.axes), meaning, True)
+        is_score = statistic.origin == "pooled"
+        meaning = statistic.title if is_score else statistic.definition.removesuffix(".")
+        absent = _NO_SCORES if is_score else ""
+        path, axes = path_in_store(statistic.path), statistic.axes
+        yield ArraySpec(path, (statistic.dtype,), axes, meaning, absent)
+        if statistic.chance:
+            meaning = f"chance level of `{statistic.name}`, low and high"
+            yield ArraySpec(f"{path}_chance", ("float64",), ("bound", *axes), meaning, absent)
 
 
 def _top() -> Iterator[ArraySpec]:
-    """Top samples: of each filter, of each class and filter, and about some percentiles."""
+    """Top samples for each filter, for each class and filter, and near some percentiles."""
     columns = {
         "sample": ("int32", "index of the sample, -1 where there are no more"),
-        "value": ("float32", "largest value of its map"),
-        "y": ("int32", "row of that value"),
-        "x": ("int32", "column of that value"),
+        "value": ("float32", "largest value of the sample's map, NaN where there are no more"),
+        "y": ("int32", "row of that value, -1 where there are no more"),
+        "x": ("int32", "column of that value, -1 where there are no more"),
     }
-    for prefix, axes, which in (
-        ("", ("filter", "k"), "the samples with the largest pooled max, ties by index"),
-        ("class_", ("class", "filter", "class_k"), "the same among the samples of a class"),
+    for prefix, axes, subject in (
+        ("", ("filter", "k"), "samples with the largest pooled max, ties by index"),
+        (
+            "class_",
+            ("class", "filter", "class_k"),
+            "samples of the class with the largest pooled max, ties by index",
+        ),
         (
             "band_",
             ("band", "filter", "k"),
-            "samples about the 50th, 75th and 90th percentile of it",
+            "samples near the 50th, 75th and 90th percentile of the pooled max",
         ),
     ):
-        for name, (dtype, what) in columns.items():
+        for name, (dtype, column) in columns.items():
             path = f"layers/{{layer}}/top/{prefix}{name}"
-            yield ArraySpec(path, (dtype,), axes, f"{which}: {what}", True)
+            yield ArraySpec(path, (dtype,), axes, f"{subject}: {column}", _NO_SCORES)
 
 
 SCHEMA: tuple[ArraySpec, ...] = (
     ArraySpec("model/architecture", ("uint8",), ("byte",), "the model's configuration, JSON"),
     ArraySpec("classes/name", ("bytes",), ("class",), "the name of each class"),
-    ArraySpec("classes/n_samples", ("int64",), ("class",), "samples that bear each label"),
-    ArraySpec("samples/id", ("bytes",), ("sample",), "a name that stays with the sample"),
+    ArraySpec("classes/n_samples", ("int64",), ("class",), "number of samples with each label"),
+    ArraySpec("samples/id", ("bytes",), ("sample",), "a name for each sample"),
     ArraySpec(
         "samples/image",
         ("uint8", "float32"),
         ("sample", "image_y", "image_x", "image_channel"),
-        "the image as a person recognises it, before preprocessing",
+        "the image as a person recognizes it, before preprocessing",
     ),
-    ArraySpec("samples/label", ("int64",), ("sample",), "class index, see `labels` of `/dataset`"),
+    ArraySpec(
+        "samples/label",
+        ("int64",),
+        ("sample",),
+        "class index; the attribute `labels` of `/dataset` says who set it",
+    ),
     ArraySpec(
         "samples/prediction",
         ("int64",),
         ("sample",),
-        "the model's class index; absent where it puts out no distribution over classes",
-        optional=True,
+        "class index that the model predicts",
+        absent=_NO_PREDICTIONS,
     ),
     ArraySpec(
         "samples/probability",
         ("float32",),
         ("sample", "class"),
-        "the model's belief; there where `prediction` is",
-        optional=True,
+        "probability that the model gives to each class",
+        absent=_NO_PREDICTIONS,
     ),
     ArraySpec(
         "layers/{layer}/activation",
         ("float32", "float16"),
         ("sample", "y", "x", "filter"),
-        "what the layer outputs, channels last; absent under the policy `pooled`",
-        optional=True,
+        "what the layer outputs, channels last",
+        absent="policy `pooled`",
     ),
     ArraySpec(
         "layers/{layer}/kernel",
         ("float32",),
         ("kernel_y", "kernel_x", "kernel_input", "kernel_output"),
         "the layer's weights",
-        optional=True,
+        absent="the layer has no kernel with these axes",
     ),
-    ArraySpec("layers/{layer}/bias", ("float32",), ("filter",), "the layer's bias", optional=True),
+    ArraySpec(
+        "layers/{layer}/bias",
+        ("float32",),
+        ("filter",),
+        "the layer's bias",
+        absent="the layer has no bias",
+    ),
     *(
         ArraySpec(
             f"layers/{{layer}}/pooled/{name}",
@@ -129,28 +160,28 @@ SCHEMA: tuple[ArraySpec, ...] = (
         ("float32",),
         ("class", "map_y", "map_x", "filter"),
         "mean over the samples of the class, pixel by pixel",
-        optional=True,
+        absent=_NO_CLASS_MAPS,
     ),
     ArraySpec(
         "layers/{layer}/class/std_map",
         ("float32",),
         ("class", "map_y", "map_x", "filter"),
         "population standard deviation over the samples of the class, pixel by pixel",
-        optional=True,
+        absent=_NO_CLASS_MAPS,
     ),
     ArraySpec(
         "layers/{layer}/class/histogram",
         ("int64",),
         ("class", "filter", "bin"),
-        "finite activations in each bin",
-        optional=True,
+        "number of finite activations in each bin",
+        absent=_NO_HISTOGRAMS,
     ),
     ArraySpec(
         "layers/{layer}/bin_bounds",
         ("float32",),
         ("bound", "bin"),
         "the smallest and the largest value that a bin counts; the same for any data",
-        optional=True,
+        absent=_NO_HISTOGRAMS,
     ),
     ArraySpec(
         "layers/{layer}/receptive_field",
@@ -158,16 +189,16 @@ SCHEMA: tuple[ArraySpec, ...] = (
         ("y", "x", "side"),
         "first row, first column, last row and last column of the model's input that a unit sees; "
         "-1 where it sees only padding",
-        optional=True,
+        absent="no receptive field",
     ),
     *(
         ArraySpec(
             f"layers/{{layer}}/filters/undefined_{pooling}",
             ("uint8",),
             ("filter",),
-            f"why the filter has no scores on the pooled {pooling}: 0 it has, 1 it is dead, 2 it "
-            "is the same for every sample, 3 it is not finite for a sample",
-            optional=True,
+            f"why the filter has no scores on the pooled {pooling}: 0 it has scores, 1 it is dead, "
+            "2 it is the same for every sample, 3 it is not finite for a sample",
+            absent=_NO_SCORES,
         )
         for pooling in POOLINGS
     ),
@@ -182,112 +213,121 @@ class AttributeSpec:
     Attributes:
         meaning: what it holds.
         kind: `text`, `integer`, `number`, or `pair` for two integers (y, x).
-        optional: whether a store may lack it.
+        absent: when a store lacks it; empty if every store has it.
     """
 
     meaning: str
     kind: str = "text"
-    optional: bool = False
+    absent: str = ""
+
+    @property
+    def optional(self) -> bool:
+        """Whether a store may lack it."""
+        return bool(self.absent)
 
 
-# By the group that bears them.
+# By the group that has them.
 ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
     "/": {
         "format": AttributeSpec(f"`{FORMAT}`"),
-        "format_version": AttributeSpec(
-            "`major.minor`; a reader refuses another major, and ignores what it does not know of "
-            "a newer minor"
-        ),
+        "format_version": AttributeSpec(f"`{FORMAT_VERSION}`: major and minor version"),
         "writer": AttributeSpec("program and version that wrote the file"),
         "libraries": AttributeSpec("versions of numpy, h5py and HDF5 that wrote it"),
         "created": AttributeSpec("UTC, ISO 8601"),
-        "attributes_sha256": AttributeSpec("digest over all other attributes and axis references"),
+        "attributes_sha256": AttributeSpec(
+            "SHA-256 over all other attributes and the references to axes, in hex"
+        ),
     },
     "/model": {
         "name": AttributeSpec("the model's own name"),
         "digest": AttributeSpec("SHA-256 of architecture and weights"),
-        "framework": AttributeSpec("who ran the model, with versions"),
+        "framework": AttributeSpec("libraries that ran the model, with versions"),
         "output": AttributeSpec(
             "how the probabilities were made from the model's output, or why there are none"
         ),
         "test_accuracy": AttributeSpec(
-            "share of samples whose prediction equals their label; there where both are known",
+            "share of samples whose prediction equals their label",
             "number",
-            optional=True,
+            absent=f"{_NO_PREDICTIONS}, or `labels` of `/dataset` is not `given`",
         ),
     },
     "/dataset": {
         "name": AttributeSpec("name of the test set"),
-        "source": AttributeSpec("where its images came from"),
+        "source": AttributeSpec("where the images came from"),
         "fingerprint": AttributeSpec("SHA-256 of images and labels in order"),
         "preprocessing": AttributeSpec("what was done to an image before the model saw it"),
         "labels": AttributeSpec(
-            "`given`; `predicted`: the images have none, and labels are what the model predicts; "
-            "`none`: nor does it predict any, and all labels are 0; absent is `given`",
-            optional=True,
+            "`given`: the labels came with the images; `predicted`: they did not, and `label` is "
+            "what the model predicts; `none`: the model predicts nothing either, and `label` is 0"
         ),
     },
     "/capture": {
-        "batch_size": AttributeSpec("samples that went through the model together", "integer"),
+        "batch_size": AttributeSpec(
+            "number of samples that went through the model together", "integer"
+        ),
         "first_sample": AttributeSpec(
             "index of the first sample in the whole test set; 0 unless the file is a shard",
             "integer",
         ),
         "statistics": AttributeSpec(
-            "`all`, or `basic`: no histograms, scores, top samples and similarities; absent before "
-            "format 1.1, which is as `basic`",
-            optional=True,
+            "`all`, or `basic`: no histograms, scores, top samples or similarities"
         ),
         "permutations": AttributeSpec(
-            "how many permutations of the labels chance levels are from", "integer", optional=True
+            "number of permutations of the labels that chance levels come from",
+            "integer",
+            absent="statistics `basic`",
         ),
         "permutation_seed": AttributeSpec(
-            "seed of numpy's default_rng that dealt them", "integer", optional=True
+            "seed of numpy's `default_rng` that made the permutations",
+            "integer",
+            absent="statistics `basic`",
         ),
     },
     "/layers/{layer}": {
-        "layer_path": AttributeSpec("the layer's Keras path: the truth about its name"),
+        "layer_path": AttributeSpec("the layer's Keras path"),
         "layer_index": AttributeSpec("its place among the captured layers, from 0", "integer"),
-        "kind": AttributeSpec("Keras class, such as `Conv2D`"),
-        "activation_function": AttributeSpec("such as `relu`"),
-        "kernel_size": AttributeSpec("int32 (y, x)", "pair"),
-        "strides": AttributeSpec("int32 (y, x)", "pair"),
-        "padding": AttributeSpec("`valid` or `same`"),
-        "dilation": AttributeSpec("int32 (y, x)", "pair"),
-        "class_maps": AttributeSpec("`full`, or how they were shrunk, or why there are none"),
-        "histogram": AttributeSpec(
-            "how wide the bins of histograms are, or why there are none", optional=True
+        "kind": AttributeSpec("the layer's Keras class, such as `Conv2D`"),
+        "activation_function": AttributeSpec("the activation function, such as `relu`"),
+        "kernel_size": AttributeSpec("height and width of the kernel, int32 (y, x)", "pair"),
+        "strides": AttributeSpec("steps of the kernel, int32 (y, x)", "pair"),
+        "padding": AttributeSpec(
+            "`valid`, `same` or `causal`; empty if the layer is not a convolution"
         ),
-        "receptive_field": AttributeSpec("`exact`, or why it is unknown", optional=True),
+        "dilation": AttributeSpec("spacing of the kernel's pixels, int32 (y, x)", "pair"),
+        "class_maps": AttributeSpec(
+            "`full`, or how the class maps were reduced, or why there are none"
+        ),
+        "histogram": AttributeSpec("how wide the bins of histograms are, or why there are none"),
+        "receptive_field": AttributeSpec("`exact`, or why it is unknown"),
         "policy": AttributeSpec(
-            "how activations are kept: `float32` exactly, `float16`, or `pooled`: not at all"
+            "how activations are kept: `float32` (exactly), `float16`, or `pooled` (not at all)"
         ),
     },
 }
 
 
 def scale_path(axis: str, array_path: str) -> str:
-    """Where the dimension scale of an axis lies: beside the arrays that share it.
+    """The path of the dimension scale of an axis.
 
     Args:
-        axis: such as `filter`.
-        array_path: the array's path with the layer's group filled in.
+        axis: name of the axis, such as `filter`.
+        array_path: the path of the array that has the axis, with the name of the layer's group.
     """
     if axis in ("sample", "class"):
         return axis  # shared by the whole file
     parts = array_path.split("/")
     # An axis of a layer belongs to the layer's group, also for arrays in groups below it.
-    home = parts[:2] if parts[0] == "layers" else parts[:-1]
-    return "/".join((*home, axis))
+    group = parts[:2] if parts[0] == "layers" else parts[:-1]
+    return "/".join((*group, axis))
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Which filters the chunks of an array pass, before the checksum that all of them bear.
+    """The HDF5 filters of an array's chunks, before the checksum that all chunks have.
 
     Attributes:
-        shuffle: the bytes of all values are sorted by their place in the value.
-        deflate: a zlib stream.
+        shuffle: whether the first bytes of all values come first, then the second ones, and so on.
+        deflate: whether a chunk is a zlib stream.
     """
 
     shuffle: bool = False
@@ -301,9 +341,5 @@ class Codec:
 
 DEFLATE_LEVEL = 1
 DEFLATE = Codec()
-
-
 NONE = Codec(deflate=False)
-
-
 SHUFFLE_DEFLATE = Codec(shuffle=True)

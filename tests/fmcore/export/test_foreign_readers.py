@@ -985,13 +985,13 @@ def test_an_array_becomes_numpys_by_asarray_and_by_iteration(indexed):
 def decoded(monkeypatch) -> list[tuple[str, tuple[int, ...]]]:
     """Every chunk that is decoded from now on, by its array and its place."""
     found: list[tuple[str, tuple[int, ...]]] = []
-    really = ChunkIndex._many
+    really = ChunkIndex._decode_chunks
 
     def counted(self, file, positions):
         found.extend((self.name, tuple(map(int, position))) for position in positions)
         return really(self, file, positions)
 
-    monkeypatch.setattr(ChunkIndex, "_many", counted)
+    monkeypatch.setattr(ChunkIndex, "_decode_chunks", counted)
     return found
 
 

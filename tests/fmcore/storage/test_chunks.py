@@ -185,7 +185,7 @@ def test_validate_looks_at_scales_and_predictions(copied):
         file["layers/conv2/y"][2] = 9
         file["samples/prediction"][4] = (file["samples/prediction"][4] + 1) % 4
     found = list(problems(copied))
-    assert any("/layers/conv2/y, indices 0 to 3: an axis counts" in one for one in found)
+    assert any("/layers/conv2/y, indices 0 to 3: an axis must count" in one for one in found)
     with h5py.File(copied, "r+") as file:
         file["layers/conv2/y"][2] = 2
     found = list(problems(copied))
@@ -304,10 +304,10 @@ def hanging(*_) -> list[str]:
 
 @pytest.mark.slow
 def test_a_hang_of_hdf5_is_a_problem_found(store_path, monkeypatch):
-    monkeypatch.setattr(validate, "_problems_of", hanging)
+    monkeypatch.setattr(validate, "_find_problems", hanging)
     monkeypatch.setattr(validate, "PATIENCE_SECONDS", 3.0)
     (said,) = validate.problems_apart(store_path)
-    assert "does not come back" in said
+    assert "does not return" in said
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def written(path, arrays: dict[str, tuple[np.ndarray, tuple[int, ...]]], cuts=()
                     rows[name].put(encode_run(some, codec.DEFLATE))
             file.create_dataset(f"between {start}", data=np.arange(50))
         for each in rows.values():
-            for some in each.rest():
+            for some in each.flush():
                 each.put(encode_run(some, codec.DEFLATE))
     return {name: each.sizes for name, each in rows.items() if each.has_runs}
 

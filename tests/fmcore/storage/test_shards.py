@@ -174,7 +174,7 @@ def test_a_manifest_that_is_none_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(RuntimeError):
         run(path, Dying(39))
     (partial_folder(path) / "manifest.json").write_text("{}")
-    with pytest.raises(OutputError, match=r"cannot be understood.*--restart"):
+    with pytest.raises(OutputError, match=r"cannot be read.*--restart"):
         run(path)
 
 
@@ -213,7 +213,7 @@ def test_of_two_captures_to_one_store_exactly_one_proceeds(tmp_path):
         for process in both:
             process.join()
         assert said[0] == ""
-        assert "pid" in said[1] or "exists" in said[1] or "ends just now" in said[1], said
+        assert "pid" in said[1] or "exists" in said[1] or "about to end" in said[1], said
         assert list(problems(path)) == []
 
 

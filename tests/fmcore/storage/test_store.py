@@ -243,7 +243,7 @@ def test_files_that_are_no_store_are_refused(tmp_path, store_path):
         open_store(text)
     with h5py.File(tmp_path / "other.h5", "w"):
         pass
-    with pytest.raises(StoreError, match="an HDF5 file but no store"):
+    with pytest.raises(StoreError, match="an HDF5 file but not a store"):
         open_store(tmp_path / "other.h5")
     newer = edited(store_path, tmp_path, lambda f: f.attrs.modify("format_version", "2.0"))
     with pytest.raises(UnsupportedVersionError, match=r"format version 2\.0, this fmcore reads 1"):
@@ -329,6 +329,14 @@ def no_model(file):
     del file["model"]
 
 
+def lacking(group, attribute):
+    return lambda file: file[group].attrs.__delitem__(attribute)
+
+
+def accuracy_of_predicted_labels(file):
+    file["dataset"].attrs["labels"] = np.bytes_("predicted")
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
@@ -336,10 +344,15 @@ def no_model(file):
         (detach_axis, "axis filter refers to no scale"),
         (shorten, "/layers/conv2/activation: length 5, but /sample has the shape"),
         (huge, "/samples/label: length 35184372088832, but /sample has the shape"),
-        (retype_attribute, "the attribute layer_index is no integer"),
+        (retype_attribute, "the attribute layer_index has the wrong type, expected integer"),
         (twice, "two groups under /layers have the same layer_path"),
         (no_samples, "/samples/id is missing"),
         (no_model, "/model is missing"),
+        (lacking("dataset", "labels"), "dataset lacks the attribute labels"),
+        (lacking("capture", "statistics"), "capture lacks the attribute statistics"),
+        (lacking("layers/conv2", "histogram"), "conv2 lacks the attribute histogram"),
+        (lacking("layers/conv2", "receptive_field"), "conv2 lacks the attribute receptive_field"),
+        (accuracy_of_predicted_labels, "test_accuracy, but labels of /dataset is 'predicted'"),
     ],
 )
 def test_a_store_that_is_not_whole_is_refused_at_once(tmp_path, store_path, edit, said):
@@ -367,7 +380,7 @@ def test_a_crash_of_hdf5_is_a_problem_found_and_not_ours(store_path, monkeypatch
 
     assert validate.problems_apart(store_path) == []
     # abort stands in for HDF5, which does not crash on demand.
-    monkeypatch.setattr(validate, "_problems_of", aborting)
+    monkeypatch.setattr(validate, "_find_problems", aborting)
     (said,) = validate.problems_apart(store_path)
     assert "HDF5 itself crashes on it" in said
 
