@@ -16,7 +16,7 @@ from fmcore.statistics import (
     STATISTICS,
     LayerHealth,
     Statistic,
-    centred_covariance,
+    centered_covariance,
     correlation,
     layer_health,
     quantiles,
@@ -318,7 +318,7 @@ class Layer:
         if "filters/correlation_mean" in self._node:
             alike = self.statistic("correlation_mean")
         else:
-            alike = correlation(centred_covariance(self.pooled("mean")))
+            alike = correlation(centered_covariance(self.pooled("mean")))
         return layer_health(
             low=self.statistic("min"),
             high=self.statistic("max"),
