@@ -11,54 +11,60 @@ from fmcore.statistics.scores.compute import WHY_UNDEFINED
 from fmcore.statistics.scores.top import BANDS, TOP
 from fmcore.statistics.streaming.histogram import FINEST, Bins
 
+_UNDEFINED = ";\n".join(f"- {reason}" for reason in WHY_UNDEFINED.values()) + "."
 _INTRODUCTION = f"""# Statistics
 
-Every number that a store holds of a filter, what it means, and how large it is by chance. This page
-is made from `fmcore/statistics/registry.py`, as are the captions of the dashboard.
+Every statistic that a store holds about its filters, its definition and its chance level. This page
+is generated from `fmcore/statistics/registry.py`, as are the captions of the dashboard.
 
-**Read a score beside its chance level.** A filter that knows nothing of a class lies outside its
-95% band once in twenty times, so of 1,000 cells about 50 do. Bands are for one score at a time:
-they are not corrected for how many are looked at. Few samples of a class make a wide band; every
-value comes with its n: the samples of the class, or all.
+**Compare every score with its chance level.** The score of a filter that knows nothing about a
+class lies outside its 95% band one time in twenty, so about 50 of 1,000 scores do. Each band is for
+one score: bands are not corrected for multiple comparisons. A class with few samples has a wide
+band, so every value comes with its n: the number of samples of the class, or of all samples.
 
-**Pooled** means one number for each sample and filter: the mean of its feature map, or the largest
-value in it. A score has the pooled table in its name, `auc_mean` or `auc_max`; they often differ,
-since a filter may answer to a small part of the image. What is *from pooled* follows from these
-tables and the labels, and can be computed from any store with `fmcore stats STORE --recompute`.
+**Pooled** means one number for each sample and filter: the mean or the maximum of the feature map.
+The name of a score ends with the pooled table that it is computed on: `auc_mean`, `auc_max`. The
+two often differ, since a filter may respond to a small part of the image. Statistics marked
+*pooled* in the column *from* depend on these tables and the labels only, and can be recomputed from
+any store with `fmcore stats STORE --recompute`.
 
-**A filter without scores** has NaN, never 1, and the reason:
-{", or ".join(WHY_UNDEFINED.values())}.
+**Undefined scores** are NaN, never 1, and the store records the reason for each filter:
 
-No single index tells the truth alone (Gale et al. 2020): a unit that fires for a tenth of one class
-can have 85% of its 100 strongest samples in that class, and an AUC of 0.55 for it. Look at several
-numbers, and at the top samples.
+{_UNDEFINED}
 
-**Histograms** count all finite activations of each class and filter in bins that are the same for
-any data: {Bins(FINEST).words}.
-Where `--memory` is short bins are wider, or there are none, and the store says so. Exact zeros have
-a bin of their own, and so have values below and above the others, for each sign.
+**No single index is enough** (Gale et al. 2020): a unit that fires for a tenth of one class can
+have 85% of its 100 strongest samples in that class, but an AUC of 0.55 for it. Look at several
+scores and at the top samples.
 
-**Top samples** are the {TOP} with the largest pooled max, of each filter and of each class and
-filter, ties by the index of the sample; and {TOP} about each of the percentiles
-{", ".join(map(str, BANDS))}, because the strongest samples are not the usual ones.
+**Histograms** count all finite activations of each class and filter in bins that do not depend on
+the data: {Bins(FINEST).words}.
+If `--memory` is short, bins are wider or histograms are left out, and the store says so. Exact
+zeros have a bin of their own; for each sign, so do values too small and too large for the other
+bins.
+
+**Top samples** are the {TOP} samples with the largest pooled max, for each filter and for each
+class and filter; ties are ordered by the index of the sample. The store also has {TOP} samples
+around each of the percentiles {", ".join(map(str, BANDS))}, because the strongest samples are not
+typical.
 """
 
 _ACROSS = """
 ## Across two stores
 
-*Compare* computes these of two stores of the same samples, from their pooled means; no store holds
-them.
+*Compare* computes these from the pooled means of two stores of the same samples; they are not
+stored.
 
-- **Match**: for each filter the filter of the other store with the largest Pearson correlation r
-  over all samples. The sign counts. Li et al. 2015, Convergent Learning: their semi-matching.
-- **One to one**: each filter at most once, so that the sum of all r is the largest (scipy's
-  `linear_sum_assignment`); their bipartite matching.
-- **Linear CKA** of each layer of one and each of the other: |Yᵀ X|² / (|Xᵀ X| |Yᵀ Y|) in Frobenius
-  norms, of centred columns. Kornblith et al. 2019.
+- **Match**: for each filter, the filter of the other store with the largest Pearson correlation r
+  over all samples. Negative correlations do not count as similar. Semi-matching in Li et al. 2015,
+  Convergent Learning.
+- **One to one**: an assignment that uses each filter at most once and has the largest sum of r
+  (SciPy's `linear_sum_assignment`). Bipartite matching in Li et al. 2015.
+- **Linear CKA** of each layer of one store with each layer of the other: |Yᵀ X|² / (|Xᵀ X| |Yᵀ Y|)
+  in Frobenius norms, of centered columns. Kornblith et al. 2019.
 
-A filter that is the same for every sample, or not finite for one, matches nothing and takes no part
-in CKA. In a first layer many filters follow how much ink there is, so that one filter may be the
-match of many, with an r near 1: look at the maps, too. Few samples make CKA large.
+A filter whose pooled mean is constant, or not finite for at least one sample, has no match and is
+left out of CKA. In a first layer, many filters follow the total amount of ink, so one filter may be
+the match of many, with an r near 1: look at the feature maps too. Few samples make CKA large.
 """
 
 
@@ -69,60 +75,61 @@ def page() -> str:
 
 def _tables() -> Iterator[str]:
     for axes, title in (
-        (("class", "filter"), "Of each class and filter"),
-        (("filter",), "Of each filter"),
-        (("filter", "other_filter"), "Of two filters"),
-        (("layer",), "Of each layer"),
-        (("layer", "other_layer"), "Of two layers"),
+        (("class", "filter"), "For each class and filter"),
+        (("filter",), "For each filter"),
+        (("filter", "other_filter"), "For each pair of filters"),
+        (("layer",), "For each layer"),
+        (("layer", "other_layer"), "For each pair of layers"),
     ):
         yield f"## {title}\n"
-        yield "| name | symbol | what | range | larger is more | chance | from | source |"
+        yield "| name | symbol | definition | range | larger is more | chance | from | source |"
         yield "|---|---|---|---|---|---|---|---|"
         families: dict[str, list[Statistic]] = {}
-        for one in STATISTICS.values():
-            if one.axes == axes:
-                key = "quantile" if one.level is not None else one.family
-                families.setdefault(key, []).append(one)
+        for statistic in STATISTICS.values():
+            if statistic.axes == axes:
+                key = "quantile" if statistic.level is not None else statistic.family
+                families.setdefault(key, []).append(statistic)
         yield from map(_row, families.values())
         yield ""
 
 
-def _row(alike: list[Statistic]) -> str:
+def _row(family: list[Statistic]) -> str:
     """One line for a statistic on each pooled table, or for all quantiles."""
-    one = alike[0]
-    more = {True: "yes", False: "less", None: "–"}[one.larger_is_more]
-    title, definition = one.title, one.definition
-    if one.pooling:
-        title = title.removesuffix(f" of pooled {one.pooling}")
-        definition = definition.replace(f"pooled {one.pooling}", "pooled mean or max")
-    if one.level is not None:
-        title = "Quantile"
-        definition = definition.replace(f"{one.level:.0%}", "the percentage in the name")
+    first = family[0]
+    more = {True: "yes", False: "less", None: "–"}[first.larger_is_more]
+    title, symbol, definition = first.title, first.symbol, first.definition
+    if first.pooling:
+        title = title.removesuffix(f" of pooled {first.pooling}")
+        definition = definition.replace(f"pooled {first.pooling}", "pooled mean or max")
+    if first.level is not None:
+        title, symbol = "Quantile at p percent", "Q(p/100)"
+        definition = definition.replace(f"{first.level:.0%}", "p%")
     cells = (
-        ", ".join(f"`{each.name}`" for each in alike),
-        one.symbol,
+        ", ".join(f"`{statistic.name}`" for statistic in family),
+        symbol,
         f"**{title}.** {definition}",
-        _range(one),
+        _range(first),
         more,
-        one.chance or "–",
-        one.origin,
-        one.source,
+        first.chance or "–",
+        first.origin,
+        first.source,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _range(one: Statistic) -> str:
+def _range(statistic: Statistic) -> str:
     low, high = (
         f"{bound:g}" if math.isfinite(bound) else sign + "∞"
-        for bound, sign in ((one.low, "−"), (one.high, ""))
+        for bound, sign in ((statistic.low, "−"), (statistic.high, ""))
     )
     return f"{low} … {high}"
 
 
 def _health() -> Iterator[str]:
     yield "## Health\n"
-    yield "`fmcore health STORE` looks at every filter over the whole test set:\n"
-    yield from (f"- **{name.replace('_', ' ')}**: {words}." for name, words in FINDINGS.items())
+    yield "`fmcore health STORE` checks every filter over the whole test set for these findings:\n"
+    for name, definition in FINDINGS.items():
+        yield f"- **{name.replace('_', ' ')}**: {definition}."
 
 
 if __name__ == "__main__":

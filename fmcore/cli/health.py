@@ -63,7 +63,7 @@ class HealthReport:
                     "filters": np.flatnonzero(found).tolist(),
                     "share": layer.share(finding),
                 }
-                for finding, found in layer.found.items()
+                for finding, found in layer.findings.items()
             },
             "dead_for_class": [
                 {"filter": index, "class": self.class_names[label]}
@@ -80,7 +80,7 @@ class HealthReport:
         said = []
         for path, layer in self.layers.items():
             n_filters = _n_filters(layer)
-            counts = {name: int(found.sum()) for name, found in layer.found.items()}
+            counts = {name: int(found.sum()) for name, found in layer.findings.items()}
             if not any(counts.values()):
                 said.append(f"{path}: {n_filters} filters, nothing found")
                 continue
@@ -101,7 +101,7 @@ class HealthReport:
         return said
 
     def _which(self, layer: LayerHealth, finding: str, most: int = 12) -> str:
-        filters = np.flatnonzero(layer.found[finding]).tolist()
+        filters = np.flatnonzero(layer.findings[finding]).tolist()
         words = {
             "duplicate": lambda index: f"{index} as {layer.duplicate_of[index]}",
             "dead_for_class": lambda index: f"{index} ({self._classes(layer, index)})",

@@ -1,4 +1,4 @@
-"""Numbers about activations, mergeable over any split of the samples, and scores made of them."""
+"""Statistics of activations, mergeable over any split of the samples, and scores of filters."""
 
 from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
 from fmcore.statistics.registry import CLASS_FILTER, STATISTICS, Statistic
@@ -15,7 +15,7 @@ from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.top import BANDS, TOP, class_top
 from fmcore.statistics.similarity import (
     Matches,
-    centred_covariance,
+    centered_covariance,
     cka_between,
     correlation,
     match_filters,
@@ -61,7 +61,7 @@ __all__ = [
     "PooledTables",
     "Rounding",
     "Statistic",
-    "centred_covariance",
+    "centered_covariance",
     "cka_between",
     "class_maps_bytes",
     "class_top",

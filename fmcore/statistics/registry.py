@@ -1,6 +1,6 @@
-"""Every statistic, and what it means in words: the docs page and the dashboard take them from here.
+"""Every statistic, and its definition in words, which the docs page and the dashboard show.
 
-A statistic is one array of numbers. What is stored lies at `Statistic.path` in its layer's group.
+A statistic is one array of numbers. A stored one lies at `Statistic.path` in its layer's group.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
 from fmcore.statistics.scores.compute import POOLINGS
-from fmcore.statistics.scores.per_filter import MOST_BINS, SAMPLES_OF_A_CELL
+from fmcore.statistics.scores.per_filter import CELL_SAMPLES, MOST_BINS
 
 CLASS_FILTER = ("class", "filter")
 
@@ -21,23 +21,24 @@ class Statistic:
 
     Attributes:
         name: its name in the store, on the command line and in a link.
-        title: what a person reads.
-        symbol: what a paper writes.
-        definition: what the number is.
-        source: where it comes from, or where it is described.
+        title: its name for people.
+        symbol: its symbol in papers.
+        definition: one sentence or more that define it.
+        source: the paper or library that defines it.
         low: the smallest value it can have.
-        high: the largest.
+        high: the largest value it can have.
         axes: the names of its axes.
-        origin: `capture` where it is taken from all activations as they stream by, `pooled` where
-            it follows from the pooled tables, and can be computed again from any store.
-        larger_is_more: whether a larger value means more of what it is named for; None where it is
-            neither more nor less.
-        pooling: the pooled table it is taken of, `mean` or `max`; empty for none.
-        chance: how its chance level is found; empty where it has none.
+        origin: `capture` if it is computed from all activations as they stream by, `pooled` if it
+            is computed from the pooled tables, and can be recomputed from any store.
+        larger_is_more: whether a larger value means more of what it is named for; None if neither
+            direction means more.
+        pooling: the pooled table it is computed from, `mean` or `max`; empty for none.
+        chance: how its chance level is computed; empty if it has none.
         dtype: `float64`, `float32`, or `int64` for a count.
-        neutral: the value that means nothing, in the middle of a colour scale; None where it is no
-            such statistic.
-        level: of a quantile, which share of values is not above it; it is read from the histogram.
+        neutral: the value that means no effect, the middle of a diverging color scale; None if it
+            has no such value.
+        level: for a quantile, the share of values at or below it (it is read from the histogram);
+            None for any other statistic.
     """
 
     name: str
@@ -58,30 +59,30 @@ class Statistic:
 
     @property
     def path(self) -> str:
-        """Where it lies: in its layer's group, or for layers under the file's root."""
+        """Its path in the layer's group; for a statistic of layers, under the file's root."""
         if "layer" in self.axes:
             return f"similarity/{self.name}"
         return f"{'class' if self.axes[0] == 'class' else 'filters'}/{self.name}"
 
     @property
     def family(self) -> str:
-        """Its name without the pooled table."""
+        """Its name without the pooled table: `auc` for `auc_mean`."""
         return self.name.removesuffix(f"_{self.pooling}") if self.pooling else self.name
 
     @property
     def is_stored(self) -> bool:
-        """Whether the store has an array of it."""
+        """Whether the store has an array of it; quantiles are read from the histogram."""
         return self.level is None
 
 
-_OVER = "over all pixels of the maps of all samples of the class"
+_OVER = "over all pixels of the feature maps of all samples of the class"
 _BASIC = "elementary"
 _PERMUTED = (
-    f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the labels (seed {SEED}), from the "
-    "third smallest to the third largest"
+    f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the labels (seed {SEED}): third smallest "
+    "to third largest score"
 )
 
-_OF_CAPTURE = (
+_CAPTURE_STATISTICS = (
     Statistic("mean", "Mean", "µ", f"Mean activation {_OVER}.", _BASIC),
     Statistic(
         "std", "Standard deviation", "σ", f"Population standard deviation {_OVER}.", _BASIC, 0
@@ -92,8 +93,8 @@ _OF_CAPTURE = (
         "zero_fraction",
         "Zero fraction",
         "P(a = 0)",
-        f"Share of activations that are exactly zero {_OVER}; after a ReLU, how much of the time "
-        "the filter is silent.",
+        f"Share of activations that are exactly zero, {_OVER}; after a ReLU, how often the filter "
+        "is inactive.",
         _BASIC,
         0,
         1,
@@ -103,7 +104,7 @@ _OF_CAPTURE = (
         "n_values",
         "Values",
         "n",
-        f"How many finite activations there are {_OVER}.",
+        f"Number of finite activations {_OVER}.",
         _BASIC,
         0,
         larger_is_more=None,
@@ -113,8 +114,8 @@ _OF_CAPTURE = (
         "n_nonfinite",
         "Non-finite values",
         "n(NaN, ∞)",
-        f"How many activations are NaN or infinite {_OVER}; they enter neither mean, spread nor "
-        "range.",
+        f"Number of activations that are NaN or infinite, {_OVER}; mean, standard deviation, "
+        "minimum and maximum leave them out.",
         _BASIC,
         0,
         larger_is_more=None,
@@ -125,10 +126,10 @@ _OF_CAPTURE = (
             f"q{round(100 * level):02}",
             f"Quantile {level:.0%}" if level != 0.5 else "Median",
             f"Q({level:g})",
-            f"The activation that {level:.0%} of all are not above, {_OVER}: the middle of the "
-            "bin of the histogram in which it lies, so within the relative error that the store "
-            "states.",
-            "numpy's quantile, method inverted_cdf; bins after the float's own bits",
+            f"The smallest activation that at least {level:.0%} of all activations do not exceed, "
+            f"{_OVER}. Read from the histogram as the middle of a bin, so accurate to the relative "
+            "error that the store states.",
+            "NumPy's quantile, method inverted_cdf; bins follow the bits of a float32",
             level=level,
         )
         for level in (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -137,8 +138,8 @@ _OF_CAPTURE = (
         "apoz",
         "Average percentage of zeros",
         "APoZ",
-        "Share of activations that are exactly zero over all pixels and samples; a high one after "
-        "a ReLU means a filter that is redundant, not one that is important.",
+        "Share of activations that are exactly zero, over all pixels and samples. After a ReLU, a "
+        "high value suggests that the filter is redundant rather than important.",
         "Hu et al. 2016, Network Trimming",
         0,
         1,
@@ -147,27 +148,28 @@ _OF_CAPTURE = (
     ),
 )
 
-_CLASS = "the samples of the class are told from all others by the pooled {pooling} of the filter"
-_OF_POOLED = (
+_SEPARATES = "the filter's pooled {pooling} separates the class from all other samples"
+_POOLED_STATISTICS = (
     Statistic(
         "auc",
         "ROC-AUC",
         "AUC",
-        f"How well {_CLASS}: the share of pairs in which the sample of the class has the larger "
-        "value, ties counting one half. 0.5 tells nothing, below 0.5 the filter is quieter for "
-        "the class.",
+        f"How well {_SEPARATES}: over all pairs of a sample of the class and another sample, the "
+        "share in which the sample of the class has the larger value; ties count one half. 0.5 is "
+        "no better than chance; below 0.5, the filter responds less to the class than to others.",
         "Mann-Whitney U; recommended for single units by Gale et al. 2020",
         0,
         1,
-        chance="95% band of Mann-Whitney's U, normal approximation with ties",
+        chance="95% band of the Mann-Whitney U statistic, normal approximation corrected for ties",
         neutral=0.5,
     ),
     Statistic(
         "ap",
         "Average precision",
         "AP",
-        f"How well {_CLASS}: precision at each threshold, weighted by the recall it adds. Of no "
-        "worth it is about the share of the class among all samples.",
+        f"How well {_SEPARATES}: the mean of the precision at each threshold, weighted by the "
+        "increase in recall. A worthless filter scores about the share of the class among all "
+        "samples.",
         "as scikit-learn's average_precision_score",
         0,
         1,
@@ -177,8 +179,9 @@ _OF_POOLED = (
         "dprime",
         "d′",
         "d′",
-        f"How far {_CLASS}: difference of the two means over the root of the mean of both "
-        "population variances. Assumes values that are about normal; poor where most are zero.",
+        f"How far {_SEPARATES}: the difference of the two means, divided by the square root of the "
+        "mean of the two population variances. It assumes roughly normal values, and is unreliable "
+        "where most are zero.",
         "signal detection theory",
         chance=_PERMUTED,
         neutral=0,
@@ -187,20 +190,21 @@ _OF_POOLED = (
         "eta2",
         "η²",
         "η²",
-        "Share of the variance of the pooled {pooling} that lies between classes, SSB / SST.",
+        "Effect size of the class: the share of the variance of the pooled {pooling} that lies "
+        "between classes, SSB / SST.",
         "Fisher 1925, one-way analysis of variance",
         0,
         1,
         axes=("filter",),
-        chance="95% band that follows from that of F",
+        chance="95% band of Fisher's F distribution, converted to η²",
     ),
     Statistic(
         "f",
         "F",
         "F",
-        "Variance of the pooled {pooling} between classes over that within them, each by its "
-        "degrees of freedom.",
-        "Fisher 1925; as scipy's f_oneway",
+        "Variance of the pooled {pooling} between classes, divided by its variance within classes "
+        "(mean squares: each sum of squares divided by its degrees of freedom).",
+        "Fisher 1925; as SciPy's f_oneway",
         0,
         axes=("filter",),
         chance="95% band of Fisher's F distribution",
@@ -209,9 +213,10 @@ _OF_POOLED = (
         "csi",
         "Class selectivity index",
         "CSI",
-        "(largest class mean - mean of the others) / (their sum), of the pooled {pooling}; only "
-        "where no activation is negative. Sparse filters have a large one without telling any "
-        "class: see its chance level.",
+        "(µmax - µother) / (µmax + µother), where µmax is the largest class mean of the pooled "
+        "{pooling} and µother is the mean of the other class means; only for filters without "
+        "negative activations. A sparse filter can score high without being selective: compare "
+        "with the chance level.",
         "Morcos et al. 2018",
         0,
         1,
@@ -222,19 +227,20 @@ _OF_POOLED = (
         "mi",
         "Mutual information",
         "I(a; class)",
-        f"Bits that the pooled {{pooling}}, in at most {MOST_BINS} bins of equal counts (fewer "
-        f"where a bin and class would have under {SAMPLES_OF_A_CELL} samples on average), "
-        "tells of the class; corrected for its bias, so it may be a little below 0.",
-        "Shannon 1948; correction by Miller 1955 and Madow",
+        "Information in bits that the pooled {pooling} carries about the class. Values are put "
+        f"into at most {MOST_BINS} bins with equal numbers of samples, fewer if a bin would have "
+        f"fewer than {CELL_SAMPLES} samples per class on average. Corrected for bias, so it can be "
+        "slightly below 0.",
+        "Shannon 1948; Miller-Madow bias correction (Miller 1955)",
         axes=("filter",),
-        chance="95% band of chi-squared for 2 N I ln 2 (Wilks 1938) where every bin "
-        f"and class expects {SAMPLES_OF_A_CELL} samples, else a {_PERMUTED}",
+        chance="95% band of the chi-squared distribution for 2 N I ln 2 (Wilks 1938) if every pair "
+        f"of bin and class has an expected count of at least {CELL_SAMPLES}, else {_PERMUTED}",
     ),
     Statistic(
         "correlation",
         "Correlation of filters",
         "r",
-        "Pearson's correlation of the pooled {pooling} of two filters over all samples.",
+        "Pearson correlation between the pooled {pooling} of two filters, over all samples.",
         "Pearson 1895",
         -1,
         1,
@@ -246,8 +252,8 @@ _OF_POOLED = (
         "effective_rank",
         "Effective rank",
         "erank",
-        "How many independent directions the pooled {pooling} of a layer's filters takes: exp of "
-        "the entropy of the shares of its singular values.",
+        "Effective number of independent directions in which the pooled {pooling} of the layer's "
+        "filters varies: exp of the entropy of the normalized singular values.",
         "Roy and Vetterli 2007",
         1,
         axes=("layer",),
@@ -256,8 +262,9 @@ _OF_POOLED = (
         "cka",
         "Linear CKA of layers",
         "CKA",
-        "How alike the pooled {pooling} of two layers arranges the samples: 1 up to rotation and "
-        "scale. Few samples, or some extreme ones, make it large.",
+        "Similarity of the representations of two layers (centered kernel alignment of their "
+        "pooled {pooling}): 1 if they agree up to rotation and scale. Few samples or a few "
+        "outliers make it large.",
         "Kornblith et al. 2019; caution: Davari et al. 2022",
         0,
         1,
@@ -266,7 +273,8 @@ _OF_POOLED = (
 )
 
 
-def _of_pooling(statistic: Statistic, pooling: str) -> Statistic:
+def _with_pooling(statistic: Statistic, pooling: str) -> Statistic:
+    """The statistic computed from one pooled table."""
     return replace(
         statistic,
         name=f"{statistic.name}_{pooling}",
@@ -280,7 +288,11 @@ def _of_pooling(statistic: Statistic, pooling: str) -> Statistic:
 STATISTICS: dict[str, Statistic] = {
     statistic.name: statistic
     for statistic in (
-        *_OF_CAPTURE,
-        *(_of_pooling(each, pooling) for each in _OF_POOLED for pooling in POOLINGS),
+        *_CAPTURE_STATISTICS,
+        *(
+            _with_pooling(statistic, pooling)
+            for statistic in _POOLED_STATISTICS
+            for pooling in POOLINGS
+        ),
     )
 }

@@ -1,8 +1,7 @@
-"""How alike filters and layers are, of one capture or of two of the same samples.
+"""How similar filters and layers are, within one capture or between two of the same samples.
 
-From pooled tables, one of each layer, whose rows are the same samples in the same order.
-
-Filters whose pooled values are not finite, or do not vary, take no part.
+Everything is computed from pooled tables, one for each layer, whose rows are the same samples in
+the same order. Filters whose pooled values are not finite, or do not vary, are left out.
 """
 
 from __future__ import annotations
@@ -13,26 +12,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Bytes of rows of a table in float64 that are held at a time.
+# Bytes of a block of rows of a table, in float64.
 ROWS_BYTES = 4 << 20
 
-# Gives rows of one layer's table, <float32>[sample, filter].
+# Reads rows of one layer's table, <float32>[sample, filter].
 ReadRows = Callable[[slice], NDArray[np.float32]]
 
-# Products of samples may take so many times the values of the tables.
-FEW = 2
-NONE = -1  # stands for a filter that nothing is matched with
+# CKA is computed from Gram matrices if these have at most so many times the values of the tables.
+GRAM_FACTOR = 2
+NO_FILTER = -1  # stands for the match of a filter that has none
 Table = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Similarity:
-    """What pooled tables of several layers have in common.
+    """The similarity of filters within layers, and of layers.
 
     Attributes:
-        correlation: for each layer, <float32>[filter, other_filter], Pearson's over samples.
-        effective_rank: <float64>[layer].
-        cka: <float64>[layer, other_layer].
+        correlation: for each layer, <float32>[filter, other_filter], Pearson correlation over
+            samples.
+        effective_rank: <float64>[layer], the effective rank of each layer's table.
+        cka: <float64>[layer, other_layer], linear CKA.
     """
 
     correlation: list[NDArray[np.float32]]
@@ -41,44 +41,44 @@ class Similarity:
 
 
 def similarity(tables: Sequence[tuple[int, ReadRows]], n_samples: int) -> Similarity:
-    """Compares the filters of layers, and the layers; rows are read once for each pair of layers.
+    """Compares the filters of each layer, and the layers; each pair of layers is read once.
 
     Args:
-        tables: of each layer, how many filters it has, and how rows of its table are read.
-        n_samples: rows of each table.
+        tables: for each layer, its number of filters, and a function that reads rows of its table.
+        n_samples: the number of rows of each table.
     """
-    centres = [centre(n_filters, read, n_samples) for n_filters, read in tables]
-    covariance: list[NDArray[np.float64]] = []
-    shared = np.zeros((len(tables), len(tables)))
-    for one in range(len(tables)):
-        for other in range(one, len(tables)):
-            product = cross_product(tables, centres, one, other, n_samples)
-            shared[one, other] = shared[other, one] = (product**2).sum()
-            if one == other:
-                covariance.append(product)
-    norms = np.sqrt(np.diag(shared))
+    means = [column_means(n_filters, read, n_samples) for n_filters, read in tables]
+    covariances: list[NDArray[np.float64]] = []
+    overlap = np.zeros((len(tables), len(tables)))
+    for first in range(len(tables)):
+        for second in range(first, len(tables)):
+            product = cross_product(tables, means, first, second, n_samples)
+            overlap[first, second] = overlap[second, first] = (product**2).sum()
+            if first == second:
+                covariances.append(product)
+    norms = np.sqrt(np.diag(overlap))
     with np.errstate(invalid="ignore", divide="ignore"):
-        cka = shared / np.outer(norms, norms)
+        cka = overlap / np.outer(norms, norms)
     return Similarity(
-        [correlation(each) for each in covariance],
-        np.array([effective_rank(each) for each in covariance]),
+        [correlation(covariance) for covariance in covariances],
+        np.array([effective_rank(covariance) for covariance in covariances]),
         cka,
     )
 
 
 def blocks(n_filters: int, n_samples: int) -> Iterator[slice]:
-    """Rows of a table that are held at a time."""
+    """Slices of the rows of a table that are processed one after the other."""
     rows = max(1, ROWS_BYTES // (8 * n_filters))
     for start in range(0, n_samples, rows):
         yield slice(start, start + rows)
 
 
-def centre(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.float64]:
-    """The mean of each column, <float64>[filter]; NaN for one that is constant or not finite."""
+def column_means(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.float64]:
+    """The mean of each column, <float64>[filter]; NaN if the column is constant or not finite."""
     total = np.zeros(n_filters)
     low, high = np.full(n_filters, np.inf), np.full(n_filters, -np.inf)
-    for few in blocks(n_filters, n_samples):
-        values = read(few).astype(np.float64)
+    for rows in blocks(n_filters, n_samples):
+        values = read(rows).astype(np.float64)
         total += values.sum(axis=0)
         low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
     return np.where(np.isfinite(low + high) & (low < high), total / n_samples, np.nan)
@@ -86,52 +86,72 @@ def centre(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.float64
 
 def cross_product(
     tables: Sequence[tuple[int, ReadRows]],
-    centres: Sequence[NDArray[np.float64]],
-    one: int,
-    other: int,
+    means: Sequence[NDArray[np.float64]],
+    first: int,
+    second: int,
     n_samples: int,
 ) -> NDArray[np.float64]:
-    """Sums of products of the centred columns of two layers, <float64>[filter, other_filter]."""
-    found = np.zeros((tables[one][0], tables[other][0]))
-    for few in blocks(max(found.shape), n_samples):
-        left = centred(tables[one][1](few), centres[one])
-        right = left if one == other else centred(tables[other][1](few), centres[other])
-        found += left.T @ right
-    return found
+    """Sums of products of the centered columns of two tables, <float64>[filter, other_filter].
+
+    Args:
+        tables: for each layer, its number of filters, and a function that reads rows of its table.
+        means: for each layer, <float64>[filter], see `column_means`.
+        first: the index of the layer whose filters are the rows of the result.
+        second: the index of the layer whose filters are the columns of the result.
+        n_samples: the number of rows of each table.
+    """
+    product = np.zeros((tables[first][0], tables[second][0]))
+    for rows in blocks(max(product.shape), n_samples):
+        left = centered(tables[first][1](rows), means[first])
+        right = left if first == second else centered(tables[second][1](rows), means[second])
+        product += left.T @ right
+    return product
 
 
 def correlation(covariance: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Pearson's correlation of filters; NaN for one that does not vary."""
-    spread = np.sqrt(np.diag(covariance))
+    """Pearson correlation of filters, <float32>[filter, other_filter]; NaN for constant filters.
+
+    Args:
+        covariance: <float64>[filter, other_filter], sums of products of centered columns.
+    """
+    norms = np.sqrt(np.diag(covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = covariance / np.outer(spread, spread)
-    np.fill_diagonal(found, np.where(spread > 0, 1, np.nan))
-    return np.clip(found, -1, 1).astype(np.float32)
+        r = covariance / np.outer(norms, norms)
+    np.fill_diagonal(r, np.where(norms > 0, 1, np.nan))
+    return np.clip(r, -1, 1).astype(np.float32)
 
 
 def effective_rank(covariance: NDArray[np.float64]) -> float:
-    """Exp of the entropy of the singular values' shares of their sum, from 1 to the filters.
+    """Exp of the entropy of the normalized singular values, from 1 to the number of filters.
 
-    Roy and Vetterli 2007, "The effective rank: a measure of effective dimensionality". NaN where
-    nothing varies. Singular values are roots of eigenvalues: right to about 1e-8 of the largest.
+    Roy and Vetterli 2007, "The effective rank: a measure of effective dimensionality". NaN if no
+    filter varies. Singular values are square roots of eigenvalues, accurate to about 1e-8 of the
+    largest.
+
+    Args:
+        covariance: <float64>[filter, other_filter], sums of products of centered columns.
     """
-    moving = np.diag(covariance) > 0
-    if not moving.any():
+    varying = np.diag(covariance) > 0
+    if not varying.any():
         return float("nan")
-    values = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance[np.ix_(moving, moving)]), 0))
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance[np.ix_(varying, varying)]), 0))
     shares = values[values > 0] / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def centred_covariance(table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums of products of a table's columns less their means, <float64>[filter, filter]."""
+def centered_covariance(table: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sums of products of the centered columns of a table, <float64>[filter, other_filter].
+
+    Args:
+        table: <float32>[sample, filter].
+    """
     n_samples, n_filters = table.shape
-    tables = [(n_filters, lambda few: table[few])]
-    return cross_product(tables, [centre(*tables[0], n_samples)], 0, 0, n_samples)
+    tables = [(n_filters, lambda rows: table[rows])]
+    return cross_product(tables, [column_means(*tables[0], n_samples)], 0, 0, n_samples)
 
 
-def centred(table: NDArray[np.float32], means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns less their mean; zeros for one that has none."""
+def centered(table: NDArray[np.float32], means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns minus their mean; zeros for a column whose mean is NaN."""
     values = table.astype(np.float64)
     values[:, np.isnan(means)] = 0
     values -= np.nan_to_num(means)
@@ -140,14 +160,14 @@ def centred(table: NDArray[np.float32], means: NDArray[np.float64]) -> NDArray[n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
-    """Filters of one layer, each beside a filter of another.
+    """Matches of the filters of one layer with the filters of another.
 
     Attributes:
-        correlation: <float32>[filter, other_filter], Pearson's over samples; NaN where one of both
-            does not vary.
+        correlation: <float32>[filter, other_filter], Pearson correlation over samples; NaN where
+            one of the two does not vary.
         best: <int64>[filter], the other filter with the largest correlation; -1 for none.
-        one_to_one: <int64>[filter], the other filter in the assignment of at most one to each whose
-            correlations have the largest sum; -1 for none.
+        one_to_one: <int64>[filter], the other filter in the one-to-one assignment with the largest
+            sum of correlations; -1 for none.
     """
 
     correlation: NDArray[np.float32]
@@ -155,135 +175,137 @@ class Matches:
     one_to_one: NDArray[np.int64]
 
     def r(self, partner: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The correlation with a partner of each filter, <float32>[filter]; NaN for none.
+        """The correlation of each filter with its partner, <float32>[filter]; NaN for none.
 
         Args:
-            partner: <int64>[filter], another filter, or -1.
+            partner: <int64>[filter], the index of another filter, or -1 for none.
         """
-        found = self.correlation[np.arange(len(partner)), np.maximum(partner, 0)]
-        return np.where(partner >= 0, found, np.float32(np.nan))
+        r = self.correlation[np.arange(len(partner)), np.maximum(partner, 0)]
+        return np.where(partner >= 0, r, np.float32(np.nan))
 
 
 def match_filters(first: Table, second: Table) -> Matches:
-    """For each filter of the first the filter of the second that answers most alike.
+    """Matches each filter of one layer with the filter of another that responds most similarly.
 
-    The largest correlation counts, not the largest amount: a filter that is quiet where another one
-    is active does not find the same. Both matchings are those of Li et al. 2015, "Convergent
-    learning: do different neural networks learn the same representations?", which calls them
-    semi-matching and bipartite matching; here over samples, of pooled values.
+    The most positive correlation counts, not the largest magnitude: a filter that is inactive where
+    another one is active does not detect the same thing. Both matchings come from Li et al. 2015,
+    "Convergent learning: do different neural networks learn the same representations?", which calls
+    them semi-matching and bipartite matching; here over samples, of pooled values.
 
     Args:
         first: <float32>[sample, filter].
-        second: <float32>[sample, other_filter]; the same samples.
+        second: <float32>[sample, other_filter], for the same samples.
 
     Raises:
-        ValueError: if the tables have not as many rows.
+        ValueError: if the tables differ in their number of rows.
     """
     _require_same_rows([first, second])
     correlation = _correlation(first, second)
-    known = np.isfinite(correlation)
-    largest = np.where(known, correlation, -np.inf).argmax(axis=1)
-    best = np.where(known.any(axis=1), largest, NONE)
+    defined = np.isfinite(correlation)
+    largest = np.where(defined, correlation, -np.inf).argmax(axis=1)
+    best = np.where(defined.any(axis=1), largest, NO_FILTER)
     return Matches(correlation, best, _one_to_one(correlation))
 
 
 def cka_between(first: Sequence[Table], second: Sequence[Table]) -> NDArray[np.float64]:
     """Linear CKA of the layers of two captures, <float64>[layer, other_layer].
 
-    Kornblith et al. 2019, "Similarity of neural network representations revisited": with centred
-    columns, |Yᵀ X|² / (|Xᵀ X| |Yᵀ Y|) in Frobenius norms. 1 up to rotation and scale. NaN for a
-    layer in which nothing varies.
+    Kornblith et al. 2019, "Similarity of neural network representations revisited": with centered
+    columns, |Yᵀ X|² / (|Xᵀ X| |Yᵀ Y|) in Frobenius norms. It is 1 for layers that agree up to
+    rotation and scale, and NaN for a layer in which no filter varies.
 
     Args:
-        first: <float32>[sample, filter] of each layer.
-        second: the same of the other capture; the same samples.
+        first: for each layer of one capture, <float32>[sample, filter].
+        second: for each layer of the other capture, <float32>[sample, filter]; the same samples.
 
     Raises:
-        ValueError: if the tables have not as many rows.
+        ValueError: if the tables differ in their number of rows.
     """
     _require_same_rows([*first, *second])
-    tables = [_centred_whole(one) for one in (*first, *second)]
+    tables = [_centered_columns(table) for table in (*first, *second)]
     n_first, n_samples = len(first), len(tables[0]) if tables else 0
-    # With few samples their products are smaller than the filters', and made once for each layer.
-    few = n_samples * len(tables) <= FEW * sum(one.shape[1] for one in tables)
-    own, shared = _by_samples(tables, n_first) if few else _by_filters(tables, n_first)
-    norms = np.sqrt(own)
+    # With few samples, Gram matrices are smaller than products of filters, and one for each layer.
+    use_grams = n_samples * len(tables) <= GRAM_FACTOR * sum(table.shape[1] for table in tables)
+    squares, overlaps = (_gram_overlaps if use_grams else _filter_overlaps)(tables, n_first)
+    norms = np.sqrt(squares)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return shared / np.outer(norms[:n_first], norms[n_first:])
+        return overlaps / np.outer(norms[:n_first], norms[n_first:])
 
 
-def _by_samples(
+def _gram_overlaps(
     tables: Sequence[Table], n_first: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """|Xᵀ X|² of each layer and |Yᵀ X|² of each pair, as sums of products of X Xᵀ and Y Yᵀ."""
+    """|Xᵀ X|² of each layer and |Yᵀ X|² of each pair, from the Gram matrices X Xᵀ and Y Yᵀ."""
     n_samples = len(tables[0]) if tables else 0
     grams = np.empty((len(tables), n_samples**2))
-    for index, one in enumerate(tables):
-        wide = one.astype(np.float64)
-        np.matmul(wide, wide.T, out=grams[index].reshape(n_samples, n_samples))
+    for index, table in enumerate(tables):
+        values = table.astype(np.float64)
+        np.matmul(values, values.T, out=grams[index].reshape(n_samples, n_samples))
     return np.einsum("ij,ij->i", grams, grams), grams[:n_first] @ grams[n_first:].T
 
 
-def _by_filters(
+def _filter_overlaps(
     tables: Sequence[Table], n_first: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same from products of filters."""
-    own = np.array([_overlap(one, one) for one in tables])
-    pairs = [[_overlap(one, other) for other in tables[n_first:]] for one in tables[:n_first]]
-    return own, np.array(pairs).reshape(n_first, len(tables) - n_first)
+    """|Xᵀ X|² of each layer and |Yᵀ X|² of each pair, from the products Xᵀ X and Yᵀ X."""
+    squares = np.array([_overlap(table, table) for table in tables])
+    pairs = [[_overlap(x, y) for y in tables[n_first:]] for x in tables[:n_first]]
+    return squares, np.array(pairs).reshape(n_first, len(tables) - n_first)
 
 
 def _correlation(first: Table, second: Table) -> NDArray[np.float32]:
-    """Pearson's correlation of the columns of two tables, <float32>[filter, other_filter]."""
+    """Pearson correlation of the columns of two tables, <float32>[filter, other_filter]."""
     n_samples = len(first)
-    tables = [(one.shape[1], one.__getitem__) for one in (first, second)]
-    means = [centre(n_filters, read, n_samples) for n_filters, read in tables]
+    tables = [(table.shape[1], table.__getitem__) for table in (first, second)]
+    means = [column_means(n_filters, read, n_samples) for n_filters, read in tables]
     covariance = cross_product(tables, means, 0, 1, n_samples)
-    spreads = [_deviation(table, each) for table, each in zip((first, second), means, strict=True)]
+    norms = [_column_norms(*pair) for pair in zip((first, second), means, strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip(covariance / np.outer(*spreads), -1, 1).astype(np.float32)
+        return np.clip(covariance / np.outer(*norms), -1, 1).astype(np.float32)
 
 
-def _deviation(table: Table, means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The root of the sum of squares of each centred column, <float64>[filter]; 0 for none."""
+def _column_norms(table: Table, means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The Euclidean norm of each centered column, <float64>[filter]; 0 if the mean is NaN."""
     n_samples, n_filters = table.shape
     total = np.zeros(n_filters)
-    for few in blocks(n_filters, n_samples):
-        total += (centred(table[few], means) ** 2).sum(axis=0)
+    for rows in blocks(n_filters, n_samples):
+        total += (centered(table[rows], means) ** 2).sum(axis=0)
     return np.sqrt(total)
 
 
 def _one_to_one(correlation: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The assignment with the largest sum, among the filters that vary, <int64>[filter]."""
-    # Only here, because it takes 0.2 s and would make every start wait.
+    """The assignment with the largest sum of correlations, <int64>[filter]; -1 for none."""
+    # Imported here because it takes 0.2 s, which would delay every start.
     from scipy.optimize import linear_sum_assignment
 
-    known = np.isfinite(correlation)
-    rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
-    found = np.full(len(correlation), NONE, dtype=np.int64)
+    defined = np.isfinite(correlation)
+    rows, columns = (np.flatnonzero(defined.any(axis=axis)) for axis in (1, 0))
+    partners = np.full(len(correlation), NO_FILTER, dtype=np.int64)
     if len(rows):
-        taken, given = linear_sum_assignment(correlation[np.ix_(rows, columns)], maximize=True)
-        found[rows[taken]] = columns[given]
-    return found
+        row_indices, column_indices = linear_sum_assignment(
+            correlation[np.ix_(rows, columns)], maximize=True
+        )
+        partners[rows[row_indices]] = columns[column_indices]
+    return partners
 
 
-def _centred_whole(table: Table) -> NDArray[np.float32]:
-    """The columns that vary less their means, <float32>[sample, filter that varies]."""
+def _centered_columns(table: Table) -> NDArray[np.float32]:
+    """The columns that vary minus their means, <float32>[sample, varying filter]."""
     n_samples, n_filters = table.shape
-    means = centre(n_filters, table.__getitem__, n_samples)
-    moving = np.isfinite(means)
-    return (table[:, moving] - means[moving]).astype(np.float32)
+    means = column_means(n_filters, table.__getitem__, n_samples)
+    varying = np.isfinite(means)
+    return (table[:, varying] - means[varying]).astype(np.float32)
 
 
-def _overlap(one: Table, other: Table) -> float:
-    """|Yᵀ X|² in Frobenius norms, of centred tables."""
-    return float(((one.astype(np.float64).T @ other.astype(np.float64)) ** 2).sum())
+def _overlap(x: Table, y: Table) -> float:
+    """|Yᵀ X|² in Frobenius norms, of centered tables."""
+    return float(((x.astype(np.float64).T @ y.astype(np.float64)) ** 2).sum())
 
 
 def _require_same_rows(tables: Sequence[Table]) -> None:
-    rows = [len(one) for one in tables]
+    rows = [len(table) for table in tables]
     if len(set(rows)) > 1:
         raise ValueError(
-            f"tables of other samples: expected as many rows in each, found {rows}; compare "
-            "captures of the same samples"
+            f"the tables hold different samples: expected the same number of rows in each, found "
+            f"{rows}; compare captures of the same samples"
         )

@@ -16,7 +16,7 @@ from fmcore.statistics import (
     STATISTICS,
     LayerHealth,
     Statistic,
-    centred_covariance,
+    centered_covariance,
     correlation,
     layer_health,
     quantiles,
@@ -319,7 +319,7 @@ class Layer:
         if "filters/correlation_mean" in self._node:
             filter_correlation = self.statistic("correlation_mean")
         else:  # a store without scores
-            filter_correlation = correlation(centred_covariance(self.pooled("mean")))
+            filter_correlation = correlation(centered_covariance(self.pooled("mean")))
         return layer_health(
             low=self.statistic("min"),
             high=self.statistic("max"),

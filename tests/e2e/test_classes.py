@@ -111,7 +111,7 @@ def test_the_table_sorts_by_number_finds_and_selects(page, url, store):
     assert shown == pytest.approx(known, rel=1e-3)
 
     page.get_by_label("Find filters").fill("dead")
-    dead = np.flatnonzero(layer.health().found["dead"])
+    dead = np.flatnonzero(layer.health().findings["dead"])
     page.get_by_text(f"{len(dead)} of 20 filters", exact=True).wait_for()
     assert set(column(page, "health")) == {"dead"}
     page.get_by_label("Find filters").fill("")

@@ -187,7 +187,7 @@ def test_importance_equals_shuffling_a_filters_pooled_values_by_hand(found, digi
 @pytest.mark.keras
 def test_dead_filters_have_no_importance_and_are_named_first(found, digits_store):
     with open_store(digits_store) as store:
-        dead = np.flatnonzero(store.layers["conv2"].health().found["dead"])
+        dead = np.flatnonzero(store.layers["conv2"].health().findings["dead"])
     assert DEAD_FILTER in dead  # training may have left others
     assert_array_equal(found["mean"][dead], 0)
     assert_array_equal(found["std"][dead], 0)

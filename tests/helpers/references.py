@@ -17,9 +17,9 @@ def average_precision(values, members) -> float:
 
 
 def d_prime(values, members) -> float:
-    one, other = values[members], values[~members]
-    spread, apart = (one.var() + other.var()) / 2, one.mean() - other.mean()
-    return apart / np.sqrt(spread) if spread else np.copysign(np.inf, apart)
+    inside, outside = values[members], values[~members]
+    variance, difference = (inside.var() + outside.var()) / 2, inside.mean() - outside.mean()
+    return difference / np.sqrt(variance) if variance else np.copysign(np.inf, difference)
 
 
 def class_selectivity(values, labels) -> float:

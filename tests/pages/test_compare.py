@@ -163,7 +163,7 @@ def test_filters_go_together_by_numpys_correlation_of_pooled_means(source):
 
 def test_a_dead_filter_has_no_match_and_says_so(source):
     pair = pair_of(source, "b", filter_index=0)
-    assert pair.first.health(ONE).found["dead"][0]
+    assert pair.first.health(ONE).findings["dead"][0]
     assert partner(pair) is None
     assert "Nothing matches filter 0 of A" in partner_words(pair)
     first, second = maps.sides(pair)

@@ -115,7 +115,7 @@ def test_a_sound_filter_and_a_dead_one(snapshot):
         health = snapshot.health(layer)
         for index in range(snapshot.layer(layer).n_filters):
             texts = [one.text for one in facts.findings(health, index, CLASS_NAMES)]
-            sound = not any(found[index] for found in health.found.values())
+            sound = not any(found[index] for found in health.findings.values())
             assert (texts == ["nothing found"]) == sound
 
 

@@ -129,7 +129,7 @@ def health_words(health: LayerHealth) -> list[str]:
     """What is wrong with each filter, <str>[filter]; `ok` for nothing."""
     words: list[list[str]] = [[] for _ in health.duplicate_of]
     n_dead = health.dead_classes.sum(axis=0)
-    for finding, found in health.found.items():
+    for finding, found in health.findings.items():
         for index in np.flatnonzero(found).tolist():
             match finding:
                 case "dead_for_class":
@@ -147,7 +147,7 @@ def health_words(health: LayerHealth) -> list[str]:
 def health_summary(health: LayerHealth, *, most: int = 8) -> str:
     """How many filters have each finding, and which; never more than `most` numbers of each."""
     n_filters, said = len(health.duplicate_of), []
-    for finding, found in health.found.items():
+    for finding, found in health.findings.items():
         which = np.flatnonzero(found).tolist()
         if which:
             more = f" and {len(which) - most:,} more" if len(which) > most else ""

@@ -98,7 +98,7 @@ def findings(health: LayerHealth, filter_index: int, class_names: Sequence[str])
     """What is wrong with a filter; where nothing is, one that says so."""
     found = []
     for name, meaning in FINDINGS.items():
-        if not health.found[name][filter_index]:
+        if not health.findings[name][filter_index]:
             continue
         match name:
             case "dead_for_class":

@@ -1,4 +1,4 @@
-"""The samples of a test set by their class, as scores need them."""
+"""The samples of a test set grouped by label, as scores need them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class LabelGroups:
-    """Which samples bear which label. Sums over classes run over those that have samples.
+    """The samples of each class. Sums over classes run over the classes that have samples.
 
     Attributes:
         labels: <int64>[sample], each in `range(n_classes)`.
-        n_classes: classes of the model, also those without samples.
+        n_classes: the number of classes of the model, including those without samples.
     """
 
     labels: NDArray[np.int64]
@@ -24,59 +24,63 @@ class LabelGroups:
 
     @property
     def n_samples(self) -> int:
-        """Samples in all."""
+        """The number of samples."""
         return len(self.labels)
 
     @cached_property
-    def every_size(self) -> NDArray[np.int64]:
-        """Samples of each class, <int64>[class]."""
+    def all_sizes(self) -> NDArray[np.int64]:
+        """The number of samples of each class, <int64>[class]."""
         return np.bincount(self.labels, minlength=self.n_classes)
 
     @cached_property
     def present(self) -> NDArray[np.intp]:
         """The classes that have samples, ascending, <intp>[present]."""
-        return np.flatnonzero(self.every_size)
+        return np.flatnonzero(self.all_sizes)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Their samples, <int64>[present]."""
-        return self.every_size[self.present]
+        """The number of samples of each class that has any, <int64>[present]."""
+        return self.all_sizes[self.present]
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """Where each of them begins, where samples lie class after class, <int64>[present]."""
+        """The first position of each class in `order`, <int64>[present]."""
         return np.cumsum(self.sizes) - self.sizes
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """Samples class after class, by index, <intp>[sample]."""
+        """The indices of the samples class after class, ascending in each, <intp>[sample]."""
         return np.argsort(self.labels, kind="stable")
 
     @cached_property
-    def place(self) -> NDArray[np.int64]:
-        """For samples class after class, the place of their class in `present`, <int64>[sample]."""
+    def class_index(self) -> NDArray[np.int64]:
+        """The class of each sample in `order`, as an index into `present`, <int64>[sample]."""
         return np.repeat(np.arange(len(self.present)), self.sizes)
 
     @cached_property
-    def so_far(self) -> NDArray[np.int64]:
-        """For samples class after class, 1, 2, 3 … in each, <int64>[sample]."""
+    def running_count(self) -> NDArray[np.int64]:
+        """The number of each sample in `order` within its class, from 1, <int64>[sample]."""
         return np.arange(1, self.n_samples + 1) - np.repeat(self.starts, self.sizes)
 
     def sums(self, ordered: NDArray[Any]) -> NDArray[Any]:
-        """Sums over each class that is present, of [..., sample] in `order`: [..., present]."""
+        """Sums over each class that has samples, <int64 or float>[..., present].
+
+        Args:
+            ordered: <number>[..., sample], samples in `order`.
+        """
         dtype = np.int64 if ordered.dtype.kind in "iu" else None
         return np.add.reduceat(ordered, self.starts, axis=-1, dtype=dtype)
 
-    def scatter(self, of_present: NDArray[Any], *, axis: int, nothing: float) -> NDArray[Any]:
-        """An array with an axis of the classes that are present, as one of all classes.
+    def scatter(self, values: NDArray[Any], *, axis: int, fill: float) -> NDArray[Any]:
+        """Expands an axis of the classes that have samples to all classes.
 
         Args:
-            of_present: <any>[..., present, ...].
-            axis: which one that is.
-            nothing: what classes without samples have.
+            values: <any>[..., present, ...].
+            axis: the axis to expand.
+            fill: the value for classes without samples.
         """
-        shape = list(of_present.shape)
+        shape = list(values.shape)
         shape[axis] = self.n_classes
-        every = np.full(shape, nothing, of_present.dtype)
-        np.moveaxis(every, axis, 0)[self.present] = np.moveaxis(of_present, axis, 0)
-        return every
+        expanded = np.full(shape, fill, values.dtype)
+        np.moveaxis(expanded, axis, 0)[self.present] = np.moveaxis(values, axis, 0)
+        return expanded

@@ -1,6 +1,6 @@
-"""How well one number of a feature map tells a class from all others: ROC-AUC, AP, d′.
+"""How well a pooled value separates a class from all other samples: ROC-AUC, AP, d′.
 
-All take some filters at a time and give [filter, present]: the classes that have samples.
+Every function takes a block of filters and returns [filter, present], for classes with samples.
 """
 
 from __future__ import annotations
@@ -10,33 +10,31 @@ from numpy.typing import NDArray
 
 from fmcore.statistics.scores.chance import Permutations
 from fmcore.statistics.scores.labels import LabelGroups
-from fmcore.statistics.scores.ranking import Ranking, change_by_ties, untied_precision
+from fmcore.statistics.scores.ranking import Ranking, tie_correction, untied_precision
 
-# Differences of squares below this share of them are rounding: 16 digits less what sums lose.
+# A difference of squares below this share of them is rounding: 16 digits less what sums lose.
 ROUNDING = 1e-13
 
 
 def roc_auc(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:
-    """P(a sample of the class is larger than another) + 0.5 P(they are equal)."""
-    # Of ranks from 1, for filters with 2**30 samples at most.
-    doubled = classes.sums(ranking.taken(ranking.first + ranking.end + np.int32(1)))
+    """P(a sample of the class has a larger value than another sample) + 0.5 P(equal values)."""
+    # Twice the mean rank of equal values, counted from 1; int32 holds it up to 2**30 samples.
+    doubled = classes.sums(ranking.in_class_order(ranking.first + ranking.end + np.int32(1)))
     sizes, n = classes.sizes, classes.n_samples
     with np.errstate(divide="ignore", invalid="ignore"):
         return 1 - (doubled - sizes * (sizes + 1)) / (2 * sizes * (n - sizes))
 
 
 def average_precision(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:
-    """Sum of the precision at each threshold times the recall it gains, as scikit-learn has it."""
+    """Sum of the precision at each threshold times the increase in recall, as in scikit-learn."""
     tied = ranking.end - ranking.first > 1
     rows = zip(ranking.by_class[:, np.newaxis], tied, ranking.end, strict=True)
-    changes = [change_by_ties(classes, *row) for row in rows]
-    return untied_precision(classes, ranking.by_class) + np.concatenate(changes)
+    corrections = [tie_correction(classes, *row) for row in rows]
+    return untied_precision(classes, ranking.by_class) + np.concatenate(corrections)
 
 
-def average_precision_of_permuted(
-    permutations: Permutations, ranking: Ranking
-) -> NDArray[np.float64]:
-    """The same of permuted labels, <float64>[permutation, filter, present]."""
+def permuted_average_precision(permutations: Permutations, ranking: Ranking) -> NDArray[np.float64]:
+    """Average precision under permuted labels, <float64>[permutation, filter, present]."""
     rows = zip(ranking.first, ranking.end, strict=True)
     return np.stack([permutations.precision(first, end) for first, end in rows], axis=1)
 
@@ -52,28 +50,28 @@ def d_prime(
     """(mean of the class - mean of the others) / sqrt(mean of their two population variances).
 
     Args:
-        classes: of the samples.
-        sums: <float64>[..., present], sums over each class of values less their overall mean.
-        squares: <float64>[..., present], sums of their squares.
-        total: <float64>[...], squares over all samples.
-        rounding: differences of squares below this share of them are none.
+        classes: the samples grouped by label.
+        sums: <float64>[..., present], sums over each class of values minus their overall mean.
+        squares: <float64>[..., present], sums over each class of the squares of these differences.
+        total: <float64>[...], the sum of these squares over all samples.
+        rounding: a difference of squares below this share of them counts as zero.
 
     Returns:
-        <float64>[..., present]; infinite where neither varies and their means differ, NaN where
-        these are equal, and for a class that has all samples.
+        <float64>[..., present]; infinite where neither side varies and the means differ, NaN where
+        neither varies and the means are equal, and for a class that has all samples.
     """
     n, sizes = classes.n_samples, classes.sizes
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean, others = sums / sizes, -sums / (n - sizes)  # values sum up to 0
-        both = _variance(squares / sizes, mean, rounding)
-        both += _variance((total[..., np.newaxis] - squares) / (n - sizes), others, rounding)
-        found = (mean - others) / np.sqrt(both / 2)
-    return np.where(sizes < n, found, np.nan)
+        mean, others = sums / sizes, -sums / (n - sizes)  # all values sum to 0
+        variances = _variance(squares / sizes, mean, rounding)
+        variances += _variance((total[..., np.newaxis] - squares) / (n - sizes), others, rounding)
+        distance = (mean - others) / np.sqrt(variances / 2)
+    return np.where(sizes < n, distance, np.nan)
 
 
 def _variance(
     square: NDArray[np.float64], mean: NDArray[np.float64], rounding: float
 ) -> NDArray[np.float64]:
-    """Mean square less the squared mean; zero where nothing but rounding is left."""
-    found = square - mean**2
-    return np.where(found > rounding * square, found, 0)
+    """Mean square minus squared mean; zero where only rounding is left."""
+    variance = square - mean**2
+    return np.where(variance > rounding * square, variance, 0)

@@ -1,6 +1,6 @@
-"""How much one number of a feature map depends on the class: η², F, class selectivity, MI.
+"""How much a pooled value depends on the class: η², F, class selectivity index, MI.
 
-All take some filters at a time and give [filter].
+Every function takes a block of filters and returns [filter].
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.scores.chance import Permutations, band_of, information_band
+from fmcore.statistics.scores.chance import Permutations, information_band, permutation_band
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.per_class import ROUNDING
 from fmcore.statistics.scores.ranking import Ranking
 
 MOST_BINS = 32
-# There are fewer bins where cells of bin and class would hold fewer samples than this on average.
-# Where one of them expects fewer, chance is found by permutations (Cochran's rule).
-SAMPLES_OF_A_CELL = 5
+# A cell is a pair of bin and class. There are fewer bins if cells would have fewer samples than
+# this on average. If a cell expects fewer, chance comes from permutations (Cochran's rule).
+CELL_SAMPLES = 5
 
 
 def variance_ratio(
@@ -27,31 +27,31 @@ def variance_ratio(
     """η² = SSB / SST, and F = (SSB / (K - 1)) / (SSW / (N - K)) (Fisher 1925).
 
     Args:
-        classes: of the samples.
-        sums: <float64>[filter, present], sums over each class of values less their overall mean.
-        total: <float64>[filter], SST: squares of those values over all samples.
+        classes: the samples grouped by label.
+        sums: <float64>[filter, present], sums over each class of values minus their overall mean.
+        total: <float64>[filter], SST: the sum of the squares of these differences.
 
     Returns:
-        Both <float64>[filter]: NaN of one class; F also where no class has two samples, and
-        infinite where none varies.
+        η² and F, <float64>[filter]. Both are NaN if only one class has samples. F is NaN if no
+        class has two samples, and infinite if there is no variance within classes.
     """
     n, k = classes.n_samples, len(classes.present)
     between = np.minimum((sums**2 / classes.sizes).sum(axis=-1), total)
     within = np.where(total - between > ROUNDING * total, total - between, 0)
     if k < 2 or n <= k:
-        nothing = np.full(len(total), np.nan)
-        return (nothing if k < 2 else between / np.where(total > 0, total, np.nan)), nothing
+        undefined = np.full(len(total), np.nan)
+        return (undefined if k < 2 else between / np.where(total > 0, total, np.nan)), undefined
     with np.errstate(divide="ignore", invalid="ignore"):
         return between / total, (between / (k - 1)) / (within / (n - k))
 
 
 def class_selectivity(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(largest - mean of the others) / (largest + mean of the others), of class means.
+    """(µmax - µother) / (µmax + µother): the largest class mean, and the mean of the other means.
 
     Morcos et al. 2018, "On the importance of single directions for generalization".
 
     Args:
-        means: <float64>[..., present], means of each class, none negative.
+        means: <float64>[..., present], the mean of each class, none negative.
     """
     n_classes = means.shape[-1]
     largest = means.max(axis=-1)
@@ -61,8 +61,8 @@ def class_selectivity(means: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def n_quantile_bins(n_samples: int, n_classes: int) -> int:
-    """Bins that values are sorted into for mutual information: at most 32, at least 2."""
-    return min(MOST_BINS, max(2, n_samples // (SAMPLES_OF_A_CELL * max(1, n_classes))))
+    """The number of bins for mutual information: at most 32, at least 2."""
+    return min(MOST_BINS, max(2, n_samples // (CELL_SAMPLES * max(1, n_classes))))
 
 
 def mutual_information(
@@ -70,12 +70,12 @@ def mutual_information(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mutual information of value and class in bits, with values in bins of equal counts.
 
-    The bin of a value is floor(B r / N), where r is the middle of its ascending ranks from 0 to N,
-    so that equal values share a bin and many zeros do not swallow the few values above them. See
+    The bin of a value is floor(B r / N), where r is the middle of its ascending ranks from 0 to N.
+    So equal values share a bin, and many zeros do not absorb the few values above them. See
     `information` for the formula.
 
     Returns:
-        <float64>[filter]; and its band, <float64>[bound, filter].
+        The mutual information, <float64>[filter], and its band, <float64>[bound, filter].
     """
     classes = permutations.classes
     n, k = classes.n_samples, len(classes.present)
@@ -83,50 +83,53 @@ def mutual_information(
     if k < 2:
         return np.full(len(ranking.order), np.nan), np.full((2, len(ranking.order)), np.nan)
     bins = (2 * n - ranking.first.astype(np.int64) - ranking.end) * n_bins // (2 * n)
-    found, bands = [], []
+    scores, bands = [], []
     columns = zip(bins, ranking.by_class, ranking.order[:, 0], strict=True)
-    for of_ranks, by_class, first_sample in columns:
-        value, excess = information(classes, of_ranks[by_class], n_bins)
-        sizes = np.bincount(of_ranks, minlength=n_bins)
+    for rank_bins, by_class, first_sample in columns:
+        score, bias = information(classes, rank_bins[by_class], n_bins)
+        sizes = np.bincount(rank_bins, minlength=n_bins)
         sizes = sizes[sizes > 0]
-        if sizes.min() * classes.sizes.min() >= SAMPLES_OF_A_CELL * n:
-            bands.append(information_band(sizes, classes.sizes) - excess)
+        if sizes.min() * classes.sizes.min() >= CELL_SAMPLES * n:
+            bands.append(information_band(sizes, classes.sizes) - bias)
         else:
-            # From another rank on for each filter: the same permutations would err for all alike.
-            rolled = np.roll(of_ranks, first_sample)
-            dealt = [information(classes, rolled[ranks], n_bins)[0] for ranks in permutations.few()]
-            bands.append(band_of(np.concatenate(dealt)))
-        found.append(value)
-    return np.array(found), np.stack(bands, axis=1)
+            # Ranks are rolled by another number for each filter, so that the errors of the shared
+            # permutations differ between filters.
+            rolled = np.roll(rank_bins, first_sample)
+            permuted = [
+                information(classes, rolled[ranks], n_bins)[0] for ranks in permutations.blocks()
+            ]
+            bands.append(permutation_band(np.concatenate(permuted)))
+        scores.append(score)
+    return np.array(scores), np.stack(bands, axis=1)
 
 
 def information(
     classes: LabelGroups, bins: NDArray[np.integer], n_bins: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mutual information in bits, corrected for its bias, and the correction: <float64>[...].
+    """Mutual information in bits, corrected for bias, and the bias: both <float64>[...].
 
-    After Miller 1955 and Madow, (J - B - K + 1) / 2N nats are taken off the plug-in value, where J,
-    B and K count the cells, bins and classes that hold samples.
+    The Miller-Madow correction (Miller 1955) subtracts (J - B - K + 1) / 2N nats from the plug-in
+    value, where J, B and K are the numbers of cells, bins and classes that have samples.
 
     Args:
-        classes: of the samples.
-        bins: <int>[..., sample], of samples class after class.
-        n_bins: numbers of bins are below it.
+        classes: the samples grouped by label.
+        bins: <int>[..., sample], the bin of each sample, in `range(n_bins)`, class after class.
+        n_bins: the number of bins.
     """
     n, k = classes.n_samples, len(classes.present)
     rows = bins.reshape(-1, n)
-    cells = (np.arange(len(rows))[:, np.newaxis] * k + classes.place) * n_bins
+    cells = (np.arange(len(rows))[:, np.newaxis] * k + classes.class_index) * n_bins
     cells += rows
     counts = np.bincount(cells.reshape(-1), minlength=len(rows) * k * n_bins)
     counts = counts.reshape(len(rows), k, n_bins)
-    of_bins = counts.sum(axis=1)
-    # With the margins, sum of c log(c n / (row column)) / n.
-    parts = _x_log_x(counts).sum(axis=(1, 2)) - _x_log_x(of_bins).sum(axis=1)
-    plug_in = (parts - _x_log_x(classes.sizes).sum()) / n + np.log(n)
-    used = (of_bins > 0).sum(axis=1)
-    excess = ((counts > 0).sum(axis=(1, 2)) - used - k + 1) / (2 * n * np.log(2))
+    bin_sizes = counts.sum(axis=1)
+    # The sum of c log(c n / (row total * column total)) / n over all cells.
+    terms = _x_log_x(counts).sum(axis=(1, 2)) - _x_log_x(bin_sizes).sum(axis=1)
+    plug_in = (terms - _x_log_x(classes.sizes).sum()) / n + np.log(n)
+    used = (bin_sizes > 0).sum(axis=1)
+    bias = ((counts > 0).sum(axis=(1, 2)) - used - k + 1) / (2 * n * np.log(2))
     shape = bins.shape[:-1]
-    return (plug_in / np.log(2) - excess).reshape(shape), excess.reshape(shape)
+    return (plug_in / np.log(2) - bias).reshape(shape), bias.reshape(shape)
 
 
 def _x_log_x(counts: NDArray[np.int64]) -> NDArray[np.float64]:

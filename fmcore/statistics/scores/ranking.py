@@ -1,4 +1,4 @@
-"""The order of samples by one number, for many filters at once; ties are kept as ties.
+"""The order of samples by their pooled value, for many filters at once; ties stay ties.
 
 One sort serves ROC-AUC, average precision, mutual information and the top samples.
 """
@@ -19,11 +19,11 @@ class Ranking:
     """Samples from the largest value to the smallest; rank 0 is the largest.
 
     Attributes:
-        order: <int32>[filter, rank], the sample; those of one value by their index.
-        first: <int32>[filter, rank], the first rank of the same value.
-        end: <int32>[filter, rank], one after the last rank of the same value.
+        order: <int32>[filter, rank], the sample of each rank; samples of equal value by index.
+        first: <int32>[filter, rank], the first rank with the same value.
+        end: <int32>[filter, rank], one after the last rank with the same value.
         by_class: <int32>[filter, sample], the ranks of the samples class after class, ascending in
-            each, as `Classes.starts` lays them.
+            each class, which begins at `LabelGroups.starts`.
     """
 
     order: NDArray[np.int32]
@@ -33,16 +33,16 @@ class Ranking:
 
     @classmethod
     def of(cls, values: NDArray[np.float32], classes: LabelGroups) -> Self:
-        """Ranks the samples of some filters.
+        """Ranks the samples for each filter.
 
         Args:
             values: <float32>[filter, sample], all finite.
-            classes: of the samples.
+            classes: the samples grouped by label.
         """
         n_samples = values.shape[1]
         index = np.arange(n_samples, dtype=np.int32)
-        # Value and index in one number: a plain sort of those is several times as fast as a stable
-        # sort of floats. The bits of a float, turned about for negative ones, sort as it does.
+        # Value and index go into one integer: sorting those is several times as fast as a stable
+        # sort of floats. Float bits sort as the floats do, once those of negative ones are flipped.
         bits = (values + np.float32(0)).view(np.int32)  # + 0: -0.0 equals 0.0
         keys = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
         np.negative(keys, out=keys)
@@ -51,54 +51,54 @@ class Ranking:
         keys.sort(axis=1)
         order = keys.astype(np.int32)  # the lower half
         keys >>= 32
-        new = np.ones(values.shape, dtype=np.bool_)
-        np.not_equal(keys[:, 1:], keys[:, :-1], out=new[:, 1:])
-        first = np.maximum.accumulate(np.where(new, index, 0), axis=1)
-        last = np.ones(values.shape, dtype=np.bool_)
-        last[:, :-1] = new[:, 1:]
-        backwards = np.where(last, index + 1, n_samples)[:, ::-1]
-        end = np.minimum.accumulate(backwards, axis=1)[:, ::-1]
-        place = np.zeros(n_samples, dtype=np.int64)
-        place[classes.order] = classes.place * n_samples
-        np.take(place, order, out=keys, mode="clip")  # the mode costs nothing
+        is_first = np.ones(values.shape, dtype=np.bool_)
+        np.not_equal(keys[:, 1:], keys[:, :-1], out=is_first[:, 1:])
+        first = np.maximum.accumulate(np.where(is_first, index, 0), axis=1)
+        is_last = np.ones(values.shape, dtype=np.bool_)
+        is_last[:, :-1] = is_first[:, 1:]
+        reversed_ends = np.where(is_last, index + 1, n_samples)[:, ::-1]
+        end = np.minimum.accumulate(reversed_ends, axis=1)[:, ::-1]
+        class_offset = np.zeros(n_samples, dtype=np.int64)
+        class_offset[classes.order] = classes.class_index * n_samples
+        np.take(class_offset, order, out=keys, mode="clip")  # "clip" avoids a buffered copy
         keys += index
         keys.sort(axis=1)
-        keys -= classes.place * n_samples
+        keys -= classes.class_index * n_samples
         return cls(order, first, end, keys.astype(np.int32))
 
-    def taken(self, of_ranks: NDArray[np.int32]) -> NDArray[np.int32]:
-        """What [filter, rank] holds for the samples class after class."""
-        return np.take_along_axis(of_ranks, self.by_class, axis=1)
+    def in_class_order(self, by_rank: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Reorders values <int32>[filter, rank] to [filter, sample], samples class after class."""
+        return np.take_along_axis(by_rank, self.by_class, axis=1)
 
 
 def untied_precision(classes: LabelGroups, ranks: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Average precision where no two values are equal, as scikit-learn defines it.
+    """Average precision as scikit-learn defines it, if no two values are equal.
 
     Args:
-        classes: of the samples.
-        ranks: <int32>[..., sample], those of each class, class after class, ascending in each.
+        classes: the samples grouped by label.
+        ranks: <int32>[..., sample], the ranks of the samples class after class, ascending in each.
 
     Returns:
         <float64>[..., present].
     """
-    return classes.sums(classes.so_far / (ranks + 1)) / classes.sizes
+    return classes.sums(classes.running_count / (ranks + 1)) / classes.sizes
 
 
-def change_by_ties(
+def tie_correction(
     classes: LabelGroups,
     ranks: NDArray[np.int32],
     tied: NDArray[np.bool_],
     end: NDArray[np.int32],
 ) -> NDArray[np.float64]:
-    """What equal values add to it; only the samples that have them are looked at.
+    """The change that equal values make to `untied_precision`; only tied samples are visited.
 
-    Each run of equal values counts at its end: its samples times the precision there.
+    Each run of equal values is one threshold: its samples all count with the precision at its end.
 
     Args:
-        classes: of the samples.
-        ranks: <int32>[order, sample].
-        tied: <bool>[rank], whether others have the value of the rank; of all who do, or of none.
-        end: <int32>[rank], one after the last rank of the same value.
+        classes: the samples grouped by label.
+        ranks: <int32>[order, sample], the ranks of the samples class after class, for each order.
+        tied: <bool>[rank], whether other ranks have the same value; equal for all ranks of a value.
+        end: <int32>[rank], one after the last rank with the same value.
 
     Returns:
         <float64>[order, present].
@@ -107,12 +107,12 @@ def change_by_ties(
     starts = np.arange(len(ranks))[:, np.newaxis] * classes.n_samples + classes.starts
     bounds = np.searchsorted(flat, np.append(starts.reshape(-1), ranks.size))
     rank = ranks.reshape(-1)[flat]
-    reached = end[rank]
-    so_far = np.tile(classes.so_far, len(ranks))[flat]
-    last = np.append(reached[1:] != reached[:-1], True)[: len(flat)]
-    last[bounds[1:][np.diff(bounds) > 0] - 1] = True
-    runs = np.flatnonzero(last)
-    gains = -so_far / (rank + 1)
-    gains[runs] += np.diff(runs, prepend=-1) * so_far[runs] / reached[runs]
-    total = np.append(0, np.cumsum(gains))
+    run_end = end[rank]
+    running_count = np.tile(classes.running_count, len(ranks))[flat]
+    is_last = np.append(run_end[1:] != run_end[:-1], True)[: len(flat)]
+    is_last[bounds[1:][np.diff(bounds) > 0] - 1] = True
+    runs = np.flatnonzero(is_last)
+    changes = -running_count / (rank + 1)
+    changes[runs] += np.diff(runs, prepend=-1) * running_count[runs] / run_end[runs]
+    total = np.append(0, np.cumsum(changes))
     return np.diff(total[bounds]).reshape(len(ranks), -1) / classes.sizes

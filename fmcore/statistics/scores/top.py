@@ -1,4 +1,4 @@
-"""The samples that a filter responds to most, over all and in each class, and its usual ones."""
+"""The samples with the largest values for a filter, overall and by class, and typical samples."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking
 
 TOP = 25
-# Percentiles of the samples about which bands lie.
+# Percentiles that bands of samples are centered on.
 BANDS = (50, 75, 90)
-# A table of each class and filter is kept within this, by fewer samples.
+# The table of all classes and filters is kept below this, with fewer samples each.
 CLASS_TOP_BYTES = 64 << 20
-NOBODY = -1
+NO_SAMPLE = -1
 
 
 def class_top(n_classes: int, n_filters: int) -> int:
-    """Samples that are kept for each class and filter: 25, or as many as fit, at least 1."""
+    """The number of top samples kept for each class and filter: 25, or what fits, at least 1."""
     return max(1, min(TOP, CLASS_TOP_BYTES // (16 * n_classes * n_filters)))
 
 
@@ -25,67 +25,71 @@ def top_arrays(
     ranking: Ranking,
     classes: LabelGroups,
     table: NDArray[np.float32],
-    places: dict[str, NDArray[np.int32]],
-    most: int,
+    positions: dict[str, NDArray[np.int32]],
+    k: int,
 ) -> dict[str, NDArray[np.generic]]:
-    """All that a store keeps under `top/`: samples, their values, and where in the map they lie.
+    """The arrays a store keeps under `top/`: samples, their values, and the position in the map.
 
     Args:
-        ranking: of the table.
-        classes: of the samples.
+        ranking: the ranking of the samples by `table`.
+        classes: the samples grouped by label.
         table: <float32>[filter, sample], the largest value of each map.
-        places: its row `y` and column `x`, <int32>[filter, sample].
-        most: samples that are kept for each class.
+        positions: the row `y` and the column `x` of the largest value, <int32>[filter, sample].
+        k: the number of samples kept for each class.
 
     Returns:
         `sample`, `value`, `y`, `x` as [filter, k]; `class_sample` … as [present, filter, k];
-        `band_sample` … as [band, filter, k]. Sample -1, value NaN where there are no more.
+        `band_sample` … as [band, filter, k]. Where there are fewer samples: sample -1, value NaN.
     """
-    found: dict[str, NDArray[np.generic]] = {}
+    arrays: dict[str, NDArray[np.generic]] = {}
     for prefix, samples in (
         ("", top_samples(ranking)),
-        ("class_", top_of_classes(ranking, classes, most)),
+        ("class_", class_top_samples(ranking, classes, k)),
         ("band_", band_samples(ranking)),
     ):
         rows = np.arange(len(table))[:, np.newaxis]
         values = table[rows, samples]
-        nobody = (samples == NOBODY) | ~np.isfinite(values)
-        found[f"top/{prefix}sample"] = np.where(nobody, NOBODY, samples)
-        found[f"top/{prefix}value"] = np.where(nobody, np.nan, values).astype(np.float32)
-        for axis, place in places.items():
-            found[f"top/{prefix}{axis}"] = np.where(nobody, -1, place[rows, samples])
-    return found
+        missing = (samples == NO_SAMPLE) | ~np.isfinite(values)
+        arrays[f"top/{prefix}sample"] = np.where(missing, NO_SAMPLE, samples)
+        arrays[f"top/{prefix}value"] = np.where(missing, np.nan, values).astype(np.float32)
+        for axis, position in positions.items():
+            arrays[f"top/{prefix}{axis}"] = np.where(missing, -1, position[rows, samples])
+    return arrays
 
 
 def top_samples(ranking: Ranking) -> NDArray[np.int32]:
     """Samples of the largest values, ties by index, <int32>[filter, k]; -1 where none is left."""
-    return _filled(ranking.order[:, :TOP])
+    return _pad(ranking.order[:, :TOP])
 
 
-def top_of_classes(ranking: Ranking, classes: LabelGroups, most: int) -> NDArray[np.int32]:
-    """The same of each class that is present, <int32>[present, filter, k]."""
+def class_top_samples(ranking: Ranking, classes: LabelGroups, k: int) -> NDArray[np.int32]:
+    """Samples of the largest values in each class that has samples, <int32>[present, filter, k].
+
+    Ties are ordered by index; -1 where a class has no more samples.
+    """
     n_filters = len(ranking.order)
-    found = np.full((len(classes.present), n_filters, most), NOBODY, dtype=np.int32)
-    for place, (start, size) in enumerate(zip(classes.starts, classes.sizes, strict=True)):
-        ranks = ranking.by_class[:, start : start + min(most, size)]
-        found[place, :, : ranks.shape[1]] = np.take_along_axis(ranking.order, ranks, axis=1)
-    return found
+    samples = np.full((len(classes.present), n_filters, k), NO_SAMPLE, dtype=np.int32)
+    for index, (start, size) in enumerate(zip(classes.starts, classes.sizes, strict=True)):
+        ranks = ranking.by_class[:, start : start + min(k, size)]
+        samples[index, :, : ranks.shape[1]] = np.take_along_axis(ranking.order, ranks, axis=1)
+    return samples
 
 
 def band_samples(ranking: Ranking) -> NDArray[np.int32]:
-    """Samples next to each percentile of `BANDS` by rank, <int32>[band, filter, k], largest first.
+    """Samples around each percentile of `BANDS` by rank, <int32>[band, filter, k], largest first.
 
-    Band p is centred on the sample that p percent of the others are not above.
+    Band p is centered on the sample whose value p percent of the other samples do not exceed.
     """
     n = ranking.order.shape[1]
     size = min(TOP, n)
-    found = []
+    bands = []
     for percentile in BANDS:
-        centre = round((1 - percentile / 100) * (n - 1))
-        start = min(max(centre - size // 2, 0), n - size)
-        found.append(_filled(ranking.order[:, start : start + size]))
-    return np.stack(found)
+        center = round((1 - percentile / 100) * (n - 1))
+        start = min(max(center - size // 2, 0), n - size)
+        bands.append(_pad(ranking.order[:, start : start + size]))
+    return np.stack(bands)
 
 
-def _filled(samples: NDArray[np.int32]) -> NDArray[np.int32]:
-    return np.pad(samples, ((0, 0), (0, TOP - samples.shape[1])), constant_values=NOBODY)
+def _pad(samples: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Pads the last axis to `TOP` samples."""
+    return np.pad(samples, ((0, 0), (0, TOP - samples.shape[1])), constant_values=NO_SAMPLE)

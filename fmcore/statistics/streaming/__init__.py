@@ -1,1 +1,1 @@
-"""What accumulates while samples stream by; merging any split of them equals the whole."""
+"""Accumulators of statistics over streamed samples; merging any split equals the whole."""

@@ -1,4 +1,4 @@
-"""All that accumulates for one layer while the samples stream by, mergeable and saveable."""
+"""The accumulators of one layer, which can be merged, saved and restored."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fmcore.statistics.streaming.reduction import Pooled
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rounding:
-    """Errors of float16 against the float32 it was made from.
+    """Rounding errors of float16 values against the float32 values they were made from.
 
     Attributes:
-        largest_error: <float64>[], largest |float16 - float32| of finite values within range.
-        n_overflow: <int64>[], finite values beyond 65,504 that became infinite.
+        largest_error: <float64>[], the largest |float16 - float32| of values that stayed finite.
+        n_overflow: <int64>[], the number of finite values beyond 65,504, which became infinite.
     """
 
     largest_error: NDArray[np.float64]
@@ -30,21 +30,21 @@ class Rounding:
 
     @classmethod
     def empty(cls) -> Self:
-        """Nothing seen yet."""
+        """An accumulator that has seen nothing."""
         return cls(np.zeros(()), np.zeros((), dtype=np.int64))
 
     @classmethod
     def of(cls, values: NDArray[np.float32], rounded: NDArray[np.float16]) -> Self:
-        """The errors of one batch, both [sample, y, x, filter]."""
+        """The errors of one batch, given as float32 and as float16, both [sample, y, x, filter]."""
         with np.errstate(invalid="ignore"):
             error = np.abs(rounded.astype(np.float32) - values)
         overflow = np.count_nonzero(np.isinf(error) & np.isfinite(values))
-        known = error[np.isfinite(error)]
-        largest = known.max() if known.size else 0.0
+        finite = error[np.isfinite(error)]
+        largest = finite.max() if finite.size else 0.0
         return cls(np.asarray(largest, dtype=np.float64), np.asarray(overflow, dtype=np.int64))
 
     def merge(self, other: Self) -> Self:
-        """Both sets of values together; associative."""
+        """The errors of both sets of values together; associative."""
         return type(self)(
             np.maximum(self.largest_error, other.largest_error),
             np.asarray(self.n_overflow + other.n_overflow),
@@ -59,10 +59,12 @@ class LayerAccumulators:
     """The accumulators of one layer.
 
     Attributes:
-        moments: of each class and filter.
-        maps: the mean and spread map of each class, or None where they would not fit in memory.
-        histogram: of each class and filter, or None where it would not fit or is not asked for.
-        rounding: what storing as float16 costs, or None where it is not done.
+        moments: the moments of each class and filter.
+        maps: the mean map and standard deviation map of each class and filter; None if they would
+            not fit in memory.
+        histogram: the histogram of each class and filter; None if histograms would not fit in
+            memory or are off.
+        rounding: the rounding errors of storing as float16; None if float16 is not stored.
     """
 
     moments: Moments
@@ -80,13 +82,13 @@ class LayerAccumulators:
         bits: int | None = None,
         rounded: bool = False,
     ) -> Self:
-        """Nothing seen yet.
+        """Accumulators that have seen nothing.
 
         Args:
-            n_classes: classes of the model.
+            n_classes: the number of classes.
             shape: (y, x, filter) of one sample.
             factors: pixels (y, x) that the class maps average into one; None for no class maps.
-            bits: how fine histograms are, see `Bins`; None for none.
+            bits: the resolution of the histograms, see `Bins`; None for no histograms.
             rounded: whether float16 is stored.
         """
         maps = ClassMaps.empty(n_classes, shape, factors=factors) if factors else None
@@ -95,7 +97,13 @@ class LayerAccumulators:
         return cls(Moments.empty(n_classes, shape[2]), maps, histogram, rounding)
 
     def add(self, values: NDArray[np.float32], labels: NDArray[np.int64], pooled: Pooled) -> None:
-        """Takes in a batch, <float32>[sample, y, x, filter], and its own reduction."""
+        """Adds a batch in place.
+
+        Args:
+            values: <float32>[sample, y, x, filter].
+            labels: <int64>[sample], each in `range(n_classes)`.
+            pooled: the reduction of `values`.
+        """
         n_classes = len(self.moments.mean)
         self.moments = self.moments.merge(Moments.from_pooled(pooled, labels, n_classes=n_classes))
         if self.maps is not None:
@@ -104,69 +112,69 @@ class LayerAccumulators:
             self.histogram.add(values, labels, pooled)
 
     def merge(self, other: Self) -> Self:
-        """Both sets of samples together; the same accumulators must be there."""
+        """The accumulators of both sets of samples together; both must have the same kinds."""
         merged = {
-            name: one.merge(getattr(other, name)) for name, one in self._accumulators().items()
+            name: accumulator.merge(getattr(other, name))
+            for name, accumulator in self._accumulators().items()
         }
-        every: dict[str, Any] = dict.fromkeys(_names(self)) | merged
-        return type(self)(**every)
+        fields: dict[str, Any] = dict.fromkeys(_names(self)) | merged
+        return type(self)(**fields)
 
     def scatter(self, empty: Self, present: NDArray[np.int64]) -> Self:
-        """The same accumulators of more classes, of which some saw nothing.
+        """Expands accumulators of some classes to all classes; the others have seen nothing.
 
         Args:
-            empty: fresh ones, of all classes.
-            present: <int64>[class], which of them these are of, in order.
+            empty: accumulators of all classes that have seen nothing.
+            present: <int64>[class], the classes of these accumulators, in order.
         """
-        every: dict[str, Any] = dict.fromkeys(_names(self))
-        for name, one in self._accumulators().items():
+        expanded: dict[str, Any] = dict.fromkeys(_names(self))
+        for name, accumulator in self._accumulators().items():
             fields = {}
-            for field in dataclasses.fields(one):
-                few, all_of_them = (
-                    getattr(one, field.name),
-                    getattr(getattr(empty, name), field.name),
-                )
-                if np.shape(few) != np.shape(all_of_them):  # what is not of classes stays
-                    all_of_them = all_of_them.copy()
-                    all_of_them[present] = few
-                    few = all_of_them
-                fields[field.name] = few
-            every[name] = type(one)(**fields)
-        return type(self)(**every)
+            for field in dataclasses.fields(accumulator):
+                value = getattr(accumulator, field.name)
+                all_classes = getattr(getattr(empty, name), field.name)
+                if np.shape(value) != np.shape(all_classes):  # equal shapes have no class axis
+                    all_classes = all_classes.copy()
+                    all_classes[present] = value
+                    value = all_classes
+                fields[field.name] = value
+            expanded[name] = type(accumulator)(**fields)
+        return type(self)(**expanded)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What a store keeps, by path in the layer's group."""
+        """The arrays that a store keeps, by path in the layer's group."""
         moments = self.moments.read_out()
-        found = {f"class/{name}": array for name, array in moments.items()}
-        found["filters/apoz"] = self.moments.zero_share()
+        arrays = {f"class/{name}": array for name, array in moments.items()}
+        arrays["filters/apoz"] = self.moments.zero_share()
         if self.maps is not None:
-            found |= {f"class/{name}": array for name, array in self.maps.read_out().items()}
+            arrays |= {f"class/{name}": array for name, array in self.maps.read_out().items()}
         if self.histogram is not None:
-            found["class/histogram"] = self.histogram.counts
-            found["bin_bounds"] = Bins.numbering(self.histogram.counts.shape[2]).bounds
-        return found
+            arrays["class/histogram"] = self.histogram.counts
+            arrays["bin_bounds"] = Bins.numbering(self.histogram.counts.shape[2]).bounds
+        return arrays
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything, by `accumulator/field`; `restored` takes it back bit by bit."""
+        """All values, by `accumulator/field`; `restored` reads them back without loss."""
         return {
-            f"{name}/{field.name}": np.asarray(getattr(one, field.name))
-            for name, one in self._accumulators().items()
-            for field in dataclasses.fields(one)
+            f"{name}/{field.name}": np.asarray(getattr(accumulator, field.name))
+            for name, accumulator in self._accumulators().items()
+            for field in dataclasses.fields(accumulator)
         }
 
     def restored(self, state: Mapping[str, NDArray[Any]]) -> Self:
-        """Accumulators of the same kinds with a saved state."""
-        fresh: dict[str, Any] = dict.fromkeys(_names(self))
-        for name, one in self._accumulators().items():
-            kind = type(one)
-            fields = [field.name for field in dataclasses.fields(one)]
-            fresh[name] = kind(**{field: state[f"{name}/{field}"] for field in fields})
-        return type(self)(**fresh)
+        """Accumulators of the same kinds as these, with a saved `state`."""
+        accumulators: dict[str, Any] = dict.fromkeys(_names(self))
+        for name, accumulator in self._accumulators().items():
+            kind = type(accumulator)
+            fields = [field.name for field in dataclasses.fields(kind)]
+            accumulators[name] = kind(**{field: state[f"{name}/{field}"] for field in fields})
+        return type(self)(**accumulators)
 
     def _accumulators(self) -> dict[str, Any]:
-        every = {name: getattr(self, name) for name in _names(self)}
-        return {name: one for name, one in every.items() if one is not None}
+        """The accumulators that are not None, by name."""
+        fields = {name: getattr(self, name) for name in _names(self)}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
-def _names(sums: LayerAccumulators) -> list[str]:
-    return [field.name for field in dataclasses.fields(sums)]
+def _names(accumulators: LayerAccumulators) -> list[str]:
+    return [field.name for field in dataclasses.fields(accumulators)]

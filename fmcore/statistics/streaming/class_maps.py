@@ -1,4 +1,4 @@
-"""Mean and spread of the feature maps of each class, pixel by pixel, mergeable."""
+"""Mean and standard deviation of the feature maps of each class, pixel by pixel, mergeable."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Where the full maps do not fit in memory, they are averaged to at most this many pixels.
+# Maps that do not fit in memory are averaged to at most this height and width.
 REDUCED_SIZE = 32
-# Deviations in float64 that are held at a time: few numpy calls, and little beyond the cache.
+# Bytes of float64 deviations at a time: few NumPy calls, and little memory beyond the cache.
 WORK_BYTES = 2 << 20
-# Samples of a class that are taken in at once, so that a column of blocks is not too narrow.
+# Samples of a class that are added together; more would make the blocks of columns too narrow.
 MOST_ROWS = 256
 
 
 def class_maps_bytes(n_classes: int, shape: tuple[int, int, int]) -> int:
-    """Memory that class maps of a size hold: a mean and an m2 in float64.
+    """Bytes that class maps take in memory: a mean and an m2 in float64.
 
-    While `add` runs it takes up to twice `WORK_BYTES` more, as a batch's other temporaries.
+    While `add` runs, it takes up to twice `WORK_BYTES` more.
 
     Args:
-        n_classes: classes of the model.
+        n_classes: the number of classes.
         shape: (y, x, filter) of the maps.
     """
     return 16 * n_classes * int(np.prod(shape))
@@ -30,9 +30,15 @@ def class_maps_bytes(n_classes: int, shape: tuple[int, int, int]) -> int:
 def map_size(
     shape: tuple[int, int, int], n_classes: int, budget_bytes: int
 ) -> tuple[int, int] | None:
-    """The (y, x) of the class maps of a layer that fit in a budget.
+    """The size (y, x) of class maps that fit in a memory budget.
 
-    Full size where it fits, else averaged over whole pixels to at most 32x32, else None.
+    The full size if it fits, else the size averaged over blocks of whole pixels to at most 32x32,
+    else None.
+
+    Args:
+        shape: (y, x, filter) of the layer.
+        n_classes: the number of classes.
+        budget_bytes: the memory budget.
     """
     height, width, filters = shape
     reduced = [-(-size // -(-size // REDUCED_SIZE)) for size in (height, width)]
@@ -44,10 +50,10 @@ def map_size(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassMaps:
-    """The mean map of each class and filter. A value that is not finite stays so in its pixel.
+    """Mean maps and variances of each class and filter; a non-finite value stays in its pixel.
 
     Attributes:
-        n_samples: <int64>[class].
+        n_samples: <int64>[class], the number of samples seen.
         mean: <float64>[class, y, x, filter], 0 where nothing was seen.
         m2: <float64>[class, y, x, filter], sum of squared deviations from the mean.
         factors: <int64>[2], pixels (y, x) of the layer that are averaged into one.
@@ -62,12 +68,12 @@ class ClassMaps:
     def empty(
         cls, n_classes: int, shape: tuple[int, int, int], *, factors: tuple[int, int] = (1, 1)
     ) -> ClassMaps:
-        """Nothing seen yet: `m.merge(empty)` equals `m`.
+        """Class maps that have seen nothing: `m.merge(empty)` equals `m`.
 
         Args:
-            n_classes: classes of the model.
+            n_classes: the number of classes.
             shape: (y, x, filter) of the layer.
-            factors: pixels (y, x) that are averaged into one; the last block has what remains.
+            factors: pixels (y, x) that are averaged into one; the last block may be smaller.
         """
         size = (n_classes, -(-shape[0] // factors[0]), -(-shape[1] // factors[1]), shape[2])
         n_samples = np.zeros(n_classes, dtype=np.int64)
@@ -82,7 +88,7 @@ class ClassMaps:
         Args:
             values: <float>[sample, y, x, filter].
             labels: <int>[sample], each in `range(n_classes)`.
-            n_classes: rows of the result, also for classes the batch lacks.
+            n_classes: the number of classes, including those that the batch lacks.
         """
         _, height, width, filters = values.shape
         maps = cls.empty(n_classes, (height, width, filters))
@@ -90,7 +96,7 @@ class ClassMaps:
         return maps
 
     def add(self, values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
-        """Takes in a batch, in place; equals a merge with its own maps.
+        """Adds a batch in place; equals merging the class maps of the batch.
 
         Args:
             values: <float>[sample, y, x, filter].
@@ -99,14 +105,15 @@ class ClassMaps:
         if (self.factors == 1).all():
             self._add(values, labels)
             return
-        averaged_rows = 8 * self.mean[0].size * int(self.factors[1])  # before their columns are
-        rows = max(1, WORK_BYTES // max(1, averaged_rows))
-        for start in range(0, len(labels), rows):
-            few = slice(start, start + rows)
-            self._add(_averaged(values[few], self.factors), labels[few])
+        # Bytes of one sample whose rows are averaged and whose columns are not yet.
+        sample_bytes = 8 * self.mean[0].size * int(self.factors[1])
+        step = max(1, WORK_BYTES // max(1, sample_bytes))
+        for start in range(0, len(labels), step):
+            rows = slice(start, start + step)
+            self._add(_block_means(values[rows], self.factors), labels[rows])
 
     def _add(self, values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
-        """Takes in samples that have the size of the maps, class by class."""
+        """Adds samples of the size of the maps, class by class."""
         pixels = values.reshape(len(labels), -1)
         work = np.empty(max(MOST_ROWS, min(WORK_BYTES // 8, MOST_ROWS * pixels.shape[1])))
         for index in np.unique(labels):
@@ -121,30 +128,36 @@ class ClassMaps:
         members: NDArray[np.intp],
         work: NDArray[np.float64],
     ) -> None:
-        """Takes in samples of one class, [sample, pixel], as many columns at a time as work holds.
+        """Adds samples of one class, as many columns at a time as `work` holds.
 
-        Sums are of deviations from the mean so far (before there is one, from a sample), so that
-        nothing cancels; with all samples counted, m2 grows by their squares less that of their sum
-        (Chan et al. 1983, in one step).
+        Sums are taken of deviations from the mean so far (from the first sample if there is none),
+        so that no digits cancel. Then m2 grows by the sum of their squares minus the square of
+        their sum over the number of all samples (Chan et al. 1983, in one step).
+
+        Args:
+            index: the class.
+            pixels: <float>[sample, pixel], the whole batch.
+            members: <intp>[sample], the rows of `pixels` that belong to the class.
+            work: <float64>[value], scratch memory.
         """
         n_new, n_old = len(members), int(self.n_samples[index])
         mean, m2 = self.mean[index].reshape(-1), self.m2[index].reshape(-1)
         ones, width = np.ones(n_new), max(1, len(work) // n_new)
         with np.errstate(invalid="ignore", over="ignore"):
             for start in range(0, len(mean), width):
-                few = slice(start, start + width)
-                centre = mean[few]
-                deviation = work[: n_new * len(centre)].reshape(n_new, -1)
-                np.copyto(deviation, pixels[members, few])
+                columns = slice(start, start + width)
+                center = mean[columns]
+                deviation = work[: n_new * len(center)].reshape(n_new, -1)
+                np.copyto(deviation, pixels[members, columns])
                 if not n_old:
-                    centre[...] = deviation[0]
-                deviation -= centre
+                    center[...] = deviation[0]
+                deviation -= center
                 total = ones @ deviation
-                m2[few] += np.einsum("sp,sp->p", deviation, deviation)
+                m2[columns] += np.einsum("sp,sp->p", deviation, deviation)
                 step = total / (n_old + n_new)
-                centre += step
+                center += step
                 total *= step
-                m2[few] -= total
+                m2[columns] -= total
         self.n_samples[index] += n_new
 
     def merge(self, other: ClassMaps) -> ClassMaps:
@@ -158,27 +171,27 @@ class ClassMaps:
         )
 
     def read_out(self) -> dict[str, NDArray[np.float32]]:
-        """`mean_map` and `std_map`, <float32>[class, y, x, filter]; NaN for a class not seen."""
-        seen = _per_pixel(np.where(self.n_samples > 0, self.n_samples, np.nan))
+        """`mean_map` and `std_map`, <float32>[class, y, x, filter]; NaN for an unseen class."""
+        counts = _per_pixel(np.where(self.n_samples > 0, self.n_samples, np.nan))
         return {
-            "mean_map": (self.mean * (seen / seen)).astype(np.float32),
-            "std_map": np.sqrt(self.m2 / seen).astype(np.float32),
+            "mean_map": (self.mean * (counts / counts)).astype(np.float32),
+            "std_map": np.sqrt(self.m2 / counts).astype(np.float32),
         }
 
 
-def _averaged(values: NDArray[np.floating], factors: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Means over blocks of pixels, [sample, y, x, filter].
+def _block_means(values: NDArray[np.floating], factors: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Means over blocks of pixels, <float64>[sample, y, x, filter].
 
-    In float64: rounded to float32, averages of 1e3 ± 1 had a spread wrong by 3e-5.
+    In float32, rounding made the standard deviation of averages of 1e3 ± 1 wrong by 3e-5.
     """
     n, height, width, filters = values.shape
     rows, columns = np.arange(0, height, factors[0]), np.arange(0, width, factors[1])
     areas = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
     with np.errstate(invalid="ignore", over="ignore"):
-        of_rows = np.add.reduceat(
+        row_sums = np.add.reduceat(
             values.reshape(n, height, width * filters), rows, axis=1, dtype=np.float64
         )
-        sums = np.add.reduceat(of_rows.reshape(n, len(rows), width, filters), columns, axis=2)
+        sums = np.add.reduceat(row_sums.reshape(n, len(rows), width, filters), columns, axis=2)
         return sums / areas[:, :, np.newaxis]
 
 

@@ -68,7 +68,7 @@ def test_every_planted_fault_is_found(planted):
     with open_store(planted) as store:
         report = health_report(store)
         first, last = report.layers["first"], report.layers["last"]
-        found = {name: np.flatnonzero(each).tolist() for name, each in first.found.items()}
+        found = {name: np.flatnonzero(each).tolist() for name, each in first.findings.items()}
         maps = store.layers["first"].activation[:N]
         rare = (maps[..., 6].max(axis=(1, 2)) > 0).sum()
     assert found["dead"] == [1]
@@ -79,8 +79,8 @@ def test_every_planted_fault_is_found(planted):
     assert np.flatnonzero(first.dead_classes[:, 5]).tolist() == [2]
     assert (6 in found["nearly_dead"]) == (0 < rare < 0.001 * N)
     assert found["nonfinite"] == []
-    assert np.flatnonzero(last.found["nonfinite"]).tolist() == [2]
-    assert not last.found["dead"][2]
+    assert np.flatnonzero(last.findings["nonfinite"]).tolist() == [2]
+    assert not last.findings["dead"][2]
 
 
 def by_definition(raw: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -121,9 +121,9 @@ def test_findings_in_random_models_equal_their_definition_on_the_raw_arrays(
     with open_store(path) as store:
         for name, layer in health_report(store).layers.items():
             expected = by_definition(store.layers[name].activation[:N], LABELS)
-            assert expected.keys() == layer.found.keys() == FINDINGS.keys()
+            assert expected.keys() == layer.findings.keys() == FINDINGS.keys()
             for finding in FINDINGS:
-                assert_array_equal(layer.found[finding], expected[finding], err_msg=finding)
+                assert_array_equal(layer.findings[finding], expected[finding], err_msg=finding)
 
 
 def test_the_exit_code_says_whether_more_was_found_than_may_be(planted, capsys):
@@ -171,6 +171,6 @@ def test_a_filter_that_is_active_in_under_a_thousandth_of_samples_is_nearly_dead
         n_samples=np.array([5_000]),
         pooled_max=pooled_max,
         correlation=np.eye(3),
-    ).found
+    ).findings
     assert found["dead"].tolist() == [True, False, False]
     assert found["nearly_dead"].tolist() == [False, True, False]

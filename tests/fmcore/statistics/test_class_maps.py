@@ -59,7 +59,7 @@ def test_adding_in_place_equals_merging_what_a_batch_gives(batch):
     assert_allclose(added.m2, merged.m2, rtol=1e-12, atol=unsure + 1e-15)
 
 
-def test_a_spread_beside_a_large_mean_survives_averaging_of_float32():
+def test_a_standard_deviation_beside_a_large_mean_survives_averaging_of_float32():
     values = (1e3 + np.random.default_rng(0).normal(size=(200, 21, 21, 2))).astype(np.float32)
     maps = ClassMaps.empty(1, (21, 21, 2), factors=(7, 7))
     maps.add(values, np.zeros(200, int))

@@ -31,11 +31,11 @@ class Tables:
     def __init__(self, tables: dict) -> None:
         self._tables = tables
 
-    def columns(self, name, few):
-        return self._tables[name][:, few]
+    def columns(self, name, filters):
+        return self._tables[name][:, filters]
 
-    def rows(self, name, few):
-        return self._tables[name][few]
+    def rows(self, name, samples):
+        return self._tables[name][samples]
 
 
 def scored(tables: dict, labels, n_classes: int, *, low=None, high=None) -> dict:
@@ -177,10 +177,10 @@ def test_permuted_average_precision_keeps_the_ties_of_the_filter(monkeypatch):
     permutations = Permutations(classes)
     ranking = Ranking.of(values[np.newaxis], classes)
     about = permutations.precision(ranking.first[0], ranking.end[0])
-    monkeypatch.setattr("fmcore.statistics.scores.chance.TIES_THAT_MATTER", 0)
+    monkeypatch.setattr("fmcore.statistics.scores.chance.TIE_TOLERANCE", 0)
     got = permutations.precision(ranking.first[0], ranking.end[0])
     assert np.abs((about - got).mean()) < 1e-3
-    dealt = np.concatenate(list(permutations.few()))
+    dealt = np.concatenate(list(permutations.blocks()))
     assert dealt.shape == (PERMUTATIONS, 500)
     assert not np.allclose(got, permutations.untied_precision, atol=1e-3)
     ranked = np.sort(values)[::-1]
@@ -291,7 +291,7 @@ def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
     values = np.maximum(rng.normal(size=(200, 17)), 0)
     whole = scored({"mean": values, "max": values}, labels, 4)
     monkeypatch.setattr("fmcore.statistics.scores.compute.BLOCK_BYTES", 5_000)
-    monkeypatch.setattr("fmcore.statistics.scores.chance.CACHED", 1_000)
+    monkeypatch.setattr("fmcore.statistics.scores.chance.BLOCK_SAMPLES", 1_000)
     monkeypatch.setattr("fmcore.statistics.similarity.ROWS_BYTES", 5_000)
     parts = scored({"mean": values, "max": values}, labels, 4)
     assert whole.keys() == parts.keys()

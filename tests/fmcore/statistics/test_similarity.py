@@ -95,7 +95,7 @@ def test_cka_is_one_up_to_rotation_and_scale_and_leaves_out_what_does_not_vary()
 
 
 def test_other_samples_are_refused():
-    with pytest.raises(ValueError, match="other samples"):
+    with pytest.raises(ValueError, match="different samples"):
         match_filters(table(5, 2, 0), table(6, 2, 0))
     with pytest.raises(ValueError, match=r"\[5, 6\]"):
         cka_between([table(5, 2, 0)], [table(6, 2, 0)])

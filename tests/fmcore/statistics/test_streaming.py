@@ -75,7 +75,7 @@ def test_order_and_grouping_of_merges_do_not_matter(batch):
     assert_array_equal(one.n_values, other.n_values)
     assert_array_equal(one.n_zero, other.n_zero)
     assert_allclose(one.mean, other.mean, rtol=1e-12, atol=1e-15)
-    # A mean near 1e6 is itself known to 1e-10, so the spread about it no better than this.
+    # A mean near 1e6 is itself known to 1e-10, so the deviations from it no better than this.
     unsure = 8 * np.finfo(float).eps * np.abs(values).max() * np.ptp(values) * values.size
     assert_allclose(one.m2, other.m2, rtol=1e-12, atol=unsure + 1e-15)
 
@@ -146,7 +146,7 @@ def test_pooled_parts_joined_equal_the_whole(batch):
 def test_pooled_parts_of_different_maps_do_not_join():
     parts = [Pooled.from_batch(np.ones((1, size, size, 1))) for size in (2, 3)]
     for wrong in (parts, []):
-        with pytest.raises(ValueError, match=r"Pooled\.concatenate: expected parts of one size"):
+        with pytest.raises(ValueError, match=r"Pooled\.concatenate: expected at least one part"):
             Pooled.concatenate(wrong)
 
 
@@ -255,7 +255,7 @@ def test_all_sums_of_a_layer_survive_being_saved_and_merged(batch):
         sums(values, labels).arrays(),
     )
     assert merged.keys() == whole.keys()
-    # A spread beside a mean of 1e6 in float32 is known to what is left of 16 digits.
+    # A standard deviation beside a mean of 1e6 is known to what is left of 16 digits.
     unsure = 1e-6 * max(1.0, float(np.abs(values).max()))
     for path in whole:
         if whole[path].dtype.kind == "i":
