@@ -31,7 +31,7 @@ NPM := $(shell command -v npm)
 INSTALL := install --quiet --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train capture export serve figures test quick check lint scripts bench soak clean
+.PHONY: help setup demo train capture export serve figures test quick check lint scripts bench soak docs clean
 
 help: ## say what each verb does
 	@echo "Feature Map Dashboard: make VERB [DATA=mnist|FILE.npz] [MODEL=…] [STORE=…] [OUT=…] [ARGS=…]"
@@ -106,6 +106,9 @@ else
 soak: $(READY_DEV) $(READY_VIEWER)
 	$(BIN)/python tests/soak $(ARGS)
 endif
+
+docs: $(READY) ## write the pages that repeat the code: docs/statistics.md and the lists of FORMAT.md
+	$(BIN)/python -m tools.docs
 
 clean: ## remove the environments and caches; models, stores and exports stay
 	rm -rf $(VENV) $(VIEWER) $(SCRIPTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,15 +1,25 @@
-"""The page of statistics for people: `python -m tools.docs > docs/statistics.md`."""
+"""Writes what docs repeat of the code: docs/statistics.md, and the lists in FORMAT.md.
+
+`python -m tools.docs` writes both; a test compares them with what is there.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from fmcore.statistics.health import FINDINGS
 from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.scores.compute import WHY_UNDEFINED
 from fmcore.statistics.scores.top import BANDS, TOP
 from fmcore.statistics.streaming.histogram import FINEST, Bins
+from fmcore.storage.format.schema import ATTRIBUTES, SCHEMA
+
+ROOT = Path(__file__).parents[1]
+STATISTICS_PAGE = ROOT / "docs" / "statistics.md"
+FORMAT_PAGE = ROOT / "fmcore" / "storage" / "FORMAT.md"
 
 _UNDEFINED = ";\n".join(f"- {reason}" for reason in WHY_UNDEFINED.values()) + "."
 _INTRODUCTION = f"""# Statistics
@@ -68,8 +78,8 @@ the match of many, with an r near 1: look at the feature maps too. Few samples m
 """
 
 
-def page() -> str:
-    """The whole page, Markdown."""
+def statistics_page() -> str:
+    """The whole of docs/statistics.md."""
     return "\n".join([_INTRODUCTION, *_tables(), *_health(), _ACROSS]) + "\n"
 
 
@@ -132,5 +142,43 @@ def _health() -> Iterator[str]:
         yield f"- **{name.replace('_', ' ')}**: {definition}."
 
 
+def format_page(text: str) -> str:
+    """FORMAT.md with its table of arrays and its lists of attributes as the schema has them.
+
+    Args:
+        text: the page, of which everything else stays.
+    """
+    text = _replaced(text, r"\| path \| dtype \|.*?(?=\n\n)", "\n".join(_arrays()))
+    for place, attributes in ATTRIBUTES.items():
+        heading = f"### `{place}`\n\n"
+        lines = [
+            f"- `{name}`{f' (MAY: {attribute.absent})' if attribute.optional else ''}: "
+            f"{attribute.meaning}\n"
+            for name, attribute in attributes.items()
+        ]
+        text = _replaced(text, re.escape(heading) + r"(?:- [^\n]*\n)*", heading + "".join(lines))
+    return text
+
+
+def _replaced(text: str, pattern: str, new: str) -> str:
+    """A text in which what a pattern takes, once and across lines, is another."""
+    return re.sub(pattern, lambda _: new, text, count=1, flags=re.DOTALL)
+
+
+def _arrays() -> Iterator[str]:
+    yield "| path | dtype | axes | present | what |"
+    yield "|---|---|---|---|---|"
+    for spec in SCHEMA:
+        types, axes = " or ".join(spec.dtypes), ", ".join(spec.axes)
+        presence = f"MAY: {spec.absent}" if spec.optional else "MUST"
+        yield f"| `/{spec.path}` | {types} | [{axes}] | {presence} | {spec.meaning} |"
+
+
+def main() -> None:
+    """Writes both pages."""
+    STATISTICS_PAGE.write_text(statistics_page(), "utf-8")
+    FORMAT_PAGE.write_text(format_page(FORMAT_PAGE.read_text("utf-8")), "utf-8")
+
+
 if __name__ == "__main__":
-    print(page(), end="")
+    main()
