@@ -148,7 +148,7 @@ def test_values_that_nobody_can_call_black_or_white_are_refused(tmp_path):
         with pytest.raises(DatasetError, match=r"x.tif holds .*expected 8 or 16 bits"):
             from_folder(tmp_path / "x.tif", SIZE).test.images[:]
     (tmp_path / "y.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    with pytest.raises(DatasetError, match=r"y.png is no image that Pillow knows"):
+    with pytest.raises(DatasetError, match=r"y.png is not an image that Pillow can read"):
         from_folder(tmp_path / "y.png", SIZE).test.images[:]
 
 
@@ -179,7 +179,7 @@ def test_bad_images_are_named_or_left_out_and_counted(folder, model_path, tmp_pa
     capture = ("capture", model_path, "--data", folder, "--out", tmp_path / "s.h5")
     assert run(*capture) == 1
     said = capsys.readouterr().err
-    assert "cut.jpg is no whole image: " in said
+    assert "cut.jpg is not a complete image: " in said
     assert said.count("\n") == 1
     assert not (tmp_path / "s.h5").exists()
     assert run(*capture, "--skip-bad") == 0
@@ -209,7 +209,7 @@ def test_folders_that_hold_no_test_set_are_refused(folder, model_path, tmp_path,
     assert "the model takes images of 8x10, not of 9x9" in said(folder, "--size", "9x9")
     for name in ("elk", "fox"):
         picture(folder / name / "x.png")
-    assert "4 classes, such as 'cat', the model has 2; name the model's" in said(folder)
+    assert "4 classes, such as 'cat', but the model has 2; name the classes" in said(folder)
     png = (folder / "elk" / "x.png").read_bytes()
     head = png[12:16] + struct.pack(">II", 60_000, 60_000) + png[24:29]
     (folder / "elk" / "x.png").write_bytes(
@@ -277,7 +277,10 @@ def test_idx_files_are_read(suffix, tmp_path):
     with pytest.raises(DatasetError, match="3 images but 7 labels"):
         from_idx(path)
     data = (gzip.open if suffix else open)(path, "rb").read()
-    for bad, said in ((data[:40], "cut short: 24 of 90"), (b"\1" + data[1:], "no idx file")):
+    for bad, said in (
+        (data[:40], "truncated: it has 24 of 90"),
+        (b"\1" + data[1:], "not an idx file"),
+    ):
         (gzip.open if suffix else open)(path, "wb").write(bad)
         with pytest.raises(DatasetError, match=said):
             from_idx(path)
@@ -343,7 +346,7 @@ def test_preprocessing_is_declared_recorded_and_not_stored(folder, model_path, t
     assert run(*common, "--preprocess", "vgg16", "--scale", "255") == 1
     assert "--preprocess says all" in capsys.readouterr().err
     assert run(*common, "--mean", "1,2") == 1
-    assert "--mean has 2 numbers, images have 3 channels" in capsys.readouterr().err
+    assert "--mean has 2 numbers, but images have 3 channels" in capsys.readouterr().err
 
 
 def test_options_of_files_are_not_passed_over_for_arrays(model_path, tmp_path, capsys):
@@ -410,15 +413,15 @@ def test_streams_that_are_no_test_set_are_refused(model_path, tmp_path):
             capture_activations(model_path, iter(elements), None, tmp_path / "s.h5")
         return str(caught.value)
 
-    assert "end before they begin" in said()
-    assert "batch 1 of the images is uint8(7, 10, 3), the first uint8(8, 10, 3)" in said(
+    assert "is empty; nothing can be captured" in said()
+    assert "batch 1 of the images is uint8(7, 10, 3), but the first is uint8(8, 10, 3)" in said(
         image, image[:, 1:]
     )
-    assert "batch 1 has no labels as others have" in said((image, [0, 1]), image)
+    assert "batch 1 has no labels, unlike the batches before it" in said((image, [0, 1]), image)
     assert "2 images and labels (3,)" in said((image, [0, 1, 0]))
     assert "has 3 parts" in said((image, [0, 1], [1, 1]))
     assert "element 0 is <U1(); expected (images, labels)" in said("x")
-    with pytest.raises(DatasetError, match="brings its labels; give labels=None"):
+    with pytest.raises(DatasetError, match="yields its own labels; pass labels=None"):
         capture_activations(model_path, iter([image]), [0, 1], tmp_path / "s.h5")
     assert {path.name for path in tmp_path.iterdir()} == {"m.keras"}
 
@@ -513,10 +516,12 @@ def test_inputs_that_do_not_fit_the_model_are_refused_by_name(form, two_inputs, 
     assert f"{takes}nothing; name each one" in refused(x_test_age=None)
     assert f"{takes}years;" in refused(x_test_age=None, x_test_years=np.zeros((4, 2)))
     assert f"{takes}age, years;" in refused(x_test_years=np.zeros((4, 2)))
-    assert "3 rows of age but 4 images" in refused(x_test_age=np.zeros((3, 2)))
+    assert "age has 3 rows, but there are 4 images" in refused(x_test_age=np.zeros((3, 2)))
     assert "age is 3 for each sample, the model takes 2" in refused(x_test_age=np.zeros((4, 3)))
     assert "age is one number for each sample, the" in refused(x_test_age=np.zeros(4))
-    assert "age must be numbers with a row" in refused(x_test_age=np.array([b"a", b"b"] * 2))
+    assert "age must be numbers with one row per image" in refused(
+        x_test_age=np.array([b"a", b"b"] * 2)
+    )
     assert "none of the inputs is [sample, y, x]" in refused(x_test=None)
     assert "input 'image' is the model's image, and another array" in refused(x_test_image=images)
     assert not (tmp_path / "s.h5").exists()
