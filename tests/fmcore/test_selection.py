@@ -153,8 +153,8 @@ def test_outcomes_and_top_narrow_what_indices_leave(store):
     assert_array_equal(samples(layer="conv2", filter="2", sample="top:4"), np.sort(best[:, 2]))
     of_one = np.flatnonzero(labels == 1)
     best = of_one[np.argsort(-table[of_one], axis=0, kind="stable")[:2]]
-    found = samples(layer="conv2", filter=0, class_="one", sample="top:2")
-    assert_array_equal(found, np.sort(best[:, 0]))
+    selected = samples(layer="conv2", filter=0, class_="one", sample="top:2")
+    assert_array_equal(selected, np.sort(best[:, 0]))
 
 
 def test_a_file_names_samples_by_index_or_id(store, tmp_path):

@@ -87,7 +87,7 @@ def test_pixels_are_scaled_as_the_training_scales_them():
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "said"),
+    ("images", "labels", "message"),
     [
         (IMAGES[:0], LABELS[:0], "there are 0 images"),
         (IMAGES, LABELS[:3], "4 images but 3 labels"),
@@ -114,8 +114,8 @@ def test_pixels_are_scaled_as_the_training_scales_them():
         (np.zeros((4, 0, 5)), LABELS, "empty axis"),
     ],
 )
-def test_what_is_no_test_set_is_refused_with_what_was_found(images, labels, said):
-    with pytest.raises(DatasetError, match=said) as caught:
+def test_what_is_no_test_set_is_refused_with_what_was_found(images, labels, message):
+    with pytest.raises(DatasetError, match=message) as caught:
         dataset.labelled_images(images, labels, where="mine.npz (x_test, y_test)")
     assert str(caught.value).startswith("mine.npz (x_test, y_test): ")
 
