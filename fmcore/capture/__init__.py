@@ -1,4 +1,4 @@
-"""The streaming pass of a probe over a test set, into a store. Knows no Keras and no HDF5."""
+"""One pass of a probe over a test set, streamed into a store; needs neither Keras nor HDF5."""
 
 from fmcore.capture.cost import (
     DEFAULT_BATCH_SIZE,

@@ -1,4 +1,4 @@
-"""Which classes a capture has: the model's, those of the labels, or one for all samples."""
+"""The classes of a capture: those of the model, those of the labels, or one for all samples."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from fmcore.records import ModelInfo
 
 log = logging.getLogger(__name__)
 
-# The one class of samples that nobody tells apart.
-EVERYTHING = "all"
+# The name of the only class if there are neither labels nor predictions.
+SINGLE_CLASS = "all"
 
 
 class Classifier(Protocol):
-    """What is asked of a model here."""
+    """The part of a model that labels are made with."""
 
     n_classes: int | None
     info: ModelInfo
@@ -30,7 +30,7 @@ class Classifier(Protocol):
     def predict(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        """The probabilities, <float32>[sample, class]."""
+        """The class probabilities, <float32>[sample, class]."""
 
 
 def with_labels(
@@ -42,15 +42,18 @@ def with_labels(
     preprocessing: Preprocessing,
     where: str,
 ) -> tuple[LabelledImages, tuple[str, ...]]:
-    """Samples that all have a label, and the name of each class; says where one was made up.
+    """Gives every sample a label, and every class a name; warns if labels are made up.
 
     Args:
-        model: its classes are meant where it has an output of them.
+        model: the model, whose classes count if it predicts any.
         samples: the test set.
-        names: of the classes, as far as they are known.
-        all_named: whether a class beyond these is a mistake.
-        preprocessing: what is done to pixels before the model sees them.
+        names: the names of the classes, possibly not of all.
+        all_named: whether a class beyond `names` is an error.
+        preprocessing: the preprocessing of pixels for the model.
         where: the file or argument the samples came from, for the message.
+
+    Returns:
+        The samples, all with a label, and the name of each class.
 
     Raises:
         DatasetError: if labels or names do not fit the classes.
@@ -58,43 +61,43 @@ def with_labels(
     n_classes, labels = model.n_classes, samples.labels
     if n_classes is None:
         log.warning("%s: the store has no predictions", model.info.output)
-        return _without_model(samples, names, all_named=all_named, where=where)
+        return _label_without_model(samples, names, all_named=all_named, where=where)
     if all_named and names and len(names) != n_classes:
         raise DatasetError(
-            f"{where}: {len(names)} classes, such as {names[0]!r}, the model "
-            f"has {n_classes}; name the model's, one in a line, with --class-names FILE"
+            f"{where}: {len(names)} classes, such as {names[0]!r}, but the model has {n_classes}; "
+            "name the classes of the model with --class-names FILE, one per line"
         )
     if labels is None:
         log.warning("the images have no labels: classes are what the model predicts")
-        samples = _predicted(model, samples, preprocessing)
+        samples = _label_by_prediction(model, samples, preprocessing)
     else:
         check_labels(labels, n_classes, of="the model's", where=where)
     return samples, class_names_for(names, n_classes)
 
 
-def _without_model(
+def _label_without_model(
     samples: LabelledImages, names: Sequence[str], *, all_named: bool, where: str
 ) -> tuple[LabelledImages, tuple[str, ...]]:
-    """Classes are those of the labels."""
+    """Labels and class names for a model that predicts no classes."""
     if samples.labels is None:
         if names:
             raise DatasetError(
                 f"{where}: {len(names)} class names, such as {names[0]!r}, but the images have no "
-                "labels, and the model predicts no class; leave the names out"
+                "labels and the model predicts no classes; leave the class names out"
             )
-        log.warning("the images have no labels either: all are of one class, %r", EVERYTHING)
+        log.warning("the images have no labels either: all are in one class, %r", SINGLE_CLASS)
         labels = np.zeros(len(samples), np.int64)
-        return dataclasses.replace(samples, labels=labels, labels_are="none"), (EVERYTHING,)
+        return dataclasses.replace(samples, labels=labels, labels_are="none"), (SINGLE_CLASS,)
     n_classes = max(len(names), int(samples.labels.max()) + 1)
     if all_named and names:
         check_labels(samples.labels, len(names), of="the", where=where)
     return samples, class_names_for(names, n_classes)
 
 
-def _predicted(
+def _label_by_prediction(
     model: Classifier, samples: LabelledImages, preprocessing: Preprocessing
 ) -> LabelledImages:
-    """Samples whose labels are the model's predictions: a pass of its own, before the capture."""
+    """Labels the samples with the model's predictions, in a separate pass before the capture."""
     labels = np.empty(len(samples), np.int64)
     for start in range(0, len(samples), DEFAULT_BATCH_SIZE):
         rows = slice(start, start + DEFAULT_BATCH_SIZE)

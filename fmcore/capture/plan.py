@@ -1,4 +1,4 @@
-"""Decides all of a capture before it begins, and estimates what it will take."""
+"""Plans a capture before it begins, and estimates its size."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from fmcore.storage.chunks import grid
 from fmcore.storage.format import chunk_shape
 from fmcore.storage.format.plan import sample_ids
 
-# The codec of each layer is tried on so many samples, or on as many as fill this.
+# The codec of each layer is tried on at most so many samples and so many bytes.
 TRIAL_SAMPLES = 16
 TRIAL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturePlan:
-    """All that is decided before a capture begins.
+    """Everything that is decided before a capture begins.
 
     Attributes:
         store: what the store will hold.
-        preprocessing: what is done to pixels before the model sees them.
-        shard_rows: samples of a shard.
-        estimate: what it will take.
+        preprocessing: the preprocessing of pixels for the model.
+        shard_rows: the number of samples of a shard.
+        estimate: the estimated size.
     """
 
     store: StorePlan
@@ -52,7 +52,7 @@ class CapturePlan:
 
     @property
     def n_samples(self) -> int:
-        """Samples of the test set."""
+        """The number of samples in the test set."""
         return len(self.store.ids)
 
 
@@ -70,18 +70,18 @@ def plan_capture(
     memory: int = DEFAULT_MEMORY,
     statistics: str = "all",
 ) -> CapturePlan:
-    """Decides batch, shards and how each layer is stored, trying its codec on the first samples.
+    """Plans batches, shards and the storage of each layer; tries codecs on the first samples.
 
     Args:
         probe: the model.
         samples: the test set; labels must lie in `range(len(class_names))`.
         class_names: the name of each class.
-        model: what the store records of the model.
-        dataset_name: what the store records as the name of the test set.
-        dataset_source: where its images came from.
-        preprocessing: what is done to pixels before the model sees them.
-        policies: for each layer `float32`, `float16` or `pooled`; all `float32` where left out.
-        batch_size: samples that go through the model together; what fits where left out.
+        model: what the store records about the model.
+        dataset_name: the name of the test set that the store records.
+        dataset_source: where the images came from.
+        preprocessing: the preprocessing of pixels for the model.
+        policies: for each layer `float32`, `float16` or `pooled`; all `float32` if empty.
+        batch_size: the number of samples that go through the model together; None for what fits.
         memory: bytes that batches, class maps and histograms may take beyond the model and images.
         statistics: `all`, or `basic` for neither histograms nor scores.
     """
@@ -94,21 +94,23 @@ def plan_capture(
     shapes = [spec.shape for spec in specs]
     factors = map_factors(shapes, len(class_names), memory)
     bits = histogram_bits(shapes, len(class_names), memory)
-    few = slice(min(batch, TRIAL_SAMPLES))
-    tried = probe(preprocessing(samples.images[few]), samples.others_of(few))
+    rows = slice(min(batch, TRIAL_SAMPLES))
+    trial = probe(preprocessing(samples.images[rows]), samples.others_of(rows))
     class_sizes = np.bincount(samples.known_labels, minlength=len(class_names))
     layers, estimates = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
-        layer, ratio = _tried(spec, policy, tried.activations[index])
+        layer, ratio = _choose_codec(spec, policy, trial.activations[index])
         layer = replace(
-            layer, **_class_maps(factors[index], memory), **_histogram(bits[index], statistics)
+            layer,
+            **_class_map_fields(factors[index], memory),
+            **_histogram_fields(bits[index], statistics),
         )
         layers.append(layer)
         estimates.append(estimate_layer(layer, ratio, class_sizes, scores=statistics == "all"))
     image_bytes = math.prod(image_shape) * samples.images.dtype.itemsize
-    predicts = tried.probability is not None
+    predicts = trial.probability is not None
     table_bytes = 16 + image_bytes + (4 * len(class_names) + 8 if predicts else 0)
-    rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
+    shard_rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
     return CapturePlan(
         store=StorePlan(
             ids=sample_ids(n_samples),
@@ -130,13 +132,13 @@ def plan_capture(
             present=np.flatnonzero(class_sizes),
         ),
         preprocessing=preprocessing,
-        shard_rows=rows,
-        estimate=Estimate(tuple(estimates), n_samples * table_bytes, -(-n_samples // rows)),
+        shard_rows=shard_rows,
+        estimate=Estimate(tuple(estimates), n_samples * table_bytes, -(-n_samples // shard_rows)),
     )
 
 
 def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
-    """What a run must have in common with an earlier one to take up its shards, by field."""
+    """The fields in which a run must agree with an earlier one to reuse its shards, by name."""
     store = plan.store
     digests = np.empty(len(samples), "S32")  # a hundred thousand objects would take 10 MB
     for index, digest in enumerate(samples.digests()):
@@ -158,17 +160,17 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "layers": ", ".join(layer.spec.path for layer in store.layers),
         "policy": ", ".join(f"{layer.spec.path}={layer.policy}" for layer in store.layers),
         "codec": ", ".join(f"{layer.spec.path}={layer.codec.name}" for layer in store.layers),
-        "class maps": ", ".join(f"{one.spec.path}={one.class_maps}" for one in store.layers),
+        "class maps": ", ".join(f"{layer.spec.path}={layer.class_maps}" for layer in store.layers),
         "statistics": store.statistics,
         "batch size": str(store.batch_size),
         "samples of a shard (they follow from --memory)": str(plan.shard_rows),
-        "histograms": ", ".join(f"{one.spec.path}={one.histogram}" for one in store.layers),
+        "histograms": ", ".join(f"{layer.spec.path}={layer.histogram}" for layer in store.layers),
         "format version": FORMAT_VERSION,
         "machine": f"{platform.system()} {platform.machine()}",
     }
 
 
-def _class_maps(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:
+def _class_map_fields(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:
     if factors is None:
         words = f"off: they do not fit in three eighths of the memory of {memory / 1e6:,.0f} MB"
     else:
@@ -176,7 +178,7 @@ def _class_maps(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:
     return {"map_factors": factors, "class_maps": words}
 
 
-def _histogram(bits: int | None, statistics: str) -> dict[str, Any]:
+def _histogram_fields(bits: int | None, statistics: str) -> dict[str, Any]:
     if statistics == "basic":
         return {"bin_bits": None, "histogram": "off: captured with basic statistics only"}
     if bits is None:
@@ -185,24 +187,26 @@ def _histogram(bits: int | None, statistics: str) -> dict[str, Any]:
     return {"bin_bits": bits, "histogram": Bins(bits).words}
 
 
-def _tried(spec: LayerSpec, policy: str, maps: NDArray[np.float32]) -> tuple[LayerPlan, float]:
-    """How a layer is stored, and its stored bytes as a share of its bytes in that type."""
+def _choose_codec(
+    spec: LayerSpec, policy: str, maps: NDArray[np.float32]
+) -> tuple[LayerPlan, float]:
+    """How a layer is stored, and its compressed bytes divided by its bytes in the stored dtype."""
     if policy == "pooled":
         return LayerPlan(spec, policy), 0.0
     dtype = np.dtype(policy)
-    few = maps[: max(1, TRIAL_BYTES // maps[0].nbytes)]
+    trial = maps[: max(1, TRIAL_BYTES // maps[0].nbytes)]
     with np.errstate(over="ignore"):
-        few = few.astype(dtype)
-    chunk = chunk_shape.activation_chunk(len(few), spec.shape, itemsize=dtype.itemsize)
-    codec, ratio = choose([block for _, block in grid.blocks(few, chunk, 0)])
+        trial = trial.astype(dtype)
+    chunk = chunk_shape.activation_chunk(len(trial), spec.shape, itemsize=dtype.itemsize)
+    codec, ratio = choose([block for _, block in grid.blocks(trial, chunk, 0)])
     return LayerPlan(spec, policy, codec), ratio
 
 
 def _shard_rows(
-    specs: Sequence[LayerSpec], samples: LabelledImages, wanted: int, batch_size: int
+    specs: Sequence[LayerSpec], samples: LabelledImages, target: int, batch_size: int
 ) -> int:
-    """Samples of a shard: about `--memory` bytes of activations, of whole batches and chunks."""
+    """The number of samples of a shard: near `target`, in whole batches and chunks."""
     n_samples, images = len(samples), samples.images
     chunks = [chunk_shape.activation_chunk(n_samples, spec.shape)[0] for spec in specs]
     chunks.append(chunk_shape.table_chunk(images.shape, itemsize=images.dtype.itemsize)[0])
-    return chunk_shape.shard_rows(wanted, chunks, batch_size)
+    return chunk_shape.shard_rows(target, chunks, batch_size)

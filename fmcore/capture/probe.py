@@ -1,4 +1,4 @@
-"""What a capture needs of a model."""
+"""The interface between a capture and a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Probe(Protocol):
 
     @property
     def layers(self) -> Sequence[LayerSpec]:
-        """The layers it captures, in the model's order."""
+        """The captured layers, in the order of the model."""
 
     def __call__(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]]
@@ -25,5 +25,5 @@ class Probe(Protocol):
 
         Args:
             images: <float32>[sample, image_y, image_x, image_channel].
-            others: what other inputs get, <float32>[sample, ...], by name.
+            others: the values for the model's other inputs by name, <float32>[sample, ...].
         """

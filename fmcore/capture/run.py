@@ -1,8 +1,8 @@
-"""The one streaming pass: images, model, statistics, compression and writing overlap.
+"""The streaming pass, in which images, model, statistics, compression and writing overlap.
 
-The calling thread runs the model and is the only one that touches HDF5; a thread fetches images,
-and a pool compresses and reduces outside the GIL. At most two batches are alive, and a third's
-images.
+The calling thread runs the model, and it alone touches HDF5. One thread reads the images of the
+next batch, and a pool compresses and reduces outside the GIL. At most two batches and the images of
+a third are in memory.
 """
 
 from __future__ import annotations
@@ -55,29 +55,29 @@ def capture(
 ) -> Path:
     """Runs the whole test set through a probe once and writes the store.
 
-    A run that was interrupted is taken up by the same call: shards that were recorded are kept.
-    Memory does not grow with the number of samples beyond the images themselves.
+    The same call resumes a run that was interrupted, and keeps its recorded shards. Apart from the
+    images, memory does not grow with the number of samples.
 
     Args:
         probe: the model.
         samples: the test set of the plan.
-        path: the store; it appears when it is whole.
-        plan: as `plan_capture` made it of the same probe and samples.
-        overwrite: replace a store of that name.
+        path: the path of the store, which appears there when it is complete.
+        plan: the plan that `plan_capture` made for this probe and these samples.
+        overwrite: replace an existing store at this path.
         restart: discard the shards of an earlier run.
-        allow_large: go on where the estimate exceeds 10 GB.
-        on_progress: called with the number of samples that are done since the last call.
+        allow_large: go on if the estimate exceeds 10 GB.
+        on_progress: called with the number of samples written since the last call.
 
     Raises:
         OutputError: if the store exists and `overwrite` is false, another capture is writing it,
-            shards of another capture lie there, the store is large and `allow_large` is false, or
-            the disk refuses or is too small.
+            there are shards of a different capture, the store is large and `allow_large` is false,
+            or the disk is too small or cannot be written.
     """
     refuse_existing(path, overwrite=overwrite)
     if plan.estimate.store_bytes > LARGE_STORE_BYTES and not allow_large:
         raise OutputError(
-            f"{path} would take about {plan.estimate.store_bytes / 1e9:,.1f} GB; choose a policy "
-            "for large layers, such as --policy 'block1*=pooled', or go on with --yes"
+            f"{path} would take about {plan.estimate.store_bytes / 1e9:,.1f} GB; choose a smaller "
+            "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
         )
     path = Path(os.path.realpath(path))
     n_samples = plan.n_samples
@@ -85,53 +85,62 @@ def capture(
         range(start, min(start + plan.shard_rows, n_samples))
         for start in range(0, n_samples, plan.shard_rows)
     ]
-    # Images are digested one by one only where that can be needed.
-    several = len(ranges) > 1 or partial_folder(path).exists()
-    about = identity(plan, samples) if several else {}
+    # The identity digests every image, so it is made only if there may be shards to resume from.
+    has_shards = len(ranges) > 1 or partial_folder(path).exists()
+    run_identity = identity(plan, samples) if has_shards else {}
     with (
-        open_shards(path, about, restart=restart) as shards,
-        # The threads are ours: those of numpy's matrix products would spin beside them.
+        open_shards(path, run_identity, restart=restart) as shards,
+        # The BLAS threads of NumPy's matrix products would compete with the pool below.
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
     ):
         refuse_existing(path, overwrite=overwrite)  # another run may have finished meanwhile
-        _check_room(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
-        running = _Run(probe, samples, plan, threads, _permutations(plan, samples), on_progress)
+        _require_disk_space(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
+        run = _Run(probe, samples, plan, threads, _permutations(plan, samples), on_progress)
         if len(ranges) == 1:
-            sums = running.write(path, ranges[0], overwrite=overwrite)
+            accumulators = run.write_store(path, ranges[0], overwrite=overwrite)
         else:
             try:
                 for rows in ranges:
                     if rows.start in shards.recorded:
                         on_progress(len(rows))
                         continue
-                    running.write(shards.path(rows.start), rows, part=True)
+                    run.write_store(shards.path(rows.start), rows, is_shard=True)
                     shards.record(rows.start, rows.stop)
                 files = [shards.path(rows.start) for rows in ranges]
-                sums = join_shards(
+                accumulators = join_shards(
                     path,
                     plan.store,
                     files,
                     threads,
-                    permutations=running.permutations,
+                    permutations=run.permutations,
                     overwrite=overwrite,
                 )
             except BaseException:
                 if shards.recorded:
                     log.warning(
-                        "%d of %d shards are kept beside the store; the same command resumes",
+                        "%d of %d shards are kept beside the store; run the same command to resume",
                         len(shards.recorded),
                         len(ranges),
                     )
                 raise
         shards.remove()
-    _report(plan, sums)
+    _warn_about_values(plan, accumulators)
     return path
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Run:
-    """What all shards of one run share."""
+    """One run of a capture: everything its shards share.
+
+    Attributes:
+        probe: the model.
+        samples: the whole test set.
+        plan: the plan of the capture.
+        threads: the pool that compresses and reduces.
+        permutations: permutations of the labels for chance levels; None without scores.
+        on_progress: called with the number of samples written since the last call.
+    """
 
     probe: Probe
     samples: LabelledImages
@@ -140,50 +149,57 @@ class _Run:
     permutations: Permutations | None
     on_progress: Callable[[int], object]
 
-    def write(
-        self, path: Path, rows: range, *, part: bool = False, overwrite: bool = True
+    def write_store(
+        self, path: Path, rows: range, *, is_shard: bool = False, overwrite: bool = True
     ) -> list[LayerAccumulators]:
-        """Captures a range of samples into a file of its own."""
-        store = self.plan.store
-        ids = store.ids[rows.start : rows.stop]
-        shard = dataclasses.replace(store, ids=ids, first_sample=rows.start)
-        sums = store.empty_accumulators()
-        with create_store(path, shard, self.threads, overwrite=overwrite) as writer:
-            permutations = None if part else self.permutations
+        """Captures a range of samples into a store or a shard, and returns its accumulators."""
+        plan = self.plan.store
+        ids = plan.ids[rows.start : rows.stop]
+        file_plan = dataclasses.replace(plan, ids=ids, first_sample=rows.start)
+        accumulators = plan.empty_accumulators()
+        with create_store(path, file_plan, self.threads, overwrite=overwrite) as writer:
+            permutations = None if is_shard else self.permutations
             if permutations is not None:
-                # While the samples stream by, a thread has time for it now and then.
-                dealt = self.threads.submit(permutations.prepare)
-            self._stream(rows, writer, sums)
-            for index, layer in enumerate(sums):
-                writer.write_layer(index, layer, keep_state=part)
+                # The pool has idle moments for this while the samples stream.
+                prepared = self.threads.submit(permutations.prepare)
+            self._stream(rows, writer, accumulators)
+            for index, layer_accumulators in enumerate(accumulators):
+                writer.write_layer(index, layer_accumulators, keep_state=is_shard)
             if permutations is not None:
-                dealt.result()
-                write_scores(writer, sums, permutations, self.threads)
-        return sums
+                prepared.result()
+                write_scores(writer, accumulators, permutations, self.threads)
+        return accumulators
 
-    def _stream(self, rows: range, writer: StoreWriter, sums: list[LayerAccumulators]) -> None:
+    def _stream(
+        self, rows: range, writer: StoreWriter, accumulators: list[LayerAccumulators]
+    ) -> None:
+        """Moves a range of samples, batch by batch, from the images to the writer."""
         step = self.plan.store.batch_size
         slices = [
             slice(start, min(start + step, rows.stop))
             for start in range(rows.start, rows.stop, step)
         ]
         in_flight: deque[_Batch] = deque()
-        # Images of files are decoded while the model runs on those before.
+        # The images of the next batch are decoded while the model runs on this one.
         with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
-            ahead = reader.submit(self._load, slices[0])
-            for here, following in itertools.zip_longest(slices, slices[1:]):
-                images, fed = ahead.result()
-                if following is not None:
-                    ahead = reader.submit(self._load, following)
-                captured = self.probe(fed, self.samples.others_of(here))
-                labels = self.samples.known_labels[here]
-                places = self.plan.store.places(labels)
-                batch = self._batch(writer, images, labels, captured.probability)
+            loading = reader.submit(self._load, slices[0])
+            for batch_rows, next_rows in itertools.zip_longest(slices, slices[1:]):
+                images, inputs = loading.result()
+                if next_rows is not None:
+                    loading = reader.submit(self._load, next_rows)
+                captured = self.probe(inputs, self.samples.others_of(batch_rows))
+                labels = self.samples.known_labels[batch_rows]
+                class_indices = self.plan.store.places(labels)
+                batch = self._submit_samples(writer, images, labels, captured.probability)
                 for index, values in enumerate(captured.activations):
-                    # One batch after the other, so that sums are the same in every run.
-                    before = in_flight[-1].pooled[index] if in_flight else None
-                    batch.add(self._layer(writer, index, values, places, sums[index], before))
-                del captured, values, fed
+                    # Batches are added in order, so that sums are the same in every run.
+                    previous = in_flight[-1].pooled[index] if in_flight else None
+                    batch.add(
+                        *self._submit_layer(
+                            writer, index, values, class_indices, accumulators[index], previous
+                        )
+                    )
+                del captured, values, inputs
                 in_flight.append(batch)
                 if len(in_flight) > 1:
                     self.on_progress(in_flight.popleft().write(writer))
@@ -191,114 +207,133 @@ class _Run:
                 self.on_progress(in_flight.popleft().write(writer))
 
     def _load(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Images as the store keeps them, and as the model is fed them."""
+        """Reads images, and preprocesses them: what the store keeps, and what the model gets."""
         images = np.asarray(self.samples.images[rows])
         return images, self.plan.preprocessing(images)
 
-    def _batch(
+    def _submit_samples(
         self,
         writer: StoreWriter,
         images: NDArray[Any],
         labels: NDArray[np.int64],
         probability: NDArray[np.float32] | None,
     ) -> _Batch:
+        """Starts a batch: hands its images, labels and predictions to the pool for compression."""
         tables = {"image": images, "label": labels}
         if probability is not None:
             tables |= {"prediction": probability.argmax(axis=1), "probability": probability}
         writer.count(labels, tables.get("prediction"))
-        encoded = writer.submit({f"samples/{name}": rows for name, rows in tables.items()})
-        return _Batch(len(labels), [encoded], [])
+        chunks = writer.submit({f"samples/{name}": rows for name, rows in tables.items()})
+        return _Batch(len(labels), [chunks], [])
 
-    def _layer(
+    def _submit_layer(
         self,
         writer: StoreWriter,
         index: int,
         values: NDArray[np.float32],
-        places: NDArray[np.int64],
-        sums: LayerAccumulators,
-        before: Future[Tables] | None,
+        class_indices: NDArray[np.int64],
+        accumulators: LayerAccumulators,
+        previous: Future[Tables] | None,
     ) -> tuple[Any, Future[Tables]]:
-        """Hands one layer's activations of a batch to the threads."""
+        """Hands one layer's activations to the pool, for compression and for statistics.
+
+        Args:
+            writer: the writer of the store or shard.
+            index: the index of the layer.
+            values: <float32>[sample, y, x, filter], the activations of the batch.
+            class_indices: <int64>[sample], the class of each sample as the accumulators count it.
+            accumulators: the accumulators of the layer.
+            previous: the reduction of the previous batch; its values are added first.
+
+        Returns:
+            The chunks that are being compressed, and the pooled tables that are being computed.
+        """
         policy, group = self.plan.store.layers[index].policy, writer.groups[index]
         stored: NDArray[Any] = values
         if policy == "float16":
             with np.errstate(over="ignore"):
                 stored = values.astype(np.float16)
         arrays = {} if policy == "pooled" else {f"{group}/activation": stored}
-        encoded = writer.submit(arrays)
+        chunks = writer.submit(arrays)
 
         def reduce() -> Tables:
             pooled = Pooled.from_batch(values)
-            if before is not None:
-                before.result()
-            sums.add(values, places, pooled)
-            if sums.rounding is not None:
-                sums.rounding = sums.rounding.merge(Rounding.of(values, stored))
+            if previous is not None:
+                previous.result()
+            accumulators.add(values, class_indices, pooled)
+            if accumulators.rounding is not None:
+                rounding = Rounding.of(values, stored)
+                accumulators.rounding = accumulators.rounding.merge(rounding)
             return pooled.tables()
 
-        return encoded, self.threads.submit(reduce)
+        return chunks, self.threads.submit(reduce)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Batch:
-    """A batch on its way to the disk."""
+    """A batch in flight: its chunks are being compressed and its maps are being reduced.
+
+    Attributes:
+        n_samples: the number of samples.
+        chunks: the pending chunks of the images, labels and predictions, then of each layer.
+        pooled: the pending pooled tables of each layer.
+    """
 
     n_samples: int
-    encoded: list[Any]
+    chunks: list[Any]
     pooled: list[Future[Tables]]
 
-    def add(self, layer: tuple[Any, Future[Tables]]) -> None:
-        self.encoded.append(layer[0])
-        self.pooled.append(layer[1])
+    def add(self, chunks: Any, pooled: Future[Tables]) -> None:
+        """Adds the pending chunks and pooled tables of the next layer."""
+        self.chunks.append(chunks)
+        self.pooled.append(pooled)
 
     def write(self, writer: StoreWriter) -> int:
-        """Writes it; the number of its samples."""
-        writer.write(list(itertools.chain.from_iterable(self.encoded)))
+        """Waits for the batch, writes it, and returns the number of its samples."""
+        writer.write(list(itertools.chain.from_iterable(self.chunks)))
         for group, pooled in zip(writer.groups, self.pooled, strict=True):
             tables = pooled.result()
-            writer.append({f"{group}/pooled/{name}": one for name, one in tables.items()})
+            writer.append({f"{group}/pooled/{name}": table for name, table in tables.items()})
         return self.n_samples
 
 
 def _permutations(plan: CapturePlan, samples: LabelledImages) -> Permutations | None:
-    """What chance levels are made of; None where no scores are wanted."""
-    wanted = plan.store.statistics != "basic"
-    return (
-        Permutations(LabelGroups(samples.known_labels, len(plan.store.class_names)))
-        if wanted
-        else None
-    )
+    """The permutations of the labels for chance levels; None if the plan has no scores."""
+    if plan.store.statistics == "basic":
+        return None
+    return Permutations(LabelGroups(samples.known_labels, len(plan.store.class_names)))
 
 
-def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:
+def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:
     free = shutil.disk_usage(path.parent).free
     needed = plan.estimate.disk_bytes - recorded
     if needed > free:
         raise OutputError(
             f"{path} needs about {needed / 1e6:,.0f} MB on the disk (with the join of "
-            f"{plan.estimate.n_shards} shards), {free / 1e6:,.0f} MB are free in {path.parent}; "
-            "free some space, name another place, or choose a policy such as "
-            "--policy 'block1*=pooled'"
+            f"{plan.estimate.n_shards} shards), but only {free / 1e6:,.0f} MB are free in "
+            f"{path.parent}; free some space, choose another folder, or choose a smaller policy, "
+            "such as --policy 'block1*=pooled'"
         )
 
 
-def _report(plan: CapturePlan, sums: Sequence[LayerAccumulators]) -> None:
-    """Says what a person must know of the values."""
-    for layer, found in zip(plan.store.layers, sums, strict=True):
-        moments, name = found.moments, layer.spec.path
-        broken = int(moments.n_nonfinite.sum())
-        if broken:
+def _warn_about_values(plan: CapturePlan, accumulators: Sequence[LayerAccumulators]) -> None:
+    """Warns about NaN, infinities and float16 overflow."""
+    for layer, layer_accumulators in zip(plan.store.layers, accumulators, strict=True):
+        moments, name = layer_accumulators.moments, layer.spec.path
+        rounding = layer_accumulators.rounding
+        n_nonfinite = int(moments.n_nonfinite.sum())
+        if n_nonfinite:
             log.warning(
                 "%s: %s of %s activations are NaN or infinite, in %d of %d filters",
                 name,
-                f"{broken:,}",
-                f"{broken + int(moments.n_values.sum()):,}",
+                f"{n_nonfinite:,}",
+                f"{n_nonfinite + int(moments.n_values.sum()):,}",
                 int((moments.n_nonfinite.sum(axis=0) > 0).sum()),
                 layer.spec.shape[2],
             )
-        if found.rounding is not None and found.rounding.n_overflow:
+        if rounding is not None and rounding.n_overflow:
             log.warning(
                 "%s: %s activations are too large for float16 and are stored as infinite",
                 name,
-                f"{int(found.rounding.n_overflow):,}",
+                f"{int(rounding.n_overflow):,}",
             )

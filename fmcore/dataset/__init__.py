@@ -1,6 +1,6 @@
-"""Labelled images: where they are found, how they are checked, and what a model is fed.
+"""Labelled images: where they come from, how they are checked, and how they are preprocessed.
 
-Not the model and not the store: this package knows files and arrays only.
+This package knows files and arrays only, neither models nor stores.
 """
 
 from fmcore.dataset.files import from_idx, is_idx

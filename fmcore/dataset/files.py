@@ -1,4 +1,4 @@
-"""Labelled images from files of arrays: npz, and the idx files that MNIST came in."""
+"""Labelled images from files of arrays: npz, and idx, the original format of MNIST."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from fmcore.dataset.images import Dataset, LabelledImages, labelled_images
 from fmcore.errors import DatasetError, InputFileError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-# Before the name of a model's input, where it has several.
+# The prefix of the arrays for further inputs of a model.
 INPUT = "x_test_"
-# What numpy raises for a file that is no npz, is cut short, is damaged, or holds Python objects.
+# What NumPy raises if a file is not npz, is truncated, is damaged, or holds Python objects.
 READ_ERRORS = (
     OSError,
     ValueError,
@@ -43,44 +43,44 @@ MOST_BYTES = 16 << 30
 
 
 def from_npz(path: Path, *, name: str, source: str) -> Dataset:
-    """The images of `x_test`, `y_test`, and of `x_train`, `y_train` where they are there.
+    """Reads a data set from `x_test`, `y_test`, and `x_train`, `y_train` if the file has them.
 
-    Of a model with several inputs each further one gets `x_test_NAME`; the image is the first of
-    these with maps, where there is no `x_test`.
+    If a model has several inputs, `x_test_NAME` holds the values for input NAME. Without `x_test`,
+    the first of these that holds maps is the image.
 
     Raises:
         InputFileError: if there is no such file.
-        DatasetError: if it is no npz file, or its arrays are no labelled images.
+        DatasetError: if it is not an npz file, or its arrays are not labelled images.
     """
     if not path.is_file():
-        found = "it is a folder" if path.is_dir() else "there is no such file"
+        problem = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputFileError(
-            f"cannot read data set {path}: {found}; give `mnist`, or an npz file with x_test and "
-            "y_test"
+            f"cannot read data set {path}: {problem}; expected `mnist`, or an npz file with x_test "
+            "and y_test"
         )
     if not zipfile.is_zipfile(path):
-        raise DatasetError(f"{path} is no readable npz file: it is no whole zip archive")
+        raise DatasetError(f"{path} is not a readable npz file: it is not a complete zip archive")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if _is_taken(key)}
+            arrays = {key: archive[key] for key in archive.files if _is_used(key)}
     except READ_ERRORS as error:
-        raise DatasetError(f"{path} is no readable npz file: {error}") from error
+        raise DatasetError(f"{path} is not a readable npz file: {error}") from error
     test = _test(arrays, path)
     if test is None:
         raise DatasetError(
             f"{path}: expected arrays x_test and y_test (and x_train, y_train to train), "
-            f"found {', '.join(sorted(arrays)) or 'none of them'}"
+            f"found {', '.join(sorted(arrays)) or 'none of these'}"
         )
     return Dataset(name, source, (), test, _train(arrays, path))
 
 
-def _is_taken(key: str) -> bool:
+def _is_used(key: str) -> bool:
     return key in ARRAYS or (key.startswith(INPUT) and key != INPUT)
 
 
 def _test(arrays: Mapping[str, object], path: Path) -> LabelledImages | None:
     images, labels = arrays.get("x_test"), arrays.get("y_test")
-    inputs = {key[len(INPUT) :]: one for key, one in arrays.items() if key.startswith(INPUT)}
+    inputs = {key[len(INPUT) :]: array for key, array in arrays.items() if key.startswith(INPUT)}
     names = [key for key in arrays if key in ("x_test", "y_test") or key.startswith(INPUT)]
     where = f"{path} ({', '.join(names)})"
     if images is not None:
@@ -96,44 +96,50 @@ def _train(arrays: Mapping[str, object], path: Path) -> LabelledImages | None:
 
 
 def is_idx(path: Path) -> bool:
-    """Whether a file is named as images in idx are."""
+    """Whether the name of a file is that of idx images."""
     return IMAGES in path.name
 
 
 def from_idx(path: Path) -> Dataset:
-    """The images of an idx file, with the labels that lie beside it under the same name.
+    """Reads images from an idx file, and their labels from the idx file beside it.
 
-    Of `t10k-images-idx3-ubyte.gz`, `train-images-idx3-ubyte.gz` is the training set.
+    The labels of `t10k-images-idx3-ubyte.gz` are in `t10k-labels-idx1-ubyte.gz`, and its training
+    set in `train-images-idx3-ubyte.gz`.
 
     Raises:
-        DatasetError: if it is no idx file, is cut short, or images and labels do not fit.
+        DatasetError: if it is not an idx file, is truncated, or images and labels do not match.
     """
-    test = _pair(path)
-    beside = path.with_name(path.name.replace(TEST, TRAIN))
-    train = _pair(beside) if TEST in path.name and beside.is_file() else None
+    test = _read_pair(path)
+    train_path = path.with_name(path.name.replace(TEST, TRAIN))
+    train = _read_pair(train_path) if TEST in path.name and train_path.is_file() else None
     return Dataset(path.parent.name or "idx", f"file {path.name}", (), test, train)
 
 
-def _pair(path: Path) -> LabelledImages:
-    labels = path.with_name(path.name.replace(IMAGES, LABELS))
-    found = _read(labels) if labels.is_file() else None
-    return labelled_images(_read(path), found, where=str(path))
+def _read_pair(path: Path) -> LabelledImages:
+    """Reads an idx file of images and the idx file of its labels."""
+    labels_path = path.with_name(path.name.replace(IMAGES, LABELS))
+    labels = _read_array(labels_path) if labels_path.is_file() else None
+    return labelled_images(_read_array(path), labels, where=str(path))
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    """An array of unsigned bytes; <http://yann.lecun.com/exdb/mnist/> has the format."""
+def _read_array(path: Path) -> NDArray[np.uint8]:
+    """Reads an array of unsigned bytes in the format of <http://yann.lecun.com/exdb/mnist/>."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
             head = stream.read(4)
             if len(head) < 4 or head[:2] != b"\0\0" or head[2] != 8 or not 1 <= head[3] <= 4:
-                raise DatasetError(f"{path} is no idx file of unsigned bytes; it begins {head!r}")
+                raise DatasetError(
+                    f"{path} is not an idx file of unsigned bytes; it begins with {head!r}"
+                )
             sizes = struct.unpack(f">{head[3]}I", stream.read(4 * head[3]))
             expected = math.prod(sizes)
             if expected > MOST_BYTES:
-                raise DatasetError(f"{path} declares {expected:,} bytes")
+                raise DatasetError(
+                    f"{path} declares {expected:,} bytes; expected at most {MOST_BYTES:,}"
+                )
             data = stream.read(expected)
     except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise DatasetError(f"{path} is no whole idx file: {error}") from error
+        raise DatasetError(f"{path} is not a complete idx file: {error}") from error
     if len(data) != expected:
-        raise DatasetError(f"{path} is cut short: {len(data):,} of {expected:,} bytes")
+        raise DatasetError(f"{path} is truncated: it has {len(data):,} of {expected:,} bytes")
     return np.frombuffer(data, np.uint8).reshape(sizes)

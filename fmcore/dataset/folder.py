@@ -1,4 +1,4 @@
-"""Images in a folder, one subfolder for each class; decoded when they are asked for, never all."""
+"""Images in a folder with a subfolder for each class; decoded on access, never all at once."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-# By their content: other readers of Pillow, such as that of PostScript, run other programs.
+# Formats by content. Other readers of Pillow, such as the one for PostScript, run other programs.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 FITS = ("stretch", "crop", "pad")
-SAID = 3  # names of bad images in one message
+MOST_NAMED = 3  # names of bad images in one message
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """How an image comes to the size that a model takes.
+    """How images of any size are fitted to the input of a model.
 
     Attributes:
-        shape: (y, x, channel) of every image.
-        fit: `stretch` to the size; `crop` what is beyond its proportions, centred; `pad` with
-            black.
+        shape: (y, x, channel) of every fitted image.
+        fit: `stretch` to the size, `crop` the center to its proportions, or `pad` with black.
     """
 
     shape: tuple[int, int, int]
@@ -44,9 +43,9 @@ class Fitting:
 
 
 class FolderImages:
-    """Images of files, as an array <uint8>[sample, image_y, image_x, image_channel] is asked.
+    """Images in files, indexed as an array <uint8>[sample, image_y, image_x, image_channel].
 
-    Slices are decoded by a thread for each core; Pillow lets go of the GIL meanwhile.
+    One thread for each core decodes the images of a slice; Pillow releases the GIL meanwhile.
     """
 
     dtype = np.dtype(np.uint8)
@@ -61,21 +60,25 @@ class FolderImages:
         return len(self._files)
 
     def __getitem__(self, rows: slice | int) -> NDArray[np.uint8]:
-        """Some of the images; a file that cannot be decoded raises `DatasetError`."""
+        """Decodes a slice of the images, or one image.
+
+        Raises:
+            DatasetError: naming the file, if it cannot be decoded.
+        """
         if not isinstance(rows, slice):
-            return decoded(self._files[rows], self._fitting)
+            return decode_image(self._files[rows], self._fitting)
         files = self._files[rows]
-        found = np.empty((len(files), *self._fitting.shape), np.uint8)
+        images = np.empty((len(files), *self._fitting.shape), np.uint8)
 
         def fill(index: int) -> None:
-            found[index] = decoded(files[index], self._fitting)
+            images[index] = decode_image(files[index], self._fitting)
 
         for _ in self._threads.map(fill, range(len(files))):
             pass
-        return found
+        return images
 
     def digests(self) -> Iterator[bytes]:
-        """SHA-256 of each file and of how it is fitted; nothing is decoded."""
+        """SHA-256 of each file and of the fitting; nothing is decoded."""
         for file in self._files:
             with file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256")
@@ -83,45 +86,49 @@ class FolderImages:
             yield digest.digest()
 
 
-def decoded(file: Path, fitting: Fitting) -> NDArray[np.uint8]:
-    """One image, <uint8>[image_y, image_x, image_channel]; grey, colour or with alpha, as asked.
+def decode_image(file: Path, fitting: Fitting) -> NDArray[np.uint8]:
+    """Decodes and fits one image, <uint8>[image_y, image_x, image_channel].
 
-    Orientation that a camera noted is heeded; alpha is laid over black.
+    The number of channels of the fitting decides between gray, color, and color with alpha. The
+    image is turned as its EXIF orientation says. If there is to be no alpha channel, alpha is laid
+    over black.
 
     Raises:
-        DatasetError: naming the file, if it is no whole image.
+        DatasetError: naming the file, if it is not a complete image.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError  # not needed to read a store
 
     height, width, channels = fitting.shape
     mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(channels)
     if mode is None:
-        raise DatasetError(f"images of {channels} channels cannot be made of {file}; expected 1-4")
+        raise DatasetError(
+            f"{file} cannot be made an image of {channels} channels; expected 1, 3 or 4"
+        )
     try:
         with Image.open(file, formats=FORMATS) as opened:
-            image = _eight_bits(ImageOps.exif_transpose(opened), opened.format or "", file)
+            image = _to_eight_bits(ImageOps.exif_transpose(opened), opened.format or "", file)
             if mode != "RGBA" and image.has_transparency_data:
                 image = image.convert("RGBA")
                 black = Image.new("RGBA", image.size, (0, 0, 0, 255))
                 image = Image.alpha_composite(black, image)
             image = image.convert(mode)
             if image.size != (width, height):
-                image = _fitted(image, (width, height), fitting.fit)
+                image = _resize(image, (width, height), fitting.fit)
             pixels = np.asarray(image, np.uint8)
     except DatasetError:
         raise
     except UnidentifiedImageError as error:
-        raise DatasetError(f"{file} is no image that Pillow knows") from error
+        raise DatasetError(f"{file} is not an image that Pillow can read") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{file} is no whole image: {error}") from error
+        raise DatasetError(f"{file} is not a complete image: {error}") from error
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
 
-def _eight_bits(image: Image, file_format: str, file: Path) -> Image:
-    """16 bits a pixel become 8, which Pillow itself would cut off at 255.
+def _to_eight_bits(image: Image, file_format: str, file: Path) -> Image:
+    """Converts 16 bits per pixel to 8; Pillow itself would clip at 255.
 
     Raises:
-        DatasetError: if nobody can say which values are black and white.
+        DatasetError: if the format does not define which values are black and white.
     """
     from PIL.Image import fromarray
 
@@ -130,12 +137,12 @@ def _eight_bits(image: Image, file_format: str, file: Path) -> Image:
     if image.mode in ("I", "F"):
         raise DatasetError(
             f"{file} holds {'32-bit integers' if image.mode == 'I' else 'floats'}; expected 8 or "
-            "16 bits a pixel: give such images as arrays"
+            "16 bits per pixel; pass such images as arrays"
         )
     return image
 
 
-def _fitted(image: Image, size: tuple[int, int], fit: str) -> Image:
+def _resize(image: Image, size: tuple[int, int], fit: str) -> Image:
     from PIL import ImageOps
     from PIL.Image import Resampling
 
@@ -148,26 +155,27 @@ def _fitted(image: Image, size: tuple[int, int], fit: str) -> Image:
 
 
 def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Dataset:
-    """The images in a folder and its subfolders, or one image.
+    """Reads a data set from the images in a folder and its subfolders, or from one image.
 
     Args:
         path: a folder with a subfolder for each class, a folder of images, or an image. Classes
             are numbered in the order of their names; images without a subfolder have no class.
-        fitting: what comes of each image.
-        skip_bad: leave out images that cannot be decoded; each is tried, which takes its time.
+        fitting: how images are fitted to the input of the model.
+        skip_bad: leave out images that cannot be decoded; this decodes every image once more.
 
     Raises:
-        DatasetError: if there are no images, or a file or a link is none that can be taken.
+        DatasetError: if there are no images, images and subfolders are mixed, or a link leads out
+            of the folder.
     """
-    _need_pillow(path)
-    names, files, labels = _found(path)
+    _require_pillow(path)
+    names, files, labels = _list_images(path)
     if not files:
         raise DatasetError(
-            f"{path} holds no images ({', '.join(SUFFIXES)}), neither itself nor in subfolders"
+            f"{path} holds no images ({', '.join(SUFFIXES)}), neither directly nor in subfolders"
         )
     bad: list[str] = []
     if skip_bad:
-        files, labels, bad = _without_bad(files, labels, fitting)
+        files, labels, bad = _drop_undecodable(files, labels, fitting)
     source = f"{len(files):,} images in {path.name or path}"
     if bad:
         source += f"; {len(bad):,} that cannot be decoded were left out"
@@ -175,8 +183,8 @@ def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Data
             "%d of %d images cannot be decoded and are left out: %s%s",
             len(bad),
             len(files) + len(bad),
-            "; ".join(bad[:SAID]),
-            " …" if len(bad) > SAID else "",
+            "; ".join(bad[:MOST_NAMED]),
+            " …" if len(bad) > MOST_NAMED else "",
         )
         if not files:
             raise DatasetError(f"{path}: none of {len(bad):,} images can be decoded")
@@ -185,33 +193,33 @@ def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Data
     return Dataset(path.stem, source, names, LabelledImages(images, classes), None)
 
 
-def _found(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
-    """Class names, files and the class of each, in order."""
+def _list_images(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
+    """The class names, the image files, and the class index of each file."""
     if path.is_file():
         return (), [path], [0]
     path = root = path.resolve()
-    folders = sorted(one for one in path.iterdir() if one.is_dir() and not _is_hidden(one))
-    flat = [one for one in sorted(path.iterdir()) if _is_taken(one, root)]
+    folders = sorted(item for item in path.iterdir() if item.is_dir() and not _is_hidden(item))
+    flat = [item for item in sorted(path.iterdir()) if _is_used(item, root)]
     if flat and folders:
         raise DatasetError(
             f"{path} holds images ({flat[0].name}) and subfolders ({folders[0].name}); expected a "
-            "subfolder for each class, or images alone"
+            "subfolder for each class, or images only"
         )
     if not folders:
         return (), flat, [0] * len(flat)
     files: list[Path] = []
     labels: list[int] = []
     for index, folder in enumerate(folders):
-        inside = [one for one in sorted(folder.rglob("*")) if _is_taken(one, root)]
-        if not inside:
+        images = [file for file in sorted(folder.rglob("*")) if _is_used(file, root)]
+        if not images:
             log.warning("the class folder %s holds no images", folder)
-        files += inside
-        labels += [index] * len(inside)
+        files += images
+        labels += [index] * len(images)
     return tuple(folder.name for folder in folders), files, labels
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is named as images are."""
+    """Whether a file has the suffix of an image."""
     return path.suffix.lower() in SUFFIXES
 
 
@@ -219,13 +227,17 @@ def _is_hidden(path: Path) -> bool:
     return path.name.startswith((".", "__"))
 
 
-def _is_taken(path: Path, root: Path) -> bool:
-    """Whether a file is taken: other kinds, such as Thumbs.db, are passed over."""
-    if any(_is_hidden(one) for one in (path, *path.parents) if one.is_relative_to(root)):
+def _is_used(path: Path, root: Path) -> bool:
+    """Whether a file is an image to read; others, such as Thumbs.db, are ignored.
+
+    Raises:
+        DatasetError: if a link leads to a folder, or out of `root`.
+    """
+    if any(_is_hidden(item) for item in (path, *path.parents) if item.is_relative_to(root)):
         return False
     if path.is_dir():
         if path.is_symlink():
-            raise DatasetError(f"{path} is a link to a folder; expected folders of images")
+            raise DatasetError(f"{path} is a link to a folder; expected real folders of images")
         return False
     if not is_image(path) or not path.is_file():
         return False
@@ -234,28 +246,30 @@ def _is_taken(path: Path, root: Path) -> bool:
     return True
 
 
-def _without_bad(
+def _drop_undecodable(
     files: list[Path], labels: list[int], fitting: Fitting
 ) -> tuple[list[Path], list[int], list[str]]:
+    """The files that can be decoded, their labels, and a message for each of the others."""
+
     def problem(file: Path) -> str:
         try:
-            decoded(file, fitting)
+            decode_image(file, fitting)
         except DatasetError as error:
             return str(error)
         return ""
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         problems = list(threads.map(problem, files))
-    good = [index for index, said in enumerate(problems) if not said]
-    bad = [said for said in problems if said]
+    good = [index for index, message in enumerate(problems) if not message]
+    bad = [message for message in problems if message]
     return [files[index] for index in good], [labels[index] for index in good], bad
 
 
-def _need_pillow(path: Path) -> None:
+def _require_pillow(path: Path) -> None:
     try:
         from PIL import Image
     except ImportError as error:
         raise MissingLibraryError(
-            f"images as in {path} need Pillow; pip install 'feature-map-dashboard[train]'"
+            f"reading the images in {path} needs Pillow; pip install 'feature-map-dashboard[train]'"
         ) from error
-    Image.init()  # all readers at once, and not by several threads
+    Image.init()  # registers all readers, before several threads decode

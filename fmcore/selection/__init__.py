@@ -1,4 +1,4 @@
-"""What a person names: layers, filters, classes and samples; pure parsing, with near matches."""
+"""Parses the layers, filters, classes and samples that people select; suggests near matches."""
 
 from fmcore.selection.names import match_names, near_matches, policies_for
 from fmcore.selection.query import (

@@ -1,4 +1,4 @@
-"""Which names a pattern takes: pure matching on strings, with near matches for typing errors."""
+"""Pattern matching on names, with near matches for misspelled ones."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from fmcore.errors import SelectionError
 from fmcore.records import POLICIES
 
-# Before a regular expression, among globs.
+# The prefix that marks a regular expression among globs.
 REGULAR = "re:"
 
 
 def near_matches(word: str, words: Sequence[str]) -> str:
-    """A clause such as `; did you mean conv1?`, empty where nothing is near."""
+    """A clause such as `; did you mean conv1?`; empty if no word is near."""
     near = difflib.get_close_matches(str(word), words, n=3, cutoff=0.5)
     return f"; did you mean {', '.join(near)}?" if near else ""
 
@@ -23,23 +23,23 @@ def near_matches(word: str, words: Sequence[str]) -> str:
 def match_names(
     names: Sequence[str], pattern: str, *, what: str, field: str = "layer"
 ) -> list[str]:
-    """The names that a comma-separated list of globs takes, in their own order.
+    """The names that match any of a comma-separated list of globs, in the order of `names`.
 
     Args:
-        names: what there is to choose from.
-        pattern: such as `conv1`, `block?_*` or `conv1,conv3`; what begins with `re:` is a regular
-            expression that must fit the whole name, and may hold no comma.
+        names: the names to match.
+        pattern: globs such as `conv1`, `block?_*` or `conv1,conv3`. A part that begins with `re:`
+            is a regular expression without commas, which must match the whole name.
         what: the noun for the message, such as `layer of model.keras`.
-        field: the parameter that is matched.
+        field: the parameter that the pattern is a value of, for the error.
 
     Raises:
-        SelectionError: if one of the globs matches nothing, or is no regular expression.
+        SelectionError: if a glob matches nothing, or a regular expression is invalid.
     """
-    if pattern in names:  # which may hold commas and brackets itself
+    if pattern in names:  # a name may itself contain commas and brackets
         return [pattern]
     globs = [part.strip() for part in pattern.split(",") if part.strip()]
 
-    def takes(name: str, glob: str) -> bool:
+    def matches(name: str, glob: str) -> bool:
         if glob.startswith(REGULAR):
             return re.fullmatch(glob.removeprefix(REGULAR), name) is not None
         return name == glob or fnmatchcase(name, glob)
@@ -50,26 +50,26 @@ def match_names(
                 re.compile(glob.removeprefix(REGULAR))
             except re.error as error:
                 raise SelectionError(
-                    f"{glob!r} is no regular expression: {error}", field=field
+                    f"{glob!r} is not a valid regular expression: {error}", field=field
                 ) from error
 
     for glob in globs or [pattern]:
-        if not any(takes(name, glob) for name in names):
+        if not any(matches(name, glob) for name in names):
             raise SelectionError(
                 f"{glob!r} matches no {what}; there are {', '.join(names) or 'none'}"
                 f"{near_matches(glob, names)}",
                 field=field,
             )
-    return [name for name in names if any(takes(name, glob) for glob in globs)]
+    return [name for name in names if any(matches(name, glob) for glob in globs)]
 
 
 def policies_for(names: Sequence[str], text: str) -> list[str]:
-    """The storage policy of each layer, `float32` where nothing is said.
+    """The storage policy of each layer, by default `float32`.
 
     Args:
-        names: the layers.
-        text: comma-separated `GLOB=POLICY`, such as `block1*=pooled,conv2=float16`; the last one
-            that fits a layer counts.
+        names: the paths of the layers.
+        text: comma-separated `GLOB=POLICY`, such as `block1*=pooled,conv2=float16`; if several
+            match a layer, the last one counts.
 
     Raises:
         SelectionError: if a policy is unknown or a glob matches nothing.

@@ -38,7 +38,7 @@ def test_ranges_mean_what_slices_mean(data):
     if expected:
         assert numbers(text, size) == expected
     else:
-        with pytest.raises(SelectionError, match=r"names no sample|beyond"):
+        with pytest.raises(SelectionError, match=r"selects no sample|beyond"):
             numbers(text, size)
 
 
@@ -51,18 +51,18 @@ def test_indices_keep_their_order():
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("20", r"no sample 20; there are 0 to 19"),
+        ("20", r"no sample with index 20; expected 0 to 19"),
         ("0:21", r"beyond the last sample"),
         ("20:", r"beyond the last sample"),
-        ("-1", r"no sample index"),
-        ("1.5", r"no sample index"),
-        ("one", r"no sample index"),
-        ("0:10:0", r"a step of 0"),
-        ("3:3", r"names no sample"),
-        (",", r"names no sample"),
-        ("9" * 30, r"no sample index"),
-        ("٣", r"no sample index"),
-        (",".join(["0:20"] * 51), r"1,020 indices are named, and there are 20 samples"),
+        ("-1", r"not the index of a sample"),
+        ("1.5", r"not the index of a sample"),
+        ("one", r"not the index of a sample"),
+        ("0:10:0", r"the step is 0"),
+        ("3:3", r"selects no sample"),
+        (",", r"selects no sample"),
+        ("9" * 30, r"not the index of a sample"),
+        ("٣", r"not the index of a sample"),
+        (",".join(["0:20"] * 51), r"1,020 indices are named, but only 20 exist"),
     ],
 )
 def test_what_is_no_index_is_said(text, why):
@@ -87,7 +87,7 @@ def test_a_query_is_the_same_from_texts_and_from_python():
     assert parse_query({"sample": np.array([3, 1])}).sample == "3,1"
     assert parse_query({"filter": None, "sample": np.array(3)}) == Query(sample="3")
     assert same.as_dict() == texts | {"dtype": "float16"}
-    assert {one.name for one in PARAMETERS} == {
+    assert {parameter.name for parameter in PARAMETERS} == {
         name.rstrip("_") for name in Query.__dataclass_fields__
     }
 
@@ -153,8 +153,8 @@ def test_outcomes_and_top_narrow_what_indices_leave(store):
     assert_array_equal(samples(layer="conv2", filter="2", sample="top:4"), np.sort(best[:, 2]))
     of_one = np.flatnonzero(labels == 1)
     best = of_one[np.argsort(-table[of_one], axis=0, kind="stable")[:2]]
-    found = samples(layer="conv2", filter=0, class_="one", sample="top:2")
-    assert_array_equal(found, np.sort(best[:, 0]))
+    selected = samples(layer="conv2", filter=0, class_="one", sample="top:2")
+    assert_array_equal(selected, np.sort(best[:, 0]))
 
 
 def test_a_file_names_samples_by_index_or_id(store, tmp_path):
@@ -183,10 +183,10 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
         (Query(class_="<b>three</b>"), "class", "no sample is left of 'all' that is labelled"),
         (Query(sample="corect"), "sample", "did you mean correct"),
         (Query(sample="correct,wrong"), "sample", "both correct and wrong"),
-        (Query(sample="top:0"), "sample", "names no sample"),
-        (Query(sample=","), "sample", "names no sample"),
-        (Query(sample="37"), "sample", "no sample 37"),
-        (Query(layer="conv2", filter="3"), "filter", "no filter of conv2 3"),
+        (Query(sample="top:0"), "sample", "selects no sample"),
+        (Query(sample=","), "sample", "selects no sample"),
+        (Query(sample="37"), "sample", "no sample with index 37"),
+        (Query(layer="conv2", filter="3"), "filter", "no filter of conv2 with index 3"),
         (Query(filter="0:20"), "filter", "beyond the last filter of conv2"),
         (Query(what="statistics", sample="0"), "sample", "of the whole test set"),
         (Query(what="statistics", dtype="float16"), "dtype", "in their own precision"),

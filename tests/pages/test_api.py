@@ -167,7 +167,7 @@ def test_statistics_and_samples_are_tidy(api, store):
         ("api/v1/stores/..%2ftiny/maps?layer=conv2", 404, "", ""),
         ("api/v1/stores/tiny/maps?layer=conv9", 422, "layer", "did you mean conv2"),
         ("api/v1/stores/tiny/maps", 422, "layer", "an array is of one"),
-        ("api/v1/stores/tiny/maps?layer=conv2&sample=37", 422, "sample", "no sample 37"),
+        ("api/v1/stores/tiny/maps?layer=conv2&sample=37", 422, "sample", "no sample with index 37"),
         ("api/v1/stores/tiny/maps?layer=conv2&sample=@/etc/passwd", 422, "sample", "Python only"),
         ("api/v1/stores/tiny/maps?layer=conv2&smaple=1", 422, "smaple", "did you mean sample"),
         ("api/v1/stores/tiny/maps?layer=conv2&layer=conv2", 422, "layer", "given twice"),

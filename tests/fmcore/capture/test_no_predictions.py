@@ -61,16 +61,16 @@ def test_it_is_whole_and_says_what_it_lacks(path, encoded):
 
 def test_the_commands_say_so(path, encoded, tmp_path, capsys):
     assert main(["info", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert encoded.accuracy_words in said
-    assert WORDS in said
+    message = capsys.readouterr().out
+    assert encoded.accuracy_words in message
+    assert WORDS in message
     assert main(["info", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["predictions"] is False
     for outcome in ("correct", "wrong"):
         command = ["export", str(path), "--out", str(tmp_path / "a"), "--sample", outcome]
         assert main(command) == 1
-        said = capsys.readouterr().err
-        assert f"chooses no samples of encoded.h5: it has {encoded.accuracy_words}" in said
+        message = capsys.readouterr().err
+        assert f"chooses no samples of encoded.h5: it has {encoded.accuracy_words}" in message
     assert main(["health", str(path)]) == 0
     assert main(["stats", str(path), "--statistic", "auc"]) == 0
 
@@ -93,7 +93,7 @@ def test_every_format_leaves_out_what_nobody_knows(encoded, tmp_path, name, what
     manifest = export_store(encoded, tmp_path, format_name=name, what=what, layer="conv2")
     assert manifest["labels"] == encoded.labels_are
     names = [*manifest["files"], *manifest["arrays"]]
-    assert not [one for one in names if "prediction" in one or "probability" in one]
+    assert not [name for name in names if "prediction" in name or "probability" in name]
     if name in ("csv", "parquet") and what != "statistics":
         read = pd.read_csv if name == "csv" else pd.read_parquet
         for file in sorted(tmp_path.rglob(f"*.{name}")):
@@ -102,7 +102,7 @@ def test_every_format_leaves_out_what_nobody_knows(encoded, tmp_path, name, what
             if "maps" not in file.name:
                 assert ("label" in columns) == encoded.has_labels
     elif what != "statistics":
-        assert any("label" in one for one in names) == encoded.has_labels
+        assert any("label" in name for name in names) == encoded.has_labels
 
 
 def test_statistics_can_be_computed_again(encoded, path, tmp_path):
@@ -144,8 +144,8 @@ def test_shards_are_joined_and_taken_up(labelled, tmp_path):
 def test_classes_are_those_that_the_labels_name():
     def of(labels, names, *, all_named=False):
         images = np.zeros((3, 9, 8, 1), np.uint8)
-        given = None if labels is None else np.array(labels)
-        samples = LabelledImages(images, given)
+        given_labels = None if labels is None else np.array(labels)
+        samples = LabelledImages(images, given_labels)
         options = {"all_named": all_named, "preprocessing": AS_GIVEN, "where": "here"}
         return with_labels(NumpyEncoder(), samples, names, **options)
 
@@ -167,7 +167,7 @@ def test_the_outcome_of_predicted_labels_chooses_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (lambda file: add(file, "prediction"), "/samples/probability is missing"),
         (
@@ -180,13 +180,13 @@ def test_the_outcome_of_predicted_labels_chooses_nothing(tmp_path):
         ),
     ],
 )
-def test_predictions_are_there_whole_or_not_at_all(edit, said, tmp_path):
+def test_predictions_are_there_whole_or_not_at_all(edit, message, tmp_path):
     path = make_encoded_store(tmp_path / "s.h5", 7)
     with h5py.File(path, "r+") as file:
         edit(file)
         file.attrs[DIGEST] = fixed_text(attributes_digest(file))
-    assert any(said in problem for problem in problems(path))
-    with pytest.raises(StoreError, match=said):
+    assert any(message in problem for problem in problems(path))
+    with pytest.raises(StoreError, match=message):
         open_store(path)
 
 

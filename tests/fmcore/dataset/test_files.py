@@ -88,7 +88,7 @@ def test_pixels_are_scaled_as_the_training_scales_them():
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "said"),
+    ("images", "labels", "message"),
     [
         (IMAGES[:0], LABELS[:0], "there are 0 images"),
         (IMAGES, LABELS[:3], "4 images but 3 labels"),
@@ -96,23 +96,27 @@ def test_pixels_are_scaled_as_the_training_scales_them():
         (np.zeros((4, 6, 5, 1, 1)), LABELS, "must have the axes"),
         (IMAGES, np.eye(4, dtype=int), "one-hot labels need np.argmax"),
         (IMAGES, LABELS.astype(float), "labels must be integers"),
-        (IMAGES, np.array([0, -1, 2, 1]), "label -1 of sample 1 is no class index"),
+        (IMAGES, np.array([0, -1, 2, 1]), "label -1 of sample 1 is not a class index"),
         (IMAGES.astype(str), LABELS, "images must be numbers"),
         (IMAGES.astype(complex), LABELS, "images must be numbers"),
         (IMAGES.astype(int) + 300, LABELS, "must lie in 0-255, found 300 to 300"),
         (
             np.full((4, 6, 5), np.nan),
             LABELS,
-            "image 0 holds a value that float32 cannot hold, or NaN",
+            "image 0 holds NaN, or a value beyond the range of float32",
         ),
-        (np.full((4, 6, 5), 1e300), LABELS, "image 0 holds a value that float32 cannot hold"),
-        (IMAGES, np.array([0, 1, 2**62, 1]), "label 4611686018427387904 of sample 2 is no class"),
-        (IMAGES, np.array([0, 1, 2**64 - 1, 1], np.uint64), "of sample 2 is no class index"),
+        (np.full((4, 6, 5), 1e300), LABELS, "image 0 holds NaN, or a value beyond"),
+        (
+            IMAGES,
+            np.array([0, 1, 2**62, 1]),
+            "label 4611686018427387904 of sample 2 is not a class",
+        ),
+        (IMAGES, np.array([0, 1, 2**64 - 1, 1], np.uint64), "of sample 2 is not a class index"),
         (np.zeros((4, 0, 5)), LABELS, "empty axis"),
     ],
 )
-def test_what_is_no_test_set_is_refused_with_what_was_found(images, labels, said):
-    with pytest.raises(DatasetError, match=said) as caught:
+def test_what_is_no_test_set_is_refused_with_what_was_found(images, labels, message):
+    with pytest.raises(DatasetError, match=message) as caught:
         dataset.labelled_images(images, labels, where="mine.npz (x_test, y_test)")
     assert str(caught.value).startswith("mine.npz (x_test, y_test): ")
 
@@ -122,21 +126,21 @@ def test_files_that_are_no_data_set_are_refused(tmp_path):
         dataset.load_dataset(str(tmp_path / "none.npz"))
     text = tmp_path / "text.npz"
     text.write_text("hello")
-    with pytest.raises(DatasetError, match="no readable npz file"):
+    with pytest.raises(DatasetError, match="not a readable npz file"):
         dataset.load_dataset(str(text))
     array = tmp_path / "array.npz"
     np.save(tmp_path / "array.npy", IMAGES)
     (tmp_path / "array.npy").rename(array)
-    with pytest.raises(DatasetError, match="no whole zip archive"):
+    with pytest.raises(DatasetError, match="not a complete zip archive"):
         dataset.load_dataset(str(array))
     with pytest.raises(DatasetError, match="expected arrays x_test and y_test"):
         dataset.load_dataset(str(write_npz(tmp_path / "a.npz", images=IMAGES)))
     objects = write_npz(tmp_path / "o.npz", x_test=np.array([{}] * 4, object), y_test=LABELS)
-    with pytest.raises(DatasetError, match="no readable npz file"):
+    with pytest.raises(DatasetError, match="not a readable npz file"):
         dataset.load_dataset(str(objects))
     whole = write_npz(tmp_path / "cut.npz", x_test=IMAGES, y_test=LABELS)
     whole.write_bytes(whole.read_bytes()[:-40])
-    with pytest.raises(DatasetError, match="no readable npz file"):
+    with pytest.raises(DatasetError, match="not a readable npz file"):
         dataset.load_dataset(str(whole))
     damaged = tmp_path / "crc.npz"
     with zipfile.ZipFile(damaged, "w") as archive:

@@ -75,7 +75,7 @@ def model_path(tmp_path) -> Path:
 
 
 def run(*arguments) -> int:
-    return main([str(one) for one in arguments])
+    return main([str(argument) for argument in arguments])
 
 
 def test_a_folder_of_images_is_captured_as_pillow_decodes_it(folder, model_path, tmp_path, capsys):
@@ -108,8 +108,10 @@ def test_a_capture_of_files_in_shards_is_taken_up(folder, model_path, tmp_path):
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
     assert run(*common, "--out", whole) == 0
     assert run(*common, "--out", parts, "--memory", "1MB") == 0
-    with open_store(whole) as one, open_store(parts) as other:
-        assert_array_equal(one.layers["conv"].activation[:78], other.layers["conv"].activation[:78])
+    with open_store(whole) as store, open_store(parts) as shards:
+        assert_array_equal(
+            store.layers["conv"].activation[:78], shards.layers["conv"].activation[:78]
+        )
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -119,8 +121,8 @@ def test_images_are_fitted_as_asked(fit, tmp_path):
     wide.save(tmp_path / "wide.png")
     dataset = from_folder(tmp_path / "wide.png", Fitting((8, 8, 3), fit))
     assert dataset.test.labels is None
-    found = dataset.test.images[:][0]
-    left, right, top = found[4, 0], found[4, 7], found[0, 4]
+    image = dataset.test.images[:][0]
+    left, right, top = image[4, 0], image[4, 7], image[0, 4]
     expected = {
         "stretch": ([0, 255, 0], [255, 0, 0], [255, 0, 0]),
         "crop": ([255, 0, 0], [255, 0, 0], [255, 0, 0]),
@@ -137,9 +139,9 @@ def test_grey_colour_and_alpha_become_what_the_model_takes(mode, channels, tmp_p
         {"I;16": "I;16"}.get(mode, "RGB"), (5, 5), {"I;16": 65535}.get(mode, "white")
     )
     (bright if mode == "I;16" else bright.convert(mode)).save(tmp_path / f"x.{suffix}")
-    found = from_folder(tmp_path, Fitting((5, 5, channels))).test.images[0]
-    assert found.shape == (5, 5, channels)
-    assert found.min() == 255
+    image = from_folder(tmp_path, Fitting((5, 5, channels))).test.images[0]
+    assert image.shape == (5, 5, channels)
+    assert image.min() == 255
 
 
 def test_values_that_nobody_can_call_black_or_white_are_refused(tmp_path):
@@ -148,7 +150,7 @@ def test_values_that_nobody_can_call_black_or_white_are_refused(tmp_path):
         with pytest.raises(DatasetError, match=r"x.tif holds .*expected 8 or 16 bits"):
             from_folder(tmp_path / "x.tif", SIZE).test.images[:]
     (tmp_path / "y.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    with pytest.raises(DatasetError, match=r"y.png is no image that Pillow knows"):
+    with pytest.raises(DatasetError, match=r"y.png is not an image that Pillow can read"):
         from_folder(tmp_path / "y.png", SIZE).test.images[:]
 
 
@@ -178,9 +180,9 @@ def test_bad_images_are_named_or_left_out_and_counted(folder, model_path, tmp_pa
     (folder / "dog" / "text.png").write_text("not an image")
     capture = ("capture", model_path, "--data", folder, "--out", tmp_path / "s.h5")
     assert run(*capture) == 1
-    said = capsys.readouterr().err
-    assert "cut.jpg is no whole image: " in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "cut.jpg is not a complete image: " in message
+    assert message.count("\n") == 1
     assert not (tmp_path / "s.h5").exists()
     assert run(*capture, "--skip-bad") == 0
     assert "2 of 10 images cannot be decoded and are left out: " in capsys.readouterr().err
@@ -191,25 +193,25 @@ def test_bad_images_are_named_or_left_out_and_counted(folder, model_path, tmp_pa
 
 
 def test_folders_that_hold_no_test_set_are_refused(folder, model_path, tmp_path, capsys):
-    def said(data, *more) -> str:
+    def refusal(data, *more) -> str:
         assert run("capture", model_path, "--data", data, "--out", tmp_path / "s.h5", *more) == 1
         error = capsys.readouterr().err
         assert error.count("\n") == 1, error
         return error
 
     (tmp_path / "empty").mkdir()
-    assert "holds no images (.jpg, .jpeg" in said(tmp_path / "empty")
+    assert "holds no images (.jpg, .jpeg" in refusal(tmp_path / "empty")
     picture(folder / "loose.png")
-    assert "holds images (loose.png) and subfolders (cat)" in said(folder)
+    assert "holds images (loose.png) and subfolders (cat)" in refusal(folder)
     (folder / "loose.png").unlink()
     picture(tmp_path / "elsewhere.png")
     (folder / "cat" / "link.png").symlink_to(tmp_path / "elsewhere.png")
-    assert "link.png is a link that leaves the folder" in said(folder)
+    assert "link.png is a link that leaves the folder" in refusal(folder)
     (folder / "cat" / "link.png").unlink()
-    assert "the model takes images of 8x10, not of 9x9" in said(folder, "--size", "9x9")
+    assert "the model takes images of 8x10, not of 9x9" in refusal(folder, "--size", "9x9")
     for name in ("elk", "fox"):
         picture(folder / name / "x.png")
-    assert "4 classes, such as 'cat', the model has 2; name the model's" in said(folder)
+    assert "4 classes, such as 'cat', but the model has 2; name the classes" in refusal(folder)
     png = (folder / "elk" / "x.png").read_bytes()
     head = png[12:16] + struct.pack(">II", 60_000, 60_000) + png[24:29]
     (folder / "elk" / "x.png").write_bytes(
@@ -217,7 +219,7 @@ def test_folders_that_hold_no_test_set_are_refused(folder, model_path, tmp_path,
     )
     for name in ("cat", "dog"):
         shutil.rmtree(folder / name)
-    assert "could be decompression bomb" in said(folder)
+    assert "could be decompression bomb" in refusal(folder)
 
 
 def test_an_empty_class_folder_is_a_class_without_samples(folder, model_path, tmp_path, caplog):
@@ -233,9 +235,9 @@ def test_images_without_labels_have_the_classes_that_the_model_predicts(
 ):
     out = tmp_path / "s.h5"
     assert run("capture", model_path, "--data", folder / "cat", "--out", out) == 0
-    said = capsys.readouterr()
-    assert "the images have no labels: classes are what the model predicts" in said.err
-    assert "no labels: classes are what the model predicts" in said.out
+    output = capsys.readouterr()
+    assert "the images have no labels: classes are what the model predicts" in output.err
+    assert "no labels: classes are what the model predicts" in output.out
     with open_store(out) as store:
         assert not store.has_labels
         assert_array_equal(store.labels, store.predictions)
@@ -277,9 +279,12 @@ def test_idx_files_are_read(suffix, tmp_path):
     with pytest.raises(DatasetError, match="3 images but 7 labels"):
         from_idx(path)
     data = (gzip.open if suffix else open)(path, "rb").read()
-    for bad, said in ((data[:40], "cut short: 24 of 90"), (b"\1" + data[1:], "no idx file")):
+    for bad, message in (
+        (data[:40], "truncated: it has 24 of 90"),
+        (b"\1" + data[1:], "not an idx file"),
+    ):
         (gzip.open if suffix else open)(path, "wb").write(bad)
-        with pytest.raises(DatasetError, match=said):
+        with pytest.raises(DatasetError, match=message):
             from_idx(path)
 
 
@@ -293,8 +298,8 @@ def test_arrays_of_an_hdf5_file_are_named(model_path, tmp_path, capsys):
     def capture(inside: str) -> str:
         data = f"{tmp_path / 'd.h5'}::{inside}"
         code = run("capture", model_path, "--data", data, "--out", out, "--force")
-        said = capsys.readouterr()
-        return said.err if code else said.out
+        output = capsys.readouterr()
+        return output.err if code else output.out
 
     assert "/out is a link to another place" in capture("test/x,test/y")
     with h5py.File(tmp_path / "d.h5", "a") as file:
@@ -343,7 +348,7 @@ def test_preprocessing_is_declared_recorded_and_not_stored(folder, model_path, t
     assert run(*common, "--preprocess", "vgg16", "--scale", "255") == 1
     assert "--preprocess says all" in capsys.readouterr().err
     assert run(*common, "--mean", "1,2") == 1
-    assert "--mean has 2 numbers, images have 3 channels" in capsys.readouterr().err
+    assert "--mean has 2 numbers, but images have 3 channels" in capsys.readouterr().err
 
 
 def test_options_of_files_are_not_passed_over_for_arrays(model_path, tmp_path, capsys):
@@ -360,14 +365,14 @@ def test_what_is_usual_follows_from_the_model():
     own = keras.Sequential([keras.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Conv2D(1, 1)])
     plain = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 1)])
     assert (scales_itself(own), scales_itself(plain)) == (True, False)
-    for dtype, found in (
+    for dtype, expected in (
         (np.uint8, preprocessing_named("resnet_v2")),
         (np.float32, Preprocessing()),
     ):
         dataset = Dataset(
             "x", "x", (), labelled_images(np.zeros((1, 4, 4), dtype), [0], where=""), None
         )
-        assert preprocessing_of(plain, dataset, name="ResNet50V2")[0] == found
+        assert preprocessing_of(plain, dataset, name="ResNet50V2")[0] == expected
     with pytest.raises(SelectionError, match="'resnt'; expected one of convnext, densenet"):
         preprocessing_named("resnt")
 
@@ -394,31 +399,36 @@ def test_streams_are_captured_as_arrays_are(name, dtype, model_path, tmp_path):
     stream = streams(images, labels)[name]
     capture_activations(model_path, stream, None, tmp_path / "stream.h5")
     capture_activations(model_path, images, labels, tmp_path / "arrays.h5")
-    with open_store(tmp_path / "stream.h5") as one, open_store(tmp_path / "arrays.h5") as other:
-        assert one.has_labels
-        assert_array_equal(one.labels, labels)
-        ours, theirs = one.layers["conv"].activation[:7], other.layers["conv"].activation[:7]
-        assert_array_equal(ours, theirs)
-        assert one.about()["dataset"]["fingerprint"] == other.about()["dataset"]["fingerprint"]
+    with (
+        open_store(tmp_path / "stream.h5") as streamed,
+        open_store(tmp_path / "arrays.h5") as stored,
+    ):
+        assert streamed.has_labels
+        assert_array_equal(streamed.labels, labels)
+        first, second = streamed.layers["conv"].activation[:7], stored.layers["conv"].activation[:7]
+        assert_array_equal(first, second)
+        assert (
+            streamed.about()["dataset"]["fingerprint"] == stored.about()["dataset"]["fingerprint"]
+        )
 
 
 def test_streams_that_are_no_test_set_are_refused(model_path, tmp_path):
     image = np.zeros((2, *SIZE.shape), np.uint8)
 
-    def said(*elements) -> str:
+    def refusal(*elements) -> str:
         with pytest.raises(DatasetError) as caught:
             capture_activations(model_path, iter(elements), None, tmp_path / "s.h5")
         return str(caught.value)
 
-    assert "end before they begin" in said()
-    assert "batch 1 of the images is uint8(7, 10, 3), the first uint8(8, 10, 3)" in said(
+    assert "is empty; nothing can be captured" in refusal()
+    assert "batch 1 of the images is uint8(7, 10, 3), but the first is uint8(8, 10, 3)" in refusal(
         image, image[:, 1:]
     )
-    assert "batch 1 has no labels as others have" in said((image, [0, 1]), image)
-    assert "2 images and labels (3,)" in said((image, [0, 1, 0]))
-    assert "has 3 parts" in said((image, [0, 1], [1, 1]))
-    assert "element 0 is <U1(); expected (images, labels)" in said("x")
-    with pytest.raises(DatasetError, match="brings its labels; give labels=None"):
+    assert "batch 1 has no labels, unlike the batches before it" in refusal((image, [0, 1]), image)
+    assert "2 images and labels (3,)" in refusal((image, [0, 1, 0]))
+    assert "has 3 parts" in refusal((image, [0, 1], [1, 1]))
+    assert "element 0 is <U1(); expected (images, labels)" in refusal("x")
+    with pytest.raises(DatasetError, match="yields its own labels; pass labels=None"):
         capture_activations(model_path, iter([image]), [0, 1], tmp_path / "s.h5")
     assert {path.name for path in tmp_path.iterdir()} == {"m.keras"}
 
@@ -429,18 +439,18 @@ def test_data_sets_of_keras_are_had_by_name(model_path, tmp_path, capsys, monkey
     monkeypatch.setattr(
         keras.datasets.cifar10, "load_data", lambda: ((images, labels), (images[:4], labels[:4]))
     )
-    made = load("cifar10", DataOptions())
-    assert made.class_names[:2] == ("airplane", "automobile")
-    assert (len(made.test), len(made.train)) == (4, 6)
-    assert made.test.known_labels.tolist() == [0, 1, 0, 1]
+    loaded = load("cifar10", DataOptions())
+    assert loaded.class_names[:2] == ("airplane", "automobile")
+    assert (len(loaded.test), len(loaded.train)) == (4, 6)
+    assert loaded.test.known_labels.tolist() == [0, 1, 0, 1]
 
     def offline():
         raise OSError("no route to host\nand more")
 
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", offline)
     assert run("capture", model_path, "--data", "cifar10", "--out", tmp_path / "s.h5") == 1
-    said = capsys.readouterr().err
-    assert "cifar10 is not in Keras' cache and cannot be fetched: no route to host" in said
+    message = capsys.readouterr().err
+    assert "cifar10 is not in Keras' cache and cannot be fetched: no route to host" in message
 
 
 @pytest.fixture
@@ -485,8 +495,8 @@ def test_several_inputs_come_from_files(form, labelled, image, two_inputs, tmp_p
     expected = model.predict([ages, fed], verbose=0)
     with open_store(out) as store:
         maps = keras.Model(model.inputs, model.get_layer("conv").output)
-        found = np.stack([store.layers["conv"].feature_maps(index) for index in range(7)])
-        assert_allclose(found, maps.predict([ages, fed], verbose=0), rtol=1e-5, atol=1e-5)
+        maps_of_samples = np.stack([store.layers["conv"].feature_maps(index) for index in range(7)])
+        assert_allclose(maps_of_samples, maps.predict([ages, fed], verbose=0), rtol=1e-5, atol=1e-5)
         probability = np.stack([store.probability(index) for index in range(7)])
         assert_allclose(probability, expected, rtol=1e-5, atol=1e-6)
         assert_array_equal(store.image(2), pixels[2])
@@ -499,24 +509,26 @@ def test_inputs_that_do_not_fit_the_model_are_refused_by_name(form, two_inputs, 
     good = {"x_test": images, "y_test": np.arange(4) % 3, "x_test_age": np.zeros((4, 2))}
 
     def refused(**changes: np.ndarray | None) -> str:
-        arrays = {name: one for name, one in (good | changes).items() if one is not None}
+        arrays = {name: array for name, array in (good | changes).items() if array is not None}
         data = tmp_path / "d.npz"
         np.savez(data, **arrays)
         if form == "hdf5":
             data = hdf5_of(tmp_path / "d.h5", arrays)
         assert run("capture", two_inputs, "--data", data, "--out", tmp_path / "s.h5") == 1
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1
-        return said
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1
+        return message
 
     takes = "besides images the model takes age, found "
     assert f"{takes}nothing; name each one" in refused(x_test_age=None)
     assert f"{takes}years;" in refused(x_test_age=None, x_test_years=np.zeros((4, 2)))
     assert f"{takes}age, years;" in refused(x_test_years=np.zeros((4, 2)))
-    assert "3 rows of age but 4 images" in refused(x_test_age=np.zeros((3, 2)))
+    assert "age has 3 rows, but there are 4 images" in refused(x_test_age=np.zeros((3, 2)))
     assert "age is 3 for each sample, the model takes 2" in refused(x_test_age=np.zeros((4, 3)))
     assert "age is one number for each sample, the" in refused(x_test_age=np.zeros(4))
-    assert "age must be numbers with a row" in refused(x_test_age=np.array([b"a", b"b"] * 2))
+    assert "age must be numbers with one row per image" in refused(
+        x_test_age=np.array([b"a", b"b"] * 2)
+    )
     assert "none of the inputs is [sample, y, x]" in refused(x_test=None)
     assert "input 'image' is the model's image, and another array" in refused(x_test_image=images)
     assert not (tmp_path / "s.h5").exists()

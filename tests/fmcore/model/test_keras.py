@@ -323,7 +323,7 @@ def test_a_large_capture_begins_with_a_policy_or_yes_only(
     assert main([*command, "--dry-run"]) == 0
     assert "begins only with --policy or --yes" in capsys.readouterr().out
     assert main(command) == 1
-    assert "or go on with --yes" in capsys.readouterr().err
+    assert "or confirm with --yes" in capsys.readouterr().err
     assert main([*command, "--policy", "conv1=float16"]) == 0
     assert main([*command, "--force", "--yes"]) == 0
     usage = type("Usage", (), {"free": 10})

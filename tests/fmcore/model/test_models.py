@@ -346,7 +346,7 @@ def test_a_model_that_names_no_class_has_no_predictions(make, labelled, tmp_path
     )
     words = f"no class distribution: the model puts out {shape} for each image"
     assert f"{words}: the store has no predictions" in caplog.text
-    assert ("all are of one class, 'all'" in caplog.text) != labelled
+    assert ("all are in one class, 'all'" in caplog.text) != labelled
     with open_store(path) as store:
         assert store.about()["model"]["output"] == words
         assert not store.has_predictions
@@ -427,7 +427,7 @@ def test_several_inputs_are_given_by_name(tmp_path):
             assert_allclose(probability, model.predict(in_order, verbose=0), rtol=1e-5, atol=1e-6)
     with pytest.raises(DatasetError, match="besides images the model takes age, found nothing"):
         capture_activations(model, given["image"], labels, tmp_path / "no.h5")
-    with pytest.raises(DatasetError, match="6 rows of age but 7 images"):
+    with pytest.raises(DatasetError, match="age has 6 rows, but there are 7 images"):
         capture_activations(model, given | {"age": np.zeros((6, 2))}, labels, tmp_path / "no.h5")
 
 
@@ -464,7 +464,9 @@ def test_patterns_and_kinds_choose_layers():
     assert taken(kind="activation") == ["act"]
     assert taken(kind="all", layers="re:(one|act)") == ["one", "act"]
     assert taken(kind="all", layers="o*,hidden") == ["one", "hidden", "out"]
-    with pytest.raises(SelectionError, match=r"'re:\(' is no regular expression: missing \)"):
+    with pytest.raises(
+        SelectionError, match=r"'re:\(' is not a valid regular expression: missing \)"
+    ):
         taken(layers="re:(")
     with pytest.raises(SelectionError, match=r"'hiden' matches no dense layer.*mean hidden"):
         taken(kind="dense", layers="hiden")

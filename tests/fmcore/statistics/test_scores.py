@@ -48,10 +48,10 @@ def scored(tables: dict, labels, n_classes: int, *, low=None, high=None) -> dict
     layer = (Filters.of(low, high, np.zeros(low.shape, np.int64)), Tables(every))
     with ThreadPoolExecutor(2) as threads:
         permutations = Permutations(LabelGroups(labels, n_classes))
-        found: dict = {}
+        by_path: dict = {}
         for _, arrays in compute_scores([layer], permutations, threads):
-            found |= arrays
-    return found
+            by_path |= arrays
+    return by_path
 
 
 @st.composite
@@ -76,17 +76,19 @@ def tables(draw):
 
 @pytest.mark.slow
 @given(tables())
-def test_scores_equal_those_of_other_libraries(drawn):
-    values, labels, n_classes = drawn
-    found = scored({"mean": values, "max": values}, labels, n_classes, low=values[:1] - values[:1])
+def test_scores_equal_those_of_other_libraries(table):
+    values, labels, n_classes = table
+    results = scored(
+        {"mean": values, "max": values}, labels, n_classes, low=values[:1] - values[:1]
+    )
     sizes = np.bincount(labels, minlength=n_classes)
     several = (sizes > 0).sum() > 1
     for column in range(values.shape[1]):
         of_filter = values[:, column].astype(np.float64)
         constant = np.ptp(of_filter) == 0
-        assert found["filters/undefined_mean"][column] == (Defined.CONSTANT if constant else 0)
+        assert results["filters/undefined_mean"][column] == (Defined.CONSTANT if constant else 0)
         for label in range(n_classes):
-            got = {name: found[f"class/{name}_mean"][label, column] for name in ("auc", "ap")}
+            got = {name: results[f"class/{name}_mean"][label, column] for name in ("auc", "ap")}
             if constant or not sizes[label]:
                 assert np.isnan(list(got.values())).all()
                 continue
@@ -94,20 +96,20 @@ def test_scores_equal_those_of_other_libraries(drawn):
             if sizes[label] < len(labels):
                 assert got["auc"] == pytest.approx(roc_auc(of_filter, labels == label))
                 expected = d_prime(of_filter, labels == label)
-                got_d = found["class/dprime_mean"][label, column]
+                got_d = results["class/dprime_mean"][label, column]
                 assert got_d == pytest.approx(expected, rel=1e-6, abs=1e-9, nan_ok=True)
             else:
                 assert np.isnan(got["auc"])
         if constant or not several:
             for name in ("mi", "eta2", "f", "csi"):
-                assert np.isnan(found[f"filters/{name}_mean"][column])
+                assert np.isnan(results[f"filters/{name}_mean"][column])
             continue
         expected, _ = corrected_information(of_filter, labels)
-        assert found["filters/mi_mean"][column] == pytest.approx(expected, abs=1e-9)
+        assert results["filters/mi_mean"][column] == pytest.approx(expected, abs=1e-9)
         groups = [of_filter[labels == label] for label in np.flatnonzero(sizes)]
         within = sum(((group - group.mean()) ** 2).sum() for group in groups)
         total = ((of_filter - of_filter.mean()) ** 2).sum()
-        eta2, ratio = (found[f"filters/{name}_mean"][column] for name in ("eta2", "f"))
+        eta2, ratio = (results[f"filters/{name}_mean"][column] for name in ("eta2", "f"))
         assert eta2 == pytest.approx(1 - within / total, abs=1e-7)
         assert 0 <= eta2 <= 1
         if len(labels) == len(groups):
@@ -118,12 +120,12 @@ def test_scores_equal_those_of_other_libraries(drawn):
             assert ratio == np.inf
         if values.min() >= 0:
             expected = class_selectivity(of_filter, labels)
-            assert found["filters/csi_mean"][column] == pytest.approx(expected, rel=1e-6)
+            assert results["filters/csi_mean"][column] == pytest.approx(expected, rel=1e-6)
 
 
 @given(tables())
-def test_ties_are_kept_and_ordered_by_index(drawn):
-    values, labels, n_classes = drawn
+def test_ties_are_kept_and_ordered_by_index(table):
+    values, labels, n_classes = table
     classes = LabelGroups(labels, n_classes)
     ranking = Ranking.of(np.ascontiguousarray(values.T), classes)
     for column in range(values.shape[1]):
@@ -141,9 +143,9 @@ def test_ties_are_kept_and_ordered_by_index(drawn):
 
 
 @given(tables())
-def test_top_samples_and_bands_equal_a_sort(drawn):
-    values, labels, n_classes = drawn
-    found, n = scored({"mean": values, "max": values}, labels, n_classes), len(labels)
+def test_top_samples_and_bands_equal_a_sort(table):
+    values, labels, n_classes = table
+    results, n = scored({"mean": values, "max": values}, labels, n_classes), len(labels)
     for column in range(values.shape[1]):
         order = np.lexsort((np.arange(n), -values[:, column]))
 
@@ -154,13 +156,13 @@ def test_top_samples_and_bands_equal_a_sort(drawn):
             assert (got[size:] == -1).all()
             assert np.isnan(value[size:]).all()
 
-        check(found["top/sample"][column], found["top/value"][column], order)
+        check(results["top/sample"][column], results["top/value"][column], order)
         for label in range(n_classes):
             members = order[labels[order] == label]
-            both = (found[f"top/class_{name}"][label, column] for name in ("sample", "value"))
+            both = (results[f"top/class_{name}"][label, column] for name in ("sample", "value"))
             check(*both, members)
         for band, percentile in enumerate((50, 75, 90)):
-            got = found["top/band_sample"][band, column]
+            got = results["top/band_sample"][band, column]
             got = got[got >= 0]
             assert len(got) == min(25, n)
             places = np.flatnonzero(np.isin(order, got))
@@ -207,11 +209,11 @@ def test_of_noise_two_to_nine_percent_lie_outside_the_band(kind, balance):
         "rare": np.maximum(noise - 1.5, 0),
         "heavy": np.exp(noise),
     }[kind]
-    found = scored({"mean": values, "max": values}, labels, n_classes)
+    results = scored({"mean": values, "max": values}, labels, n_classes)
     for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
-        path = next(path for path in found if path.endswith(f"/{name}_mean"))
-        low, high = found[f"{path}_chance"]
-        score = found[path]
+        path = next(path for path in results if path.endswith(f"/{name}_mean"))
+        low, high = results[f"{path}_chance"]
+        score = results[path]
         assert np.isfinite(score).all()
         outside = ((score < low) | (score > high)).mean()
         assert 0.02 <= outside <= 0.09, (name, outside)
@@ -220,11 +222,11 @@ def test_of_noise_two_to_nine_percent_lie_outside_the_band(kind, balance):
 def test_of_200_units_of_noise_two_to_nine_percent_lie_outside_the_band():
     labels = np.arange(2_000) % 10
     values = np.abs(np.random.default_rng(1).normal(size=(2_000, 200)))
-    found = scored({"mean": values, "max": values}, labels, 10)
+    results = scored({"mean": values, "max": values}, labels, 10)
     for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
-        path = next(path for path in found if path.endswith(f"/{name}_mean"))
-        low, high = found[f"{path}_chance"]
-        outside = ((found[path] < low) | (found[path] > high)).mean()
+        path = next(path for path in results if path.endswith(f"/{name}_mean"))
+        low, high = results[f"{path}_chance"]
+        outside = ((results[path] < low) | (results[path] > high)).mean()
         assert 0.02 <= outside <= 0.09, (name, outside)
 
 
@@ -239,18 +241,18 @@ def test_scores_that_mean_nothing_say_why_and_are_not_one():
     signed[:, 4] -= 1
     low = np.vstack([np.nanmin(signed, axis=0)])
     high = np.vstack([np.nanmax(signed, axis=0)])
-    found = scored({"mean": signed, "max": signed}, labels, 3, low=low, high=high)
+    results = scored({"mean": signed, "max": signed}, labels, 3, low=low, high=high)
     reasons = [Defined.YES, Defined.DEAD, Defined.CONSTANT, Defined.NONFINITE, Defined.YES]
-    assert found["filters/undefined_max"].tolist() == reasons
-    for path, array in found.items():
+    assert results["filters/undefined_max"].tolist() == reasons
+    for path, array in results.items():
         if path.endswith(("_chance", "_max", "_mean")) and path.startswith(("class", "filters/")):
             if "undefined" in path or "correlation" in path:
                 continue
             assert np.isnan(array[..., 1:4]).all(), path
             assert np.isfinite(array[..., 0]).all(), path
             assert np.isnan(array[..., 4]).all() == ("csi" in path), path
-    assert -1 not in found["top/sample"][0]
-    assert 7 not in found["top/sample"][3]  # its value is not finite
+    assert -1 not in results["top/sample"][0]
+    assert 7 not in results["top/sample"][3]  # its value is not finite
 
 
 def test_correlation_rank_and_cka_equal_their_definitions():
@@ -268,21 +270,21 @@ def test_correlation_rank_and_cka_equal_their_definitions():
         filters = Filters(np.zeros(n_filters, bool), np.ones(n_filters, bool))
         return filters, Tables({name: table[:, :n_filters] for name, table in tables.items()})
 
-    found: list[dict] = [{}, {}]
+    results: list[dict] = [{}, {}]
     with ThreadPoolExecutor(2) as threads:
         layers = [layer(first), layer(second)]
         for index, arrays in compute_scores(layers, Permutations(LabelGroups(labels, 3)), threads):
-            found[index] |= arrays
+            results[index] |= arrays
     varying = [0, 1, 2, 3, 5]
-    got = found[0]["filters/correlation_mean"]
+    got = results[0]["filters/correlation_mean"]
     assert_allclose(got[np.ix_(varying, varying)], np.corrcoef(first[:, varying].T), atol=1e-6)
     assert np.isnan(got[4]).all()
     assert np.isnan(got[:, 4]).all()
-    cka = found[0]["similarity/cka_mean"]
+    cka = results[0]["similarity/cka_mean"]
     assert_allclose(np.diag(cka), 1)
     assert cka[0, 1] == cka[1, 0] == pytest.approx(cka_of_grams(first, second), abs=1e-9)
     ranks = [effective_rank(first), effective_rank(second)]
-    assert_allclose(found[0]["similarity/effective_rank_mean"], ranks, rtol=1e-6)
+    assert_allclose(results[0]["similarity/effective_rank_mean"], ranks, rtol=1e-6)
 
 
 def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
@@ -307,10 +309,10 @@ def test_noise_that_can_take_few_scores_does_not_lie_outside_by_rounding(n_activ
     values = np.zeros((1_000, 300))
     for column in values.T:
         column[rng.choice(1_000, n_active, replace=False)] = 1
-    found = scored({"mean": values, "max": values}, labels, 10)
+    results = scored({"mean": values, "max": values}, labels, 10)
     for path in ("class/dprime_max", "filters/csi_max", "class/ap_max"):
-        low, high = found[f"{path}_chance"]
-        outside = ((found[path] < low) | (found[path] > high)).mean()
+        low, high = results[f"{path}_chance"]
+        outside = ((results[path] < low) | (results[path] > high)).mean()
         assert outside <= 0.09, (path, outside)
 
 
@@ -319,19 +321,19 @@ def test_a_sparse_detector_of_one_of_many_classes_tells_of_it():
     values = (labels == 0) * np.random.default_rng(0).uniform(1, 2, 2_000)
     values[::101] = 0
     table = np.stack([values, 1 - values], axis=1)
-    found = scored({"mean": table, "max": table}, labels, 50)
-    low, high = found["filters/mi_max_chance"]
+    results = scored({"mean": table, "max": table}, labels, 50)
+    low, high = results["filters/mi_max_chance"]
     assert np.isfinite(low).all()
-    assert (found["filters/mi_max"] > 3 * np.abs(high)).all()
+    assert (results["filters/mi_max"] > 3 * np.abs(high)).all()
 
 
 def test_permutations_that_separate_perfectly_make_wide_bands_and_no_nonsense():
     rng = np.random.default_rng(0)
     labels = np.array([0, 0, 1, 1, 1, 1])
     values = rng.integers(0, 2, (6, 50)).astype(float)
-    found = scored({"mean": values, "max": values}, labels, 2)
-    score, (low, high) = found["class/dprime_max"], found["class/dprime_max_chance"]
-    known = ~np.isnan(score)
-    assert not np.isnan(low[known]).any()
-    assert not np.isnan(high[known]).any()
-    assert (np.abs(high[known & np.isfinite(high)]) < 100).all()
+    results = scored({"mean": values, "max": values}, labels, 2)
+    score, (low, high) = results["class/dprime_max"], results["class/dprime_max_chance"]
+    defined = ~np.isnan(score)
+    assert not np.isnan(low[defined]).any()
+    assert not np.isnan(high[defined]).any()
+    assert (np.abs(high[defined & np.isfinite(high)]) < 100).all()

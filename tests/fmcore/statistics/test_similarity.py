@@ -24,32 +24,32 @@ def test_the_match_is_the_largest_of_numpys_correlations(filters):
     expected = np.corrcoef(first.astype(float).T, second.astype(float).T)[
         : filters[0], filters[0] :
     ]
-    found = match_filters(first, second)
-    assert_allclose(found.correlation, expected, rtol=1e-5, atol=1e-6)
-    assert_array_equal(found.best, expected.argmax(axis=1))
-    assert_allclose(found.r(found.best), expected.max(axis=1), rtol=1e-5)
+    matches = match_filters(first, second)
+    assert_allclose(matches.correlation, expected, rtol=1e-5, atol=1e-6)
+    assert_array_equal(matches.best, expected.argmax(axis=1))
+    assert_allclose(matches.r(matches.best), expected.max(axis=1), rtol=1e-5)
 
 
 def test_each_filter_is_found_again_whatever_its_place_scale_and_offset():
     first = table(200, 12, 2)
     order = np.random.default_rng(0).permutation(12)
-    found = match_filters(first, first[:, order] * 3 + 100)
-    assert_array_equal(order[found.best], np.arange(12))
-    assert_array_equal(found.one_to_one, found.best)
-    assert_allclose(found.r(found.best), 1, atol=1e-6)
+    matches = match_filters(first, first[:, order] * 3 + 100)
+    assert_array_equal(order[matches.best], np.arange(12))
+    assert_array_equal(matches.one_to_one, matches.best)
+    assert_allclose(matches.r(matches.best), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("filters", [(4, 4), (5, 3), (3, 5)])
 def test_one_to_one_is_the_best_of_all_assignments(filters):
-    found = match_filters(table(60, filters[0], 3), table(60, filters[1], 4))
-    given = found.one_to_one[found.one_to_one >= 0]
-    assert len(given) == len(set(given.tolist())) == min(filters)
-    r = found.correlation if filters[0] <= filters[1] else found.correlation.T
+    matches = match_filters(table(60, filters[0], 3), table(60, filters[1], 4))
+    partners = matches.one_to_one[matches.one_to_one >= 0]
+    assert len(partners) == len(set(partners.tolist())) == min(filters)
+    r = matches.correlation if filters[0] <= filters[1] else matches.correlation.T
     best = max(
-        sum(r[row, column] for row, column in enumerate(chosen))
-        for chosen in itertools.permutations(range(r.shape[1]), r.shape[0])
+        sum(r[row, column] for row, column in enumerate(columns))
+        for columns in itertools.permutations(range(r.shape[1]), r.shape[0])
     )
-    assert np.nansum(found.r(found.one_to_one)) == pytest.approx(best, rel=1e-5)
+    assert np.nansum(matches.r(matches.one_to_one)) == pytest.approx(best, rel=1e-5)
 
 
 def test_dead_and_broken_filters_match_nothing():
@@ -58,22 +58,24 @@ def test_dead_and_broken_filters_match_nothing():
     first[3, 2] = np.inf
     second[:, 0] = 7
     second[9, 3] = np.nan
-    found = match_filters(first, second)
-    assert np.isnan(found.correlation[1:3]).all()
-    assert np.isnan(found.correlation[:, [0, 3]]).all()
-    assert_array_equal(found.best[1:3], -1)
-    assert_array_equal(found.one_to_one[1:3], -1)
-    assert set(found.best[[0, 3]]) <= {1, 2}
-    assert sorted(found.one_to_one[[0, 3]]) == [1, 2]
-    assert_array_equal(np.isnan(found.r(found.best)), [False, True, True, False])
+    matches = match_filters(first, second)
+    assert np.isnan(matches.correlation[1:3]).all()
+    assert np.isnan(matches.correlation[:, [0, 3]]).all()
+    assert_array_equal(matches.best[1:3], -1)
+    assert_array_equal(matches.one_to_one[1:3], -1)
+    assert set(matches.best[[0, 3]]) <= {1, 2}
+    assert sorted(matches.one_to_one[[0, 3]]) == [1, 2]
+    assert_array_equal(np.isnan(matches.r(matches.best)), [False, True, True, False])
     nothing = match_filters(np.zeros((5, 3), np.float32), second[:5])
     assert_array_equal([nothing.best, nothing.one_to_one], -1)
 
 
 def gram_cka(x: np.ndarray, y: np.ndarray) -> float:
-    """With centred Gram matrices, equation (2) and (3) of Kornblith et al. 2019."""
-    centre = np.eye(len(x)) - 1 / len(x)
-    k, other = (centre @ one @ one.T @ centre for one in (x.astype(float), y.astype(float)))
+    """With centered Gram matrices, equation (2) and (3) of Kornblith et al. 2019."""
+    center = np.eye(len(x)) - 1 / len(x)
+    k, other = (
+        center @ values @ values.T @ center for values in (x.astype(float), y.astype(float))
+    )
     return np.trace(k @ other) / np.sqrt(np.trace(k @ k) * np.trace(other @ other))
 
 
@@ -81,7 +83,7 @@ def gram_cka(x: np.ndarray, y: np.ndarray) -> float:
 def test_cka_is_that_of_gram_matrices(n):
     first = [table(n, filters, seed) for seed, filters in enumerate((9, 4))]
     second = [table(n, filters, seed) for seed, filters in enumerate((8, 30, 5), start=7)]
-    expected = [[gram_cka(one, other) for other in second] for one in first]
+    expected = [[gram_cka(x, y) for y in second] for x in first]
     assert_allclose(cka_between(first, second), expected, rtol=1e-5)
 
 
@@ -102,9 +104,11 @@ def test_other_samples_are_refused():
 
 
 def test_a_store_beside_itself_has_its_own_numbers(store):
-    tables = [one.pooled("mean") for one in store.layers.values()]
+    tables = [layer.pooled("mean") for layer in store.layers.values()]
     assert_allclose(cka_between(tables, tables), store.similarity("cka_mean"), rtol=1e-5)
-    for one, values in zip(store.layers.values(), tables, strict=True):
+    for layer, values in zip(store.layers.values(), tables, strict=True):
         assert_allclose(
-            match_filters(values, values).correlation, one.statistic("correlation_mean"), atol=2e-6
+            match_filters(values, values).correlation,
+            layer.statistic("correlation_mean"),
+            atol=2e-6,
         )

@@ -70,14 +70,14 @@ def test_order_and_grouping_of_merges_do_not_matter(batch):
     values = batch[0]
     parts = [Moments.from_batch(*piece, n_classes=N_CLASSES) for piece in pieces(*batch)]
     empty = Moments.empty(N_CLASSES, values.shape[3])
-    one = reduce(Moments.merge, parts, empty)
-    other = reduce(lambda total, part: part.merge(total), reversed(parts), empty)
-    assert_array_equal(one.n_values, other.n_values)
-    assert_array_equal(one.n_zero, other.n_zero)
-    assert_allclose(one.mean, other.mean, rtol=1e-12, atol=1e-15)
+    forward = reduce(Moments.merge, parts, empty)
+    backward = reduce(lambda total, part: part.merge(total), reversed(parts), empty)
+    assert_array_equal(forward.n_values, backward.n_values)
+    assert_array_equal(forward.n_zero, backward.n_zero)
+    assert_allclose(forward.mean, backward.mean, rtol=1e-12, atol=1e-15)
     # A mean near 1e6 is itself known to 1e-10, so the deviations from it no better than this.
     unsure = 8 * np.finfo(float).eps * np.abs(values).max() * np.ptp(values) * values.size
-    assert_allclose(one.m2, other.m2, rtol=1e-12, atol=unsure + 1e-15)
+    assert_allclose(forward.m2, backward.m2, rtol=1e-12, atol=unsure + 1e-15)
 
 
 @given(batches())
@@ -135,12 +135,12 @@ def test_pooled_parts_joined_equal_the_whole(batch):
     parts = [Pooled.from_batch(values) for values, _ in pieces(*batch)]
     joined, whole = Pooled.concatenate(parts), Pooled.from_batch(batch[0])
     for field in dataclasses.fields(Pooled):
-        one, other = getattr(joined, field.name), getattr(whole, field.name)
+        part, expected = getattr(joined, field.name), getattr(whole, field.name)
         if field.name in ("mean", "m2"):  # products of other sizes may be summed in other orders
-            assert_allclose(one, other, rtol=1e-12, atol=1e-9)
+            assert_allclose(part, expected, rtol=1e-12, atol=1e-9)
         else:
-            assert_array_equal(one, other)
-            assert np.asarray(one).dtype == np.asarray(other).dtype
+            assert_array_equal(part, expected)
+            assert np.asarray(part).dtype == np.asarray(expected).dtype
 
 
 def test_pooled_parts_of_different_maps_do_not_join():
@@ -157,21 +157,21 @@ def test_pooled_of_many_blocks_equals_numpy(shape, dtype, monkeypatch):
     monkeypatch.setattr(reduction, "TRANSPOSED_BYTES", 4 << 10)
     values = np.maximum(np.random.default_rng(0).normal(size=shape), 0).astype(dtype)
     values[1, 0, 0, 0] = np.nan
-    found = Pooled.from_batch(values)
+    pooled = Pooled.from_batch(values)
     flat = values.reshape(shape[0], -1, shape[3]).astype(np.float64)
-    known = np.where(np.isnan(flat), 0, flat)
+    filled = np.where(np.isnan(flat), 0, flat)
     n_values = np.isfinite(flat).sum(axis=1)
-    mean = known.sum(axis=1) / np.maximum(n_values, 1)
+    mean = filled.sum(axis=1) / np.maximum(n_values, 1)
     m2 = np.where(np.isnan(flat), 0, (flat - mean[:, np.newaxis]) ** 2).sum(axis=1)
-    assert_array_equal(found.n_values, n_values)
-    assert_array_equal(found.n_zero, (flat == 0).sum(axis=1))
-    assert_array_equal(found.min, np.where(np.isnan(flat), np.inf, flat).min(axis=1))
-    assert_array_equal(found.max, np.where(np.isnan(flat), -np.inf, flat).max(axis=1))
-    assert found.min.dtype == found.max.dtype == dtype
-    assert_allclose(found.mean, mean, rtol=1e-12)
-    assert_allclose(found.m2, m2, rtol=1e-12, atol=1e-15)
+    assert_array_equal(pooled.n_values, n_values)
+    assert_array_equal(pooled.n_zero, (flat == 0).sum(axis=1))
+    assert_array_equal(pooled.min, np.where(np.isnan(flat), np.inf, flat).min(axis=1))
+    assert_array_equal(pooled.max, np.where(np.isnan(flat), -np.inf, flat).max(axis=1))
+    assert pooled.min.dtype == pooled.max.dtype == dtype
+    assert_allclose(pooled.mean, mean, rtol=1e-12)
+    assert_allclose(pooled.m2, m2, rtol=1e-12, atol=1e-15)
     argmax = np.where(np.isnan(flat), -np.inf, flat).argmax(axis=1)
-    assert_array_equal(found.max_y * shape[2] + found.max_x, argmax)
+    assert_array_equal(pooled.max_y * shape[2] + pooled.max_x, argmax)
 
 
 @given(batches(finite=False))
@@ -188,9 +188,9 @@ def test_histograms_of_any_split_equal_numpy_on_the_whole(batch):
         for index in range(N_CLASSES):
             of_class = values[labels == index].astype(np.float32).reshape(-1, n_filters)
             for column in range(n_filters):
-                known = of_class[np.isfinite(of_class[:, column]), column]
-                places = np.searchsorted(low, known, side="right") - 1
-                assert (known <= high[places]).all()
+                finite = of_class[np.isfinite(of_class[:, column]), column]
+                places = np.searchsorted(low, finite, side="right") - 1
+                assert (finite <= high[places]).all()
                 expected = np.bincount(places, minlength=len(low))
                 assert_array_equal(whole.counts[index, column], expected)
 
@@ -218,10 +218,12 @@ def test_bins_cover_every_float_once_and_zero_has_its_own(bits):
     assert low[Bins(bits).zero] == high[Bins(bits).zero] == 0
     assert low[0] == -high[-1] == np.finfo(np.float32).min
     edges = np.array([0.0, -0.0, 1e-40, -1e-40, 2**-24, -(2**-24), 1, -1, 2**24, 3e38], np.float32)
-    found = Histogram.from_batch(edges.reshape(1, -1, 1, 1), np.array([0]), n_classes=1, bits=bits)
+    histogram = Histogram.from_batch(
+        edges.reshape(1, -1, 1, 1), np.array([0]), n_classes=1, bits=bits
+    )
     places = np.searchsorted(low, edges, side="right") - 1
-    assert_array_equal(found.counts[0, 0], np.bincount(places, minlength=len(low)))
-    assert found.counts[0, 0, Bins(bits).zero] == 2
+    assert_array_equal(histogram.counts[0, 0], np.bincount(places, minlength=len(low)))
+    assert histogram.counts[0, 0, Bins(bits).zero] == 2
 
 
 @given(batches(finite=False))
@@ -243,9 +245,9 @@ def test_all_sums_of_a_layer_survive_being_saved_and_merged(batch):
     values = values.astype(np.float32)
 
     def sums(piece, of_labels):
-        found = LayerAccumulators.empty(N_CLASSES, values.shape[1:], bits=2)
-        found.add(piece, of_labels, Pooled.from_batch(piece))
-        return found
+        accumulators = LayerAccumulators.empty(N_CLASSES, values.shape[1:], bits=2)
+        accumulators.add(piece, of_labels, Pooled.from_batch(piece))
+        return accumulators
 
     nothing = LayerAccumulators.empty(N_CLASSES, values.shape[1:], bits=2)
     parts = [sums(*piece) for piece in pieces(values, *batch[1:])]

@@ -242,7 +242,7 @@ def test_float16_says_its_largest_error_and_its_overflows(tmp_path, caplog):
 def test_a_large_store_and_a_small_disk_are_refused_before_it_begins(tmp_path, monkeypatch):
     plan = make_plan(100)
     monkeypatch.setattr("fmcore.capture.run.LARGE_STORE_BYTES", 1000)
-    with pytest.raises(OutputError, match=r"--policy .* or go on with --yes"):
+    with pytest.raises(OutputError, match=r"--policy .* or confirm with --yes"):
         capture(NumpyProbe(), make_samples(100), tmp_path / "s.h5", plan)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("U", (), {"free": 10})())
     with pytest.raises(OutputError, match="are free in"):
