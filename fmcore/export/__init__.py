@@ -1,4 +1,4 @@
-"""Arrays and tables out of a store, one file for each format; see `FORMATS`, `TABLE_FORMATS`."""
+"""Exports arrays and tables of a store; the formats are in `FORMATS` and `TABLE_FORMATS`."""
 
 from fmcore.export.arrays import Pace, maps_array, pooled_arrays, sample_arrays
 from fmcore.export.contents import ArraySource, Format, Table, Tables

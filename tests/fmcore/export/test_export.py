@@ -211,9 +211,9 @@ def test_what_is_no_manifest_is_said_and_replaced_by_force(store, tmp_path, chan
     tmp_path /= "out"
     tmp_path.mkdir()
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(InputFileError, match="is no manifest of an export"):
+    with pytest.raises(InputFileError, match="is not the manifest of an export"):
         list(check_folder(tmp_path))
-    with pytest.raises(InputFileError, match="is no manifest of an export"):
+    with pytest.raises(InputFileError, match="is not the manifest of an export"):
         export_store(store, tmp_path)
     export_store(store, tmp_path, overwrite=True)
     assert list(check_folder(tmp_path)) == []
@@ -231,7 +231,7 @@ def test_nothing_is_written_where_nothing_can_be(store, tmp_path, monkeypatch):
     out = tmp_path / "out"
     for query, form, error, why in (
         (Query(layer="conv9"), "npy", SelectionError, r"'conv9' matches no layer .* mean conv2"),
-        (Query(), "parquet", SelectionError, r"holds pooled and statistics, no maps"),
+        (Query(), "parquet", SelectionError, r"holds pooled and statistics, not maps"),
         (Query(), "nyp", SelectionError, r"no format 'nyp'; .* did you mean npz, npy"),
         (Query(what="pooled", statistic="meen"), "npy", SelectionError, r"did you mean mean"),
         (Query(what="statistics", statistic="acu"), "csv", SelectionError, r"did you mean auc"),
