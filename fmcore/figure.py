@@ -1,4 +1,4 @@
-"""The tutorial's own picture: the feature maps of one sample, drawn with matplotlib."""
+"""The tutorial's figure: the feature maps of one sample, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ INCHES_PER_TILE = 1.5
 
 
 def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
-    """A grid of 8 columns, viridis, no axes, titled `Layer: conv1`; each map has its own range.
+    """Draws a layer's maps in 8 columns, in viridis, without axes; each map has its own range.
 
     Args:
         maps: <float32>[y, x, filter].
-        layer: the layer's path, for the title.
+        layer: the layer's path, for the title `Layer: conv1`.
     """
     from matplotlib.figure import Figure  # not pyplot: it keeps global state and wants a display
 
@@ -46,7 +46,7 @@ def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
 def write_figures(
     store: Store, out: Path, *, sample: int, layers: str = "*", overwrite: bool = False
 ) -> list[Path]:
-    """Writes `<layer>_sample<n>.png` for each layer.
+    """Writes a figure `<layer>_sample<n>.png` for each layer, and returns the paths.
 
     Raises:
         SampleNotFoundError, SelectionError: if there is no such sample or layer.

@@ -1,4 +1,4 @@
-"""How a file gets its name: nothing half-written ever bears it, and nothing is lost on the way.
+"""Publishes files whole: a half-written file never has its final name, and nothing is lost.
 
 Every file this project writes is built under a partial name in the same folder, flushed to the
 disk, renamed, and the folder flushed too, because a rename alone does not survive a power cut.
@@ -27,7 +27,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _PARTIAL = ".fmcore-partial"
 REMOVALS, REMOVAL_SECONDS = 50, 0.02
-# Names that some system takes for a device or a parent, whatever their ending.
+# Names that some systems take for a device, whatever their ending.
 _RESERVED = {
     "con",
     "prn",
@@ -39,11 +39,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")
 
 
 def safe_names(names: Sequence[str]) -> list[str]:
-    """A name for each that is fit for a file or a group: itself where it is plain, and unique.
+    """Unique names that are fit for files and groups; a plain name is kept.
 
-    Neither `..` nor what Windows refuses, and none that differs from another in case only.
+    None is `..`, refused by Windows, or differs from another in case only.
     """
-    found: list[str] = []
+    results: list[str] = []
     taken: set[str] = set()
     for name in names:
         plain = name if _PLAIN.fullmatch(name) else re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80]
@@ -54,45 +54,45 @@ def safe_names(names: Sequence[str]) -> list[str]:
         while safe.casefold() in taken:
             safe, suffix = f"{plain}_{suffix}", suffix + 1
         taken.add(safe.casefold())
-        found.append(safe)
-    return found
+        results.append(safe)
+    return results
 
 
 def partial_name(path: Path) -> Path:
-    """The name a file bears until it is whole; its suffix stays, for writers that look at it."""
+    """The name of a file until it is whole; its suffix stays, for writers that look at it."""
     return path.with_name(f".{path.stem}{_PARTIAL}{path.suffix}")
 
 
 def is_partial(path: Path) -> bool:
-    """Whether a file or folder bears such a name: what a killed process left."""
+    """Whether a file or folder has a partial name: a killed process left it."""
     return path.name.startswith(".") and _PARTIAL in path.name
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's bytes, in hex."""
+    """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Stops before any work is done where it would replace something.
+    """Refuses a path that cannot be written, before any work is done.
 
     Raises:
-        OutputError: if `path` is no regular file, or exists and `overwrite` is false.
+        OutputError: if `path` is not a regular file, or exists and `overwrite` is false.
     """
     if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+        raise OutputError(f"cannot write {path}: it is a folder; give a file in it")
     if not path.exists():
         return
     if not path.is_file():
-        raise OutputError(f"cannot write {path}: it is no regular file; name another one")
+        raise OutputError(f"cannot write {path}: it is not a regular file; give another one")
     if not overwrite:
         raise _exists(path)
 
 
 @contextlib.contextmanager
 def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yields the partial name to write to; on success the file appears as `path`, whole.
+    """Yields the partial path to write to; on success the whole file appears as `path`.
 
     On any exception, and on Ctrl-C, the partial file is removed and `path` is left as it was. A
     symbolic link is followed: what it points to is written.
@@ -119,7 +119,7 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def publish_folder(path: Path) -> Iterator[Path]:
-    """Yields a folder to write to; on success it appears as `path`, in place of what was there.
+    """Yields a folder to write to; on success it appears as `path`, and replaces what was there.
 
     Raises:
         OutputError: if the disk refuses.
@@ -130,8 +130,8 @@ def publish_folder(path: Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         try:
             yield partial
-            for one in partial.rglob("*"):
-                _flush(one)
+            for content in partial.rglob("*"):
+                _flush(content)
             _remove_tree(path)
             partial.replace(path)
             _flush(path.parent)
@@ -141,7 +141,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Removes a folder, also while threads of a library that was interrupted still write there."""
+    """Removes a folder, even while threads of an interrupted library still write to it."""
     for _ in range(REMOVALS):
         if not folder.exists():
             return
@@ -151,31 +151,31 @@ def _remove_tree(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Keeps a second writer out of a folder, which is made where it is missing.
+    """Keeps a second writer out of a folder, which is created where it is missing.
 
-    One that was made, and is empty at the end, is removed.
+    A folder that was created here, and is empty at the end, is removed.
 
     Raises:
-        OutputError: if another process writes there now, it is a file, or the disk refuses.
+        OutputError: if another process writes there now, the path is a file, or the disk refuses.
     """
     with output_errors(folder):
         if folder.exists() and not folder.is_dir():
-            raise OutputError(f"cannot write to {folder}: it is a file; name a folder")
-        new = not folder.exists()
+            raise OutputError(f"cannot write to {folder}: it is a file; give a folder")
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with _folder_lock(folder):
                 yield
         finally:
-            if new:
+            if is_new:
                 _remove_empty(folder)
 
 
 def _remove_empty(folder: Path) -> None:
-    """Removes a folder and those in it, as far as there is nothing in them."""
-    for one in (*sorted(folder.rglob("*"), reverse=True), folder):
-        if one.is_dir() and not any(one.iterdir()):
-            one.rmdir()
+    """Removes a folder and the folders in it, those that hold no files."""
+    for path in (*sorted(folder.rglob("*"), reverse=True), folder):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 @contextlib.contextmanager
@@ -189,7 +189,7 @@ def _folder_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutputError(
-                f"another process is writing to {folder} now; wait for it, or name another folder"
+                f"another process is writing to {folder} now; wait for it, or give another folder"
             ) from error
         yield
     finally:
@@ -198,20 +198,22 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turns what the operating system refuses into an `OutputError` that says what to do."""
+    """Turns errors of the operating system into an `OutputError` that says what to do."""
     try:
         yield
     except FmcoreError:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        advice = "name a place that can be written"
+        advice = "give a path that can be written"
         if error.errno in _NO_ROOM:
-            folder = next((one for one in path.absolute().parents if one.is_dir()), Path("/"))
+            folder = next(
+                (parent for parent in path.absolute().parents if parent.is_dir()), Path("/")
+            )
             free = shutil.disk_usage(folder).free / 1e6
-            advice = f"{free:,.0f} MB are free in {folder}: free some space, or name another place"
+            advice = f"{free:,.0f} MB are free in {folder}: free some space, or give another path"
         raise OutputError(
-            f"cannot write {path}: {reason}; nothing half-written bears its name; {advice}"
+            f"cannot write {path}: {reason}; no half-written file was left there; {advice}"
         ) from error
 
 
@@ -222,7 +224,7 @@ def _locked(partial: Path, path: Path) -> Iterator[None]:
     A link at that name is not followed, and what a killed process left there is emptied.
     """
     if partial.is_file() and partial.lstat().st_nlink > 1:
-        partial.unlink()  # a name left over of a file that is published: that one stays
+        partial.unlink()  # the leftover name of a published file, which stays
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
         if sys.platform != "win32":
@@ -234,7 +236,7 @@ def _locked(partial: Path, path: Path) -> Iterator[None]:
                 ours = False
             if not ours:
                 raise OutputError(
-                    f"another process is writing {path} now; wait for it, or name another file"
+                    f"another process is writing {path} now; wait for it, or give another file"
                 )
         os.ftruncate(descriptor, 0)
         yield
@@ -265,7 +267,7 @@ def _exists(path: Path) -> OutputError:
 
 
 def _flush(path: Path) -> None:
-    """Has a file, or the names in a folder, reach the disk."""
+    """Writes a file, or the names in a folder, through to the disk."""
     if sys.platform == "win32" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -34,12 +34,12 @@ from fmcore.records import STATISTICS_KEPT
 from fmcore.sources import DataOptions, open_both, preprocessing_of
 from fmcore.storage import open_store
 
-# Layers that are named in one line.
-MANY = 8
+# More layers than these are counted, not named, in one line.
+MOST_NAMED = 8
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `capture` to the command line."""
     capture = verb("capture", _capture, "run the test set through a model and store it")
     add_model(capture)
     add_data(capture)
@@ -120,7 +120,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 def _capture(options: argparse.Namespace) -> None:
     refuse_existing(options.out, overwrite=options.force)
-    how = DataOptions(
+    data_options = DataOptions(
         data_dir=options.data_dir,
         size=options.size,
         fit=options.fit,
@@ -131,7 +131,7 @@ def _capture(options: argparse.Namespace) -> None:
     model, dataset = open_both(
         options.model,
         options.data,
-        how,
+        data_options,
         custom=options.custom,
         trusted=options.trust,
         weights=options.weights,
@@ -164,8 +164,8 @@ def _capture(options: argparse.Namespace) -> None:
         return
     seconds = time.perf_counter() - started
     with open_store(options.out) as store:
-        few = len(store.layers) <= MANY
-        layers = f"layers {', '.join(store.layers)}" if few else f"{len(store.layers)} layers"
+        is_short = len(store.layers) <= MOST_NAMED
+        layers = f"layers {', '.join(store.layers)}" if is_short else f"{len(store.layers)} layers"
         say(
             f"Wrote {options.out}: {store.n_samples:,} samples, {layers}, "
             f"{options.out.stat().st_size / 1e6:,.0f} MB, {store.accuracy_words}, {seconds:.1f} s"
@@ -175,20 +175,20 @@ def _capture(options: argparse.Namespace) -> None:
 def _preprocessing(
     options: argparse.Namespace, model: Any, dataset: Dataset
 ) -> tuple[Preprocessing, str]:
-    """What a person asks for, or what is usual, and why."""
-    own = (options.scale, options.mean, options.std)
+    """The preprocessing that the options ask for, or the default, and why."""
+    steps = (options.scale, options.mean, options.std)
     if options.preprocess:
-        if any(value is not None for value in own):
-            raise SelectionError("--preprocess says all; leave out --scale, --mean and --std")
+        if any(value is not None for value in steps):
+            raise SelectionError("--preprocess sets all of it; leave out --scale, --mean and --std")
         return preprocessing_named(options.preprocess), ""
-    if all(value is None for value in own):
+    if all(value is None for value in steps):
         return preprocessing_of(model, dataset, name=str(options.model))
     scale = options.scale or default_preprocessing(dataset.test.images.dtype).scale
     return Preprocessing(scale, mean=options.mean or (), std=options.std or ()), ""
 
 
 def _say_plan(plan: CapturePlan, out: Path) -> bool:
-    """Prints what a capture to `out` would take; it is not begun."""
+    """Prints what a capture to `out` would take; False, so that it does not begin."""
     width = max(5, *(len(layer.path) for layer in plan.estimate.layers))
     say(f"{'layer':{width}}  policy   compression      in memory  in the store")
     for layer in plan.estimate.layers:
@@ -196,8 +196,8 @@ def _say_plan(plan: CapturePlan, out: Path) -> bool:
             f"{layer.path:{width}}  {layer.policy:8} {layer.codec:15} "
             f"{_megabytes(layer.map_bytes)} {_megabytes(layer.stored_bytes)}"
         )
-    beside = "images, labels, probabilities" if plan.store.has_predictions else "images, labels"
-    print(f"{beside}: {_megabytes(plan.estimate.other_bytes).strip()}")
+    others = "images, labels, probabilities" if plan.store.has_predictions else "images, labels"
+    print(f"{others}: {_megabytes(plan.estimate.other_bytes).strip()}")
     print(f"the store: about {_megabytes(plan.estimate.store_bytes).strip()}")
     shards = plan.estimate.n_shards
     if shards > 1:
@@ -206,9 +206,9 @@ def _say_plan(plan: CapturePlan, out: Path) -> bool:
     free = shutil.disk_usage(folder := next(p for p in out.absolute().parents if p.is_dir())).free
     say(f"free in {folder}: {_megabytes(free).strip()}")
     if plan.estimate.disk_bytes > free:
-        print("that is too little: the capture would not begin")
+        print("that is not enough: the capture would not begin")
     if plan.estimate.store_bytes > LARGE_STORE_BYTES:
-        print("more than 10 GB: it begins only with --policy or --yes")
+        print("more than 10 GB: the capture begins only with --policy or --yes")
     print(f"batches of {plan.store.batch_size} samples; nothing was written")
     return False
 

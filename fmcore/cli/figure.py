@@ -11,7 +11,7 @@ from fmcore.storage import open_store
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `figure` to the command line."""
     figure = verb("figure", _figure, "draw the feature maps of one sample with matplotlib")
     add_store(figure)
     figure.add_argument("--sample", type=int, default=0, metavar="N", help="index (0)")

@@ -11,8 +11,8 @@ from fmcore.storage import open_store
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
-    info = verb("info", _info, "say what a store holds")
+    """Adds the verb `info` to the command line."""
+    info = verb("info", _info, "print what a store holds")
     add_store(info)
     info.add_argument("--json", action="store_true", help="everything, as JSON")
 

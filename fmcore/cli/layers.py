@@ -13,7 +13,7 @@ from fmcore.command import image_size
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `layers` to the command line."""
     layers = verb("layers", _layers, "list the layers of a model, and which a capture would take")
     add_model(layers)
     add_choice(layers)

@@ -1,4 +1,4 @@
-"""What the commands share: printing, progress bars, and options that several of them have."""
+"""What commands share: printing, progress bars, and options that several of them have."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AddVerb = Callable[[str, Any, str], argparse.ArgumentParser]
 
 
 def say(text: str) -> None:
-    """Prints a line in which names out of a file may stand, which may hold anything."""
+    """Prints a line; names in it may come from a file and hold anything, so they are escaped."""
     print(one_line(text))
 
 
 def on_terminal() -> bool:
-    """Whether a person sees what goes to stderr."""
+    """Whether stderr goes to a terminal, where a person sees it."""
     return sys.stderr.isatty()
 
 
@@ -34,12 +34,12 @@ def bar(total: int | None, unit: str, *, scale: bool = False) -> tqdm[Any]:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """The store that is read."""
+    """Adds the argument STORE, the store to read."""
     parser.add_argument("store", type=Path, metavar="STORE")
 
 
 def add_layers(parser: argparse.ArgumentParser) -> None:
-    """Which layers; `--layers` is the option's older name."""
+    """Adds `--layer`, also under its older name `--layers`."""
     parser.add_argument(
         "--layer",
         "--layers",
@@ -51,42 +51,42 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
 
 
 def add_query(parser: argparse.ArgumentParser, *names: str) -> None:
-    """What is asked for; all of `PARAMETERS` where no names are given."""
-    for one in PARAMETERS:
-        if names and one.name not in names:
+    """Adds the options of a query: the named ones of `PARAMETERS`, or all without names."""
+    for parameter in PARAMETERS:
+        if names and parameter.name not in names:
             continue
-        older = ["--layers"] if one.name == "layer" else []
+        older_names = ["--layers"] if parameter.name == "layer" else []
         parser.add_argument(
-            f"--{one.name}",
-            *older,
-            dest=f"query_{one.name}",
-            choices=one.choices or None,
-            metavar=None if one.choices else one.example,
-            help=f"{one.description} {one.here}".strip(),
+            f"--{parameter.name}",
+            *older_names,
+            dest=f"query_{parameter.name}",
+            choices=parameter.choices or None,
+            metavar=None if parameter.choices else parameter.example,
+            help=f"{parameter.description} {parameter.here}".strip(),
         )
 
 
 def query_of(options: argparse.Namespace) -> Query:
-    """What was asked for with the options of `add_query`.
+    """The query that the options of `add_query` make.
 
     Raises:
-        SelectionError: if a value is none there is.
+        SelectionError: if a value is none of the choices.
     """
-    found = {
+    values = {
         name.removeprefix("query_"): value
         for name, value in vars(options).items()
         if name.startswith("query_")
     }
-    return parse_query(found)
+    return parse_query(values)
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
-    """Whether files are replaced."""
+    """Adds `--force`, which lets files be replaced."""
     parser.add_argument("--force", action="store_true", help="replace what is there")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Which model, and how it is opened."""
+    """Adds the argument MODEL, and options on how it is opened."""
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -110,7 +110,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Which of its layers, and what of them."""
+    """Adds options that choose layers of a model, and what is stored of them."""
     add_layers(parser)
     parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of layers (conv)")
     parser.add_argument(
@@ -123,7 +123,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Which images, and where named data sets lie."""
+    """Adds `--data`, and the folder of data sets that have a name."""
     parser.add_argument(
         "--data",
         default="mnist",

@@ -15,7 +15,7 @@ from fmcore.storage import open_store
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `stats` to the command line."""
     stats = verb("stats", _stats, "print or write statistics as a tidy table, with chance levels")
     add_store(stats)
     add_query(stats, "layer", "filter", "class", "statistic")
@@ -38,7 +38,7 @@ def _stats(options: argparse.Namespace) -> None:
     with open_store(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
         tables = statistics_table(store, resolve(store, query), again=options.recompute)
-        next(tables.pieces(), None)  # what is wrong is said before anything is printed
+        next(tables.pieces(), None)  # an error comes before anything is printed
         if out is None:
             sys.stdout.writelines(TEXT_FORMATS[name](tables))
             return

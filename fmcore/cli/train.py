@@ -12,7 +12,7 @@ from fmcore.sources import DataOptions, load
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `train` to the command line."""
     train = verb("train", _train, "train the tutorial's network and save it")
     add_data(train)
     train.add_argument(
@@ -26,8 +26,8 @@ def add_verb(verb: AddVerb) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    how = DataOptions(data_dir=options.data_dir, progress=on_terminal())
-    dataset = load(options.data, how)
+    data_options = DataOptions(data_dir=options.data_dir, progress=on_terminal())
+    dataset = load(options.data, data_options)
     n_train = len(dataset.train) if dataset.train is not None else 0
     print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)
     history = api.train(

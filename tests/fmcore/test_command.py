@@ -218,7 +218,7 @@ def test_links_and_devices_are_not_overwritten(tmp_path):
     with pytest.raises(OutputError):
         make_store(tmp_path / "s.h5", 3)
     assert precious.read_text() == "mine"
-    with pytest.raises(OutputError, match="no regular file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         make_store(Path("/dev/null"), 3, overwrite=True)
     (tmp_path / "link.h5").symlink_to(tmp_path / "target.h5")
     make_store(tmp_path / "link.h5", 3)
