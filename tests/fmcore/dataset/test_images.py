@@ -510,7 +510,7 @@ def test_inputs_that_do_not_fit_the_model_are_refused_by_name(form, two_inputs, 
         return said
 
     takes = "besides images the model takes age, found "
-    assert f"{takes}nothing; name each one" in refused(x_test_age=None)
+    assert f"{takes}nothing; give each by name" in refused(x_test_age=None)
     assert f"{takes}years;" in refused(x_test_age=None, x_test_years=np.zeros((4, 2)))
     assert f"{takes}age, years;" in refused(x_test_years=np.zeros((4, 2)))
     assert "3 rows of age but 4 images" in refused(x_test_age=np.zeros((3, 2)))
