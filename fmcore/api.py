@@ -357,7 +357,7 @@ def capture_callback(
     Raises:
         DatasetError: if images and labels do not fit each other.
         SelectionError: if `epochs` is empty, or holds anything but whole numbers from 1.
-        FmcoreError: if Keras is not installed.
+        MissingLibraryError: if Keras is not installed.
         TypeError: if `capture_activations` has no such option.
         OutputError: from `fit`, before the first epoch: if a store exists and `overwrite` is false.
     """

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import FmcoreError
 from fmcore.files import publish
+from fmcore.optional import import_optional
 from fmcore.selection import match_names
 from fmcore.storage import Store
 
@@ -51,13 +51,9 @@ def write_figures(
     Raises:
         SampleNotFoundError, SelectionError: if there is no such sample or layer.
         OutputError: if a file exists and `overwrite` is false, or the disk refuses.
+        MissingLibraryError: if matplotlib is not installed, saying how to install it.
     """
-    try:
-        import matplotlib as _  # noqa: F401
-    except ImportError as error:
-        raise FmcoreError(
-            "figures need matplotlib; pip install 'feature-map-dashboard[figures]'"
-        ) from error
+    import_optional("matplotlib", extra="figures", purpose="drawing figures")
     store.check_sample(sample)
     written = []
     for name in match_names(list(store.layers), layers, what=f"layer of {store.path.name}"):

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.dataset.images import Dataset, LabelledImages
-from fmcore.errors import DatasetError, MissingLibraryError
+from fmcore.errors import DatasetError
+from fmcore.optional import missing_library
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -255,7 +256,6 @@ def _need_pillow(path: Path) -> None:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingLibraryError(
-            f"images as in {path} need Pillow; pip install 'feature-map-dashboard[train]'"
-        ) from error
+        purpose = f"reading images as in {path}"
+        raise missing_library("Pillow", extra="train", purpose=purpose, cause=error) from error
     Image.init()  # all readers at once, and not by several threads

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from fmcore.optional import install_command
 from fmcore.storage import hdf5_version
 
 # A library, its name in the package index, and the extra of this project that brings it.
@@ -107,8 +108,7 @@ def facts() -> Facts:
     ]
     for name, distribution, extra in _LIBRARIES:
         version = _version(distribution)
-        project = f"feature-map-dashboard[{extra}]" if extra else "feature-map-dashboard"
-        remedy = "" if version else f"pip install '{project}'"
+        remedy = "" if version else install_command(extra)
         libraries.append(Library(name, version, remedy))
         if name == "h5py":
             libraries.append(Library("HDF5", hdf5_version()))

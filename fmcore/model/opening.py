@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmcore.errors import FmcoreError, ModelError, SelectionError
+from fmcore.errors import ModelError, SelectionError
 from fmcore.model.inspect import inspect_model_file, inspect_weights
+from fmcore.optional import missing_library
 from fmcore.selection import near_matches
 
 if TYPE_CHECKING:
@@ -35,14 +36,15 @@ def need_keras() -> None:
     """Imports Keras, which takes seconds.
 
     Raises:
-        FmcoreError: if it is not installed, with the remedy.
+        MissingLibraryError: if it is not installed, saying how to install it.
     """
     try:
         with without_startup_notes():
             importlib.import_module("fmcore.model.trace")
     except ImportError as error:
-        raise FmcoreError(
-            f"this needs Keras and TensorFlow ({error}); pip install 'feature-map-dashboard[train]'"
+        purpose = "this step"
+        raise missing_library(
+            "Keras and TensorFlow", extra="train", purpose=purpose, cause=error
         ) from error
 
 
