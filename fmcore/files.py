@@ -68,6 +68,15 @@ def is_partial(path: Path) -> bool:
     return path.name.startswith(".") and _PARTIAL in path.name
 
 
+def size_text(n_bytes: int) -> str:
+    """A number of bytes as people read it, such as `7.1 kB`, `12.3 MB`, `169 MB` or `12.3 GB`."""
+    if n_bytes < 1e6:
+        return f"{n_bytes / 1e3:,.1f} kB"
+    if n_bytes < 1e10:
+        return f"{n_bytes / 1e6:,.{1 if n_bytes < 1e8 else 0}f} MB"
+    return f"{n_bytes / 1e9:,.1f} GB"
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
@@ -210,8 +219,8 @@ def output_errors(path: Path) -> Iterator[None]:
             folder = next(
                 (parent for parent in path.absolute().parents if parent.is_dir()), Path("/")
             )
-            free = shutil.disk_usage(folder).free / 1e6
-            advice = f"{free:,.0f} MB are free in {folder}: free some space, or give another path"
+            free = size_text(shutil.disk_usage(folder).free)
+            advice = f"{free} are free in {folder}: free some space, or give another path"
         raise OutputError(
             f"cannot write {path}: {reason}; no half-written file was left there; {advice}"
         ) from error

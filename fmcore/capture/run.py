@@ -27,7 +27,7 @@ from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
-from fmcore.files import refuse_existing
+from fmcore.files import refuse_existing, size_text
 from fmcore.statistics import LabelGroups, LayerAccumulators, Permutations, Pooled, Rounding
 from fmcore.storage import (
     StoreWriter,
@@ -76,7 +76,7 @@ def capture(
     refuse_existing(path, overwrite=overwrite)
     if plan.estimate.store_bytes > LARGE_STORE_BYTES and not allow_large:
         raise OutputError(
-            f"{path} would take about {plan.estimate.store_bytes / 1e9:,.1f} GB; choose a policy "
+            f"{path} would take about {size_text(plan.estimate.store_bytes)}; choose a policy "
             "for large layers, such as --policy 'block1*=pooled', or go on with --yes"
         )
     path = Path(os.path.realpath(path))
@@ -275,8 +275,8 @@ def _check_room(path: Path, plan: CapturePlan, recorded: int) -> None:
     needed = plan.estimate.disk_bytes - recorded
     if needed > free:
         raise OutputError(
-            f"{path} needs about {needed / 1e6:,.0f} MB on the disk (with the join of "
-            f"{plan.estimate.n_shards} shards), {free / 1e6:,.0f} MB are free in {path.parent}; "
+            f"{path} needs about {size_text(needed)} on the disk (with the join of "
+            f"{plan.estimate.n_shards} shards), {size_text(free)} are free in {path.parent}; "
             "free some space, name another place, or choose a policy such as "
             "--policy 'block1*=pooled'"
         )

@@ -29,7 +29,7 @@ from fmcore.command import divisors, image_size, number, numbers, size, whole
 from fmcore.dataset import FITS, Dataset, Preprocessing, default_preprocessing, preprocessing_named
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
-from fmcore.files import refuse_existing
+from fmcore.files import refuse_existing, size_text
 from fmcore.records import STATISTICS_KEPT
 from fmcore.sources import DataOptions, open_both, preprocessing_of
 from fmcore.storage import open_store
@@ -168,7 +168,7 @@ def _capture(options: argparse.Namespace) -> None:
         layers = f"layers {', '.join(store.layers)}" if is_short else f"{len(store.layers)} layers"
         say(
             f"Wrote {options.out}: {store.n_samples:,} samples, {layers}, "
-            f"{options.out.stat().st_size / 1e6:,.0f} MB, {store.accuracy_words}, {seconds:.1f} s"
+            f"{size_text(options.out.stat().st_size)}, {store.accuracy_words}, {seconds:.1f} s"
         )
 
 
@@ -194,24 +194,20 @@ def _say_plan(plan: CapturePlan, out: Path) -> bool:
     for layer in plan.estimate.layers:
         say(
             f"{layer.path:{width}}  {layer.policy:8} {layer.codec:15} "
-            f"{_megabytes(layer.map_bytes)} {_megabytes(layer.stored_bytes)}"
+            f"{size_text(layer.map_bytes):>13} {size_text(layer.stored_bytes):>13}"
         )
     others = "images, labels, probabilities" if plan.store.has_predictions else "images, labels"
-    print(f"{others}: {_megabytes(plan.estimate.other_bytes).strip()}")
-    print(f"the store: about {_megabytes(plan.estimate.store_bytes).strip()}")
+    print(f"{others}: {size_text(plan.estimate.other_bytes)}")
+    print(f"the store: about {size_text(plan.estimate.store_bytes)}")
     shards = plan.estimate.n_shards
     if shards > 1:
-        on_disk = _megabytes(plan.estimate.disk_bytes).strip()
+        on_disk = size_text(plan.estimate.disk_bytes)
         print(f"{shards} shards of {plan.shard_rows:,} samples, and their join: {on_disk} on disk")
     free = shutil.disk_usage(folder := next(p for p in out.absolute().parents if p.is_dir())).free
-    say(f"free in {folder}: {_megabytes(free).strip()}")
+    say(f"free in {folder}: {size_text(free)}")
     if plan.estimate.disk_bytes > free:
         print("that is not enough: the capture would not begin")
     if plan.estimate.store_bytes > LARGE_STORE_BYTES:
         print("more than 10 GB: the capture begins only with --policy or --yes")
     print(f"batches of {plan.store.batch_size} samples; nothing was written")
     return False
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:10,.1f} MB"

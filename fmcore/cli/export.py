@@ -21,8 +21,8 @@ from fmcore.export import (
     check_folder,
     export_lines,
     export_store,
-    size_text,
 )
+from fmcore.files import size_text
 from fmcore.storage import open_store
 
 

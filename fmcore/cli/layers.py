@@ -10,6 +10,7 @@ import math
 from fmcore import api
 from fmcore.cli.options import AddVerb, add_choice, add_model, say
 from fmcore.command import image_size
+from fmcore.files import size_text
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -46,8 +47,8 @@ def _layers(options: argparse.Namespace) -> None:
         shape = row.problem if row.shape is None else "x".join(map(str, row.shape))
         say(f"{'*' if row.taken else ' '} {row.path:{width}}  {row.words:{words}}  {shape}")
     taken = [row.shape for row in rows if row.taken and row.shape]
-    kilobytes = sum(map(math.prod, taken)) * 4 / 1e3
+    size_of_maps = size_text(sum(map(math.prod, taken)) * 4)
     print(
-        f"{len(taken)} of {len(rows)} would be captured (*), {kilobytes:,.1f} kB of float32 for "
+        f"{len(taken)} of {len(rows)} would be captured (*), {size_of_maps} of float32 for "
         "each image before compression; sizes are y, x, filter"
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from fmcore.files import size_text
 from fmcore.optional import install_command
 from fmcore.storage import hdf5_version
 
@@ -90,12 +91,12 @@ class Facts:
             ),
             ("platform", machine.platform),
             ("CPU cores", f"{cores} of {machine.all_cores}"),
-            ("memory", "unknown" if memory is None else _megabytes(memory)),
+            ("memory", "unknown" if memory is None else size_text(memory)),
             (
                 "temp folder",
                 "none can be written; set one with TMPDIR"
                 if folder is None
-                else f"{folder}, {_megabytes(free or 0)} free",
+                else f"{folder}, {size_text(free or 0)} free",
             ),
         ]
 
@@ -145,7 +146,3 @@ def _memory() -> int | None:
         with contextlib.suppress(OSError, ValueError):  # no container; or `max`, for none
             sizes.append(int(Path(limit).read_text()))
     return min(sizes)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

@@ -17,6 +17,7 @@ from fmcore.api import capture_activations
 from fmcore.command import DEBUG
 from fmcore.doctor.installation import Facts
 from fmcore.errors import FmcoreError
+from fmcore.files import size_text
 from fmcore.model.opening import need_keras, without_startup_notes
 from fmcore.storage import choose, problems
 from fmcore.storage.chunks.codec import decode, encode
@@ -147,7 +148,7 @@ def _capture(store: Path) -> tuple[str, dict[str, Any]]:
     seconds = time.perf_counter() - began
     size = store.stat().st_size
     return (
-        f"{_IMAGES[0]} images in {seconds:.1f} s, {size / 1e6:,.1f} MB",
+        f"{_IMAGES[0]} images in {seconds:.1f} s, {size_text(size)}",
         {"seconds": round(seconds, 2), "store_bytes": size},
     )
 

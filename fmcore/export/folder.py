@@ -22,7 +22,14 @@ from fmcore.export.manifest import (
     write_manifest,
 )
 from fmcore.export.plan import ExportPlan, plan_export
-from fmcore.files import is_partial, locked_folder, publish, publish_folder, sha256_of
+from fmcore.files import (
+    is_partial,
+    locked_folder,
+    publish,
+    publish_folder,
+    sha256_of,
+    size_text,
+)
 from fmcore.selection import Query, parse_query
 from fmcore.storage import Store
 
@@ -181,7 +188,7 @@ def _check_room(out: Path, plan: ExportPlan, old_bytes: int) -> None:
     free, needed = shutil.disk_usage(out).free, plan.nbytes - old_bytes
     if needed > free and FORMATS[plan.about["format"]].exact_bytes:
         raise OutputError(
-            f"the export to {out} needs about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are "
+            f"the export to {out} needs about {size_text(needed)}, {size_text(free)} are "
             "free; free some space, name another folder, or choose less with --layer or --dtype "
             "float16"
         )

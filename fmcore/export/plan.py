@@ -17,7 +17,7 @@ from fmcore.export.arrays import export_groups, skipped
 from fmcore.export.contents import Format, Part
 from fmcore.export.formats import FORMATS
 from fmcore.export.resolve import ResolvedQuery, resolve
-from fmcore.files import safe_names
+from fmcore.files import safe_names, size_text
 from fmcore.selection import Query, near_matches
 from fmcore.storage import Store
 
@@ -119,11 +119,6 @@ def _command(store: Store, out: Path, query: Query, form: Format) -> str:
     for name, value in query.as_dict().items():
         words.append(f"--{name}={value}")  # not two words: a value may begin with a dash
     return shlex.join([*words, f"--format={form.name}"])
-
-
-def size_text(n_bytes: int) -> str:
-    """Bytes in words: kB below a megabyte, else MB."""
-    return f"{n_bytes / 1e3:,.1f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"
 
 
 def export_lines(plan: ExportPlan) -> Iterator[str]:

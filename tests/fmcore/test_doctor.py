@@ -40,7 +40,7 @@ def test_all_is_well_here(capsys, monkeypatch, tmp_path):
         assert said[name] == version(name), name
     assert said["platform"] == platform.platform()
     assert said["CPU cores"] == f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}"
-    assert said["memory"].endswith(" MB")
+    assert said["memory"].endswith((" MB", " GB"))
     assert said["temp folder"].startswith(f"{tmp_path}, ")
     assert "MB/s on one core" in said["compression"]
     assert "; GPUs: " in said["Keras start"]
