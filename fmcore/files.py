@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fmcore.errors import FmcoreError, OutputError
@@ -115,7 +115,11 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = partial_name(target)
-        with _locked(partial, path):
+        if partial.is_file() and partial.lstat().st_nlink > 1:
+            partial.unlink()  # the leftover name of a published file, which stays
+        busy = f"another process is writing {path} now; wait for it, or give another file"
+        with locked(partial, lambda _: busy) as descriptor:
+            os.ftruncate(descriptor, 0)  # what a killed process left
             try:
                 yield partial
                 _flush(partial)
@@ -173,7 +177,9 @@ def locked_folder(folder: Path) -> Iterator[None]:
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with _folder_lock(folder):
+            busy = f"another process is writing to {folder} now"
+            advice = "wait for it, or give another folder"
+            with locked(folder, lambda _: f"{busy}; {advice}", is_folder=True):
                 yield
         finally:
             if is_new:
@@ -185,24 +191,6 @@ def _remove_empty(folder: Path) -> None:
     for path in (*sorted(folder.rglob("*"), reverse=True), folder):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
-
-
-@contextlib.contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                f"another process is writing to {folder} now; wait for it, or give another folder"
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -227,30 +215,45 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(partial: Path, path: Path) -> Iterator[None]:
-    """Creates the partial file and keeps a second writer out; the kernel lets go with us.
+def locked(path: Path, message: Callable[[int], str], *, is_folder: bool = False) -> Iterator[int]:
+    """Locks a file or folder against other processes, and yields its descriptor.
 
-    A link at that name is not followed, and what a killed process left there is emptied.
+    A file is created where it is missing, and a link at its name is not followed. The kernel
+    releases the lock when the process ends, however it ends. On Windows nothing is locked, and a
+    folder has no descriptor: it yields -1.
+
+    Args:
+        path: the file or folder.
+        message: what to say where another process holds the lock, given the descriptor.
+        is_folder: whether the path is a folder, which must exist.
+
+    Raises:
+        OutputError: if another process holds the lock, with the message.
+        FileNotFoundError: if the path, or its folder, is missing.
     """
-    if partial.is_file() and partial.lstat().st_nlink > 1:
-        partial.unlink()  # the leftover name of a published file, which stays
-    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    if is_folder and sys.platform == "win32":
+        yield -1
+        return
+    created = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, os.O_RDONLY if is_folder else created, 0o644)
     try:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Another writer may have published this very file between our open and our lock.
-                ours = os.path.samestat(os.fstat(descriptor), partial.stat())
-            except (BlockingIOError, FileNotFoundError):
-                ours = False
-            if not ours:
-                raise OutputError(
-                    f"another process is writing {path} now; wait for it, or give another file"
-                )
-        os.ftruncate(descriptor, 0)
-        yield
+        if not _take_lock(descriptor, path):
+            raise OutputError(message(descriptor))
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _take_lock(descriptor: int, path: Path) -> bool:
+    """Whether this process has the lock, and the path still is the file that was opened."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another process may have published or removed the file between our open and our lock.
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _give_name(partial: Path, target: Path, *, overwrite: bool) -> None:

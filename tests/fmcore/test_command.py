@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import resource
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 
 from fmcore.cli import main
 from fmcore.errors import OutputError, one_line
-from fmcore.files import locked_folder, publish, safe_names, size_text
+from fmcore.files import locked, locked_folder, publish, safe_names, size_text
 
 FMCORE = [sys.executable, "-m", "fmcore.cli"]
 
@@ -245,6 +246,35 @@ def test_a_second_export_into_a_folder_is_refused(tmp_path):
     ):
         locked_folder(tmp_path / "out").__enter__()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_lock_keeps_a_second_writer_out_until_it_is_released(tmp_path, is_folder):
+    path = tmp_path if is_folder else tmp_path / "lock"
+    with locked(path, str, is_folder=is_folder) as descriptor:
+        os.fstat(descriptor)
+        second = locked(path, lambda held: f"busy: {os.fstat(held).st_ino}", is_folder=is_folder)
+        with pytest.raises(OutputError, match=f"busy: {path.stat().st_ino}"), second:
+            pass
+    with locked(path, str, is_folder=is_folder):
+        pass
+
+
+def test_a_lock_follows_no_link_and_notices_a_file_that_was_replaced(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic link"), locked(tmp_path / "link", str):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+    path, take = tmp_path / "lock", fcntl.flock
+
+    def replace_first(descriptor, operation):
+        path.unlink()
+        path.touch()
+        take(descriptor, operation)
+
+    monkeypatch.setattr("fmcore.files.fcntl.flock", replace_first)
+    with pytest.raises(OutputError, match="busy"), locked(path, lambda _: "busy"):
+        pass
 
 
 @given(st.lists(st.text(max_size=100), min_size=1, max_size=8))
