@@ -45,35 +45,41 @@ def add_verb(verb: AddVerb) -> None:
     add_data(capture)
     _add_images(capture)
     add_choice(capture)
-    capture.add_argument("--out", type=Path, required=True, metavar="STORE")
+    capture.add_argument(
+        "--out", type=Path, required=True, metavar="STORE", help="the store to write"
+    )
     capture.add_argument(
         "--batch-size",
         type=whole(1, 1_000_000),
         metavar="N",
-        help=f"samples in one go through the model (what fits, at most {DEFAULT_BATCH_SIZE})",
+        help="samples that go through the model together (default: as many as fit into --memory, "
+        f"at most {DEFAULT_BATCH_SIZE})",
     )
     capture.add_argument(
         "--memory",
         type=size,
         default=DEFAULT_MEMORY,
         metavar="SIZE",
-        help="what batches, class maps and histograms may take, such as 512MB (1GiB)",
+        help="memory for batches, class maps and histograms, such as 512MB (default: 1GiB)",
     )
     capture.add_argument(
         "--policy",
         action="append",
         default=[],
         metavar="GLOB=POLICY",
-        help="how layers are stored: float32 (exactly), float16, pooled (no maps)",
+        help="how layers are stored: float32, exactly; float16; pooled, without maps (default: "
+        "float32)",
     )
     capture.add_argument(
         "--no-predictions",
         dest="predictions",
         action="store_false",
-        help="the model's output is features, and no scores of classes",
+        help="the model's output is features, not class scores",
     )
-    capture.add_argument("--dry-run", action="store_true", help="only say what it would take")
-    capture.add_argument("--yes", action="store_true", help="also where it takes more than 10 GB")
+    capture.add_argument("--dry-run", action="store_true", help="only print what it would take")
+    capture.add_argument(
+        "--yes", action="store_true", help="capture even if it takes more than 10 GB"
+    )
     capture.add_argument(
         "--restart", action="store_true", help="discard the shards of an interrupted run"
     )
@@ -81,7 +87,8 @@ def add_verb(verb: AddVerb) -> None:
         "--statistics",
         choices=STATISTICS_KEPT,
         default=STATISTICS_KEPT[0],
-        help="basic leaves out histograms, scores, top samples and similarities (all)",
+        help="basic leaves out histograms, scores, top samples and similarities (default: "
+        "%(default)s)",
     )
     add_force(capture)
 
@@ -91,30 +98,40 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=image_size,
         metavar="YxX[xC]",
-        help="that images of files are brought to, for models that take any size",
+        help="size to which image files are resized, for models that take any size",
     )
     parser.add_argument(
-        "--fit", choices=FITS, default=FITS[0], help="how: crop and pad keep proportions (stretch)"
+        "--fit",
+        choices=FITS,
+        default=FITS[0],
+        help="how image files are resized; crop and pad keep proportions (default: %(default)s)",
     )
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave out images that cannot be decoded"
     )
     parser.add_argument(
-        "--class-names", type=Path, metavar="FILE", help="the model's classes, one in a line"
+        "--class-names",
+        type=Path,
+        metavar="FILE",
+        help="names of the model's classes, one per line",
     )
     group = parser.add_argument_group(
-        "preprocessing", "what the model is fed; the store keeps images as a person sees them"
+        "preprocessing", "of the images for the model; the store keeps them as a person sees them"
     )
     group.add_argument(
-        "--scale", type=number, metavar="N", help="pixels are divided by N (255, where uint8)"
+        "--scale", type=number, metavar="N", help="divide pixels by N (default: 255 for uint8)"
     )
-    group.add_argument("--mean", type=numbers, metavar="N,…", help="subtracted then, by channel")
-    group.add_argument("--std", type=divisors, metavar="N,…", help="divided by then, by channel")
+    group.add_argument(
+        "--mean", type=numbers, metavar="N,…", help="then subtract these, one per channel"
+    )
+    group.add_argument(
+        "--std", type=divisors, metavar="N,…", help="then divide by these, one per channel"
+    )
     group.add_argument(
         "--preprocess",
         choices=NAMES,
         metavar="NAME",
-        help=f"as keras.applications.NAME does: {', '.join(NAMES)}",
+        help=f"as keras.applications.NAME does it: {', '.join(NAMES)}",
     )
 
 

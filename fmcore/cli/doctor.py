@@ -16,7 +16,7 @@ _PREFIXES = {WELL: "", IMPOSSIBLE: "not possible: ", FAILED: "FAILED: "}
 def add_verb(verb: AddVerb) -> None:
     """Adds the verb `doctor` to the command line."""
     doctor = verb("doctor", _doctor, "print what a bug report needs, and try a small capture")
-    doctor.add_argument("--json", action="store_true", help="everything, as JSON")
+    doctor.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _doctor(options: argparse.Namespace) -> int:

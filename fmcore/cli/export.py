@@ -29,19 +29,21 @@ from fmcore.storage import open_store
 def add_verb(verb: AddVerb) -> None:
     """Adds the verb `export` to the command line."""
     export = verb("export", _export, "write arrays or tables of a store, with a manifest")
-    export.add_argument("store", type=Path, metavar="STORE", nargs="?")
-    export.add_argument("--out", type=Path, metavar="DIR", help="the folder")
+    export.add_argument("store", type=Path, metavar="STORE", nargs="?", help="the store to read")
+    export.add_argument("--out", type=Path, metavar="DIR", help="the folder to write")
     add_query(export)
     formats = "; ".join(f"{form.name}: {form.description}" for form in FORMATS.values())
-    export.add_argument("--format", choices=FORMATS, default="npy", help=f"{formats} (npy)")
-    export.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    export.add_argument(
+        "--format", choices=FORMATS, default="npy", help=f"{formats} (default: %(default)s)"
+    )
+    export.add_argument("--dry-run", action="store_true", help="only print what would be written")
     export.add_argument(
         "--check",
         type=Path,
         nargs="?",
         const=True,
         metavar="DIR",
-        help="only compare a folder with its manifest",
+        help="only compare a folder with its manifest (default: the one of --out)",
     )
     add_force(export)
 

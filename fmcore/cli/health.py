@@ -165,14 +165,14 @@ def add_verb(verb: AddVerb) -> None:
     """Adds the verb `health` to the command line."""
     health = verb("health", _health, "print which filters are dead, useless or broken")
     add_store(health)
-    health.add_argument("--json", action="store_true", help="everything, as JSON")
+    health.add_argument("--json", action="store_true", help="print everything as JSON")
     health.add_argument(
         "--fail-on",
         type=_limits,
         default={},
         metavar="FINDING=SHARE,…",
-        help=f"exit code {BEYOND_LIMITS} where a larger share of a layer's filters is so; such as "
-        "dead=0.1,nonfinite=0",
+        help=f"exit with code {BEYOND_LIMITS} where a larger share of a layer's filters has a "
+        "finding, such as dead=0.1,nonfinite=0",
     )
 
 

@@ -15,7 +15,7 @@ def add_verb(verb: AddVerb) -> None:
     """Adds the verb `info` to the command line."""
     info = verb("info", _info, "print what a store holds")
     add_store(info)
-    info.add_argument("--json", action="store_true", help="everything, as JSON")
+    info.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -22,9 +22,9 @@ def add_verb(verb: AddVerb) -> None:
         "--size",
         type=image_size,
         metavar="YxX[xC]",
-        help="of the images, for models that take any size",
+        help="size of the images, for models that take any size",
     )
-    layers.add_argument("--json", action="store_true", help="everything, as JSON")
+    layers.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _layers(options: argparse.Namespace) -> None:

@@ -35,7 +35,7 @@ def bar(total: int | None, unit: str, *, scale: bool = False) -> tqdm[Any]:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Adds the argument STORE, the store to read."""
-    parser.add_argument("store", type=Path, metavar="STORE")
+    parser.add_argument("store", type=Path, metavar="STORE", help="the store to read")
 
 
 def add_layers(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
         dest="layers",
         default="*",
         metavar="GLOB",
-        help="such as 'conv1,block?_*'",
+        help="globs over layer paths, such as 'conv1,block?_*' (default: all)",
     )
 
 
@@ -62,7 +62,7 @@ def add_query(parser: argparse.ArgumentParser, *names: str) -> None:
             dest=f"query_{parameter.name}",
             choices=parameter.choices or None,
             metavar=None if parameter.choices else parameter.example,
-            help=f"{parameter.description} {parameter.here}".strip(),
+            help="; ".join(filter(None, (parameter.here, parameter.description))),
         )
 
 
@@ -82,7 +82,7 @@ def query_of(options: argparse.Namespace) -> Query:
 
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Adds `--force`, which lets files be replaced."""
-    parser.add_argument("--force", action="store_true", help="replace what is there")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -90,35 +90,42 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a .keras, .h5 or .hdf5 file, or a name such as ResNet50V2 (keras.applications)",
+        help="a .keras, .h5 or .hdf5 file, or an architecture of keras.applications, such as "
+        "ResNet50V2",
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="for such a name (random ones)"
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="weights of such an architecture (default: random)",
     )
     parser.add_argument(
         "--custom",
         action="append",
         default=[],
         metavar="MODULE:NAME",
-        help="your own class or function that the model uses; its module is imported",
+        help="a class or function of your own that the model uses; its module is imported",
     )
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="run code that is in the file, as of Lambda layers: only for a file you made yourself",
+        help="run code that is in the file, such as Lambda layers: only for a file that you made "
+        "yourself",
     )
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Adds options that choose layers of a model, and what is stored of them."""
     add_layers(parser)
-    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of layers (conv)")
+    parser.add_argument(
+        "--kind", choices=KINDS, default=KINDS[0], help="kind of layers (default: %(default)s)"
+    )
     parser.add_argument(
         "--tap",
         choices=TAPS,
         default=TAPS[0],
-        help="what is stored: a layer's output, or what the normalization and activation after it "
-        "make of that (output)",
+        help="what is stored: a layer's output, or the output of the normalization and activation "
+        "layers after it (default: %(default)s)",
     )
 
 
@@ -129,7 +136,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         default="mnist",
         help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
         "FILE.h5::IMAGES,LABELS; a folder with a subfolder of images for each class; an image "
-        "(mnist). For each further input of a model: x_test_NAME in the npz file, or "
-        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; it is fed as it is",
+        "(default: %(default)s). Further inputs of a model are x_test_NAME in the npz file, or "
+        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; they are fed to it unchanged",
     )
-    parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of mnist.npz (default: $FMCORE_DATA, else data/)",
+    )

@@ -19,10 +19,16 @@ def add_verb(verb: AddVerb) -> None:
     stats = verb("stats", _stats, "print or write statistics as a tidy table, with chance levels")
     add_store(stats)
     add_query(stats, "layer", "filter", "class", "statistic")
-    stats.add_argument("--format", choices=TABLE_FORMATS, help="(the ending of FILE, else csv)")
-    stats.add_argument("--out", type=Path, metavar="FILE", help="(print)")
     stats.add_argument(
-        "--recompute", action="store_true", help="compute what follows from the pooled tables anew"
+        "--format",
+        choices=TABLE_FORMATS,
+        help="format of the table (default: the ending of FILE, else csv)",
+    )
+    stats.add_argument(
+        "--out", type=Path, metavar="FILE", help="the file to write (default: print the table)"
+    )
+    stats.add_argument(
+        "--recompute", action="store_true", help="compute what follows from the pooled tables again"
     )
     add_force(stats)
 

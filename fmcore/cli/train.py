@@ -16,12 +16,22 @@ def add_verb(verb: AddVerb) -> None:
     train = verb("train", _train, "train the tutorial's network and save it")
     add_data(train)
     train.add_argument(
-        "--epochs", type=whole(1, 10_000), default=3, help="passes over the images (3)"
+        "--epochs",
+        type=whole(1, 10_000),
+        default=3,
+        metavar="N",
+        help="passes over the images (default: %(default)s)",
     )
     train.add_argument(
-        "--seed", type=whole(0, 2**32 - 1), default=0, help="fixes weights and order (0)"
+        "--seed",
+        type=whole(0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="fixes initial weights and order (default: %(default)s)",
     )
-    train.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
+    train.add_argument(
+        "--out", type=Path, required=True, metavar="MODEL.keras", help="the file to write"
+    )
     add_force(train)
 
 

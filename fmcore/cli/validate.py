@@ -12,7 +12,7 @@ def add_verb(verb: AddVerb) -> None:
     """Adds the verb `validate` to the command line."""
     validate = verb("validate", _validate, "read a whole store and print what is wrong with it")
     add_store(validate)
-    validate.add_argument("--quick", action="store_true", help="structure and metadata only")
+    validate.add_argument("--quick", action="store_true", help="check structure and metadata only")
 
 
 def _validate(options: argparse.Namespace) -> int:

@@ -51,19 +51,21 @@ class Parameter:
 
 
 PARAMETERS = (
-    Parameter("layer", "conv*", "globs over layer paths, with commas between them (all)"),
-    Parameter("filter", "0:8,12", "indices and ranges of filters (all)"),
-    Parameter("class", "seven", "names or indices of classes; samples by their label (all)"),
+    Parameter("layer", "conv*", "globs over layer paths, with commas between them (default: all)"),
+    Parameter("filter", "0:8,12", "indices and ranges of filters (default: all)"),
+    Parameter(
+        "class", "seven", "names or indices of classes; samples by their label (default: all)"
+    ),
     Parameter(
         "sample",
         "0:100",
         "indices and ranges; correct; wrong; top:25, which each chosen filter responds to most; "
-        "wrong,top:25 narrows twice (all)",
-        here="or @FILE, with an index or an id a line",
+        "wrong,top:25 narrows twice (default: all)",
+        here="@FILE, with one index or id per line",
     ),
-    Parameter("what", "maps", "feature maps, pooled tables, or statistics (maps)", WHAT),
-    Parameter("statistic", "auc*", "globs over statistics, or over pooled tables (all)"),
-    Parameter("dtype", "float32", "of maps and pooled tables (float32)", DTYPES),
+    Parameter("what", "maps", "feature maps, pooled tables, or statistics (default: maps)", WHAT),
+    Parameter("statistic", "auc*", "globs over statistics, or over pooled tables (default: all)"),
+    Parameter("dtype", "float32", "type of maps and pooled tables (default: float32)", DTYPES),
 )
 
 

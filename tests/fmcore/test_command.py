@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import re
@@ -20,6 +21,7 @@ from helpers.factories import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fmcore import cli
 from fmcore.cli import main
 from fmcore.errors import OutputError, one_line
 from fmcore.files import locked, locked_folder, publish, safe_names, size_text
@@ -31,6 +33,27 @@ def run(*arguments, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*FMCORE, *map(str, arguments)], capture_output=True, text=True, **options
     )
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    parser = cli._parser()
+    return {"": parser, **parser._subparsers._group_actions[0].choices}
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_the_help_fits_a_terminal_and_says_each_default_alike(verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    parser = verbs()[verb]
+    assert max(map(len, parser.format_help().splitlines())) <= 80
+    for action in parser._actions:
+        if action.dest == argparse.SUPPRESS:  # the commands
+            continue
+        assert action.help, action.dest
+        # A bracket at the end would be a default in another form.
+        assert not re.search(r"(?<!default: )\([^:()]+\)$", action.help), action.help
+        is_default = action.default not in (None, [], {}, False, argparse.SUPPRESS)
+        if action.option_strings and action.nargs != 0 and (is_default or action.default == 0):
+            assert "(default: " in action.help, action.dest
 
 
 @pytest.mark.parametrize("verb", ["info", "validate", "export", "figure"])
