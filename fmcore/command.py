@@ -92,7 +92,7 @@ def size(text: str) -> int:
     return n_bytes
 
 
-def whole(lowest: int, highest: int) -> Callable[[str], int]:
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     """A parser of whole numbers from `lowest` to `highest`, for argparse."""
 
     def parse(text: str) -> int:

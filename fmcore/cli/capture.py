@@ -25,7 +25,7 @@ from fmcore.cli.options import (
     on_terminal,
     say,
 )
-from fmcore.command import divisors, image_size, number, numbers, size, whole
+from fmcore.command import divisors, image_size, number, numbers, size, whole_number
 from fmcore.dataset import FITS, Dataset, Preprocessing, default_preprocessing, preprocessing_named
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
@@ -50,7 +50,7 @@ def add_verb(verb: AddVerb) -> None:
     )
     capture.add_argument(
         "--batch-size",
-        type=whole(1, 1_000_000),
+        type=whole_number(1, 1_000_000),
         metavar="N",
         help="samples that go through the model together (default: as many as fit into --memory, "
         f"at most {DEFAULT_BATCH_SIZE})",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmcore import api
 from fmcore.cli.options import AddVerb, add_data, add_force, on_terminal
-from fmcore.command import whole
+from fmcore.command import whole_number
 from fmcore.sources import DataOptions, load
 
 
@@ -17,14 +17,14 @@ def add_verb(verb: AddVerb) -> None:
     add_data(train)
     train.add_argument(
         "--epochs",
-        type=whole(1, 10_000),
+        type=whole_number(1, 10_000),
         default=3,
         metavar="N",
         help="passes over the images (default: %(default)s)",
     )
     train.add_argument(
         "--seed",
-        type=whole(0, 2**32 - 1),
+        type=whole_number(0, 2**32 - 1),
         default=0,
         metavar="N",
         help="fixes initial weights and order (default: %(default)s)",

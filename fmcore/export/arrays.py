@@ -123,10 +123,10 @@ def sample_arrays(store: Store, samples: Picks) -> Iterator[ArraySource]:
     rows = np.asarray(samples, dtype=np.int64)
     classes = {name: column[rows] for name, column in store.classes_of_samples().items()}
     for name, array in {"index": rows, "id": np.array(store.ids)[rows], **classes}.items():
-        yield whole(f"samples/{name}", ("sample",), array)
+        yield array_in_memory(f"samples/{name}", ("sample",), array)
 
 
-def whole(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> ArraySource:
+def array_in_memory(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> ArraySource:
     """An array that is small enough to be held in memory."""
     return ArraySource(path, axes, array.shape, array.dtype, lambda: iter([array]))
 
@@ -170,7 +170,7 @@ def _similarity_arrays(store: Store, resolved: ResolvedQuery) -> Iterator[ArrayS
         if "layer" in statistic.axes and statistic.name in store.similarities:
             array = store.similarity(statistic.name)
             array = array[np.ix_(*[indices] * array.ndim)]
-            yield whole(statistic.path, statistic.axes, array)
+            yield array_in_memory(statistic.path, statistic.axes, array)
 
 
 def _array_source(

@@ -21,7 +21,7 @@ Hulls = NDArray[np.int32]
 NOTHING = np.int32(1 << 30)
 
 
-def of_input(height: int, width: int) -> Hulls:
+def input_hulls(height: int, width: int) -> Hulls:
     """The hulls of an input's pixels, <int32>[y, x, 4]: each pixel sees itself."""
     hulls = np.empty((height, width, 4), dtype=np.int32)
     hulls[..., 0] = np.arange(height)[:, np.newaxis]
@@ -38,7 +38,7 @@ def boxes(hulls: Hulls) -> Boxes:
     return boxes
 
 
-def through(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.intp]) -> Hulls:
+def through_windows(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.intp]) -> Hulls:
     """The hulls of units that each see a window of units below.
 
     Args:
@@ -49,12 +49,12 @@ def through(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.intp]) ->
     return _along(_along(hulls, 0, taps_y), 1, taps_x)
 
 
-def everything(hulls: Hulls) -> Hulls:
+def global_hull(hulls: Hulls) -> Hulls:
     """The hull of a unit that sees all units, <int32>[1, 1, 4]."""
     return hulls.min(axis=(0, 1), keepdims=True)
 
 
-def merged(branches: Sequence[Hulls]) -> Hulls:
+def merge(branches: Sequence[Hulls]) -> Hulls:
     """The hulls of units that see their own position in several maps; maps of 1x1 broadcast."""
     hulls, *others = branches
     for other in others:

@@ -119,17 +119,17 @@ class ReceptiveFields:
             image: index of the input that is the image.
             size: (y, x) of the image.
         """
-        self._hulls: dict[str, Hulls] = {trace.inputs[image].name: hull_ops.of_input(*size)}
+        self._hulls: dict[str, Hulls] = {trace.inputs[image].name: hull_ops.input_hulls(*size)}
         self._trace = trace
 
     def boxes(self, tensor: Any) -> tuple[Boxes | None, str]:
         """The boxes of a tensor's units and `exact`; or None and why they are unknown."""
         try:
-            return hull_ops.boxes(self.of(tensor)), "exact"
+            return hull_ops.boxes(self.hulls(tensor)), "exact"
         except UnknownFieldError as error:
             return None, f"unknown: {error}"
 
-    def of(self, tensor: Any) -> Hulls:
+    def hulls(self, tensor: Any) -> Hulls:
         """The hulls of a tensor's units, <int32>[y, x, 4]; [1, 1, 4] where the tensor is no map.
 
         Raises:
@@ -183,7 +183,7 @@ def _merge(layer: Any, below: Sequence[Hulls]) -> Hulls:
     sizes = {hulls.shape for hulls in below if hulls.shape[:2] != (1, 1)}
     if len(sizes) > 1:
         raise UnknownFieldError(f"{layer.name} merges maps of several sizes")
-    return hull_ops.merged(below)
+    return hull_ops.merge(below)
 
 
 def _size(layer: Any, shape: tuple[int | None, ...], *, channels_first: bool) -> tuple[int, int]:
@@ -229,7 +229,7 @@ def _window(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
         if layer.padding == "causal" and axis == 1:
             before = (window["kernel"] - 1) * window["dilation"]
         taps.append(hull_ops.window_taps(below_size, size[axis], before=before, **window))
-    return hull_ops.through(below[0], *taps)
+    return hull_ops.through_windows(below[0], *taps)
 
 
 def _transpose(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
@@ -241,7 +241,7 @@ def _transpose(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hul
         taps.append(
             hull_ops.transposed_taps(below[0].shape[axis], size[axis], before=before, **window)
         )
-    return hull_ops.through(below[0], *taps)
+    return hull_ops.through_windows(below[0], *taps)
 
 
 def _shift(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
@@ -253,7 +253,7 @@ def _shift(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
         hull_ops.window_taps(below[0].shape[axis], size[axis], kernel=1, before=sign * before)
         for axis, before in enumerate(offsets)
     ]
-    return hull_ops.through(below[0], *taps)
+    return hull_ops.through_windows(below[0], *taps)
 
 
 def _enlarge(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
@@ -263,11 +263,11 @@ def _enlarge(layer: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls
         hull_ops.transposed_taps(below[0].shape[axis], size[axis], kernel=factor, stride=factor)
         for axis, factor in enumerate(pair(layer.size))
     ]
-    return hull_ops.through(below[0], *taps)
+    return hull_ops.through_windows(below[0], *taps)
 
 
 def _global(_: Any, below: Sequence[Hulls], size: tuple[int, int]) -> Hulls:
-    return hull_ops.everything(below[0]).repeat(size[0], axis=0).repeat(size[1], axis=1)
+    return hull_ops.global_hull(below[0]).repeat(size[0], axis=0).repeat(size[1], axis=1)
 
 
 def _same_place(layer: Any, below: Sequence[Hulls], _size: tuple[int, int]) -> Hulls:

@@ -1,4 +1,4 @@
-"""The tutorial's network, and how it is trained on labelled images."""
+"""The tutorial's network, and how it is trained on labeled images."""
 
 from __future__ import annotations
 

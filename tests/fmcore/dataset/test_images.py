@@ -518,7 +518,7 @@ def test_inputs_that_do_not_fit_the_model_are_refused_by_name(form, two_inputs, 
     assert "age is one number for each sample, the" in refused(x_test_age=np.zeros(4))
     assert "age must be numbers with a row" in refused(x_test_age=np.array([b"a", b"b"] * 2))
     assert "none of the inputs is [sample, y, x]" in refused(x_test=None)
-    assert "input 'image' is the model's image, and another array" in refused(x_test_image=images)
+    assert "input 'image' is the model's image, but another array" in refused(x_test_image=images)
     assert not (tmp_path / "s.h5").exists()
 
 

@@ -267,7 +267,7 @@ def test_values_beyond_float16_are_counted_and_said(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["export", str(path), "--out", str(out), "--dtype", "float16"]) == 0
     said = capsys.readouterr().out
-    assert "conv2/activation: 12 values are beyond float16 and became infinite" in said
+    assert "conv2/activation: 12 values beyond the range of float16 became infinite" in said
     for form, what in (("csv", "maps"), ("parquet", "pooled")):
         words = ["--out", str(tmp_path / form), "--format", form, "--what", what]
         assert main(["export", str(path), *words, "--dtype", "float16"]) == 0
@@ -291,7 +291,7 @@ def test_check_says_it_on_the_command_line(store_path, tmp_path, capsys):
     assert main(["export", "--check", str(tmp_path / "out")]) == 1
     assert "id.npy differs" in capsys.readouterr().out
     assert main(["export", "--out", str(tmp_path / "out")]) == 1
-    assert "name a store and a folder" in capsys.readouterr().err
+    assert "expected a store and a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["layers", "samples/label.npy", "manifest.json"])
