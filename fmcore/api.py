@@ -1,7 +1,7 @@
-"""What the package does, as Python functions: train, capture, and capture while a model trains.
+"""The package's Python functions: train, capture, and capture while a model trains.
 
-The only module that wires Keras in, and it imports it inside the functions, so that importing
-`fmcore` stays quick and free of it.
+The only module that brings Keras in; it imports Keras inside functions, so that importing `fmcore`
+stays fast and works without it.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ def list_layers(
     tap: str = TAPS[0],
     image_shape: tuple[int, int, int] | None = None,
 ) -> list[LayerRow]:
-    """Every call of a model's layers, and whether a capture would take it.
+    """Every call of a model's layers, and whether a capture would store it.
 
     Args:
-        model: see `open_model`.
+        model: a Keras model, such as `open_model` returns.
         layers: as for `capture_activations`.
         kind: as for `capture_activations`.
         tap: as for `capture_activations`.
         image_shape: (y, x, channel) of the images, for models that take any size.
 
     Raises:
-        ModelError, SelectionError: as a capture would.
+        ModelError, SelectionError: if a capture with these options would be refused.
     """
     need_keras()
     from fmcore.model import layers as model_layers
@@ -81,7 +81,7 @@ def train(
     overwrite: bool = False,
     progress: bool = False,
 ) -> dict[str, list[float]]:
-    """Trains the tutorial's network and writes it, with its history beside it as JSON.
+    """Trains the tutorial's network, and writes the model and its history, as JSON beside it.
 
     Returns:
         For each quantity such as `val_accuracy`, its value after each epoch.
@@ -95,7 +95,7 @@ def train(
             f"{dataset.source} has no training images; expected arrays x_train and y_train"
         )
     if out.suffix != ".keras":
-        raise ModelError(f"{out}: name a file that ends in .keras")
+        raise ModelError(f"cannot write {out}: the name of a model's file must end in .keras")
     history_path = out.with_suffix(".history.json")
     for path in (out, history_path):
         refuse_existing(path, overwrite=overwrite)
@@ -133,16 +133,16 @@ def capture_dataset(
     """Captures the test images of a data set.
 
     Args:
-        model: see `fmcore.sources.open_both`.
-        dataset: its test images are captured.
+        model: a Keras model, such as `fmcore.sources.open_both` returns.
+        dataset: the data set whose test images are captured.
         store: the file to write.
-        preprocessing: of pixels; see `fmcore.sources.preprocessing_of`.
+        preprocessing: what is done to pixels; see `fmcore.sources.preprocessing_of`.
         overwrite: replace a store of that name.
-        on_plan: called with all that is decided; where it returns False, nothing is captured.
-        options: the others of `capture_activations`.
+        on_plan: called with the plan of the capture; where it returns False, nothing is captured.
+        options: all other options of `capture_activations`.
 
     Raises:
-        ModelError, DatasetError, SelectionError, OutputError: as the parts do.
+        ModelError, DatasetError, SelectionError, OutputError: as `capture_activations` does.
     """
     refuse_existing(store, overwrite=overwrite)
     return _capture(
@@ -183,44 +183,44 @@ def capture_activations(
 ) -> Path:
     """Stores every convolutional layer's activations for a whole test set in one HDF5 file.
 
-    The model sees the images as they are given, as in `model.predict(images)`. The same call again
-    takes up a run that was interrupted.
+    The model sees the images as they are passed, as in `model.predict(images)`. Calling it again
+    resumes a run that was interrupted.
 
     Args:
         model: a Keras model of any form, or what `open_model` opens.
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed; for a model
-            with several inputs all of them, by name; or a `tf.data.Dataset` or a generator of
-            `(images, labels)`, whose images are laid down on disk and not held.
-        labels: <int>[sample], true class index; None with a stream, or where nobody knows them:
-            classes are then what the model predicts, and the store says so. Where the model puts
-            out no distribution over classes, there are no predictions; without labels all samples
-            are then of one class.
-        store: the file to write; it appears when it is whole.
+            with several inputs a dict of all of them; or a `tf.data.Dataset` or a generator of
+            `(images, labels)`, whose images are written to disk and not held in memory.
+        labels: <int>[sample], true class index; None with a stream, or where labels are unknown:
+            the model's predictions then take their place, and the store says so. Where the model
+            puts out no distribution over classes there are no predictions, and without labels all
+            samples are of one class.
+        store: the file to write; it appears when it is complete.
         layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
             regular expression.
-        class_names: the name of each class; numbers for those left out. They are the model's
-            classes, or those of the labels where it has none.
+        class_names: the name of each class; classes without a name are numbered. The classes are
+            those of the model, or of the labels where the model has none.
         dataset_name: what the store records as the name of the test set.
-        policy: how layers are stored, such as `"block1*=pooled,conv2=float16"`: `float32`, exactly,
-            where nothing is said; `float16`, in half the bytes; `pooled`, no maps but all tables
-            and statistics. The last pattern that fits a layer counts.
-        batch_size: samples that go through the model together; at most 512, and what `memory` lets,
-            where left out.
+        policy: how layers are stored, such as `"block1*=pooled,conv2=float16"`: `float32` is exact,
+            and the default; `float16` takes half the bytes; `pooled` stores no maps, but all tables
+            and statistics. The last pattern that matches a layer counts.
+        batch_size: samples that go through the model together; where left out, at most 512 and as
+            many as `memory` allows.
         memory: bytes that batches, class maps and histograms may take beyond model and images.
-        statistics: `all`, or `basic` for neither histograms, scores, top samples nor similarities;
+        statistics: `all`, or `basic` without histograms, scores, top samples and similarities;
             what follows from the pooled tables can be computed from the store later.
         kind: `conv`, `activation`, `dense` or `all` layers; a dense layer's units are 1x1 maps.
-        tap: `output` of each layer; or `activation`, what comes after the normalization and the
-            activation function that follow it as layers of their own.
-        predictions: False where the model's output is no class scores, though it looks alike: a
-            vector of features. A model that puts out anything else has none anyway.
+        tap: `output` of each layer; or `activation`, the output of the normalization and activation
+            layers that follow it.
+        predictions: False where the model's output looks like class scores and is not: a vector of
+            features. Any other kind of output gives no predictions anyway.
         overwrite: replace a store of that name.
         restart: discard the shards of an earlier run that was interrupted.
-        allow_large: go on where the estimate exceeds 10 GB; so does a policy.
-        on_progress: called with the number of samples that are done since the last call.
+        allow_large: capture even if the estimate exceeds 10 GB; giving a policy allows it too.
+        on_progress: called with the number of samples captured since the last call.
 
     Returns:
-        The path of the store; `fmcore.open_store` reads it.
+        The path of the store; `fmcore.open_store` opens it.
 
     Raises:
         DatasetError: if images and labels do not fit each other or the model.
@@ -318,7 +318,7 @@ def _capture(
         statistics=statistics,
     )
     if on_plan(plan):
-        # Who says how layers are kept has thought of what they take.
+        # Whoever chooses a policy has thought about the size of the store.
         allow_large = allow_large or bool(policy)
         capturing.capture(probe, samples, store, plan, allow_large=allow_large, **options)
     return store
@@ -334,37 +334,37 @@ def capture_callback(
 ) -> CaptureCallback:
     """A `keras.callbacks.Callback` that captures the model at the end of chosen epochs.
 
-    >>> each = capture_callback(x_test, y_test, "epochs", epochs=[1, 5, 10])  # doctest: +SKIP
-    >>> model.fit(x_train, y_train, epochs=10, callbacks=[each])              # doctest: +SKIP
+    >>> capture = capture_callback(x_test, y_test, "epochs", epochs=[1, 5, 10])  # doctest: +SKIP
+    >>> model.fit(x_train, y_train, epochs=10, callbacks=[capture])              # doctest: +SKIP
 
-    One store each, `epoch-001.h5` and so on, with more digits where training takes 1,000 epochs or
-    more. The model is captured as it predicts: without dropout, with the moving averages of batch
-    normalization. Training comes out as it would without the callback.
+    Each epoch gets a store of its own, `epoch-001.h5` and so on, with more digits from 1,000 epochs
+    on. The model is captured in inference mode: without dropout, and with the moving averages of
+    batch normalization. Training gives the same result as without the callback.
 
-    Stores that exist are refused before the first epoch, those of all epochs that are left:
-    training that is taken up where it stopped (`initial_epoch`, `BackupAndRestore`) goes on.
+    Before the first epoch, stores of the epochs still to come are refused if they exist; so
+    training that is resumed (`initial_epoch`, `BackupAndRestore`) goes on.
 
     Args:
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], as the model takes them;
             see `capture_activations`.
         labels: <int>[sample], true class index.
-        folder: where the stores are written; it is made where it is missing.
-        epochs: numbers of epochs, counted from 1; every epoch where left out. One that training
-            does not reach is not captured.
+        folder: folder of the stores; it is created where it is missing.
+        epochs: numbers of epochs, counted from 1; every epoch where left out. An epoch that
+            training does not reach is not captured.
         options: all other options of `capture_activations`, such as `layers`, `policy` and
             `overwrite`.
 
     Raises:
         DatasetError: if images and labels do not fit each other.
-        SelectionError: if `epochs` holds anything but whole numbers from 1, or nothing.
-        FmcoreError: if Keras is not installed.
+        SelectionError: if `epochs` is empty, or holds anything but whole numbers from 1.
+        MissingLibraryError: if Keras is not installed.
         TypeError: if `capture_activations` has no such option.
         OutputError: from `fit`, before the first epoch: if a store exists and `overwrite` is false.
     """
-    # What is wrong is said now, not after the first epoch that is captured.
-    chosen = _chosen(epochs)
+    # Errors are raised now, not after the first epoch that is captured.
+    epoch_numbers = _parse_epochs(epochs)
     inspect.signature(capture_activations).bind(None, images, labels, folder, **options)
-    if is_stream(images):  # which ends with its first capture
+    if is_stream(images):  # its first capture would use it up
         images, labels = spool(images)
     labelled_images(images, labels, where="capture_callback(images, labels)")
     need_keras()
@@ -373,27 +373,27 @@ def capture_callback(
     return CaptureCallback(
         lambda model, path: capture_activations(model, images, labels, path, **options),
         Path(folder),
-        epochs=chosen,
+        epochs=epoch_numbers,
         overwrite=bool(options.get("overwrite", False)),
     )
 
 
-def _chosen(epochs: Iterable[int] | None) -> frozenset[int] | None:
+def _parse_epochs(epochs: Iterable[int] | None) -> frozenset[int] | None:
     expected = "expected whole numbers from 1, such as epochs=[1, 5, 10], or None for every epoch"
     if epochs is None:
         return None
     try:
-        given = list(epochs)
+        numbers = list(epochs)
     except TypeError as error:
         raise SelectionError(f"epochs={epochs!r}; {expected}", field="epochs") from error
-    if not given:
+    if not numbers:
         raise SelectionError(f"epochs={epochs!r} names no epoch; {expected}", field="epochs")
-    for one in given:
-        if not _is_whole(one) or one < 1:
-            raise SelectionError(f"epochs: {one!r} is no epoch; {expected}", field="epochs")
-    return frozenset(int(one) for one in given)
+    for number in numbers:
+        if not _is_whole(number) or number < 1:
+            raise SelectionError(f"epochs: {number!r} is no epoch; {expected}", field="epochs")
+    return frozenset(map(int, numbers))
 
 
 def _is_whole(value: object) -> bool:
-    """Of Python or of numpy, but for `True`, which is a slip."""
+    """Whether a value is an integer of Python or NumPy; not a bool, which is a mistake here."""
     return hasattr(value, "__index__") and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""What every command line has: values parsed, every failure in one line, and an exit code."""
+"""What every command line shares: parsing values, one line per failure, and an exit code."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def run_command(
     """Parses arguments and calls the `run` of the chosen command.
 
     Args:
-        program: the name that messages begin with.
-        parser: each of its commands sets the default `run`, a function of the options.
-        argv: the arguments; the process' own where left out, which also sets its signal handlers.
+        program: the program's name, with which messages begin.
+        parser: a parser whose commands set the default `run`, a function of the options.
+        argv: the arguments; where left out, those of the process, and signal handlers are set.
 
     Returns:
-        0 where it went well, 1 for an error that is said in one line, 2 for wrong usage, and 128
-        and the signal's number where a signal ended it.
+        0 on success or what the command returns, 1 for an error, which is printed in one line, 2
+        for wrong usage, and 128 plus the signal's number where a signal ended the command.
     """
     # Not the root logger: other libraries' notes are not ours to print.
     handler = logging.StreamHandler()
@@ -69,7 +69,7 @@ def _fail(program: str, message: str) -> int:
 
 
 def _stop(number: int, _frame: object) -> None:
-    """Ends as Ctrl-C does, so that partial files are removed."""
+    """Ends the process as Ctrl-C does, so that partial files are removed."""
     raise SystemExit(128 + number)
 
 
@@ -77,14 +77,14 @@ SMALLEST_SIZE = 1_000_000
 
 
 def size(text: str) -> int:
-    """Bytes, of a text such as `512MB` or `2GiB`; at least 1 MB.
+    """The bytes in a text such as `512MB` or `2GiB`, at least 1 MB.
 
     Raises:
-        argparse.ArgumentTypeError: if it is none.
+        argparse.ArgumentTypeError: if the text is no such size.
     """
-    found = re.fullmatch(r"(\d{1,9})\s*([kmgt]?)(i?)b?", text.strip().lower())
-    step = 1024 if found and found[3] else 1000
-    n_bytes = int(found[1]) * step ** " kmgt".index(found[2] or " ") if found else 0
+    match = re.fullmatch(r"(\d{1,9})\s*([kmgt]?)(i?)b?", text.strip().lower())
+    step = 1024 if match and match[3] else 1000
+    n_bytes = int(match[1]) * step ** " kmgt".index(match[2] or " ") if match else 0
     if n_bytes < SMALLEST_SIZE:
         raise argparse.ArgumentTypeError(
             f"expected a size of at least 1 MB, such as 512MB or 2GiB, found {text!r}"
@@ -92,8 +92,8 @@ def size(text: str) -> int:
     return n_bytes
 
 
-def whole(lowest: int, highest: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `lowest` to `highest`."""
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `lowest` to `highest`, for argparse."""
 
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
@@ -106,56 +106,56 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
 
 
 def image_size(text: str) -> tuple[int, ...]:
-    """(y, x) or (y, x, channel) of images, of a text such as `224x224` or `28x28x1`.
+    """The size (y, x) or (y, x, channel) in a text such as `224x224` or `28x28x1`.
 
     Raises:
-        argparse.ArgumentTypeError: if it is none.
+        argparse.ArgumentTypeError: if the text is no such size.
     """
     parts = text.lower().split("x")
     if len(parts) not in (2, 3) or not all(
-        one.isascii() and one.isdigit() and 1 <= int(one) <= 100_000 for one in parts
+        part.isascii() and part.isdigit() and 1 <= int(part) <= 100_000 for part in parts
     ):
         raise argparse.ArgumentTypeError(
             f"expected a size such as 224x224 (y, x) or 28x28x1 (y, x, channel), found {text!r}"
         )
-    return tuple(int(one) for one in parts)
+    return tuple(map(int, parts))
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas between them, such as `0.485,0.456,0.406`.
+    """Comma-separated numbers, such as `0.485,0.456,0.406`.
 
     Raises:
-        argparse.ArgumentTypeError: if they are none.
+        argparse.ArgumentTypeError: if a part of the text is no finite number.
     """
-    return tuple(_finite(one, text) for one in text.split(","))
+    return tuple(_finite(part, text) for part in text.split(","))
 
 
 def number(text: str) -> float:
-    """A number that is not 0.
+    """A finite number that is not 0.
 
     Raises:
-        argparse.ArgumentTypeError: if it is none.
+        argparse.ArgumentTypeError: if the text is no such number.
     """
-    found = _finite(text, text)
-    if found == 0:
+    value = _finite(text, text)
+    if value == 0:
         raise argparse.ArgumentTypeError("expected a number that is not 0")
-    return found
+    return value
 
 
 def divisors(text: str) -> tuple[float, ...]:
-    """The same, none of them 0.
+    """Comma-separated numbers, none of them 0.
 
     Raises:
-        argparse.ArgumentTypeError: if they are none, or one is 0.
+        argparse.ArgumentTypeError: if a part of the text is no finite number, or is 0.
     """
-    return tuple(number(one) for one in text.split(","))
+    return tuple(number(part) for part in text.split(","))
 
 
 def _finite(text: str, whole_text: str) -> float:
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+        value = math.nan
+    if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"expected numbers, found {whole_text!r}")
-    return found
+    return value

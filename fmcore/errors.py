@@ -1,14 +1,14 @@
-"""What goes wrong on purpose: every error a person can cause, and nothing else.
+"""The errors that a person can cause, and no others.
 
-Each one also inherits the builtin a caller would expect to catch, and its message says what, where,
-expected, found, and what to do.
+Each also inherits the builtin error that a caller would expect to catch. Its message says what is
+wrong, where, what was expected, what was found, and what to do.
 """
 
 from __future__ import annotations
 
 
 class FmcoreError(Exception):
-    """The parent of every error this project raises for bad input or a failing disk."""
+    """The parent of every error that this project raises for bad input or a failing disk."""
 
     def __str__(self) -> str:
         # KeyError prints the repr of its argument; a message is a sentence, so print it as one.
@@ -24,10 +24,10 @@ class ModelError(FmcoreError, ValueError):
 
 
 class SelectionError(FmcoreError, ValueError):
-    """A pattern or an index names nothing.
+    """A pattern, an index or another choice matches nothing.
 
     Attributes:
-        field: the parameter that does, such as `layer`; empty where it is no parameter.
+        field: the parameter that matches nothing, such as `layer`; empty without a parameter.
     """
 
     def __init__(self, message: str, *, field: str = "") -> None:
@@ -36,11 +36,11 @@ class SelectionError(FmcoreError, ValueError):
 
 
 class ArrayIndexError(FmcoreError, IndexError):
-    """An index is none of an array's."""
+    """The index does not fit the array."""
 
 
 class MissingLibraryError(FmcoreError, ImportError):
-    """A library that is needed for this only is not installed; the message says what to install."""
+    """An optional library is not installed; the message says how to install it."""
 
 
 class LayerNotFoundError(FmcoreError, KeyError):
@@ -56,7 +56,7 @@ class SampleNotFoundError(FmcoreError, IndexError):
 
 
 class StoreError(FmcoreError, ValueError):
-    """The file is no readable store."""
+    """The file is not a readable store."""
 
 
 class UnsupportedVersionError(StoreError):
@@ -84,7 +84,7 @@ class OutputError(FmcoreError, OSError):
 
 
 def one_line(text: object) -> str:
-    """Text fit for a terminal: what would break the line or steer the terminal is escaped."""
+    """Text for a terminal: characters that break the line or control the terminal are escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
     )

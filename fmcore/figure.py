@@ -1,4 +1,4 @@
-"""The tutorial's own picture: the feature maps of one sample, drawn with matplotlib."""
+"""The tutorial's figure: the feature maps of one sample, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import FmcoreError
 from fmcore.files import publish
+from fmcore.optional import import_optional
 from fmcore.selection import match_names
 from fmcore.storage import Store
 
@@ -21,11 +21,11 @@ INCHES_PER_TILE = 1.5
 
 
 def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
-    """A grid of 8 columns, viridis, no axes, titled `Layer: conv1`; each map has its own range.
+    """Draws a layer's maps in 8 columns, in viridis, without axes; each map has its own range.
 
     Args:
         maps: <float32>[y, x, filter].
-        layer: the layer's path, for the title.
+        layer: the layer's path, for the title `Layer: conv1`.
     """
     from matplotlib.figure import Figure  # not pyplot: it keeps global state and wants a display
 
@@ -46,18 +46,14 @@ def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
 def write_figures(
     store: Store, out: Path, *, sample: int, layers: str = "*", overwrite: bool = False
 ) -> list[Path]:
-    """Writes `<layer>_sample<n>.png` for each layer.
+    """Writes a figure `<layer>_sample<n>.png` for each layer, and returns the paths.
 
     Raises:
         SampleNotFoundError, SelectionError: if there is no such sample or layer.
         OutputError: if a file exists and `overwrite` is false, or the disk refuses.
+        MissingLibraryError: if matplotlib is not installed, saying how to install it.
     """
-    try:
-        import matplotlib as _  # noqa: F401
-    except ImportError as error:
-        raise FmcoreError(
-            "figures need matplotlib; pip install 'feature-map-dashboard[figures]'"
-        ) from error
+    import_optional("matplotlib", extra="figures", purpose="drawing figures")
     store.check_sample(sample)
     written = []
     for name in match_names(list(store.layers), layers, what=f"layer of {store.path.name}"):

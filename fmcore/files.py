@@ -1,4 +1,4 @@
-"""How a file gets its name: nothing half-written ever bears it, and nothing is lost on the way.
+"""Publishes files whole: a half-written file never has its final name, and nothing is lost.
 
 Every file this project writes is built under a partial name in the same folder, flushed to the
 disk, renamed, and the folder flushed too, because a rename alone does not survive a power cut.
@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fmcore.errors import FmcoreError, OutputError
@@ -27,7 +27,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _PARTIAL = ".fmcore-partial"
 REMOVALS, REMOVAL_SECONDS = 50, 0.02
-# Names that some system takes for a device or a parent, whatever their ending.
+# Names that some systems take for a device, whatever their ending.
 _RESERVED = {
     "con",
     "prn",
@@ -39,11 +39,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")
 
 
 def safe_names(names: Sequence[str]) -> list[str]:
-    """A name for each that is fit for a file or a group: itself where it is plain, and unique.
+    """Unique names that are fit for files and groups; a plain name is kept.
 
-    Neither `..` nor what Windows refuses, and none that differs from another in case only.
+    None is `..`, refused by Windows, or differs from another in case only.
     """
-    found: list[str] = []
+    results: list[str] = []
     taken: set[str] = set()
     for name in names:
         plain = name if _PLAIN.fullmatch(name) else re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80]
@@ -54,45 +54,54 @@ def safe_names(names: Sequence[str]) -> list[str]:
         while safe.casefold() in taken:
             safe, suffix = f"{plain}_{suffix}", suffix + 1
         taken.add(safe.casefold())
-        found.append(safe)
-    return found
+        results.append(safe)
+    return results
 
 
 def partial_name(path: Path) -> Path:
-    """The name a file bears until it is whole; its suffix stays, for writers that look at it."""
+    """The name of a file until it is whole; its suffix stays, for writers that look at it."""
     return path.with_name(f".{path.stem}{_PARTIAL}{path.suffix}")
 
 
 def is_partial(path: Path) -> bool:
-    """Whether a file or folder bears such a name: what a killed process left."""
+    """Whether a file or folder has a partial name: a killed process left it."""
     return path.name.startswith(".") and _PARTIAL in path.name
 
 
+def size_text(n_bytes: int) -> str:
+    """A number of bytes as people read it, such as `7.1 kB`, `12.3 MB`, `169 MB` or `12.3 GB`."""
+    if n_bytes < 1e6:
+        return f"{n_bytes / 1e3:,.1f} kB"
+    if n_bytes < 1e10:
+        return f"{n_bytes / 1e6:,.{1 if n_bytes < 1e8 else 0}f} MB"
+    return f"{n_bytes / 1e9:,.1f} GB"
+
+
 def sha256_of(path: Path) -> str:
-    """Of a file's bytes, in hex."""
+    """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Stops before any work is done where it would replace something.
+    """Refuses a path that cannot be written, before any work is done.
 
     Raises:
-        OutputError: if `path` is no regular file, or exists and `overwrite` is false.
+        OutputError: if `path` is not a regular file, or exists and `overwrite` is false.
     """
     if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+        raise OutputError(f"cannot write {path}: it is a folder; give a file in it")
     if not path.exists():
         return
     if not path.is_file():
-        raise OutputError(f"cannot write {path}: it is no regular file; name another one")
+        raise OutputError(f"cannot write {path}: it is not a regular file; give another one")
     if not overwrite:
         raise _exists(path)
 
 
 @contextlib.contextmanager
 def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yields the partial name to write to; on success the file appears as `path`, whole.
+    """Yields the partial path to write to; on success the whole file appears as `path`.
 
     On any exception, and on Ctrl-C, the partial file is removed and `path` is left as it was. A
     symbolic link is followed: what it points to is written.
@@ -106,7 +115,11 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = partial_name(target)
-        with _locked(partial, path):
+        if partial.is_file() and partial.lstat().st_nlink > 1:
+            partial.unlink()  # the leftover name of a published file, which stays
+        busy = f"another process is writing {path} now; wait for it, or give another file"
+        with locked(partial, lambda _: busy) as descriptor:
+            os.ftruncate(descriptor, 0)  # what a killed process left
             try:
                 yield partial
                 _flush(partial)
@@ -119,7 +132,7 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def publish_folder(path: Path) -> Iterator[Path]:
-    """Yields a folder to write to; on success it appears as `path`, in place of what was there.
+    """Yields a folder to write to; on success it appears as `path`, and replaces what was there.
 
     Raises:
         OutputError: if the disk refuses.
@@ -130,8 +143,8 @@ def publish_folder(path: Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         try:
             yield partial
-            for one in partial.rglob("*"):
-                _flush(one)
+            for content in partial.rglob("*"):
+                _flush(content)
             _remove_tree(path)
             partial.replace(path)
             _flush(path.parent)
@@ -141,7 +154,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Removes a folder, also while threads of a library that was interrupted still write there."""
+    """Removes a folder, even while threads of an interrupted library still write to it."""
     for _ in range(REMOVALS):
         if not folder.exists():
             return
@@ -151,95 +164,96 @@ def _remove_tree(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Keeps a second writer out of a folder, which is made where it is missing.
+    """Keeps a second writer out of a folder, which is created where it is missing.
 
-    One that was made, and is empty at the end, is removed.
+    A folder that was created here, and is empty at the end, is removed.
 
     Raises:
-        OutputError: if another process writes there now, it is a file, or the disk refuses.
+        OutputError: if another process writes there now, the path is a file, or the disk refuses.
     """
     with output_errors(folder):
         if folder.exists() and not folder.is_dir():
-            raise OutputError(f"cannot write to {folder}: it is a file; name a folder")
-        new = not folder.exists()
+            raise OutputError(f"cannot write to {folder}: it is a file; give a folder")
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with _folder_lock(folder):
+            busy = f"another process is writing to {folder} now"
+            advice = "wait for it, or give another folder"
+            with locked(folder, lambda _: f"{busy}; {advice}", is_folder=True):
                 yield
         finally:
-            if new:
+            if is_new:
                 _remove_empty(folder)
 
 
 def _remove_empty(folder: Path) -> None:
-    """Removes a folder and those in it, as far as there is nothing in them."""
-    for one in (*sorted(folder.rglob("*"), reverse=True), folder):
-        if one.is_dir() and not any(one.iterdir()):
-            one.rmdir()
-
-
-@contextlib.contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                f"another process is writing to {folder} now; wait for it, or name another folder"
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
+    """Removes a folder and the folders in it, those that hold no files."""
+    for path in (*sorted(folder.rglob("*"), reverse=True), folder):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 @contextlib.contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turns what the operating system refuses into an `OutputError` that says what to do."""
+    """Turns errors of the operating system into an `OutputError` that says what to do."""
     try:
         yield
     except FmcoreError:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        advice = "name a place that can be written"
+        advice = "give a path that can be written"
         if error.errno in _NO_ROOM:
-            folder = next((one for one in path.absolute().parents if one.is_dir()), Path("/"))
-            free = shutil.disk_usage(folder).free / 1e6
-            advice = f"{free:,.0f} MB are free in {folder}: free some space, or name another place"
+            folder = next(
+                (parent for parent in path.absolute().parents if parent.is_dir()), Path("/")
+            )
+            free = size_text(shutil.disk_usage(folder).free)
+            advice = f"{free} are free in {folder}: free some space, or give another path"
         raise OutputError(
-            f"cannot write {path}: {reason}; nothing half-written bears its name; {advice}"
+            f"cannot write {path}: {reason}; no half-written file was left there; {advice}"
         ) from error
 
 
 @contextlib.contextmanager
-def _locked(partial: Path, path: Path) -> Iterator[None]:
-    """Creates the partial file and keeps a second writer out; the kernel lets go with us.
+def locked(path: Path, message: Callable[[int], str], *, is_folder: bool = False) -> Iterator[int]:
+    """Locks a file or folder against other processes, and yields its descriptor.
 
-    A link at that name is not followed, and what a killed process left there is emptied.
+    A file is created where it is missing, and a link at its name is not followed. The kernel
+    releases the lock when the process ends, however it ends. On Windows nothing is locked, and a
+    folder has no descriptor: it yields -1.
+
+    Args:
+        path: the file or folder.
+        message: what to say where another process holds the lock, given the descriptor.
+        is_folder: whether the path is a folder, which must exist.
+
+    Raises:
+        OutputError: if another process holds the lock, with the message.
+        FileNotFoundError: if the path, or its folder, is missing.
     """
-    if partial.is_file() and partial.lstat().st_nlink > 1:
-        partial.unlink()  # a name left over of a file that is published: that one stays
-    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    if is_folder and sys.platform == "win32":
+        yield -1
+        return
+    created = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, os.O_RDONLY if is_folder else created, 0o644)
     try:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Another writer may have published this very file between our open and our lock.
-                ours = os.path.samestat(os.fstat(descriptor), partial.stat())
-            except (BlockingIOError, FileNotFoundError):
-                ours = False
-            if not ours:
-                raise OutputError(
-                    f"another process is writing {path} now; wait for it, or name another file"
-                )
-        os.ftruncate(descriptor, 0)
-        yield
+        if not _take_lock(descriptor, path):
+            raise OutputError(message(descriptor))
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _take_lock(descriptor: int, path: Path) -> bool:
+    """Whether this process has the lock, and the path still is the file that was opened."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another process may have published or removed the file between our open and our lock.
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _give_name(partial: Path, target: Path, *, overwrite: bool) -> None:
@@ -265,7 +279,7 @@ def _exists(path: Path) -> OutputError:
 
 
 def _flush(path: Path) -> None:
-    """Has a file, or the names in a folder, reach the disk."""
+    """Writes a file, or the names in a folder, through to the disk."""
     if sys.platform == "win32" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""The frozen nouns that sub-packages hand to each other; no Keras, no HDF5."""
+"""Frozen records that packages pass to each other; no Keras, no HDF5."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class LayerSpec:
     """One captured layer of a model.
 
     Attributes:
-        path: the layer's Keras path, such as `conv1`; the truth about its name.
+        path: the layer's Keras path, such as `conv1`, which identifies it.
         shape: sizes of one sample's activation: (y, x, filter).
         kind: the Keras class, such as `Conv2D`.
-        activation: name of the activation function the output has passed, such as `relu`.
+        activation: name of the activation function that was applied, such as `relu`.
         kernel_size: (y, x), in pixels of the layer's input.
-        strides: (y, x).
+        strides: (y, x), in pixels of the layer's input.
         padding: `valid` or `same`.
-        dilation: (y, x).
+        dilation: (y, x), in pixels of the layer's input.
         kernel: <float32>[kernel_y, kernel_x, kernel_input, kernel_output], or None where unknown.
         bias: <float32>[filter], or None where the layer has none.
         receptive_field: <int32>[y, x, side], the first row, first column, last row and last column
             of the input that each unit sees; None where unknown. See `fmcore.model.hulls`.
-        field_words: `exact`, or why it is unknown.
+        field_words: `exact`, or why the receptive field is unknown.
     """
 
     path: str
@@ -42,16 +42,16 @@ class LayerSpec:
     field_words: str = "unknown"
 
 
-# Which statistics a capture makes: every one, or only moments, pooled tables and class maps.
+# Which statistics a capture computes: all, or only moments, pooled tables and class maps.
 STATISTICS_KEPT = ("all", "basic")
-# Which layers are captured; `all` is every one that puts out maps or numbers.
+# Which kind of layers is captured; `all` is every layer that puts out maps or numbers.
 KINDS = ("conv", "activation", "dense", "all")
-# Who says which class a sample is of: a person; the model, for want of that; or nobody.
+# Where the labels come from: a person, the model's predictions in their place, or nowhere.
 LABELS = ("given", "predicted", "none")
-# What is stored of a layer: what it puts out, or that after the normalization and the activation
-# function that follow it as layers of their own.
+# What is stored of a layer: its output, or that of the normalization and activation layers that
+# follow it.
 TAPS = ("output", "activation")
-# How a layer's activations are kept: exactly, in half the bytes, or only what is pooled from them.
+# How a layer's activations are stored: exactly, in half the bytes, or only pooled.
 POLICIES = ("float32", "float16", "pooled")
 
 
@@ -63,7 +63,7 @@ class ModelInfo:
         name: the model's own name.
         digest: SHA-256 of the architecture and the weights, in hex.
         architecture: the model's configuration as JSON.
-        framework: who ran it, such as `keras 3.15.1, tensorflow 2.21.0`.
+        framework: what ran the model, such as `keras 3.15.1, tensorflow 2.21.0`.
         output: how the probabilities were made from the model's output, or why there are none.
     """
 
@@ -80,7 +80,7 @@ class DatasetInfo:
 
     Attributes:
         name: such as `mnist`.
-        source: where its images came from, in words a person understands.
+        source: where the images came from, in words.
         fingerprint: SHA-256 of the images and labels in order, in hex.
         preprocessing: what was done to an image before the model saw it.
         labels: one of `LABELS`.
@@ -95,11 +95,11 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Captured:
-    """What a model makes of one batch of images.
+    """The output of a model for one batch of images.
 
     Attributes:
         activations: for each captured layer, <float32>[sample, y, x, filter].
-        probability: <float32>[sample, class]; None where the model puts out none.
+        probability: <float32>[sample, class]; None where the model puts out no class scores.
     """
 
     activations: tuple[NDArray[np.float32], ...]

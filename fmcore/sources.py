@@ -1,4 +1,4 @@
-"""Opens a model and the images for it by what a person calls them: each may depend on the other."""
+"""Opens a model and its images by path or name; each may depend on the other."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ from fmcore.selection import near_matches
 if TYPE_CHECKING:
     import keras
 
-# Between the path of an HDF5 file and the arrays in it: images and, where there are any, labels;
-# and before the array that a named input of the model gets.
+# What separates an HDF5 file from the names of arrays in it, and an input's name from its array.
 INSIDE, FOR_INPUT = "::", "="
 KERAS_DATA = ("cifar10", "cifar100", "fashion_mnist")
 
@@ -43,13 +42,13 @@ class DataOptions:
     """How images are found and read.
 
     Attributes:
-        data_dir: where named data sets lie.
-        size: (y, x) or (y, x, channel) that images of files are brought to; the model's where left
-            out.
-        fit: how, see `fmcore.dataset.Fitting`.
+        data_dir: folder of data sets that have a name.
+        size: (y, x) or (y, x, channel) to which images of files are resized; the model's size where
+            left out.
+        fit: how images are resized, see `fmcore.dataset.Fitting`.
         skip_bad: leave out images that cannot be decoded.
-        class_names: a file with the name of each class, one in a line.
-        progress: show how a download goes on.
+        class_names: a file with the names of the classes, one per line.
+        progress: show the progress of a download.
     """
 
     data_dir: Path | None = None
@@ -69,36 +68,37 @@ def open_both(
     trusted: bool = False,
     weights: Path | None = None,
 ) -> tuple[keras.Model, Dataset]:
-    """A model and its test set.
+    """Opens a model and its test set.
 
     Args:
-        model: see `fmcore.model.opening.open_model`.
+        model: path or name of a model, see `fmcore.model.opening.open_model`.
         data: `mnist`, or one of `KERAS_DATA`; an npz file with x_test and y_test; idx files;
             `FILE.h5::IMAGES,LABELS`; a folder of images with a subfolder for each class; or an
-            image. For each further input of the model x_test_NAME in an npz file, or
-            `NAME=ARRAY` after those of an HDF5 file.
-        options: how they are read.
-        custom: of the model.
-        trusted: of the model.
-        weights: of the model.
+            image. For each further input of the model, x_test_NAME in the npz file, or
+            `NAME=ARRAY` after the arrays of the HDF5 file.
+        options: how the images are found and read.
+        custom: classes of the model that are not Keras' own, as `MODULE:NAME`.
+        trusted: run code that is in the model's file.
+        weights: a file of weights, where `model` is the name of an architecture.
 
     Raises:
-        InputFileError, ModelError, DatasetError, SelectionError: as the parts do.
+        InputFileError, ModelError, DatasetError, SelectionError: if the model or the images cannot
+            be read, or do not fit each other.
     """
 
-    def opened(shape: tuple[int, int, int] | None) -> keras.Model:
+    def open_for(shape: tuple[int, int, int] | None) -> keras.Model:
         return open_model(model, custom=custom, trusted=trusted, weights=weights, image_shape=shape)
 
     path = Path(data)
-    known = data in ("mnist", *KERAS_DATA)  # a folder of the name is ./mnist
-    if not known and (path.is_dir() or (path.is_file() and is_image(path))):
+    has_name = data in ("mnist", *KERAS_DATA)  # a folder of that name is given as ./mnist
+    if not has_name and (path.is_dir() or (path.is_file() and is_image(path))):
         if options.size is None:
-            made = opened(None)
-            shape = model_image(made)
+            opened = open_for(None)
+            shape = model_image(opened)
         else:
             height, width, channels = (*options.size, 3)[:3]
-            made = opened((height, width, channels))
-            shape = model_image(made, size=(height, width, channels))
+            opened = open_for((height, width, channels))
+            shape = model_image(opened, size=(height, width, channels))
             if shape[:2] != (height, width):
                 raise DatasetError(
                     f"the model takes images of {shape[0]}x{shape[1]}, not of {height}x{width}; "
@@ -109,20 +109,20 @@ def open_both(
     else:
         if options.size is not None or options.skip_bad or options.fit != FITS[0]:
             raise SelectionError(
-                f"--size, --fit and --skip-bad are for images of files, and --data {data!r} is "
-                "neither a folder nor an image; leave them out"
+                f"--size, --fit and --skip-bad are for image files, and --data {data!r} is neither "
+                "a folder nor an image; leave them out"
             )
         dataset = load(data, options)
-        made = opened(dataset.test.image_shape)
-    return made, _named(dataset, options.class_names)
+        opened = open_for(dataset.test.image_shape)
+    return opened, _with_class_names(dataset, options.class_names)
 
 
 def load(data: str, options: DataOptions) -> Dataset:
-    """Images that have a size of their own; see `open_both`.
+    """Opens a data set whose images have a fixed size; `data` is as for `open_both`.
 
     Raises:
         InputFileError: if there is no such file.
-        DatasetError: if it holds no images.
+        DatasetError: if the file holds no images.
     """
     path = Path(data)
     if INSIDE in data:
@@ -140,20 +140,20 @@ def load(data: str, options: DataOptions) -> Dataset:
 def preprocessing_of(
     model: keras.Model, dataset: Dataset, *, name: str = ""
 ) -> tuple[Preprocessing, str]:
-    """What is done to pixels where a person says nothing, and why.
+    """The default preprocessing of pixels, and the reason for it.
 
     Args:
-        model: one that scales pixels itself gets them as they are.
-        dataset: its uint8 pixels are divided by 255 else; of other types they are as given.
-        name: what the model was called: an architecture of `keras.applications` has its own.
+        model: a model that scales pixels itself gets them as they are.
+        dataset: uint8 pixels are otherwise divided by 255; pixels of other types are left alone.
+        name: the model's name: an architecture of `keras.applications` has its own preprocessing.
     """
     from fmcore.model.keras_names import application_preprocessing, scales_itself
 
     if dataset.test.images.dtype != np.uint8:  # somebody has scaled them already
         return AS_GIVEN, ""
-    habit = application_preprocessing(name)
-    if habit is not None:
-        return habit, f"as {name} was trained"
+    preprocessing = application_preprocessing(name)
+    if preprocessing is not None:
+        return preprocessing, f"as {name} was trained"
     if scales_itself(model):
         return AS_GIVEN, "the model scales pixels itself"
     return default_preprocessing(dataset.test.images.dtype), ""
@@ -162,29 +162,29 @@ def preprocessing_of(
 def _from_hdf5(data: str) -> Dataset:
     text, _, inside = data.partition(INSIDE)
     parts = [part.strip() for part in inside.split(",") if part.strip()]
-    plain = [part for part in parts if FOR_INPUT not in part]  # images, unless named; labels
-    named = [part.partition(FOR_INPUT) for part in parts if FOR_INPUT in part]
-    inputs = {name.strip(): array.strip() for name, _, array in named}
-    image_named = parts[:1] != plain[:1]
-    whole = len(inputs) == len(named) and all(inputs) and all(inputs.values())
-    if not parts or len(plain) > 2 - image_named or not whole:
+    unnamed = [part for part in parts if FOR_INPUT not in part]  # images, unless named; labels
+    pairs = [part.partition(FOR_INPUT) for part in parts if FOR_INPUT in part]
+    inputs = {name.strip(): array.strip() for name, _, array in pairs}
+    image_is_named = parts[:1] != unnamed[:1]
+    is_valid = len(inputs) == len(pairs) and all(inputs) and all(inputs.values())
+    if not parts or len(unnamed) > 2 - image_is_named or not is_valid:
         raise DatasetError(
             f"--data {data!r}; expected FILE.h5{INSIDE}IMAGES,LABELS or FILE.h5{INSIDE}IMAGES, and "
-            f"after it NAME{FOR_INPUT}ARRAY, once for each further input of the model"
+            f"then NAME{FOR_INPUT}ARRAY for each further input of the model"
         )
     path, where = Path(text), f"{text} ({', '.join(parts)})"
-    arrays = foreign_arrays(path, [*plain, *inputs.values()])
-    given = dict(zip(inputs, arrays[len(plain) :], strict=True))
-    if image_named:
-        samples = labelled_images(given, arrays[0] if plain else None, where=where)
+    arrays = foreign_arrays(path, [*unnamed, *inputs.values()])
+    by_input = dict(zip(inputs, arrays[len(unnamed) :], strict=True))
+    if image_is_named:
+        samples = labelled_images(by_input, arrays[0] if unnamed else None, where=where)
     else:
-        labels = arrays[1] if len(plain) == 2 else None
-        samples = labelled_images(arrays[0], labels, where=where, others=given)
+        labels = arrays[1] if len(unnamed) == 2 else None
+        samples = labelled_images(arrays[0], labels, where=where, others=by_input)
     return Dataset(path.stem, f"file {path.name}", (), samples, None)
 
 
-def _named(dataset: Dataset, path: Path | None) -> Dataset:
-    """A data set whose classes have the names in a file."""
+def _with_class_names(dataset: Dataset, path: Path | None) -> Dataset:
+    """A data set whose classes have the names in a file; unchanged without a file."""
     if path is None:
         return dataset
     try:
@@ -193,12 +193,14 @@ def _named(dataset: Dataset, path: Path | None) -> Dataset:
         raise InputFileError(f"cannot read the class names in {path}: {error}") from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise DatasetError(f"{path} holds no class names; expected one in a line")
+        raise DatasetError(f"{path} holds no class names; expected one per line")
     test = dataset.test
-    if dataset.class_names:  # of folders, which are classes by their names
+    if dataset.class_names:  # folders whose names are the classes
         for name in dataset.class_names:
             if name not in names:
-                raise DatasetError(f"{path} names no class {name}{near_matches(name, names)}")
-        places = np.array([names.index(name) for name in dataset.class_names])
-        test = dataclasses.replace(test, labels=places[test.known_labels])
+                raise DatasetError(
+                    f"{path} does not name the class {name}{near_matches(name, names)}"
+                )
+        new_labels = np.array([names.index(name) for name in dataset.class_names])
+        test = dataclasses.replace(test, labels=new_labels[test.known_labels])
     return dataclasses.replace(dataset, class_names=names, test=test)

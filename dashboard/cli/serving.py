@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard import server
 from dashboard.auth.person import ROLES
 from dashboard.cli.people import users_option
-from fmcore.command import size, whole
+from fmcore.command import size, whole_number
 from fmcore.errors import InputFileError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add_to(verbs: Any) -> None:
     )
     serve.add_argument(
         "--workers",
-        type=whole(1, MOST_WORKERS),
+        type=whole_number(1, MOST_WORKERS),
         metavar="N",
         help="processes (1 for a store, one for each core up to 4 for folders)",
     )

@@ -22,6 +22,7 @@ from fmcore.capture.cost import (
 )
 from fmcore.capture.probe import Probe
 from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
+from fmcore.files import size_text
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
 from fmcore.statistics import Bins
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose
@@ -172,7 +173,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
 
 def _class_map_fields(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:
     if factors is None:
-        words = f"off: they do not fit in three eighths of the memory of {memory / 1e6:,.0f} MB"
+        words = f"off: they do not fit in three eighths of the memory of {size_text(memory)}"
     else:
         words = "full" if factors == (1, 1) else f"mean over {factors[0]}x{factors[1]} pixels"
     return {"map_factors": factors, "class_maps": words}

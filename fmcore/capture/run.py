@@ -27,7 +27,7 @@ from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
-from fmcore.files import refuse_existing
+from fmcore.files import refuse_existing, size_text
 from fmcore.statistics import LabelGroups, LayerAccumulators, Permutations, Pooled, Rounding
 from fmcore.storage import (
     StoreWriter,
@@ -76,7 +76,7 @@ def capture(
     refuse_existing(path, overwrite=overwrite)
     if plan.estimate.store_bytes > LARGE_STORE_BYTES and not allow_large:
         raise OutputError(
-            f"{path} would take about {plan.estimate.store_bytes / 1e9:,.1f} GB; choose a smaller "
+            f"{path} would take about {size_text(plan.estimate.store_bytes)}; choose a smaller "
             "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
         )
     path = Path(os.path.realpath(path))
@@ -309,8 +309,8 @@ def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:
     needed = plan.estimate.disk_bytes - recorded
     if needed > free:
         raise OutputError(
-            f"{path} needs about {needed / 1e6:,.0f} MB on the disk (with the join of "
-            f"{plan.estimate.n_shards} shards), but only {free / 1e6:,.0f} MB are free in "
+            f"{path} needs about {size_text(needed)} on the disk (with the join of "
+            f"{plan.estimate.n_shards} shards), but only {size_text(free)} are free in "
             f"{path.parent}; free some space, choose another folder, or choose a smaller policy, "
             "such as --policy 'block1*=pooled'"
         )

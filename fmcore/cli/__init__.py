@@ -1,4 +1,4 @@
-"""`fmcore`: arguments to the verbs of the other modules; the only place of the core that prints."""
+"""The command line `fmcore`: options become calls; the only package of the core that prints."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0 where it went well, 1 for an error that is said in one line, 2 for wrong usage, 3 where
-        `health` found more than `--fail-on` allows.
+        0 on success, 1 for an error, which is printed in one line, 2 for wrong usage, 3 where
+        `health` finds more than `--fail-on` allows.
     """
     return run_command("fmcore", _parser(), argv)
 
@@ -33,9 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def verb(name: str, run: Any, text: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=text, description=text)
-        added.set_defaults(run=run)
-        return added
+        verb_parser = verbs.add_parser(name, help=text, description=text)
+        verb_parser.set_defaults(run=run)
+        return verb_parser
 
     for module in VERBS:
         module.add_verb(verb)

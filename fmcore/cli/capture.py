@@ -25,55 +25,61 @@ from fmcore.cli.options import (
     on_terminal,
     say,
 )
-from fmcore.command import divisors, image_size, number, numbers, size, whole
+from fmcore.command import divisors, image_size, number, numbers, size, whole_number
 from fmcore.dataset import FITS, Dataset, Preprocessing, default_preprocessing, preprocessing_named
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
-from fmcore.files import refuse_existing
+from fmcore.files import refuse_existing, size_text
 from fmcore.records import STATISTICS_KEPT
 from fmcore.sources import DataOptions, open_both, preprocessing_of
 from fmcore.storage import open_store
 
-# Layers that are named in one line.
-MANY = 8
+# More layers than these are counted, not named, in one line.
+MOST_NAMED = 8
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `capture` to the command line."""
     capture = verb("capture", _capture, "run the test set through a model and store it")
     add_model(capture)
     add_data(capture)
     _add_images(capture)
     add_choice(capture)
-    capture.add_argument("--out", type=Path, required=True, metavar="STORE")
+    capture.add_argument(
+        "--out", type=Path, required=True, metavar="STORE", help="the store to write"
+    )
     capture.add_argument(
         "--batch-size",
-        type=whole(1, 1_000_000),
+        type=whole_number(1, 1_000_000),
         metavar="N",
-        help=f"samples in one go through the model (what fits, at most {DEFAULT_BATCH_SIZE})",
+        help="samples that go through the model together (default: as many as fit into --memory, "
+        f"at most {DEFAULT_BATCH_SIZE})",
     )
     capture.add_argument(
         "--memory",
         type=size,
         default=DEFAULT_MEMORY,
         metavar="SIZE",
-        help="what batches, class maps and histograms may take, such as 512MB (1GiB)",
+        help="memory for batches, class maps and histograms, such as 512MB (default: 1GiB)",
     )
     capture.add_argument(
         "--policy",
         action="append",
         default=[],
         metavar="GLOB=POLICY",
-        help="how layers are stored: float32 (exactly), float16, pooled (no maps)",
+        help="how layers are stored: float32, exactly; float16; pooled, without maps (default: "
+        "float32)",
     )
     capture.add_argument(
         "--no-predictions",
         dest="predictions",
         action="store_false",
-        help="the model's output is features, and no scores of classes",
+        help="the model's output is features, not class scores",
     )
-    capture.add_argument("--dry-run", action="store_true", help="only say what it would take")
-    capture.add_argument("--yes", action="store_true", help="also where it takes more than 10 GB")
+    capture.add_argument("--dry-run", action="store_true", help="only print what it would take")
+    capture.add_argument(
+        "--yes", action="store_true", help="capture even if it takes more than 10 GB"
+    )
     capture.add_argument(
         "--restart", action="store_true", help="discard the shards of an interrupted run"
     )
@@ -81,7 +87,8 @@ def add_verb(verb: AddVerb) -> None:
         "--statistics",
         choices=STATISTICS_KEPT,
         default=STATISTICS_KEPT[0],
-        help="basic leaves out histograms, scores, top samples and similarities (all)",
+        help="basic leaves out histograms, scores, top samples and similarities (default: "
+        "%(default)s)",
     )
     add_force(capture)
 
@@ -91,36 +98,46 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=image_size,
         metavar="YxX[xC]",
-        help="that images of files are brought to, for models that take any size",
+        help="size to which image files are resized, for models that take any size",
     )
     parser.add_argument(
-        "--fit", choices=FITS, default=FITS[0], help="how: crop and pad keep proportions (stretch)"
+        "--fit",
+        choices=FITS,
+        default=FITS[0],
+        help="how image files are resized; crop and pad keep proportions (default: %(default)s)",
     )
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave out images that cannot be decoded"
     )
     parser.add_argument(
-        "--class-names", type=Path, metavar="FILE", help="the model's classes, one in a line"
+        "--class-names",
+        type=Path,
+        metavar="FILE",
+        help="names of the model's classes, one per line",
     )
     group = parser.add_argument_group(
-        "preprocessing", "what the model is fed; the store keeps images as a person sees them"
+        "preprocessing", "of the images for the model; the store keeps them as a person sees them"
     )
     group.add_argument(
-        "--scale", type=number, metavar="N", help="pixels are divided by N (255, where uint8)"
+        "--scale", type=number, metavar="N", help="divide pixels by N (default: 255 for uint8)"
     )
-    group.add_argument("--mean", type=numbers, metavar="N,…", help="subtracted then, by channel")
-    group.add_argument("--std", type=divisors, metavar="N,…", help="divided by then, by channel")
+    group.add_argument(
+        "--mean", type=numbers, metavar="N,…", help="then subtract these, one per channel"
+    )
+    group.add_argument(
+        "--std", type=divisors, metavar="N,…", help="then divide by these, one per channel"
+    )
     group.add_argument(
         "--preprocess",
         choices=NAMES,
         metavar="NAME",
-        help=f"as keras.applications.NAME does: {', '.join(NAMES)}",
+        help=f"as keras.applications.NAME does it: {', '.join(NAMES)}",
     )
 
 
 def _capture(options: argparse.Namespace) -> None:
     refuse_existing(options.out, overwrite=options.force)
-    how = DataOptions(
+    data_options = DataOptions(
         data_dir=options.data_dir,
         size=options.size,
         fit=options.fit,
@@ -131,7 +148,7 @@ def _capture(options: argparse.Namespace) -> None:
     model, dataset = open_both(
         options.model,
         options.data,
-        how,
+        data_options,
         custom=options.custom,
         trusted=options.trust,
         weights=options.weights,
@@ -164,54 +181,50 @@ def _capture(options: argparse.Namespace) -> None:
         return
     seconds = time.perf_counter() - started
     with open_store(options.out) as store:
-        few = len(store.layers) <= MANY
-        layers = f"layers {', '.join(store.layers)}" if few else f"{len(store.layers)} layers"
+        is_short = len(store.layers) <= MOST_NAMED
+        layers = f"layers {', '.join(store.layers)}" if is_short else f"{len(store.layers)} layers"
         say(
             f"Wrote {options.out}: {store.n_samples:,} samples, {layers}, "
-            f"{options.out.stat().st_size / 1e6:,.0f} MB, {store.accuracy_words}, {seconds:.1f} s"
+            f"{size_text(options.out.stat().st_size)}, {store.accuracy_words}, {seconds:.1f} s"
         )
 
 
 def _preprocessing(
     options: argparse.Namespace, model: Any, dataset: Dataset
 ) -> tuple[Preprocessing, str]:
-    """What a person asks for, or what is usual, and why."""
-    own = (options.scale, options.mean, options.std)
+    """The preprocessing that the options ask for, or the default, and why."""
+    steps = (options.scale, options.mean, options.std)
     if options.preprocess:
-        if any(value is not None for value in own):
-            raise SelectionError("--preprocess says all; leave out --scale, --mean and --std")
+        if any(value is not None for value in steps):
+            raise SelectionError("--preprocess sets all of it; leave out --scale, --mean and --std")
         return preprocessing_named(options.preprocess), ""
-    if all(value is None for value in own):
+    if all(value is None for value in steps):
         return preprocessing_of(model, dataset, name=str(options.model))
     scale = options.scale or default_preprocessing(dataset.test.images.dtype).scale
     return Preprocessing(scale, mean=options.mean or (), std=options.std or ()), ""
 
 
 def _say_plan(plan: CapturePlan, out: Path) -> bool:
-    """Prints what a capture to `out` would take; it is not begun."""
+    """Prints what a capture to `out` would take; False, so that it does not begin."""
     width = max(5, *(len(layer.path) for layer in plan.estimate.layers))
     say(f"{'layer':{width}}  policy   compression      in memory  in the store")
     for layer in plan.estimate.layers:
         say(
             f"{layer.path:{width}}  {layer.policy:8} {layer.codec:15} "
-            f"{_megabytes(layer.map_bytes)} {_megabytes(layer.stored_bytes)}"
+            f"{size_text(layer.map_bytes):>13} {size_text(layer.stored_bytes):>13}"
         )
-    beside = "images, labels, probabilities" if plan.store.has_predictions else "images, labels"
-    print(f"{beside}: {_megabytes(plan.estimate.other_bytes).strip()}")
-    print(f"the store: about {_megabytes(plan.estimate.store_bytes).strip()}")
+    others = "images, labels, probabilities" if plan.store.has_predictions else "images, labels"
+    print(f"{others}: {size_text(plan.estimate.other_bytes)}")
+    print(f"the store: about {size_text(plan.estimate.store_bytes)}")
     shards = plan.estimate.n_shards
     if shards > 1:
-        on_disk = _megabytes(plan.estimate.disk_bytes).strip()
+        on_disk = size_text(plan.estimate.disk_bytes)
         print(f"{shards} shards of {plan.shard_rows:,} samples, and their join: {on_disk} on disk")
     free = shutil.disk_usage(folder := next(p for p in out.absolute().parents if p.is_dir())).free
-    say(f"free in {folder}: {_megabytes(free).strip()}")
+    say(f"free in {folder}: {size_text(free)}")
     if plan.estimate.disk_bytes > free:
-        print("that is too little: the capture would not begin")
+        print("that is not enough: the capture would not begin")
     if plan.estimate.store_bytes > LARGE_STORE_BYTES:
-        print("more than 10 GB: it begins only with --policy or --yes")
+        print("more than 10 GB: the capture begins only with --policy or --yes")
     print(f"batches of {plan.store.batch_size} samples; nothing was written")
     return False
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:10,.1f} MB"

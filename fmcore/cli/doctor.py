@@ -10,29 +10,29 @@ from fmcore.cli.options import AddVerb, say
 from fmcore.doctor import FAILED, IMPOSSIBLE, WELL, as_json, facts, parts, verdict
 
 _WIDTH = 12
-_SAID = {WELL: "", IMPOSSIBLE: "not possible: ", FAILED: "FAILED: "}
+_PREFIXES = {WELL: "", IMPOSSIBLE: "not possible: ", FAILED: "FAILED: "}
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
-    doctor = verb("doctor", _doctor, "say what a bug report needs, and try a capture here")
-    doctor.add_argument("--json", action="store_true", help="everything, as JSON")
+    """Adds the verb `doctor` to the command line."""
+    doctor = verb("doctor", _doctor, "print what a bug report needs, and try a small capture")
+    doctor.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    known, tried = facts(), []
+    installation, tried = facts(), []
     if not options.json:
-        for name, words in known.lines():
+        for name, words in installation.lines():
             _line(name, words)
-    for part in parts(known):
+    for part in parts(installation):
         tried.append(part)
         if not options.json:
-            _line(part.name, _SAID[part.state] + part.words)
-    print(json.dumps(as_json(known, tried), indent=2) if options.json else verdict(tried))
+            _line(part.name, _PREFIXES[part.state] + part.words)
+    print(json.dumps(as_json(installation, tried), indent=2) if options.json else verdict(tried))
     return int(any(part.state == FAILED for part in tried))
 
 
 def _line(name: str, words: str) -> None:
     say(f"{name:{_WIDTH}} {words}")
-    # What is known stands there also where a broken library ends the process.
+    # So that a line stays where a broken library ends the process.
     sys.stdout.flush()

@@ -21,27 +21,29 @@ from fmcore.export import (
     check_folder,
     export_lines,
     export_store,
-    size_text,
 )
+from fmcore.files import size_text
 from fmcore.storage import open_store
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `export` to the command line."""
     export = verb("export", _export, "write arrays or tables of a store, with a manifest")
-    export.add_argument("store", type=Path, metavar="STORE", nargs="?")
-    export.add_argument("--out", type=Path, metavar="DIR", help="the folder")
+    export.add_argument("store", type=Path, metavar="STORE", nargs="?", help="the store to read")
+    export.add_argument("--out", type=Path, metavar="DIR", help="the folder to write")
     add_query(export)
-    formats = "; ".join(f"{one.name}: {one.description}" for one in FORMATS.values())
-    export.add_argument("--format", choices=FORMATS, default="npy", help=f"{formats} (npy)")
-    export.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    formats = "; ".join(f"{form.name}: {form.description}" for form in FORMATS.values())
+    export.add_argument(
+        "--format", choices=FORMATS, default="npy", help=f"{formats} (default: %(default)s)"
+    )
+    export.add_argument("--dry-run", action="store_true", help="only print what would be written")
     export.add_argument(
         "--check",
         type=Path,
         nargs="?",
         const=True,
         metavar="DIR",
-        help="only compare a folder with its manifest",
+        help="only compare a folder with its manifest (default: the one of --out)",
     )
     add_force(export)
 
@@ -50,15 +52,15 @@ def _export(options: argparse.Namespace) -> int:
     if options.check:
         return _check(options.out if options.check is True else options.check)
     if options.store is None or options.out is None:
-        raise OutputError("name a store and a folder: fmcore export STORE --out DIR")
+        raise OutputError("expected a store and a folder: fmcore export STORE --out DIR")
 
     def on_plan(plan: ExportPlan) -> bool:
         for line in export_lines(plan):
             say(line)
         for name, reason in plan.about["skipped"].items():
             say(f"left out: {name}, {reason}")
-        before = "" if options.format in ("npy", "npz") else " before compression, or as text"
-        print(f"{len(plan.parts)} files, about {size_text(plan.nbytes)}{before}", flush=True)
+        remark = "" if options.format in ("npy", "npz") else " before compression, or as text"
+        print(f"{len(plan.parts)} files, about {size_text(plan.nbytes)}{remark}", flush=True)
         progress.reset(total=plan.nbytes)
         return not options.dry_run
 
@@ -77,17 +79,18 @@ def _export(options: argparse.Namespace) -> int:
         return 0
     for name, entry in (*manifest["arrays"].items(), *manifest["files"].items()):
         if entry.get("n_overflow"):
-            say(f"{name}: {entry['n_overflow']:,} values are beyond float16 and became infinite")
+            n_overflow = entry["n_overflow"]
+            say(f"{name}: {n_overflow:,} values beyond the range of float16 became infinite")
     say(f"Wrote {options.out / MANIFEST}: {len(manifest['files'])} files, with their checksums")
     return 0
 
 
 def _check(folder: Path | None) -> int:
     if folder is None:
-        raise OutputError("name the folder to check: fmcore export --check DIR")
-    broken = list(check_folder(folder))
-    for problem in broken:
+        raise OutputError("expected the folder to check: fmcore export --check DIR")
+    problems = list(check_folder(folder))
+    for problem in problems:
         say(problem)
-    if not broken:
+    if not problems:
         say(f"{folder}: every file matches its checksum")
-    return min(len(broken), 1)
+    return min(len(problems), 1)

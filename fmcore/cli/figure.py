@@ -11,11 +11,19 @@ from fmcore.storage import open_store
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `figure` to the command line."""
     figure = verb("figure", _figure, "draw the feature maps of one sample with matplotlib")
     add_store(figure)
-    figure.add_argument("--sample", type=int, default=0, metavar="N", help="index (0)")
-    figure.add_argument("--out", type=Path, required=True, metavar="DIR")
+    figure.add_argument(
+        "--sample",
+        type=int,
+        default=0,
+        metavar="N",
+        help="index of the sample (default: %(default)s)",
+    )
+    figure.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the folder to write"
+    )
     add_layers(figure)
     add_force(figure)
 

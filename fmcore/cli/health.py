@@ -17,7 +17,7 @@ from fmcore.selection import near_matches
 from fmcore.statistics import FINDINGS, LayerHealth
 from fmcore.storage import Store, open_store
 
-# `health` found more than it may: neither an error (1) nor wrong usage (2).
+# Exit code where `health` finds more than its limits allow: neither an error nor wrong usage.
 BEYOND_LIMITS = 3
 
 
@@ -28,7 +28,7 @@ class HealthReport:
     Attributes:
         store: the store's path.
         class_names: the name of each class.
-        layers: by path.
+        layers: the health of each layer, by its path.
     """
 
     store: str
@@ -39,14 +39,14 @@ class HealthReport:
         """One sentence for each layer and finding whose share of filters is above its limit."""
         return [
             f"{path}: {layer.share(finding):.1%} of {_n_filters(layer)} filters are "
-            f"{_plain(finding)}, the limit is {limit:.1%}"
+            f"{_finding_text(finding)}, the limit is {limit:.1%}"
             for path, layer in self.layers.items()
             for finding, limit in limits.items()
             if layer.share(finding) > limit
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, for programs."""
+        """The whole report as JSON, for programs."""
         return {
             "store": self.store,
             "definitions": dict(FINDINGS),
@@ -60,10 +60,10 @@ class HealthReport:
             "signed": layer.signed,
             "findings": {
                 finding: {
-                    "filters": np.flatnonzero(found).tolist(),
+                    "filters": np.flatnonzero(flags).tolist(),
                     "share": layer.share(finding),
                 }
-                for finding, found in layer.findings.items()
+                for finding, flags in layer.findings.items()
             },
             "dead_for_class": [
                 {"filter": index, "class": self.class_names[label]}
@@ -76,43 +76,43 @@ class HealthReport:
         }
 
     def lines(self) -> list[str]:
-        """The report for people: only what was found, with the filters' numbers."""
-        said = []
+        """The report for people: the findings that occur, with the indices of the filters."""
+        lines = []
         for path, layer in self.layers.items():
             n_filters = _n_filters(layer)
-            counts = {name: int(found.sum()) for name, found in layer.findings.items()}
+            counts = {name: int(flags.sum()) for name, flags in layer.findings.items()}
             if not any(counts.values()):
-                said.append(f"{path}: {n_filters} filters, nothing found")
+                lines.append(f"{path}: {n_filters} filters, nothing found")
                 continue
-            said.append(f"{path}: {n_filters} filters")
-            said += [
-                f"  {_plain(finding):16} {count:4} ({layer.share(finding):.1%}): "
-                f"{self._which(layer, finding)}"
+            lines.append(f"{path}: {n_filters} filters")
+            lines += [
+                f"  {_finding_text(finding):16} {count:4} ({layer.share(finding):.1%}): "
+                f"{self._filters_text(layer, finding)}"
                 for finding, count in counts.items()
                 if count
             ]
             if layer.signed and counts["dead"]:
-                said.append(
+                lines.append(
                     "  (the layer has negative activations: a filter that is never above zero may "
-                    "be of use to what follows, such as a BatchNormalization)"
+                    "still matter to the next layer, such as a BatchNormalization)"
                 )
-        said.append("")
-        said += [f"{_plain(finding)}: {words}" for finding, words in FINDINGS.items()]
-        return said
+        lines.append("")
+        lines += [f"{_finding_text(finding)}: {words}" for finding, words in FINDINGS.items()]
+        return lines
 
-    def _which(self, layer: LayerHealth, finding: str, most: int = 12) -> str:
+    def _filters_text(self, layer: LayerHealth, finding: str, most: int = 12) -> str:
         filters = np.flatnonzero(layer.findings[finding]).tolist()
-        words = {
+        text_of = {
             "duplicate": lambda index: f"{index} as {layer.duplicate_of[index]}",
             "dead_for_class": lambda index: f"{index} ({self._classes(layer, index)})",
         }.get(finding, str)
-        rest = f" and {len(filters) - most} more (--json lists all)" if len(filters) > most else ""
-        return ", ".join(map(words, filters[:most])) + rest
+        more = f" and {len(filters) - most} more (--json lists all)" if len(filters) > most else ""
+        return ", ".join(map(text_of, filters[:most])) + more
 
     def _classes(self, layer: LayerHealth, index: int, most: int = 3) -> str:
         names = [self.class_names[label] for label in np.flatnonzero(layer.dead_classes[:, index])]
-        rest = f" and {len(names) - most} more" if len(names) > most else ""
-        return ", ".join(names[:most]) + rest
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        return ", ".join(names[:most]) + more
 
 
 def health_report(store: Store) -> HealthReport:
@@ -129,7 +129,7 @@ def parse_limits(text: str) -> dict[str, float]:
     """The largest share of a layer's filters that may have each finding: `dead=0.1,nonfinite=0`.
 
     Raises:
-        SelectionError: if a finding is unknown, or a limit no number from 0 to 1.
+        SelectionError: if a finding is unknown, or a limit is not a number from 0 to 1.
     """
     limits = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -147,7 +147,7 @@ def parse_limits(text: str) -> dict[str, float]:
         if not 0 <= limit <= 1:
             raise SelectionError(
                 f"limit {part!r}; expected FINDING=SHARE with a share of filters from 0 to 1, "
-                "such as dead=0.1, or FINDING alone for none at all"
+                "such as dead=0.1, or FINDING alone to allow none at all"
             )
         limits[name] = limit
     return limits
@@ -157,22 +157,22 @@ def _n_filters(layer: LayerHealth) -> int:
     return len(layer.duplicate_of)
 
 
-def _plain(finding: str) -> str:
+def _finding_text(finding: str) -> str:
     return finding.replace("_", " ")
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
-    health = verb("health", _health, "say which filters are dead, useless or broken")
+    """Adds the verb `health` to the command line."""
+    health = verb("health", _health, "print which filters are dead, useless or broken")
     add_store(health)
-    health.add_argument("--json", action="store_true", help="everything, as JSON")
+    health.add_argument("--json", action="store_true", help="print everything as JSON")
     health.add_argument(
         "--fail-on",
         type=_limits,
         default={},
         metavar="FINDING=SHARE,…",
-        help=f"exit code {BEYOND_LIMITS} where a larger share of a layer's filters is so; such as "
-        "dead=0.1,nonfinite=0",
+        help=f"exit with code {BEYOND_LIMITS} where a larger share of a layer's filters has a "
+        "finding, such as dead=0.1,nonfinite=0",
     )
 
 

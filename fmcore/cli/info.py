@@ -7,14 +7,15 @@ import json
 from typing import Any
 
 from fmcore.cli.options import AddVerb, add_store, say
+from fmcore.files import size_text
 from fmcore.storage import open_store
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
-    info = verb("info", _info, "say what a store holds")
+    """Adds the verb `info` to the command line."""
+    info = verb("info", _info, "print what a store holds")
     add_store(info)
-    info.add_argument("--json", action="store_true", help="everything, as JSON")
+    info.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -43,7 +44,7 @@ def _info(options: argparse.Namespace) -> None:
         print(json.dumps(about, indent=2))
         return
     model, dataset = about["model"], about["dataset"]
-    print(f"{about['path']}: {about['bytes'] / 1e6:,.1f} MB, {about['samples']:,} samples")
+    print(f"{about['path']}: {size_text(about['bytes'])}, {about['samples']:,} samples")
     say(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
     say(f"  model  {model['name']}, {about['accuracy']}")
     if not about["predictions"]:
@@ -53,5 +54,5 @@ def _info(options: argparse.Namespace) -> None:
         height, width, filters = layer["shape"]
         say(
             f"  layer  {layer['path']}: {filters} filters of {height}x{width}, {layer['kind']}, "
-            f"{layer['activation_function']}, {layer['stored_bytes'] / 1e6:,.1f} MB stored"
+            f"{layer['activation_function']}, {size_text(layer['stored_bytes'])} stored"
         )

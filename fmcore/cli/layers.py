@@ -10,10 +10,11 @@ import math
 from fmcore import api
 from fmcore.cli.options import AddVerb, add_choice, add_model, say
 from fmcore.command import image_size
+from fmcore.files import size_text
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `layers` to the command line."""
     layers = verb("layers", _layers, "list the layers of a model, and which a capture would take")
     add_model(layers)
     add_choice(layers)
@@ -21,9 +22,9 @@ def add_verb(verb: AddVerb) -> None:
         "--size",
         type=image_size,
         metavar="YxX[xC]",
-        help="of the images, for models that take any size",
+        help="size of the images, for models that take any size",
     )
-    layers.add_argument("--json", action="store_true", help="everything, as JSON")
+    layers.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _layers(options: argparse.Namespace) -> None:
@@ -46,8 +47,8 @@ def _layers(options: argparse.Namespace) -> None:
         shape = row.problem if row.shape is None else "x".join(map(str, row.shape))
         say(f"{'*' if row.taken else ' '} {row.path:{width}}  {row.words:{words}}  {shape}")
     taken = [row.shape for row in rows if row.taken and row.shape]
-    kilobytes = sum(map(math.prod, taken)) * 4 / 1e3
+    size_of_maps = size_text(sum(map(math.prod, taken)) * 4)
     print(
-        f"{len(taken)} of {len(rows)} would be captured (*), {kilobytes:,.1f} kB of float32 for "
+        f"{len(taken)} of {len(rows)} would be captured (*), {size_of_maps} of float32 for "
         "each image before compression; sizes are y, x, filter"
     )

@@ -1,4 +1,4 @@
-"""What the commands share: printing, progress bars, and options that several of them have."""
+"""What commands share: printing, progress bars, and options that several of them have."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AddVerb = Callable[[str, Any, str], argparse.ArgumentParser]
 
 
 def say(text: str) -> None:
-    """Prints a line in which names out of a file may stand, which may hold anything."""
+    """Prints a line; names in it may come from a file and hold anything, so they are escaped."""
     print(one_line(text))
 
 
 def on_terminal() -> bool:
-    """Whether a person sees what goes to stderr."""
+    """Whether stderr goes to a terminal, where a person sees it."""
     return sys.stderr.isatty()
 
 
@@ -34,102 +34,114 @@ def bar(total: int | None, unit: str, *, scale: bool = False) -> tqdm[Any]:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """The store that is read."""
-    parser.add_argument("store", type=Path, metavar="STORE")
+    """Adds the argument STORE, the store to read."""
+    parser.add_argument("store", type=Path, metavar="STORE", help="the store to read")
 
 
 def add_layers(parser: argparse.ArgumentParser) -> None:
-    """Which layers; `--layers` is the option's older name."""
+    """Adds `--layer`, also under its older name `--layers`."""
     parser.add_argument(
         "--layer",
         "--layers",
         dest="layers",
         default="*",
         metavar="GLOB",
-        help="such as 'conv1,block?_*'",
+        help="globs over layer paths, such as 'conv1,block?_*' (default: all)",
     )
 
 
 def add_query(parser: argparse.ArgumentParser, *names: str) -> None:
-    """What is asked for; all of `PARAMETERS` where no names are given."""
-    for one in PARAMETERS:
-        if names and one.name not in names:
+    """Adds the options of a query: the named ones of `PARAMETERS`, or all without names."""
+    for parameter in PARAMETERS:
+        if names and parameter.name not in names:
             continue
-        older = ["--layers"] if one.name == "layer" else []
+        older_names = ["--layers"] if parameter.name == "layer" else []
         parser.add_argument(
-            f"--{one.name}",
-            *older,
-            dest=f"query_{one.name}",
-            choices=one.choices or None,
-            metavar=None if one.choices else one.example,
-            help=f"{one.description} {one.here}".strip(),
+            f"--{parameter.name}",
+            *older_names,
+            dest=f"query_{parameter.name}",
+            choices=parameter.choices or None,
+            metavar=None if parameter.choices else parameter.example,
+            help="; ".join(filter(None, (parameter.here, parameter.description))),
         )
 
 
 def query_of(options: argparse.Namespace) -> Query:
-    """What was asked for with the options of `add_query`.
+    """The query that the options of `add_query` make.
 
     Raises:
-        SelectionError: if a value is none there is.
+        SelectionError: if a value is none of the choices.
     """
-    found = {
+    values = {
         name.removeprefix("query_"): value
         for name, value in vars(options).items()
         if name.startswith("query_")
     }
-    return parse_query(found)
+    return parse_query(values)
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
-    """Whether files are replaced."""
-    parser.add_argument("--force", action="store_true", help="replace what is there")
+    """Adds `--force`, which lets files be replaced."""
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Which model, and how it is opened."""
+    """Adds the argument MODEL, and options on how it is opened."""
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a .keras, .h5 or .hdf5 file, or a name such as ResNet50V2 (keras.applications)",
+        help="a .keras, .h5 or .hdf5 file, or an architecture of keras.applications, such as "
+        "ResNet50V2",
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="for such a name (random ones)"
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="weights of such an architecture (default: random)",
     )
     parser.add_argument(
         "--custom",
         action="append",
         default=[],
         metavar="MODULE:NAME",
-        help="your own class or function that the model uses; its module is imported",
+        help="a class or function of your own that the model uses; its module is imported",
     )
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="run code that is in the file, as of Lambda layers: only for a file you made yourself",
+        help="run code that is in the file, such as Lambda layers: only for a file that you made "
+        "yourself",
     )
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Which of its layers, and what of them."""
+    """Adds options that choose layers of a model, and what is stored of them."""
     add_layers(parser)
-    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of layers (conv)")
+    parser.add_argument(
+        "--kind", choices=KINDS, default=KINDS[0], help="kind of layers (default: %(default)s)"
+    )
     parser.add_argument(
         "--tap",
         choices=TAPS,
         default=TAPS[0],
-        help="what is stored: a layer's output, or what the normalization and activation after it "
-        "make of that (output)",
+        help="what is stored: a layer's output, or the output of the normalization and activation "
+        "layers after it (default: %(default)s)",
     )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Which images, and where named data sets lie."""
+    """Adds `--data`, and the folder of data sets that have a name."""
     parser.add_argument(
         "--data",
         default="mnist",
         help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
         "FILE.h5::IMAGES,LABELS; a folder with a subfolder of images for each class; an image "
-        "(mnist). For each further input of a model: x_test_NAME in the npz file, or "
-        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; it is fed as it is",
+        "(default: %(default)s). Further inputs of a model are x_test_NAME in the npz file, or "
+        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; they are fed to it unchanged",
     )
-    parser.add_argument("--data-dir", type=Path, help="where mnist.npz lies ($FMCORE_DATA, data/)")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of mnist.npz (default: $FMCORE_DATA, else data/)",
+    )

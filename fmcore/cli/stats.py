@@ -15,14 +15,20 @@ from fmcore.storage import open_store
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
+    """Adds the verb `stats` to the command line."""
     stats = verb("stats", _stats, "print or write statistics as a tidy table, with chance levels")
     add_store(stats)
     add_query(stats, "layer", "filter", "class", "statistic")
-    stats.add_argument("--format", choices=TABLE_FORMATS, help="(the ending of FILE, else csv)")
-    stats.add_argument("--out", type=Path, metavar="FILE", help="(print)")
     stats.add_argument(
-        "--recompute", action="store_true", help="compute what follows from the pooled tables anew"
+        "--format",
+        choices=TABLE_FORMATS,
+        help="format of the table (default: the ending of FILE, else csv)",
+    )
+    stats.add_argument(
+        "--out", type=Path, metavar="FILE", help="the file to write (default: print the table)"
+    )
+    stats.add_argument(
+        "--recompute", action="store_true", help="compute what follows from the pooled tables again"
     )
     add_force(stats)
 
@@ -38,7 +44,7 @@ def _stats(options: argparse.Namespace) -> None:
     with open_store(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
         tables = statistics_table(store, resolve(store, query), again=options.recompute)
-        next(tables.pieces(), None)  # what is wrong is said before anything is printed
+        next(tables.pieces(), None)  # an error comes before anything is printed
         if out is None:
             sys.stdout.writelines(TEXT_FORMATS[name](tables))
             return

@@ -1,4 +1,4 @@
-"""`fmcore validate`: read a whole store and say what is wrong with it."""
+"""`fmcore validate`: read a whole store and print what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from fmcore.storage import problems_apart
 
 
 def add_verb(verb: AddVerb) -> None:
-    """Adds it to a parser."""
-    validate = verb("validate", _validate, "read a whole store and say what is wrong with it")
+    """Adds the verb `validate` to the command line."""
+    validate = verb("validate", _validate, "read a whole store and print what is wrong with it")
     add_store(validate)
-    validate.add_argument("--quick", action="store_true", help="structure and metadata only")
+    validate.add_argument("--quick", action="store_true", help="check structure and metadata only")
 
 
 def _validate(options: argparse.Namespace) -> int:
-    found = problems_apart(options.store, quick=options.quick)
-    for problem in found:
+    problems = problems_apart(options.store, quick=options.quick)
+    for problem in problems:
         say(f"{options.store}: {problem}")
-    looked = " (--quick: structure and metadata only, no array was read)" if options.quick else ""
-    count = f"{len(found) or 'no'} problem{'s' if len(found) > 1 else ''} found"
-    print(f"{options.store}: {count}{looked}")
-    return min(len(found), 1)
+    scope = " (--quick: structure and metadata only, no array was read)" if options.quick else ""
+    count = f"{len(problems) or 'no'} problem{'s' if len(problems) > 1 else ''} found"
+    print(f"{options.store}: {count}{scope}")
+    return min(len(problems), 1)

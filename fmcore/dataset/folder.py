@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.dataset.images import Dataset, LabelledImages
-from fmcore.errors import DatasetError, MissingLibraryError
+from fmcore.errors import DatasetError
+from fmcore.optional import missing_library
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -269,7 +270,6 @@ def _require_pillow(path: Path) -> None:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingLibraryError(
-            f"reading the images in {path} needs Pillow; pip install 'feature-map-dashboard[train]'"
-        ) from error
+        purpose = f"reading the images in {path}"
+        raise missing_library("Pillow", extra="train", purpose=purpose, cause=error) from error
     Image.init()  # registers all readers, before several threads decode

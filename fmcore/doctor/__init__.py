@@ -1,4 +1,4 @@
-"""What a bug report needs, and whether a capture works here; gathers facts and prints nothing."""
+"""Gathers what a bug report needs, and tries whether a capture works here; prints nothing."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ __all__ = [
 
 
 def verdict(tried: Sequence[Part]) -> str:
-    """One sentence about all parts."""
-    failed = [one.name for one in tried if one.state == FAILED]
+    """One sentence on whether all parts worked."""
+    failed = [part.name for part in tried if part.state == FAILED]
     if failed:
         return f"not well: {' and '.join(failed)} failed"
-    missing = [one.name for one in tried if one.state == IMPOSSIBLE]
+    missing = [part.name for part in tried if part.state == IMPOSSIBLE]
     if missing:
         return "all is well for reading and viewing stores; captures are not possible here"
     return "all is well"
 
 
-def as_json(known: Facts, tried: Sequence[Part]) -> dict[str, Any]:
-    """Everything, for programs."""
+def as_json(installation: Facts, tried: Sequence[Part]) -> dict[str, Any]:
+    """Facts and parts as one JSON object, for programs."""
     return {
-        **dataclasses.asdict(known),
-        "parts": [dataclasses.asdict(one) for one in tried],
-        "well": not any(one.state == FAILED for one in tried),
+        **dataclasses.asdict(installation),
+        "parts": [dataclasses.asdict(part) for part in tried],
+        "well": not any(part.state == FAILED for part in tried),
         "verdict": verdict(tried),
     }

@@ -1,4 +1,4 @@
-"""Versions and machine: what a bug report needs and nothing has to be tried for."""
+"""Versions and machine: the part of a bug report that needs no trial."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from fmcore.files import size_text
+from fmcore.optional import install_command
 from fmcore.storage import hdf5_version
 
 # A library, its name in the package index, and the extra of this project that brings it.
@@ -25,18 +27,18 @@ _LIBRARIES = (
     ("Dash", "dash", "dashboard"),
     ("Plotly", "plotly", "dashboard"),
 )
-# What a container may take, in the second and the first form of control groups.
+# Files with a container's memory limit, in versions 2 and 1 of control groups.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A piece of software.
+    """A library, or another piece of software.
 
     Attributes:
-        name: as people write it.
-        version: None where it is not installed.
-        remedy: what to do about that; empty where it is installed.
+        name: its name as people write it.
+        version: its version; None where it is not installed.
+        remedy: how to install it; empty where it is installed.
     """
 
     name: str
@@ -46,15 +48,15 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is to compute with.
+    """The machine that a capture would run on.
 
     Attributes:
         platform: system, release, processor and C library.
-        cores: that this process may use.
-        all_cores: of the machine.
-        memory_bytes: of the machine, or what its container may take; None where it does not say.
-        temporary_folder: where temporary files go; None where no such folder can be written.
-        temporary_free_bytes: free there.
+        cores: CPU cores that this process may use.
+        all_cores: CPU cores of the machine.
+        memory_bytes: memory of the machine, or the limit of its container; None where unknown.
+        temporary_folder: folder of temporary files; None where none can be written.
+        temporary_free_bytes: free bytes in that folder; None where there is none.
     """
 
     platform: str
@@ -67,34 +69,34 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is known without trying anything.
+    """Versions and machine, which are known without a trial.
 
     Attributes:
-        libraries: this project, Python, and what both use.
-        machine: what they run on.
+        libraries: this project, Python, and the libraries in use.
+        machine: the machine they run on.
     """
 
     libraries: tuple[Library, ...]
     machine: Machine
 
     def lines(self) -> list[tuple[str, str]]:
-        """Each fact for people: its name, and what it is."""
+        """The facts for people, each as a name and a value."""
         machine = self.machine
         cores, memory = machine.cores, machine.memory_bytes
         folder, free = machine.temporary_folder, machine.temporary_free_bytes
         return [
             *(
-                (one.name, one.version if one.version else f"not installed; {one.remedy}")
-                for one in self.libraries
+                (library.name, library.version or f"not installed; {library.remedy}")
+                for library in self.libraries
             ),
             ("platform", machine.platform),
             ("CPU cores", f"{cores} of {machine.all_cores}"),
-            ("memory", "unknown" if memory is None else _megabytes(memory)),
+            ("memory", "unknown" if memory is None else size_text(memory)),
             (
                 "temp folder",
-                "none can be written; name one with TMPDIR"
+                "none can be written; set one with TMPDIR"
                 if folder is None
-                else f"{folder}, {_megabytes(free or 0)} free",
+                else f"{folder}, {size_text(free or 0)} free",
             ),
         ]
 
@@ -107,8 +109,7 @@ def facts() -> Facts:
     ]
     for name, distribution, extra in _LIBRARIES:
         version = _version(distribution)
-        project = f"feature-map-dashboard[{extra}]" if extra else "feature-map-dashboard"
-        remedy = "" if version else f"pip install '{project}'"
+        remedy = "" if version else install_command(extra)
         libraries.append(Library(name, version, remedy))
         if name == "h5py":
             libraries.append(Library("HDF5", hdf5_version()))
@@ -138,14 +139,10 @@ def _version(distribution: str) -> str | None:
 
 def _memory() -> int | None:
     try:
-        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+        sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return None
     for limit in _LIMITS:
         with contextlib.suppress(OSError, ValueError):  # no container; or `max`, for none
-            found.append(int(Path(limit).read_text()))
-    return min(found)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
+            sizes.append(int(Path(limit).read_text()))
+    return min(sizes)

@@ -1,4 +1,4 @@
-"""What a capture takes, tried part by part: compression, Keras, a small capture, its store."""
+"""Tries the parts of a capture: compression, Keras, a small capture, and its store."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fmcore.api import capture_activations
 from fmcore.command import DEBUG
 from fmcore.doctor.installation import Facts
 from fmcore.errors import FmcoreError
+from fmcore.files import size_text
 from fmcore.model.opening import need_keras, without_startup_notes
 from fmcore.storage import choose, problems
 from fmcore.storage.chunks.codec import decode, encode
@@ -32,13 +33,13 @@ _IMAGES = (32, 28, 28, 1)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that was tried.
+    """The result of trying one part of a capture.
 
     Attributes:
-        name: what it is.
-        state: `well`, `impossible` where something is not installed that not all need, `failed`.
-        words: what was found, or what is wrong and what to do.
-        values: the same for programs, as far as it is numbers and names.
+        name: the part's name.
+        state: `well`, `failed`, or `impossible` where an optional library is not installed.
+        words: the result in words; after a failure, what is wrong and what to do.
+        values: numbers and names in the result, for programs.
     """
 
     name: str
@@ -47,56 +48,60 @@ class Part:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parts(known: Facts) -> Iterator[Part]:
-    """Tries one part after the other, up to the first that does not work.
+def parts(installation: Facts) -> Iterator[Part]:
+    """Tries one part after the other, up to the first that fails.
 
     Yields:
-        Compression; then, where Keras is installed, its start, a small capture, and the check of
-        its store. They take some seconds.
+        The results for compression and, where Keras is installed, for its start, a small capture,
+        and the validation of its store. The trials take some seconds.
     """
-    yield _tried("compression", _compression)
-    absent = [one for one in known.libraries if one.name in _CAPTURE_NEEDS and not one.version]
+    yield _try("compression", _compression)
+    absent = [
+        library
+        for library in installation.libraries
+        if library.name in _CAPTURE_NEEDS and not library.version
+    ]
     if absent:
-        names = " and ".join(one.name for one in absent)
+        names = " and ".join(library.name for library in absent)
         verb = "is" if len(absent) == 1 else "are"
         yield Part("capture", IMPOSSIBLE, f"{names} {verb} not installed here; {absent[0].remedy}")
         return
-    started = _tried("Keras start", _keras)
-    yield started
-    if started.state != WELL:
+    start = _try("Keras start", _start_keras)
+    yield start
+    if start.state != WELL:
         return
     try:
         folder = tempfile.TemporaryDirectory(prefix="fmcore-doctor-", ignore_cleanup_errors=True)
     except OSError as error:
-        yield _failed("capture", error)
+        yield _failure("capture", error)
         return
     with folder as name:
         store = Path(name) / "store.h5"
-        captured = _tried("capture", partial(_capture, store))
-        yield captured
-        if captured.state == WELL:
-            yield _tried("store", partial(_validate, store))
+        capture = _try("capture", partial(_capture, store))
+        yield capture
+        if capture.state == WELL:
+            yield _try("store", partial(_validate, store))
 
 
-def _tried(name: str, work: Callable[[], tuple[str, dict[str, Any]]]) -> Part:
+def _try(name: str, work: Callable[[], tuple[str, dict[str, Any]]]) -> Part:
     try:
         words, values = work()
     except Exception as error:
-        # A broken installation raises anything; that it does, and what, is the finding.
+        # A broken installation may raise anything; what it raises is the result.
         if os.environ.get(DEBUG):
             raise
-        return _failed(name, error)
+        return _failure(name, error)
     return Part(name, WELL, words, values)
 
 
-def _failed(name: str, error: Exception) -> Part:
+def _failure(name: str, error: Exception) -> Part:
     if isinstance(error, FmcoreError):
         return Part(name, FAILED, str(error))
     return Part(name, FAILED, f"{type(error).__name__}: {error} ({DEBUG}=1 shows where)")
 
 
 def _compression() -> tuple[str, dict[str, Any]]:
-    """Packs random ReLU maps as a capture does, on one core, and reads them back."""
+    """Compresses random ReLU maps as a capture does, on one core, and reads them back."""
     rng = np.random.default_rng(0)
     maps = np.maximum(rng.standard_normal(_MAPS, np.float32), 0)
     blocks = [maps[index : index + 1] for index in range(len(maps))]
@@ -109,7 +114,7 @@ def _compression() -> tuple[str, dict[str, Any]]:
     for block, chunk in zip(blocks, chunks, strict=True):
         if not np.array_equal(decode(chunk, block.dtype, block.shape, codec), block):
             raise FmcoreError(
-                "values that were compressed and read back are not the same; "
+                "values differ after they were compressed and read back; "
                 "pip install --force-reinstall isal numcodecs"
             )
     speed = maps.nbytes / 1e6 / min(seconds)
@@ -119,17 +124,17 @@ def _compression() -> tuple[str, dict[str, Any]]:
     )
 
 
-def _keras() -> tuple[str, dict[str, Any]]:
+def _start_keras() -> tuple[str, dict[str, Any]]:
     began = time.perf_counter()
     need_keras()
     from fmcore.model.opening import gpus
 
     seconds = time.perf_counter() - began
     with without_startup_notes():
-        found = gpus()
+        gpu_names = gpus()
     return (
-        f"{seconds:.1f} s; GPUs: {', '.join(found) or 'none'}",
-        {"seconds": round(seconds, 2), "gpus": list(found)},
+        f"{seconds:.1f} s; GPUs: {', '.join(gpu_names) or 'none'}",
+        {"seconds": round(seconds, 2), "gpus": list(gpu_names)},
     )
 
 
@@ -143,13 +148,13 @@ def _capture(store: Path) -> tuple[str, dict[str, Any]]:
     seconds = time.perf_counter() - began
     size = store.stat().st_size
     return (
-        f"{_IMAGES[0]} images in {seconds:.1f} s, {size / 1e6:,.1f} MB",
+        f"{_IMAGES[0]} images in {seconds:.1f} s, {size_text(size)}",
         {"seconds": round(seconds, 2), "store_bytes": size},
     )
 
 
 def _validate(store: Path) -> tuple[str, dict[str, Any]]:
-    found = list(problems(store))
-    if found:
-        raise FmcoreError("; ".join(found))
+    messages = list(problems(store))
+    if messages:
+        raise FmcoreError("; ".join(messages))
     return "no problem found", {}

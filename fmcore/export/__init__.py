@@ -1,4 +1,4 @@
-"""Arrays and tables out of a store, one file for each format; see `FORMATS`, `TABLE_FORMATS`."""
+"""Exports arrays and tables of a store; the formats are in `FORMATS` and `TABLE_FORMATS`."""
 
 from fmcore.export.arrays import Pace, maps_array, pooled_arrays, sample_arrays
 from fmcore.export.contents import ArraySource, Format, Table, Tables
@@ -8,7 +8,7 @@ from fmcore.export.formats.csv import no_formula
 from fmcore.export.formats.npy import header as npy_header
 from fmcore.export.formats.parquet import write_parquet
 from fmcore.export.manifest import MANIFEST, check_folder
-from fmcore.export.plan import ExportPlan, export_lines, plan_export, size_text
+from fmcore.export.plan import ExportPlan, export_lines, plan_export
 from fmcore.export.resolve import ResolvedQuery, resolve
 from fmcore.export.statistics_table import COLUMNS, statistics_table
 from fmcore.export.tables import maps_table, pooled_table, samples_table
@@ -39,7 +39,6 @@ __all__ = [
     "resolve",
     "sample_arrays",
     "samples_table",
-    "size_text",
     "statistics_table",
     "write_parquet",
 ]

@@ -1,4 +1,4 @@
-"""Arrays of what a query means, in blocks, a few of them read ahead of the writer."""
+"""Arrays that a query chooses, in blocks; a few blocks are read ahead of the writer."""
 
 from __future__ import annotations
 
@@ -25,149 +25,155 @@ AHEAD = 3  # blocks that are read while one is written
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How an array is read.
+    """How fast an array is read.
 
     Attributes:
-        readers: threads that read ahead; none where many arrays are read at the same time.
-        block_bytes: of the blocks, about.
+        readers: threads that read ahead; 0 where many arrays are read at the same time.
+        block_bytes: bytes of a block, about.
     """
 
     readers: int = 2
     block_bytes: int = 8 << 20
 
 
-QUICKLY = Pace()
+DEFAULT_PACE = Pace()
 
 
 def export_groups(
-    store: Store, chosen: ResolvedQuery, *, safe_names: Mapping[str, str]
+    store: Store, resolved: ResolvedQuery, *, safe_names: Mapping[str, str]
 ) -> Iterator[Group]:
-    """What was chosen, by layer, and at the end the samples.
+    """The groups of an export: one for each layer, and at the end the samples.
 
     Args:
-        store: where it is.
-        chosen: what it is.
-        safe_names: of each chosen layer, its name in files.
+        store: the store to export.
+        resolved: layers, filters, samples and classes to export.
+        safe_names: the name of each layer in files, by its path.
     """
-    beside = list(sample_arrays(store, chosen.samples))
-    if chosen.query.what == "statistics":
-        for name in chosen.layers:
-            arrays = list(_statistics(store, chosen, store.layers[name], safe_names[name]))
+    samples = list(sample_arrays(store, resolved.samples))
+    if resolved.query.what == "statistics":
+        for name in resolved.layers:
+            arrays = list(_statistic_arrays(store, resolved, store.layers[name], safe_names[name]))
             yield Group(f"layers/{safe_names[name]}", arrays, [], {})
-        similar = list(_similarities(store, chosen))
-        yield Group("similarity", similar, [], {"statistics": statistics_table(store, chosen)})
+        similarities = list(_similarity_arrays(store, resolved))
+        yield Group(
+            "similarity", similarities, [], {"statistics": statistics_table(store, resolved)}
+        )
         return
-    for name in chosen.layers:
+    for name in resolved.layers:
         layer, path = store.layers[name], f"layers/{safe_names[name]}"
-        if chosen.query.what == "pooled":
-            pooled = list(pooled_arrays(layer, chosen, path))
-            tables = {f"{path}.pooled": pooled_table(store, layer, chosen)}
-            yield Group(path, pooled, beside, tables)
+        if resolved.query.what == "pooled":
+            pooled = list(pooled_arrays(layer, resolved, path))
+            tables = {f"{path}.pooled": pooled_table(store, layer, resolved)}
+            yield Group(path, pooled, samples, tables)
         elif layer.has_maps:
-            maps = maps_array(layer, chosen, path)
-            yield Group(path, [maps], beside, {f"{path}.maps": maps_table(layer, chosen)})
-    yield Group("samples", [], beside, {"samples": samples_table(beside)})
+            maps = maps_array(layer, resolved, path)
+            yield Group(path, [maps], samples, {f"{path}.maps": maps_table(layer, resolved)})
+    yield Group("samples", [], samples, {"samples": samples_table(samples)})
 
 
-def skipped(store: Store, chosen: ResolvedQuery) -> dict[str, str]:
-    """Layers without maps that maps were asked of, each with the reason.
+def skipped(store: Store, resolved: ResolvedQuery) -> dict[str, str]:
+    """Layers whose maps are chosen but not stored, each with the reason.
 
     Raises:
-        MapsNotStoredError: if none of them has maps.
+        MapsNotStoredError: if none of the chosen layers has maps.
     """
-    if chosen.query.what != "maps":
+    if resolved.query.what != "maps":
         return {}
-    without = {
+    mapless = {
         name: f"captured with policy {store.layers[name].policy}: no maps"
-        for name in chosen.layers
+        for name in resolved.layers
         if not store.layers[name].has_maps
     }
-    if len(without) == len(chosen.layers):
+    if len(mapless) == len(resolved.layers):
         raise MapsNotStoredError(
-            f"{store.path.name} keeps no maps of {', '.join(without)}: captured with the policy "
+            f"{store.path.name} keeps no maps of {', '.join(mapless)}: captured with the policy "
             "pooled, tables and statistics only; choose what=pooled or what=statistics"
         )
-    return without
+    return mapless
 
 
 def maps_array(
-    layer: Layer, chosen: ResolvedQuery, path: str, *, pace: Pace = QUICKLY
+    layer: Layer, resolved: ResolvedQuery, path: str, *, pace: Pace = DEFAULT_PACE
 ) -> ArraySource:
     """The maps of a layer, [sample, y, x, filter].
 
     Args:
-        layer: of the store.
-        chosen: which samples and filters of it, and the dtype.
-        path: of the layer, as it will be told.
-        pace: how they are read.
+        layer: the layer to read.
+        resolved: samples and filters to read, and the dtype.
+        path: the layer's path in the export.
+        pace: how fast the array is read.
     """
     array = layer.activation
-    picks = (chosen.samples, *map(range, array.shape[1:3]), chosen.filters[layer.path])
-    return _reading(f"{path}/activation", array, picks, chosen.query.dtype, pace)
+    picks = (resolved.samples, *map(range, array.shape[1:3]), resolved.filters[layer.path])
+    return _array_source(f"{path}/activation", array, picks, resolved.query.dtype, pace)
 
 
 def pooled_arrays(
-    layer: Layer, chosen: ResolvedQuery, path: str, *, pace: Pace = QUICKLY
+    layer: Layer, resolved: ResolvedQuery, path: str, *, pace: Pace = DEFAULT_PACE
 ) -> Iterator[ArraySource]:
-    """The pooled tables of a layer that were chosen, each [sample, filter]; see `maps_array`."""
-    for name in pooled_names(layer, chosen):
+    """The chosen pooled tables of a layer, each [sample, filter]; arguments as of `maps_array`."""
+    for name in pooled_names(layer, resolved):
         array = layer.pooled_array(name)
-        picks = (chosen.samples, chosen.filters[layer.path])
-        yield _reading(f"{path}/pooled/{name}", array, picks, chosen.query.dtype, pace)
+        picks = (resolved.samples, resolved.filters[layer.path])
+        yield _array_source(f"{path}/pooled/{name}", array, picks, resolved.query.dtype, pace)
 
 
 def sample_arrays(store: Store, samples: Picks) -> Iterator[ArraySource]:
-    """Index, id, label and prediction of samples, each [sample]; without what nobody knows."""
+    """Index, id, label and prediction of samples, each [sample]; labels or predictions if known."""
     rows = np.asarray(samples, dtype=np.int64)
-    classes = {name: one[rows] for name, one in store.classes_of_samples().items()}
+    classes = {name: column[rows] for name, column in store.classes_of_samples().items()}
     for name, array in {"index": rows, "id": np.array(store.ids)[rows], **classes}.items():
-        yield whole(f"samples/{name}", ("sample",), array)
+        yield array_in_memory(f"samples/{name}", ("sample",), array)
 
 
-def whole(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> ArraySource:
-    """An array that is small enough to be held."""
+def array_in_memory(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> ArraySource:
+    """An array that is small enough to be held in memory."""
     return ArraySource(path, axes, array.shape, array.dtype, lambda: iter([array]))
 
 
-def _statistics(
-    store: Store, chosen: ResolvedQuery, layer: Layer, safe: str
+def _statistic_arrays(
+    store: Store, resolved: ResolvedQuery, layer: Layer, safe: str
 ) -> Iterator[ArraySource]:
-    """Read only when they are written: of a thousand classes they do not all fit in memory."""
+    """A layer's statistics, read when they are written: with many classes they outgrow memory."""
     picks = {
-        "class": range(len(store.class_names)) if chosen.classes is None else chosen.classes,
-        "filter": chosen.filters[layer.path],
-        "other_filter": chosen.filters[layer.path],
+        "class": range(len(store.class_names)) if resolved.classes is None else resolved.classes,
+        "filter": resolved.filters[layer.path],
+        "other_filter": resolved.filters[layer.path],
         "bound": range(2),
     }
 
-    def of(path: str, axes: tuple[str, ...], dtype: str, read: Callable[[], Any]) -> ArraySource:
-        places = [np.asarray(picks[axis]) for axis in axes]
+    def source(
+        path: str, axes: tuple[str, ...], dtype: str, read: Callable[[], Any]
+    ) -> ArraySource:
+        indices = [np.asarray(picks[axis]) for axis in axes]
 
         def blocks() -> Iterator[NDArray[Any]]:
-            yield np.ascontiguousarray(np.asarray(read())[np.ix_(*places)])
+            yield np.ascontiguousarray(np.asarray(read())[np.ix_(*indices)])
 
-        return ArraySource(path, axes, tuple(map(len, places)), np.dtype(dtype), blocks)
+        return ArraySource(path, axes, tuple(map(len, indices)), np.dtype(dtype), blocks)
 
-    for one in chosen_statistics(chosen.query.statistic or None):
-        if "layer" in one.axes or not layer.has(one):
+    for statistic in chosen_statistics(resolved.query.statistic or None):
+        if "layer" in statistic.axes or not layer.has(statistic):
             continue
-        path = f"layers/{safe}/{one.path}"
-        yield of(path, one.axes, one.dtype, partial(layer.statistic, one.name))
-        if one.chance:
-            axes = ("bound", *one.axes)
-            yield of(f"{path}_chance", axes, "float64", partial(layer.chance, one.name))
+        path = f"layers/{safe}/{statistic.path}"
+        read = partial(layer.statistic, statistic.name)
+        yield source(path, statistic.axes, statistic.dtype, read)
+        if statistic.chance:
+            axes = ("bound", *statistic.axes)
+            yield source(f"{path}_chance", axes, "float64", partial(layer.chance, statistic.name))
 
 
-def _similarities(store: Store, chosen: ResolvedQuery) -> Iterator[ArraySource]:
+def _similarity_arrays(store: Store, resolved: ResolvedQuery) -> Iterator[ArraySource]:
     paths = list(store.layers)
-    places = np.array([paths.index(name) for name in chosen.layers])
-    for one in chosen_statistics(chosen.query.statistic or None):
-        if "layer" in one.axes and one.name in store.similarities:
-            array = store.similarity(one.name)
-            yield whole(one.path, one.axes, array[np.ix_(*[places] * array.ndim)])
+    indices = np.array([paths.index(name) for name in resolved.layers])
+    for statistic in chosen_statistics(resolved.query.statistic or None):
+        if "layer" in statistic.axes and statistic.name in store.similarities:
+            array = store.similarity(statistic.name)
+            array = array[np.ix_(*[indices] * array.ndim)]
+            yield array_in_memory(statistic.path, statistic.axes, array)
 
 
-def _reading(
+def _array_source(
     path: str, array: StoredArray, picks: tuple[Picks, ...], dtype: str, pace: Pace
 ) -> ArraySource:
     shape = tuple(map(len, picks))
@@ -180,14 +186,14 @@ def _reading(
     def blocks() -> Iterator[NDArray[Any]]:
         precision.begin()
         tasks = [partial(read, start) for start in range(0, shape[0], step)]
-        return map(precision.of, _ahead(tasks, pace.readers))
+        return map(precision.convert, _read_ahead(tasks, pace.readers))
 
-    out = precision.dtype if array.dtype.kind == "f" else array.dtype
-    return ArraySource(path, array.axes, shape, out, blocks, precision.notes)
+    out_dtype = precision.dtype if array.dtype.kind == "f" else array.dtype
+    return ArraySource(path, array.axes, shape, out_dtype, blocks, precision.notes)
 
 
-def _ahead(tasks: Sequence[partial[NDArray[Any]]], readers: int) -> Iterator[NDArray[Any]]:
-    """What tasks give, in their order; a few are done while what came before is used."""
+def _read_ahead(tasks: Sequence[partial[NDArray[Any]]], readers: int) -> Iterator[NDArray[Any]]:
+    """Results of tasks, in their order; a few tasks run while an earlier result is used."""
     if readers < 1 or len(tasks) < 2:
         yield from (task() for task in tasks)
         return
@@ -201,5 +207,5 @@ def _ahead(tasks: Sequence[partial[NDArray[Any]]], readers: int) -> Iterator[NDA
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            for one in waiting:
-                one.cancel()
+            for future in waiting:
+                future.cancel()

@@ -20,10 +20,10 @@ Column = Sequence[Any] | NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Some rows.
+    """A piece of a table: some of its rows.
 
     Attributes:
-        columns: the values of each column; None, or NaN among numbers, where there is none.
+        columns: the values of each column; a missing value is None, or NaN among numbers.
     """
 
     columns: Mapping[str, Column]
@@ -34,10 +34,10 @@ class Tables:
     """A table that comes piece by piece.
 
     Attributes:
-        kinds: numpy's name of the type of each column, or `TEXT`.
-        pieces: begins to read it.
-        n_rows: about how many there are.
-        notes: what is known of the values once they are read, such as the errors of float16.
+        kinds: NumPy's name of each column's type, or `TEXT`.
+        pieces: starts reading the table, piece by piece.
+        n_rows: number of rows, about.
+        notes: facts about the values once they are read, such as the errors of float16.
     """
 
     kinds: Mapping[str, str]
@@ -47,26 +47,26 @@ class Tables:
 
     @property
     def nbytes(self) -> int:
-        """About what a text of it takes."""
+        """Bytes of the table as text, about."""
         return self.n_rows * len(self.kinds) * 8
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell is empty."""
+    """Whether a cell of a table has no value."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArraySource:
-    """An array on its way out of a store.
+    """An array to export, read block by block.
 
     Attributes:
-        path: of what it is a part, in the store, such as `layers/conv1/activation`.
+        path: the array's path in the export, such as `layers/conv1/activation`.
         axes: the name of each axis.
-        shape: of the whole.
-        dtype: of the whole.
-        blocks: begins to read it: its parts along the first axis, in order.
-        notes: what is known of it once it is read, such as the errors of float16.
+        shape: shape of the whole array.
+        dtype: dtype of the blocks.
+        blocks: starts reading the array: its blocks along the first axis, in order.
+        notes: facts about the values once they are read, such as the errors of float16.
     """
 
     path: str
@@ -78,7 +78,7 @@ class ArraySource:
 
     @property
     def name(self) -> str:
-        """Its own name, such as `activation`."""
+        """The last part of the path, such as `activation`."""
         return self.path.rsplit("/", 1)[-1]
 
     @property
@@ -89,32 +89,32 @@ class ArraySource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """What belongs together: the arrays of one layer, or of the samples.
+    """Arrays that belong together: those of one layer, or of the samples.
 
     Attributes:
-        path: in the store, such as `layers/conv1`; safe as a file's path.
-        arrays: what was asked for.
-        beside: labels and predictions, as far as they are known, ids and indices of their rows.
-        tables: the same as tables, for formats of tables, by the path of the file to be.
+        path: the group's path in the export, such as `layers/conv1`; safe as a file's path.
+        arrays: the chosen arrays.
+        samples: index and id of the sample in each row, with label and prediction if known.
+        tables: the content as tables, for table formats, by the path of the file to write.
     """
 
     path: str
     arrays: Sequence[ArraySource]
-    beside: Sequence[ArraySource]
+    samples: Sequence[ArraySource]
     tables: Mapping[str, Tables]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A file, or a folder that appears as one, of an export.
+    """A file of an export, or a folder that appears as a whole, as a file does.
 
     Attributes:
-        path: in the folder of the export, with `/`.
-        arrays: what it holds, by the name of the member; the empty name where it is the file.
-        nbytes: of the values in it, about, before any compression.
-        write: writes the file into a stream.
-        fill: fills an empty folder, where it is one.
-        notes: what is known of the values of a table once it is written.
+        path: path in the export's folder, with `/`.
+        arrays: the arrays in it by member name; the name is empty where the file is the array.
+        nbytes: bytes of the values in it, about, before any compression.
+        write: writes the file into a stream; None for a folder.
+        fill: fills an empty folder; None for a file.
+        notes: facts about the values of a table once it is written.
     """
 
     path: str
@@ -127,16 +127,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write what goes out.
+    """A file format of exports.
 
     Attributes:
-        name: on the command line.
+        name: the format's name on the command line.
         description: one sentence for people.
-        parts: the files it makes of groups.
-        takes: what it can hold, of `WHAT`.
-        exact_bytes: whether its files take just the bytes of their values, so that it is known
-            beforehand whether they fit on the disk.
-        needs: raises where a library is missing.
+        parts: plans the files for some groups.
+        takes: what the format can hold, of `fmcore.selection.query.WHAT`.
+        exact_bytes: whether its files are as large as their values, so that it is known beforehand
+            whether they fit on the disk.
+        needs: raises where a library that the format needs is missing.
     """
 
     name: str
@@ -148,43 +148,43 @@ class Format:
 
 
 class Precision:
-    """Gives float32 in another dtype, and keeps account of the errors.
+    """Converts floats to another dtype, and keeps account of the errors.
 
     Attributes:
-        dtype: the other one.
+        dtype: the dtype to convert to.
     """
 
     def __init__(self, dtype: str) -> None:
         self.dtype = np.dtype(dtype)
-        self._seen = Rounding.empty()
+        self._rounding = Rounding.empty()
 
     def begin(self) -> None:
-        """Forgets what it saw: the values are read again."""
-        self._seen = Rounding.empty()
+        """Forgets earlier errors: the values are read again."""
+        self._rounding = Rounding.empty()
 
-    def of(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The values in the dtype, if they are of a float type; what is beyond it is infinite."""
+    def convert(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Floats in the dtype, those beyond its range as infinity; other values unchanged."""
         if values.dtype.kind != "f" or values.dtype == self.dtype:
             return values
         with np.errstate(over="ignore"):
             rounded = values.astype(self.dtype)
-        self._seen = self._seen.merge(Rounding.of(values, rounded))
+        self._rounding = self._rounding.merge(Rounding.of(values, rounded))
         return rounded
 
     def notes(self) -> dict[str, float]:
-        """`largest_error` and `n_overflow` of float16; nothing of float32, which is exact."""
+        """`largest_error` and `n_overflow` of float16; empty for float32, which is exact."""
         if self.dtype == np.float32:
             return {}
         return {
-            "largest_error": float(self._seen.largest_error),
-            "n_overflow": int(self._seen.n_overflow),
+            "largest_error": float(self._rounding.largest_error),
+            "n_overflow": int(self._rounding.n_overflow),
         }
 
 
 def table_parts(
     write: Callable[[Tables, BinaryIO], None], suffix: str, groups: Sequence[Group]
 ) -> list[Part]:
-    """A file for each table of some groups."""
+    """A file for each table of the groups."""
     return [
         Part(f"{stem}{suffix}", {}, tables.nbytes, write=partial(write, tables), notes=tables.notes)
         for group in groups

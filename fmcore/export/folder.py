@@ -1,4 +1,4 @@
-"""Writes an export: a folder of files, each of which appears whole, with a manifest at the end."""
+"""Writes an export: a folder of files, each of which appears whole, and at last a manifest."""
 
 from __future__ import annotations
 
@@ -22,11 +22,18 @@ from fmcore.export.manifest import (
     write_manifest,
 )
 from fmcore.export.plan import ExportPlan, plan_export
-from fmcore.files import is_partial, locked_folder, publish, publish_folder, sha256_of
+from fmcore.files import (
+    is_partial,
+    locked_folder,
+    publish,
+    publish_folder,
+    sha256_of,
+    size_text,
+)
 from fmcore.selection import Query, parse_query
 from fmcore.storage import Store
 
-# What a kill may cost; each record is a file that is flushed.
+# Bytes that a kill may cost: the manifest is written, and flushed, after so many.
 RECORD_BYTES = 64 << 20
 
 
@@ -41,21 +48,21 @@ def export_store(
     on_progress: Callable[[int], object] = lambda _: None,
     **selection: object,
 ) -> dict[str, Any]:
-    """Writes what was chosen, with a manifest, ids, and what is known of labels and predictions.
+    """Exports chosen arrays or tables, with ids, known labels and predictions, and a manifest.
 
     Memory does not grow with the number of samples. Each file appears whole, and the manifest last.
-    The same call again goes on where one was stopped: files whose checksum holds are kept.
+    The same call again resumes an export that was stopped: files whose checksum matches are kept.
 
     Args:
-        store: where the arrays come from.
-        out: the folder; made where it is missing.
-        query: what is asked for; that of `selection` where it is left out.
+        store: the store to export.
+        out: folder of the export; it is created where it is missing.
+        query: what to export; made of `selection` where it is left out.
         format_name: one of `FORMATS`.
         overwrite: replace another export, and write beside other files.
-        on_plan: told what will be written; nothing is where it returns False.
-        on_progress: called with the bytes of what was written or kept.
-        selection: what is asked for by the names of `PARAMETERS`, such as `layer="conv*"`,
-            `class_="seven"`, `sample=slice(0, 100)`, `what="pooled"`; all maps without any.
+        on_plan: called with what will be written; where it returns False, nothing is written.
+        on_progress: called with the number of bytes that were written or kept.
+        selection: what to export, by the names of `PARAMETERS`, such as `layer="conv*"`,
+            `class_="seven"`, `sample=slice(0, 100)`, `what="pooled"`; all maps where left out.
 
     Returns:
         The manifest; under `skipped` it says which layers have no maps in the store.
@@ -71,7 +78,7 @@ def export_store(
     if not on_plan(plan):
         return plan.about
     with locked_folder(out):
-        manifest = _taken_up(out, plan, overwrite=overwrite)
+        manifest = _begin_or_resume(out, plan, overwrite=overwrite)
         _finish(out, plan, manifest, on_progress)
     return manifest
 
@@ -79,21 +86,21 @@ def export_store(
 def _finish(
     out: Path, plan: ExportPlan, manifest: dict[str, Any], on_progress: Callable[[int], object]
 ) -> None:
-    """Writes the parts that are not there as the manifest says, and the manifest."""
+    """Writes the parts that are missing or differ from the manifest, and then the manifest."""
     files, unrecorded = manifest["files"], RECORD_BYTES
     done = {name for name, entry in files.items() if is_as_stated(out, name, entry)}
     for part in plan.parts:
-        known = _files_of(part, files)
-        if known and known <= done:
+        names = _part_files(part, files)
+        if names and names <= done:
             on_progress(part.nbytes)
             continue
-        for name in known:
+        for name in names:
             del files[name]
-        if unrecorded >= RECORD_BYTES:  # whoever is killed from here on can go on
+        if unrecorded >= RECORD_BYTES:  # so that a run that is killed from here on can resume
             write_manifest(out, manifest, finished=False)
             unrecorded = 0
         try:
-            files |= _written(out, part, on_progress)
+            files |= _write_part(out, part, on_progress)
         except BaseException:
             if files:
                 write_manifest(out, manifest, finished=False)
@@ -106,8 +113,8 @@ def _finish(
     write_manifest(out, manifest, finished=True)
 
 
-def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]:
-    """The manifest to go on with: an earlier one of the same export, or a new one."""
+def _begin_or_resume(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]:
+    """The manifest to start from: that of an earlier run of this export, or a new one."""
     for name in (MANIFEST, UNFINISHED):
         if (out / name).is_symlink():
             raise OutputError(f"cannot write {out / name}: it is a link; remove the link")
@@ -117,10 +124,10 @@ def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]
         if not overwrite:
             raise
         earlier = None  # whatever it names stays, and it is replaced
-    there = sum(entry["bytes"] for entry in earlier["files"].values()) if earlier else 0
-    _check_room(out, plan, there)
+    old_bytes = sum(entry["bytes"] for entry in earlier["files"].values()) if earlier else 0
+    _check_room(out, plan, old_bytes)
     if earlier is None:
-        if not overwrite and any(map(_is_anothers, out.rglob("*"))):
+        if not overwrite and any(map(_is_foreign, out.rglob("*"))):
             raise OutputError(
                 f"{out} is not empty; give --force (overwrite=True in Python) to write into it, or "
                 "another folder"
@@ -137,22 +144,22 @@ def _taken_up(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]
     return plan.about | {"arrays": {}, "files": {}}
 
 
-def _is_anothers(path: Path) -> bool:
-    """Whether it is something that no export left behind when it was stopped."""
+def _is_foreign(path: Path) -> bool:
+    """Whether a path is a file that no export left behind when it was stopped."""
     return not path.is_dir() and not any(map(is_partial, (path, *path.parents)))
 
 
-def _files_of(part: Part, files: dict[str, Any]) -> set[str]:
-    """Those of the files that belong to a part."""
+def _part_files(part: Part, files: dict[str, Any]) -> set[str]:
+    """Names of the files that belong to a part."""
     if part.fill is None:
         return {part.path} & files.keys()
     return {name for name in files if name.startswith(f"{part.path}/")}
 
 
-def _written(
+def _write_part(
     out: Path, part: Part, on_progress: Callable[[int], object]
 ) -> dict[str, dict[str, Any]]:
-    """Writes a part; its files, each with bytes and checksum."""
+    """Writes a part, and returns size and checksum of each of its files."""
     path = out / part.path
     if not path.resolve().is_relative_to(out.resolve()):
         raise OutputError(f"cannot write {path}: a link leads out of {out}; remove the link")
@@ -161,28 +168,28 @@ def _written(
             part.fill(folder)
         on_progress(part.nbytes)
         return {
-            f"{part.path}/{one.relative_to(path).as_posix()}": {
-                "bytes": one.stat().st_size,
-                "sha256": sha256_of(one),
+            f"{part.path}/{file.relative_to(path).as_posix()}": {
+                "bytes": file.stat().st_size,
+                "sha256": sha256_of(file),
             }
-            for one in sorted(path.rglob("*"))
-            if one.is_file()
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
         }
     assert part.write is not None  # noqa: S101 (a part is a file or a folder)
     with publish(path, overwrite=True) as partial, partial.open("wb") as stream:
-        hashed = _Hashed(stream, on_progress)
-        part.write(hashed)
-    about = {"bytes": hashed.n_bytes, "sha256": hashed.digest.hexdigest()}
+        hashing = _HashingStream(stream, on_progress)
+        part.write(hashing)
+    about = {"bytes": hashing.n_bytes, "sha256": hashing.digest.hexdigest()}
     return {part.path: about | part.notes()}
 
 
-def _check_room(out: Path, plan: ExportPlan, there: int) -> None:
-    """Refuses what cannot fit, whatever of an earlier export is kept or replaced."""
-    free, needed = shutil.disk_usage(out).free, plan.nbytes - there
+def _check_room(out: Path, plan: ExportPlan, old_bytes: int) -> None:
+    """Refuses an export that cannot fit on the disk, even if it keeps all earlier files."""
+    free, needed = shutil.disk_usage(out).free, plan.nbytes - old_bytes
     if needed > free and FORMATS[plan.about["format"]].exact_bytes:
         raise OutputError(
-            f"the export to {out} needs about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are "
-            "free; free some space, name another place, or choose less with --layer or --dtype "
+            f"the export to {out} needs about {size_text(needed)}, {size_text(free)} are "
+            "free; free some space, name another folder, or choose less with --layer or --dtype "
             "float16"
         )
 
@@ -202,8 +209,8 @@ def _entry(part: Part, member: str) -> dict[str, Any]:
     return entry | ({"member": member} if member else {})
 
 
-class _Hashed(io.RawIOBase, BinaryIO):
-    """A stream that takes the SHA-256 of what passes through, and cannot go back."""
+class _HashingStream(io.RawIOBase, BinaryIO):
+    """A stream that computes the SHA-256 of what is written, and cannot seek."""
 
     def __init__(self, stream: BinaryIO, on_progress: Callable[[int], object]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""`manifest.json`: what an export holds, of which store, with a checksum of each file."""
+"""`manifest.json`: what an export holds, from which store, with a checksum of each file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fmcore.errors import InputFileError
 from fmcore.files import output_errors, publish, sha256_of
 
 MANIFEST = "manifest.json"
-# The same of an export that is not finished; it becomes the manifest at the end.
+# The manifest of an unfinished export.
 UNFINISHED = ".manifest.unfinished.json"
-# What two runs must have in common for one to go on where the other stopped.
+# Fields in which two runs must agree for one to go on where the other stopped.
 IDENTITY = ("store_digest", "format", "selection", "samples_sha256", "layout")
 LARGEST_BYTES = 256 << 20
 
@@ -22,47 +22,47 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of an export, finished or not; None where there is none.
 
     Raises:
-        InputFileError: if it cannot be understood.
+        InputFileError: if the manifest cannot be understood.
     """
-    places = (folder / name for name in (MANIFEST, UNFINISHED))
-    path = next((place for place in places if place.is_file()), None)
+    paths = (folder / name for name in (MANIFEST, UNFINISHED))
+    path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return None
     try:
         with path.open(encoding="utf-8") as stream:
-            found = json.loads(stream.read(LARGEST_BYTES))  # cut short, it is no JSON
+            content = json.loads(stream.read(LARGEST_BYTES))  # cut short, it is not JSON
     except (OSError, ValueError, RecursionError) as error:
         raise _no_manifest(path, str(error)) from error
-    if (why := _problem(found)) is not None:
-        raise _no_manifest(path, why)
-    return dict(found)
+    if (problem := _problem(content)) is not None:
+        raise _no_manifest(path, problem)
+    return dict(content)
 
 
-def _problem(found: Any) -> str | None:
-    """Why this is no manifest of ours; None where it is one."""
-    if not isinstance(found, dict) or not all(name in found for name in (*IDENTITY, "command")):
+def _problem(content: Any) -> str | None:
+    """Why a file's content is not a manifest of an export; None where it is."""
+    if not isinstance(content, dict) or not all(name in content for name in (*IDENTITY, "command")):
         return f"it lacks one of {', '.join(IDENTITY)}"
-    files, arrays = found.get("files"), found.get("arrays")
+    files, arrays = content.get("files"), content.get("arrays")
     if not isinstance(files, dict) or not isinstance(arrays, dict):
-        return "it names no files and arrays"
+        return "it has no files or no arrays"
     for name, entry in files.items():
-        sized = isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
-        if not sized or not isinstance(entry.get("sha256"), str) or "\0" in name:
-            return f"it says no size and checksum of {name!r}"
+        has_size = isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
+        if not has_size or not isinstance(entry.get("sha256"), str) or "\0" in name:
+            return f"it gives no size or no checksum of {name!r}"
     if not all(isinstance(entry, dict) for entry in arrays.values()):
-        return "it says nothing of an array"
+        return "it does not describe an array"
     return None
 
 
-def _no_manifest(path: Path, why: str) -> InputFileError:
+def _no_manifest(path: Path, reason: str) -> InputFileError:
     return InputFileError(
-        f"{path} is no manifest of an export: {why}; give --force (overwrite=True in Python) to "
-        "replace it, or another folder"
+        f"{path} is not the manifest of an export: {reason}; give --force (overwrite=True in "
+        "Python) to replace it, or another folder"
     )
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], *, finished: bool) -> None:
-    """Puts the manifest where it belongs, and takes the other one away.
+    """Writes the manifest of a finished or unfinished export, and removes the other one.
 
     Raises:
         OutputError: if the disk refuses.
@@ -74,15 +74,15 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any], *, finished: bool)
 
 
 def differences(manifest: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """In what two exports differ, by the names of `IDENTITY`."""
+    """The fields of `IDENTITY` in which two exports differ."""
     return [name for name in IDENTITY if manifest.get(name) != other.get(name)]
 
 
-def inside(folder: Path, name: str) -> Path:
-    """The place of a file that a manifest names.
+def path_inside(folder: Path, name: str) -> Path:
+    """The path of a file that a manifest names.
 
     Raises:
-        InputFileError: if it lies outside the folder.
+        InputFileError: if the path leads outside the folder.
     """
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()) or path.resolve() == folder.resolve():
@@ -91,8 +91,8 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def is_as_stated(folder: Path, name: str, entry: Mapping[str, Any]) -> bool:
-    """Whether a file of an export has the size and the checksum that the manifest says."""
-    path = inside(folder, name)
+    """Whether a file of an export has the size and the checksum in the manifest."""
+    path = path_inside(folder, name)
     return (
         path.is_file()
         and path.stat().st_size == entry["bytes"]
@@ -101,10 +101,10 @@ def is_as_stated(folder: Path, name: str, entry: Mapping[str, Any]) -> bool:
 
 
 def check_folder(folder: Path) -> Iterator[str]:
-    """One sentence for each file of an export that is missing, or differs from the manifest.
+    """One sentence for each file of an export that is missing or differs from the manifest.
 
     Raises:
-        InputFileError: if there is no manifest, or it is none.
+        InputFileError: if there is no manifest, or it cannot be understood.
     """
     manifest = read_manifest(folder)
     if manifest is None:
@@ -113,7 +113,7 @@ def check_folder(folder: Path) -> Iterator[str]:
         yield f"{folder} holds an export that is not finished; the same command goes on with it"
     for name, entry in manifest["files"].items():
         try:
-            if not inside(folder, name).is_file():
+            if not path_inside(folder, name).is_file():
                 yield f"{folder / name} is missing"
             elif not is_as_stated(folder, name, entry):
                 yield f"{folder / name} differs from its checksum in {MANIFEST}"
@@ -122,10 +122,10 @@ def check_folder(folder: Path) -> Iterator[str]:
 
 
 def remove_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Removes what an earlier export wrote, as it wrote it; what was changed since then stays.
+    """Removes the files of an earlier export; those that were changed since then stay.
 
     Raises:
-        InputFileError: if the manifest names what lies outside; nothing is removed then.
+        InputFileError: if the manifest names a file outside the folder; nothing is removed.
         OutputError: if the disk refuses.
     """
     files = manifest["files"]
@@ -134,7 +134,7 @@ def remove_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         for path in (folder / MANIFEST, folder / UNFINISHED, *paths):
             path.unlink(missing_ok=True)
         for path in paths:
-            for above in path.parents:
-                if above == folder or not above.is_dir() or any(above.iterdir()):
+            for parent in path.parents:
+                if parent == folder or not parent.is_dir() or any(parent.iterdir()):
                     break
-                above.rmdir()
+                parent.rmdir()

@@ -1,4 +1,4 @@
-"""What an export would write: its files, what they hold and how large they are."""
+"""The plan of an export: its files, their content and their sizes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fmcore.export.arrays import export_groups, skipped
 from fmcore.export.contents import Format, Part
 from fmcore.export.formats import FORMATS
 from fmcore.export.resolve import ResolvedQuery, resolve
-from fmcore.files import safe_names
+from fmcore.files import safe_names, size_text
 from fmcore.selection import Query, near_matches
 from fmcore.storage import Store
 
-LAYOUT = 1  # of the files in the folder
+LAYOUT = 1  # version of the layout of files in the folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,8 +29,8 @@ class ExportPlan:
     """What an export would write.
 
     Attributes:
-        parts: its files.
-        nbytes: of all values, about, before any compression.
+        parts: the files.
+        nbytes: bytes of all values, about, before any compression.
         about: the manifest, without the files.
     """
 
@@ -40,17 +40,17 @@ class ExportPlan:
 
 
 def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "npy") -> ExportPlan:
-    """Looks up what a query means and what it would take; nothing is written.
+    """Plans the export of what a query chooses; nothing is written.
 
     Args:
-        store: where it comes from.
-        out: the folder it would go to, for the command that the manifest tells.
-        query: what is asked for.
+        store: the store to export.
+        out: the folder of the export, for the command in the manifest.
+        query: the layers, samples and so on to export.
         format_name: one of `FORMATS`.
 
     Raises:
-        SelectionError: if a part of the query names nothing, or the format cannot hold it.
-        MapsNotStoredError: if none of the layers has maps, and maps are asked for.
+        SelectionError: if a part of the query matches nothing, or the format cannot hold it.
+        MapsNotStoredError: if maps are chosen and none of the layers has maps.
         MissingLibraryError: if the format needs a library that is not installed.
     """
     form = FORMATS.get(format_name)
@@ -61,30 +61,30 @@ def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "np
             field="format",
         )
     if query.what not in form.takes:
-        others = [name for name, one in FORMATS.items() if query.what in one.takes]
+        others = [name for name, other in FORMATS.items() if query.what in other.takes]
         raise SelectionError(
-            f"{form.name} holds {' and '.join(form.takes)}, no {query.what}; choose --format "
+            f"{form.name} holds {' and '.join(form.takes)}, not {query.what}; choose --format "
             f"{', '.join(others)}, or --what {' or '.join(form.takes)}",
             field="format",
         )
     form.needs()
-    chosen = resolve(store, query)
+    resolved = resolve(store, query)
     names = dict(
         zip(
-            chosen.layers,
-            safe_names([store.layers[one].group for one in chosen.layers]),
+            resolved.layers,
+            safe_names([store.layers[name].group for name in resolved.layers]),
             strict=True,
         )
     )
-    about = _about(store, chosen, form, names) | {"command": _command(store, out, query, form)}
-    parts = form.parts(list(export_groups(store, chosen, safe_names=names)))
+    about = _about(store, resolved, form, names) | {"command": _command(store, out, query, form)}
+    parts = form.parts(list(export_groups(store, resolved, safe_names=names)))
     return ExportPlan(parts, sum(part.nbytes for part in parts), about)
 
 
 def _about(
-    store: Store, chosen: ResolvedQuery, form: Format, names: Mapping[str, str]
+    store: Store, resolved: ResolvedQuery, form: Format, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    about, samples = store.about(), np.asarray(chosen.samples, dtype="<i8")
+    about, samples = store.about(), np.asarray(resolved.samples, dtype="<i8")
     return {
         "store": store.path.name,
         "store_digest": store.digest,
@@ -97,37 +97,32 @@ def _about(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "layout": LAYOUT,
         "format": form.name,
-        "what": chosen.query.what,
-        "selection": chosen.query.as_dict(),
+        "what": resolved.query.what,
+        "selection": resolved.query.as_dict(),
         "layers": {
             name: {
                 "path": f"layers/{names[name]}",
-                "filters": [int(index) for index in chosen.filters[name]],
+                "filters": [int(index) for index in resolved.filters[name]],
             }
-            for name in chosen.layers
+            for name in resolved.layers
         },
-        "classes": None if chosen.classes is None else [int(index) for index in chosen.classes],
+        "classes": None if resolved.classes is None else [int(index) for index in resolved.classes],
         "n_samples": len(samples),
         "samples_sha256": hashlib.sha256(samples.tobytes()).hexdigest(),
-        "skipped": skipped(store, chosen),
+        "skipped": skipped(store, resolved),
     }
 
 
 def _command(store: Store, out: Path, query: Query, form: Format) -> str:
-    """What a person types for the same export."""
+    """The command line that makes this export."""
     words = ["fmcore", "export", str(store.path), "--out", str(out)]
     for name, value in query.as_dict().items():
-        words.append(f"--{name}={value}")  # which may begin with a dash
+        words.append(f"--{name}={value}")  # not two words: a value may begin with a dash
     return shlex.join([*words, f"--format={form.name}"])
 
 
-def size_text(n_bytes: int) -> str:
-    """Bytes in words: kB below a megabyte, else MB."""
-    return f"{n_bytes / 1e3:,.1f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"
-
-
 def export_lines(plan: ExportPlan) -> Iterator[str]:
-    """What an export would write, a line each."""
+    """What an export would write, one line for each file."""
     for part in plan.parts:
         shapes = ", ".join(
             f"{name or array.name} {'x'.join(map(str, array.shape))} {array.dtype.name}"

@@ -1,4 +1,4 @@
-"""Which layers, filters, samples and classes of a store a query means."""
+"""Looks up the layers, filters, samples and classes of a store that a query chooses."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from fmcore.selection import (
 from fmcore.storage import Layer, Store
 
 _ROWS_AT_ONCE = 4096
-_RANKED_VALUES = 1 << 20  # at a time; some 40 MB with their order
+_RANKED_VALUES = 1 << 20  # at a time; about 40 MB with their order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResolvedQuery:
-    """What a query means in one store.
+    """What a query chooses in one store.
 
     Attributes:
-        query: what was asked for.
-        layers: paths of layers, in the model's order.
-        filters: indices of filters, for each of these.
-        samples: indices of samples; the rows of what comes out.
-        classes: indices of classes; None where none were named.
+        query: the query.
+        layers: paths of the layers, in the model's order.
+        filters: indices of the filters of each layer, by its path.
+        samples: indices of the samples, in the order of the result's rows.
+        classes: indices of the classes; None where the query names none.
     """
 
     query: Query
@@ -46,15 +46,16 @@ class ResolvedQuery:
 
 
 def resolve(store: Store, query: Query, *, files: bool = True) -> ResolvedQuery:
-    """Looks up in a store what a query names.
+    """Looks up in a store what a query chooses.
 
     Args:
-        store: where it is looked up.
-        query: what is asked for.
-        files: whether samples may be named by a file.
+        store: the store to look in.
+        query: the query.
+        files: whether the query may name a file with samples.
 
     Raises:
-        SelectionError: if a part of it names nothing, with near matches; `field` says which.
+        SelectionError: if a part of the query matches nothing, with near matches; `field` says
+            which part.
         InputFileError: if a file cannot be read.
     """
     layers = match_names(list(store.layers), query.layer, what=f"layer of {store.path.name}")
@@ -64,14 +65,14 @@ def resolve(store: Store, query: Query, *, files: bool = True) -> ResolvedQuery:
         for field, value in (("sample", query.sample), ("dtype", query.dtype)):
             if value not in ("", "float32"):
                 raise SelectionError(
-                    f"{field} {value!r} chooses no statistics: they are of the whole test set, in "
-                    "their own precision",
+                    f"{field} {value!r} cannot choose statistics: they are of the whole test "
+                    "set, in their own precision; leave it out",
                     field=field,
                 )
         return ResolvedQuery(query, tuple(layers), filters, range(store.n_samples), classes)
     if query.what == "maps" and query.statistic:
         raise SelectionError(
-            f"statistic {query.statistic!r} chooses no maps; it needs what=pooled or "
+            f"statistic {query.statistic!r} cannot choose maps; it needs what=pooled or "
             "what=statistics",
             field="statistic",
         )
@@ -97,44 +98,44 @@ def _samples(
     terms = parse_samples(text, files=files)
     if terms.outcome and not store.has_outcomes:
         raise SelectionError(
-            f"{terms.outcome!r} chooses no samples of {store.path.name}: it has "
+            f"{terms.outcome!r} cannot choose samples of {store.path.name}: it has "
             f"{store.why_no_outcomes}; choose them by index, class or top:25",
             field="sample",
         )
-    found: Picks = range(store.n_samples)
+    samples: Picks = range(store.n_samples)
     if terms.names is not None:
-        found = _named(store, terms.names)
+        samples = _samples_by_name(store, terms.names)
     elif terms.numbers:
-        found = parse_numbers(terms.numbers, store.n_samples, what="sample", field="sample")
+        samples = parse_numbers(terms.numbers, store.n_samples, what="sample", field="sample")
     if classes is not None or terms.outcome:
-        indices = np.asarray(found, dtype=np.int64)
+        indices = np.asarray(samples, dtype=np.int64)
         labels = store.labels[indices]
-        kept = np.ones(len(indices), dtype=np.bool_)
+        is_kept = np.ones(len(indices), dtype=np.bool_)
         if classes is not None:
-            kept &= np.isin(labels, classes)
+            is_kept &= np.isin(labels, classes)
         if terms.outcome:
-            kept &= (labels == store.predictions[indices]) == (terms.outcome == "correct")
-        found = indices[kept]
-    if not len(found):
-        labelled = ", ".join(store.class_names[index] for index in classes or ())
+            is_kept &= (labels == store.predictions[indices]) == (terms.outcome == "correct")
+        samples = indices[is_kept]
+    if not len(samples):
+        classes_text = ", ".join(store.class_names[index] for index in classes or ())
         raise SelectionError(
             f"no sample is left of {text or 'all'!r}"
-            f"{f' that is labelled {labelled}' if labelled else ''}; "
+            f"{f' that is labeled {classes_text}' if classes_text else ''}; "
             f"{store.path.name} holds {store.n_samples:,}",
             field="sample" if text else "class",
         )
     if terms.top is not None:
-        best = np.zeros(store.n_samples, dtype=np.bool_)
+        is_top = np.zeros(store.n_samples, dtype=np.bool_)
         for name in layers:
-            _mark_strongest(store.layers[name], filters[name], found, terms.top, best)
-        found = np.flatnonzero(best)
-    return found
+            _mark_strongest(store.layers[name], filters[name], samples, terms.top, is_top)
+        samples = np.flatnonzero(is_top)
+    return samples
 
 
-def _named(store: Store, names: Sequence[str]) -> NDArray[np.int64]:
-    """Samples by lines of a file: whole numbers are indices, all else is an id."""
+def _samples_by_name(store: Store, names: Sequence[str]) -> NDArray[np.int64]:
+    """Indices of samples by the lines of a file: a whole number is an index, all else an id."""
     by_id = {name: index for index, name in enumerate(store.ids)}
-    found = []
+    indices = []
     for name in names:
         index = int(name) if is_index(name) else by_id.get(name, -1)
         if not 0 <= index < store.n_samples:
@@ -143,8 +144,8 @@ def _named(store: Store, names: Sequence[str]) -> NDArray[np.int64]:
                 f"{near_matches(name, list(by_id)[:10_000])}",
                 field="sample",
             )
-        found.append(index)
-    return np.array(found, dtype=np.int64)
+        indices.append(index)
+    return np.array(indices, dtype=np.int64)
 
 
 def _mark_strongest(
@@ -153,11 +154,11 @@ def _mark_strongest(
     """Marks the samples with the largest pooled maximum of each filter, ties by index.
 
     Args:
-        layer: whose table it is.
+        layer: the layer whose pooled maxima are compared.
         filters: indices of filters.
         samples: indices of the samples to choose from.
-        most: how many for each filter.
-        marked: <bool>[sample], of all samples of the store.
+        most: number of samples to mark for each filter.
+        marked: <bool>[sample], for all samples of the store; set in place.
     """
     table = layer.pooled_array("max")
     indices = np.unique(np.asarray(samples, dtype=np.int64))
@@ -167,14 +168,17 @@ def _mark_strongest(
     columns = np.unique(np.asarray(filters, dtype=np.int64))
     step = max(1, _RANKED_VALUES // (most + _ROWS_AT_ONCE))
     for first in range(0, len(columns), step):
-        some = columns[first : first + step]
-        held: NDArray[Any] = np.empty((0, len(some)), dtype=np.int64)
-        values: NDArray[Any] = np.empty((0, len(some)), dtype=np.float32)
+        block = columns[first : first + step]
+        strongest: NDArray[Any] = np.empty((0, len(block)), dtype=np.int64)
+        values: NDArray[Any] = np.empty((0, len(block)), dtype=np.float32)
         for start in range(0, len(indices), _ROWS_AT_ONCE):
             rows = indices[start : start + _ROWS_AT_ONCE]
-            new = table.outer((rows, some))
+            new = table.outer((rows, block))
             values = np.concatenate([values, np.where(np.isfinite(new), new, -np.inf)])
-            held = np.concatenate([held, np.repeat(rows[:, np.newaxis], len(some), axis=1)])
+            strongest = np.concatenate(
+                [strongest, np.repeat(rows[:, np.newaxis], len(block), axis=1)]
+            )
             order = np.argsort(-values, axis=0, kind="stable")[:most]
-            values, held = (np.take_along_axis(each, order, axis=0) for each in (values, held))
-        marked[held] = True
+            values = np.take_along_axis(values, order, axis=0)
+            strongest = np.take_along_axis(strongest, order, axis=0)
+        marked[strongest] = True

@@ -1,4 +1,4 @@
-"""Statistics of a store as tidy rows: one value a row, with its chance level and its n."""
+"""Statistics of a store as a tidy table: one value per row, with chance level and n."""
 
 from __future__ import annotations
 
@@ -34,155 +34,172 @@ _NOT_DEFINED = "not defined for these values"
 
 
 def chosen_statistics(pattern: str | None) -> list[Statistic]:
-    """The statistics that a comma-separated list of globs takes, such as `auc*,mean`.
+    """The statistics that match a comma-separated list of globs, such as `auc*,mean`.
 
-    A name without its pooled table takes all of its kind: `auc` is `auc_mean,auc_max`. Without a
+    A name without its pooling matches every pooling: `auc` is `auc_mean,auc_max`. Without a
     pattern, all but those with a row for each pair of filters.
 
     Raises:
         SelectionError: if a glob matches nothing.
     """
     if pattern is None:
-        return [one for one in STATISTICS.values() if "other_filter" not in one.axes]
-    names = dict.fromkeys(name for one in STATISTICS.values() for name in (one.name, one.family))
-    taken = set(match_names(list(names), pattern, what="statistic", field="statistic"))
-    return [one for one in STATISTICS.values() if taken & {one.name, one.family}]
+        return [
+            statistic for statistic in STATISTICS.values() if "other_filter" not in statistic.axes
+        ]
+    names = dict.fromkeys(
+        name for statistic in STATISTICS.values() for name in (statistic.name, statistic.family)
+    )
+    matches = set(match_names(list(names), pattern, what="statistic", field="statistic"))
+    return [
+        statistic
+        for statistic in STATISTICS.values()
+        if matches & {statistic.name, statistic.family}
+    ]
 
 
 class Values:
-    """Where the numbers come from: as stored, or computed again from the pooled tables."""
+    """Statistics of a store, as stored, or computed again from the pooled tables."""
 
     def __init__(self, store: Store, *, again: bool) -> None:
         self.store = store
-        self._again = recompute(store) if again else [{} for _ in store.layers]
+        self._recomputed = recompute(store) if again else [{} for _ in store.layers]
 
-    def has(self, layer: str, one: Statistic) -> bool:
-        """Whether there is such a statistic of a layer, or of layers."""
-        if "layer" in one.axes:
-            return one.path in self._again[0] or one.name in self.store.similarities
-        of_layer = self.store.layers[layer]
-        return one.path in self._again[of_layer.index] or of_layer.has(one)
+    def has(self, layer: str, statistic: Statistic) -> bool:
+        """Whether a layer has a statistic, or the store has it of layers."""
+        if "layer" in statistic.axes:
+            return (
+                statistic.path in self._recomputed[0] or statistic.name in self.store.similarities
+            )
+        stored_layer = self.store.layers[layer]
+        return statistic.path in self._recomputed[stored_layer.index] or stored_layer.has(statistic)
 
-    def value(self, layer: str, one: Statistic) -> NDArray[Any]:
-        """A statistic of a layer's filters, or of the layers, whatever the path.
+    def value(self, layer: str, statistic: Statistic) -> NDArray[Any]:
+        """A statistic of a layer's filters, or of the store's layers.
 
         Raises:
-            StatisticNotFoundError: if it is not there, with the reason.
+            StatisticNotFoundError: if the store does not have it, with the reason.
         """
-        if "layer" in one.axes:
-            found = self._again[0].get(one.path)
-            return self.store.similarity(one.name) if found is None else found
-        return self._of(layer, one.path, lambda of_layer: of_layer.statistic(one.name))
+        if "layer" in statistic.axes:
+            array = self._recomputed[0].get(statistic.path)
+            return self.store.similarity(statistic.name) if array is None else array
+        return self._read(layer, statistic.path, lambda stored: stored.statistic(statistic.name))
 
-    def chance(self, layer: str, one: Statistic) -> NDArray[np.float64] | None:
-        """Its chance level, [bound, …]; None where it has none."""
-        if not one.chance:
+    def chance(self, layer: str, statistic: Statistic) -> NDArray[np.float64] | None:
+        """A statistic's chance level, [bound, …]; None where it has none."""
+        if not statistic.chance:
             return None
-        return self._of(layer, f"{one.path}_chance", lambda of_layer: of_layer.chance(one.name))
+        return self._read(
+            layer,
+            f"{statistic.path}_chance",
+            lambda stored: stored.chance(statistic.name),
+        )
 
     def undefined(self, layer: str, pooling: str) -> NDArray[np.uint8]:
-        """Why filters have no scores."""
+        """Why filters have no scores, <uint8>[filter], codes of `Defined`."""
         path = f"filters/undefined_{pooling}"
-        return self._of(layer, path, lambda of_layer: of_layer.undefined(pooling))
+        return self._read(layer, path, lambda stored: stored.undefined(pooling))
 
-    def _of(self, layer: str, path: str, stored: Callable[[Layer], Any]) -> Any:
-        of_layer = self.store.layers[layer]
-        found = self._again[of_layer.index].get(path)
-        return stored(of_layer) if found is None else found
+    def _read(self, layer: str, path: str, read: Callable[[Layer], Any]) -> Any:
+        stored_layer = self.store.layers[layer]
+        array = self._recomputed[stored_layer.index].get(path)
+        return read(stored_layer) if array is None else array
 
 
-def statistics_table(store: Store, chosen: ResolvedQuery, *, again: bool = False) -> Tables:
-    """Statistics of a store, a piece for each of them.
+def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = False) -> Tables:
+    """Statistics of a store as a table, a piece for each statistic and layer.
 
     Args:
-        store: where they come from.
-        chosen: of which layers, filters and classes, and by `query.statistic` which of them; all
-            but correlations where that is empty.
-        again: compute what follows from the pooled tables, stored or not.
+        store: the store to read.
+        resolved: layers, filters and classes of the rows, and by `query.statistic` the statistics;
+            all but correlations where that is empty.
+        again: compute what follows from the pooled tables again, stored or not.
 
     Raises:
         SelectionError: if a glob matches nothing.
-        StatisticNotFoundError: if a statistic that was asked for is not there, with the reason.
+        StatisticNotFoundError: if the store lacks a statistic that is named, with the reason.
     """
-    names, asked = list(chosen.layers), chosen.query.statistic
-    wanted = chosen_statistics(asked or None)
-    values = Values(store, again=again and any(one.origin == "pooled" for one in wanted))
-    # What was named must be there; what a pattern takes may be missing. Before the first row.
-    named = {part.strip() for part in asked.split(",")}
-    there = {}
+    names, pattern = list(resolved.layers), resolved.query.statistic
+    statistics = chosen_statistics(pattern or None)
+    from_pooled = any(statistic.origin == "pooled" for statistic in statistics)
+    values = Values(store, again=again and from_pooled)
+    # A statistic that is named must be stored, one that a glob matches may be missing; this is
+    # checked before the first row.
+    named = {part.strip() for part in pattern.split(",")}
+    owners = {}
     n_rows = 0
-    for one in wanted:
-        of_one = ["*"] if "layer" in one.axes else names
-        there[one.name] = [name for name in of_one if values.has(name, one)]
-        if named & {one.name, one.family} and len(there[one.name]) < len(of_one):
-            missing = next(name for name in of_one if name not in there[one.name])
-            values.value(missing, one)  # says why it is not there
-        for name in there[one.name]:
-            n_rows += _n_rows(store, chosen, one, name)
+    for statistic in statistics:
+        candidates = ["*"] if "layer" in statistic.axes else names
+        owners[statistic.name] = [name for name in candidates if values.has(name, statistic)]
+        missing = [name for name in candidates if name not in owners[statistic.name]]
+        if missing and named & {statistic.name, statistic.family}:
+            values.value(missing[0], statistic)  # raises with the reason
+        for name in owners[statistic.name]:
+            n_rows += _n_rows(store, resolved, statistic, name)
 
     def pieces() -> Iterator[Table]:
-        for one in wanted:
-            if "layer" in one.axes and there[one.name]:
-                yield _of_layers(values, one, names)
+        for statistic in statistics:
+            if "layer" in statistic.axes and owners[statistic.name]:
+                yield _layers_table(values, statistic, names)
         for name in names:
-            for one in wanted:
-                if "layer" not in one.axes and name in there[one.name]:
-                    yield _narrowed(_of_filters(values, name, one), one, store, chosen, name)
+            for statistic in statistics:
+                if "layer" not in statistic.axes and name in owners[statistic.name]:
+                    table = _filters_table(values, name, statistic)
+                    yield _narrow(table, statistic, store, resolved, name)
 
     return Tables(COLUMNS, pieces, n_rows)
 
 
-def _n_rows(store: Store, chosen: ResolvedQuery, one: Statistic, layer: str) -> int:
-    n_classes = len(store.class_names) if chosen.classes is None else len(chosen.classes)
-    n_filters = len(chosen.filters.get(layer, ()))
+def _n_rows(store: Store, resolved: ResolvedQuery, statistic: Statistic, layer: str) -> int:
+    n_classes = len(store.class_names) if resolved.classes is None else len(resolved.classes)
+    n_filters = len(resolved.filters.get(layer, ()))
     sizes = {"class": n_classes, "filter": n_filters, "other_filter": n_filters}
-    return math.prod(sizes.get(axis, len(chosen.layers)) for axis in one.axes)
+    return math.prod(sizes.get(axis, len(resolved.layers)) for axis in statistic.axes)
 
 
-def _narrowed(
-    table: Table, one: Statistic, store: Store, chosen: ResolvedQuery, layer: str
+def _narrow(
+    table: Table, statistic: Statistic, store: Store, resolved: ResolvedQuery, layer: str
 ) -> Table:
-    """The rows of chosen filters and classes, in the order in which they were chosen."""
-    filters, n_filters = np.asarray(chosen.filters[layer]), store.layers[layer].n_filters
+    """A table with only the chosen filters and classes, in the order of the query."""
+    filters, n_filters = np.asarray(resolved.filters[layer]), store.layers[layer].n_filters
     n_classes = len(store.class_names)
-    classes = np.arange(n_classes) if chosen.classes is None else np.array(chosen.classes)
-    sizes = [n_classes if axis == "class" else n_filters for axis in one.axes]
-    picks = [classes if axis == "class" else filters for axis in one.axes]
+    classes = np.arange(n_classes) if resolved.classes is None else np.array(resolved.classes)
+    sizes = [n_classes if axis == "class" else n_filters for axis in statistic.axes]
+    picks = [classes if axis == "class" else filters for axis in statistic.axes]
     rows = np.arange(math.prod(sizes)).reshape(sizes)[np.ix_(*picks)].reshape(-1).tolist()
     if rows == list(range(math.prod(sizes))):
         return table
     return Table({name: [values[row] for row in rows] for name, values in table.columns.items()})
 
 
-def _of_layers(values: Values, one: Statistic, names: Sequence[str]) -> Table:
+def _layers_table(values: Values, statistic: Statistic, names: Sequence[str]) -> Table:
     store, paths = values.store, list(values.store.layers)
-    places = [paths.index(name) for name in names]
-    array = values.value(names[0], one)
-    if len(one.axes) == 1:
-        array, layers, other = array[places], list(names), None
+    indices = [paths.index(name) for name in names]
+    array = values.value(names[0], statistic)
+    if len(statistic.axes) == 1:
+        array, layers, other = array[indices], list(names), None
     else:
-        array = array[np.ix_(places, places)].reshape(-1)
+        array = array[np.ix_(indices, indices)].reshape(-1)
         layers = [name for name in names for _ in names]
         other = [name for _ in names for name in names]
-    reasons = [None if known else _NOT_DEFINED for known in np.isfinite(array)]
-    return _table(one, array, layers, other=other, n=store.n_samples, reason=reasons)
+    reasons = [None if is_finite else _NOT_DEFINED for is_finite in np.isfinite(array)]
+    return _table(statistic, array, layers, other=other, n=store.n_samples, reason=reasons)
 
 
-def _of_filters(values: Values, layer: str, one: Statistic) -> Table:
+def _filters_table(values: Values, layer: str, statistic: Statistic) -> Table:
     store = values.store
-    array, band = values.value(layer, one), values.chance(layer, one)
+    array, band = values.value(layer, statistic), values.chance(layer, statistic)
     sizes, n_filters = store.class_sizes, array.shape[-1]
     filters = np.broadcast_to(np.arange(n_filters), array.shape)
     other: Any = None
     classes: Any = None
     n: Any = store.n_samples
-    if one.axes == ("filter", "other_filter"):
+    if statistic.axes == ("filter", "other_filter"):
         other, filters = filters.reshape(-1).tolist(), filters.T
-    elif one.axes[0] == "class":
+    elif statistic.axes[0] == "class":
         classes = np.repeat(np.array(store.class_names, dtype=object), n_filters).tolist()
         n = np.repeat(sizes, n_filters).tolist()
     return _table(
-        one,
+        statistic,
         array.reshape(-1),
         layer,
         filters=filters.reshape(-1).tolist(),
@@ -190,43 +207,44 @@ def _of_filters(values: Values, layer: str, one: Statistic) -> Table:
         other=other,
         n=n,
         band=None if band is None else band.reshape(2, -1),
-        reason=_reasons(values, layer, one, array).reshape(-1).tolist(),
+        reason=_reasons(values, layer, statistic, array).reshape(-1).tolist(),
     )
 
 
 def _reasons(
-    values: Values, layer: str, one: Statistic, array: NDArray[Any]
+    values: Values, layer: str, statistic: Statistic, array: NDArray[Any]
 ) -> NDArray[np.object_]:
-    """Why there is no value, [...]; None where there is one."""
-    found = np.full(array.shape, None, dtype=object)
+    """Why a value is missing, in the shape of `array`; None where it is not."""
+    reasons = np.full(array.shape, None, dtype=object)
     missing = ~np.isfinite(array)
-    found[missing] = _NOT_DEFINED
-    if one.axes[0] == "class":
+    reasons[missing] = _NOT_DEFINED
+    if statistic.axes[0] == "class":
         sizes = values.store.class_sizes[:, np.newaxis]
-        found[missing & (sizes == values.store.n_samples)] = "all samples are of this class"
-        found[missing & (sizes == 0)] = "no samples of this class"
-    if one.family == "csi":
+        reasons[missing & (sizes == values.store.n_samples)] = "all samples are of this class"
+        reasons[missing & (sizes == 0)] = "no samples of this class"
+    if statistic.family == "csi":
         low = values.value(layer, STATISTICS["min"])
         with np.errstate(invalid="ignore"):
-            found[missing & (low < 0).any(axis=0)] = "some activations are negative"
-    if one.family in ("f", "dprime"):
-        found[np.isinf(array)] = "infinite: no spread within classes"
-    if (values.store.class_sizes > 0).sum() < 2 and one.pooling and one.axes[-1] == "filter":
-        found[missing] = "only one class has samples"
-    if one.pooling:
-        undefined = values.undefined(layer, one.pooling)
+            reasons[missing & (low < 0).any(axis=0)] = "some activations are negative"
+    if statistic.family in ("f", "dprime"):
+        reasons[np.isinf(array)] = "infinite: no spread within classes"
+    one_class = (values.store.class_sizes > 0).sum() < 2
+    if one_class and statistic.pooling and statistic.axes[-1] == "filter":
+        reasons[missing] = "only one class has samples"
+    if statistic.pooling:
+        undefined = values.undefined(layer, statistic.pooling)
         for code, words in WHY_UNDEFINED.items():
-            without = np.broadcast_to(undefined == code, array.shape)
-            if one.axes == ("filter", "other_filter"):
-                without = without | without.T
+            affected = np.broadcast_to(undefined == code, array.shape)
+            if statistic.axes == ("filter", "other_filter"):
+                affected = affected | affected.T
                 if code == Defined.DEAD:
                     continue  # a filter that is always below zero still correlates
-            found[missing & without] = words
-    return found
+            reasons[missing & affected] = words
+    return reasons
 
 
 def _table(
-    one: Statistic,
+    statistic: Statistic,
     array: NDArray[Any],
     layer: str | list[str],
     *,
@@ -238,16 +256,16 @@ def _table(
     reason: Sequence[str | None],
 ) -> Table:
     size = len(array)
-    nothing = [None] * size
-    low, high = (nothing, nothing) if band is None else band.tolist()
+    empty = [None] * size
+    low, high = (empty, empty) if band is None else band.tolist()
     return Table(
         {
             "layer": [layer] * size if isinstance(layer, str) else layer,
-            "filter": filters or nothing,
-            "class": classes or nothing,
-            "other": other or nothing,
-            "statistic": [one.family] * size,
-            "pooling": [one.pooling or None] * size,
+            "filter": filters or empty,
+            "class": classes or empty,
+            "other": other or empty,
+            "statistic": [statistic.family] * size,
+            "pooling": [statistic.pooling or None] * size,
             "value": array.tolist(),
             "chance_low": low,
             "chance_high": high,

@@ -1,4 +1,4 @@
-"""Tables of what a query means: a row for each sample, pooled value, or value of a map."""
+"""Tables that a query chooses: a row for each sample, pooled value, or value of a map."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from fmcore.storage import Layer, Store
 BLOCK_BYTES = 256 << 10  # as text it is several times as large
 
 
-def pooled_names(layer: Layer, chosen: ResolvedQuery) -> list[str]:
-    """The pooled tables of a layer that a query means.
+def pooled_names(layer: Layer, resolved: ResolvedQuery) -> list[str]:
+    """Names of a layer's pooled tables that a query chooses.
 
     Raises:
-        SelectionError: if a glob takes none of them.
+        SelectionError: if a glob matches none of them.
     """
     names = list(layer.pooled_names)
     what = f"pooled table of {layer.path}"
-    return match_names(names, chosen.query.statistic or "*", what=what, field="statistic")
+    return match_names(names, resolved.query.statistic or "*", what=what, field="statistic")
 
 
 def samples_table(arrays: Sequence[ArraySource]) -> Tables:
-    """One row for each sample, of what `of_samples` gives."""
-    kinds = {one.name: TEXT if one.dtype.kind == "U" else one.dtype.name for one in arrays}
+    """One row for each sample, from the arrays of `sample_arrays`."""
+    kinds = {array.name: TEXT if array.dtype.kind == "U" else array.dtype.name for array in arrays}
 
     def pieces() -> Iterator[Table]:
-        columns = {one.name: np.concatenate(list(one.blocks())) for one in arrays}
+        columns = {array.name: np.concatenate(list(array.blocks())) for array in arrays}
         texts = {name: columns[name].tolist() for name, kind in kinds.items() if kind == TEXT}
         yield Table(columns | texts)
 
     return Tables(kinds, pieces, arrays[0].shape[0])
 
 
-def pooled_table(store: Store, layer: Layer, chosen: ResolvedQuery) -> Tables:
+def pooled_table(store: Store, layer: Layer, resolved: ResolvedQuery) -> Tables:
     """One row for each sample and filter, a column for each pooled table."""
-    names, filters = pooled_names(layer, chosen), chosen.filters[layer.path]
+    names, filters = pooled_names(layer, resolved), resolved.filters[layer.path]
     tables = {name: layer.pooled_array(name) for name in names}
     kinds = {"sample": "int64", "id": TEXT}
     kinds |= dict.fromkeys((*store.class_columns, "filter"), "int64")
     for name, table in tables.items():
         is_float = table.dtype.kind == "f"
-        kinds[name] = chosen.query.dtype if is_float else table.dtype.name
-    samples = np.asarray(chosen.samples, dtype=np.int64)
-    n_filters, precision = len(filters), Precision(chosen.query.dtype)
+        kinds[name] = resolved.query.dtype if is_float else table.dtype.name
+    samples = np.asarray(resolved.samples, dtype=np.int64)
+    n_filters, precision = len(filters), Precision(resolved.query.dtype)
 
     def pieces() -> Iterator[Table]:
         precision.begin()
@@ -55,28 +55,28 @@ def pooled_table(store: Store, layer: Layer, chosen: ResolvedQuery) -> Tables:
         step = max(1, BLOCK_BYTES // (8 * n_filters))
         for start in range(0, len(samples), step):
             rows = samples[start : start + step]
-            each = np.repeat(rows, n_filters)
+            row_samples = np.repeat(rows, n_filters)
             columns: dict[str, Column] = {
-                "sample": each,
-                "id": ids[each].tolist(),
-                **{name: one[each] for name, one in classes.items()},
+                "sample": row_samples,
+                "id": ids[row_samples].tolist(),
+                **{name: column[row_samples] for name, column in classes.items()},
                 "filter": np.tile(np.asarray(filters, dtype=np.int64), len(rows)),
             }
             for name, table in tables.items():
                 values = table.outer((rows, filters)).reshape(-1)
-                columns[name] = precision.of(values)
+                columns[name] = precision.convert(values)
             yield Table(columns)
 
     return Tables(kinds, pieces, len(samples) * n_filters, precision.notes)
 
 
-def maps_table(layer: Layer, chosen: ResolvedQuery) -> Tables:
+def maps_table(layer: Layer, resolved: ResolvedQuery) -> Tables:
     """One row for each value of the maps."""
-    array, filters = layer.activation, np.asarray(chosen.filters[layer.path], dtype=np.int64)
-    samples = np.asarray(chosen.samples, dtype=np.int64)
+    array, filters = layer.activation, np.asarray(resolved.filters[layer.path], dtype=np.int64)
+    samples = np.asarray(resolved.samples, dtype=np.int64)
     _, height, width, _ = array.shape
-    kinds = dict.fromkeys(("sample", "y", "x", "filter"), "int64") | {"value": chosen.query.dtype}
-    per_sample, precision = height * width * len(filters), Precision(chosen.query.dtype)
+    kinds = dict.fromkeys(("sample", "y", "x", "filter"), "int64") | {"value": resolved.query.dtype}
+    per_sample, precision = height * width * len(filters), Precision(resolved.query.dtype)
 
     def pieces() -> Iterator[Table]:
         precision.begin()
@@ -84,10 +84,10 @@ def maps_table(layer: Layer, chosen: ResolvedQuery) -> Tables:
         for start in range(0, len(samples), step):
             rows = samples[start : start + step]
             values = array.outer((rows, range(height), range(width), filters), threads=1)
-            places = np.meshgrid(rows, np.arange(height), np.arange(width), filters, indexing="ij")
+            indices = np.meshgrid(rows, np.arange(height), np.arange(width), filters, indexing="ij")
             names = ("sample", "y", "x", "filter")
-            columns = {name: place.reshape(-1) for name, place in zip(names, places, strict=True)}
-            columns["value"] = precision.of(values.reshape(-1))
+            columns = {name: grid.reshape(-1) for name, grid in zip(names, indices, strict=True)}
+            columns["value"] = precision.convert(values.reshape(-1))
             yield Table(columns)
 
     return Tables(kinds, pieces, len(samples) * per_sample, precision.notes)

@@ -1,4 +1,4 @@
-"""A callback of Keras that captures a model while it is trained; it knows no data and no store."""
+"""A Keras callback that captures a model during training; it knows no data and no store."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FEWEST_DIGITS = 3
 
 
 class CaptureCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Captures the model at the end of chosen epochs, one store each: `epoch-003.h5`.
+    """Captures the model at the end of chosen epochs, into one store each: `epoch-003.h5`.
 
-    Training goes on as it would without: weights, optimizer and random numbers are not touched.
+    It does not change the training: weights, optimizer and random numbers are left alone.
     """
 
     def __init__(
@@ -27,13 +27,13 @@ class CaptureCallback(keras.callbacks.Callback):  # type: ignore[misc]
         epochs: frozenset[int] | None,
         overwrite: bool,
     ) -> None:
-        """Takes the capture as a function, so that nothing here depends on how it is done.
+        """Takes the capture as a function, so that nothing here depends on data or stores.
 
         Args:
-            capture: writes the store of a model to a path.
-            folder: where the stores lie; it is made where it is missing.
-            epochs: those after which the model is captured, counted from 1; None for all.
-            overwrite: replace stores of these names.
+            capture: captures a model into a store at a path.
+            folder: folder of the stores; it is created where it is missing.
+            epochs: epochs after which the model is captured, counted from 1; None for all.
+            overwrite: replace stores that exist.
         """
         super().__init__()
         self._capture = capture
@@ -43,19 +43,20 @@ class CaptureCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._checked = False
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Makes the folder.
+        """Creates the folder.
 
         Raises:
-            OutputError: if it cannot be made.
+            OutputError: if it cannot be created.
         """
         self._checked = False
         with output_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Stops before hours of training that would end at a file that is there.
+        """Refuses stores that exist, before hours of training that would end at one of them.
 
-        Here and not at the beginning, where Keras does not know yet which epoch it resumes at.
+        This cannot be done when training begins: Keras does not know yet which epoch it resumes
+        at.
 
         Raises:
             OutputError: if a store exists and `overwrite` is false.
@@ -68,10 +69,10 @@ class CaptureCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 refuse_existing(self._path(number), overwrite=self._overwrite)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Captures the model where this epoch is chosen; Keras counts from 0, people from 1.
+        """Captures the model if this epoch is chosen; Keras counts from 0, people from 1.
 
         Raises:
-            FmcoreError: as the capture does; training ends there, the model keeps its weights.
+            FmcoreError: if the capture fails; training ends, and the model keeps its weights.
         """
         number = epoch + 1
         if self._is_chosen(number):

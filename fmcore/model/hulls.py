@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 # <int32>[y, x, (first row, first column, last row, last column)]; a unit that sees nothing but
 # padding has -1 for all four.
 Boxes = NDArray[np.int32]
-# The same while they are made, [y, x, (first row, first column, -last row, -last column)]: the hull
-# of two boxes is their smallest numbers, and a box of nothing is larger than any.
+# Boxes while they are computed, [y, x, (first row, first column, -last row, -last column)]: the
+# hull of two boxes is their elementwise minimum, and an empty box is larger than any other.
 Hulls = NDArray[np.int32]
 NOTHING = np.int32(1 << 30)
 
 
-def of_input(height: int, width: int) -> Hulls:
-    """Each pixel of the input sees itself."""
+def input_hulls(height: int, width: int) -> Hulls:
+    """The hulls of an input's pixels, <int32>[y, x, 4]: each pixel sees itself."""
     hulls = np.empty((height, width, 4), dtype=np.int32)
     hulls[..., 0] = np.arange(height)[:, np.newaxis]
     hulls[..., 1] = np.arange(width)
@@ -31,35 +31,35 @@ def of_input(height: int, width: int) -> Hulls:
 
 
 def boxes(hulls: Hulls) -> Boxes:
-    """What they are in pixels."""
-    found = hulls.copy()
-    found[..., 2:] *= -1
-    found[hulls[..., 0] == NOTHING] = -1
-    return found
+    """Hulls as boxes in pixels, <int32>[y, x, 4]; -1 for units that see padding only."""
+    boxes = hulls.copy()
+    boxes[..., 2:] *= -1
+    boxes[hulls[..., 0] == NOTHING] = -1
+    return boxes
 
 
-def through(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.intp]) -> Hulls:
+def through_windows(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.intp]) -> Hulls:
     """The hulls of units that each see a window of units below.
 
     Args:
-        hulls: of the units below.
-        taps_y: <intp>[y, tap], rows that a row sees; those outside the map are padding.
-        taps_x: <intp>[x, tap], columns.
+        hulls: hulls of the units below.
+        taps_y: <intp>[y, tap], the rows below that each row sees; -1 is padding.
+        taps_x: <intp>[x, tap], the columns below that each column sees; -1 is padding.
     """
     return _along(_along(hulls, 0, taps_y), 1, taps_x)
 
 
-def everything(hulls: Hulls) -> Hulls:
-    """The hull of all units, <int32>[1, 1, 4]: of a unit that sees all of them."""
+def global_hull(hulls: Hulls) -> Hulls:
+    """The hull of a unit that sees all units, <int32>[1, 1, 4]."""
     return hulls.min(axis=(0, 1), keepdims=True)
 
 
-def merged(branches: Sequence[Hulls]) -> Hulls:
-    """The hulls of units that see the unit at their place in several maps; maps of 1x1 spread."""
-    found, *others = branches
+def merge(branches: Sequence[Hulls]) -> Hulls:
+    """The hulls of units that see their own position in several maps; maps of 1x1 broadcast."""
+    hulls, *others = branches
     for other in others:
-        found = np.minimum(found, other)
-    return found
+        hulls = np.minimum(hulls, other)
+    return hulls
 
 
 def window_taps(
@@ -91,7 +91,7 @@ def transposed_taps(
         kernel: taps of a window.
         stride: from one window to the next, in units above.
         dilation: from one tap to the next, in units above.
-        before: what is cut off before the first unit above.
+        before: units cut off before the first unit above.
     """
     steps = np.arange(out)[:, np.newaxis] + before - np.arange(kernel) * dilation
     taps = steps // stride
@@ -106,4 +106,4 @@ def same_padding(size: int, *, kernel: int, stride: int, dilation: int = 1) -> i
 
 def _along(hulls: Hulls, axis: int, taps: NDArray[np.intp]) -> Hulls:
     padded = np.concatenate([hulls, np.full_like(hulls.take([0], axis), NOTHING)], axis)
-    return padded.take(taps, axis).min(axis=axis + 1)  # -1 takes the last, which is nothing
+    return padded.take(taps, axis).min(axis=axis + 1)  # -1 takes the last one, which is empty

@@ -1,4 +1,4 @@
-"""What a model is fed: which of its inputs is the image, how large it is, and the other ones."""
+"""What a model is fed: which of its inputs is the image, the image's size, the other inputs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ModelInputs:
     """The inputs of a model, in their order.
 
     Attributes:
-        names: of each.
-        shapes: of one sample of each, as the model takes it.
-        image: which of them is the image.
+        names: the name of each input.
+        shapes: the shape of one sample for each input, as the model takes it.
+        image: index of the input that is the image.
         channels_first: whether the image's channels are its first axis.
     """
 
@@ -34,7 +34,7 @@ class ModelInputs:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(image_y, image_x, image_channel); of a model of rows y is 1."""
+        """(image_y, image_x, image_channel); y is 1 where the model takes rows."""
         sizes = [int(size or 0) for size in self.shapes[self.image]]
         if self.channels_first:
             sizes = [*sizes[1:], sizes[0]]
@@ -43,49 +43,49 @@ class ModelInputs:
 
     @property
     def others(self) -> tuple[str, ...]:
-        """Names of the inputs that are no image."""
+        """Names of the inputs that are not the image."""
         return tuple(name for index, name in enumerate(self.names) if index != self.image)
 
     @property
     def other_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Of one sample of each of them, by name."""
+        """The shape of one sample of each input that is not the image, by name."""
         return {name: self.shapes[self.names.index(name)] for name in self.others}
 
     def signature(self) -> list[tf.TensorSpec]:
-        """Of what the graph takes: images [sample, y, x, channel], then the other inputs."""
+        """What the graph takes: images [sample, y, x, channel], then the other inputs."""
         image = tf.TensorSpec([None, *self.image_shape], tf.float32, name="image")
-        rest = [shape for index, shape in enumerate(self.shapes) if index != self.image]
-        return [image, *(tf.TensorSpec([None, *shape], tf.float32) for shape in rest)]
+        others = [shape for index, shape in enumerate(self.shapes) if index != self.image]
+        return [image, *(tf.TensorSpec([None, *shape], tf.float32) for shape in others)]
 
-    def arranged(self, given: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
-        """The same as the model takes them, as part of the graph."""
-        image, *rest = given
+    def arranged(self, tensors: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
+        """Tensors of `signature` in the model's own order of inputs and axes, within the graph."""
+        image, *others = tensors
         shape = self.shapes[self.image]
         if self.channels_first:
             image = tf.transpose(image, [0, 3, 1, 2])
         if len(shape) == 2:
             image = tf.reshape(image, [-1, *self.image_shape[1:]])
-        rest.insert(self.image, image)
-        return rest
+        others.insert(self.image, image)
+        return others
 
 
 def inputs_of(
     model: keras.Model, *, image_shape: tuple[int, int, int] | None = None
 ) -> ModelInputs:
-    """Finds them; a model that was never called is called once, on zeros, which builds it.
+    """A model's inputs; a model that was never called is called once, on zeros, which builds it.
 
     Args:
         model: any Keras model.
         image_shape: (y, x, channel) of the images, for models that take any size or do not say.
 
     Raises:
-        ModelError: if it takes no images, or the size is neither fixed nor given.
+        ModelError: if the model takes no images, or their size is neither fixed nor given.
     """
     inputs = list(getattr(model, "inputs", None) or ())
     if not inputs:
         if image_shape is None:
             raise ModelError(
-                f"model {model.name!r} does not say what it takes; name the size of the images "
+                f"model {model.name!r} does not say what it takes; give the size of the images "
                 "with --size, such as --size 28x28x1"
             )
         _build(model, image_shape)
@@ -93,10 +93,10 @@ def inputs_of(
     if not inputs:
         return ModelInputs(("images",), (tuple(image_shape or ()),), 0, channels_first=False)
     first = _channels_first(model)
-    shapes = [tuple(one.shape[1:]) for one in inputs]
-    image = next((index for index, one in enumerate(shapes) if len(one) == 3), None)
+    shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
+    image = next((index for index, shape in enumerate(shapes) if len(shape) == 3), None)
     if image is None:
-        image = next((index for index, one in enumerate(shapes) if len(one) == 2), None)
+        image = next((index for index, shape in enumerate(shapes) if len(shape) == 2), None)
     if image is None:
         raise ModelError(
             f"model {model.name!r} takes inputs of shape {', '.join(map(str, shapes))}; expected "
@@ -104,7 +104,7 @@ def inputs_of(
         )
     first = first and len(shapes[image]) == 3
     shapes[image] = _fixed(model, shapes[image], image_shape, channels_first=first)
-    return ModelInputs(tuple(one.name for one in inputs), tuple(shapes), image, first)
+    return ModelInputs(tuple(tensor.name for tensor in inputs), tuple(shapes), image, first)
 
 
 def _fixed(
@@ -114,24 +114,24 @@ def _fixed(
     *,
     channels_first: bool,
 ) -> tuple[int, ...]:
-    """The sizes of an image, those that the model leaves open from the images."""
-    given: tuple[int | None, ...] = (None,) * len(shape)
+    """The shape of an image as the model takes it; sizes it leaves open come from the images."""
+    sizes: tuple[int | None, ...] = (None,) * len(shape)
     if image_shape is not None:
         height, width, channels = image_shape
-        given = (channels, height, width) if channels_first else image_shape
+        sizes = (channels, height, width) if channels_first else image_shape
         # Images in the model's own order of axes, see `fit_to_model`.
         if channels_first and height == shape[0] and channels != shape[0]:
-            given = image_shape
+            sizes = image_shape
         if len(shape) == 2:
             as_rows = channels == 1 and width == shape[1] != channels
-            given = (height, width) if as_rows else (width, channels)
-    found = tuple(size or other for size, other in zip(shape, given, strict=True))
-    if None in found:
+            sizes = (height, width) if as_rows else (width, channels)
+    fixed = tuple(own or size for own, size in zip(shape, sizes, strict=True))
+    if None in fixed:
         raise ModelError(
-            f"model {model.name!r} takes images of any size, {shape}; name one with --size, such "
+            f"model {model.name!r} takes images of any size, {shape}; give one with --size, such "
             "as --size 224x224"
         )
-    return tuple(int(size) for size in found if size is not None)
+    return tuple(int(size) for size in fixed if size is not None)
 
 
 def _build(model: keras.Model, image_shape: tuple[int, int, int]) -> None:
@@ -154,63 +154,64 @@ def _channels_first(model: keras.Model) -> bool:
 
 
 def fit_to_model(inputs: ModelInputs, samples: LabelledImages, *, where: str) -> LabelledImages:
-    """The samples as [sample, y, x, channel] of the model's size.
+    """The samples with images [sample, y, x, channel] of the model's size.
 
-    Images that are given in the model's own order of axes are turned: channels first, and rows.
+    Images that are in the model's own order of axes, channels first or rows, are rearranged.
 
     Raises:
-        DatasetError: if they are of another size, or an input is missing or of another shape.
+        DatasetError: if images have another size, or an input is missing or has another shape.
     """
     image = inputs.names[inputs.image]
     if image in samples.others:
         raise DatasetError(
-            f"{where}: input {image!r} is the model's image, and another array was taken for it; "
-            "give it once, before any others that are maps, or in an npz file as x_test"
+            f"{where}: input {image!r} is the model's image, but another array is in its place; "
+            "give the image once, before other arrays that are maps, or as x_test in an npz file"
         )
-    wanted, found = inputs.image_shape, samples.images.shape[1:]
-    height, width, channels = wanted
+    expected, shape = inputs.image_shape, samples.images.shape[1:]
+    height, width, channels = expected
     images = samples.images
-    if found != wanted and isinstance(images, np.ndarray):
-        if inputs.channels_first and found == (channels, height, width):
+    if shape != expected and isinstance(images, np.ndarray):
+        if inputs.channels_first and shape == (channels, height, width):
             images = images.transpose(0, 2, 3, 1)
-        elif height == 1 and found == (width, channels, 1):
-            images = images.reshape(-1, *wanted)
-    if images.shape[1:] != wanted:
+        elif height == 1 and shape == (width, channels, 1):
+            images = images.reshape(-1, *expected)
+    if images.shape[1:] != expected:
         raise DatasetError(
-            f"{where}: images are {'x'.join(map(str, found))}, the model takes "
-            f"{'x'.join(map(str, wanted))} (y, x, channel)"
+            f"{where}: images are {'x'.join(map(str, shape))}, the model takes "
+            f"{'x'.join(map(str, expected))} (y, x, channel)"
         )
     if set(samples.others) != set(inputs.others):
         raise DatasetError(
             f"{where}: besides images the model takes {', '.join(inputs.others) or 'nothing'}"
-            f", found {', '.join(samples.others) or 'nothing'}; name each one: x_test_NAME in an "
-            "npz file, FILE.h5::x,y,NAME=ARRAY, in Python {'image': images, 'NAME': values}"
+            f", found {', '.join(samples.others) or 'nothing'}; give each by name: x_test_NAME in "
+            "an npz file, FILE.h5::x,y,NAME=ARRAY, in Python {'image': images, 'NAME': values}"
         )
     others = {
-        name: _of_shape(samples.others[name], shape, f"{where}: {name}")
+        name: _reshaped(samples.others[name], shape, f"{where}: {name}")
         for name, shape in inputs.other_shapes.items()
     }
     return dataclasses.replace(samples, images=images, others=others)
 
 
-def _of_shape(
-    values: NDArray[np.float32], wanted: tuple[int | None, ...], what: str
+def _reshaped(
+    values: NDArray[np.float32], expected: tuple[int | None, ...], what: str
 ) -> NDArray[np.float32]:
-    """What an input gets, with the axes it has; one of length 1 at the end may be left out."""
-    found = values.shape[1:]
-    if len(found) == len(wanted) - 1 and wanted[-1] == 1:
+    """Values with the axes of an input; an axis of length 1 at the end may be left out."""
+    shape = values.shape[1:]
+    if len(shape) == len(expected) - 1 and expected[-1] == 1:
         values = values[..., np.newaxis]
-    elif len(found) == len(wanted) + 1 and found[-1] == 1:
+    elif len(shape) == len(expected) + 1 and shape[-1] == 1:
         values = values[..., 0]
-    fits = len(values.shape) == len(wanted) + 1 and all(
-        size in (None, one) for size, one in zip(wanted, values.shape[1:], strict=True)
+    fits = len(values.shape) == len(expected) + 1 and all(
+        size in (None, length) for size, length in zip(expected, values.shape[1:], strict=True)
     )
     if not fits:
         raise DatasetError(
-            f"{what} is {_words(found)} for each sample, the model takes {_words(wanted)}"
+            f"{what} is {_shape_text(shape)} for each sample, the model takes "
+            f"{_shape_text(expected)}"
         )
     return values
 
 
-def _words(shape: tuple[int | None, ...]) -> str:
+def _shape_text(shape: tuple[int | None, ...]) -> str:
     return "x".join("any" if size is None else str(size) for size in shape) or "one number"

@@ -1,7 +1,7 @@
-"""What is inside a model's file, before Keras sees it: nothing is run, little is read.
+"""Inspects a model's file before Keras sees it: nothing is run, little is read.
 
-Keras' safe mode refuses code too, but it was got around several times, and it says nothing of
-files that are too large. What is not known to be Keras' own is refused here, by its name.
+Keras' safe mode refuses code too, but it was bypassed several times, and it does not notice files
+that are too large. A class that is not known to be Keras' own is refused here, by its name.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from fmcore.errors import InputFileError, ModelError
 from fmcore.hdf5_guard import FREE_BYTES, MOST_RATIO, foreign_problems, foreign_text
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-# Layers that run what is inside the file, or what it points to.
-RUNNING = frozenset(
+# Layers that run code in the file, or code that it points to.
+CODE_LAYERS = frozenset(
     ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 )
-# Layers that can be told to read a file, by the setting that does.
-READING = dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization"), "vocabulary")
-# Settings of which each unit has at least one weight of its own.
+# The setting that makes a layer read another file, by the layer's class.
+FILE_SETTINGS = dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization"), "vocabulary")
+# Settings that count units, each of which has at least one weight of its own.
 UNITS = ("units", "filters", "input_dim", "output_dim", "key_dim", "value_dim", "num_heads")
 SHAPES = ("batch_shape", "batch_input_shape", "shape", "input_shape")
-# Settings that are sizes of windows and borders.
+# Settings that are sizes of windows or borders.
 WINDOWS = ("kernel_size", "pool_size", "strides", "padding", "cropping", "size", "n")
 MOST_PIXELS_ACROSS = 100_000
 RECURRENT = ("LSTM", "GRU", "SimpleRNN")
@@ -39,20 +39,20 @@ MOST_PIXELS = 1 << 26
 
 
 def inspect_model_file(path: Path, *, custom: Collection[str] = (), trusted: bool = False) -> None:
-    """Refuses a file that is no whole model, or that is unsafe to load.
+    """Refuses a model's file that is incomplete or unsafe to load.
 
     Args:
         path: a `.keras` file, or a whole model as `.h5` or `.hdf5`.
-        custom: names of classes that the person has given.
-        trusted: the person made the file: code in it may run. Sizes and links are looked at still.
+        custom: names of classes that are not Keras' own and that the caller supplies.
+        trusted: the file may run code. Sizes and links are checked all the same.
 
     Raises:
         InputFileError: if there is no such file.
-        ModelError: naming what is wrong, and what to do.
+        ModelError: saying what is wrong, and what to do.
     """
     if not path.is_file():
-        found = "it is a folder" if path.is_dir() else "there is no such file"
-        raise InputFileError(f"cannot read model {path}: {found}; `fmcore train` makes one")
+        reason = "it is a folder" if path.is_dir() else "there is no such file"
+        raise InputFileError(f"cannot read model {path}: {reason}; `fmcore train` makes one")
     if path.suffix not in SUFFIXES:
         raise ModelError(
             f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, as model.save writes it"
@@ -61,39 +61,39 @@ def inspect_model_file(path: Path, *, custom: Collection[str] = (), trusted: boo
         path.open("rb").close()
     except OSError as error:
         raise InputFileError(f"cannot read model {path}: {error.strerror}") from error
-    config, weights_bytes = _of_archive(path) if path.suffix == ".keras" else _of_hdf5(path)
+    config, weights_bytes = _read_archive(path) if path.suffix == ".keras" else _read_hdf5(path)
     for problem in _config_problems(config, custom, weights_bytes, trusted=trusted):
         raise ModelError(f"{path} is refused: {problem}")
 
 
 def inspect_weights(path: Path) -> None:
-    """Refuses a file of weights that is unsafe to read.
+    """Refuses a weights file that is unsafe to read.
 
     Raises:
         InputFileError: if there is no such file.
-        ModelError: naming what is wrong.
+        ModelError: saying what is unsafe.
     """
     if not path.is_file():
         raise InputFileError(f"cannot read weights {path}: there is no such file")
-    for problem in _named(foreign_problems(path), path):
+    for problem in _naming_file(foreign_problems(path), path):
         raise ModelError(f"{path} is refused: {problem}")
 
 
-def _named(problems: Iterator[str], path: Path) -> Iterator[str]:
+def _naming_file(problems: Iterator[str], path: Path) -> Iterator[str]:
     try:
         yield from problems
     except InputFileError as error:
         raise ModelError(f"{path} is {error}; save or copy the model again") from error
 
 
-def _of_archive(path: Path) -> tuple[Any, int]:
+def _read_archive(path: Path) -> tuple[Any, int]:
     """The configuration in a `.keras` file, and the bytes of its weights."""
     # Keras says "File not found" for a damaged file.
     if not zipfile.is_zipfile(path):
         size = path.stat().st_size
         raise ModelError(
-            f"{path} is no readable .keras file: {size:,} bytes that are not a whole zip archive; "
-            "save or copy the model again"
+            f"{path} is not a readable .keras file: its {size:,} bytes are not a whole zip "
+            "archive; save or copy the model again"
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -102,15 +102,15 @@ def _of_archive(path: Path) -> tuple[Any, int]:
             names = archive.namelist()
             if CONFIG not in names:
                 raise ModelError(
-                    f"{path} holds no {CONFIG}, so it is no whole model; save it with model.save"
+                    f"{path} holds no {CONFIG}, so it is not a whole model; save it with model.save"
                 )
-            config = _parsed(archive.read(CONFIG), path)
+            config = _parse(archive.read(CONFIG), path)
             weights_bytes = 0
             for name in names:
                 if name.endswith(".h5"):
                     weights_bytes += archive.getinfo(name).file_size
                     with archive.open(name) as member:
-                        for problem in _named(foreign_problems(member), path):  # type: ignore[arg-type]
+                        for problem in _naming_file(foreign_problems(member), path):  # type: ignore[arg-type]
                             raise ModelError(f"{path} is refused: in {name}, {problem}")
     except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as error:
         raise ModelError(
@@ -124,24 +124,25 @@ def _member_problems(archive: zipfile.ZipFile) -> Iterator[str]:
     if len(members) > MOST_MEMBERS:
         yield f"it holds {len(members):,} files"
         return
-    names = Counter(one.filename for one in members)
-    for one in members:
-        parts = one.filename.replace("\\", "/").split("/")
-        if one.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-            yield f"{one.filename!r} in it would be written outside its folder"
-        elif stat.S_ISLNK(one.external_attr >> 16):
-            yield f"{one.filename!r} in it is a symbolic link"
-        elif names[one.filename] > 1:
-            yield f"{one.filename!r} is in it more than once"
-        elif one.file_size > FREE_BYTES and one.file_size > MOST_RATIO * one.compress_size:
-            yield f"{one.filename!r} inflates {one.compress_size:,} bytes to {one.file_size:,}"
-        elif one.filename.endswith(".json") and one.file_size > MOST_CONFIG_BYTES:
-            yield f"{one.filename!r} in it is {one.file_size:,} bytes of JSON"
+    counts = Counter(member.filename for member in members)
+    for member in members:
+        name, size = member.filename, member.file_size
+        parts = name.replace("\\", "/").split("/")
+        if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+            yield f"{name!r} in it would be written outside its folder"
+        elif stat.S_ISLNK(member.external_attr >> 16):
+            yield f"{name!r} in it is a symbolic link"
+        elif counts[name] > 1:
+            yield f"{name!r} is in it more than once"
+        elif size > FREE_BYTES and size > MOST_RATIO * member.compress_size:
+            yield f"{name!r} inflates {member.compress_size:,} bytes to {size:,}"
+        elif name.endswith(".json") and size > MOST_CONFIG_BYTES:
+            yield f"{name!r} in it is {size:,} bytes of JSON"
 
 
-def _of_hdf5(path: Path) -> tuple[Any, int]:
+def _read_hdf5(path: Path) -> tuple[Any, int]:
     """The configuration in a legacy file, and the bytes of its weights."""
-    for problem in _named(foreign_problems(path), path):
+    for problem in _naming_file(foreign_problems(path), path):
         raise ModelError(f"{path} is refused: {problem}")
     try:
         text = foreign_text(path, "model_config", most_bytes=MOST_CONFIG_BYTES)
@@ -149,24 +150,24 @@ def _of_hdf5(path: Path) -> tuple[Any, int]:
         raise ModelError(f"{path} is refused: {error}") from error
     if text is None:
         raise ModelError(
-            f"{path} holds no model_config: weights alone are no model; save it with model.save"
+            f"{path} holds no model_config: weights alone are not a model; save it with model.save"
         )
-    return _parsed(text.encode(), path), path.stat().st_size
+    return _parse(text.encode(), path), path.stat().st_size
 
 
-def _parsed(text: bytes, path: Path) -> Any:
+def _parse(text: bytes, path: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path} cannot be loaded: its configuration is no JSON ({error}); save the model again"
+            f"{path} cannot be loaded: its configuration is not JSON ({error}); save it again"
         ) from error
 
 
 def _config_problems(
     config: Any, custom: Collection[str], weights_bytes: int, *, trusted: bool
 ) -> Iterator[str]:
-    """What in a configuration would run code, read files or take more memory than its weights."""
+    """Parts of a configuration that would run code, read files or outgrow the file's weights."""
     room = weights_bytes + FREE_BYTES
     least = 0
     waiting = [config]
@@ -197,24 +198,24 @@ def _class_problems(node: dict[str, Any], custom: Collection[str]) -> Iterator[s
     called = settings.get("name", name)
     written = str(node.get("registered_name") or name)
     registered = written.split(">")[-1]
-    if name in RUNNING:
+    if name in CODE_LAYERS:
         yield (
             f"layer {called!r} is a {name}, which runs code that is in the file; rebuild the model "
-            "without it, or add --trust for a file that you made yourself"
+            "without it, or give --trust for a file that you made yourself"
         )
-    elif name in READING and isinstance(settings.get(READING[name]), str):
-        yield f"layer {called!r} is a {name} that reads the file {settings[READING[name]]!r}"
+    elif name in FILE_SETTINGS and isinstance(settings.get(FILE_SETTINGS[name]), str):
+        yield f"layer {called!r} is a {name} that reads the file {settings[FILE_SETTINGS[name]]!r}"
     elif {name, registered} & set(custom):
         return
-    elif ">" in written if module is None else not _is_kerass(str(module), name):
+    elif ">" in written if module is None else not _is_keras_own(str(module), name):
         where = f"in {module}" if module is not None else f"registered as {written}"
         yield (
-            f"{called!r} is of the class {name} {where}, which is not part of Keras; name it "
-            f"with --custom MODULE:{registered} where you have its code"
+            f"{called!r} is of the class {name} {where}, which is not part of Keras; give it "
+            f"with --custom MODULE:{registered} if you have its code"
         )
 
 
-def _is_kerass(module: str, name: str) -> bool:
+def _is_keras_own(module: str, name: str) -> bool:
     if module == "builtins":  # how Keras writes its own functions and slices
         return name in ("function", "slice")
     return module == "keras" or module.startswith("keras.")
@@ -226,7 +227,7 @@ def _size_problems(node: dict[str, Any], room: int) -> Iterator[str]:
         if isinstance(value, int) and value > room:
             yield f"a layer declares {key} {value:,}, more than the file holds weights"
     heads = [node.get(key) for key in ("num_heads", "key_dim")]
-    both = [one for one in heads if isinstance(one, int)]
+    both = [size for size in heads if isinstance(size, int)]
     if len(both) == 2 and math.prod(both) > room:
         yield f"a layer declares {both[0]:,} heads of {both[1]:,}, more than the file holds weights"
     for key in WINDOWS:
@@ -241,12 +242,12 @@ def _size_problems(node: dict[str, Any], room: int) -> Iterator[str]:
 
 
 def _least_weights(node: dict[str, Any]) -> int:
-    """Weights that a layer has at least, where its configuration says; else 0."""
+    """The least number of weights of a layer by its configuration; 0 where that does not say."""
     inner, build = node.get("config"), node.get("build_config")
     if not isinstance(inner, dict):
         return 0
-    across = [inner.get("input_dim"), inner.get("output_dim")]  # of an embedding
-    both = [size for size in across if isinstance(size, int)]
+    embedding = [inner.get("input_dim"), inner.get("output_dim")]
+    both = [size for size in embedding if isinstance(size, int)]
     if len(both) == 2:
         return math.prod(both)
     shape = build.get("input_shape") if isinstance(build, dict) else None
@@ -255,8 +256,8 @@ def _least_weights(node: dict[str, Any]) -> int:
         return 0
     kernel = inner.get("kernel_size")
     taps = [kernel] * (len(shape) - 2) if isinstance(kernel, int) else _whole_numbers(kernel)
-    first = inner.get("data_format") == "channels_first" and len(shape) > 1
-    below = shape[1] if first else shape[-1]
+    channels_first = inner.get("data_format") == "channels_first" and len(shape) > 1
+    below = shape[1] if channels_first else shape[-1]
     groups = inner.get("groups")
     name = str(node.get("class_name"))
     if not isinstance(below, int) or "Separable" in name:
@@ -269,5 +270,5 @@ def _least_weights(node: dict[str, Any]) -> int:
 def _whole_numbers(value: Any) -> list[int]:
     """The whole numbers in a number, a list, or lists in a list."""
     if isinstance(value, list):
-        return [one for part in value for one in _whole_numbers(part)]
+        return [number for part in value for number in _whole_numbers(part)]
     return [value] if isinstance(value, int) else []

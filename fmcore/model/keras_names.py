@@ -1,4 +1,4 @@
-"""What Keras knows by name: its image data sets, and the preprocessing of its architectures."""
+"""What Keras has under a name: image data sets, and the preprocessing of its architectures."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
 
 
 SCALING = (layers.Rescaling, layers.Normalization)
-# How far into a model its scaling is looked for: before it come at most inputs and augmentation.
-FIRST = 4
-# Where Keras' file of an architecture is not called as its public module.
+# Layers in which scaling is looked for: at most inputs and augmentation come before it.
+FIRST_LAYERS = 4
+# Where Keras names the file of an architecture differently from its public module.
 _FAMILIES = {"resnet50": "resnet"}
 
 
 def keras_dataset(name: str) -> Dataset:
-    """One of `CLASS_NAMES`, from Keras' own cache or fetched to it.
+    """A data set of `CLASS_NAMES`, from Keras' own cache, or downloaded into it.
 
     Raises:
-        InputFileError: if it cannot be had.
+        InputFileError: if it is not in the cache and cannot be downloaded.
     """
     try:
         train, test = getattr(keras.datasets, name).load_data()
     except Exception as error:  # of the network, the disk or the archive
         raise InputFileError(
-            f"{name} is not in Keras' cache and cannot be fetched: {first_line(error)}"
+            f"{name} is not in Keras' cache and cannot be downloaded: {first_line(error)}"
         ) from error
     parts = [
         labelled_images(images, labels.reshape(-1), where=f"keras.datasets.{name}")
@@ -47,9 +47,9 @@ def keras_dataset(name: str) -> Dataset:
 
 
 def application_preprocessing(name: str) -> Preprocessing | None:
-    """That of an architecture of `keras.applications`; None for any other name.
+    """The preprocessing of an architecture of `keras.applications`; None for any other name.
 
-    The module that an architecture lives in is named as its preprocessing is.
+    An architecture's module has the name of its preprocessing.
     """
     for key, make in vars(keras.applications).items():
         if key.lower() == name.lower() and inspect.isfunction(make):
@@ -60,5 +60,6 @@ def application_preprocessing(name: str) -> Preprocessing | None:
 
 def scales_itself(model: keras.Model) -> bool:
     """Whether one of the first layers of a model scales pixels."""
-    first = [one for _, one in operations_of(model) if not isinstance(one, layers.InputLayer)]
-    return any(isinstance(one, SCALING) for one in first[:FIRST])
+    operations = [operation for _, operation in operations_of(model)]
+    inner = [operation for operation in operations if not isinstance(operation, layers.InputLayer)]
+    return any(isinstance(operation, SCALING) for operation in inner[:FIRST_LAYERS])

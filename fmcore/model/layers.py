@@ -1,4 +1,4 @@
-"""A model's layers: which a person can capture, as what, and what a store records of them."""
+"""A model's layers: which can be captured, what is stored of them, and how they are listed."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ ACTIVATIONS = (
     layers.ReLU,
     layers.Softmax,
 )
-# The same as operations, such as `keras.ops.relu(x)`, by the names of their classes.
-ACTIVATING = frozenset(
+# Activation functions called as operations, such as `keras.ops.relu(x)`, by their class names.
+ACTIVATION_OPERATIONS = frozenset(
     (
         *("Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Relu", "Relu6"),
         *("Selu", "Sigmoid", "Silu", "Softplus", "Tanh"),
@@ -57,7 +57,7 @@ NORMALIZING = (
 
 
 def kind_of(operation: Any) -> str:
-    """Which of `KINDS` a layer or operation is; empty where it is another one."""
+    """Which of `KINDS` a layer or operation is; empty where it is none of them."""
     if isinstance(operation, CONVOLUTIONS + VOLUMES):
         return "conv"
     if isinstance(operation, layers.Dense):
@@ -66,14 +66,15 @@ def kind_of(operation: Any) -> str:
 
 
 def is_activation(operation: Any) -> bool:
-    """Whether it does nothing but an activation function."""
+    """Whether a layer or operation only applies an activation function."""
     return isinstance(operation, ACTIVATIONS) or (
-        not isinstance(operation, layers.Layer) and type(operation).__name__ in ACTIVATING
+        not isinstance(operation, layers.Layer)
+        and type(operation).__name__ in ACTIVATION_OPERATIONS
     )
 
 
 def activation_name(operation: Any) -> str:
-    """Such as `relu`; the class' name for an activation that is a layer, such as `LeakyReLU`."""
+    """Name of an activation function, such as `relu`; of a layer its class, such as `LeakyReLU`."""
     if isinstance(operation, ACTIVATIONS) and not isinstance(operation, layers.Activation):
         return type(operation).__name__
     if not isinstance(operation, layers.Layer) and is_activation(operation):
@@ -85,7 +86,7 @@ def activation_name(operation: Any) -> str:
 
 
 def geometry(layer: Any) -> dict[str, Any]:
-    """Kernel size, strides, padding and dilation, as (y, x); of a layer along x alone y is 1."""
+    """A convolution's kernel size, strides, padding, dilation, as (y, x); y is 1 for 1D layers."""
     if not isinstance(layer, CONVOLUTIONS):
         return {}
     return {
@@ -97,22 +98,22 @@ def geometry(layer: Any) -> dict[str, Any]:
 
 
 def weights(layer: Any) -> dict[str, Any]:
-    """`kernel` and `bias` of a layer, None where it has none of that shape.
+    """`kernel` and `bias` of a layer, as float32; None where it has none of that shape.
 
-    The axes of a transposed, depthwise or separable kernel are other ones; a store has no place for
-    them under this name.
+    The kernel of a transposed, depthwise or separable layer has other axes, and a store has no
+    place for it.
     """
-    found = {one.name: one for one in getattr(layer, "weights", ())}
+    by_name = {weight.name: weight for weight in getattr(layer, "weights", ())}
     kernel = None
     if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Dense):
-        kernel = _float32(found.get("kernel"))
+        kernel = _float32(by_name.get("kernel"))
         if kernel is not None and kernel.ndim < 4:
             kernel = kernel.reshape((1,) * (4 - kernel.ndim) + kernel.shape)
-    return {"kernel": kernel, "bias": _float32(found.get("bias"))}
+    return {"kernel": kernel, "bias": _float32(by_name.get("bias"))}
 
 
 def pair(sizes: Any) -> tuple[int, int]:
-    """(y, x) of a setting that layers along x alone have but once."""
+    """A layer's setting as (y, x); 1D layers have one number for x, and get 1 for y."""
     both = tuple(map(int, sizes)) if isinstance(sizes, tuple | list) else (int(sizes),)
     return (both[0], both[1]) if len(both) == 2 else (1, both[0])
 
@@ -125,15 +126,16 @@ def _float32(weight: Any) -> NDArray[np.float32] | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """What can be captured of one call.
+    """One call of a layer, and the tensor that would be stored for it.
 
     Attributes:
-        path: of the call, which names the layer in the store.
+        path: the call's path, which names the layer in the store.
         operation: the Keras layer or operation.
-        tensor: what is stored, in the model's own order of axes.
-        channels_first: whether filters are its second axis.
-        words: the classes that made it, such as `Conv2D + BatchNormalization + ReLU`.
-        activation: name of the activation function it has passed.
+        tensor: the values to store, in the model's own order of axes.
+        channels_first: whether filters are the tensor's second axis.
+        words: classes of the layers that the tensor passed, such as
+            `Conv2D + BatchNormalization + ReLU`.
+        activation: name of the activation function that was applied to the tensor.
         kind: one of `conv`, `activation`, `dense`, or empty.
     """
 
@@ -147,19 +149,19 @@ class Candidate:
 
     @property
     def problem(self) -> str:
-        """Why it cannot be captured; empty where it can."""
+        """Why the tensor cannot be captured; empty where it can."""
         sizes = tuple(self.tensor.shape[1:])
         if isinstance(self.operation, VOLUMES) or len(sizes) > 3:
             return f"{self.words} puts out volumes, {sizes}; only maps (y, x) and rows are captured"
         if self.tensor.shape[0] is not None:
-            return f"it puts out {tuple(self.tensor.shape)} whatever the number of images"
+            return f"its output has the shape {tuple(self.tensor.shape)} for any number of images"
         if not sizes or None in sizes:
-            return f"it has no fixed size, {sizes}; name the size of the images with --size"
+            return f"its size {sizes} is not fixed; give the size of the images with --size"
         return ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(y, x, filter) of what is stored; y is 1 for rows, and a dense layer is 1x1."""
+        """(y, x, filter) of one sample as stored; y is 1 for rows, and a dense layer is 1x1."""
         sizes = [int(size) for size in self.tensor.shape[1:]]
         if self.channels_first and len(sizes) > 1:
             sizes = [*sizes[1:], sizes[0]]
@@ -167,7 +169,7 @@ class Candidate:
         return height, width, filters
 
     def maps(self) -> tf.Tensor:
-        """What is stored, <float32>[sample, y, x, filter], as part of the graph."""
+        """The values to store, <float32>[sample, y, x, filter], as part of the graph."""
         values = tf.cast(self.tensor, tf.float32)
         rank = len(self.tensor.shape)
         if self.channels_first and rank > 2:
@@ -176,110 +178,114 @@ class Candidate:
 
 
 def candidates(trace: Trace, *, kind: str = "conv", tap: str = "output") -> list[Candidate]:
-    """All calls of a kind, in the model's order.
+    """All calls of layers of one kind, in the model's order.
 
     Args:
-        trace: of the model.
+        trace: the model's calls.
         kind: one of `KINDS`.
         tap: one of `TAPS`.
+
+    Raises:
+        ModelError: if there is no such kind or tap.
     """
-    for name, value, known in (("kind", kind, KINDS), ("tap", tap, TAPS)):
-        if value not in known:
+    for name, value, choices in (("kind", kind, KINDS), ("tap", tap, TAPS)):
+        if value not in choices:
             raise ModelError(
-                f"{name} {value!r}; expected {', '.join(known)}{near_matches(value, known)}"
+                f"{name} {value!r}; expected {', '.join(choices)}{near_matches(value, choices)}"
             )
-    following = _following(trace)
+    consumers = _consumers(trace)
     return [
-        _candidate(trace, call, following if tap == "activation" else {})
+        _candidate(trace, call, consumers if tap == "activation" else {})
         for call in trace.calls
         if kind == "all" or kind_of(call.operation) == kind
     ]
 
 
 def choose_layers(
-    found: Sequence[Candidate], pattern: str, *, model: str, trace: Trace, kind: str = "conv"
+    available: Sequence[Candidate], pattern: str, *, model: str, trace: Trace, kind: str = "conv"
 ) -> list[Candidate]:
-    """The candidates that a pattern takes, all of which can be captured.
+    """The candidates that match a pattern, all of which can be captured.
 
     Args:
-        found: what there is to choose from.
+        available: the candidates to choose from.
         pattern: comma-separated globs over paths; those that begin with `re:` are regular
             expressions.
-        model: its name, for messages.
-        trace: of the model, for messages.
-        kind: of the candidates, for messages.
+        model: the model's name, for messages.
+        trace: the model's calls, for messages.
+        kind: kind of the candidates, for messages.
 
     Raises:
-        ModelError: if there is none, or one of them cannot be captured.
+        ModelError: if there is no candidate, or a matching one cannot be captured.
         SelectionError: if a part of the pattern matches nothing.
     """
-    if not found:
+    if not available:
         noun = {"conv": "convolutional ", "all": ""}.get(kind, f"{kind} ")
-        made = ", ".join(
+        layer_names = ", ".join(
             f"{call.path} ({type(call.operation).__name__})" for call in trace.calls[:40]
         )
         hidden = (
             f"; {', '.join(trace.hidden[:5])} run inside a tf.function, a loop or a wrapper, where "
-            "their values cannot be had"
+            "their values cannot be read"
             if trace.hidden
             else ""
         )
         raise ModelError(
-            f"model {model!r} has no {noun}layer; its layers are {made or 'none'}{hidden}"
+            f"model {model!r} has no {noun}layer; its layers are {layer_names or 'none'}{hidden}"
         )
     noun = {"conv": "convolutional layer", "all": "layer"}.get(kind, f"{kind} layer")
-    names = match_names([one.path for one in found], pattern, what=f"{noun} of {model!r}")
-    wanted = [one for one in found if one.path in set(names)]
-    for one in wanted:
-        if one.problem:
+    paths = [candidate.path for candidate in available]
+    matches = set(match_names(paths, pattern, what=f"{noun} of {model!r}"))
+    selected = [candidate for candidate in available if candidate.path in matches]
+    for candidate in selected:
+        if candidate.problem:
             raise ModelError(
-                f"layer {one.path!r} of {model!r} cannot be captured: {one.problem}; leave it out "
-                "by naming others with --layers"
+                f"layer {candidate.path!r} of {model!r} cannot be captured: {candidate.problem}; "
+                "leave it out by naming the others with --layers"
             )
-    return wanted
+    return selected
 
 
-def _candidate(trace: Trace, call: Call, following: dict[str, list[Call]]) -> Candidate:
-    taken = [call]
-    while len(next_ones := following.get(taken[-1].output.name, [])) == 1:
-        after = next_ones[0]
-        if not (is_activation(after.operation) or isinstance(after.operation, NORMALIZING)):
+def _candidate(trace: Trace, call: Call, consumers: dict[str, list[Call]]) -> Candidate:
+    chain = [call]
+    while len(calls := consumers.get(chain[-1].output.name, [])) == 1:
+        following = calls[0]
+        if not (is_activation(following.operation) or isinstance(following.operation, NORMALIZING)):
             break
-        taken.append(after)
-        if is_activation(after.operation):
+        chain.append(following)
+        if is_activation(following.operation):
             break
-    end = taken[-1]
+    end = chain[-1]
     return Candidate(
         path=call.path,
         operation=call.operation,
         tensor=end.output,
         channels_first=trace.channels_first(call),
-        words=" + ".join(type(one.operation).__name__ for one in taken),
+        words=" + ".join(type(part.operation).__name__ for part in chain),
         activation=activation_name((end if is_activation(end.operation) else call).operation),
         kind=kind_of(call.operation),
     )
 
 
-def _following(trace: Trace) -> dict[str, list[Call]]:
-    """The calls that take each tensor, by its name."""
-    found = defaultdict(list)
+def _consumers(trace: Trace) -> dict[str, list[Call]]:
+    """The calls that take each tensor as an input, by the tensor's name."""
+    consumers = defaultdict(list)
     for call in trace.calls:
-        for name in {trace.source(one).name for one in call.inputs}:
+        for name in {trace.source(tensor).name for tensor in call.inputs}:
             if name != call.output.name:
-                found[name].append(call)
-    return found
+                consumers[name].append(call)
+    return consumers
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One call of a layer.
+    """One call of a layer, as `fmcore layers` lists it.
 
     Attributes:
-        path: of the call.
-        words: its class, and what a tap adds.
-        shape: (y, x, filter) of what would be stored; None where it cannot be.
-        taken: whether a capture would take it.
-        problem: why it cannot be captured; empty where it can.
+        path: the call's path.
+        words: the layer's class, and the classes that a tap adds.
+        shape: (y, x, filter) of one sample as stored; None where the layer cannot be captured.
+        taken: whether a capture would store the layer.
+        problem: why the layer cannot be captured; empty where it can.
     """
 
     path: str
@@ -301,9 +307,9 @@ def list_layers(
 
     Args:
         model: any Keras model.
-        layers: which are taken, as in a capture.
-        kind: the same.
-        tap: the same.
+        layers: which layers a capture would take, as for `capture_activations`.
+        kind: which kind of layers, one of `KINDS`.
+        tap: what is stored of a layer, one of `TAPS`.
         image_shape: (y, x, channel) of the images, for models that take any size.
 
     Raises:
@@ -313,25 +319,25 @@ def list_layers(
     rows: list[LayerRow] = []
 
     def choose(trace: Trace) -> list[tf.Tensor]:
-        found = candidates(trace, kind=kind, tap=tap)
+        available = candidates(trace, kind=kind, tap=tap)
         try:
-            wanted = choose_layers(found, layers, model=model.name, trace=trace, kind=kind)
-            taken = {one.path for one in wanted}
+            selected = choose_layers(available, layers, model=model.name, trace=trace, kind=kind)
+            selected_paths = {candidate.path for candidate in selected}
         except (ModelError, SelectionError):
             if layers != "*":
                 raise
-            taken = set()
-        shown = {one.path: one for one in candidates(trace, kind="all")}
-        shown |= {one.path: one for one in found}
+            selected_paths = set()
+        by_path = {candidate.path: candidate for candidate in candidates(trace, kind="all")}
+        by_path |= {candidate.path: candidate for candidate in available}
         rows[:] = [
             LayerRow(
-                path=one.path,
-                words=one.words,
-                shape=None if one.problem else one.shape,
-                taken=one.path in taken,
-                problem=one.problem,
+                path=candidate.path,
+                words=candidate.words,
+                shape=None if candidate.problem else candidate.shape,
+                taken=candidate.path in selected_paths,
+                problem=candidate.problem,
             )
-            for one in shown.values()
+            for candidate in by_path.values()
         ]
         return list(trace.outputs)
 

@@ -1,6 +1,6 @@
-"""Opens a model by what a person calls it; a file is looked at before Keras is imported.
+"""Opens a model by path or name; a file is inspected before Keras is imported.
 
-Importing this module imports no Keras: that takes seconds, and a viewer has none.
+Importing this module does not import Keras: that takes seconds, and a viewer does not have it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmcore.errors import FmcoreError, ModelError, SelectionError
+from fmcore.errors import ModelError, SelectionError
 from fmcore.model.inspect import inspect_model_file, inspect_weights
+from fmcore.optional import missing_library
 from fmcore.selection import near_matches
 
 if TYPE_CHECKING:
@@ -35,14 +36,15 @@ def need_keras() -> None:
     """Imports Keras, which takes seconds.
 
     Raises:
-        FmcoreError: if it is not installed, with the remedy.
+        MissingLibraryError: if it is not installed, saying how to install it.
     """
     try:
         with without_startup_notes():
             importlib.import_module("fmcore.model.trace")
     except ImportError as error:
-        raise FmcoreError(
-            f"this needs Keras and TensorFlow ({error}); pip install 'feature-map-dashboard[train]'"
+        purpose = "this step"
+        raise missing_library(
+            "Keras and TensorFlow", extra="train", purpose=purpose, cause=error
         ) from error
 
 
@@ -50,7 +52,7 @@ def need_keras() -> None:
 def without_startup_notes() -> Iterator[None]:
     """Drops informational lines that libraries write past Python while they are imported.
 
-    Whoever sets `TF_CPP_MIN_LOG_LEVEL` gets all that it asks for.
+    Where `TF_CPP_MIN_LOG_LEVEL` is set, nothing is dropped.
     """
     if LEVEL in os.environ:
         yield
@@ -79,19 +81,19 @@ def open_model(
     weights: Path | None = None,
     image_shape: tuple[int, int, int] | None = None,
 ) -> keras.Model:
-    """A model by what a person calls it; a file is looked at before Keras is.
+    """Opens a model by path or name; a file is inspected before Keras reads it.
 
     Args:
         model: a `.keras` file, a whole model as `.h5` or `.hdf5`, or the name of an architecture of
             `keras.applications`, such as `ResNet50V2`.
         custom: classes that are not Keras' own, as `MODULE:NAME`; these modules are imported.
-        trusted: the person made the file: code in it may run.
-        weights: a file of weights for an architecture, which else has random ones.
+        trusted: run code that is in the file: only for a file you made yourself.
+        weights: a file of weights for an architecture; random weights where left out.
         image_shape: (y, x, channel) of the images, for an architecture.
 
     Raises:
         InputFileError: if there is no such file.
-        ModelError: if it is unsafe, no whole model, or cannot be loaded.
+        ModelError: if the file is unsafe, holds no whole model, or cannot be loaded.
         SelectionError: if `custom` names nothing.
     """
     path = Path(model)
@@ -99,10 +101,10 @@ def open_model(
     if not is_name:
         if weights is not None:
             raise ModelError(
-                f"--weights is for architectures of keras.applications, not for {path}"
+                f"--weights is for architectures of keras.applications, not for the file {path}"
             )
-        own = custom_objects(custom)
-        names = list(own)
+        objects = custom_objects(custom)
+        names = list(objects)
         if "keras" in sys.modules:  # what the caller has registered
             registry = sys.modules["keras"].saving.get_custom_objects()
             names += [name.split(">")[-1] for name in registry]
@@ -111,11 +113,11 @@ def open_model(
         inspect_weights(weights)
     need_keras()
     if not is_name:
-        return _load_file(path, custom=own, trusted=trusted)
-    made = _application(str(model), weights=weights, image_shape=image_shape)
+        return _load_file(path, custom=objects, trusted=trusted)
+    application = _application(str(model), weights=weights, image_shape=image_shape)
     if weights is None:
-        log.warning("%s has random weights; name trained ones with --weights FILE", model)
-    return made
+        log.warning("%s has random weights; give trained ones with --weights FILE", model)
+    return application
 
 
 def model_image(
@@ -125,10 +127,10 @@ def model_image(
 
     Args:
         model: any Keras model.
-        size: of the images, for models that take any.
+        size: (y, x, channel) of the images, for models that take any size.
 
     Raises:
-        ModelError: if neither says.
+        ModelError: if the model takes any size, and `size` is left out.
     """
     from fmcore.model.inputs import inputs_of
 
@@ -136,37 +138,37 @@ def model_image(
 
 
 def custom_objects(names: Sequence[str]) -> dict[str, Any]:
-    """Classes and functions of the person's own, from `MODULE:NAME`; the module is imported.
+    """Classes and functions that are not Keras' own, from `MODULE:NAME`; imports the modules.
 
     Raises:
-        SelectionError: if there is no such module, or nothing of the name in it.
+        SelectionError: if there is no such module, or it holds nothing of that name.
     """
-    found = {}
+    objects = {}
     for text in names:
         module_name, separator, name = text.partition(":")
         if not separator or not name:
             raise SelectionError(f"--custom {text!r}; expected MODULE:NAME, such as layers:MyBlock")
         if "" not in sys.path:
-            sys.path.insert(0, "")  # as `python -m` does: the code lies where the person stands
+            sys.path.insert(0, "")  # as `python -m` does: the code lies in the working directory
         try:
             module = importlib.import_module(module_name)
         except ImportError as error:
             raise SelectionError(f"--custom {text!r}: {error}") from error
         try:
-            found[name] = getattr(module, name)
+            objects[name] = getattr(module, name)
         except AttributeError as error:
-            known = [one for one in vars(module) if not one.startswith("_")]
+            public = [key for key in vars(module) if not key.startswith("_")]
             raise SelectionError(
-                f"--custom {text!r}: {module_name} has no {name}{near_matches(name, known)}"
+                f"--custom {text!r}: {module_name} has no {name}{near_matches(name, public)}"
             ) from error
-    return found
+    return objects
 
 
 def _load_file(path: Path, *, custom: Mapping[str, Any], trusted: bool) -> keras.Model:
-    """The model in a file that `inspect_model_file` has passed, in Keras' safe mode.
+    """Loads a file that `inspect_model_file` accepted, in Keras' safe mode unless trusted.
 
     Args:
-        path: the file.
+        path: the model's file.
         custom: classes and functions that are not Keras' own, by name.
         trusted: run code that is in the file.
 
@@ -189,49 +191,49 @@ def _load_file(path: Path, *, custom: Mapping[str, Any], trusted: bool) -> keras
 def _application(
     name: str, *, weights: Path | None, image_shape: tuple[int, int, int] | None
 ) -> keras.Model:
-    """An architecture of `keras.applications`, such as `ResNet50V2`, whatever its capitals.
+    """Builds an architecture of `keras.applications`, such as `resnet50v2`; case is ignored.
 
     Args:
-        name: the architecture's.
-        weights: a file of weights for it; random ones where left out.
-        image_shape: (y, x, channel) of the images; the architecture's own where left out.
+        name: the architecture's name.
+        weights: a file of weights; random weights where left out.
+        image_shape: (y, x, channel) of the images; the architecture's default where left out.
 
     Raises:
-        ModelError: if there is none of the name, or the weights do not fit.
+        ModelError: if there is no such architecture, or the weights do not fit.
     """
     import keras
 
     from fmcore.model.trace import first_line
 
-    known = {
+    architectures = {
         key.lower(): make
         for key, make in vars(keras.applications).items()
         if inspect.isfunction(make)
     }
-    names = [make.__name__ for make in known.values()]
-    if name.lower() not in known:
+    names = [make.__name__ for make in architectures.values()]
+    if name.lower() not in architectures:
         raise ModelError(
             f"{name!r} is neither a file nor an architecture of keras.applications"
             f"{near_matches(name, names)}"
         )
     options: dict[str, Any] = {} if image_shape is None else {"input_shape": image_shape}
     try:
-        model = known[name.lower()](weights=None, **options)
+        model = architectures[name.lower()](weights=None, **options)
         if weights is not None:
             model.load_weights(weights)
-    except Exception as error:  # as above
-        raise ModelError(f"{name} cannot be made: {first_line(error)}") from error
+    except Exception as error:  # Keras raises many types here too
+        raise ModelError(f"{name} cannot be built: {first_line(error)}") from error
     return model
 
 
 def gpus() -> tuple[str, ...]:
     """The name of each GPU that TensorFlow sees, such as `NVIDIA A100-SXM4-40GB`.
 
-    It sees them only where its own libraries for them are installed.
+    It sees GPUs only where its own libraries for them are installed.
     """
     import tensorflow as tf
 
     return tuple(
-        str(tf.config.experimental.get_device_details(one).get("device_name", one.name))
-        for one in tf.config.list_physical_devices("GPU")
+        str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
+        for gpu in tf.config.list_physical_devices("GPU")
     )

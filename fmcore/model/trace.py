@@ -1,7 +1,7 @@
-"""Runs a model once as a graph and notes every call of a layer, whatever the model is made of.
+"""Runs a model once as a graph and records every call of a layer, whatever the model is made of.
 
-Functional, sequential and subclassed models, nested ones and layers that are called several times
-are all alike so: what counts is which layer was called with what, not how the model was built.
+Functional, sequential and subclassed models, nested models and layers that are called several times
+are all treated alike: what counts is which layer was called with what, not how it was built.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from fmcore.errors import FmcoreError, ModelError
 
 # How Keras runs a layer: as it is, or after model.quantize.
 METHODS = ("call", "quantized_call")
-# Operations of TensorFlow that Keras puts between layers, and that change no place.
-BETWEEN = frozenset({"Cast", "Identity"})
+# TensorFlow operations that Keras puts between layers, and that move no value.
+PASS_THROUGH = frozenset({"Cast", "Identity"})
 
-_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+_ANSI_COLORS = re.compile("\x1b\\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Call:
             second call under the same name ends in `#2`.
         operation: the Keras layer or operation.
         inputs: the tensors it was called with.
-        output: the tensor it gave, the first of several.
+        output: the tensor it returned, the first of several.
     """
 
     path: str
@@ -46,14 +46,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """What a model did with its inputs.
+    """Every call of a layer in one run of a model.
 
     Attributes:
-        inputs: what went in.
-        calls: each call, in the order in which the model made them.
-        outputs: what came out.
-        hidden: paths of calls whose values cannot be had, as inside a `tf.function` or a loop.
-        makers: the call that made a tensor, by the tensor's name.
+        inputs: the model's input tensors.
+        calls: the calls, in the order in which the model made them.
+        outputs: the model's output tensors.
+        hidden: paths of calls whose values cannot be read, as inside a `tf.function` or a loop.
+        makers: the call that made each tensor, by the tensor's name.
     """
 
     inputs: tuple[tf.Tensor, ...]
@@ -63,31 +63,31 @@ class Trace:
     makers: Mapping[str, Call] = field(init=False)
 
     def __post_init__(self) -> None:
-        # A layer that does nothing, such as dropout, gives what it got.
-        known = {one.name for one in self.inputs}
+        # A layer that does nothing, such as dropout, returns its own input.
+        input_names = {tensor.name for tensor in self.inputs}
         makers: dict[str, Call] = {}
         for call in self.calls:
-            if call.output.name not in known:
+            if call.output.name not in input_names:
                 makers.setdefault(call.output.name, call)
         object.__setattr__(self, "makers", makers)
 
     def source(self, tensor: tf.Tensor) -> tf.Tensor:
-        """The input or the output of a call that a tensor is, but for its dtype."""
-        known = {one.name for one in self.inputs}
-        found = tensor
-        while found.name not in known and found.name not in self.makers:
-            if found.op.type not in BETWEEN:
+        """The model's input or a call's output that a tensor equals, but for its dtype."""
+        input_names = {source.name for source in self.inputs}
+        source = tensor
+        while source.name not in input_names and source.name not in self.makers:
+            if source.op.type not in PASS_THROUGH:
                 return tensor
-            found = found.op.inputs[0]
-        return found
+            source = source.op.inputs[0]
+        return source
 
     def channels_first(self, call: Call) -> bool:
-        """Whether a call's filters are its second axis: as it says, or what lies below it."""
+        """Whether a call's filters are its second axis, by its own setting or one further below."""
         below: Call | None = call
         while below is not None:
-            said = getattr(below.operation, "data_format", None)
-            if said is not None:
-                return bool(said == "channels_first")
+            data_format = getattr(below.operation, "data_format", None)
+            if data_format is not None:
+                return bool(data_format == "channels_first")
             if not below.inputs:
                 return False
             below = self.makers.get(self.source(below.inputs[0]).name)
@@ -102,41 +102,43 @@ def trace_model(
     *,
     compiled: bool = False,
 ) -> Callable[..., list[tf.Tensor]]:
-    """A graph from a model's inputs to the tensors that are chosen.
+    """Builds a graph from a model's inputs to chosen tensors.
 
-    The model is as it was afterwards: its layers are listened to while it runs, and not called
-    anew.
+    The model is unchanged afterwards: calls of its layers are recorded while it runs, and none is
+    called again.
 
     Args:
         model: a built model.
-        signature: of what the graph takes.
-        arrange: makes of that the inputs of the model, in the order of `model.inputs`.
-        choose: says which tensors of the trace are wanted.
-        compiled: through XLA, which has convolutions that TensorFlow lacks on CPUs.
+        signature: shapes and dtypes of the graph's arguments.
+        arrange: turns these arguments into the model's inputs, in the order of `model.inputs`.
+        choose: returns the tensors of the trace that the graph is to return.
+        compiled: compile with XLA, which has convolutions that TensorFlow lacks on CPUs.
 
     Raises:
-        ModelError: if the model cannot be run as a graph, with what it said.
+        ModelError: if the model cannot be run as a graph, with the model's own error.
     """
 
-    def run(*given: tf.Tensor) -> list[tf.Tensor]:
-        graph, made, hidden = tf.compat.v1.get_default_graph(), [], []
-        inputs = tuple(arrange(given))
-        seen: Counter[str] = Counter()
+    def run(*arguments: tf.Tensor) -> list[tf.Tensor]:
+        graph, calls, hidden = tf.compat.v1.get_default_graph(), [], []
+        inputs = tuple(arrange(arguments))
+        n_calls: Counter[str] = Counter()
 
-        def note(path: str, operation: Any, given: tuple[Any, ...], output: Any) -> None:
-            seen[path] += 1
-            path = path if seen[path] == 1 else f"{path}#{seen[path]}"
-            tensors = [one for one in keras.tree.flatten(output) if tf.is_tensor(one)]
+        def record(path: str, operation: Any, arguments: tuple[Any, ...], output: Any) -> None:
+            n_calls[path] += 1
+            path = path if n_calls[path] == 1 else f"{path}#{n_calls[path]}"
+            tensors = [value for value in keras.tree.flatten(output) if tf.is_tensor(value)]
             if tensors and getattr(tensors[0], "graph", None) is graph:
-                below = tuple(one for one in keras.tree.flatten(given) if tf.is_tensor(one))
-                made.append(Call(path, operation, below, tensors[0]))
+                below = tuple(
+                    value for value in keras.tree.flatten(arguments) if tf.is_tensor(value)
+                )
+                calls.append(Call(path, operation, below, tensors[0]))
             else:
                 hidden.append(path)
 
-        with _listening(model, note):
-            outputs = model(_as_called(model, inputs), training=False)
+        with _recording(model, record):
+            outputs = model(_pack_inputs(model, inputs), training=False)
         flat = tuple(keras.tree.flatten(outputs))
-        return list(choose(Trace(inputs, tuple(made), flat, tuple(hidden))))
+        return list(choose(Trace(inputs, tuple(calls), flat, tuple(hidden))))
 
     try:
         function = tf.function(
@@ -153,35 +155,35 @@ def trace_model(
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the colours and pages that Keras and TensorFlow add."""
-    text = _COLOURS.sub("", str(error))
+    """The first line of an error that says something, without Keras' and TensorFlow's additions."""
+    text = _ANSI_COLORS.sub("", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     wordy = lines and lines[0].startswith("Exception encountered when calling")
     return (lines[1] if wordy and len(lines) > 1 else lines[0]) if lines else repr(error)
 
 
 def operations_of(model: keras.Model) -> list[tuple[str, Any]]:
-    """The path of each layer and operation that does the work; models and wrappers are entered.
+    """The path and the object of each layer and operation; models and wrappers are entered.
 
     A layer that is in several places is listed in the first. Layers may have the same path.
     """
-    found: list[tuple[str, Any]] = []
-    known: set[int] = set()
+    operations: list[tuple[str, Any]] = []
+    visited: set[int] = set()
 
     def enter(layer: Any, prefix: str) -> None:
         inside = list(layer._flatten_layers(include_self=False, recursive=False))  # no public walk
-        operations = [one for one in _graph_operations(layer) if not _is_layer(one)]
-        for one in (*inside, *operations):
-            if id(one) in known:
+        functions = [node for node in _graph_operations(layer) if not _is_layer(node)]
+        for operation in (*inside, *functions):
+            if id(operation) in visited:
                 continue
-            known.add(id(one))
-            if _is_layer(one) and _is_entered(one):
-                enter(one, f"{prefix}{one.name}/")
+            visited.add(id(operation))
+            if _is_layer(operation) and _is_entered(operation):
+                enter(operation, f"{prefix}{operation.name}/")
             else:
-                found.append((f"{prefix}{one.name}", one))
+                operations.append((f"{prefix}{operation.name}", operation))
 
     enter(model, "")
-    return found
+    return operations
 
 
 def _is_layer(operation: Any) -> bool:
@@ -189,7 +191,7 @@ def _is_layer(operation: Any) -> bool:
 
 
 def _is_entered(layer: Any) -> bool:
-    """Whether what is inside a layer is what matters of it."""
+    """Whether the layers inside a layer are listed in its place."""
     if isinstance(layer, keras.Model | keras.layers.Wrapper):
         return True
     if type(layer).__module__.startswith("keras.") or hasattr(layer, "kernel_size"):
@@ -198,23 +200,23 @@ def _is_entered(layer: Any) -> bool:
 
 
 def _graph_operations(model: Any) -> Iterator[Any]:
-    graph = getattr(model, "_functional", model)  # of a Sequential
+    graph = getattr(model, "_functional", model)  # a Sequential model has it
     for nodes in getattr(graph, "_nodes_by_depth", {}).values():
         for node in nodes:
             yield node.operation
 
 
 @contextmanager
-def _listening(model: keras.Model, note: Callable[[str, Any, Any, Any], None]) -> Iterator[None]:
-    """Has every layer say with what it is called and what it gives."""
+def _recording(model: keras.Model, record: Callable[[str, Any, Any, Any], None]) -> Iterator[None]:
+    """Records the arguments and the output of every layer that is called."""
     changed: list[tuple[Any, str]] = []
     try:
         for path, operation in operations_of(model):
             for method in METHODS:
                 if hasattr(operation, method):
-                    heard = _heard(getattr(operation, method), path, operation, note)
+                    recorded = _recorded(getattr(operation, method), path, operation, record)
                     # Past Keras' own bookkeeping of attributes.
-                    object.__setattr__(operation, method, heard)
+                    object.__setattr__(operation, method, recorded)
                     changed.append((operation, method))
         yield
     finally:
@@ -222,17 +224,17 @@ def _listening(model: keras.Model, note: Callable[[str, Any, Any, Any], None]) -
             object.__delattr__(operation, method)
 
 
-def _heard(method: Any, path: str, operation: Any, note: Any) -> Callable[..., Any]:
-    def call(*given: Any, **named: Any) -> Any:
-        output = method(*given, **named)
-        note(path, operation, (given, named), output)
+def _recorded(method: Any, path: str, operation: Any, record: Any) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        output = method(*arguments, **keywords)
+        record(path, operation, (arguments, keywords), output)
         return output
 
     return call
 
 
-def _as_called(model: keras.Model, inputs: Sequence[tf.Tensor]) -> Any:
-    """Tensors in the structure that a model takes: one, a list, or by name."""
+def _pack_inputs(model: keras.Model, inputs: Sequence[tf.Tensor]) -> Any:
+    """Tensors in the structure that a model takes: a single tensor, a list, or a dict by name."""
     structure = getattr(model, "_inputs_struct", None)
     structure = getattr(getattr(model, "_functional", None), "_inputs_struct", structure)
     if structure is None:

@@ -1,4 +1,4 @@
-"""The tutorial's network, and how it is trained on labelled images."""
+"""The tutorial's network, and how it is trained on labeled images."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def tutorial_network(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A trained model and how it got there.
+    """A trained model and the course of its training.
 
     Attributes:
-        model: the model.
+        model: the trained model.
         history: for each quantity such as `val_accuracy`, its value after each epoch.
     """
 
@@ -84,5 +84,5 @@ def train_tutorial_network(
         validation_split=VALIDATION_SPLIT,
         verbose=1 if progress else 2,
     )
-    history = {name: [float(one) for one in each] for name, each in fitted.history.items()}
+    history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
     return Trained(model, history)

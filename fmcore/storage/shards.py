@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,16 +20,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fmcore.errors import OutputError
-from fmcore.files import output_errors, publish, sha256_of
+from fmcore.files import locked, output_errors, publish, sha256_of
 from fmcore.statistics import LayerAccumulators, Permutations
 from fmcore.storage.file.nodes import damage_as_store_error
 from fmcore.storage.format.plan import StorePlan
 from fmcore.storage.scoring import write_scores
 from fmcore.storage.store import Store, open_store
 from fmcore.storage.writer import STATE, StoreWriter, create_store
-
-if sys.platform != "win32":
-    import fcntl
 
 log = logging.getLogger(__name__)
 
@@ -178,22 +174,14 @@ def _lock_folder(store: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
     busy = f"another capture is writing {store} now"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
-    except FileNotFoundError as error:
-        raise OutputError(f"{busy}, and is about to end; try again") from error
-    try:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The other process may have removed the file between our open and our lock.
-                is_ours = os.path.samestat(os.fstat(descriptor), path.stat())
-            except (BlockingIOError, FileNotFoundError):
-                is_ours = False
-            if not is_ours:
-                raise OutputError(
-                    f"{busy}{_holder(descriptor)}; wait for it, or write to another store"
-                )
+    advice = "wait for it, or write to another store"
+    with contextlib.ExitStack() as lock:
+        try:
+            descriptor = lock.enter_context(
+                locked(path, lambda held: f"{busy}{_holder(held)}; {advice}")
+            )
+        except FileNotFoundError as error:
+            raise OutputError(f"{busy}, and is about to end; try again") from error
         holder = _read(descriptor)
         if holder and holder.get("host") != socket.gethostname():
             raise OutputError(
@@ -215,8 +203,6 @@ def _lock_folder(store: Path) -> Iterator[Path]:
             yield folder
         finally:
             os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
 
 
 def _holder(descriptor: int) -> str:

@@ -34,6 +34,14 @@ def test_the_public_names_are_these():
         assert all(hasattr(package, name) for name in package.__all__)
 
 
+def test_one_module_says_how_to_install_what_is_missing():
+    packages = [path for name in ("fmcore", "dashboard") for path in (ROOT / name).rglob("*.py")]
+    names = [path.name for path in packages if "feature-map-dashboard[" in path.read_text("utf-8")]
+    assert names == []  # `optional` puts the extra between the brackets
+    command = [path.name for path in packages if "pip install '" in path.read_text("utf-8")]
+    assert command == ["optional.py"]
+
+
 def run(python: str, *arguments: str) -> str:
     done = subprocess.run([python, *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]

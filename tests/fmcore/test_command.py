@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import fcntl
 import os
+import re
 import resource
 import shutil
 import signal
@@ -18,9 +21,10 @@ from helpers.factories import make_store
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fmcore import cli
 from fmcore.cli import main
 from fmcore.errors import OutputError, one_line
-from fmcore.files import locked_folder, publish, safe_names
+from fmcore.files import locked, locked_folder, publish, safe_names, size_text
 
 FMCORE = [sys.executable, "-m", "fmcore.cli"]
 
@@ -29,6 +33,27 @@ def run(*arguments, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*FMCORE, *map(str, arguments)], capture_output=True, text=True, **options
     )
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    parser = cli._parser()
+    return {"": parser, **parser._subparsers._group_actions[0].choices}
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_the_help_fits_a_terminal_and_says_each_default_alike(verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    parser = verbs()[verb]
+    assert max(map(len, parser.format_help().splitlines())) <= 80
+    for action in parser._actions:
+        if action.dest == argparse.SUPPRESS:  # the commands
+            continue
+        assert action.help, action.dest
+        # A bracket at the end would be a default in another form.
+        assert not re.search(r"(?<!default: )\([^:()]+\)$", action.help), action.help
+        is_default = action.default not in (None, [], {}, False, argparse.SUPPRESS)
+        if action.option_strings and action.nargs != 0 and (is_default or action.default == 0):
+            assert "(default: " in action.help, action.dest
 
 
 @pytest.mark.parametrize("verb", ["info", "validate", "export", "figure"])
@@ -178,7 +203,7 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(verb, store_path, tm
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"fmcore: error: cannot write {tmp_path}")
     assert "File too large" in done.stderr
-    assert "MB are free" in done.stderr
+    assert re.search(r"[\d.]+ [kMG]B are free", done.stderr)
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert left == []
 
@@ -221,7 +246,7 @@ def test_links_and_devices_are_not_overwritten(tmp_path):
     with pytest.raises(OutputError):
         make_store(tmp_path / "s.h5", 3)
     assert precious.read_text() == "mine"
-    with pytest.raises(OutputError, match="no regular file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         make_store(Path("/dev/null"), 3, overwrite=True)
     (tmp_path / "link.h5").symlink_to(tmp_path / "target.h5")
     make_store(tmp_path / "link.h5", 3)
@@ -249,6 +274,35 @@ def test_a_second_export_into_a_folder_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_lock_keeps_a_second_writer_out_until_it_is_released(tmp_path, is_folder):
+    path = tmp_path if is_folder else tmp_path / "lock"
+    with locked(path, str, is_folder=is_folder) as descriptor:
+        os.fstat(descriptor)
+        second = locked(path, lambda held: f"busy: {os.fstat(held).st_ino}", is_folder=is_folder)
+        with pytest.raises(OutputError, match=f"busy: {path.stat().st_ino}"), second:
+            pass
+    with locked(path, str, is_folder=is_folder):
+        pass
+
+
+def test_a_lock_follows_no_link_and_notices_a_file_that_was_replaced(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic link"), locked(tmp_path / "link", str):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+    path, take = tmp_path / "lock", fcntl.flock
+
+    def replace_first(descriptor, operation):
+        path.unlink()
+        path.touch()
+        take(descriptor, operation)
+
+    monkeypatch.setattr("fmcore.files.fcntl.flock", replace_first)
+    with pytest.raises(OutputError, match="busy"), locked(path, lambda _: "busy"):
+        pass
+
+
 @given(st.lists(st.text(max_size=100), min_size=1, max_size=8))
 def test_safe_names_are_plain_and_unique(paths):
     names = safe_names(paths)
@@ -272,6 +326,16 @@ def test_no_name_is_a_device_a_parent_or_ends_in_a_dot():
     names = ["CON", "nul.txt", "com1", "..", "a.", "conv1", "Conv1", "a b", "-x"]
     safe = safe_names(names)
     assert safe == ["_CON", "_nul.txt", "_com1", "_", "a_", "conv1", "Conv1_2", "a_b", "-x"]
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [(0, "0.0 kB"), (7_104, "7.1 kB"), (999_000, "999.0 kB"), (1_000_000, "1.0 MB"),
+     (12_345_678, "12.3 MB"), (168_900_000, "169 MB"), (1 << 30, "1,074 MB"),
+     (12_345_678_901, "12.3 GB")],
+)  # fmt: skip
+def test_sizes_are_written_alike(n_bytes, text):
+    assert size_text(n_bytes) == text
 
 
 def test_make_never_captures_over_a_store_that_is_there(tmp_path):

@@ -40,7 +40,7 @@ def test_all_is_well_here(capsys, monkeypatch, tmp_path):
         assert said[name] == version(name), name
     assert said["platform"] == platform.platform()
     assert said["CPU cores"] == f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}"
-    assert said["memory"].endswith(" MB")
+    assert said["memory"].endswith((" MB", " GB"))
     assert said["temp folder"].startswith(f"{tmp_path}, ")
     assert "MB/s on one core" in said["compression"]
     assert "; GPUs: " in said["Keras start"]
@@ -129,7 +129,7 @@ def test_values_that_change_on_the_way_are_said(capsys, monkeypatch):
     monkeypatch.setattr("fmcore.doctor.trial.decode", lambda data, dtype, shape, codec: -1)
     assert main(["doctor"]) == 1
     said = said_lines(capsys)
-    assert said["compression"].startswith("FAILED: values that were compressed and read back are ")
+    assert said["compression"].startswith("FAILED: values differ after they were compressed")
     assert said[""] == "not well: compression failed"
 
 
@@ -141,7 +141,7 @@ def test_without_a_folder_for_temporary_files_the_rest_is_said(capsys, monkeypat
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # hiding TensorFlow's notes takes such a file
     assert main(["doctor"]) == 1
     said = said_lines(capsys)
-    assert said["temp folder"] == "none can be written; name one with TMPDIR"
+    assert said["temp folder"] == "none can be written; set one with TMPDIR"
     assert "No usable temporary directory" in said["capture"]
     assert said["h5py"] == h5py.__version__
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from fmcore.errors import OutputError, SampleNotFoundError
+from fmcore.errors import MissingLibraryError, OutputError, SampleNotFoundError
 from fmcore.figure import feature_map_figure, write_figures
 
 
@@ -19,6 +21,14 @@ def test_the_grid_is_the_tutorials():
     assert len(drawn) == 19
     assert drawn[7].get_cmap().name == "viridis"
     np.testing.assert_array_equal(drawn[7].get_array(), maps[:, :, 7])
+
+
+def test_without_matplotlib_it_says_what_to_install(store, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        MissingLibraryError, match=r"pip install 'feature-map-dashboard\[figures\]'"
+    ):
+        write_figures(store, tmp_path, sample=3)
 
 
 def test_one_file_for_each_layer(store, tmp_path):

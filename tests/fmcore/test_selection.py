@@ -180,7 +180,7 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
 @pytest.mark.parametrize(
     ("query", "field", "why"),
     [
-        (Query(class_="<b>three</b>"), "class", "no sample is left of 'all' that is labelled"),
+        (Query(class_="<b>three</b>"), "class", "no sample is left of 'all' that is labeled"),
         (Query(sample="corect"), "sample", "did you mean correct"),
         (Query(sample="correct,wrong"), "sample", "both correct and wrong"),
         (Query(sample="top:0"), "sample", "selects no sample"),
@@ -190,7 +190,7 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
         (Query(filter="0:20"), "filter", "beyond the last filter of conv2"),
         (Query(what="statistics", sample="0"), "sample", "of the whole test set"),
         (Query(what="statistics", dtype="float16"), "dtype", "in their own precision"),
-        (Query(statistic="auc"), "statistic", "chooses no maps"),
+        (Query(statistic="auc"), "statistic", "cannot choose maps"),
     ],
 )
 def test_a_selection_that_names_nothing_says_which_part(store, query, field, why):

@@ -18,7 +18,7 @@ from dashboard.views.filter import facts, panels, raw, scores, tables
 from dashboard.views.filter.header import header
 from dashboard.views.filter.layout import CLASSES_AT_ONCE, HISTOGRAM_HEIGHT
 from fmcore.errors import StatisticNotFoundError
-from fmcore.export import size_text
+from fmcore.files import size_text
 
 CHOICE = (
     Input(ids.FILTER_LAYER, "value"),

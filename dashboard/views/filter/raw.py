@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urljoin
 
 from dashboard.source import Snapshot
-from fmcore.export import size_text
+from fmcore.files import size_text
 
 TOP = 25
 # Of NumPy's header before the values.

@@ -1,15 +1,15 @@
-"""How arrays and tables are written: a file for each format, and here the lists of them."""
+"""The formats in which arrays and tables are written: a module each, and here the lists."""
 
 from collections.abc import Callable, Iterator
 
 from fmcore.export.contents import Format, Tables
 from fmcore.export.formats import csv, json, npy, npz, parquet, zarr
 
-# What an export may consist of, by the name of the format.
+# The formats of an export, by name.
 FORMATS: dict[str, Format] = {
     form.name: form for form in (npy.FORMAT, npz.FORMAT, zarr.FORMAT, parquet.FORMAT, csv.FORMAT)
 }
-# Formats of a table as text, piece by piece; Parquet goes to a file of its own.
+# Formats that write a table as text, piece by piece; Parquet needs a file.
 TEXT_FORMATS: dict[str, Callable[[Tables], Iterator[str]]] = {
     "csv": csv.csv_text,
     "json": json.json_text,

@@ -1,4 +1,4 @@
-"""CSV: a header and one line an observation, which a spreadsheet takes for no formula."""
+"""CSV: a header and one line per observation; a spreadsheet takes no cell for a formula."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 
 from fmcore.export.contents import TEXT, Column, Format, Tables, is_missing, table_parts
 
-# A cell of text that begins so would be a formula in a spreadsheet (OWASP, "CSV Injection").
+# A spreadsheet takes text that begins with one of these for a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_text(tables: Tables) -> Iterator[str]:
-    """A header and one line an observation; an empty field where there is none.
+    """A table as CSV: a header and one line per observation; a missing value is an empty field.
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
     yield ",".join(tables.kinds) + "\n"
     for table in tables.pieces():
         columns = [_cells(table.columns[name], kind) for name, kind in tables.kinds.items()]
-        texts = [columns[at] for at, kind in enumerate(tables.kinds.values()) if kind == TEXT]
+        texts = [columns[index] for index, kind in enumerate(tables.kinds.values()) if kind == TEXT]
         text = io.StringIO()
         if any("\r" in str(cell) for cells in texts for cell in cells):
-            # Before Python 3.13 it is not quoted where it is no end of a line.
+            # Before Python 3.13 the csv module does not quote a lone carriage return.
             writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
         else:
             writer = csv.writer(text, lineterminator="\n")
@@ -47,19 +47,19 @@ def _cells(values: Column, kind: str) -> Sequence[Any]:
 
 
 def no_formula(text: str) -> str:
-    """Text for a CSV: with an apostrophe before it where a spreadsheet would take a formula."""
+    """Text for a CSV cell: with an apostrophe before it if a spreadsheet saw a formula in it."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def write_csv(tables: Tables, stream: BinaryIO) -> None:
-    """Writes UTF-8 text."""
+    """Writes a table as CSV in UTF-8."""
     for text in csv_text(tables):
         stream.write(text.encode())
 
 
 FORMAT = Format(
     "csv",
-    "one table for each layer as text, a row an observation",
+    "one table for each layer as text, one row per observation",
     partial(table_parts, write_csv, ".csv"),
     ("maps", "pooled", "statistics"),
     exact_bytes=False,

@@ -1,4 +1,4 @@
-"""JSON: an array of objects, one an observation."""
+"""JSON: an array of objects, one for each observation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fmcore.export.contents import Tables
 
 
 def json_text(tables: Tables) -> Iterator[str]:
-    """An array of objects; null where there is no value, and where it is not finite."""
+    """A table as an array of objects; null where a value is missing or not finite."""
     separator = "[\n"
     for table in tables.pieces():
         columns = [
@@ -20,10 +20,10 @@ def json_text(tables: Tables) -> Iterator[str]:
             for values in (table.columns[name] for name in tables.kinds)
         ]
         for row in zip(*columns, strict=True):
-            known = {
+            fields = {
                 name: None if isinstance(value, float) and not math.isfinite(value) else value
                 for name, value in zip(tables.kinds, row, strict=True)
             }
-            yield separator + json.dumps(known, ensure_ascii=False)
+            yield separator + json.dumps(fields, ensure_ascii=False)
             separator = ",\n"
     yield "[]\n" if separator.startswith("[") else "\n]\n"

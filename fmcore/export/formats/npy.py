@@ -13,15 +13,15 @@ from fmcore.export.contents import ArraySource, Format, Group, Part
 
 
 def header(array: ArraySource) -> bytes:
-    """What stands before the values."""
-    out = io.BytesIO()
-    about = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
-    np.lib.format.write_array_header_1_0(out, about)
-    return out.getvalue()
+    """The header of an npy file, which stands before the values."""
+    stream = io.BytesIO()
+    fields = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(stream, fields)
+    return stream.getvalue()
 
 
 def write(array: ArraySource, stream: BinaryIO) -> None:
-    """Writes the header, then each block as it comes."""
+    """Writes the header of an array, then its blocks."""
     stream.write(header(array))
     for block in array.blocks():
         stream.write(np.ascontiguousarray(block).data.cast("B"))
@@ -29,10 +29,10 @@ def write(array: ArraySource, stream: BinaryIO) -> None:
 
 def _parts(groups: Sequence[Group]) -> list[Part]:
     arrays = [array for group in groups for array in group.arrays]
-    beside = {array.path: array for group in groups for array in group.beside}
+    samples = {array.path: array for group in groups for array in group.samples}
     return [
         Part(f"{array.path}.npy", {"": array}, array.nbytes, write=partial(write, array))
-        for array in (*arrays, *beside.values())
+        for array in (*arrays, *samples.values())
     ]
 
 

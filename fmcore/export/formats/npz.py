@@ -1,4 +1,4 @@
-"""NumPy's archives: one file for each layer, its samples' labels and ids among the arrays."""
+"""NumPy's archives: one file for each layer, with labels and ids of the samples."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import BinaryIO
 from fmcore.export.contents import ArraySource, Format, Group, Part
 from fmcore.export.formats import npy
 
-# The same files at any time: a checksum tells whether the arrays differ.
-_WHEN = (1980, 1, 1, 0, 0, 0)
+# A fixed time, so that equal arrays make equal files, and a checksum tells whether they differ.
+_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def write(arrays: Mapping[str, ArraySource], stream: BinaryIO) -> None:
-    """Writes the arrays, not compressed, one after the other."""
+    """Writes an archive of arrays, not compressed, one array after the other."""
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in arrays.items():
-            member = zipfile.ZipInfo(f"{name}.npy", _WHEN)
+            member = zipfile.ZipInfo(f"{name}.npy", _TIME)
             with archive.open(member, "w", force_zip64=True) as out:
                 npy.write(array, out)  # type: ignore[arg-type]
 
 
 def members(group: Group) -> dict[str, ArraySource]:
-    """The arrays of a group by a name of their own: `activation`, `pooled_max`, `label`."""
-    found = {
+    """The arrays of a group by member name, such as `activation`, `pooled_max` or `label`."""
+    arrays = {
         array.path.removeprefix(f"{group.path}/").replace("/", "_"): array for array in group.arrays
     }
-    return found | {array.name: array for array in group.beside}
+    return arrays | {array.name: array for array in group.samples}
 
 
 def by_group(
@@ -39,16 +39,17 @@ def by_group(
     write: Callable[[Mapping[str, ArraySource], BinaryIO], None] | None = None,
     fill: Callable[[Mapping[str, ArraySource], Path], None] | None = None,
 ) -> list[Part]:
-    """One file, or one folder, for each group that has arrays."""
-    found = []
+    """One file, or one folder, for each group that has arrays; `write` or `fill` is given."""
+    parts = []
     for group in groups:
         if group.arrays:
             arrays = members(group)
             nbytes = sum(array.nbytes for array in arrays.values())
-            how = partial(write, arrays) if write else None
-            into = partial(fill, arrays) if fill else None
-            found.append(Part(f"{group.path}{suffix}", arrays, nbytes, write=how, fill=into))
-    return found
+            write_part = partial(write, arrays) if write else None
+            fill_part = partial(fill, arrays) if fill else None
+            path = f"{group.path}{suffix}"
+            parts.append(Part(path, arrays, nbytes, write=write_part, fill=fill_part))
+    return parts
 
 
 FORMAT = Format(

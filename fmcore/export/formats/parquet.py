@@ -1,4 +1,4 @@
-"""Parquet: tables in columns with their types, for pandas, R, DuckDB and their like."""
+"""Parquet: tables in typed columns, for pandas, R, DuckDB and others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fmcore.optional import import_optional
 
 
 def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
-    """A Parquet file; missing values are null.
+    """Writes a table as a Parquet file; missing values are null.
 
     Raises:
         MissingLibraryError: if pyarrow is not installed, with the remedy.
@@ -25,21 +25,21 @@ def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
     with parquet.ParquetWriter(out, schema) as writer:
         for table in tables.pieces():
             columns = [
-                arrow.array(_for_arrow(table.columns[name], kind), type=types[name])
+                arrow.array(_arrow_values(table.columns[name], kind), type=types[name])
                 for name, kind in tables.kinds.items()
             ]
             writer.write_table(arrow.table(columns, schema=schema))
 
 
-def _for_arrow(values: Column, kind: str) -> Any:
+def _arrow_values(values: Column, kind: str) -> Any:
     if isinstance(values, np.ndarray):
         return values
-    make = str if kind == TEXT else lambda value: value
-    return [None if is_missing(value) else make(value) for value in values]
+    convert = str if kind == TEXT else lambda value: value
+    return [None if is_missing(value) else convert(value) for value in values]
 
 
 def need_parquet() -> Any:
-    """Pyarrow.
+    """The pyarrow library.
 
     Raises:
         MissingLibraryError: if it is not installed.
@@ -49,7 +49,7 @@ def need_parquet() -> Any:
 
 FORMAT = Format(
     "parquet",
-    "one table for each layer, of pooled tables or statistics, a row an observation",
+    "one table for each layer, of pooled tables or statistics, one row per observation",
     partial(table_parts, write_parquet, ".parquet"),
     ("pooled", "statistics"),
     exact_bytes=False,

@@ -17,7 +17,7 @@ CHUNK_BYTES = 4 << 20
 
 
 def fill(arrays: Mapping[str, ArraySource], folder: Path) -> None:
-    """Writes a group of arrays, each in its own default compression."""
+    """Fills a folder with a Zarr group of arrays, each with Zarr's default compression."""
     zarr = need_zarr()
     root = zarr.open_group(folder, mode="w", zarr_format=3)
     for name, array in arrays.items():
@@ -27,24 +27,24 @@ def fill(arrays: Mapping[str, ArraySource], folder: Path) -> None:
             name,
             shape=array.shape,
             chunks=(rows, *array.shape[1:]),
-            dtype=str if array.dtype.kind == "U" else array.dtype,  # which more readers know
+            dtype=str if array.dtype.kind == "U" else array.dtype,  # more readers know it
             dimension_names=array.axes,
         )
         start = 0
-        # Whole chunks at a time: a chunk that is written in two goes is compressed twice.
-        kept = np.empty((0, *array.shape[1:]), array.dtype)
+        # Whole chunks at a time: a chunk that is written in two steps is compressed twice.
+        buffer = np.empty((0, *array.shape[1:]), array.dtype)
         for block in array.blocks():
-            kept = np.concatenate([kept, block]) if len(kept) else block
-            n_whole = len(kept) // rows * rows
+            buffer = np.concatenate([buffer, block]) if len(buffer) else block
+            n_whole = len(buffer) // rows * rows
             if n_whole:
-                stored[start : start + n_whole] = kept[:n_whole]
-                start, kept = start + n_whole, kept[n_whole:]
-        if len(kept):
-            stored[start:] = kept
+                stored[start : start + n_whole] = buffer[:n_whole]
+                start, buffer = start + n_whole, buffer[n_whole:]
+        if len(buffer):
+            stored[start:] = buffer
 
 
 def need_zarr() -> Any:
-    """Zarr.
+    """The zarr library.
 
     Raises:
         MissingLibraryError: if it is not installed.

@@ -257,7 +257,7 @@ def test_the_names_of_classes_come_from_a_file(folder, model_path, tmp_path, cap
         assert store.labels.tolist() == [1] * 4 + [0] * 4, "folders are the classes of their names"
     (tmp_path / "names.txt").write_text("wolf\ncat\n")
     assert run(*common, "--force", "--class-names", tmp_path / "names.txt") == 1
-    assert "names no class dog" in capsys.readouterr().err
+    assert "does not name the class dog" in capsys.readouterr().err
 
 
 def idx(path: Path, array: np.ndarray) -> None:
@@ -346,7 +346,7 @@ def test_preprocessing_is_declared_recorded_and_not_stored(folder, model_path, t
             assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * abs(values).max())
     capsys.readouterr()
     assert run(*common, "--preprocess", "vgg16", "--scale", "255") == 1
-    assert "--preprocess says all" in capsys.readouterr().err
+    assert "--preprocess sets all of it" in capsys.readouterr().err
     assert run(*common, "--mean", "1,2") == 1
     assert "--mean has 2 numbers, but images have 3 channels" in capsys.readouterr().err
 
@@ -356,7 +356,7 @@ def test_options_of_files_are_not_passed_over_for_arrays(model_path, tmp_path, c
     capture = ("capture", model_path, "--data", tmp_path / "d.npz", "--out", tmp_path / "s.h5")
     for options in (["--size", "8x10"], ["--skip-bad"], ["--fit", "pad"]):
         assert run(*capture, *options) == 1
-        assert "--size, --fit and --skip-bad are for images of files" in capsys.readouterr().err
+        assert "--size, --fit and --skip-bad are for image files" in capsys.readouterr().err
 
 
 def test_what_is_usual_follows_from_the_model():
@@ -450,7 +450,7 @@ def test_data_sets_of_keras_are_had_by_name(model_path, tmp_path, capsys, monkey
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", offline)
     assert run("capture", model_path, "--data", "cifar10", "--out", tmp_path / "s.h5") == 1
     message = capsys.readouterr().err
-    assert "cifar10 is not in Keras' cache and cannot be fetched: no route to host" in message
+    assert "cifar10 is not in Keras' cache and cannot be downloaded: no route to host" in message
 
 
 @pytest.fixture
@@ -520,7 +520,7 @@ def test_inputs_that_do_not_fit_the_model_are_refused_by_name(form, two_inputs, 
         return message
 
     takes = "besides images the model takes age, found "
-    assert f"{takes}nothing; name each one" in refused(x_test_age=None)
+    assert f"{takes}nothing; give each by name" in refused(x_test_age=None)
     assert f"{takes}years;" in refused(x_test_age=None, x_test_years=np.zeros((4, 2)))
     assert f"{takes}age, years;" in refused(x_test_years=np.zeros((4, 2)))
     assert "age has 3 rows, but there are 4 images" in refused(x_test_age=np.zeros((3, 2)))
@@ -530,7 +530,7 @@ def test_inputs_that_do_not_fit_the_model_are_refused_by_name(form, two_inputs, 
         x_test_age=np.array([b"a", b"b"] * 2)
     )
     assert "none of the inputs is [sample, y, x]" in refused(x_test=None)
-    assert "input 'image' is the model's image, and another array" in refused(x_test_image=images)
+    assert "input 'image' is the model's image, but another array" in refused(x_test_image=images)
     assert not (tmp_path / "s.h5").exists()
 
 
@@ -539,4 +539,4 @@ def test_what_names_inputs_in_an_hdf5_file_is_read_strictly(two_inputs, tmp_path
     for inside in ("age=", "x,y,=a", "x,y,z,age=a", "image=x,y,z", "x,age=a,age=b"):
         data = f"{tmp_path / 'd.h5'}::{inside}"
         assert run("capture", two_inputs, "--data", data, "--out", tmp_path / "s.h5") == 1
-        assert "and after it NAME=ARRAY, once for each" in capsys.readouterr().err
+        assert "and then NAME=ARRAY for each" in capsys.readouterr().err

@@ -212,9 +212,9 @@ def test_what_is_no_manifest_is_said_and_replaced_by_force(store, tmp_path, chan
     tmp_path /= "out"
     tmp_path.mkdir()
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(InputFileError, match="is no manifest of an export"):
+    with pytest.raises(InputFileError, match="is not the manifest of an export"):
         list(check_folder(tmp_path))
-    with pytest.raises(InputFileError, match="is no manifest of an export"):
+    with pytest.raises(InputFileError, match="is not the manifest of an export"):
         export_store(store, tmp_path)
     export_store(store, tmp_path, overwrite=True)
     assert list(check_folder(tmp_path)) == []
@@ -232,7 +232,7 @@ def test_nothing_is_written_where_nothing_can_be(store, tmp_path, monkeypatch):
     out = tmp_path / "out"
     for query, form, error, why in (
         (Query(layer="conv9"), "npy", SelectionError, r"'conv9' matches no layer .* mean conv2"),
-        (Query(), "parquet", SelectionError, r"holds pooled and statistics, no maps"),
+        (Query(), "parquet", SelectionError, r"holds pooled and statistics, not maps"),
         (Query(), "nyp", SelectionError, r"no format 'nyp'; .* did you mean npz, npy"),
         (Query(what="pooled", statistic="meen"), "npy", SelectionError, r"did you mean mean"),
         (Query(what="statistics", statistic="acu"), "csv", SelectionError, r"did you mean auc"),
@@ -268,7 +268,7 @@ def test_values_beyond_float16_are_counted_and_said(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["export", str(path), "--out", str(out), "--dtype", "float16"]) == 0
     said = capsys.readouterr().out
-    assert "conv2/activation: 12 values are beyond float16 and became infinite" in said
+    assert "conv2/activation: 12 values beyond the range of float16 became infinite" in said
     for form, what in (("csv", "maps"), ("parquet", "pooled")):
         words = ["--out", str(tmp_path / form), "--format", form, "--what", what]
         assert main(["export", str(path), *words, "--dtype", "float16"]) == 0
@@ -292,7 +292,7 @@ def test_check_says_it_on_the_command_line(store_path, tmp_path, capsys):
     assert main(["export", "--check", str(tmp_path / "out")]) == 1
     assert "id.npy differs" in capsys.readouterr().out
     assert main(["export", "--out", str(tmp_path / "out")]) == 1
-    assert "name a store and a folder" in capsys.readouterr().err
+    assert "expected a store and a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["layers", "samples/label.npy", "manifest.json"])

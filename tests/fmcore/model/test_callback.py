@@ -189,7 +189,7 @@ def test_wrong_arguments_are_refused_at_once(tmp_path):
 
 
 def test_without_keras_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "fmcore.model.trace", raising=False)
+    monkeypatch.delitem(sys.modules, "fmcore.model.trace", raising=False)  # which imports it
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(FmcoreError, match=r"pip install 'feature-map-dashboard\[train\]'"):
         capture_callback(X_TEST, Y_TEST, tmp_path)

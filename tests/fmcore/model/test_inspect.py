@@ -77,7 +77,7 @@ def test_an_architecture_is_named_and_may_have_weights(tmp_path, caplog):
         assert (one == other).all()
     with pytest.raises(ModelError, match=r"'ResNet5' is neither a file .* did you mean ResNet50"):
         open_model("ResNet5")
-    with pytest.raises(ModelError, match=r"ResNet50 cannot be made: .*at least 32x32"):
+    with pytest.raises(ModelError, match=r"ResNet50 cannot be built: .*at least 32x32"):
         open_model("ResNet50", image_shape=(8, 8, 3))
     with pytest.raises(InputFileError, match=r"cannot read weights .*no such file"):
         open_model("ResNet50", weights=tmp_path / "none.h5")
@@ -379,7 +379,7 @@ HOSTILE = {
         "declares padding",
     ),
     "an empty name of a setting": (with_layer("NoSuchLayer", **{"": "x"}), "safe mode"),
-    "JSON without an end": (nested_json, "no JSON"),
+    "JSON without an end": (nested_json, "not JSON"),
     "a member outside": (with_member("../evil.txt"), "outside its folder"),
     "an absolute member": (with_member("/tmp/evil.txt"), "outside its folder"),
     "a member of Windows": (with_member("C:\\evil.txt"), "outside its folder"),
@@ -420,7 +420,7 @@ HOSTILE_LEGACY = {
     "half a file": (cut(0.5), "not a readable HDF5 file"),
     "weights alone": (
         of_legacy(lambda file: file.attrs.__delitem__("model_config")),
-        "weights alone are no model",
+        "weights alone are not a model",
     ),
 }
 

@@ -223,7 +223,7 @@ def test_files_that_are_no_whole_model_are_refused(model_path, tmp_path):
     for size in (0, 10, len(whole) // 2, len(whole) - 1):
         cut = tmp_path / "cut.keras"
         cut.write_bytes(whole[:size])
-        assert f"{size:,} bytes that are not a whole zip" in said(cut)
+        assert f"{size:,} bytes are not a whole zip" in said(cut)
     shutil.copy(model_path, tmp_path / "model.bin")
     assert "ends in .keras, .h5, .hdf5" in said(tmp_path / "model.bin")
     with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
@@ -232,7 +232,7 @@ def test_files_that_are_no_whole_model_are_refused(model_path, tmp_path):
     with zipfile.ZipFile(tmp_path / "bad.keras", "w") as archive:
         archive.writestr("config.json", "{")
         archive.writestr("metadata.json", "{}")
-    assert "its configuration is no JSON" in said(tmp_path / "bad.keras")
+    assert "its configuration is not JSON" in said(tmp_path / "bad.keras")
 
 
 def test_a_model_that_would_run_code_is_refused(tmp_path):
