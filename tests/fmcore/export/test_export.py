@@ -272,7 +272,7 @@ def test_values_beyond_float16_are_counted_and_said(tmp_path, capsys):
     for form, what in (("csv", "maps"), ("parquet", "pooled")):
         words = ["--out", str(tmp_path / form), "--format", form, "--what", what]
         assert main(["export", str(path), *words, "--dtype", "float16"]) == 0
-        assert "values are beyond float16 and became infinite" in capsys.readouterr().out
+        assert "values beyond the range of float16 became infinite" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_all_and_writes_nothing(store_path, tmp_path, capsys):
