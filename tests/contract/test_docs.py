@@ -19,11 +19,12 @@ from tools import docs
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-# What a reader is sent to from there; the decisions tell why, not how.
-GUIDES = [page for page in (ROOT / "docs").glob("*.md") if page.name != "decisions.md"]
+# What a reader is sent to from there; docs/decisions/ tells why, not how.
+GUIDES = list((ROOT / "docs").glob("*.md"))
+DECISIONS = [page for page in (ROOT / "docs/decisions").glob("*.md") if page.name != "README.md"]
 MANUAL = "\n".join([README, *(page.read_text() for page in GUIDES)])
 JAPANESE = (ROOT / "README.ja.md").read_text()
-FOLDERS = (".", "data", "deploy", "docs", "fmcore/storage")
+FOLDERS = (".", "data", "deploy", "docs", "docs/decisions", "fmcore/storage")
 PAGES = [page for folder in FOLDERS for page in (ROOT / folder).glob("*.md")]
 SPECIFICATION = (ROOT / "fmcore/storage/FORMAT.md").read_text()
 CODE = ("fmcore", "dashboard", "tools", "tests/benchmarks", "tests/soak")
@@ -93,6 +94,17 @@ def test_modules_that_the_docs_name_are_there():
     for page in PAGES:
         for name in re.findall(r"`([\w/.-]+\.(?:py|js))`", page.read_text()):
             assert any(path.endswith(f"/{name}") for path in paths), f"{page.name}: {name}"
+
+
+def test_every_decision_has_a_status_and_one_line_in_the_index():
+    index = (ROOT / "docs/decisions/README.md").read_text()
+    linked = re.findall(r"^- \[[^]]+\]\(([\w-]+\.md)\): \S", index, re.MULTILINE)
+    assert sorted(linked) == sorted(page.name for page in DECISIONS)
+    for page in DECISIONS:
+        title, _, status, *_ = page.read_text().splitlines()
+        assert title.startswith("# "), page.name
+        form = r"Status: (in force|replaced by \[.+\]\(.+\)), decided \d{4}-\d{2}"
+        assert re.fullmatch(form, status), page.name
 
 
 def test_the_page_of_statistics_is_made_of_the_registry():
