@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,16 @@ from tools import docs
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 # What a reader is sent to from there; docs/decisions/ tells why, not how.
-GUIDES = list((ROOT / "docs").glob("*.md"))
+GUIDES = [ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 DECISIONS = [page for page in (ROOT / "docs/decisions").glob("*.md") if page.name != "README.md"]
 MANUAL = "\n".join([README, *(page.read_text() for page in GUIDES)])
 JAPANESE = (ROOT / "README.ja.md").read_text()
 FOLDERS = (".", "data", "deploy", "docs", "docs/decisions", "fmcore/storage")
 PAGES = [page for folder in FOLDERS for page in (ROOT / folder).glob("*.md")]
 SPECIFICATION = (ROOT / "fmcore/storage/FORMAT.md").read_text()
-CODE = ("fmcore", "dashboard", "tools", "tests/benchmarks", "tests/soak")
+CODE = ("fmcore", "dashboard", "tools")
+CODE += tuple(f"tests/{name}" for name in ("benchmarks", "contract", "fmcore", "helpers", "soak"))
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 REQUIRED_VERBS = "help setup demo train capture export serve figures test check bench clean"
 MAKE_VERBS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
@@ -96,6 +99,39 @@ def test_modules_that_the_docs_name_are_there():
             assert any(path.endswith(f"/{name}") for path in paths), f"{page.name}: {name}"
 
 
+def section(package: str) -> str:
+    return ARCHITECTURE.split(f"\n## `{package}`\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.parametrize("package", ["fmcore", "fmcore/storage", "dashboard"])
+def test_the_architecture_names_every_module(package):
+    for path in (ROOT / package).iterdir():
+        is_package = path.is_dir() and any(path.rglob("*.py"))
+        if is_package or (path.suffix == ".py" and path.stem != "__init__"):
+            name = f"{path.name}/" if is_package else path.stem
+            assert f"`{name}`" in section(package), name
+
+
+@pytest.mark.parametrize("package", ["fmcore", "dashboard"])
+def test_the_architecture_has_the_layers_that_are_held(package):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (layers,) = (
+        contract["layers"]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract.get("containers") == [package]
+    )
+    assert section(package).split("```text\n")[1].split("\n```")[0].splitlines() == layers
+
+
+def test_functions_that_the_architecture_names_are_there():
+    paths = [path for folder in ("fmcore", "dashboard") for path in (ROOT / folder).rglob("*")]
+    texts = [path.read_text() for path in paths if path.suffix in (".py", ".js")]
+    for owner, name in re.findall(r"`(?:(\w+)\.)?(\w+)\(\)`", ARCHITECTURE):
+        function = re.compile(rf"\b(def|function) {name}\(")
+        places = [text for text in texts if not owner or f"class {owner}" in text]
+        assert any(map(function.search, places)), name
+
+
 def test_every_decision_has_a_status_and_one_line_in_the_index():
     index = (ROOT / "docs/decisions/README.md").read_text()
     linked = re.findall(r"^- \[[^]]+\]\(([\w-]+\.md)\): \S", index, re.MULTILINE)
@@ -103,7 +139,7 @@ def test_every_decision_has_a_status_and_one_line_in_the_index():
     for page in DECISIONS:
         title, _, status, *_ = page.read_text().splitlines()
         assert title.startswith("# "), page.name
-        form = r"Status: (in force|replaced by \[.+\]\(.+\)), decided \d{4}-\d{2}"
+        form = r"Status: (in force|replaced by \[.+\]\(.+\))(, decided \d{4}-\d{2})?"
         assert re.fullmatch(form, status), page.name
 
 
