@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
-from fmcore.storage.chunks.chunk_index import ChunkIndex, index_of
+from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
 from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, iter_nodes, read_text
 from fmcore.storage.file.opened import open_file
 from fmcore.storage.file.raw_bytes import FileBytes

@@ -34,7 +34,7 @@ from fmcore.records import Captured, LayerSpec, ModelInfo
 from fmcore.selection import parse_query
 from fmcore.statistics import STATISTICS
 from fmcore.storage import Store, open_store
-from fmcore.storage.chunks.chunk_index import ChunkIndex
+from fmcore.storage.chunks.stored_array import ChunkIndex
 
 AXES = ("sample", "y", "x", "filter")
 BESIDE = ("index", "id", "label", "prediction")

@@ -21,7 +21,7 @@ from fmcore.capture import capture
 from fmcore.cli import main
 from fmcore.errors import ClosedStoreError, MapsNotStoredError, StoreError
 from fmcore.storage import problems, validate
-from fmcore.storage.chunks.chunk_index import index_of
+from fmcore.storage.chunks.stored_array import index_of
 from fmcore.storage.file import opened as opened_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import seal, verify_seal
