@@ -14,7 +14,7 @@ from fmcore.storage import open_store
 ROOT = Path(__file__).parents[1]
 # A law is tried on this many examples; in CI always the same, so that a run that passed passes
 # again, and in the soak on far more.
-settings.register_profile("default", deadline=None, max_examples=100)
+settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("soak", deadline=None, max_examples=1000)
 PROFILE = "soak" if os.environ.get("SOAK") else "ci" if os.environ.get("CI") else "default"

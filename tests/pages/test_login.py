@@ -299,6 +299,7 @@ def test_failures_cost_waiting_and_say_how_long(client, people):
     assert people.wait("ada", "elsewhere") == 0
 
 
+@pytest.mark.slow
 def test_of_clients_behind_a_proxy_only_one_waits(client):
     def tries(password, **said):
         headers = SAME | {name.replace("_", "-"): value for name, value in said.items()}
@@ -313,6 +314,7 @@ def test_of_clients_behind_a_proxy_only_one_waits(client):
     assert tries(PASSWORD, x_forwarded_for="10.0.0.9") == 429  # without proof it is nobody's word
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_there_takes_as_long_as_one_that_is(people):
     def seconds(name):
         began = time.perf_counter()

@@ -317,6 +317,7 @@ def test_what_a_page_names_the_state_of_is_never_asked_for_again(url):
     assert "favicon" not in page
 
 
+@pytest.mark.slow
 def test_scripts_are_compressed_once_and_the_same_as_without(url):
     page = httpx.get(url).text
     paths = re.findall(r'(?:src|href)="/([^"]+\.(?:js|css)[^"]*)"', page)

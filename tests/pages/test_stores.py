@@ -131,6 +131,7 @@ def test_stores_come_go_and_are_replaced_while_it_runs(folder):
     assert before.sample(4).index == 4  # who has it open reads on in the old file
 
 
+@pytest.mark.slow
 def test_no_more_stores_are_open_than_agreed(tmp_path, store_path):
     for n in range(MOST_OPEN + 4):
         os.link(store_path, tmp_path / f"s{n}.h5")

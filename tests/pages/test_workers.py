@@ -118,6 +118,7 @@ def test_a_killed_worker_costs_no_more_than_what_it_was_at(team):
     assert not any(isinstance(one, int) for one in asking.wrong)
 
 
+@pytest.mark.slow
 def test_new_workers_take_over_without_a_lost_request(team):
     url, process = team
     before = children(process)

@@ -112,6 +112,7 @@ def test_statistics_can_be_computed_again(encoded, path, tmp_path):
     assert len(pd.read_csv(out))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labelled", [True, False])
 def test_shards_are_joined_and_taken_up(labelled, tmp_path):
     options = {"labelled": labelled, "batch_size": 64, "memory": 10_000_000}

@@ -36,6 +36,7 @@ from fmcore.statistics import STATISTICS
 from fmcore.storage import Store, open_store
 from fmcore.storage.chunks.stored_array import ChunkIndex
 
+pytestmark = pytest.mark.slow  # many programs read many exports
 AXES = ("sample", "y", "x", "filter")
 BESIDE = ("index", "id", "label", "prediction")
 ODD_NAN = np.uint32(0xFFC12345).view(np.float32)  # negative, and with a payload

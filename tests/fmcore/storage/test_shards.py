@@ -89,6 +89,7 @@ def test_a_capture_in_shards_equals_one_in_one_go(whole, tmp_path):
     assert not partial_folder(whole).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_boundaries_of_shards_need_not_be_those_of_every_table(batch_size, tmp_path):
     options = {"batch_size": batch_size, "memory": 500_000}
@@ -105,6 +106,7 @@ def test_boundaries_of_shards_need_not_be_those_of_every_table(batch_size, tmp_p
             assert_allclose(values, one[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_batches", [1, 27, 39, 58])
 def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_batches, caplog):
     path = tmp_path / "s.h5"
@@ -119,6 +121,7 @@ def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_bat
     assert [file.name for file in tmp_path.iterdir()] == ["s.h5"]
 
 
+@pytest.mark.slow
 def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_path, caplog):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
@@ -132,6 +135,7 @@ def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_pat
     assert_equal(path, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "options"),
     [
@@ -201,6 +205,7 @@ def race(path: str, start, results) -> None:
         results.put(str(error))
 
 
+@pytest.mark.slow
 def test_of_two_captures_to_one_store_exactly_one_proceeds(tmp_path):
     context = multiprocessing.get_context("fork")
     for turn in range(3):
