@@ -136,11 +136,11 @@ def _catch_damage(subject: str, problems: Iterator[str]) -> Iterator[str]:
 
 def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
     """Yields every damaged chunk; consecutive ones with the same damage share a sentence."""
-    index = index_of(array, file.size)
+    index = index_of(array, file)
     damaged: dict[str, set[int]] = {}
     for position in index.positions(0, index.shape[0]):
         try:
-            values = index.decode(file, position)
+            values = index.decode(position)
         except (ValueError, OSError) as error:
             reason = str(error).split(":")[0]  # without numbers, which differ between chunks
             damaged.setdefault(f"cannot be read: {reason}", set()).add(position[0])

@@ -859,7 +859,7 @@ def indexed(truths, stores) -> list[tuple[Any, np.ndarray]]:
         (stores["wide"].layers["wide"].activation, wide.maps["wide"]),
         (stores["half"].layers["conv2"].activation, half.maps["conv2"].astype(np.float32)),
         (stores["odd"].images, odd.images),
-        (stores["odd"].layers["conv2"].pooled_array("max"), odd.pooled("conv2")["max"]),
+        (stores["odd"].layers["conv2"].pooled("max"), odd.pooled("conv2")["max"]),
     ]
 
 
