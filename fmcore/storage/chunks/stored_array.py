@@ -303,9 +303,8 @@ def index_of(array: h5py.Dataset, file: FileBytes) -> ChunkIndex:
         raise StoreError(
             f"{name} has {stored:,} chunks of the {math.prod(grid):,} that its shape needs"
         )
-    numbers_of_chunks = array_of(
-        "q"
-    )  # a list of HDF5's objects would take 300 bytes for each chunk
+    # A list of HDF5's objects would take 300 bytes for each chunk.
+    numbers_of_chunks = array_of("q")
     array.id.chunk_iter(
         lambda info: numbers_of_chunks.extend(
             (*info.chunk_offset, info.byte_offset or -1, info.size, info.filter_mask)
