@@ -988,9 +988,9 @@ def decoded(monkeypatch) -> list[tuple[str, tuple[int, ...]]]:
     found: list[tuple[str, tuple[int, ...]]] = []
     really = ChunkIndex._decode_chunks
 
-    def counted(self, file, positions):
+    def counted(self, positions):
         found.extend((self.name, tuple(map(int, position))) for position in positions)
-        return really(self, file, positions)
+        return really(self, positions)
 
     monkeypatch.setattr(ChunkIndex, "_decode_chunks", counted)
     return found
