@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dashboard.kept import Kept
 from dashboard.state import Catalog, State, parse
 from fmcore import Layer, Store
-from fmcore.statistics import CLASS_FILTER, STATISTICS, Bins, LayerHealth
+from fmcore.statistics import CLASS_FILTER, STATISTICS, LayerHealth
 from fmcore.storage import StoredArray
 
 T = TypeVar("T")
@@ -204,9 +204,7 @@ class Snapshot:
             tops = self.tops(path)
             return {name: tops[name][filter_index][np.newaxis] for name in _TOP}
         one = self.layer(path)
-        return {
-            name: _of_filter(one.top_array(f"{of}_{name}"), filter_index, rows) for name in _TOP
-        }
+        return {name: _of_filter(one.top(f"{of}_{name}"), filter_index, rows) for name in _TOP}
 
     def tops(self, path: str) -> dict[str, NDArray[Any]]:
         """The strongest samples of all filters, as `top`, each [filter, k].
@@ -217,7 +215,7 @@ class Snapshot:
 
         def read() -> dict[str, NDArray[Any]]:
             one = self.layer(path)
-            return {name: one.top(name) for name in _TOP}
+            return {name: one.top(name)[...] for name in _TOP}
 
         return self.derived(("tops", path), read)
 
@@ -227,9 +225,8 @@ class Snapshot:
         Raises:
             StatisticNotFoundError: if the store has none, with the reason.
         """
-        stored = self.layer(path).histogram_array()
-        counts = _of_filter(stored, index, range(stored.shape[0]))
-        return counts, Bins.numbering(counts.shape[1]).bounds
+        stored, bounds = self.layer(path).histogram()
+        return _of_filter(stored, index, range(stored.shape[0])), bounds
 
     @property
     def confidence(self) -> NDArray[np.float32]:

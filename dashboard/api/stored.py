@@ -32,11 +32,12 @@ def stored_chunk(
     terms = parse_samples(query.sample, files=False)
     if not terms.numbers or terms.outcome or terms.top or query.statistic or not layer.has_maps:
         return None
-    if not (wait or layer.is_indexed):
+    maps = layer.activation
+    if not (wait or maps.is_indexed):
         return None
-    if layer.is_deflated and not _takes_deflate(headers.get("accept-encoding", "")):
+    if maps.is_deflated and not _takes_deflate(headers.get("accept-encoding", "")):
         return None
-    if layer.stored_dtype != query.dtype:
+    if maps.stored_dtype != query.dtype:
         return None
     size = snapshot.catalog.n_samples
     samples = parse_numbers(terms.numbers, size, what="sample", field="sample")
@@ -44,22 +45,22 @@ def stored_chunk(
     if query.filter:
         what = f"filter of {layer.path}"
         filters = parse_numbers(query.filter, layer.n_filters, what=what, field="filter")
-    position = layer.only_chunk(samples, filters)
+    position = maps.only_chunk((samples, *map(range, layer.shape[:2]), filters))
     if position is None:
         return None
     shape = (len(samples), *layer.shape[:2], len(filters))
-    limits.check(math.prod(shape) * layer.stored_dtype.itemsize, is_text=False)
+    limits.check(math.prod(shape) * maps.stored_dtype.itemsize, is_text=False)
     tag = caching.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
-    told = answers.headers_of(shape, layer.stored_dtype, AXES, digest=snapshot.digest, tag=tag)
-    if layer.is_deflated:
+    told = answers.headers_of(shape, maps.stored_dtype, AXES, digest=snapshot.digest, tag=tag)
+    if maps.is_deflated:
         told["content-encoding"] = "deflate"
     if caching.is_known(request, tag):
         return caching.not_modified(told)
-    data = layer.chunk_now(position)
+    data = maps.raw_chunk_now(position)
     if data is None:
         if not wait:
             return None
-        data = layer.chunk(position).data
+        data = maps.raw_chunk(position).data
     return Response(data, 200, told, answers.OCTETS)
 
 

@@ -113,7 +113,7 @@ def pooled_arrays(
 ) -> Iterator[ArraySource]:
     """The chosen pooled tables of a layer, each [sample, filter]; arguments as of `maps_array`."""
     for name in pooled_names(layer, resolved):
-        array = layer.pooled_array(name)
+        array = layer.pooled(name)
         picks = (resolved.samples, resolved.filters[layer.path])
         yield _array_source(f"{path}/pooled/{name}", array, picks, resolved.query.dtype, pace)
 

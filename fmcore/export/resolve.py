@@ -160,7 +160,7 @@ def _mark_strongest(
         most: number of samples to mark for each filter.
         marked: <bool>[sample], for all samples of the store; set in place.
     """
-    table = layer.pooled_array("max")
+    table = layer.pooled("max")
     indices = np.unique(np.asarray(samples, dtype=np.int64))
     if most >= len(indices):
         marked[indices] = True

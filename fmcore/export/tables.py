@@ -40,7 +40,7 @@ def samples_table(arrays: Sequence[ArraySource]) -> Tables:
 def pooled_table(store: Store, layer: Layer, resolved: ResolvedQuery) -> Tables:
     """One row for each sample and filter, a column for each pooled table."""
     names, filters = pooled_names(layer, resolved), resolved.filters[layer.path]
-    tables = {name: layer.pooled_array(name) for name in names}
+    tables = {name: layer.pooled(name) for name in names}
     kinds = {"sample": "int64", "id": TEXT}
     kinds |= dict.fromkeys((*store.class_columns, "filter"), "int64")
     for name, table in tables.items():

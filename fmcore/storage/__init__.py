@@ -3,8 +3,8 @@
 Only this package and `fmcore.hdf5_guard` import h5py.
 """
 
-from fmcore.storage.chunks.chunk_index import StoredChunk
 from fmcore.storage.chunks.codec import choose
+from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
 from fmcore.storage.file.opened import hdf5_version
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import FORMAT, FORMAT_VERSION, SCHEMA
@@ -12,7 +12,6 @@ from fmcore.storage.layer import Layer
 from fmcore.storage.scoring import recompute, write_scores
 from fmcore.storage.shards import UNFINISHED, join_shards, open_shards, partial_folder
 from fmcore.storage.store import Store, open_store
-from fmcore.storage.stored_array import StoredArray
 from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import StoreWriter, create_store
 

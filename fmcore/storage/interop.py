@@ -2,79 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fmcore.optional import import_optional
-from fmcore.statistics import STATISTICS
+from fmcore.selection import Picks
+from fmcore.storage.chunks.stored_array import StoredArray
 
 if TYPE_CHECKING:
     import pandas
     import xarray
 
-    from fmcore.selection import Picks
-    from fmcore.storage.layer import Layer
-    from fmcore.storage.store import Store
-    from fmcore.storage.stored_array import StoredArray
+PURPOSE = "a store in xarray's form"
+# An array of a file, read when it is used; or the names of the axes, and the values.
+Arrays = StoredArray | tuple[tuple[str, ...], NDArray[Any]]
 
 
-def samples_frame(store: Store) -> pandas.DataFrame:
-    """A table with a row for each sample; see `Store.samples`."""
+def data_frame(columns: Mapping[str, Any], *, index: str) -> pandas.DataFrame:
+    """A table of pandas with numbered rows.
+
+    Args:
+        columns: the values of each column.
+        index: the name of the row numbers.
+    """
     pd = import_optional("pandas", extra="xarray", purpose="a table of samples")
-    names, rows = np.array(store.class_names, dtype=object), np.arange(store.n_samples)
-    classes = store.classes_of_samples()
-    class_names = {f"{column}_name": names[indices] for column, indices in classes.items()}
-    columns = {"id": store.ids, **classes, **class_names}
-    if store.has_outcomes:
-        columns["correct"] = classes["label"] == classes["prediction"]
-    if store.has_predictions:
-        columns["probability"] = store.probabilities[rows, classes["prediction"]]
-    return pd.DataFrame(columns, index=pd.Index(rows, name="sample"))
+    n_rows = len(next(iter(columns.values())))
+    return pd.DataFrame(columns, index=pd.Index(np.arange(n_rows), name=index))
 
 
-def tree_of(store: Store) -> xarray.DataTree:
-    """A tree with samples at the root and a node for each layer; see `Store.to_xarray`."""
-    xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
-    about = store.about()
-    classes = store.classes_of_samples()
-    arrays: dict[str, Any] = {name: ("sample", indices) for name, indices in classes.items()}
-    if store.has_predictions:
-        arrays["probability"] = (("sample", "class"), store.probabilities)
-    root = xr.Dataset(
-        arrays | {"image": _lazy(store.images)},
-        coords={
-            "sample": np.arange(store.n_samples),
-            "id": ("sample", np.array(store.ids, dtype=object)),
-            "class": np.array(store.class_names, dtype=object),
-        },
-        attrs={
-            f"{group}_{name}": value
-            for group, attributes in about.items()
-            for name, value in attributes.items()
-        },
-    )
-    coordinates = {name: root.variables[name] for name in classes}
-    layers = {
-        f"/{layer.group}": _layer_dataset(layer).assign_coords(coordinates)
-        for layer in store.layers.values()
+def data_tree(
+    name: str,
+    arrays: Mapping[str, Arrays],
+    *,
+    coords: Mapping[str, Arrays],
+    attrs: Mapping[str, Any],
+    nodes: Mapping[str, tuple[Mapping[str, Arrays], Mapping[str, Any]]],
+    shared: Sequence[str],
+) -> xarray.DataTree:
+    """A tree of xarray with a root and a node for each layer.
+
+    Args:
+        name: the name of the tree.
+        arrays: the arrays of the root.
+        coords: the coordinates of the root.
+        attrs: the attributes of the root.
+        nodes: the arrays and attributes of each node.
+        shared: names of arrays of the root that are coordinates of every node.
+    """
+    xr = import_optional("xarray", extra="xarray", purpose=PURPOSE)
+    root = xr.Dataset(_variables(arrays), coords=_variables(coords), attrs=dict(attrs))
+    beside = {array: root.variables[array] for array in shared}
+    datasets = {
+        f"/{node}": xr.Dataset(_variables(members), attrs=dict(about)).assign_coords(beside)
+        for node, (members, about) in nodes.items()
     }
-    return xr.DataTree.from_dict({"/": root, **layers}, name=store.path.stem)
+    return xr.DataTree.from_dict({"/": root, **datasets}, name=name)
 
 
-def _layer_dataset(layer: Layer) -> xarray.Dataset:
-    xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
-    arrays: dict[str, Any] = {"activation": _lazy(layer.activation)} if layer.has_maps else {}
-    for name in layer.pooled_names:
-        arrays[f"pooled_{name}"] = _lazy(layer.pooled_array(name))
-    for name in layer.statistics:
-        arrays[name] = (STATISTICS[name].axes, layer.statistic(name))
-    return xr.Dataset(arrays, attrs=dict(layer.attributes))
+def _variables(arrays: Mapping[str, Arrays]) -> dict[str, Any]:
+    return {
+        name: _lazy(array) if isinstance(array, StoredArray) else array
+        for name, array in arrays.items()
+    }
 
 
 def _lazy(array: StoredArray) -> Any:
     """A variable of which indexing reads a part."""
-    xr = import_optional("xarray", extra="xarray", purpose="a store in xarray's form")
+    xr = import_optional("xarray", extra="xarray", purpose=PURPOSE)
     indexing = xr.core.indexing
 
     base: Any = xr.backends.BackendArray

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import MapsNotStoredError, SelectionError, StatisticNotFoundError
-from fmcore.selection import Picks, near_matches
+from fmcore.errors import (
+    MapsNotStoredError,
+    SelectionError,
+    StatisticNotFoundError,
+)
+from fmcore.selection import near_matches
 from fmcore.statistics import (
     STATISTICS,
     LayerHealth,
@@ -21,13 +25,9 @@ from fmcore.statistics import (
     layer_health,
     quantiles,
 )
-from fmcore.storage.chunks.chunk_index import ChunkIndex, StoredChunk
+from fmcore.storage.chunks.stored_array import StoredArray
 from fmcore.storage.file.nodes import read_attributes, read_text
-from fmcore.storage.stored_array import StoredArray
-
-if TYPE_CHECKING:
-    from fmcore.storage.store import Store
-
+from fmcore.storage.handle import StoreFile
 
 HISTOGRAM = "class/histogram"
 
@@ -69,8 +69,8 @@ class Layer:
         full_group: the path of the layer's group in the file.
     """
 
-    def __init__(self, store: Store, facts: LayerFacts) -> None:
-        self._store = store
+    def __init__(self, file: StoreFile, facts: LayerFacts) -> None:
+        self._file = file
         self.full_group = facts.full_group
         self.path, self.index, self.policy = facts.path, facts.index, facts.policy
         self.attributes, self.shape = dict(facts.attributes), facts.shape
@@ -88,7 +88,7 @@ class Layer:
     @property
     def stored_bytes(self) -> int:
         """Bytes that the layer's maps take in the file; 0 if they are not stored."""
-        return int(self._maps().sizes.sum()) if self.has_maps else 0
+        return self.activation.stored_bytes if self.has_maps else 0
 
     def feature_maps(self, sample: int) -> NDArray[np.float32]:
         """All maps of one sample, <float32>[y, x, filter]; reads one chunk, or one a filter block.
@@ -100,9 +100,7 @@ class Layer:
             MapsNotStoredError: if the store keeps no maps of the layer.
             StoreError: if they are damaged.
         """
-        self._store.check_sample(sample)
-        maps = self._maps().row(self._store.bytes, sample)
-        return maps.astype(np.float32, copy=False)
+        return self.activation.row(self._file.check_sample(sample))
 
     @property
     def activation(self) -> StoredArray:
@@ -113,58 +111,12 @@ class Layer:
         Raises:
             MapsNotStoredError: if the store keeps no maps of the layer.
         """
-        self._maps()
-        path = f"{self.full_group}/activation"
-        return StoredArray(self._store, path, ("sample", "y", "x", "filter"), dtype=np.float32)
-
-    def chunk_bytes(self, sample: int) -> list[StoredChunk]:
-        """The chunks that hold the maps of one sample, as they lie in the file, not inflated.
-
-        Raises:
-            SampleNotFoundError: if there is no such sample.
-            MapsNotStoredError: if the store keeps no maps of the layer.
-            StoreError: if they are damaged.
-        """
-        self._store.check_sample(sample)
-        maps, file = self._maps(), self._store.bytes
-        return [maps.raw(file, position) for position in maps.positions(sample, sample + 1)]
-
-    def only_chunk(self, samples: Picks, filters: Picks) -> tuple[int, ...] | None:
-        """The stored chunk that holds exactly the maps of these samples and filters; else None.
-
-        It is a chunk that any HTTP client can inflate: deflate without shuffle, or uncompressed.
-        """
-        maps = self._maps()
-        if maps.codec.shuffle:
-            return None
-        return maps.only_chunk((samples, *map(range, self.shape[:2]), filters))
-
-    @property
-    def is_indexed(self) -> bool:
-        """Whether the index of its chunks was read before; HDF5 reads it at the first access."""
-        return self._store.is_indexed(f"{self.full_group}/activation")
-
-    def chunk_now(self, position: tuple[int, ...]) -> bytes | None:
-        """The data of a chunk, not inflated; None if the disk must be awaited."""
-        return self._maps().raw_now(self._store.bytes, position)
-
-    def chunk(self, position: tuple[int, ...]) -> StoredChunk:
-        """The chunk at a position in the grid, as it lies in the file, verified and not inflated.
-
-        Raises:
-            StoreError: if it is damaged.
-        """
-        return self._maps().raw(self._store.bytes, position)
-
-    @property
-    def stored_dtype(self) -> np.dtype[Any]:
-        """The type of the maps in the file."""
-        return self._maps().dtype
-
-    @property
-    def is_deflated(self) -> bool:
-        """Whether the chunks of the maps are zlib streams."""
-        return self._maps().codec.deflate
+        if not self.has_maps:
+            raise MapsNotStoredError(
+                f"{self._file.path.name} keeps no maps of layer {self.path}: it was captured with "
+                "the policy pooled, tables and statistics only; capture it with float32 or float16"
+            )
+        return self._array("activation", ("sample", "y", "x", "filter"), dtype=np.float32)
 
     @property
     def n_filters(self) -> int:
@@ -218,31 +170,23 @@ class Layer:
         """
         return self._read(self._path("filters", f"undefined_{pooling}"))
 
-    def histogram(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def histogram(self) -> tuple[StoredArray, NDArray[np.float32]]:
         """The number of finite activations in each bin, and the bounds of the bins.
 
         Returns:
-            The counts, <int64>[class, filter, bin]; and the smallest and largest value of each
-            bin, <float32>[bound, bin].
+            The counts, <int64>[class, filter, bin], of which indexing reads a part; and the
+            smallest and largest value of each bin, <float32>[bound, bin].
 
         Raises:
             StatisticNotFoundError: if the store has none, with the reason.
         """
         self._find("q50")
-        return self._read(HISTOGRAM), self._read("bin_bounds")
+        return self._array(HISTOGRAM, ("class", "filter", "bin")), self._read("bin_bounds")
 
-    def histogram_array(self) -> StoredArray:
-        """The counts of `histogram`, [class, filter, bin]; indexing reads a part of them.
-
-        Raises:
-            StatisticNotFoundError: if the store has no histograms, with the reason.
-        """
-        self._find("q50")
-        axes = ("class", "filter", "bin")
-        return StoredArray(self._store, f"{self.full_group}/{HISTOGRAM}", axes)
-
-    def top(self, what: str) -> NDArray[Any]:
+    def top(self, what: str) -> StoredArray:
         """Top samples, [filter, k]; by class, [class, filter, k]; by band, [band, filter, k].
+
+        Indexing reads a part of them.
 
         Args:
             what: `sample`, `value`, `y` or `x`; with the prefix `class_` or `band_` for classes
@@ -251,38 +195,30 @@ class Layer:
         Raises:
             StatisticNotFoundError: if the store has none.
         """
-        return self._read(self._path("top", what))
-
-    def top_array(self, what: str) -> StoredArray:
-        """The array that `top` returns; indexing reads a part of it.
-
-        Raises:
-            StatisticNotFoundError: if the store has none.
-        """
         axis = what.rpartition("_")[0]
         axes = (axis, "filter", "k") if axis else ("filter", "k")
-        return StoredArray(self._store, f"{self.full_group}/{self._path('top', what)}", axes)
+        return self._array(self._path("top", what), axes)
 
-    def pooled(self, name: str) -> NDArray[Any]:
-        """A pooled table, [sample, filter].
+    def pooled(self, name: str) -> StoredArray:
+        """A pooled table, [sample, filter]; indexing reads a part of it.
 
         Raises:
             StatisticNotFoundError: if the store has no such table.
         """
-        return self._read(self._path("pooled", name))
+        return self._array(self._path("pooled", name), ("sample", "filter"))
 
     @property
     def pooled_names(self) -> tuple[str, ...]:
         """The names of the pooled tables that the store holds for this layer."""
         return tuple(self._node.get("pooled", ()))
 
-    def pooled_array(self, name: str) -> StoredArray:
-        """A pooled table, [sample, filter]; indexing reads a part of it."""
-        return StoredArray(self._store, f"{self.full_group}/pooled/{name}", ("sample", "filter"))
-
-    def pooled_part(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
-        """A part of a pooled table, [sample, filter]; only the chunks of its rows are read."""
-        return self.pooled_array(name)[rows, columns]
+    def arrays(self) -> dict[str, StoredArray | tuple[tuple[str, ...], NDArray[Any]]]:
+        """Maps and pooled tables, unread, and statistics with their axes, by name."""
+        arrays: dict[str, Any] = {"activation": self.activation} if self.has_maps else {}
+        arrays |= {f"pooled_{name}": self.pooled(name) for name in self.pooled_names}
+        for name in self.statistics:
+            arrays[name] = (STATISTICS[name].axes, self.statistic(name))
+        return arrays
 
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
         """The mean map of a class, <float32>[y, x]; None if the store has none.
@@ -292,8 +228,9 @@ class Layer:
         Raises:
             SelectionError: if there is no such class or filter.
         """
+        n_classes = self._file.index("classes/name").shape[0]
         for axis, index, size in (
-            ("class", class_index, len(self._store.class_names)),
+            ("class", class_index, n_classes),
             ("filter", filter_index, self.n_filters),
         ):
             if not 0 <= index < size:
@@ -302,7 +239,7 @@ class Layer:
                 )
         if "class/mean_map" not in self._node:
             return None
-        maps = self._array("class/mean_map").row(self._store.bytes, class_index)
+        maps = self._array("class/mean_map", ("class", "map_y", "map_x", "filter")).row(class_index)
         return np.ascontiguousarray(maps[..., filter_index])
 
     def filter_range(self) -> NDArray[np.float64]:
@@ -313,20 +250,21 @@ class Layer:
 
     def health(self) -> LayerHealth:
         """Which filters are dead, useless or broken; computed from what every store holds."""
-        sizes, n_nonfinite = self._store.class_sizes, self.statistic("n_nonfinite")
+        sizes = self._file.read("classes/n_samples")
+        n_nonfinite = self.statistic("n_nonfinite")
         n_values = self.statistic("n_values") + n_nonfinite
         zeros = np.nan_to_num(self.statistic("zero_fraction")) * n_values
         if "filters/correlation_mean" in self._node:
             filter_correlation = self.statistic("correlation_mean")
         else:  # a store without scores
-            filter_correlation = correlation(centered_covariance(self.pooled("mean")))
+            filter_correlation = correlation(centered_covariance(self.pooled("mean")[...]))
         return layer_health(
             low=self.statistic("min"),
             high=self.statistic("max"),
             zero_fraction=zeros.sum(axis=0) / np.maximum(n_values.sum(axis=0), 1),
             n_nonfinite=n_nonfinite,
             n_samples=sizes,
-            pooled_max=self.pooled("max"),
+            pooled_max=self.pooled("max")[...],
             correlation=filter_correlation,
         )
 
@@ -372,7 +310,7 @@ class Layer:
 
     def _find(self, name: str) -> Statistic:
         """The definition of a statistic, if the store has it."""
-        statistic, where = STATISTICS.get(name), self._store.path.name
+        statistic, where = STATISTICS.get(name), self._file.path.name
         if statistic is not None and self.has(statistic):
             return statistic
         if statistic is None or "layer" in statistic.axes:
@@ -395,29 +333,20 @@ class Layer:
         if path not in self._node:
             names = list(self._node.get(kind, ()))
             raise StatisticNotFoundError(
-                f"no {kind} array {name!r} for layer {self.path} in {self._store.path.name}; it "
+                f"no {kind} array {name!r} for layer {self.path} in {self._file.path.name}; it "
                 f"holds {', '.join(names) or 'none'}{near_matches(name, names)}"
             )
         return path
 
     def _read(self, path: str) -> Any:
-        array = self._array(path)
-        return array.rows(self._store.bytes, 0, array.shape[0])
+        return self._file.read(f"{self.full_group}/{path}")
+
+    def _array(self, path: str, axes: tuple[str, ...], *, dtype: Any = None) -> StoredArray:
+        return self._file.array(f"{self.full_group}/{path}", axes, dtype=dtype)
 
     @property
     def _node(self) -> Any:
-        return self._store.file[self.full_group]
-
-    def _array(self, path: str) -> ChunkIndex:
-        return self._store.array(f"{self.full_group}/{path}")
-
-    def _maps(self) -> ChunkIndex:
-        if not self.has_maps:
-            raise MapsNotStoredError(
-                f"{self._store.path.name} keeps no maps of layer {self.path}: it was captured with "
-                "the policy pooled, tables and statistics only; capture it with float32 or float16"
-            )
-        return self._array("activation")
+        return self._file.hdf5[self.full_group]
 
 
 def _full_name(name: str, pooling: str) -> str:

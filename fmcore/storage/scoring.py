@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fmcore.statistics import Filters, LabelGroups, LayerAccumulators, Permutations, compute_scores
+from fmcore.storage.layer import Layer
 from fmcore.storage.store import Store
 from fmcore.storage.writer import StoreWriter
 
@@ -63,7 +64,7 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     layers = [
         (
             Filters.of(*(layer.statistic(name) for name in ("min", "max", "n_nonfinite"))),
-            _Tables(layer.pooled_part, store.n_samples, layer.n_filters),
+            _Tables(partial(_pooled_part, layer), store.n_samples, layer.n_filters),
         )
         for layer in store.layers.values()
     ]
@@ -72,6 +73,10 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
         for index, arrays in compute_scores(layers, permutations, threads):
             results[index] |= arrays
     return results
+
+
+def _pooled_part(layer: Layer, name: str, rows: slice, columns: slice) -> NDArray[Any]:
+    return layer.pooled(name)[rows, columns]
 
 
 class _Tables:

@@ -266,23 +266,23 @@ def join_shards(
 def _append(out: StoreWriter, part: Store) -> None:
     out.count(part.labels, part.predictions if part.has_predictions else None)
     for path, rows in out.rows.items():
-        source = part.array(path)
+        source = part.file.index(path)
         step, copied = source.chunk[0], 0
         # Shards end at the end of a chunk, except in tables with very short rows.
         if source.chunk == rows.array.chunks and rows.n_ready % step == 0:
             copied = source.shape[0] // step * step
-            for run in source.runs(part.bytes, copied, rows.n_ready, rows.run_length):
+            for run in source.runs(copied, rows.n_ready, rows.run_length):
                 rows.put(run)
             rows.skip(copied)
         for start in range(copied, source.shape[0], ROWS_AT_ONCE):
-            out.append({path: source.rows(part.bytes, start, start + ROWS_AT_ONCE)})
+            out.append({path: source.rows(start, start + ROWS_AT_ONCE)})
 
 
 def _read_state(part: Store, group: str, template: LayerAccumulators) -> LayerAccumulators:
     """The accumulators of a layer that a shard holds; `template` has the same arrays."""
     return template.restored(
         {
-            key: part.file[f"{group}/{STATE}/{key}"][...].reshape(array.shape)
+            key: part.file.hdf5[f"{group}/{STATE}/{key}"][...].reshape(array.shape)
             for key, array in template.state().items()
         }
     )

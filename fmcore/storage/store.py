@@ -11,29 +11,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import (
-    ClosedStoreError,
     LayerNotFoundError,
     PredictionsNotStoredError,
-    SampleNotFoundError,
     StatisticNotFoundError,
     StoreError,
 )
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
-from fmcore.storage.chunks.chunk_index import ChunkIndex, index_of
-from fmcore.storage.file.nodes import DIGEST, damage_as_store_error, read_attributes, read_text
-from fmcore.storage.file.opened import OpenFile, open_file
-from fmcore.storage.file.raw_bytes import FileBytes
-from fmcore.storage.file.seal import stated_digest
-from fmcore.storage.file.structure import require_structure
-from fmcore.storage.interop import samples_frame, tree_of
+from fmcore.storage.chunks.stored_array import StoredArray
+from fmcore.storage.file.nodes import damage_as_store_error, read_attributes, read_text
+from fmcore.storage.handle import StoreFile
+from fmcore.storage.interop import Arrays, data_frame, data_tree
 from fmcore.storage.layer import Layer, LayerFacts
-from fmcore.storage.stored_array import StoredArray
 
 if TYPE_CHECKING:
     import pandas
@@ -64,60 +57,27 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._opened: OpenFile | None = open_file(path)
-        self._arrays: dict[str, ChunkIndex] = {}
+        self._file = StoreFile(path)
+        hdf5 = self._file.hdf5
         try:
             with damage_as_store_error(path):
-                require_structure(self.file, path)
-                layers = map(LayerFacts.from_group, self.file["layers"].values())
-                # Facts, not layers: a layer refers to the store, and a cycle would keep it open.
+                layers = map(LayerFacts.from_group, hdf5["layers"].values())
                 self._facts = {
                     facts.path: facts for facts in sorted(layers, key=lambda facts: facts.index)
                 }
-                self.n_samples = int(self.file["sample"].shape[0])
-                self.class_names = tuple(self._texts("classes/name"))
+                self.n_samples = self._file.n_samples
+                self.class_names = tuple(self._file.texts("classes/name"))
                 # Read once, because every thumbnail needs it.
-                self.labels_are = read_text(self.file["dataset"], "labels")
-                self.has_predictions = "prediction" in self.file["samples"]
+                self.labels_are = read_text(hdf5["dataset"], "labels")
+                self.has_predictions = "prediction" in hdf5["samples"]
         except StoreError:
             self.close()
             raise
 
     @property
-    def file(self) -> h5py.File:
+    def file(self) -> StoreFile:
         """The open file, for this package only."""
-        return self._open.hdf5
-
-    @property
-    def bytes(self) -> FileBytes:
-        """The bytes of the open file, for this package only."""
-        return self._open.bytes
-
-    @property
-    def _open(self) -> OpenFile:
-        opened = self._opened
-        if opened is None:
-            raise ClosedStoreError(f"I/O on {self!r}")
-        return opened
-
-    def array(self, path: str) -> ChunkIndex:
-        """The chunk index of an array, read once; for this package only.
-
-        Raises:
-            ClosedStoreError: if the store is closed.
-            StoreError: if the index of its chunks is damaged.
-        """
-        opened, index = self._open, self._arrays.get(path)
-        if index is None:
-            # Two threads may both read it; the results are equal.
-            with damage_as_store_error(self.path):
-                index = index_of(opened.hdf5[path], opened.bytes.size)
-            self._arrays[path] = index
-        return index
-
-    def is_indexed(self, path: str) -> bool:
-        """Whether the chunk index of an array was read before; for this package only."""
-        return path in self._arrays
+        return self._file
 
     @property
     def digest(self) -> str:
@@ -125,32 +85,32 @@ class Store:
 
         It does not cover the values, which have checksums of their own.
         """
-        return stated_digest(self.bytes) or read_text(self.file, DIGEST)
+        return self._file.digest
 
     @property
     def images(self) -> StoredArray:
         """The images as stored, [sample, image_y, image_x, image_channel]; indexing reads them."""
         axes = ("sample", "image_y", "image_x", "image_channel")
-        return StoredArray(self, "samples/image", axes)
+        return self._file.array("samples/image", axes)
 
     @property
     def layers(self) -> Mapping[str, Layer]:
         """The captured layers by Keras path, in the model's order."""
-        return _Layers(self, self._facts)
+        return _Layers(self._file, self._facts)
 
     @property
     def ids(self) -> list[str]:
         """A name for each sample."""
-        return self._texts("samples/id")
+        return self._file.texts("samples/id")
 
     @property
     def class_sizes(self) -> NDArray[np.int64]:
         """The number of samples with each label, <int64>[class]."""
-        return self._read("classes/n_samples")
+        return self._file.read("classes/n_samples")
 
     def image(self, sample: int) -> NDArray[Any]:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
-        return self._row("samples/image", sample)
+        return self.images.row(self.check_sample(sample))
 
     @property
     def samples(self) -> pandas.DataFrame:
@@ -162,7 +122,16 @@ class Store:
         Raises:
             MissingLibraryError: if pandas is not installed.
         """
-        return samples_frame(self)
+        columns: dict[str, Any] = {"id": self.ids, **self.classes_of_samples()}
+        names = np.array(self.class_names, dtype=object)
+        for column in self.class_columns:
+            columns[f"{column}_name"] = names[columns[column]]
+        if self.has_outcomes:
+            columns["correct"] = columns["label"] == columns["prediction"]
+        if self.has_predictions:
+            rows = np.arange(self.n_samples)
+            columns["probability"] = self.probabilities[rows, columns["prediction"]]
+        return data_frame(columns, index="sample")
 
     def to_xarray(self) -> xarray.DataTree:
         """The store as a tree: samples at the root, and a node for each layer by its group's name.
@@ -172,12 +141,33 @@ class Store:
         Raises:
             MissingLibraryError: if xarray is not installed.
         """
-        return tree_of(self)
+        classes = self.classes_of_samples()
+        arrays: dict[str, Arrays] = {name: (("sample",), rows) for name, rows in classes.items()}
+        if self.has_predictions:
+            arrays["probability"] = (("sample", "class"), self.probabilities)
+        return data_tree(
+            self.path.stem,
+            arrays | {"image": self.images},
+            coords={
+                "sample": (("sample",), np.arange(self.n_samples)),
+                "id": (("sample",), np.array(self.ids, dtype=object)),
+                "class": (("class",), np.array(self.class_names, dtype=object)),
+            },
+            attrs={
+                f"{group}_{name}": value
+                for group, attributes in self.about().items()
+                for name, value in attributes.items()
+            },
+            nodes={
+                layer.group: (layer.arrays(), layer.attributes) for layer in self.layers.values()
+            },
+            shared=tuple(classes),
+        )
 
     @property
     def similarities(self) -> tuple[str, ...]:
         """The names of the statistics across layers that the store holds."""
-        return tuple(name for name in self.file.get("similarity", ()) if name in STATISTICS)
+        return tuple(name for name in self._file.hdf5.get("similarity", ()) if name in STATISTICS)
 
     def similarity(self, name: str) -> NDArray[np.float64]:
         """A statistic across the layers in their order: [layer], or [layer, other_layer] for CKA.
@@ -192,16 +182,16 @@ class Store:
                 f"no statistic {name!r} across layers in {self.path.name}; it holds "
                 f"{', '.join(names) or 'none'}{near_matches(name, names)}{remedy}"
             )
-        return self._read(f"similarity/{name}")
+        return self._file.read(f"similarity/{name}")
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Every attribute of the file, the model, the data set and the capture, by group."""
         groups = {"store": "/", "model": "model", "dataset": "dataset", "capture": "capture"}
-        return {name: read_attributes(self.file[path]) for name, path in groups.items()}
+        return {name: read_attributes(self._file.hdf5[path]) for name, path in groups.items()}
 
     def architecture(self) -> dict[str, Any]:
         """The model's configuration, as Keras wrote it."""
-        parsed: dict[str, Any] = json.loads(self._read("model/architecture").tobytes())
+        parsed: dict[str, Any] = json.loads(self._file.read("model/architecture").tobytes())
         return parsed
 
     @property
@@ -217,7 +207,7 @@ class Store:
     @property
     def labels(self) -> NDArray[np.int64]:
         """Class index, <int64>[sample]; the true class if `has_labels`."""
-        return self._read("samples/label")
+        return self._file.read("samples/label")
 
     @property
     def predictions(self) -> NDArray[np.int64]:
@@ -226,7 +216,7 @@ class Store:
         Raises:
             PredictionsNotStoredError: if the store holds no predictions.
         """
-        return self._read(self._prediction_path("samples/prediction"))
+        return self._file.read(self._prediction_path("samples/prediction"))
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
@@ -235,7 +225,7 @@ class Store:
         Raises:
             PredictionsNotStoredError: if the store holds no predictions.
         """
-        return self._read(self._prediction_path("samples/probability"))
+        return self._file.read(self._prediction_path("samples/probability"))
 
     def probability(self, sample: int) -> NDArray[np.float32]:
         """The probability that the model gives to each class for one sample, <float32>[class].
@@ -244,7 +234,8 @@ class Store:
             PredictionsNotStoredError: if the store holds no predictions.
             SampleNotFoundError: if there is no such sample.
         """
-        return self._row(self._prediction_path("samples/probability"), sample)
+        path = self._prediction_path("samples/probability")
+        return self._file.index(path).row(self.check_sample(sample))
 
     @property
     def class_columns(self) -> tuple[str, ...]:
@@ -254,7 +245,7 @@ class Store:
 
     def classes_of_samples(self) -> dict[str, NDArray[np.int64]]:
         """The class index of each sample, <int64>[sample], by the names in `class_columns`."""
-        return {name: self._read(f"samples/{name}") for name in self.class_columns}
+        return {name: self._file.read(f"samples/{name}") for name in self.class_columns}
 
     @property
     def accuracy_words(self) -> str:
@@ -276,17 +267,11 @@ class Store:
         Raises:
             SampleNotFoundError: if there is none; negative indices are not accepted.
         """
-        if not 0 <= sample < self.n_samples:
-            raise SampleNotFoundError(
-                f"no sample {sample} in {self.path.name}; it holds 0 to {self.n_samples - 1}"
-            )
-        return sample
+        return self._file.check_sample(sample)
 
     def close(self) -> None:
         """Closes the file; safe to call twice."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None  # a thread that is still reading keeps the bytes open
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -295,19 +280,12 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        if self._opened is None:
+        if self._file.is_closed:
             return f"<closed Store {self.path.name!r}>"
         return (
             f"<Store {self.path.name!r}: {self.n_samples:,} samples, "
             f"{len(self._facts)} layers ({', '.join(self._facts)})>"
         )
-
-    def _read(self, path: str) -> Any:
-        array = self.array(path)
-        return array.rows(self.bytes, 0, array.shape[0])
-
-    def _row(self, path: str, sample: int) -> Any:
-        return self.array(path).row(self.bytes, self.check_sample(sample))
 
     def _prediction_path(self, path: str) -> str:
         if not self.has_predictions:
@@ -316,25 +294,22 @@ class Store:
             )
         return path
 
-    def _texts(self, path: str) -> list[str]:
-        return [text.decode("utf-8", "replace") for text in self._read(path).tolist()]
-
 
 class _Layers(Mapping[str, Layer]):
     """The layers by path; an error for a wrong path names the right ones."""
 
-    def __init__(self, store: Store, facts: Mapping[str, LayerFacts]) -> None:
-        self._store = store
+    def __init__(self, file: StoreFile, facts: Mapping[str, LayerFacts]) -> None:
+        self._file = file
         self._facts = facts
 
     def __getitem__(self, path: str) -> Layer:
         if path not in self._facts:
             names = list(self._facts)
             raise LayerNotFoundError(
-                f"no layer {path!r} in {self._store.path.name}; it holds {', '.join(names)}"
+                f"no layer {path!r} in {self._file.path.name}; it holds {', '.join(names)}"
                 f"{near_matches(path, names)}"
             )
-        return Layer(self._store, self._facts[path])
+        return Layer(self._file, self._facts[path])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._facts)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
-from fmcore.storage.chunks.chunk_index import ChunkIndex, index_of
+from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
 from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, iter_nodes, read_text
 from fmcore.storage.file.opened import open_file
 from fmcore.storage.file.raw_bytes import FileBytes
@@ -136,11 +136,11 @@ def _catch_damage(subject: str, problems: Iterator[str]) -> Iterator[str]:
 
 def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
     """Yields every damaged chunk; consecutive ones with the same damage share a sentence."""
-    index = index_of(array, file.size)
+    index = index_of(array, file)
     damaged: dict[str, set[int]] = {}
     for position in index.positions(0, index.shape[0]):
         try:
-            values = index.decode(file, position)
+            values = index.decode(position)
         except (ValueError, OSError) as error:
             reason = str(error).split(":")[0]  # without numbers, which differ between chunks
             damaged.setdefault(f"cannot be read: {reason}", set()).add(position[0])

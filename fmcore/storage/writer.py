@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from fmcore.files import publish
 from fmcore.statistics import LayerAccumulators
 from fmcore.storage.chunks.buffer import ChunkBuffer
-from fmcore.storage.chunks.index_patch import ChunkRun, encode_run, patch_index
+from fmcore.storage.chunks.codec import ChunkRun, encode_run
+from fmcore.storage.chunks.index_patch import patch_index
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
 from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text
 from fmcore.storage.file.seal import seal

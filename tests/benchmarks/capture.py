@@ -172,7 +172,7 @@ def reads(folder: Path, n_samples: int) -> dict[str, float]:
         layer = store.layers["conv1"]
         array = zarr.open_group(folder / "store.zarr", mode="r")["conv1"]
         ways = {"usual": file["conv1"].__getitem__, "ours": layer.feature_maps}
-        ways |= {"zarr": array.__getitem__, "ours, raw": layer.chunk_bytes}
+        ways |= {"zarr": array.__getitem__, "ours, raw": layer.activation.raw_chunks}
         seconds = {}
         for name, read in ways.items():
             read(0)  # the index of chunks is read once

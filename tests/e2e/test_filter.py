@@ -154,7 +154,7 @@ def test_keys_and_buttons_step_through_filters_round_the_end(page, url, store):
 
 def test_a_similar_filter_is_one_click_away_and_back(page, url, store):
     opened(page, url, THIS)
-    means = store.layers[LAYER].pooled("mean")
+    means = store.layers[LAYER].pooled("mean")[...]
     alive = [index for index in np.flatnonzero(means.std(axis=0)) if index != FILTER]
     sizes = [abs(np.corrcoef(means[:, FILTER], means[:, index])[0, 1]) for index in alive]
     first = page.locator(".filter-similar a").first

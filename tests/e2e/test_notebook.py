@@ -93,7 +93,7 @@ def one_thread():
 
 def standardised(store, layer: str, rows: np.ndarray, *, without=()) -> np.ndarray:
     """Mean and max of each filter straight from the store, in units of the rows' own spread."""
-    tables = [store.layers[layer].pooled(name).astype(np.float64) for name in ("mean", "max")]
+    tables = [store.layers[layer].pooled(name)[...].astype(np.float64) for name in ("mean", "max")]
     columns = np.concatenate([np.delete(table, without, axis=1) for table in tables], axis=1)
     spread = columns[rows].std(axis=0)
     return (columns - columns[rows].mean(axis=0)) / np.where(spread == 0, 1, spread)

@@ -132,7 +132,7 @@ def test_names_with_commas_and_brackets_name_themselves():
 
 def test_outcomes_and_top_narrow_what_indices_leave(store):
     labels, predictions = store.labels, store.predictions
-    table = store.layers["conv2"].pooled("max")
+    table = store.layers["conv2"].pooled("max")[...]
 
     def samples(**values):
         return np.asarray(resolve(store, parse_query(values)).samples)

@@ -28,7 +28,7 @@ from dashboard import create_app
 from dashboard.api import Limits
 from dashboard.source import Source
 from fmcore import open_store
-from fmcore.storage import store as store_module
+from fmcore.storage import handle
 
 FIRST, SECOND = "block/conv 1", "conv2"
 MAPS = dict(zip((FIRST, SECOND), reference().activations, strict=True))
@@ -257,7 +257,7 @@ def test_validators_save_what_is_known_and_notice_what_changed(tmp_path):
 def test_a_damaged_chunk_is_a_problem_and_never_wrong_numbers(tmp_path):
     path = make_store(tmp_path / "s.h5")
     with open_store(path) as store:
-        index = store.layers[SECOND]._maps()
+        index = store.layers[SECOND].activation._index
         offset = int(index.offsets.reshape(-1)[0])
     with path.open("r+b") as file:
         file.seek(offset + 5)
@@ -284,7 +284,7 @@ def test_a_store_that_is_gone_is_said(tmp_path):
 def test_text_of_a_damaged_chunk_is_a_problem_too(tmp_path):
     path = make_store(tmp_path / "s.h5")
     with open_store(path) as store:
-        offset = int(store.layers[SECOND]._maps().offsets.reshape(-1)[0])
+        offset = int(store.layers[SECOND].activation._index.offsets.reshape(-1)[0])
     with path.open("r+b") as file:
         file.seek(offset + 5)
         file.write(bytes(8))
@@ -296,7 +296,7 @@ def test_text_of_a_damaged_chunk_is_a_problem_too(tmp_path):
 
 def test_the_event_loop_opens_no_store_and_asks_hdf5_nothing(store_path, monkeypatch):
     where: list[str] = []
-    index_of, opened = store_module.index_of, Source.snapshot
+    index_of, opened = handle.index_of, Source.snapshot
 
     def noted(call):
         def called(*arguments):
@@ -307,7 +307,7 @@ def test_the_event_loop_opens_no_store_and_asks_hdf5_nothing(store_path, monkeyp
 
     source = Source(store_path)
     app = create_app(source)
-    monkeypatch.setattr(store_module, "index_of", noted(index_of))
+    monkeypatch.setattr(handle, "index_of", noted(index_of))
     monkeypatch.setattr(Source, "snapshot", noted(opened))
     monkeypatch.setattr(source._slots["tiny"], "opened", None)
     with running(app) as url:

@@ -184,7 +184,8 @@ def test_the_strongest_filter_is_that_of_the_largest_auc(snapshot, store):
 
 
 def test_distributions_are_the_histograms_of_the_file(snapshot, store):
-    counts, bounds = store.layers[LAYER].histogram()
+    stored, bounds = store.layers[LAYER].histogram()
+    counts = stored[...]
     filled = counts.any(axis=(0, 1))
     for against, expected in (
         (None, [counts[1, 2], counts[:, 2].sum(axis=0) - counts[1, 2]]),

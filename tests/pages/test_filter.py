@@ -121,7 +121,7 @@ def test_a_sound_filter_and_a_dead_one(snapshot):
 
 def test_similar_filters_are_ordered_by_the_size_of_their_correlation(snapshot):
     found = facts.similar(snapshot.statistic(FIRST, "correlation_mean"), 7)
-    means = snapshot.layer(FIRST).pooled("mean")
+    means = snapshot.layer(FIRST).pooled("mean")[...]
     alive = [index for index in np.flatnonzero(means.std(axis=0)) if index != 7]
     assert sorted(index for index, _ in found) == alive
     expected = [np.corrcoef(means[:, 7], means[:, index])[0, 1] for index, _ in found]

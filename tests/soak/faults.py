@@ -298,7 +298,7 @@ def by_reader(path: Path) -> dict[str, bytes]:
         seen = {"labels": store.labels.tobytes(), "size": str(store.n_samples).encode()}
         for layer in store.layers.values():
             seen[layer.path] = layer.activation[: store.n_samples].tobytes()
-            seen[f"{layer.path} max"] = layer.pooled("max").tobytes()
+            seen[f"{layer.path} max"] = layer.pooled("max")[...].tobytes()
             seen[f"{layer.path} mean"] = layer.statistic("mean").tobytes()
         return seen
 

@@ -48,12 +48,12 @@ def by_reader(path: Path) -> dict[str, object]:
             seen[layer.path] = repr((layer.attributes, layer.shape, layer.policy, layer.index))
             if layer.has_maps:
                 seen[f"{layer.path} maps"] = layer.activation[: store.n_samples].tobytes()
-                chunks = [layer.chunk_bytes(sample) for sample in range(store.n_samples)]
+                chunks = [layer.activation.raw_chunks(sample) for sample in range(store.n_samples)]
                 seen[f"{layer.path} bytes"] = repr(chunks)
             for spec in SCHEMA:
                 *_, kind, name = spec.path.split("/")
                 if kind == "pooled":
-                    seen[f"{layer.path} {name}"] = layer.pooled(name).tobytes()
+                    seen[f"{layer.path} {name}"] = layer.pooled(name)[...].tobytes()
                 elif kind == "class" and not spec.optional:
                     seen[f"{layer.path} class {name}"] = layer.statistic(name).tobytes()
             maps = [layer.mean_map(0, one) for one in range(layer.n_filters)]

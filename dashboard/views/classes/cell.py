@@ -44,7 +44,7 @@ def spreads(snapshot: Snapshot, shown: State) -> Spreads:
         StatisticNotFoundError: if the store has no histograms, with the reason.
     """
     column, against = shown.filter_index, compared(shown)
-    stored = snapshot.layer(shown.layer).histogram_array()
+    stored, _ = snapshot.layer(shown.layer).histogram()
     filled, totals = snapshot.derived(("histogram", shown.layer), lambda: _totals(stored))
     total = totals[column]
 

@@ -17,7 +17,8 @@ def matches(pair: Pair) -> Matches:
 
     def make() -> Matches:
         return match_filters(
-            pair.first.layer(paths[0]).pooled("mean"), pair.second.layer(paths[1]).pooled("mean")
+            pair.first.layer(paths[0]).pooled("mean")[...],
+            pair.second.layer(paths[1]).pooled("mean")[...],
         )
 
     return pair.first.derived(("matches", pair.second.digest, *paths), make)

@@ -46,7 +46,9 @@ def mean_of_maps(snapshot: Snapshot, layer: str) -> NDArray[np.float64]:
     """The mean of each filter over all samples and pixels, <float64>[filter]."""
 
     def make() -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = snapshot.layer(layer).pooled("mean").mean(0, dtype=np.float64)
+        mean: NDArray[np.float64] = (
+            snapshot.layer(layer).pooled("mean")[...].mean(0, dtype=np.float64)
+        )
         return mean
 
     return snapshot.derived(("mean of maps", layer), make)

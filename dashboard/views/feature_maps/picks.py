@@ -58,7 +58,7 @@ def _ordered(
 
 def _responses(snapshot: Snapshot, layer: str, filter_index: int) -> NDArray[Any]:
     """The largest activation of a filter in each sample, <float32>[sample]."""
-    found = snapshot.layer(layer).pooled_array("max")[:, filter_index]
+    found = snapshot.layer(layer).pooled("max")[:, filter_index]
     return np.asarray(found)
 
 

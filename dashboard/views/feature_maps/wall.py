@@ -44,7 +44,7 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
             f"This store keeps no maps of {layer}: it was captured with the policy pooled, tables "
             "and statistics only. Classes and Filter show those."
         )
-    half = one.has_maps and one.stored_dtype == np.float16
+    half = one.has_maps and one.activation.stored_dtype == np.float16
     return {
         "store": snapshot.name,
         "digest": snapshot.digest,
@@ -88,7 +88,7 @@ def percentiles(layer: Layer) -> list[float] | None:
         return None
     low, high = layer.filter_range()
     ends = np.fmin.reduce(low), np.fmax.reduce(high)
-    summed = counts.sum(axis=(0, 1))
+    summed = counts[...].sum(axis=(0, 1))
     return [float(quantiles(summed, level, *ends)) for level in PERCENTILES]
 
 
@@ -142,8 +142,7 @@ def order_scores(snapshot: Snapshot, shown: state.State) -> tuple[list[float | N
         layer = snapshot.layer(shown.layer)
         if not is_large(layer):
             return None, words
-        row = slice(shown.sample, shown.sample + 1)
-        scores = layer.pooled_part("mean", row, slice(None))[0]
+        scores = layer.pooled("mean")[shown.sample]
     else:
         return None, ""
     return [float(one) if np.isfinite(one) else None for one in scores], words

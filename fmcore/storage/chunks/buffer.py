@@ -10,9 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.storage.chunks.codec import decode
-from fmcore.storage.chunks.grid import Blocks, block_runs
-from fmcore.storage.chunks.index_patch import ChunkRun, run_length
+from fmcore.storage.chunks.codec import ChunkRun, decode
+from fmcore.storage.chunks.grid import Blocks, block_runs, run_length
 from fmcore.storage.format.schema import Codec
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from isal import isal_zlib
 from numcodecs import Fletcher32, Shuffle
 from numpy.typing import NDArray
 
+from fmcore.storage.chunks.grid import Blocks
 from fmcore.storage.format.schema import DEFLATE, DEFLATE_LEVEL, NONE, SHUFFLE_DEFLATE, Codec
 
 CHECKSUM_BYTES = 4
@@ -167,3 +168,24 @@ def fletcher32(pieces: Sequence[bytes | memoryview]) -> NDArray[np.uint32]:
 def _modulo(sums: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sums modulo 65535 as HDF5 takes it: a multiple of 65535, except 0, becomes 65535."""
     return np.where(sums > 0, (sums - 1) % 65535 + 1, 0)
+
+
+class ChunkRun(NamedTuple):
+    """Consecutive chunks of one array, encoded as they will lie in the file.
+
+    Attributes:
+        corner: where the first chunk begins in the array.
+        data: the bytes of the chunks, back to back.
+        sizes: the number of bytes of each chunk.
+    """
+
+    corner: tuple[int, ...]
+    data: bytes
+    sizes: list[int]
+
+
+def encode_run(blocks: Blocks, codec: Codec) -> ChunkRun:
+    """Encodes consecutive chunks, at least one, as a run."""
+    corner, values = blocks
+    chunks = encode(values, codec)
+    return ChunkRun(corner, b"".join(chunks), [len(chunk) for chunk in chunks])

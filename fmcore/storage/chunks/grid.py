@@ -19,6 +19,12 @@ Block = tuple[tuple[int, ...], NDArray[Any]]
 Blocks = tuple[tuple[int, ...], list[NDArray[Any]]]
 
 
+# A task for each chunk would take as long to hand over as to deflate. HDF5, which takes a run for
+# one chunk, has room for sizes of at least 256 times the bytes of a chunk's values.
+CHUNKS_PER_RUN = 64
+RUN_BYTES = 4 << 20  # of values; a task holds them up to three times
+
+
 class ChunkSlice(NamedTuple):
     """What one chunk contributes to a result along one axis.
 
@@ -135,3 +141,12 @@ def block_runs(
     cut = blocks(values, chunk, start)
     while run := list(itertools.islice(cut, most)):
         yield run[0][0], [block for _, block in run]
+
+
+def run_length(chunk_bytes: int) -> int:
+    """How many chunks HDF5 gets as one.
+
+    Args:
+        chunk_bytes: bytes of the values of a chunk.
+    """
+    return max(1, min(CHUNKS_PER_RUN, RUN_BYTES // chunk_bytes))

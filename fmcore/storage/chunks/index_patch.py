@@ -13,56 +13,20 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.storage.chunks.codec import CHECKSUM_BYTES, encode
-from fmcore.storage.chunks.grid import Blocks
+from fmcore.storage.chunks.codec import CHECKSUM_BYTES
 from fmcore.storage.file.nodes import all_chunk_extents, gaps, merge_adjacent
-from fmcore.storage.format.schema import Codec
 
-# A task for each chunk would take as long to hand over as to deflate. HDF5, which takes a run for
-# one chunk, has room for sizes of at least 256 times the bytes of a chunk's values.
-CHUNKS_PER_RUN = 64
-RUN_BYTES = 4 << 20  # of values; a task holds them up to three times
 # Magic, version, client (1: chunks with filters), bytes of an entry, log2 of the entries in a
 # page, number of entries, address of the data block, checksum.
 _HEADER_MAGIC, _HEADER = b"FAHD", struct.Struct("<4sBBBBQQI")
 # Magic, version, client, address of the header.
 _BLOCK_MAGIC, _BLOCK = b"FADB", struct.Struct("<4sBBQ")
-
-
-class ChunkRun(NamedTuple):
-    """Consecutive chunks of one array, encoded as they will lie in the file.
-
-    Attributes:
-        corner: where the first chunk begins in the array.
-        data: the bytes of the chunks, back to back.
-        sizes: the number of bytes of each chunk.
-    """
-
-    corner: tuple[int, ...]
-    data: bytes
-    sizes: list[int]
-
-
-def run_length(chunk_bytes: int) -> int:
-    """How many chunks HDF5 gets as one.
-
-    Args:
-        chunk_bytes: bytes of the values of a chunk.
-    """
-    return max(1, min(CHUNKS_PER_RUN, RUN_BYTES // chunk_bytes))
-
-
-def encode_run(blocks: Blocks, codec: Codec) -> ChunkRun:
-    """Encodes consecutive chunks, at least one, as a run."""
-    corner, values = blocks
-    chunks = encode(values, codec)
-    return ChunkRun(corner, b"".join(chunks), [len(chunk) for chunk in chunks])
 
 
 def patch_index(path: Path, sizes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:

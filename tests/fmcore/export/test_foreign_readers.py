@@ -34,7 +34,7 @@ from fmcore.records import Captured, LayerSpec, ModelInfo
 from fmcore.selection import parse_query
 from fmcore.statistics import STATISTICS
 from fmcore.storage import Store, open_store
-from fmcore.storage.chunks.chunk_index import ChunkIndex
+from fmcore.storage.chunks.stored_array import ChunkIndex
 
 pytestmark = pytest.mark.slow  # many programs read many exports
 AXES = ("sample", "y", "x", "filter")
@@ -859,7 +859,7 @@ def indexed(truths, stores) -> list[tuple[Any, np.ndarray]]:
         (stores["wide"].layers["wide"].activation, wide.maps["wide"]),
         (stores["half"].layers["conv2"].activation, half.maps["conv2"].astype(np.float32)),
         (stores["odd"].images, odd.images),
-        (stores["odd"].layers["conv2"].pooled_array("max"), odd.pooled("conv2")["max"]),
+        (stores["odd"].layers["conv2"].pooled("max"), odd.pooled("conv2")["max"]),
     ]
 
 
@@ -988,9 +988,9 @@ def decoded(monkeypatch) -> list[tuple[str, tuple[int, ...]]]:
     found: list[tuple[str, tuple[int, ...]]] = []
     really = ChunkIndex._decode_chunks
 
-    def counted(self, file, positions):
+    def counted(self, positions):
         found.extend((self.name, tuple(map(int, position))) for position in positions)
-        return really(self, file, positions)
+        return really(self, positions)
 
     monkeypatch.setattr(ChunkIndex, "_decode_chunks", counted)
     return found

@@ -73,7 +73,7 @@ def test_a_capture_equals_predict(model, tmp_path):
         assert_array_equal(store.predictions, found.argmax(axis=1))
         assert store.about()["model"]["output"] == "the model's own probabilities"
         assert store.layers["conv1"].attributes["kernel_size"] == [3, 3]
-        kernel = store.file["layers/conv1/kernel"][...]
+        kernel = store.file.hdf5["layers/conv1/kernel"][...]
         assert_array_equal(kernel, np.asarray(model.layers[0].kernel))
         assert store.architecture()["config"]["name"] == "tutorial_cnn"
     assert list(problems(path)) == []

@@ -21,7 +21,7 @@ from fmcore.capture import capture
 from fmcore.cli import main
 from fmcore.errors import ClosedStoreError, MapsNotStoredError, StoreError
 from fmcore.storage import problems, validate
-from fmcore.storage.chunks.chunk_index import index_of
+from fmcore.storage.chunks.stored_array import index_of
 from fmcore.storage.file import opened as opened_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import seal, verify_seal
@@ -90,7 +90,7 @@ def test_any_range_equals_what_h5py_reads(tmp_path, monkeypatch, codec, policy, 
 def assembled(layer, sample: int, like: np.ndarray) -> np.ndarray:
     """The maps of a sample from its stored chunks, as a browser would make them."""
     out = np.full(like.shape[1:], 99, like.dtype)
-    for chunk in layer.chunk_bytes(sample):
+    for chunk in layer.activation.raw_chunks(sample):
         data = zlib.decompress(chunk.data) if chunk.codec.endswith("deflate") else chunk.data
         if chunk.codec.startswith("shuffle"):
             data = np.frombuffer(data, "u1").reshape(like.dtype.itemsize, -1).T.tobytes()
@@ -108,9 +108,9 @@ def test_every_array_equals_what_h5py_reads(store_path):
             lambda name, node: found.append(name) if isinstance(node, h5py.Dataset) else None
         )
         for name in found:
-            index = store.array(name)
-            assert_array_equal(index.rows(store.bytes, 0, len(file[name])), file[name][...])
-            assert_array_equal(index.row(store.bytes, 0), file[name][0])
+            index = store.file.index(name)
+            assert_array_equal(index.rows(0, len(file[name])), file[name][...])
+            assert_array_equal(index.row(0), file[name][0])
             assert index.offsets.dtype == index.sizes.dtype == np.int64
 
 
@@ -120,7 +120,11 @@ def test_a_layer_without_maps_says_so_and_gives_the_rest(tmp_path):
         assert (layer.has_maps, layer.policy, layer.shape) == (False, "pooled", (9, 8, 20))
         assert layer.stored_bytes == 0
         assert layer.pooled("max").shape == (N, 20)
-        for read in (layer.feature_maps, layer.chunk_bytes, lambda one: layer.activation[one:N]):
+        for read in (
+            layer.feature_maps,
+            lambda one: layer.activation.raw_chunks(one),
+            lambda one: layer.activation[one:N],
+        ):
             with pytest.raises(MapsNotStoredError, match="with the policy pooled"):
                 read(0)
 
@@ -155,7 +159,11 @@ def test_a_damaged_chunk_is_named_by_array_and_samples_and_the_rest_is_read(copi
     damage(copied, "layers/conv2/class/mean", 0)
     with open_store(copied) as store:
         layer = store.layers[LAYER]
-        for read in (layer.feature_maps, layer.chunk_bytes, lambda one: layer.activation[:N]):
+        for read in (
+            layer.feature_maps,
+            lambda one: layer.activation.raw_chunks(one),
+            lambda one: layer.activation[:N],
+        ):
             with pytest.raises(StoreError, match=rf"/{MAPS}, samples 6 to 7: its checksum"):
                 read(7)
         layer.feature_maps(5)
@@ -213,7 +221,7 @@ def test_an_index_that_points_anywhere_is_an_error(copied, entry):
             return getattr(self.real, name)
 
     with h5py.File(copied) as file, pytest.raises(StoreError, match="damaged index"):
-        index_of(Array(file[MAPS]), copied.stat().st_size)
+        index_of(Array(file[MAPS]), FileBytes(copied))
 
 
 def test_a_store_replaced_under_its_readers_stays_what_it_was(copied):

@@ -16,14 +16,9 @@ from numpy.testing import assert_array_equal
 
 from fmcore.storage.chunks import codec, grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
-from fmcore.storage.chunks.codec import fletcher32
-from fmcore.storage.chunks.index_patch import (
-    RUN_BYTES,
-    encode_run,
-    lookup3,
-    patch_index,
-    run_length,
-)
+from fmcore.storage.chunks.codec import encode_run, fletcher32
+from fmcore.storage.chunks.grid import RUN_BYTES, run_length
+from fmcore.storage.chunks.index_patch import lookup3, patch_index
 from fmcore.storage.file import nodes
 from fmcore.storage.file.nodes import all_chunk_extents
 from fmcore.storage.file.seal import seal

@@ -1,0 +1,133 @@
+"""An open store file: the one place that closes it, and looks up each array once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from fmcore.errors import ClosedStoreError, SampleNotFoundError, StoreError
+from fmcore.storage.chunks.stored_array import ChunkIndex, StoredArray, index_of
+from fmcore.storage.file.nodes import DIGEST, damage_as_store_error, read_text
+from fmcore.storage.file.opened import OpenFile, open_file
+from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.file.seal import stated_digest
+from fmcore.storage.file.structure import require_structure
+
+
+class StoreFile:
+    """The open file behind a store, its layers and their arrays.
+
+    Raises:
+        InputFileError: if there is no such file, or it cannot be read.
+        StoreError: if it is not a store, or refers to other files.
+        UnsupportedVersionError: if its format has another major version.
+
+    Attributes:
+        path: the file.
+        n_samples: the number of samples.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opened: OpenFile | None = open_file(path)
+        self._indexes: dict[str, ChunkIndex] = {}
+        try:
+            with damage_as_store_error(path):
+                require_structure(self.hdf5, path)
+                self.n_samples = int(self.hdf5["sample"].shape[0])
+        except StoreError:
+            self.close()
+            raise
+
+    @property
+    def hdf5(self) -> h5py.File:
+        """HDF5's own handle, for metadata.
+
+        Raises:
+            ClosedStoreError: if the file is closed.
+        """
+        return self._open().hdf5
+
+    @property
+    def bytes(self) -> FileBytes:
+        """The bytes of the file.
+
+        Raises:
+            ClosedStoreError: if the file is closed.
+        """
+        return self._open().bytes
+
+    @property
+    def digest(self) -> str:
+        """A digest, in hex, that differs between stores: over metadata and the places of chunks."""
+        return stated_digest(self.bytes) or read_text(self.hdf5, DIGEST)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._opened is None
+
+    def index(self, path: str) -> ChunkIndex:
+        """The chunk index of an array, which HDF5 reads once.
+
+        Raises:
+            ClosedStoreError: if the file is closed.
+            StoreError: if the index of its chunks is damaged.
+        """
+        opened, index = self._open(), self._indexes.get(path)
+        if index is None:
+            # Two threads may both read it; the results are equal.
+            with damage_as_store_error(self.path):
+                index = index_of(opened.hdf5[path], opened.bytes)
+            self._indexes[path] = index
+        return index
+
+    def is_indexed(self, path: str) -> bool:
+        """Whether the chunk index of an array was read before."""
+        return path in self._indexes
+
+    def array(self, path: str, axes: tuple[str, ...], *, dtype: Any = None) -> StoredArray:
+        """An array of which indexing reads a part.
+
+        Args:
+            path: its path in the file.
+            axes: the names of its axes.
+            dtype: the type in which its values are read; the stored one if None.
+        """
+        return StoredArray(self, path, axes, dtype=dtype)
+
+    def read(self, path: str) -> Any:
+        """Reads a whole array."""
+        index = self.index(path)
+        return index.rows(0, index.shape[0])
+
+    def texts(self, path: str) -> list[str]:
+        """Reads a whole array of texts."""
+        return [text.decode("utf-8", "replace") for text in self.read(path).tolist()]
+
+    def check_sample(self, sample: int) -> int:
+        """Returns the index if there is such a sample.
+
+        Raises:
+            SampleNotFoundError: if there is none; negative indices are not accepted.
+        """
+        if not 0 <= sample < self.n_samples:
+            raise SampleNotFoundError(
+                f"no sample {sample} in {self.path.name}; it holds 0 to {self.n_samples - 1}"
+            )
+        return sample
+
+    def close(self) -> None:
+        """Closes the file; safe to call twice."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+            self._indexes = {}  # a thread that is still reading keeps the bytes open
+
+    def _open(self) -> OpenFile:
+        opened = self._opened
+        if opened is None:
+            raise ClosedStoreError(f"I/O on the closed store {self.path.name!r}")
+        return opened
