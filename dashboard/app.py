@@ -1,7 +1,8 @@
 """Assembles the dashboard: Dash on Flask for the pages, FastAPI around it for everything else.
 
 Callbacks stay plain functions in threads, so that a slow one holds up neither `/healthz` nor, up to
-`CALLBACK_THREADS` of them, another reader; docs/decisions.md has the measurements behind this form.
+`CALLBACK_THREADS` of them, another reader; docs/decisions/fastapi-and-dash.md has the measurements
+behind this form.
 """
 
 from __future__ import annotations

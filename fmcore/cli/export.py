@@ -59,7 +59,8 @@ def _export(options: argparse.Namespace) -> int:
             say(line)
         for name, reason in plan.about["skipped"].items():
             say(f"left out: {name}, {reason}")
-        remark = "" if options.format in ("npy", "npz") else " before compression, or as text"
+        exact = FORMATS[options.format].exact_bytes
+        remark = "" if exact else " before compression, or as text"
         print(f"{len(plan.parts)} files, about {size_text(plan.nbytes)}{remark}", flush=True)
         progress.reset(total=plan.nbytes)
         return not options.dry_run

@@ -113,7 +113,7 @@ def test_the_architecture_names_every_module(package):
             assert f"`{name}`" in section(package), name
 
 
-@pytest.mark.parametrize("package", ["fmcore", "dashboard"])
+@pytest.mark.parametrize("package", ["fmcore", "fmcore/storage", "dashboard"])
 def test_the_architecture_has_the_layers_that_are_held(package):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (layers,) = (
