@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fmcore import capture_activations, capture_callback
+from fmcore.capture.cost import LARGE_STORE_BYTES, batch_size_for
 from fmcore.capture.options import (
     DEFAULTS,
     OPTIONS,
@@ -21,9 +22,10 @@ from fmcore.capture.options import (
 )
 from fmcore.cli import _parser, main
 from fmcore.cli.options import capture_options
+from fmcore.command import size
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.records import Kind, LabelSource, Policy, StatisticsScope, Tap
-from fmcore.selection import parse_policies
+from fmcore.selection import match_names, parse_policies, policies_for
 
 IMAGES, LABELS = np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1])
 PUBLIC = (capture_activations, capture_callback)
@@ -139,6 +141,16 @@ def test_a_policy_or_consent_allows_a_large_store():
     assert not DEFAULTS.may_be_large
     assert CaptureOptions(policy="*=float16").may_be_large
     assert CaptureOptions(allow_large=True).may_be_large
+
+
+def test_defaults_in_words_are_the_defaults():
+    words = {name: option.metadata["default"] for name, option in OPTIONS.items()}
+    assert size(words["memory"]) == DEFAULTS.memory
+    assert policies_for(["a"], DEFAULTS.policy) == [Policy(words["policy"])]
+    assert match_names(["a", "b/c"], DEFAULTS.layers, what="layer") == ["a", "b/c"]
+    assert words["batch_size"].endswith(f"at most {batch_size_for(1, 10**9, DEFAULTS.memory)}")
+    assert LARGE_STORE_BYTES == 10e9
+    assert "more than 10 GB" in OPTIONS["allow_large"].metadata["doc"]
 
 
 def test_options_cannot_change():
