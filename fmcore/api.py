@@ -6,13 +6,13 @@ stays fast and works without it.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmcore import capture as capturing
+from fmcore.capture import DEFAULTS, CaptureOptions, CapturePlan, with_options
 from fmcore.dataset import (
     AS_GIVEN,
     Dataset,
@@ -25,8 +25,6 @@ from fmcore.dataset import (
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
-from fmcore.records import KINDS, STATISTICS_KEPT, TAPS
-from fmcore.selection import policies_for
 
 if TYPE_CHECKING:
     import keras
@@ -46,19 +44,15 @@ __all__ = [
 
 def list_layers(
     model: keras.Model,
+    options: CaptureOptions = DEFAULTS,
     *,
-    layers: str = "*",
-    kind: str = KINDS[0],
-    tap: str = TAPS[0],
     image_shape: tuple[int, int, int] | None = None,
 ) -> list[LayerRow]:
     """Every call of a model's layers, and whether a capture would store it.
 
     Args:
         model: a Keras model, such as `open_model` returns.
-        layers: as for `capture_activations`.
-        kind: as for `capture_activations`.
-        tap: as for `capture_activations`.
+        options: the options of a capture; layers, kind and tap are used here.
         image_shape: (y, x, channel) of the images, for models that take any size.
 
     Raises:
@@ -67,9 +61,7 @@ def list_layers(
     need_keras()
     from fmcore.model import layers as model_layers
 
-    return model_layers.list_layers(
-        model, layers=layers, kind=kind, tap=tap, image_shape=image_shape
-    )
+    return model_layers.list_layers(model, options, image_shape=image_shape)
 
 
 def train(
@@ -124,11 +116,11 @@ def capture_dataset(
     model: keras.Model,
     dataset: Dataset,
     store: Path,
+    options: CaptureOptions = DEFAULTS,
     *,
     preprocessing: Preprocessing,
-    overwrite: bool = False,
-    on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
-    **options: Any,
+    on_plan: Callable[[CapturePlan], bool] = lambda _: True,
+    on_progress: Callable[[int], object] = lambda _: None,
 ) -> Path:
     """Captures the test images of a data set.
 
@@ -136,50 +128,41 @@ def capture_dataset(
         model: a Keras model, such as `fmcore.sources.open_both` returns.
         dataset: the data set whose test images are captured.
         store: the file to write.
+        options: the options of the capture.
         preprocessing: what is done to pixels; see `fmcore.sources.preprocessing_of`.
-        overwrite: replace a store of that name.
         on_plan: called with the plan of the capture; where it returns False, nothing is captured.
-        options: all other options of `capture_activations`.
+        on_progress: called with the number of samples captured since the last call.
 
     Raises:
         ModelError, DatasetError, SelectionError, OutputError: as `capture_activations` does.
     """
-    refuse_existing(store, overwrite=overwrite)
+    refuse_existing(store, overwrite=options.overwrite)
     return _capture(
         model,
         dataset.test,
         store,
+        options,
         class_names=dataset.class_names,
         dataset_name=dataset.name,
         dataset_source=dataset.source,
         preprocessing=preprocessing,
         all_named=True,
         on_plan=on_plan,
-        overwrite=overwrite,
-        **options,
+        on_progress=on_progress,
     )
 
 
+@with_options
 def capture_activations(
     model: keras.Model | str | Path,
     images: Any,
     labels: Any,
     store: str | Path,
     *,
-    layers: str = "*",
     class_names: Sequence[str] = (),
     dataset_name: str = "images",
-    policy: str = "",
-    batch_size: int | None = None,
-    memory: int = capturing.DEFAULT_MEMORY,
-    statistics: str = STATISTICS_KEPT[0],
-    kind: str = "conv",
-    tap: str = "output",
-    predictions: bool = True,
-    overwrite: bool = False,
-    restart: bool = False,
-    allow_large: bool = False,
     on_progress: Callable[[int], object] = lambda _: None,
+    **options: Any,
 ) -> Path:
     """Stores every convolutional layer's activations for a whole test set in one HDF5 file.
 
@@ -196,40 +179,46 @@ def capture_activations(
             puts out no distribution over classes there are no predictions, and without labels all
             samples are of one class.
         store: the file to write; it appears when it is complete.
-        layers: comma-separated globs over layer paths, such as `conv1` or `inner/*`; `re:` begins a
-            regular expression.
         class_names: the name of each class; classes without a name are numbered. The classes are
             those of the model, or of the labels where the model has none.
         dataset_name: what the store records as the name of the test set.
-        policy: how layers are stored, such as `"block1*=pooled,conv2=float16"`: `float32` is exact,
-            and the default; `float16` takes half the bytes; `pooled` stores no maps, but all tables
-            and statistics. The last pattern that matches a layer counts.
-        batch_size: samples that go through the model together; where left out, at most 512 and as
-            many as `memory` allows.
-        memory: bytes that batches, class maps and histograms may take beyond model and images.
-        statistics: `all`, or `basic` without histograms, scores, top samples and similarities;
-            what follows from the pooled tables can be computed from the store later.
-        kind: `conv`, `activation`, `dense` or `all` layers; a dense layer's units are 1x1 maps.
-        tap: `output` of each layer; or `activation`, the output of the normalization and activation
-            layers that follow it.
-        predictions: False where the model's output looks like class scores and is not: a vector of
-            features. Any other kind of output gives no predictions anyway.
-        overwrite: replace a store of that name.
-        restart: discard the shards of an earlier run that was interrupted.
-        allow_large: capture even if the estimate exceeds 10 GB; giving a policy allows it too.
         on_progress: called with the number of samples captured since the last call.
+        options: those of `fmcore.capture.CaptureOptions`.
 
     Returns:
         The path of the store; `fmcore.open_store` opens it.
 
     Raises:
+        TypeError: if there is no such option.
         DatasetError: if images and labels do not fit each other or the model.
         ModelError: if the model takes no images, or has no convolutional layers.
-        SelectionError: if a glob matches no layer.
+        SelectionError: if a glob matches no layer, or an option has no such value.
         OutputError: if the store exists and `overwrite` is false, or the disk refuses.
     """
-    path = Path(store)
-    refuse_existing(path, overwrite=overwrite)
+    return _capture_arrays(
+        model,
+        images,
+        labels,
+        Path(store),
+        CaptureOptions(**options),
+        class_names=class_names,
+        dataset_name=dataset_name,
+        on_progress=on_progress,
+    )
+
+
+def _capture_arrays(
+    model: keras.Model | str | Path,
+    images: Any,
+    labels: Any,
+    store: Path,
+    options: CaptureOptions,
+    *,
+    class_names: Sequence[str],
+    dataset_name: str,
+    on_progress: Callable[[int], object],
+) -> Path:
+    refuse_existing(store, overwrite=options.overwrite)
     samples = labelled_images(images, labels, where="capture_activations(images, labels)")
     if isinstance(model, str | Path):
         model = open_model(model, image_shape=samples.image_shape)
@@ -237,22 +226,12 @@ def capture_activations(
     return _capture(
         model,
         samples,
-        path,
-        layers=layers,
+        store,
+        options,
         class_names=class_names,
         dataset_name=dataset_name,
         dataset_source="arrays in Python",
         preprocessing=AS_GIVEN,
-        policy=policy,
-        batch_size=batch_size,
-        memory=memory,
-        statistics=statistics,
-        kind=kind,
-        tap=tap,
-        predictions=predictions,
-        overwrite=overwrite,
-        restart=restart,
-        allow_large=allow_large,
         on_progress=on_progress,
     )
 
@@ -261,41 +240,22 @@ def _capture(
     model: keras.Model,
     samples: LabelledImages,
     store: Path,
+    options: CaptureOptions,
     *,
     class_names: Sequence[str],
     dataset_name: str,
     dataset_source: str,
     preprocessing: Preprocessing,
-    layers: str = "*",
-    policy: str = "",
-    batch_size: int | None = None,
-    memory: int = capturing.DEFAULT_MEMORY,
-    statistics: str = STATISTICS_KEPT[0],
-    kind: str = KINDS[0],
-    tap: str = TAPS[0],
-    predictions: bool = True,
     all_named: bool = False,
-    allow_large: bool = False,
-    on_plan: Callable[[capturing.CapturePlan], bool] = lambda _: True,
-    **options: Any,
+    on_plan: Callable[[CapturePlan], bool] = lambda _: True,
+    on_progress: Callable[[int], object],
 ) -> Path:
     from fmcore.model.inputs import fit_to_model, inputs_of
     from fmcore.model.probe import KerasProbe
 
-    if batch_size is not None and batch_size < 1:
-        raise DatasetError(f"batch size {batch_size}; expected at least 1")
-    if statistics not in STATISTICS_KEPT:
-        raise SelectionError(f"statistics {statistics!r}; expected {' or '.join(STATISTICS_KEPT)}")
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fit_to_model(inputs, samples, where=dataset_source)
-    probe = KerasProbe(
-        model,
-        layers=layers,
-        kind=kind,
-        tap=tap,
-        predictions=predictions,
-        image_shape=inputs.image_shape,
-    )
+    probe = KerasProbe(model, options, image_shape=inputs.image_shape)
     samples, names = capturing.with_labels(
         probe,
         samples,
@@ -307,29 +267,28 @@ def _capture(
     plan = capturing.plan_capture(
         probe,
         samples,
+        options,
         class_names=names,
         model=probe.info,
         dataset_name=dataset_name,
         dataset_source=dataset_source,
         preprocessing=preprocessing,
-        policies=policies_for([layer.path for layer in probe.layers], policy),
-        batch_size=batch_size,
-        memory=memory,
-        statistics=statistics,
     )
     if on_plan(plan):
-        # Whoever chooses a policy has thought about the size of the store.
-        allow_large = allow_large or bool(policy)
-        capturing.capture(probe, samples, store, plan, allow_large=allow_large, **options)
+        capturing.capture(probe, samples, store, plan, options, on_progress=on_progress)
     return store
 
 
+@with_options
 def capture_callback(
     images: Any,
     labels: Any,
     folder: str | Path,
     *,
     epochs: Iterable[int] | None = None,
+    class_names: Sequence[str] = (),
+    dataset_name: str = "images",
+    on_progress: Callable[[int], object] = lambda _: None,
     **options: Any,
 ) -> CaptureCallback:
     """A `keras.callbacks.Callback` that captures the model at the end of chosen epochs.
@@ -351,30 +310,42 @@ def capture_callback(
         folder: folder of the stores; it is created where it is missing.
         epochs: numbers of epochs, counted from 1; every epoch where left out. An epoch that
             training does not reach is not captured.
-        options: all other options of `capture_activations`, such as `layers`, `policy` and
-            `overwrite`.
+        class_names: the name of each class; see `capture_activations`.
+        dataset_name: what each store records as the name of the test set.
+        on_progress: called with the number of samples captured since the last call.
+        options: those of `fmcore.capture.CaptureOptions`.
 
     Raises:
+        TypeError: if there is no such option.
         DatasetError: if images and labels do not fit each other.
-        SelectionError: if `epochs` is empty, or holds anything but whole numbers from 1.
+        ModelError, SelectionError: if an option has no such value, or `epochs` is empty or holds
+            anything but whole numbers from 1.
         MissingLibraryError: if Keras is not installed.
-        TypeError: if `capture_activations` has no such option.
         OutputError: from `fit`, before the first epoch: if a store exists and `overwrite` is false.
     """
     # Errors are raised now, not after the first epoch that is captured.
+    capture_options = CaptureOptions(**options)
     epoch_numbers = _parse_epochs(epochs)
-    inspect.signature(capture_activations).bind(None, images, labels, folder, **options)
     if is_stream(images):  # its first capture would use it up
         images, labels = spool(images)
     labelled_images(images, labels, where="capture_callback(images, labels)")
     need_keras()
     from fmcore.model.callback import CaptureCallback
 
+    def capture(model: keras.Model, path: Path) -> Path:
+        return _capture_arrays(
+            model,
+            images,
+            labels,
+            path,
+            capture_options,
+            class_names=class_names,
+            dataset_name=dataset_name,
+            on_progress=on_progress,
+        )
+
     return CaptureCallback(
-        lambda model, path: capture_activations(model, images, labels, path, **options),
-        Path(folder),
-        epochs=epoch_numbers,
-        overwrite=bool(options.get("overwrite", False)),
+        capture, Path(folder), epochs=epoch_numbers, overwrite=capture_options.overwrite
     )
 
 

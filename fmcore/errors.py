@@ -15,24 +15,28 @@ class FmcoreError(Exception):
         return str(self.args[0]) if self.args else ""
 
 
-class DatasetError(FmcoreError, ValueError):
-    """The images or labels are not what a test set must be."""
-
-
-class ModelError(FmcoreError, ValueError):
-    """The model cannot be loaded, takes no images, or has no layer that can be captured."""
-
-
-class SelectionError(FmcoreError, ValueError):
-    """A pattern, an index or another choice matches nothing.
+class ParameterError(FmcoreError, ValueError):
+    """The parent of errors that may be about the value of one parameter.
 
     Attributes:
-        field: the parameter that matches nothing, such as `layer`; empty without a parameter.
+        field: the parameter, such as `layer`; empty where the error is about none.
     """
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class DatasetError(ParameterError):
+    """The images or labels are not what a test set must be."""
+
+
+class ModelError(ParameterError):
+    """The model cannot be loaded, takes no images, or has no layer that can be captured."""
+
+
+class SelectionError(ParameterError):
+    """A pattern, an index or another choice matches nothing."""
 
 
 class ArrayIndexError(FmcoreError, IndexError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,17 +43,46 @@ class LayerSpec:
     field_words: str = "unknown"
 
 
-# Which statistics a capture computes: all, or only moments, pooled tables and class maps.
-STATISTICS_KEPT = ("all", "basic")
-# Which kind of layers is captured; `all` is every layer that puts out maps or numbers.
-KINDS = ("conv", "activation", "dense", "all")
-# Where the labels come from: a person, the model's predictions in their place, or nowhere.
-LABELS = ("given", "predicted", "none")
-# What is stored of a layer: its output, or that of the normalization and activation layers that
-# follow it.
-TAPS = ("output", "activation")
-# How a layer's activations are stored: exactly, in half the bytes, or only pooled.
-POLICIES = ("float32", "float16", "pooled")
+class Kind(StrEnum):
+    """Which kind of layers is captured; `all` is every layer that puts out maps or numbers."""
+
+    CONV = "conv"
+    ACTIVATION = "activation"
+    DENSE = "dense"
+    ALL = "all"
+
+
+class Tap(StrEnum):
+    """What is stored of a layer: its output, or that of the normalization and activation after it.
+
+    The layers after it count where they are layers of their own.
+    """
+
+    OUTPUT = "output"
+    ACTIVATION = "activation"
+
+
+class Policy(StrEnum):
+    """How a layer's activations are stored: exactly, in half the bytes, or only pooled."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    POOLED = "pooled"
+
+
+class StatisticsScope(StrEnum):
+    """Which statistics a capture computes: all, or only moments, pooled tables and class maps."""
+
+    ALL = "all"
+    BASIC = "basic"
+
+
+class LabelSource(StrEnum):
+    """Where labels come from: with the images, from the model's predictions, or from nowhere."""
+
+    GIVEN = "given"
+    PREDICTED = "predicted"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +113,14 @@ class DatasetInfo:
         source: where the images came from, in words.
         fingerprint: SHA-256 of the images and labels in order, in hex.
         preprocessing: what was done to an image before the model saw it.
-        labels: one of `LABELS`.
+        labels: where the labels come from.
     """
 
     name: str
     source: str
     fingerprint: str
     preprocessing: str
-    labels: str = LABELS[0]
+    labels: LabelSource = LabelSource.GIVEN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,20 +2,21 @@
 
 from fmcore.capture.cost import (
     DEFAULT_BATCH_SIZE,
-    DEFAULT_MEMORY,
     LARGE_STORE_BYTES,
     Estimate,
     LayerEstimate,
 )
 from fmcore.capture.labels import with_labels
+from fmcore.capture.options import DEFAULTS, CaptureOptions, with_options
 from fmcore.capture.plan import CapturePlan, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture
 
 __all__ = [
+    "DEFAULTS",
     "DEFAULT_BATCH_SIZE",
-    "DEFAULT_MEMORY",
     "LARGE_STORE_BYTES",
+    "CaptureOptions",
     "CapturePlan",
     "Estimate",
     "LayerEstimate",
@@ -23,4 +24,5 @@ __all__ = [
     "capture",
     "plan_capture",
     "with_labels",
+    "with_options",
 ]

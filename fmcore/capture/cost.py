@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.records import Policy
 from fmcore.statistics import (
     BANDS,
     COARSEST,
@@ -26,7 +27,6 @@ from fmcore.storage import LayerPlan
 
 T = TypeVar("T")
 
-DEFAULT_MEMORY = 1 << 30
 # On MNIST, 128 takes 1.3 times as long and 256 takes 1.1 times (sums over each class, NumPy calls);
 # 1024 and 2048 are no faster.
 DEFAULT_BATCH_SIZE = 512
@@ -139,14 +139,14 @@ class LayerEstimate:
 
     Attributes:
         path: the path of the layer in the model.
-        policy: `float32`, `float16` or `pooled`.
+        policy: how its activations are stored.
         codec: how its feature maps are compressed.
         map_bytes: bytes of its activations as float32, uncompressed.
         stored_bytes: approximate bytes in the store, including tables and class maps.
     """
 
     path: str
-    policy: str
+    policy: Policy
     codec: str
     map_bytes: int
     stored_bytes: int
@@ -191,7 +191,7 @@ def estimate_layer(
     height, width, filters = layer.spec.shape
     n_samples, n_classes = int(class_sizes.sum()), len(class_sizes)
     n_present = int(np.count_nonzero(class_sizes))
-    itemsize = 0 if layer.policy == "pooled" else np.dtype(layer.policy).itemsize
+    itemsize = 0 if layer.policy == Policy.POOLED else np.dtype(layer.policy).itemsize
     values = n_samples * height * width * filters
 
     class_bytes = MOMENT_BYTES * filters  # tables and maps of one class

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fmcore.capture.cost import DEFAULT_BATCH_SIZE
 from fmcore.dataset import LabelledImages, Preprocessing, check_labels, class_names_for
 from fmcore.errors import DatasetError
-from fmcore.records import ModelInfo
+from fmcore.records import LabelSource, ModelInfo
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ def _label_without_model(
             )
         log.warning("the images have no labels either: all are in one class, %r", SINGLE_CLASS)
         labels = np.zeros(len(samples), np.int64)
-        return dataclasses.replace(samples, labels=labels, labels_are="none"), (SINGLE_CLASS,)
+        samples = dataclasses.replace(samples, labels=labels, labels_are=LabelSource.NONE)
+        return samples, (SINGLE_CLASS,)
     n_classes = max(len(names), int(samples.labels.max()) + 1)
     if all_named and names:
         check_labels(samples.labels, len(names), of="the", where=where)
@@ -103,4 +104,4 @@ def _label_by_prediction(
         rows = slice(start, start + DEFAULT_BATCH_SIZE)
         images = preprocessing(np.asarray(samples.images[rows]))
         labels[rows] = model.predict(images, samples.others_of(rows)).argmax(axis=1)
-    return dataclasses.replace(samples, labels=labels, labels_are="predicted")
+    return dataclasses.replace(samples, labels=labels, labels_are=LabelSource.PREDICTED)

@@ -13,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.capture.cost import (
-    DEFAULT_MEMORY,
     Estimate,
     batch_size_for,
     estimate_layer,
     histogram_bits,
     map_factors,
 )
+from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.probe import Probe
 from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
 from fmcore.files import size_text
-from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
+from fmcore.records import DatasetInfo, LayerSpec, ModelInfo, Policy, StatisticsScope
+from fmcore.selection import policies_for
 from fmcore.statistics import Bins
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose
 from fmcore.storage.chunks import grid
@@ -60,38 +61,37 @@ class CapturePlan:
 def plan_capture(
     probe: Probe,
     samples: LabelledImages,
+    options: CaptureOptions = DEFAULTS,
     *,
     class_names: Sequence[str],
     model: ModelInfo,
     dataset_name: str,
     dataset_source: str,
     preprocessing: Preprocessing = AS_GIVEN,
-    policies: Sequence[str] = (),
-    batch_size: int | None = None,
-    memory: int = DEFAULT_MEMORY,
-    statistics: str = "all",
 ) -> CapturePlan:
     """Plans batches, shards and the storage of each layer; tries codecs on the first samples.
 
     Args:
         probe: the model.
         samples: the test set; labels must lie in `range(len(class_names))`.
+        options: what was chosen; policy, batch size, memory and statistics are used here.
         class_names: the name of each class.
         model: what the store records about the model.
         dataset_name: the name of the test set that the store records.
         dataset_source: where the images came from.
         preprocessing: the preprocessing of pixels for the model.
-        policies: for each layer `float32`, `float16` or `pooled`; all `float32` if empty.
-        batch_size: the number of samples that go through the model together; None for what fits.
-        memory: bytes that batches, class maps and histograms may take beyond the model and images.
-        statistics: `all`, or `basic` for neither histograms nor scores.
+
+    Raises:
+        SelectionError: if a glob of the policy matches no layer.
     """
     n_samples, specs = len(samples), probe.layers
+    memory, statistics = options.memory, options.statistics
+    policies = policies_for([spec.path for spec in specs], options.policy)
     image_shape = samples.image_shape
     layers_bytes = [4 * math.prod(spec.shape) for spec in specs]
     sample_bytes = sum(layers_bytes) + 4 * math.prod(image_shape)
-    batch = min(batch_size or batch_size_for(sample_bytes, n_samples, memory), n_samples)
-    policies = policies or ("float32",) * len(specs)
+    fitting = options.batch_size or batch_size_for(sample_bytes, n_samples, memory)
+    batch = min(fitting, n_samples)
     shapes = [spec.shape for spec in specs]
     factors = map_factors(shapes, len(class_names), memory)
     bits = histogram_bits(shapes, len(class_names), memory)
@@ -107,7 +107,8 @@ def plan_capture(
             **_histogram_fields(bits[index], statistics),
         )
         layers.append(layer)
-        estimates.append(estimate_layer(layer, ratio, class_sizes, scores=statistics == "all"))
+        has_scores = statistics == StatisticsScope.ALL
+        estimates.append(estimate_layer(layer, ratio, class_sizes, scores=has_scores))
     image_bytes = math.prod(image_shape) * samples.images.dtype.itemsize
     predicts = trial.probability is not None
     table_bytes = 16 + image_bytes + (4 * len(class_names) + 8 if predicts else 0)
@@ -179,8 +180,8 @@ def _class_map_fields(factors: tuple[int, int] | None, memory: int) -> dict[str,
     return {"map_factors": factors, "class_maps": words}
 
 
-def _histogram_fields(bits: int | None, statistics: str) -> dict[str, Any]:
-    if statistics == "basic":
+def _histogram_fields(bits: int | None, statistics: StatisticsScope) -> dict[str, Any]:
+    if statistics == StatisticsScope.BASIC:
         return {"bin_bits": None, "histogram": "off: captured with basic statistics only"}
     if bits is None:
         words = "off: they do not fit in an eighth of the memory; capture with a larger --memory"
@@ -189,10 +190,10 @@ def _histogram_fields(bits: int | None, statistics: str) -> dict[str, Any]:
 
 
 def _choose_codec(
-    spec: LayerSpec, policy: str, maps: NDArray[np.float32]
+    spec: LayerSpec, policy: Policy, maps: NDArray[np.float32]
 ) -> tuple[LayerPlan, float]:
     """How a layer is stored, and its compressed bytes divided by its bytes in the stored dtype."""
-    if policy == "pooled":
+    if policy == Policy.POOLED:
         return LayerPlan(spec, policy), 0.0
     dtype = np.dtype(policy)
     trial = maps[: max(1, TRIAL_BYTES // maps[0].nbytes)]

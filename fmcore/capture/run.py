@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fmcore.capture.cost import LARGE_STORE_BYTES
+from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.files import refuse_existing, size_text
+from fmcore.records import Policy, StatisticsScope
 from fmcore.statistics import LabelGroups, LayerAccumulators, Permutations, Pooled, Rounding
 from fmcore.storage import (
     StoreWriter,
@@ -47,10 +49,8 @@ def capture(
     samples: LabelledImages,
     path: Path,
     plan: CapturePlan,
+    options: CaptureOptions = DEFAULTS,
     *,
-    overwrite: bool = False,
-    restart: bool = False,
-    allow_large: bool = False,
     on_progress: Callable[[int], object] = lambda _: None,
 ) -> Path:
     """Runs the whole test set through a probe once and writes the store.
@@ -63,18 +63,17 @@ def capture(
         samples: the test set of the plan.
         path: the path of the store, which appears there when it is complete.
         plan: the plan that `plan_capture` made for this probe and these samples.
-        overwrite: replace an existing store at this path.
-        restart: discard the shards of an earlier run.
-        allow_large: go on if the estimate exceeds 10 GB.
+        options: those that the plan was made with; overwrite, restart and allow_large are used
+            here.
         on_progress: called with the number of samples written since the last call.
 
     Raises:
         OutputError: if the store exists and `overwrite` is false, another capture is writing it,
-            there are shards of a different capture, the store is large and `allow_large` is false,
-            or the disk is too small or cannot be written.
+            there are shards of a different capture, the store is large and neither `allow_large`
+            nor a policy is given, or the disk is too small or cannot be written.
     """
-    refuse_existing(path, overwrite=overwrite)
-    if plan.estimate.store_bytes > LARGE_STORE_BYTES and not allow_large:
+    refuse_existing(path, overwrite=options.overwrite)
+    if plan.estimate.store_bytes > LARGE_STORE_BYTES and not options.may_be_large:
         raise OutputError(
             f"{path} would take about {size_text(plan.estimate.store_bytes)}; choose a smaller "
             "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
@@ -89,16 +88,17 @@ def capture(
     has_shards = len(ranges) > 1 or partial_folder(path).exists()
     run_identity = identity(plan, samples) if has_shards else {}
     with (
-        open_shards(path, run_identity, restart=restart) as shards,
+        open_shards(path, run_identity, restart=options.restart) as shards,
         # The BLAS threads of NumPy's matrix products would compete with the pool below.
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
     ):
-        refuse_existing(path, overwrite=overwrite)  # another run may have finished meanwhile
+        # Another run may have finished meanwhile.
+        refuse_existing(path, overwrite=options.overwrite)
         _require_disk_space(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
         run = _Run(probe, samples, plan, threads, _permutations(plan, samples), on_progress)
         if len(ranges) == 1:
-            accumulators = run.write_store(path, ranges[0], overwrite=overwrite)
+            accumulators = run.write_store(path, ranges[0], overwrite=options.overwrite)
         else:
             try:
                 for rows in ranges:
@@ -114,7 +114,7 @@ def capture(
                     files,
                     threads,
                     permutations=run.permutations,
-                    overwrite=overwrite,
+                    overwrite=options.overwrite,
                 )
             except BaseException:
                 if shards.recorded:
@@ -250,10 +250,10 @@ class _Run:
         """
         policy, group = self.plan.store.layers[index].policy, writer.groups[index]
         stored: NDArray[Any] = values
-        if policy == "float16":
+        if policy == Policy.FLOAT16:
             with np.errstate(over="ignore"):
                 stored = values.astype(np.float16)
-        arrays = {} if policy == "pooled" else {f"{group}/activation": stored}
+        arrays = {} if policy == Policy.POOLED else {f"{group}/activation": stored}
         chunks = writer.submit(arrays)
 
         def reduce() -> Tables:
@@ -299,7 +299,7 @@ class _Batch:
 
 def _permutations(plan: CapturePlan, samples: LabelledImages) -> Permutations | None:
     """The permutations of the labels for chance levels; None if the plan has no scores."""
-    if plan.store.statistics == "basic":
+    if plan.store.statistics == StatisticsScope.BASIC:
         return None
     return Permutations(LabelGroups(samples.known_labels, len(plan.store.class_names)))
 

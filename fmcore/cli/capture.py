@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from fmcore import api
-from fmcore.capture import (
-    DEFAULT_BATCH_SIZE,
-    DEFAULT_MEMORY,
-    LARGE_STORE_BYTES,
-    CapturePlan,
-)
+from fmcore.capture import LARGE_STORE_BYTES, CapturePlan
 from fmcore.cli.options import (
     AddVerb,
+    Join,
+    add_capture_option,
     add_choice,
     add_data,
-    add_force,
     add_model,
     bar,
+    capture_options,
     on_terminal,
     say,
 )
@@ -30,7 +27,6 @@ from fmcore.dataset import FITS, Dataset, Preprocessing, default_preprocessing, 
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import SelectionError
 from fmcore.files import refuse_existing, size_text
-from fmcore.records import STATISTICS_KEPT
 from fmcore.sources import DataOptions, open_both, preprocessing_of
 from fmcore.storage import open_store
 
@@ -48,49 +44,16 @@ def add_verb(verb: AddVerb) -> None:
     capture.add_argument(
         "--out", type=Path, required=True, metavar="STORE", help="the store to write"
     )
-    capture.add_argument(
-        "--batch-size",
-        type=whole_number(1, 1_000_000),
-        metavar="N",
-        help="samples that go through the model together (default: as many as fit into --memory, "
-        f"at most {DEFAULT_BATCH_SIZE})",
-    )
-    capture.add_argument(
-        "--memory",
-        type=size,
-        default=DEFAULT_MEMORY,
-        metavar="SIZE",
-        help="memory for batches, class maps and histograms, such as 512MB (default: 1GiB)",
-    )
-    capture.add_argument(
-        "--policy",
-        action="append",
-        default=[],
-        metavar="GLOB=POLICY",
-        help="how layers are stored: float32, exactly; float16; pooled, without maps (default: "
-        "float32)",
-    )
-    capture.add_argument(
-        "--no-predictions",
-        dest="predictions",
-        action="store_false",
-        help="the model's output is features, not class scores",
-    )
+    batch_size = whole_number(1, 1_000_000)
+    add_capture_option(capture, "batch_size", "--batch-size", type=batch_size, metavar="N")
+    add_capture_option(capture, "memory", "--memory", type=size, metavar="SIZE")
+    add_capture_option(capture, "policy", "--policy", action=Join, metavar="GLOB=POLICY")
+    add_capture_option(capture, "statistics", "--statistics")
+    add_capture_option(capture, "predictions", "--no-predictions")
     capture.add_argument("--dry-run", action="store_true", help="only print what it would take")
-    capture.add_argument(
-        "--yes", action="store_true", help="capture even if it takes more than 10 GB"
-    )
-    capture.add_argument(
-        "--restart", action="store_true", help="discard the shards of an interrupted run"
-    )
-    capture.add_argument(
-        "--statistics",
-        choices=STATISTICS_KEPT,
-        default=STATISTICS_KEPT[0],
-        help="basic leaves out histograms, scores, top samples and similarities (default: "
-        "%(default)s)",
-    )
-    add_force(capture)
+    add_capture_option(capture, "allow_large", "--yes")
+    add_capture_option(capture, "restart", "--restart")
+    add_capture_option(capture, "overwrite", "--force")
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +99,8 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 
 def _capture(options: argparse.Namespace) -> None:
-    refuse_existing(options.out, overwrite=options.force)
+    record = capture_options(options)
+    refuse_existing(options.out, overwrite=record.overwrite)
     data_options = DataOptions(
         data_dir=options.data_dir,
         size=options.size,
@@ -162,18 +126,8 @@ def _capture(options: argparse.Namespace) -> None:
             model,
             dataset,
             options.out,
+            record,
             preprocessing=preprocessing,
-            layers=options.layers,
-            kind=options.kind,
-            tap=options.tap,
-            predictions=options.predictions,
-            policy=",".join(options.policy),
-            batch_size=options.batch_size,
-            memory=options.memory,
-            statistics=options.statistics,
-            overwrite=options.force,
-            restart=options.restart,
-            allow_large=options.yes,
             on_plan=lambda plan: not options.dry_run or _say_plan(plan, options.out),
             on_progress=progress.update,
         )

@@ -8,7 +8,7 @@ import json
 import math
 
 from fmcore import api
-from fmcore.cli.options import AddVerb, add_choice, add_model, say
+from fmcore.cli.options import AddVerb, add_choice, add_model, capture_options, say
 from fmcore.command import image_size
 from fmcore.files import size_text
 
@@ -36,9 +36,7 @@ def _layers(options: argparse.Namespace) -> None:
         weights=options.weights,
         image_shape=size,
     )
-    rows = api.list_layers(
-        model, layers=options.layers, kind=options.kind, tap=options.tap, image_shape=size
-    )
+    rows = api.list_layers(model, capture_options(options), image_shape=size)
     if options.json:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
         return

@@ -10,8 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fmcore.capture.options import OPTIONS, CaptureOptions, choices_of, option_help
 from fmcore.errors import one_line
-from fmcore.records import KINDS, TAPS
 from fmcore.selection import PARAMETERS, Query, parse_query
 
 # Adds a verb: its name, what runs it, and what it does in a few words.
@@ -116,17 +116,59 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Adds options that choose layers of a model, and what is stored of them."""
-    add_layers(parser)
+    add_capture_option(parser, "layers", "--layer", "--layers", metavar="GLOB")
+    add_capture_option(parser, "kind", "--kind")
+    add_capture_option(parser, "tap", "--tap")
+
+
+class Join(argparse.Action):
+    """Joins the values of an option that is given several times with commas."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Adds a value to those that were given before it."""
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, f"{before},{values}" if before else values)
+
+
+def add_capture_option(
+    parser: argparse.ArgumentParser, name: str, *flags: str, **settings: Any
+) -> None:
+    """Adds an option of a capture; its default, choices and help are those of `CaptureOptions`.
+
+    Args:
+        parser: the parser of the verb.
+        name: the option's name in `CaptureOptions`.
+        flags: what people type, such as `--batch-size`.
+        settings: what else argparse needs to know, such as `type` and `metavar`.
+    """
+    option = OPTIONS[name]
+    choices = choices_of(option)
+    if choices:
+        settings["choices"] = choices
+    if isinstance(option.default, bool):
+        settings["action"] = "store_false" if option.default else "store_true"
     parser.add_argument(
-        "--kind", choices=KINDS, default=KINDS[0], help="kind of layers (default: %(default)s)"
+        *flags,
+        dest=name,
+        default=option.default,
+        help=option_help(option).replace("%", "%%"),
+        **settings,
     )
-    parser.add_argument(
-        "--tap",
-        choices=TAPS,
-        default=TAPS[0],
-        help="what is stored: a layer's output, or the output of the normalization and activation "
-        "layers after it (default: %(default)s)",
-    )
+
+
+def capture_options(namespace: argparse.Namespace) -> CaptureOptions:
+    """The options of a capture that were typed; those that the verb does not have are defaults.
+
+    Raises:
+        SelectionError: if a policy cannot be read.
+    """
+    return CaptureOptions(**{name: vars(namespace)[name] for name in OPTIONS if name in namespace})
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

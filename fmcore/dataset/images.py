@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fmcore.dataset.stream import is_stream, spool
 from fmcore.errors import DatasetError
-from fmcore.records import LABELS
+from fmcore.records import LabelSource
 
 MOST_CLASSES = 100_000
 BLOCK = 256  # images that are checked together
@@ -49,13 +49,13 @@ class LabelledImages:
             an array, or files that are decoded on access.
         labels: <int64>[sample], each in `range(n_classes)`; None if they are unknown.
         others: the values for the model's other inputs by name, <float32>[sample, ...].
-        labels_are: where the labels come from, one of `fmcore.records.LABELS`.
+        labels_are: where the labels come from.
     """
 
     images: Images
     labels: NDArray[np.int64] | None
     others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    labels_are: str = LABELS[0]
+    labels_are: LabelSource = LabelSource.GIVEN
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,7 +87,7 @@ class LabelledImages:
         else:
             for image_digest in self.images.digests():
                 digest.update(image_digest)
-        has_labels = self.labels is not None and self.labels_are == "given"
+        has_labels = self.labels is not None and self.labels_are == LabelSource.GIVEN
         labels = (self.known_labels,) if has_labels else ()
         for array in (*labels, *self.others.values()):
             digest.update(f"{array.dtype.str}{array.shape}".encode())

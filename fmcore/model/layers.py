@@ -13,11 +13,12 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
+from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.errors import ModelError, SelectionError
 from fmcore.model.inputs import inputs_of
 from fmcore.model.trace import Call, Trace, trace_model
-from fmcore.records import KINDS, TAPS
-from fmcore.selection import match_names, near_matches
+from fmcore.records import Kind, Tap
+from fmcore.selection import match_names
 
 CONVOLUTIONS = (
     layers.Conv1D,
@@ -56,13 +57,13 @@ NORMALIZING = (
 )
 
 
-def kind_of(operation: Any) -> str:
-    """Which of `KINDS` a layer or operation is; empty where it is none of them."""
+def kind_of(operation: Any) -> Kind | None:
+    """The kind of a layer or operation; None where it is of no kind but `Kind.ALL`."""
     if isinstance(operation, CONVOLUTIONS + VOLUMES):
-        return "conv"
+        return Kind.CONV
     if isinstance(operation, layers.Dense):
-        return "dense"
-    return "activation" if is_activation(operation) else ""
+        return Kind.DENSE
+    return Kind.ACTIVATION if is_activation(operation) else None
 
 
 def is_activation(operation: Any) -> bool:
@@ -136,7 +137,7 @@ class Candidate:
         words: classes of the layers that the tensor passed, such as
             `Conv2D + BatchNormalization + ReLU`.
         activation: name of the activation function that was applied to the tensor.
-        kind: one of `conv`, `activation`, `dense`, or empty.
+        kind: the kind of the operation, None where it has none.
     """
 
     path: str
@@ -145,7 +146,7 @@ class Candidate:
     channels_first: bool
     words: str
     activation: str
-    kind: str
+    kind: Kind | None
 
     @property
     def problem(self) -> str:
@@ -177,49 +178,40 @@ class Candidate:
         return tf.reshape(values, [-1, *self.shape])
 
 
-def candidates(trace: Trace, *, kind: str = "conv", tap: str = "output") -> list[Candidate]:
+def candidates(trace: Trace, *, kind: Kind, tap: Tap = Tap.OUTPUT) -> list[Candidate]:
     """All calls of layers of one kind, in the model's order.
 
     Args:
         trace: the model's calls.
-        kind: one of `KINDS`.
-        tap: one of `TAPS`.
-
-    Raises:
-        ModelError: if there is no such kind or tap.
+        kind: the kind of the layers.
+        tap: what would be stored of them.
     """
-    for name, value, choices in (("kind", kind, KINDS), ("tap", tap, TAPS)):
-        if value not in choices:
-            raise ModelError(
-                f"{name} {value!r}; expected {', '.join(choices)}{near_matches(value, choices)}"
-            )
     consumers = _consumers(trace)
     return [
-        _candidate(trace, call, consumers if tap == "activation" else {})
+        _candidate(trace, call, consumers if tap == Tap.ACTIVATION else {})
         for call in trace.calls
-        if kind == "all" or kind_of(call.operation) == kind
+        if kind == Kind.ALL or kind_of(call.operation) == kind
     ]
 
 
 def choose_layers(
-    available: Sequence[Candidate], pattern: str, *, model: str, trace: Trace, kind: str = "conv"
+    available: Sequence[Candidate], options: CaptureOptions, *, model: str, trace: Trace
 ) -> list[Candidate]:
-    """The candidates that match a pattern, all of which can be captured.
+    """The candidates that match the pattern of `options.layers`, all of which can be captured.
 
     Args:
         available: the candidates to choose from.
-        pattern: comma-separated globs over paths; those that begin with `re:` are regular
-            expressions.
+        options: the options of a capture; layers is used here and, for messages, kind.
         model: the model's name, for messages.
         trace: the model's calls, for messages.
-        kind: kind of the candidates, for messages.
 
     Raises:
         ModelError: if there is no candidate, or a matching one cannot be captured.
         SelectionError: if a part of the pattern matches nothing.
     """
+    adjective = {Kind.CONV: "convolutional ", Kind.ALL: ""}.get(options.kind, f"{options.kind} ")
+    noun = f"{adjective}layer"
     if not available:
-        noun = {"conv": "convolutional ", "all": ""}.get(kind, f"{kind} ")
         layer_names = ", ".join(
             f"{call.path} ({type(call.operation).__name__})" for call in trace.calls[:40]
         )
@@ -230,11 +222,10 @@ def choose_layers(
             else ""
         )
         raise ModelError(
-            f"model {model!r} has no {noun}layer; its layers are {layer_names or 'none'}{hidden}"
+            f"model {model!r} has no {noun}; its layers are {layer_names or 'none'}{hidden}"
         )
-    noun = {"conv": "convolutional layer", "all": "layer"}.get(kind, f"{kind} layer")
     paths = [candidate.path for candidate in available]
-    matches = set(match_names(paths, pattern, what=f"{noun} of {model!r}"))
+    matches = set(match_names(paths, options.layers, what=f"{noun} of {model!r}", field="layers"))
     selected = [candidate for candidate in available if candidate.path in matches]
     for candidate in selected:
         if candidate.problem:
@@ -297,19 +288,15 @@ class LayerRow:
 
 def list_layers(
     model: keras.Model,
+    options: CaptureOptions = DEFAULTS,
     *,
-    layers: str = "*",
-    kind: str = "conv",
-    tap: str = "output",
     image_shape: tuple[int, int, int] | None = None,
 ) -> list[LayerRow]:
     """All calls of a model's layers, in its order.
 
     Args:
         model: any Keras model.
-        layers: which layers a capture would take, as for `capture_activations`.
-        kind: which kind of layers, one of `KINDS`.
-        tap: what is stored of a layer, one of `TAPS`.
+        options: the options of a capture; layers, kind and tap are used here.
         image_shape: (y, x, channel) of the images, for models that take any size.
 
     Raises:
@@ -319,15 +306,15 @@ def list_layers(
     rows: list[LayerRow] = []
 
     def choose(trace: Trace) -> list[tf.Tensor]:
-        available = candidates(trace, kind=kind, tap=tap)
+        available = candidates(trace, kind=options.kind, tap=options.tap)
         try:
-            selected = choose_layers(available, layers, model=model.name, trace=trace, kind=kind)
+            selected = choose_layers(available, options, model=model.name, trace=trace)
             selected_paths = {candidate.path for candidate in selected}
         except (ModelError, SelectionError):
-            if layers != "*":
+            if options.layers != DEFAULTS.layers:
                 raise
             selected_paths = set()
-        by_path = {candidate.path: candidate for candidate in candidates(trace, kind="all")}
+        by_path = {candidate.path: candidate for candidate in candidates(trace, kind=Kind.ALL)}
         by_path |= {candidate.path: candidate for candidate in available}
         rows[:] = [
             LayerRow(

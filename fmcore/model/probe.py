@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.errors import ModelError
 from fmcore.model.inputs import inputs_of
 from fmcore.model.layers import Candidate, candidates, choose_layers, geometry, weights
@@ -54,11 +55,8 @@ class KerasProbe:
     def __init__(
         self,
         model: keras.Model,
+        options: CaptureOptions = DEFAULTS,
         *,
-        layers: str = "*",
-        kind: str = "conv",
-        tap: str = "output",
-        predictions: bool = True,
         image_shape: tuple[int, int, int] | None = None,
     ) -> None:
         """Finds the layers and builds the forward pass once.
@@ -66,12 +64,8 @@ class KerasProbe:
         Args:
             model: any Keras model with an image among its inputs. Without an output
                 [sample, class] it has no predictions.
-            layers: comma-separated globs over paths such as `inner/conv1`; `re:` begins a regular
-                expression.
-            kind: `conv`, `activation`, `dense` or `all` layers.
-            tap: `output` of the layers, or the `activation` that follows them as a layer of its
-                own.
-            predictions: whether an output [sample, n] scores n classes; if not, it is features.
+            options: the options of a capture; layers, kind, tap and predictions are used here.
+                Without predictions, an output [sample, n] is taken as features.
             image_shape: (y, x, channel) of the images, for models that take any size.
 
         Raises:
@@ -83,12 +77,12 @@ class KerasProbe:
         choices: list[tuple[list[Candidate], ReceptiveFields, _Output | None, str]] = []
 
         def choose(trace: Trace) -> list[tf.Tensor]:
-            available = candidates(trace, kind=kind, tap=tap)
-            selected = choose_layers(available, layers, model=model.name, trace=trace, kind=kind)
+            available = candidates(trace, kind=options.kind, tap=options.tap)
+            selected = choose_layers(available, options, model=model.name, trace=trace)
             fields = ReceptiveFields(
                 trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
             )
-            output = _output(model, trace) if predictions else None
+            output = _output(model, trace) if options.predictions else None
             choices.append((selected, fields, output, _output_shapes(trace)))
             last = [] if output is None else [trace.outputs[output.index]]
             return [*(candidate.maps() for candidate in selected), *last]

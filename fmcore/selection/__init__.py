@@ -1,6 +1,6 @@
 """Parses the layers, filters, classes and samples that people select; suggests near matches."""
 
-from fmcore.selection.names import match_names, near_matches, policies_for
+from fmcore.selection.names import match_names, near_matches, parse_policies, policies_for
 from fmcore.selection.query import (
     DTYPES,
     PARAMETERS,
@@ -29,6 +29,7 @@ __all__ = [
     "near_matches",
     "parse_classes",
     "parse_numbers",
+    "parse_policies",
     "parse_query",
     "parse_samples",
     "policies_for",

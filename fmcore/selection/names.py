@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from fmcore.errors import SelectionError
-from fmcore.records import POLICIES
+from fmcore.records import Policy
 
 # The prefix that marks a regular expression among globs.
 REGULAR = "re:"
@@ -63,7 +63,26 @@ def match_names(
     return [name for name in names if any(matches(name, glob) for glob in globs)]
 
 
-def policies_for(names: Sequence[str], text: str) -> list[str]:
+def parse_policies(text: str) -> list[tuple[str, Policy]]:
+    """The globs and their policies in a text such as `block1*=pooled,conv2=float16`, in order.
+
+    Raises:
+        SelectionError: if a part is no `GLOB=POLICY`, or there is no such policy.
+    """
+    rules = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        glob, separator, policy = (piece.strip() for piece in part.rpartition("="))
+        if not separator or policy not in list(Policy):
+            raise SelectionError(
+                f"policy {part!r}; expected GLOB=POLICY with one of {', '.join(Policy)}"
+                f"{near_matches(policy, list(Policy))}",
+                field="policy",
+            )
+        rules.append((glob, Policy(policy)))
+    return rules
+
+
+def policies_for(names: Sequence[str], text: str) -> list[Policy]:
     """The storage policy of each layer, by default `float32`.
 
     Args:
@@ -74,13 +93,8 @@ def policies_for(names: Sequence[str], text: str) -> list[str]:
     Raises:
         SelectionError: if a policy is unknown or a glob matches nothing.
     """
-    policies = dict.fromkeys(names, POLICIES[0])
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        glob, separator, policy = (piece.strip() for piece in part.rpartition("="))
-        if not separator or policy not in POLICIES:
-            raise SelectionError(
-                f"policy {part!r}; expected GLOB=POLICY with one of {', '.join(POLICIES)}"
-                f"{near_matches(policy, POLICIES)}"
-            )
-        policies |= dict.fromkeys(match_names(names, glob, what="captured layer"), policy)
+    policies = dict.fromkeys(names, Policy.FLOAT32)
+    for glob, policy in parse_policies(text):
+        matches = match_names(names, glob, what="captured layer", field="policy")
+        policies |= dict.fromkeys(matches, policy)
     return list(policies.values())

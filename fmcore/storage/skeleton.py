@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.files import safe_names
+from fmcore.records import Policy, StatisticsScope
 from fmcore.statistics import PERMUTATIONS, SEED
 from fmcore.storage.chunks import grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
@@ -71,7 +72,7 @@ class Skeleton:
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample
         _set(capture, statistics=plan.statistics)
-        if plan.statistics == "all":
+        if plan.statistics == StatisticsScope.ALL:
             capture.attrs["permutations"] = PERMUTATIONS
             capture.attrs["permutation_seed"] = SEED
         self.put("model/architecture", "", np.frombuffer(plan.model.architecture.encode(), "u1"))
@@ -98,7 +99,7 @@ class Skeleton:
             group.attrs[key] = np.array(getattr(layer, key), dtype=np.int32)
         for axis, size in zip(("y", "x", "filter"), layer.shape, strict=True):
             self._scale(f"layers/{name}/{axis}", size)
-        if plan.policy != "pooled":
+        if plan.policy != Policy.POOLED:
             shape, dtype = (n_samples, *layer.shape), np.dtype(plan.policy)
             self._stream("layers/{layer}/activation", name, shape, dtype, plan.codec)
         for part in ("kernel", "bias", "receptive_field"):

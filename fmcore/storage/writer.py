@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.files import publish
+from fmcore.records import LabelSource
 from fmcore.statistics import LayerAccumulators
 from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.chunks.codec import ChunkRun, encode_run
@@ -207,7 +208,7 @@ class StoreWriter:
             if rows.n_rows != n_samples:
                 raise ValueError(f"{path}: {rows.n_rows} rows were written, expected {n_samples}")
         self._skeleton.put("classes/n_samples", "", self._n_samples)
-        if self._plan.has_predictions and self._plan.dataset.labels == "given":
+        if self._plan.has_predictions and self._plan.dataset.labels == LabelSource.GIVEN:
             self._file["model"].attrs["test_accuracy"] = self._n_correct / n_samples
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 

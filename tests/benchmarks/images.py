@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.harness import Options, Table
 from PIL import Image
 
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import Dataset, Fitting, Preprocessing, from_folder
 from fmcore.model.opening import need_keras
 from fmcore.records import Captured
@@ -83,17 +83,18 @@ def main(count: int, rounds: int, folder: Path, table: Table) -> None:
     dataset: Dataset = from_folder(folder / "images", Fitting(SHAPE))
     probe = KerasProbe(tutorial_network(SHAPE, n_classes=10))
     batch = 512
+    options = CaptureOptions(batch_size=batch, overwrite=True)
 
     def planned(some_probe, samples):
         return plan_capture(
             some_probe,
             samples,
+            options,
             class_names=dataset.class_names,
             model=probe.info,
             dataset_name="images",
             dataset_source="images",
             preprocessing=SCALE,
-            batch_size=batch,
         )
 
     slices = [slice(start, start + batch) for start in range(0, count, batch)]
@@ -112,10 +113,10 @@ def main(count: int, rounds: int, folder: Path, table: Table) -> None:
     without = dataclasses.replace(dataset.test, images=InMemory(dataset.test.images[:batch], count))
 
     def rest() -> None:
-        capture(ready, without, folder / "r.h5", planned(ready, without), overwrite=True)
+        capture(ready, without, folder / "r.h5", planned(ready, without), options)
 
     def whole() -> None:
-        capture(probe, dataset.test, folder / "w.h5", planned(probe, dataset.test), overwrite=True)
+        capture(probe, dataset.test, folder / "w.h5", planned(probe, dataset.test), options)
 
     parts = dict(zip((*PARTS, ALL), (decode, model, rest, whole), strict=True))
     taken: dict[str, list[float]] = {name: [] for name in parts}

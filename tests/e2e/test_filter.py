@@ -12,7 +12,7 @@ from helpers.browsing import asked, until
 from helpers.factories import CLASS_NAMES, NumpyProbe, make_samples
 
 from fmcore import open_store
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import Preprocessing
 from fmcore.records import ModelInfo
 
@@ -40,12 +40,12 @@ def store_path(tmp_path_factory) -> Path:
     plan = plan_capture(
         probe,
         make_samples(37),
+        CaptureOptions(batch_size=10),
         class_names=CLASS_NAMES,
         model=ModelInfo("tiny", digest="0" * 64, architecture='{"layers": []}'),
         dataset_name="random",
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),
-        batch_size=10,
     )
     return capture(probe, make_samples(37), path, plan)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from dashboard import create_app
 from dashboard.source import Source
 from fmcore import open_store
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import ModelInfo
 
@@ -231,12 +231,12 @@ def test_maps_too_large_to_travel_whole_show_the_strongest_and_hover_the_stored(
     plan = plan_capture(
         probe,
         images,
+        CaptureOptions(statistics="basic"),
         class_names=CLASS_NAMES,
         model=ModelInfo("large", digest="0" * 64, architecture="{}"),
         dataset_name="random",
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),
-        statistics="basic",
     )
     path = capture(probe, images, tmp_path / "large.h5", plan)
     with running(create_app(Source(path))) as url, open_store(path) as store:
@@ -263,7 +263,7 @@ def test_maps_too_large_to_travel_whole_show_the_strongest_and_hover_the_stored(
 def test_a_layer_without_maps_says_so_and_the_rest_works(page_of, tmp_path):
     from helpers.factories import make_store
 
-    path = make_store(tmp_path / "s.h5", 9, policies=("pooled", "float32"))
+    path = make_store(tmp_path / "s.h5", 9, policy="block*=pooled")
     with running(create_app(Source(path))) as url:
         page = page_of(url)
         page.goto(f"{url}maps")

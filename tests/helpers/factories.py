@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fmcore.capture import capture, plan_capture, with_labels
+from fmcore.capture import CaptureOptions, capture, plan_capture, with_labels
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
@@ -85,13 +85,12 @@ def encoded_plan(n: int = 37, *, labelled: bool = True, batch_size: int = 10, **
     plan = plan_capture(
         NumpyEncoder(),
         samples,
+        CaptureOptions(batch_size=batch_size, **options),
         class_names=names,
         model=NumpyEncoder.info,
         dataset_name="random",
         dataset_source="random images",
         preprocessing=preprocessing,
-        batch_size=batch_size,
-        **options,
     )
     return samples, plan
 
@@ -116,13 +115,12 @@ def make_plan(n: int = 37, *, batch_size: int = 10, **options):
     return plan_capture(
         NumpyProbe(),
         make_samples(n),
+        CaptureOptions(batch_size=batch_size, **options),
         class_names=CLASS_NAMES,
         model=ModelInfo("tiny", digest="0" * 64, architecture='{"layers": []}'),
         dataset_name="random",
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),
-        batch_size=batch_size,
-        **options,
     )
 
 
@@ -131,7 +129,7 @@ def make_store(
 ) -> Path:
     """A real store of `n` samples, written by the real capture."""
     plan = make_plan(n, batch_size=batch_size, **options)
-    return capture(NumpyProbe(), make_samples(n), path, plan, overwrite=overwrite)
+    return capture(NumpyProbe(), make_samples(n), path, plan, CaptureOptions(overwrite=overwrite))
 
 
 def reference(n: int = 37) -> Captured:

@@ -33,7 +33,7 @@ def snapshot(store_path):
 @pytest.fixture(scope="module")
 def basic(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("basic") / "basic.h5"
-    return make_store(path, statistics="basic", policies=["pooled", "pooled"])
+    return make_store(path, statistics="basic", policy="*=pooled")
 
 
 tables = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(

@@ -24,7 +24,7 @@ from dashboard.views.compare.controls import try_pair
 from dashboard.views.compare.pair import default_layer, open_pair
 from dashboard.views.compare.partners import matches, partner, partner_words, partners
 from fmcore import FmcoreError
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
@@ -69,13 +69,12 @@ def store_at(
     plan = plan_capture(
         probe,
         samples,
+        CaptureOptions(batch_size=10, **options),
         class_names=class_names,
         model=ModelInfo(path.stem, digest=path.stem, architecture='{"layers": []}'),
         dataset_name="random",
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),
-        batch_size=10,
-        **options,
     )
     if ids is not None:
         plan = dataclasses.replace(plan, store=dataclasses.replace(plan.store, ids=ids))
@@ -107,7 +106,7 @@ def folder(tmp_path_factory):
     )
     store_at(shelf / "unlabelled.h5", NumpyProbe(), samples=other, labels_are="predicted")
     store_at(shelf / "names.h5", OtherProbe(), class_names=("a", "b", "c", "d"))
-    store_at(shelf / "pooled.h5", OtherProbe(), policies=["pooled", "pooled"], statistics="basic")
+    store_at(shelf / "pooled.h5", OtherProbe(), policy="*=pooled", statistics="basic")
     return shelf
 
 

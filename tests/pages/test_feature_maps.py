@@ -55,12 +55,12 @@ def test_percentiles_are_those_of_all_activations(snapshot, store):
 
 
 def test_a_layer_without_maps_says_why(tmp_path):
-    snapshot = Source(make_store(tmp_path / "s.h5", 7, policies=("pooled", "float32"))).snapshot()
+    snapshot = Source(make_store(tmp_path / "s.h5", 7, policy="block*=pooled")).snapshot()
     assert "policy pooled" in wall_facts(snapshot, FIRST)["message"]
 
 
 def test_a_layer_that_is_stored_in_half_travels_as_it_is(tmp_path):
-    snapshot = Source(make_store(tmp_path / "s.h5", 7, policies=("float16", "float32"))).snapshot()
+    snapshot = Source(make_store(tmp_path / "s.h5", 7, policy="block*=float16")).snapshot()
     facts = wall_facts(snapshot, FIRST)
     assert facts["url"].endswith("dtype=float16")
     assert facts["windows"] is None

@@ -42,7 +42,7 @@ def basic(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def without_maps(tmp_path_factory):
-    path = make_store(tmp_path_factory.mktemp("pooled") / "pooled.h5", policies=["pooled"] * 2)
+    path = make_store(tmp_path_factory.mktemp("pooled") / "pooled.h5", policy="*=pooled")
     return Source(path).snapshot()
 
 

@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks.harness import Options, Table
 from helpers.factories import NumpyProbe, make_plan, make_samples
 
-from fmcore.capture import capture
+from fmcore.capture import CaptureOptions, capture
 from fmcore.cli import main as fmcore
 from fmcore.model.opening import without_startup_notes
 from fmcore.storage import open_store, partial_folder, problems
@@ -308,7 +308,7 @@ def readers_while_replaced(folder: Path, seconds: float) -> Result:
     path, stores = folder / "replaced.h5", []
     plans = [(n, make_plan(n, batch_size=BATCH, memory=MEMORY)) for n in (40, 300)]
     for n, plan in plans:
-        capture(NumpyProbe(), make_samples(n), path, plan, overwrite=True)
+        capture(NumpyProbe(), make_samples(n), path, plan, CaptureOptions(overwrite=True))
         stores.append(by_reader(path))
     context = get_context("spawn")
     answers, begun, ended = context.Queue(), context.Semaphore(0), context.Event()
@@ -323,7 +323,7 @@ def readers_while_replaced(folder: Path, seconds: float) -> Result:
     until, n_replaced = time.time() + seconds, 0
     while time.time() < until or n_replaced < 2:  # however slow the machine is
         n, plan = plans[n_replaced % 2]
-        capture(NumpyProbe(), make_samples(n), path, plan, overwrite=True)
+        capture(NumpyProbe(), make_samples(n), path, plan, CaptureOptions(overwrite=True))
         n_replaced += 1
     ended.set()
     reads = [answers.get(timeout=60) for _ in readers]

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from fmcore.errors import StoreError, UnsupportedVersionError
-from fmcore.records import POLICIES
+from fmcore.records import LabelSource, Policy
 from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
 from fmcore.storage.format.schema import (
@@ -129,11 +129,11 @@ def _policy_problems(layer: h5py.Group) -> Iterator[str]:
         if not isinstance(scale, h5py.Dataset) or scale.ndim != 1 or scale.size < 1:
             yield f"{where}/{axis} is missing or is not an axis"
     maps = layer.get("activation")
-    if policy not in POLICIES:
-        yield f"{where}: the attribute policy is {policy!r}, expected {', '.join(POLICIES)}"
-    elif policy == "pooled" and maps is not None:
+    if policy not in list(Policy):
+        yield f"{where}: the attribute policy is {policy!r}, expected {', '.join(Policy)}"
+    elif policy == Policy.POOLED and maps is not None:
         yield f"{where}/activation is there, but the policy is pooled"
-    elif policy != "pooled" and maps is None:
+    elif policy != Policy.POOLED and maps is None:
         yield f"{where}/activation is missing, but the policy is {policy}"
     elif isinstance(maps, h5py.Dataset) and maps.dtype != policy:
         yield f"{where}/activation has dtype {maps.dtype}, but the policy is {policy}"
@@ -151,13 +151,13 @@ def _prediction_problems(file: h5py.File) -> Iterator[str]:
     has_accuracy = "test_accuracy" in file["model"].attrs
     if absent and has_accuracy:
         yield f"/model has the attribute test_accuracy, but {absent[0]} is missing"
-    elif has_accuracy and labels != "given":
+    elif has_accuracy and labels != LabelSource.GIVEN:
         yield f"/model has the attribute test_accuracy, but labels of /dataset is {labels!r}"
-    elif not absent and not has_accuracy and labels == "given":
+    elif not absent and not has_accuracy and labels == LabelSource.GIVEN:
         yield "/model lacks the attribute test_accuracy"
-    if absent and labels == "predicted":
+    if absent and labels == LabelSource.PREDICTED:
         yield f"/dataset: the attribute labels is {labels!r}, but {absent[0]} is missing"
-    elif not absent and labels == "none":
+    elif not absent and labels == LabelSource.NONE:
         yield f"/dataset: the attribute labels is {labels!r}, but {paths[0]} is there"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.records import DatasetInfo, LayerSpec, ModelInfo
+from fmcore.records import DatasetInfo, LayerSpec, ModelInfo, Policy, StatisticsScope
 from fmcore.statistics import FINEST, Bins, LayerAccumulators
 from fmcore.storage.format.schema import DEFLATE, Codec
 
@@ -29,7 +29,7 @@ class LayerPlan:
     """
 
     spec: LayerSpec
-    policy: str = "float32"
+    policy: Policy = Policy.FLOAT32
     codec: Codec = DEFLATE
     map_factors: tuple[int, int] | None = (1, 1)
     class_maps: str = "full"
@@ -43,7 +43,7 @@ class LayerPlan:
             self.spec.shape,
             factors=self.map_factors,
             bits=self.bin_bits,
-            rounded=self.policy == "float16",
+            rounded=self.policy == Policy.FLOAT16,
         )
 
 
@@ -77,7 +77,7 @@ class StorePlan:
     batch_size: int
     first_sample: int = 0
     has_predictions: bool = True
-    statistics: str = "all"
+    statistics: StatisticsScope = StatisticsScope.ALL
     present: NDArray[np.int64] | None = None
 
     def empty_accumulators(self) -> list[LayerAccumulators]:

@@ -247,7 +247,7 @@ def test_nothing_is_written_where_nothing_can_be(store, tmp_path, monkeypatch):
 
 
 def test_layers_without_maps_are_left_out_and_named(tmp_path):
-    path = make_store(tmp_path / "s.h5", policies=("float32", "pooled"))
+    path = make_store(tmp_path / "s.h5", policy="conv2=pooled")
     with open_store(path) as store:
         manifest = export_store(store, tmp_path / "out")
         assert manifest["skipped"] == {"conv2": "captured with policy pooled: no maps"}

@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import Preprocessing
 from fmcore.errors import ArrayIndexError
 from fmcore.export import FORMATS, check_folder, export_store
@@ -194,13 +194,12 @@ def made(
     plan = plan_capture(
         probe,
         samples,
+        CaptureOptions(batch_size=10, **options),
         class_names=class_names,
         model=ModelInfo("tiny"),
         dataset_name="random",
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),
-        batch_size=10,
-        **options,
     )
     if ids is not None:
         plan = dataclasses.replace(plan, store=dataclasses.replace(plan.store, ids=ids))
@@ -239,7 +238,7 @@ def wide(tmp_path_factory) -> Truth:
 def half(tmp_path_factory) -> Truth:
     """Maps that are kept as float16, of a probe that makes float32."""
     path = tmp_path_factory.mktemp("half") / "half.h5"
-    truth = made(path, NumpyProbe(), 7, policies=("float16", "float16"))
+    truth = made(path, NumpyProbe(), 7, policy="*=float16")
     rounded = {group: values.astype(np.float16) for group, values in truth.maps.items()}
     return dataclasses.replace(truth, maps=rounded)
 

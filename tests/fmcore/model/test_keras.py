@@ -204,7 +204,7 @@ def test_data_that_do_not_fit_the_model_are_refused(model, tmp_path):
         capture_activations(model, X_TEST[:, 1:], Y_TEST, tmp_path / "s.h5")
     with pytest.raises(DatasetError, match="label 10 of sample 0 is outside"):
         capture_activations(model, X_TEST, np.full(50, 10), tmp_path / "s.h5")
-    with pytest.raises(DatasetError, match="batch size 0"):
+    with pytest.raises(DatasetError, match="batch_size 0; expected a whole number from 1"):
         capture_activations(model, X_TEST, Y_TEST, tmp_path / "s.h5", batch_size=0)
     (tmp_path / "s.h5").write_text("mine")
     with pytest.raises(OutputError, match="exists"):

@@ -9,6 +9,7 @@ from keras import layers
 from numpy.testing import assert_allclose
 
 from fmcore import capture_activations, open_store
+from fmcore.capture import CaptureOptions
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.model.probe import KerasProbe
 from fmcore.storage import problems
@@ -458,7 +459,7 @@ def test_patterns_and_kinds_choose_layers():
     model, _ = dense_and_activations()
 
     def taken(**options):
-        return [layer.path for layer in KerasProbe(model, **options).layers]
+        return [layer.path for layer in KerasProbe(model, CaptureOptions(**options)).layers]
 
     assert taken() == ["one"]
     assert taken(kind="activation") == ["act"]

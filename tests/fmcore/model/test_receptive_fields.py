@@ -10,6 +10,7 @@ from keras import layers
 from numpy.testing import assert_array_equal
 
 from fmcore import capture_activations, open_store
+from fmcore.capture import CaptureOptions
 from fmcore.errors import SelectionError
 from fmcore.model.probe import KerasProbe
 from fmcore.model.receptive_fields import ReceptiveFields
@@ -192,7 +193,8 @@ def test_with_channels_first_the_last_axis_is_x(layer, words):
     out = layers.Add()([layer(inner), inner])
     out = layers.Conv2D(2, 3, **options)(out)
     pooled = layers.GlobalAveragePooling2D(data_format="channels_first")(out)
-    (found,) = KerasProbe(keras.Model(source, layers.Dense(3)(pooled)), layers="last").layers
+    model = keras.Model(source, layers.Dense(3)(pooled))
+    (found,) = KerasProbe(model, CaptureOptions(layers="last")).layers
     assert found.field_words.startswith(words)
     if words == "exact":
         everywhere = isinstance(layer, layers.GroupNormalization)

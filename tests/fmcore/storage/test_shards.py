@@ -14,7 +14,7 @@ import pytest
 from helpers.factories import NumpyProbe, make_plan, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.records import ModelInfo
@@ -70,9 +70,9 @@ class Dying(NumpyProbe):
 
 
 def run(path: Path, probe=None, n: int = N, **options) -> Path:
-    capture_options = {key: options.pop(key) for key in ("restart",) if key in options}
-    plan = make_plan(n, **{"batch_size": 64, "memory": SMALL} | options)
-    return capture(probe or NumpyProbe(), make_samples(n), path, plan, **capture_options)
+    options = {"batch_size": 64, "memory": SMALL} | options
+    plan = make_plan(n, **options)
+    return capture(probe or NumpyProbe(), make_samples(n), path, plan, CaptureOptions(**options))
 
 
 def test_a_capture_in_shards_equals_one_in_one_go(whole, tmp_path):
@@ -140,7 +140,7 @@ def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_pat
     ("field", "options"),
     [
         ("batch size", {"batch_size": 32}),
-        ("policy", {"policies": ("float16", "float32")}),
+        ("policy", {"policy": "block*=float16"}),
         ("samples of a shard", {"memory": 2 * SMALL}),
     ],
 )
@@ -230,7 +230,7 @@ def test_float16_says_its_largest_error_and_its_overflows(tmp_path, caplog):
             return found
 
     path = tmp_path / "s.h5"
-    plan = make_plan(64, batch_size=64, policies=("float16", "pooled"))
+    plan = make_plan(64, batch_size=64, policy="block*=float16,conv2=pooled")
     capture(Large(), make_samples(64), path, plan)
     exact = Large()(make_samples(64).images.astype(np.float32) / np.float32(255)).activations[0]
     with np.errstate(over="ignore"), h5py.File(path) as file:
@@ -250,8 +250,9 @@ def test_a_large_store_and_a_small_disk_are_refused_before_it_begins(tmp_path, m
     with pytest.raises(OutputError, match=r"--policy .* or confirm with --yes"):
         capture(NumpyProbe(), make_samples(100), tmp_path / "s.h5", plan)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("U", (), {"free": 10})())
+    options = CaptureOptions(allow_large=True)
     with pytest.raises(OutputError, match="are free in"):
-        capture(NumpyProbe(), make_samples(100), tmp_path / "s.h5", plan, allow_large=True)
+        capture(NumpyProbe(), make_samples(100), tmp_path / "s.h5", plan, options)
     assert not list(tmp_path.iterdir())
 
 
