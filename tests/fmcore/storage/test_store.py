@@ -404,7 +404,7 @@ def content(path: Path) -> dict[str, bytes]:
             ):
                 for name in names:
                     read = layer.pooled if kind == "pooled" else layer.statistic
-                    found[f"{layer.path}{kind}{name}"] = read(name).tobytes()
+                    found[f"{layer.path}{kind}{name}"] = read(name)[...].tobytes()
         return found
 
 
