@@ -226,7 +226,7 @@ class Snapshot:
             StatisticNotFoundError: if the store has none, with the reason.
         """
         stored, bounds = self.layer(path).histogram()
-        return _of_filter(stored, index, range(stored.shape[0])), bounds
+        return _of_filter(stored, index, range(stored.shape[0])), bounds[...]
 
     @property
     def confidence(self) -> NDArray[np.float32]:

@@ -227,7 +227,7 @@ def _reasons(
         with np.errstate(invalid="ignore"):
             reasons[missing & (low < 0).any(axis=0)] = "some activations are negative"
     if statistic.family in ("f", "dprime"):
-        reasons[np.isinf(array)] = "infinite: no spread within classes"
+        reasons[np.isinf(array)] = "infinite: no variance within classes"
     one_class = (values.store.class_sizes > 0).sum() < 2
     if one_class and statistic.pooling and statistic.axes[-1] == "filter":
         reasons[missing] = "only one class has samples"

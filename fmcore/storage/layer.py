@@ -170,18 +170,19 @@ class Layer:
         """
         return self._read(self._path("filters", f"undefined_{pooling}"))
 
-    def histogram(self) -> tuple[StoredArray, NDArray[np.float32]]:
+    def histogram(self) -> tuple[StoredArray, StoredArray]:
         """The number of finite activations in each bin, and the bounds of the bins.
 
         Returns:
-            The counts, <int64>[class, filter, bin], of which indexing reads a part; and the
-            smallest and largest value of each bin, <float32>[bound, bin].
+            The counts, <int64>[class, filter, bin]; and the smallest and largest value of each
+            bin, <float32>[bound, bin]. Indexing reads a part of either.
 
         Raises:
             StatisticNotFoundError: if the store has none, with the reason.
         """
         self._find("q50")
-        return self._array(HISTOGRAM, ("class", "filter", "bin")), self._read("bin_bounds")
+        counts = self._array(HISTOGRAM, ("class", "filter", "bin"))
+        return counts, self._array("bin_bounds", ("bound", "bin"))
 
     def top(self, what: str) -> StoredArray:
         """Top samples, [filter, k]; by class, [class, filter, k]; by band, [band, filter, k].

@@ -51,9 +51,6 @@ class Rounding:
         )
 
 
-Accumulator = Moments | ClassMaps | Histogram | Rounding
-
-
 @dataclass(slots=True)
 class LayerAccumulators:
     """The accumulators of one layer.
