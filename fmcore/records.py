@@ -134,3 +134,18 @@ class Captured:
 
     activations: tuple[NDArray[np.float32], ...]
     probability: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBatch:
+    """What the columns of a store's samples are made of, for one batch.
+
+    Attributes:
+        images: <uint8 or float32>[sample, image_y, image_x, image_channel], before preprocessing.
+        labels: <int64>[sample], the class of each sample.
+        probability: <float32>[sample, class]; None where the model puts out no class scores.
+    """
+
+    images: NDArray[np.generic]
+    labels: NDArray[np.int64]
+    probability: NDArray[np.float32] | None

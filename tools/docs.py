@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fmcore.statistics.compute import WHY_UNDEFINED
 from fmcore.statistics.health import FINDINGS
 from fmcore.statistics.registry import STATISTICS, Statistic
-from fmcore.statistics.scores.compute import WHY_UNDEFINED
 from fmcore.statistics.scores.top import BANDS, TOP
 from fmcore.statistics.streaming.histogram import FINEST, Bins
 from fmcore.storage.format.schema import ATTRIBUTES, SCHEMA

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,6 @@ from fmcore.statistics import (
     BANDS,
     COARSEST,
     FINEST,
-    POOLED,
     TOP,
     Bins,
     class_maps_bytes,
@@ -23,7 +22,7 @@ from fmcore.statistics import (
     histogram_bytes,
     map_size,
 )
-from fmcore.storage import LayerPlan
+from fmcore.storage import ARRAYS, SCHEMA, LayerPlan
 
 T = TypeVar("T")
 
@@ -37,15 +36,14 @@ LARGE_STORE_BYTES = 10_000_000_000
 BATCH_COPIES = 6
 
 
-# For each class and filter: seven moments; three scores on two pooled tables, each with two bounds.
-MOMENT_BYTES, SCORE_BYTES = 7 * 8, 6 * 3 * 8
-TOP_BYTES = 16  # sample, value, row and column
 # Measured: a histogram of 1,541 bins takes 500 to 600 bytes, and 2 to 2.5 bytes for each bin that
 # is not empty (there are no more of them than values).
 BINS_PER_BYTE, BYTES_PER_VALUE = 2, 2
 # Tables of classes without samples hold one value throughout. Measured: they compress to 1/200, and
 # their chunk indices take as much again; histograms, whose chunks are large, compress to 1/850.
 EMPTY_TABLES, EMPTY_BINS = 100, 800
+# Measured: boxes of neighboring units differ little, and compress to between a fourth and a fifth.
+BOXES = 4
 
 
 def batch_size_for(sample_bytes: int, n_samples: int, memory: int) -> int:
@@ -178,48 +176,66 @@ class Estimate:
 
 
 def estimate_layer(
-    layer: LayerPlan, ratio: float, class_sizes: NDArray[np.int64], *, scores: bool
+    layer: LayerPlan, ratio: float, class_sizes: NDArray[np.int64], *, lacks: Collection[str] = ()
 ) -> LayerEstimate:
-    """Estimates the size of one layer.
+    """Estimates the size of one layer: of every array that the schema has for it.
 
     Args:
         layer: how it is stored.
         ratio: compressed bytes of its feature maps divided by their bytes in the stored dtype.
         class_sizes: <int64>[class], the number of samples; zero for classes without samples.
-        scores: whether scores with their chance levels, top samples and correlations are stored.
+        lacks: what the whole store goes without, see `Lack`.
     """
-    height, width, filters = layer.spec.shape
-    n_samples, n_classes = int(class_sizes.sum()), len(class_sizes)
-    n_present = int(np.count_nonzero(class_sizes))
-    itemsize = 0 if layer.policy == Policy.POOLED else np.dtype(layer.policy).itemsize
-    values = n_samples * height * width * filters
+    sizes = _axis_sizes(layer, class_sizes)
+    n_classes, n_present = len(class_sizes), int(np.count_nonzero(class_sizes))
+    values = math.prod(sizes[axis] for axis in ARRAYS["activation"].axes)
+    stored_bytes = 0
+    for spec in SCHEMA:
+        if not spec.of_layer or spec.absent in (*lacks, *layer.lacks):
+            continue
+        dtype = layer.policy if spec.name == "activation" else spec.dtypes[0]
+        n_bytes = math.prod(sizes[axis] for axis in spec.axes) * np.dtype(dtype).itemsize
+        if spec.name == "activation":
+            stored_bytes += int(n_bytes * ratio)
+        elif spec.name == "receptive_field":
+            stored_bytes += n_bytes // BOXES
+        elif spec.name == "histogram":
+            of_class = n_bytes // n_classes
+            counts = n_present * of_class // 8 // BINS_PER_BYTE
+            stored_bytes += min(counts, values * BYTES_PER_VALUE)
+            stored_bytes += (n_classes - n_present) * of_class // EMPTY_BINS
+        elif "class" in spec.axes:
+            filled = n_bytes * n_present // n_classes
+            if "class_k" in spec.axes:
+                k = sizes["class_k"]
+                filled = n_bytes * int(np.minimum(class_sizes, k).sum()) // (n_classes * k)
+            stored_bytes += filled + (n_bytes - filled) // EMPTY_TABLES
+        else:
+            stored_bytes += n_bytes
+    codec = "no maps" if layer.policy == Policy.POOLED else layer.codec.name
+    return LayerEstimate(layer.spec.path, layer.policy, codec, 4 * values, stored_bytes)
 
-    class_bytes = MOMENT_BYTES * filters  # tables and maps of one class
-    if layer.map_factors is not None:
-        by_y, by_x = layer.map_factors
-        class_bytes += 2 * 4 * -(-height // by_y) * -(-width // by_x) * filters
-    n_bins = 0 if layer.bin_bits is None else Bins(layer.bin_bits).count * filters
-    table_bytes, n_top, n_filled = n_samples * filters * len(POOLED) * 4, 0, 0
-    if scores:
-        class_bytes += SCORE_BYTES * filters
-        k = class_top(n_classes, filters)
-        n_top, n_filled = k * n_classes, int(np.minimum(class_sizes, k).sum())
-        table_bytes += TOP_BYTES * filters * (n_filled + (1 + len(BANDS)) * TOP)
-        table_bytes += 2 * 4 * filters**2  # correlations
-    table_bytes += n_present * class_bytes
-    if n_bins:
-        table_bytes += min(n_present * n_bins // BINS_PER_BYTE, values * BYTES_PER_VALUE)
-    n_absent = n_classes - n_present
-    table_bytes += (
-        n_absent * class_bytes + TOP_BYTES * filters * (n_top - n_filled)
-    ) // EMPTY_TABLES
-    table_bytes += 8 * n_absent * n_bins // EMPTY_BINS
-    weights = (layer.spec.kernel, layer.spec.bias)
-    weight_bytes = sum(array.nbytes for array in weights if array is not None)
-    return LayerEstimate(
-        layer.spec.path,
-        layer.policy,
-        layer.codec.name if itemsize else "no maps",
-        4 * values,
-        int(values * itemsize * ratio) + table_bytes + weight_bytes,
-    )
+
+def _axis_sizes(layer: LayerPlan, class_sizes: NDArray[np.int64]) -> dict[str, int]:
+    """The length of each axis that an array of a layer may have; 0 where the layer has none."""
+    height, width, filters = layer.spec.shape
+    by_y, by_x = layer.map_factors or (1, 1)
+    kernel = layer.spec.kernel
+    kernel_shape = (0, 0, 0, 0) if kernel is None else kernel.shape
+    return {
+        "sample": int(class_sizes.sum()),
+        "y": height,
+        "x": width,
+        "filter": filters,
+        "other_filter": filters,
+        "class": len(class_sizes),
+        "map_y": -(-height // by_y),
+        "map_x": -(-width // by_x),
+        "bin": 0 if layer.bin_bits is None else Bins(layer.bin_bits).count,
+        "bound": 2,
+        "side": 4,
+        "k": TOP,
+        "class_k": class_top(len(class_sizes), filters),
+        "band": len(BANDS),
+        **dict(zip(ARRAYS["kernel"].axes, kernel_shape, strict=True)),
+    }

@@ -98,7 +98,7 @@ def plan_capture(
     rows = slice(min(batch, TRIAL_SAMPLES))
     trial = probe(preprocessing(samples.images[rows]), samples.others_of(rows))
     class_sizes = np.bincount(samples.known_labels, minlength=len(class_names))
-    layers, estimates = [], []
+    layers, ratios = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
         layer, ratio = _choose_codec(spec, policy, trial.activations[index])
         layer = replace(
@@ -107,35 +107,36 @@ def plan_capture(
             **_histogram_fields(bits[index], statistics),
         )
         layers.append(layer)
-        has_scores = statistics == StatisticsScope.ALL
-        estimates.append(estimate_layer(layer, ratio, class_sizes, scores=has_scores))
-    image_bytes = math.prod(image_shape) * samples.images.dtype.itemsize
-    predicts = trial.probability is not None
-    table_bytes = 16 + image_bytes + (4 * len(class_names) + 8 if predicts else 0)
-    shard_rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
-    return CapturePlan(
-        store=StorePlan(
-            ids=sample_ids(n_samples),
-            class_names=class_names,
-            image_shape=image_shape,
-            image_dtype=samples.images.dtype,
-            layers=layers,
-            model=model,
-            dataset=DatasetInfo(
-                dataset_name,
-                dataset_source,
-                samples.fingerprint,
-                preprocessing.words,
-                labels=samples.labels_are,
-            ),
-            batch_size=batch,
-            has_predictions=predicts,
-            statistics=statistics,
-            present=np.flatnonzero(class_sizes),
+        ratios.append(ratio)
+    store = StorePlan(
+        ids=sample_ids(n_samples),
+        class_names=class_names,
+        image_shape=image_shape,
+        image_dtype=samples.images.dtype,
+        layers=layers,
+        model=model,
+        dataset=DatasetInfo(
+            dataset_name,
+            dataset_source,
+            samples.fingerprint,
+            preprocessing.words,
+            labels=samples.labels_are,
         ),
+        batch_size=batch,
+        has_predictions=trial.probability is not None,
+        statistics=statistics,
+        present=np.flatnonzero(class_sizes),
+    )
+    shard_rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
+    estimates = tuple(
+        estimate_layer(layer, ratio, class_sizes, lacks=store.lacks)
+        for layer, ratio in zip(layers, ratios, strict=True)
+    )
+    return CapturePlan(
+        store=store,
         preprocessing=preprocessing,
         shard_rows=shard_rows,
-        estimate=Estimate(tuple(estimates), n_samples * table_bytes, -(-n_samples // shard_rows)),
+        estimate=Estimate(estimates, n_samples * store.sample_bytes, -(-n_samples // shard_rows)),
     )
 
 
@@ -195,13 +196,11 @@ def _choose_codec(
     """How a layer is stored, and its compressed bytes divided by its bytes in the stored dtype."""
     if policy == Policy.POOLED:
         return LayerPlan(spec, policy), 0.0
-    dtype = np.dtype(policy)
-    trial = maps[: max(1, TRIAL_BYTES // maps[0].nbytes)]
-    with np.errstate(over="ignore"):
-        trial = trial.astype(dtype)
-    chunk = chunk_shape.activation_chunk(len(trial), spec.shape, itemsize=dtype.itemsize)
+    plan = LayerPlan(spec, policy)
+    trial = plan.stored(maps[: max(1, TRIAL_BYTES // maps[0].nbytes)])
+    chunk = chunk_shape.activation_chunk(len(trial), spec.shape, itemsize=trial.itemsize)
     codec, ratio = choose([block for _, block in grid.blocks(trial, chunk, 0)])
-    return LayerPlan(spec, policy, codec), ratio
+    return replace(plan, codec=codec), ratio
 
 
 def _shard_rows(

@@ -29,9 +29,18 @@ from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.files import refuse_existing, size_text
-from fmcore.records import Policy, StatisticsScope
-from fmcore.statistics import LabelGroups, LayerAccumulators, Permutations, Pooled, Rounding
+from fmcore.records import SampleBatch, StatisticsScope
+from fmcore.statistics import (
+    Batch,
+    LabelGroups,
+    LayerAccumulators,
+    Permutations,
+    Pooled,
+    Rounding,
+)
 from fmcore.storage import (
+    Encoded,
+    LayerWriter,
     StoreWriter,
     create_store,
     join_shards,
@@ -163,8 +172,8 @@ class _Run:
                 # The pool has idle moments for this while the samples stream.
                 prepared = self.threads.submit(permutations.prepare)
             self._stream(rows, writer, accumulators)
-            for index, layer_accumulators in enumerate(accumulators):
-                writer.write_layer(index, layer_accumulators, keep_state=is_shard)
+            for layer, layer_accumulators in zip(writer.layers, accumulators, strict=True):
+                layer.finish(layer_accumulators, keep_state=is_shard)
             if permutations is not None:
                 prepared.result()
                 write_scores(writer, accumulators, permutations, self.threads)
@@ -190,15 +199,13 @@ class _Run:
                 captured = self.probe(inputs, self.samples.others_of(batch_rows))
                 labels = self.samples.known_labels[batch_rows]
                 class_indices = self.plan.store.places(labels)
-                batch = self._submit_samples(writer, images, labels, captured.probability)
-                for index, values in enumerate(captured.activations):
+                samples = SampleBatch(images, labels, captured.probability)
+                batch = _Batch(len(labels), [writer.submit(samples)], [])
+                for layer, values in zip(writer.layers, captured.activations, strict=True):
                     # Batches are added in order, so that sums are the same in every run.
-                    previous = in_flight[-1].pooled[index] if in_flight else None
-                    batch.add(
-                        *self._submit_layer(
-                            writer, index, values, class_indices, accumulators[index], previous
-                        )
-                    )
+                    previous = in_flight[-1].pooled[layer.index] if in_flight else None
+                    sums = accumulators[layer.index]
+                    batch.add(*self._submit_layer(layer, values, class_indices, sums, previous))
                 del captured, values, inputs
                 in_flight.append(batch)
                 if len(in_flight) > 1:
@@ -211,35 +218,18 @@ class _Run:
         images = np.asarray(self.samples.images[rows])
         return images, self.plan.preprocessing(images)
 
-    def _submit_samples(
-        self,
-        writer: StoreWriter,
-        images: NDArray[Any],
-        labels: NDArray[np.int64],
-        probability: NDArray[np.float32] | None,
-    ) -> _Batch:
-        """Starts a batch: hands its images, labels and predictions to the pool for compression."""
-        tables = {"image": images, "label": labels}
-        if probability is not None:
-            tables |= {"prediction": probability.argmax(axis=1), "probability": probability}
-        writer.count(labels, tables.get("prediction"))
-        chunks = writer.submit({f"samples/{name}": rows for name, rows in tables.items()})
-        return _Batch(len(labels), [chunks], [])
-
     def _submit_layer(
         self,
-        writer: StoreWriter,
-        index: int,
+        layer: LayerWriter,
         values: NDArray[np.float32],
         class_indices: NDArray[np.int64],
         accumulators: LayerAccumulators,
         previous: Future[Tables] | None,
-    ) -> tuple[Any, Future[Tables]]:
+    ) -> tuple[Encoded, Future[Tables]]:
         """Hands one layer's activations to the pool, for compression and for statistics.
 
         Args:
-            writer: the writer of the store or shard.
-            index: the index of the layer.
+            layer: the writer of the layer.
             values: <float32>[sample, y, x, filter], the activations of the batch.
             class_indices: <int64>[sample], the class of each sample as the accumulators count it.
             accumulators: the accumulators of the layer.
@@ -248,22 +238,14 @@ class _Run:
         Returns:
             The chunks that are being compressed, and the pooled tables that are being computed.
         """
-        policy, group = self.plan.store.layers[index].policy, writer.groups[index]
-        stored: NDArray[Any] = values
-        if policy == Policy.FLOAT16:
-            with np.errstate(over="ignore"):
-                stored = values.astype(np.float16)
-        arrays = {} if policy == Policy.POOLED else {f"{group}/activation": stored}
-        chunks = writer.submit(arrays)
+        stored = layer.plan.stored(values)
+        chunks = layer.submit(stored)
 
         def reduce() -> Tables:
             pooled = Pooled.from_batch(values)
             if previous is not None:
                 previous.result()
-            accumulators.add(values, class_indices, pooled)
-            if accumulators.rounding is not None:
-                rounding = Rounding.of(values, stored)
-                accumulators.rounding = accumulators.rounding.merge(rounding)
+            accumulators.add(Batch(values, class_indices, pooled, stored))
             return pooled.tables()
 
         return chunks, self.threads.submit(reduce)
@@ -280,10 +262,10 @@ class _Batch:
     """
 
     n_samples: int
-    chunks: list[Any]
+    chunks: list[Encoded]
     pooled: list[Future[Tables]]
 
-    def add(self, chunks: Any, pooled: Future[Tables]) -> None:
+    def add(self, chunks: Encoded, pooled: Future[Tables]) -> None:
         """Adds the pending chunks and pooled tables of the next layer."""
         self.chunks.append(chunks)
         self.pooled.append(pooled)
@@ -291,9 +273,8 @@ class _Batch:
     def write(self, writer: StoreWriter) -> int:
         """Waits for the batch, writes it, and returns the number of its samples."""
         writer.write(list(itertools.chain.from_iterable(self.chunks)))
-        for group, pooled in zip(writer.groups, self.pooled, strict=True):
-            tables = pooled.result()
-            writer.append({f"{group}/pooled/{name}": table for name, table in tables.items()})
+        for layer, pooled in zip(writer.layers, self.pooled, strict=True):
+            layer.append(pooled.result())
         return self.n_samples
 
 
@@ -320,7 +301,7 @@ def _warn_about_values(plan: CapturePlan, accumulators: Sequence[LayerAccumulato
     """Warns about NaN, infinities and float16 overflow."""
     for layer, layer_accumulators in zip(plan.store.layers, accumulators, strict=True):
         moments, name = layer_accumulators.moments, layer.spec.path
-        rounding = layer_accumulators.rounding
+        rounding = layer_accumulators.get(Rounding)
         n_nonfinite = int(moments.n_nonfinite.sum())
         if n_nonfinite:
             log.warning(

@@ -18,7 +18,16 @@ from fmcore.export.resolve import ResolvedQuery
 from fmcore.export.statistics_table import chosen_statistics, statistics_table
 from fmcore.export.tables import maps_table, pooled_names, pooled_table, samples_table
 from fmcore.selection import Picks
-from fmcore.storage import Layer, Store, StoredArray
+from fmcore.storage import (
+    ARRAYS,
+    SAMPLES,
+    Layer,
+    Store,
+    StoredArray,
+    array_path,
+    layer_path,
+    statistic_path,
+)
 
 AHEAD = 3  # blocks that are read while one is written
 
@@ -53,14 +62,14 @@ def export_groups(
     if resolved.query.what == "statistics":
         for name in resolved.layers:
             arrays = list(_statistic_arrays(store, resolved, store.layers[name], safe_names[name]))
-            yield Group(f"layers/{safe_names[name]}", arrays, [], {})
+            yield Group(layer_path(safe_names[name]), arrays, [], {})
         similarities = list(_similarity_arrays(store, resolved))
         yield Group(
             "similarity", similarities, [], {"statistics": statistics_table(store, resolved)}
         )
         return
     for name in resolved.layers:
-        layer, path = store.layers[name], f"layers/{safe_names[name]}"
+        layer, path = store.layers[name], layer_path(safe_names[name])
         if resolved.query.what == "pooled":
             pooled = list(pooled_arrays(layer, resolved, path))
             tables = {f"{path}.pooled": pooled_table(store, layer, resolved)}
@@ -68,7 +77,7 @@ def export_groups(
         elif layer.has_maps:
             maps = maps_array(layer, resolved, path)
             yield Group(path, [maps], samples, {f"{path}.maps": maps_table(layer, resolved)})
-    yield Group("samples", [], samples, {"samples": samples_table(samples)})
+    yield Group(SAMPLES, [], samples, {SAMPLES: samples_table(samples)})
 
 
 def skipped(store: Store, resolved: ResolvedQuery) -> dict[str, str]:
@@ -122,8 +131,10 @@ def sample_arrays(store: Store, samples: Picks) -> Iterator[ArraySource]:
     """Index, id, label and prediction of samples, each [sample]; labels or predictions if known."""
     rows = np.asarray(samples, dtype=np.int64)
     classes = {name: column[rows] for name, column in store.classes_of_samples().items()}
-    for name, array in {"index": rows, "id": np.array(store.ids)[rows], **classes}.items():
-        yield array_in_memory(f"samples/{name}", ("sample",), array)
+    numbers = {name: column[rows] for name, column in store.numbers_of_samples().items()}
+    columns = {"index": rows, "id": np.array(store.ids)[rows], **classes, **numbers}
+    for name, array in columns.items():
+        yield array_in_memory(f"{SAMPLES}/{name}", ("sample",), array)
 
 
 def array_in_memory(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> ArraySource:
@@ -155,12 +166,20 @@ def _statistic_arrays(
     for statistic in chosen_statistics(resolved.query.statistic or None):
         if "layer" in statistic.axes or not layer.has(statistic):
             continue
-        path = f"layers/{safe}/{statistic.path}"
-        read = partial(layer.statistic, statistic.name)
-        yield source(path, statistic.axes, statistic.dtype, read)
+        yield source(
+            statistic_path(statistic, safe),
+            statistic.axes,
+            statistic.dtype,
+            partial(layer.statistic, statistic.name),
+        )
         if statistic.chance:
-            axes = ("bound", *statistic.axes)
-            yield source(f"{path}_chance", axes, "float64", partial(layer.chance, statistic.name))
+            chance = ARRAYS[statistic.chance_name]
+            yield source(
+                array_path(chance.name, safe),
+                chance.axes,
+                chance.dtypes[0],
+                partial(layer.chance, statistic.name),
+            )
 
 
 def _similarity_arrays(store: Store, resolved: ResolvedQuery) -> Iterator[ArraySource]:
@@ -170,7 +189,7 @@ def _similarity_arrays(store: Store, resolved: ResolvedQuery) -> Iterator[ArrayS
         if "layer" in statistic.axes and statistic.name in store.similarities:
             array = store.similarity(statistic.name)
             array = array[np.ix_(*[indices] * array.ndim)]
-            yield array_in_memory(statistic.path, statistic.axes, array)
+            yield array_in_memory(array_path(statistic.name), statistic.axes, array)
 
 
 def _array_source(

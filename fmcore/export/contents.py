@@ -156,11 +156,11 @@ class Precision:
 
     def __init__(self, dtype: str) -> None:
         self.dtype = np.dtype(dtype)
-        self._rounding = Rounding.empty()
+        self._rounding = Rounding.zero()
 
     def begin(self) -> None:
         """Forgets earlier errors: the values are read again."""
-        self._rounding = Rounding.empty()
+        self._rounding = Rounding.zero()
 
     def convert(self, values: NDArray[Any]) -> NDArray[Any]:
         """Floats in the dtype, those beyond its range as infinity; other values unchanged."""

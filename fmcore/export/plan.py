@@ -19,7 +19,7 @@ from fmcore.export.formats import FORMATS
 from fmcore.export.resolve import ResolvedQuery, resolve
 from fmcore.files import safe_names, size_text
 from fmcore.selection import Query, near_matches
-from fmcore.storage import Store
+from fmcore.storage import Store, layer_path
 
 LAYOUT = 1  # version of the layout of files in the folder
 
@@ -101,7 +101,7 @@ def _about(
         "selection": resolved.query.as_dict(),
         "layers": {
             name: {
-                "path": f"layers/{names[name]}",
+                "path": layer_path(names[name]),
                 "filters": [int(index) for index in resolved.filters[name]],
             }
             for name in resolved.layers

@@ -68,10 +68,10 @@ class Values:
         """Whether a layer has a statistic, or the store has it of layers."""
         if "layer" in statistic.axes:
             return (
-                statistic.path in self._recomputed[0] or statistic.name in self.store.similarities
+                statistic.name in self._recomputed[0] or statistic.name in self.store.similarities
             )
         stored_layer = self.store.layers[layer]
-        return statistic.path in self._recomputed[stored_layer.index] or stored_layer.has(statistic)
+        return statistic.name in self._recomputed[stored_layer.index] or stored_layer.has(statistic)
 
     def value(self, layer: str, statistic: Statistic) -> NDArray[Any]:
         """A statistic of a layer's filters, or of the store's layers.
@@ -80,9 +80,9 @@ class Values:
             StatisticNotFoundError: if the store does not have it, with the reason.
         """
         if "layer" in statistic.axes:
-            array = self._recomputed[0].get(statistic.path)
+            array = self._recomputed[0].get(statistic.name)
             return self.store.similarity(statistic.name) if array is None else array
-        return self._read(layer, statistic.path, lambda stored: stored.statistic(statistic.name))
+        return self._read(layer, statistic.name, lambda stored: stored.statistic(statistic.name))
 
     def chance(self, layer: str, statistic: Statistic) -> NDArray[np.float64] | None:
         """A statistic's chance level, [bound, …]; None where it has none."""
@@ -90,18 +90,17 @@ class Values:
             return None
         return self._read(
             layer,
-            f"{statistic.path}_chance",
+            statistic.chance_name,
             lambda stored: stored.chance(statistic.name),
         )
 
     def undefined(self, layer: str, pooling: str) -> NDArray[np.uint8]:
         """Why filters have no scores, <uint8>[filter], codes of `Defined`."""
-        path = f"filters/undefined_{pooling}"
-        return self._read(layer, path, lambda stored: stored.undefined(pooling))
+        return self._read(layer, f"undefined_{pooling}", lambda stored: stored.undefined(pooling))
 
-    def _read(self, layer: str, path: str, read: Callable[[Layer], Any]) -> Any:
+    def _read(self, layer: str, name: str, read: Callable[[Layer], Any]) -> Any:
         stored_layer = self.store.layers[layer]
-        array = self._recomputed[stored_layer.index].get(path)
+        array = self._recomputed[stored_layer.index].get(name)
         return read(stored_layer) if array is None else array
 
 

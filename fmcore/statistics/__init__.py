@@ -1,16 +1,17 @@
 """Statistics of activations, mergeable over any split of the samples, and scores of filters."""
 
-from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
-from fmcore.statistics.registry import CLASS_FILTER, STATISTICS, Statistic
-from fmcore.statistics.scores.chance import PERMUTATIONS, SEED, Permutations
-from fmcore.statistics.scores.compute import (
-    POOLINGS,
+from fmcore.statistics.accumulators import LayerAccumulators
+from fmcore.statistics.compute import (
     WHY_UNDEFINED,
     Defined,
-    Filters,
     PooledTables,
     compute_scores,
 )
+from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
+from fmcore.statistics.registry import CLASS_FILTER, POOLINGS, STATISTICS, Statistic
+from fmcore.statistics.scores import top
+from fmcore.statistics.scores.block import Filters
+from fmcore.statistics.scores.chance import PERMUTATIONS, SEED, Permutations
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.top import BANDS, TOP, class_top
 from fmcore.statistics.similarity import (
@@ -20,7 +21,7 @@ from fmcore.statistics.similarity import (
     correlation,
     match_filters,
 )
-from fmcore.statistics.streaming.accumulators import LayerAccumulators, Rounding
+from fmcore.statistics.streaming.batch import Accumulator, Batch, Extent
 from fmcore.statistics.streaming.class_maps import ClassMaps, class_maps_bytes, map_size
 from fmcore.statistics.streaming.histogram import (
     COARSEST,
@@ -32,6 +33,7 @@ from fmcore.statistics.streaming.histogram import (
 )
 from fmcore.statistics.streaming.moments import Moments
 from fmcore.statistics.streaming.reduction import POOLED, Pooled
+from fmcore.statistics.streaming.rounding import Rounding
 
 __all__ = [
     "BANDS",
@@ -46,9 +48,12 @@ __all__ = [
     "STATISTICS",
     "TOP",
     "WHY_UNDEFINED",
+    "Accumulator",
+    "Batch",
     "Bins",
     "ClassMaps",
     "Defined",
+    "Extent",
     "Filters",
     "Histogram",
     "LabelGroups",
@@ -72,4 +77,5 @@ __all__ = [
     "map_size",
     "match_filters",
     "quantiles",
+    "top",
 ]

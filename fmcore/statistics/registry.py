@@ -1,18 +1,30 @@
 """Every statistic, and its definition in words, which the docs page and the dashboard show.
 
-A statistic is one array of numbers. A stored one lies at `Statistic.path` in its layer's group.
+A statistic is one array of numbers, and names the function that makes it. To add one is to add an
+entry here: captures compute and store it, and schema, estimate, tables and pages follow.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import attrgetter
+from typing import Any
 
+from fmcore.statistics import similarity
+from fmcore.statistics.scores import per_class, per_filter
+from fmcore.statistics.scores.block import BASES, ClassSums, Ranks
 from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
-from fmcore.statistics.scores.compute import POOLINGS
 from fmcore.statistics.scores.per_filter import CELL_SAMPLES, MOST_BINS
+from fmcore.statistics.similarity import Covariances
+from fmcore.statistics.streaming.histogram import Histogram, quantiles
+from fmcore.statistics.streaming.moments import Moments
 
 CLASS_FILTER = ("class", "filter")
+# The pooled tables that scores are computed on.
+POOLINGS = ("mean", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +40,6 @@ class Statistic:
         low: the smallest value it can have.
         high: the largest value it can have.
         axes: the names of its axes.
-        origin: `capture` if it is computed from all activations as they stream by, `pooled` if it
-            is computed from the pooled tables, and can be recomputed from any store.
         larger_is_more: whether a larger value means more of what it is named for; None if neither
             direction means more.
         pooling: the pooled table it is computed from, `mean` or `max`; empty for none.
@@ -39,6 +49,10 @@ class Statistic:
             has no such value.
         level: for a quantile, the share of values at or below it (it is read from the histogram);
             None for any other statistic.
+        basis: the class of what it is computed from: an accumulator for what streams by, else one
+            of `BASES` for a score, or `Covariances`.
+        compute: makes it of its basis. A score comes as [filter] or [filter, present] with its
+            chance band; a quantile is made of counts, `low` and `high`, see `quantiles`.
     """
 
     name: str
@@ -49,20 +63,29 @@ class Statistic:
     low: float = -math.inf
     high: float = math.inf
     axes: tuple[str, ...] = CLASS_FILTER
-    origin: str = "capture"
     larger_is_more: bool | None = True
     pooling: str = ""
     chance: str = ""
     dtype: str = "float64"
     neutral: float | None = None
     level: float | None = None
+    basis: type[Any] = field(kw_only=True)
+    compute: Callable[..., Any] = field(kw_only=True)
 
     @property
-    def path(self) -> str:
-        """Its path in the layer's group; for a statistic of layers, under the file's root."""
-        if "layer" in self.axes:
-            return f"similarity/{self.name}"
-        return f"{'class' if self.axes[0] == 'class' else 'filters'}/{self.name}"
+    def streams(self) -> bool:
+        """Whether it is computed from all activations as they stream by."""
+        return self.basis is not Covariances and self.basis not in BASES
+
+    @property
+    def origin(self) -> str:
+        """`capture` if it streams; `pooled` if it can be recomputed from the pooled tables."""
+        return "capture" if self.streams else "pooled"
+
+    @property
+    def chance_name(self) -> str:
+        """The name of the array of its chance level."""
+        return f"{self.name}_chance"
 
     @property
     def family(self) -> str:
@@ -83,12 +106,43 @@ _PERMUTED = (
 )
 
 _CAPTURE_STATISTICS = (
-    Statistic("mean", "Mean", "µ", f"Mean activation {_OVER}.", _BASIC),
     Statistic(
-        "std", "Standard deviation", "σ", f"Population standard deviation {_OVER}.", _BASIC, 0
+        "mean",
+        "Mean",
+        "µ",
+        f"Mean activation {_OVER}.",
+        _BASIC,
+        basis=Moments,
+        compute=Moments.means,
     ),
-    Statistic("min", "Minimum", "min", f"Smallest activation {_OVER}.", _BASIC),
-    Statistic("max", "Maximum", "max", f"Largest activation {_OVER}.", _BASIC),
+    Statistic(
+        "std",
+        "Standard deviation",
+        "σ",
+        f"Population standard deviation {_OVER}.",
+        _BASIC,
+        0,
+        basis=Moments,
+        compute=Moments.deviations,
+    ),
+    Statistic(
+        "min",
+        "Minimum",
+        "min",
+        f"Smallest activation {_OVER}.",
+        _BASIC,
+        basis=Moments,
+        compute=Moments.minima,
+    ),
+    Statistic(
+        "max",
+        "Maximum",
+        "max",
+        f"Largest activation {_OVER}.",
+        _BASIC,
+        basis=Moments,
+        compute=Moments.maxima,
+    ),
     Statistic(
         "zero_fraction",
         "Zero fraction",
@@ -99,6 +153,8 @@ _CAPTURE_STATISTICS = (
         0,
         1,
         larger_is_more=False,
+        basis=Moments,
+        compute=Moments.zero_fractions,
     ),
     Statistic(
         "n_values",
@@ -109,6 +165,8 @@ _CAPTURE_STATISTICS = (
         0,
         larger_is_more=None,
         dtype="int64",
+        basis=Moments,
+        compute=attrgetter("n_values"),
     ),
     Statistic(
         "n_nonfinite",
@@ -120,6 +178,8 @@ _CAPTURE_STATISTICS = (
         0,
         larger_is_more=None,
         dtype="int64",
+        basis=Moments,
+        compute=attrgetter("n_nonfinite"),
     ),
     *(
         Statistic(
@@ -131,6 +191,8 @@ _CAPTURE_STATISTICS = (
             "error that the store states.",
             "NumPy's quantile, method inverted_cdf; bins follow the bits of a float32",
             level=level,
+            basis=Histogram,
+            compute=partial(quantiles, level=level),
         )
         for level in (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
     ),
@@ -145,6 +207,8 @@ _CAPTURE_STATISTICS = (
         1,
         axes=("filter",),
         larger_is_more=False,
+        basis=Moments,
+        compute=Moments.zero_share,
     ),
 )
 
@@ -162,6 +226,8 @@ _POOLED_STATISTICS = (
         1,
         chance="95% band of the Mann-Whitney U statistic, normal approximation corrected for ties",
         neutral=0.5,
+        basis=Ranks,
+        compute=per_class.roc_auc_score,
     ),
     Statistic(
         "ap",
@@ -174,6 +240,8 @@ _POOLED_STATISTICS = (
         0,
         1,
         chance=_PERMUTED,
+        basis=Ranks,
+        compute=per_class.average_precision_score,
     ),
     Statistic(
         "dprime",
@@ -185,6 +253,8 @@ _POOLED_STATISTICS = (
         "signal detection theory",
         chance=_PERMUTED,
         neutral=0,
+        basis=ClassSums,
+        compute=per_class.d_prime_score,
     ),
     Statistic(
         "eta2",
@@ -197,6 +267,8 @@ _POOLED_STATISTICS = (
         1,
         axes=("filter",),
         chance="95% band of Fisher's F distribution, converted to η²",
+        basis=ClassSums,
+        compute=per_filter.eta_squared_score,
     ),
     Statistic(
         "f",
@@ -208,6 +280,8 @@ _POOLED_STATISTICS = (
         0,
         axes=("filter",),
         chance="95% band of Fisher's F distribution",
+        basis=ClassSums,
+        compute=per_filter.f_score,
     ),
     Statistic(
         "csi",
@@ -222,6 +296,8 @@ _POOLED_STATISTICS = (
         1,
         axes=("filter",),
         chance=_PERMUTED,
+        basis=ClassSums,
+        compute=per_filter.class_selectivity_score,
     ),
     Statistic(
         "mi",
@@ -235,6 +311,8 @@ _POOLED_STATISTICS = (
         axes=("filter",),
         chance="95% band of the chi-squared distribution for 2 N I ln 2 (Wilks 1938) if every pair "
         f"of bin and class has an expected count of at least {CELL_SAMPLES}, else {_PERMUTED}",
+        basis=Ranks,
+        compute=per_filter.mutual_information_score,
     ),
     Statistic(
         "correlation",
@@ -247,6 +325,8 @@ _POOLED_STATISTICS = (
         neutral=0,
         axes=("filter", "other_filter"),
         dtype="float32",
+        basis=Covariances,
+        compute=similarity.correlations,
     ),
     Statistic(
         "effective_rank",
@@ -257,6 +337,8 @@ _POOLED_STATISTICS = (
         "Roy and Vetterli 2007",
         1,
         axes=("layer",),
+        basis=Covariances,
+        compute=similarity.effective_ranks,
     ),
     Statistic(
         "cka",
@@ -269,6 +351,8 @@ _POOLED_STATISTICS = (
         0,
         1,
         axes=("layer", "other_layer"),
+        basis=Covariances,
+        compute=similarity.cka,
     ),
 )
 
@@ -280,7 +364,6 @@ def _with_pooling(statistic: Statistic, pooling: str) -> Statistic:
         name=f"{statistic.name}_{pooling}",
         title=f"{statistic.title} of pooled {pooling}",
         definition=statistic.definition.format(pooling=pooling),
-        origin="pooled",
         pooling=pooling,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,45 +26,57 @@ Table = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Similarity:
-    """The similarity of filters within layers, and of layers.
+class Covariances:
+    """How the filters of each layer vary together, and how much layers overlap.
 
     Attributes:
-        correlation: for each layer, <float32>[filter, other_filter], Pearson correlation over
-            samples.
-        effective_rank: <float64>[layer], the effective rank of each layer's table.
-        cka: <float64>[layer, other_layer], linear CKA.
+        of_layers: for each layer, <float64>[filter, other_filter], sums of products of centered
+            columns.
+        overlaps: <float64>[layer, other_layer], |Yᵀ X|² of each pair of layers.
     """
 
-    correlation: list[NDArray[np.float32]]
-    effective_rank: NDArray[np.float64]
-    cka: NDArray[np.float64]
+    of_layers: list[NDArray[np.float64]]
+    overlaps: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, tables: Sequence[tuple[int, ReadRows]], n_samples: int) -> Self:
+        """Compares the filters of each layer, and the layers; each pair of layers is read once.
+
+        Args:
+            tables: for each layer, its number of filters, and a function that reads rows of its
+                table.
+            n_samples: the number of rows of each table.
+        """
+        means = [column_means(n_filters, read, n_samples) for n_filters, read in tables]
+        covariances: list[NDArray[np.float64]] = []
+        overlaps = np.zeros((len(tables), len(tables)))
+        for first in range(len(tables)):
+            for second in range(first, len(tables)):
+                product = cross_product(tables, means, first, second, n_samples)
+                overlaps[first, second] = overlaps[second, first] = (product**2).sum()
+                if first == second:
+                    covariances.append(product)
+        return cls(covariances, overlaps)
 
 
-def similarity(tables: Sequence[tuple[int, ReadRows]], n_samples: int) -> Similarity:
-    """Compares the filters of each layer, and the layers; each pair of layers is read once.
+def correlations(covariances: Covariances) -> list[NDArray[np.float32]]:
+    """For each layer, the Pearson correlation of its filters, <float32>[filter, other_filter]."""
+    return [correlation(covariance) for covariance in covariances.of_layers]
 
-    Args:
-        tables: for each layer, its number of filters, and a function that reads rows of its table.
-        n_samples: the number of rows of each table.
+
+def effective_ranks(covariances: Covariances) -> NDArray[np.float64]:
+    """The effective rank of each layer's table, <float64>[layer]."""
+    return np.array([effective_rank(covariance) for covariance in covariances.of_layers])
+
+
+def cka(covariances: Covariances) -> NDArray[np.float64]:
+    """Linear CKA of layers, <float64>[layer, other_layer]; NaN where no filter of one varies.
+
+    Kornblith et al. 2019, "Similarity of neural network representations revisited".
     """
-    means = [column_means(n_filters, read, n_samples) for n_filters, read in tables]
-    covariances: list[NDArray[np.float64]] = []
-    overlap = np.zeros((len(tables), len(tables)))
-    for first in range(len(tables)):
-        for second in range(first, len(tables)):
-            product = cross_product(tables, means, first, second, n_samples)
-            overlap[first, second] = overlap[second, first] = (product**2).sum()
-            if first == second:
-                covariances.append(product)
-    norms = np.sqrt(np.diag(overlap))
+    norms = np.sqrt(np.diag(covariances.overlaps))
     with np.errstate(invalid="ignore", divide="ignore"):
-        cka = overlap / np.outer(norms, norms)
-    return Similarity(
-        [correlation(covariance) for covariance in covariances],
-        np.array([effective_rank(covariance) for covariance in covariances]),
-        cka,
-    )
+        return covariances.overlaps / np.outer(norms, norms)
 
 
 def blocks(n_filters: int, n_samples: int) -> Iterator[slice]:

@@ -7,35 +7,51 @@ from fmcore.storage.chunks.codec import choose
 from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
 from fmcore.storage.file.opened import hdf5_version
 from fmcore.storage.format.plan import LayerPlan, StorePlan
-from fmcore.storage.format.schema import FORMAT, FORMAT_VERSION, SCHEMA
+from fmcore.storage.format.schema import (
+    ARRAYS,
+    FORMAT,
+    FORMAT_VERSION,
+    SAMPLES,
+    SCHEMA,
+    array_path,
+    layer_path,
+    statistic_path,
+)
 from fmcore.storage.layer import Layer
 from fmcore.storage.scoring import recompute, write_scores
 from fmcore.storage.shards import UNFINISHED, join_shards, open_shards, partial_folder
 from fmcore.storage.store import Store, open_store
 from fmcore.storage.validate import problems, problems_apart
-from fmcore.storage.writer import StoreWriter, create_store
+from fmcore.storage.writer import Encoded, LayerWriter, StoreWriter, create_store
 
 __all__ = [
+    "ARRAYS",
     "FORMAT",
     "FORMAT_VERSION",
+    "SAMPLES",
     "SCHEMA",
     "UNFINISHED",
+    "Encoded",
     "Layer",
     "LayerPlan",
+    "LayerWriter",
     "Store",
     "StorePlan",
     "StoreWriter",
     "StoredArray",
     "StoredChunk",
+    "array_path",
     "choose",
     "create_store",
     "hdf5_version",
     "join_shards",
+    "layer_path",
     "open_shards",
     "open_store",
     "partial_folder",
     "problems",
     "problems_apart",
     "recompute",
+    "statistic_path",
     "write_scores",
 ]

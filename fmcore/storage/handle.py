@@ -14,6 +14,7 @@ from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import stated_digest
 from fmcore.storage.file.structure import require_structure
+from fmcore.storage.format.schema import ARRAYS, array_path
 
 
 class StoreFile:
@@ -88,24 +89,28 @@ class StoreFile:
         """Whether the chunk index of an array was read before."""
         return path in self._indexes
 
-    def array(self, path: str, axes: tuple[str, ...], *, dtype: Any = None) -> StoredArray:
+    def has(self, name: str, layer: str = "") -> bool:
+        """Whether the file has an array, by its name in the schema and its layer's group."""
+        return array_path(name, layer) in self.hdf5
+
+    def array(self, name: str, layer: str = "", *, dtype: Any = None) -> StoredArray:
         """An array of which indexing reads a part.
 
         Args:
-            path: its path in the file.
-            axes: the names of its axes.
+            name: its name in the schema.
+            layer: the name of the layer's group; empty for an array that is not a layer's.
             dtype: the type in which its values are read; the stored one if None.
         """
-        return StoredArray(self, path, axes, dtype=dtype)
+        return StoredArray(self, array_path(name, layer), ARRAYS[name].axes, dtype=dtype)
 
-    def read(self, path: str) -> Any:
-        """Reads a whole array."""
-        index = self.index(path)
+    def read(self, name: str, layer: str = "") -> Any:
+        """Reads a whole array, by its name in the schema and its layer's group."""
+        index = self.index(array_path(name, layer))
         return index.rows(0, index.shape[0])
 
-    def texts(self, path: str) -> list[str]:
-        """Reads a whole array of texts."""
-        return [text.decode("utf-8", "replace") for text in self.read(path).tolist()]
+    def texts(self, name: str) -> list[str]:
+        """Reads a whole array of texts, by its name in the schema."""
+        return [text.decode("utf-8", "replace") for text in self.read(name).tolist()]
 
     def check_sample(self, sample: int) -> int:
         """Returns the index if there is such a sample.

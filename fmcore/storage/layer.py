@@ -17,26 +17,25 @@ from fmcore.errors import (
 )
 from fmcore.selection import near_matches
 from fmcore.statistics import (
+    POOLED,
     STATISTICS,
     LayerHealth,
     Statistic,
     centered_covariance,
     correlation,
     layer_health,
-    quantiles,
 )
 from fmcore.storage.chunks.stored_array import StoredArray
 from fmcore.storage.file.nodes import read_attributes, read_text
+from fmcore.storage.format.schema import ARRAYS
 from fmcore.storage.handle import StoreFile
-
-HISTOGRAM = "class/histogram"
 
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
     """The attributes and shape of a layer, read once when the store is opened; see `Layer`."""
 
-    full_group: str
+    group: str
     path: str
     index: int
     policy: str
@@ -48,7 +47,7 @@ class LayerFacts:
         """Reads the facts from the group of a layer."""
         height, width, filters = (int(node[axis].shape[0]) for axis in ("y", "x", "filter"))
         return cls(
-            node.name,
+            node.name.rsplit("/", 1)[-1],
             read_text(node, "layer_path"),
             int(node.attrs["layer_index"]),
             read_text(node, "policy"),
@@ -66,12 +65,12 @@ class Layer:
         shape: the shape of the maps of one sample, (y, x, filter).
         policy: how the maps are stored: `float32`, `float16`, or `pooled` for not at all.
         attributes: every attribute of the layer's group.
-        full_group: the path of the layer's group in the file.
+        group: the name of the layer's group in the file: plain and unique, fit for a file name.
     """
 
     def __init__(self, file: StoreFile, facts: LayerFacts) -> None:
         self._file = file
-        self.full_group = facts.full_group
+        self.group = facts.group
         self.path, self.index, self.policy = facts.path, facts.index, facts.policy
         self.attributes, self.shape = dict(facts.attributes), facts.shape
 
@@ -79,11 +78,6 @@ class Layer:
     def has_maps(self) -> bool:
         """Whether the feature maps themselves are stored, not only tables and statistics."""
         return self.policy != "pooled"
-
-    @property
-    def group(self) -> str:
-        """The name of the layer's group in the file: plain and unique, fit for a file name."""
-        return self.full_group.rsplit("/", 1)[-1]
 
     @property
     def stored_bytes(self) -> int:
@@ -116,7 +110,7 @@ class Layer:
                 f"{self._file.path.name} keeps no maps of layer {self.path}: it was captured with "
                 "the policy pooled, tables and statistics only; capture it with float32 or float16"
             )
-        return self._array("activation", ("sample", "y", "x", "filter"), dtype=np.float32)
+        return self._array("activation", dtype=np.float32)
 
     @property
     def n_filters(self) -> int:
@@ -130,8 +124,8 @@ class Layer:
 
     def has(self, statistic: Statistic) -> bool:
         """Whether the store holds a statistic of this layer's filters."""
-        path = statistic.path if statistic.is_stored else HISTOGRAM
-        return "layer" not in statistic.axes and path in self._node
+        name = statistic.name if statistic.is_stored else "histogram"
+        return "layer" not in statistic.axes and self._has(name)
 
     def statistic(self, name: str, *, pooling: str = "mean") -> NDArray[Any]:
         """A statistic of the layer's filters, with the axes that `STATISTICS` states.
@@ -144,10 +138,9 @@ class Layer:
             StatisticNotFoundError: if the store has no such statistic, with the reason.
         """
         statistic = self._find(_full_name(name, pooling))
-        if statistic.level is None:
-            return self._read(statistic.path)
-        counts, low, high = (self._read(path) for path in (HISTOGRAM, "class/min", "class/max"))
-        return quantiles(counts, statistic.level, low, high)
+        if statistic.is_stored:
+            return self._read(statistic.name)
+        return statistic.compute(*(self._read(name) for name in ("histogram", "min", "max")))
 
     def chance(self, name: str, *, pooling: str = "mean") -> NDArray[np.float64] | None:
         """The chance level of a statistic, low and high, <float64>[bound, …]; None if it has none.
@@ -160,7 +153,7 @@ class Layer:
             StatisticNotFoundError: if the store has no such statistic, with the reason.
         """
         statistic = self._find(_full_name(name, pooling))
-        return self._read(f"{statistic.path}_chance") if statistic.chance else None
+        return self._read(statistic.chance_name) if statistic.chance else None
 
     def undefined(self, pooling: str) -> NDArray[np.uint8]:
         """Why each filter has no scores on a pooled table, <uint8>[filter], see `Defined`.
@@ -168,7 +161,7 @@ class Layer:
         Raises:
             StatisticNotFoundError: if the store has no scores.
         """
-        return self._read(self._path("filters", f"undefined_{pooling}"))
+        return self._read(self._require("undefined_", pooling))
 
     def histogram(self) -> tuple[StoredArray, StoredArray]:
         """The number of finite activations in each bin, and the bounds of the bins.
@@ -181,8 +174,7 @@ class Layer:
             StatisticNotFoundError: if the store has none, with the reason.
         """
         self._find("q50")
-        counts = self._array(HISTOGRAM, ("class", "filter", "bin"))
-        return counts, self._array("bin_bounds", ("bound", "bin"))
+        return self._array("histogram"), self._array("bin_bounds")
 
     def top(self, what: str) -> StoredArray:
         """Top samples, [filter, k]; by class, [class, filter, k]; by band, [band, filter, k].
@@ -196,9 +188,7 @@ class Layer:
         Raises:
             StatisticNotFoundError: if the store has none.
         """
-        axis = what.rpartition("_")[0]
-        axes = (axis, "filter", "k") if axis else ("filter", "k")
-        return self._array(self._path("top", what), axes)
+        return self._array(self._require("top_", what))
 
     def pooled(self, name: str) -> StoredArray:
         """A pooled table, [sample, filter]; indexing reads a part of it.
@@ -206,12 +196,12 @@ class Layer:
         Raises:
             StatisticNotFoundError: if the store has no such table.
         """
-        return self._array(self._path("pooled", name), ("sample", "filter"))
+        return self._array(self._require("pooled_", name))
 
     @property
     def pooled_names(self) -> tuple[str, ...]:
         """The names of the pooled tables that the store holds for this layer."""
-        return tuple(self._node.get("pooled", ()))
+        return tuple(name for name in POOLED if self._has(f"pooled_{name}"))
 
     def arrays(self) -> dict[str, StoredArray | tuple[tuple[str, ...], NDArray[Any]]]:
         """Maps and pooled tables, unread, and statistics with their axes, by name."""
@@ -229,7 +219,7 @@ class Layer:
         Raises:
             SelectionError: if there is no such class or filter.
         """
-        n_classes = self._file.index("classes/name").shape[0]
+        n_classes = self._file.array("class_name").shape[0]
         for axis, index, size in (
             ("class", class_index, n_classes),
             ("filter", filter_index, self.n_filters),
@@ -238,9 +228,9 @@ class Layer:
                 raise SelectionError(
                     f"no {axis} {index} in layer {self.path}; it has 0 to {size - 1}"
                 )
-        if "class/mean_map" not in self._node:
+        if not self._has("mean_map"):
             return None
-        maps = self._array("class/mean_map", ("class", "map_y", "map_x", "filter")).row(class_index)
+        maps = self._array("mean_map").row(class_index)
         return np.ascontiguousarray(maps[..., filter_index])
 
     def filter_range(self) -> NDArray[np.float64]:
@@ -251,11 +241,11 @@ class Layer:
 
     def health(self) -> LayerHealth:
         """Which filters are dead, useless or broken; computed from what every store holds."""
-        sizes = self._file.read("classes/n_samples")
+        sizes = self._file.read("n_samples")
         n_nonfinite = self.statistic("n_nonfinite")
         n_values = self.statistic("n_values") + n_nonfinite
         zeros = np.nan_to_num(self.statistic("zero_fraction")) * n_values
-        if "filters/correlation_mean" in self._node:
+        if self._has("correlation_mean"):
             filter_correlation = self.statistic("correlation_mean")
         else:  # a store without scores
             filter_correlation = correlation(centered_covariance(self.pooled("mean")[...]))
@@ -284,7 +274,7 @@ class Layer:
                 f"no unit at row {y}, column {x} in layer {self.path}, whose maps are "
                 f"{height}x{width}"
             )
-        if "receptive_field" not in self._node:
+        if not self._has("receptive_field"):
             return None
         first_y, first_x, last_y, last_x = self._read("receptive_field")[y, x].tolist()
         return first_y, first_x, last_y, last_x
@@ -295,19 +285,19 @@ class Layer:
         All four are -1 if a unit sees only padding. None if the receptive fields are unknown:
         `attributes["receptive_field"]` then says why.
         """
-        if "receptive_field" not in self._node:
+        if not self._has("receptive_field"):
             return None
         return np.asarray(self._read("receptive_field"), dtype=np.int64)
 
     @property
     def kernel(self) -> NDArray[np.float32] | None:
         """The weights, <float32>[kernel_y, kernel_x, kernel_input, kernel_output], if stored."""
-        return self._read("kernel") if "kernel" in self._node else None
+        return self._read("kernel") if self._has("kernel") else None
 
     @property
     def bias(self) -> NDArray[np.float32] | None:
         """The bias, <float32>[filter], if stored."""
-        return self._read("bias") if "bias" in self._node else None
+        return self._read("bias") if self._has("bias") else None
 
     def _find(self, name: str) -> Statistic:
         """The definition of a statistic, if the store has it."""
@@ -328,26 +318,26 @@ class Layer:
             reason = f"its histograms are {self.attributes['histogram']}"
         raise StatisticNotFoundError(f"{where} holds no {name} of layer {self.path}: {reason}")
 
-    def _path(self, kind: str, name: str) -> str:
-        """The path of an array in a group that may lack it."""
-        path = f"{kind}/{name}"
-        if path not in self._node:
-            names = list(self._node.get(kind, ()))
+    def _require(self, prefix: str, name: str) -> str:
+        """The full name of an array that the store may lack, such as `pooled_max`."""
+        kind = prefix.removesuffix("_")
+        matching = [array for array in ARRAYS if array.startswith(prefix)]
+        if prefix + name not in matching or not self._has(prefix + name):
+            names = [array.removeprefix(prefix) for array in matching if self._has(array)]
             raise StatisticNotFoundError(
                 f"no {kind} array {name!r} for layer {self.path} in {self._file.path.name}; it "
                 f"holds {', '.join(names) or 'none'}{near_matches(name, names)}"
             )
-        return path
+        return prefix + name
 
-    def _read(self, path: str) -> Any:
-        return self._file.read(f"{self.full_group}/{path}")
+    def _has(self, name: str) -> bool:
+        return self._file.has(name, self.group)
 
-    def _array(self, path: str, axes: tuple[str, ...], *, dtype: Any = None) -> StoredArray:
-        return self._file.array(f"{self.full_group}/{path}", axes, dtype=dtype)
+    def _read(self, name: str) -> Any:
+        return self._file.read(name, self.group)
 
-    @property
-    def _node(self) -> Any:
-        return self._file.hdf5[self.full_group]
+    def _array(self, name: str, *, dtype: Any = None) -> StoredArray:
+        return self._file.array(name, self.group, dtype=dtype)
 
 
 def _full_name(name: str, pooling: str) -> str:

@@ -46,16 +46,17 @@ def write_scores(
     for index, layer in enumerate(accumulators):
         filters = Filters.of_moments(layer.moments)
         shape = permutations.classes.n_samples, len(filters.dead)
-        layers.append((filters, _Tables(partial(writer.pooled_part, index), *shape)))
+        layers.append((filters, _Tables(writer.layers[index].pooled_part, *shape)))
     for index, arrays in compute_scores(layers, permutations, threads):
-        writer.put(index, arrays)
+        writer.layers[index].put(arrays)
 
 
 def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     """Computes scores, top samples and similarities from a store's pooled tables and labels.
 
     Returns:
-        For each layer the arrays, by path in the layer's group or under `similarity/`.
+        For each layer the arrays, by their names in the schema; those about all layers come with
+        the first.
 
     Raises:
         StoreError: if the store is damaged.

@@ -24,9 +24,10 @@ from fmcore.files import locked, output_errors, publish, sha256_of
 from fmcore.statistics import LayerAccumulators, Permutations
 from fmcore.storage.file.nodes import damage_as_store_error
 from fmcore.storage.format.plan import StorePlan
+from fmcore.storage.format.schema import state_path
 from fmcore.storage.scoring import write_scores
 from fmcore.storage.store import Store, open_store
-from fmcore.storage.writer import STATE, StoreWriter, create_store
+from fmcore.storage.writer import StoreWriter, create_store
 
 log = logging.getLogger(__name__)
 
@@ -253,11 +254,11 @@ def join_shards(
         for shard in shards:
             with open_store(shard) as part, damage_as_store_error(shard):
                 _append(out, part)
-                for index, group in enumerate(out.groups):
-                    state = _read_state(part, group, accumulators[index])
+                for index, layer in enumerate(out.layers):
+                    state = _read_state(part, layer.name, accumulators[index])
                     accumulators[index] = accumulators[index].merge(state)
-        for index, layer in enumerate(accumulators):
-            out.write_layer(index, layer)
+        for layer, of_layer in zip(out.layers, accumulators, strict=True):
+            layer.finish(of_layer)
         if permutations is not None:
             write_scores(out, accumulators, permutations, threads)
     return accumulators
@@ -275,14 +276,14 @@ def _append(out: StoreWriter, part: Store) -> None:
                 rows.put(run)
             rows.skip(copied)
         for start in range(copied, source.shape[0], ROWS_AT_ONCE):
-            out.append({path: source.rows(start, start + ROWS_AT_ONCE)})
+            out.append_rows({path: source.rows(start, start + ROWS_AT_ONCE)})
 
 
-def _read_state(part: Store, group: str, template: LayerAccumulators) -> LayerAccumulators:
+def _read_state(part: Store, layer: str, template: LayerAccumulators) -> LayerAccumulators:
     """The accumulators of a layer that a shard holds; `template` has the same arrays."""
     return template.restored(
         {
-            key: part.file.hdf5[f"{group}/{STATE}/{key}"][...].reshape(array.shape)
+            key: part.file.hdf5[state_path(layer, key)][...].reshape(array.shape)
             for key, array in template.state().items()
         }
     )

@@ -13,39 +13,40 @@ from numpy.typing import NDArray
 
 from fmcore.files import safe_names
 from fmcore.records import Policy, StatisticsScope
-from fmcore.statistics import PERMUTATIONS, SEED
+from fmcore.statistics import PERMUTATIONS, POOLED, SEED
 from fmcore.storage.chunks import grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.chunks.codec import encode
 from fmcore.storage.file.nodes import creation_properties, fixed_text
 from fmcore.storage.format import chunk_shape
+from fmcore.storage.format.filters import DEFLATE, Codec
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import (
-    DEFLATE,
+    ARRAYS,
+    CAPTURE,
+    DATASET,
     FORMAT,
     FORMAT_VERSION,
-    SCHEMA,
+    MODEL,
     ArraySpec,
-    Codec,
+    array_path,
+    layer_path,
     scale_path,
 )
-
-_SPECS = {spec.path: spec for spec in SCHEMA}
 
 
 class Skeleton:
     """A new store without samples.
 
     Attributes:
-        groups: the group of each layer of the plan, such as `layers/conv1`.
+        layers: the name of the group of each layer of the plan, such as `conv1`.
         rows: the arrays that samples are appended to, by path.
     """
 
     def __init__(self, file: h5py.File, plan: StorePlan) -> None:
         self._file = file
         self._plan = plan
-        names = safe_names([layer.spec.path for layer in plan.layers])
-        self.groups = [f"layers/{name}" for name in names]
+        self.layers = safe_names([layer.spec.path for layer in plan.layers])
         self.rows: dict[str, ChunkBuffer] = {}
         # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.
         self._groups_by_path: dict[str, h5py.Group] = {"": file}
@@ -61,35 +62,32 @@ class Skeleton:
         )
         _set(file, format=FORMAT, format_version=FORMAT_VERSION, created=now, libraries=libraries)
         _set(file, writer=f"fmcore {version('feature-map-dashboard')}")
-        model = file.create_group("model", track_order=True)
+        model = file.create_group(MODEL, track_order=True)
         _set(model, name=plan.model.name, digest=plan.model.digest)
         _set(model, framework=plan.model.framework, output=plan.model.output)
         info = plan.dataset
-        dataset = file.create_group("dataset", track_order=True)
+        dataset = file.create_group(DATASET, track_order=True)
         _set(dataset, name=info.name, source=info.source, fingerprint=info.fingerprint)
         _set(dataset, preprocessing=info.preprocessing, labels=info.labels)
-        capture = file.create_group("capture", track_order=True)
+        capture = file.create_group(CAPTURE, track_order=True)
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample
         _set(capture, statistics=plan.statistics)
         if plan.statistics == StatisticsScope.ALL:
             capture.attrs["permutations"] = PERMUTATIONS
             capture.attrs["permutation_seed"] = SEED
-        self.put("model/architecture", "", np.frombuffer(plan.model.architecture.encode(), "u1"))
-        self.put("classes/name", "", _text_array(plan.class_names))
-        self.put("samples/id", "", _text_array(plan.ids))
-        self._stream("samples/image", "", (n_samples, *plan.image_shape), plan.image_dtype)
-        self._stream("samples/label", "", (n_samples,), np.dtype("int64"))
-        if plan.has_predictions:
-            self._stream("samples/prediction", "", (n_samples,), np.dtype("int64"))
-            probability = (n_samples, len(plan.class_names))
-            self._stream("samples/probability", "", probability, np.dtype("float32"))
+        self.put("architecture", np.frombuffer(plan.model.architecture.encode(), "u1"))
+        self.put("class_name", _text_array(plan.class_names))
+        self.put("id", _text_array(plan.ids))
+        for column in plan.columns:
+            row, dtype = plan.column_row(column)
+            self._stream(column.name, "", (n_samples, *row), dtype)
         for index, layer in enumerate(plan.layers):
             self._create_layer(index, layer, n_samples)
 
     def _create_layer(self, index: int, plan: LayerPlan, n_samples: int) -> None:
-        layer, name = plan.spec, self.groups[index].removeprefix("layers/")
-        group = self._file.create_group(self.groups[index], track_order=True)
+        layer, name = plan.spec, self.layers[index]
+        group = self._file.create_group(layer_path(name), track_order=True)
         _set(group, layer_path=layer.path, kind=layer.kind, padding=layer.padding)
         _set(group, activation_function=layer.activation, policy=plan.policy)
         _set(group, class_maps=plan.class_maps, histogram=plan.histogram)
@@ -98,21 +96,21 @@ class Skeleton:
         for key in ("kernel_size", "strides", "dilation"):
             group.attrs[key] = np.array(getattr(layer, key), dtype=np.int32)
         for axis, size in zip(("y", "x", "filter"), layer.shape, strict=True):
-            self._scale(f"layers/{name}/{axis}", size)
+            self._scale(scale_path(axis, array_path("activation", name)), size)
         if plan.policy != Policy.POOLED:
             shape, dtype = (n_samples, *layer.shape), np.dtype(plan.policy)
-            self._stream("layers/{layer}/activation", name, shape, dtype, plan.codec)
+            self._stream("activation", name, shape, dtype, plan.codec)
         for part in ("kernel", "bias", "receptive_field"):
             if (values := getattr(layer, part)) is not None:
-                self.put(f"layers/{{layer}}/{part}", name, values)
-        for path, spec in _SPECS.items():
-            if path.startswith("layers/{layer}/pooled/"):
-                dtype = np.dtype(spec.dtypes[0])
-                self._stream(path, name, (n_samples, layer.shape[2]), dtype, readable=True)
+                self.put(part, values, name)
+        for table_name, table in POOLED.items():
+            rows = (n_samples, layer.shape[2])
+            pooled_name, dtype = f"pooled_{table_name}", np.dtype(table.dtype)
+            self._stream(pooled_name, name, rows, dtype, readable=True)
 
     def _stream(
         self,
-        path: str,
+        name: str,
         layer: str,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
@@ -124,15 +122,25 @@ class Skeleton:
 
         A readable one can be read before the file is closed; its chunks are not written in runs.
         """
-        array = self._create(_SPECS[path], layer, shape, dtype, codec=codec)
-        self.rows[path.format(layer=layer)] = ChunkBuffer(array, codec, in_runs=not readable)
+        array = self._create(ARRAYS[name], layer, shape, dtype, codec=codec)
+        self.rows[array_path(name, layer)] = ChunkBuffer(array, codec, in_runs=not readable)
 
-    def put(self, path: str, layer: str, array: NDArray[Any]) -> None:
-        """Writes a whole array of the schema; `layer` replaces `{layer}` in its path."""
-        stored = self._create(_SPECS[path], layer, array.shape, array.dtype)
+    def put(self, name: str, array: NDArray[Any], layer: str = "") -> None:
+        """Writes a whole array of the schema, one of a layer into the group of that name."""
+        stored = self._create(ARRAYS[name], layer, array.shape, array.dtype)
         corners, blocks = zip(*grid.blocks(array, stored.chunks, 0), strict=True)
         for corner, chunk in zip(corners, encode(blocks), strict=True):
             stored.id.write_direct_chunk(corner, chunk)
+
+    def put_flat(self, path: str, array: NDArray[Any]) -> None:
+        """Writes an array of one axis that is not in the schema."""
+        chunk = chunk_shape.table_chunk(array.shape, itemsize=array.dtype.itemsize)
+        self._dataset(path, array.shape, array.dtype, chunk)[...] = array
+
+    def set_numbers(self, group: str, **numbers: float) -> None:
+        """Sets attributes of a group."""
+        for name, number in numbers.items():
+            self._file[group].attrs[name] = number
 
     def _create(
         self,
@@ -142,15 +150,15 @@ class Skeleton:
         dtype: np.dtype[Any],
         codec: Codec = DEFLATE,
     ) -> h5py.Dataset:
-        path = spec.path.format(layer=layer)
-        if path.endswith("/activation"):
+        path = array_path(spec.name, layer)
+        if spec.name == "activation":
             n_samples, height, width, n_filters = shape
             chunk: tuple[int, ...] = chunk_shape.activation_chunk(
                 n_samples, (height, width, n_filters), itemsize=dtype.itemsize
             )
         else:
             chunk = chunk_shape.table_chunk(shape, itemsize=dtype.itemsize)
-        array = self.dataset(path, shape, dtype, chunk, codec)
+        array = self._dataset(path, shape, dtype, chunk, codec)
         for position, (axis, size) in enumerate(zip(spec.axes, shape, strict=True)):
             array.dims[position].attach_scale(self._scale(scale_path(axis, path), size))
         return array
@@ -159,13 +167,13 @@ class Skeleton:
         """The dimension scale of an axis, which holds its indices; created when first needed."""
         if path not in self._scales:
             chunk = chunk_shape.table_chunk((size,), itemsize=4)
-            scale = self.dataset(path, (size,), np.dtype("int32"), chunk)
+            scale = self._dataset(path, (size,), np.dtype("int32"), chunk)
             scale[...] = np.arange(size, dtype=np.int32)
             scale.make_scale(path.rsplit("/", 1)[-1])
             self._scales[path] = scale
         return self._scales[path]
 
-    def dataset(
+    def _dataset(
         self,
         path: str,
         shape: tuple[int, ...],

@@ -24,6 +24,8 @@ from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
 from fmcore.storage.chunks.stored_array import StoredArray
 from fmcore.storage.file.nodes import damage_as_store_error, read_attributes, read_text
+from fmcore.storage.format.columns import NUMBERS
+from fmcore.storage.format.schema import CAPTURE, DATASET, LAYERS, MODEL
 from fmcore.storage.handle import StoreFile
 from fmcore.storage.interop import Arrays, data_frame, data_tree
 from fmcore.storage.layer import Layer, LayerFacts
@@ -61,15 +63,15 @@ class Store:
         hdf5 = self._file.hdf5
         try:
             with damage_as_store_error(path):
-                layers = map(LayerFacts.from_group, hdf5["layers"].values())
+                layers = map(LayerFacts.from_group, hdf5[LAYERS].values())
                 self._facts = {
                     facts.path: facts for facts in sorted(layers, key=lambda facts: facts.index)
                 }
                 self.n_samples = self._file.n_samples
-                self.class_names = tuple(self._file.texts("classes/name"))
+                self.class_names = tuple(self._file.texts("class_name"))
                 # Read once, because every thumbnail needs it.
-                self.labels_are = read_text(hdf5["dataset"], "labels")
-                self.has_predictions = "prediction" in hdf5["samples"]
+                self.labels_are = read_text(hdf5[DATASET], "labels")
+                self.has_predictions = self._file.has("prediction")
         except StoreError:
             self.close()
             raise
@@ -90,8 +92,7 @@ class Store:
     @property
     def images(self) -> StoredArray:
         """The images as stored, [sample, image_y, image_x, image_channel]; indexing reads them."""
-        axes = ("sample", "image_y", "image_x", "image_channel")
-        return self._file.array("samples/image", axes)
+        return self._file.array("image")
 
     @property
     def layers(self) -> Mapping[str, Layer]:
@@ -101,12 +102,12 @@ class Store:
     @property
     def ids(self) -> list[str]:
         """A name for each sample."""
-        return self._file.texts("samples/id")
+        return self._file.texts("id")
 
     @property
     def class_sizes(self) -> NDArray[np.int64]:
         """The number of samples with each label, <int64>[class]."""
-        return self._file.read("classes/n_samples")
+        return self._file.read("n_samples")
 
     def image(self, sample: int) -> NDArray[Any]:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
@@ -131,6 +132,7 @@ class Store:
         if self.has_predictions:
             rows = np.arange(self.n_samples)
             columns["probability"] = self.probabilities[rows, columns["prediction"]]
+        columns |= self.numbers_of_samples()
         return data_frame(columns, index="sample")
 
     def to_xarray(self) -> xarray.DataTree:
@@ -142,7 +144,8 @@ class Store:
             MissingLibraryError: if xarray is not installed.
         """
         classes = self.classes_of_samples()
-        arrays: dict[str, Arrays] = {name: (("sample",), rows) for name, rows in classes.items()}
+        columns = classes | self.numbers_of_samples()
+        arrays: dict[str, Arrays] = {name: (("sample",), rows) for name, rows in columns.items()}
         if self.has_predictions:
             arrays["probability"] = (("sample", "class"), self.probabilities)
         return data_tree(
@@ -167,7 +170,11 @@ class Store:
     @property
     def similarities(self) -> tuple[str, ...]:
         """The names of the statistics across layers that the store holds."""
-        return tuple(name for name in self._file.hdf5.get("similarity", ()) if name in STATISTICS)
+        return tuple(
+            name
+            for name, statistic in STATISTICS.items()
+            if "layer" in statistic.axes and self._file.has(name)
+        )
 
     def similarity(self, name: str) -> NDArray[np.float64]:
         """A statistic across the layers in their order: [layer], or [layer, other_layer] for CKA.
@@ -182,16 +189,16 @@ class Store:
                 f"no statistic {name!r} across layers in {self.path.name}; it holds "
                 f"{', '.join(names) or 'none'}{near_matches(name, names)}{remedy}"
             )
-        return self._file.read(f"similarity/{name}")
+        return self._file.read(name)
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Every attribute of the file, the model, the data set and the capture, by group."""
-        groups = {"store": "/", "model": "model", "dataset": "dataset", "capture": "capture"}
+        groups = {"store": "/", **{name: name for name in (MODEL, DATASET, CAPTURE)}}
         return {name: read_attributes(self._file.hdf5[path]) for name, path in groups.items()}
 
     def architecture(self) -> dict[str, Any]:
         """The model's configuration, as Keras wrote it."""
-        parsed: dict[str, Any] = json.loads(self._file.read("model/architecture").tobytes())
+        parsed: dict[str, Any] = json.loads(self._file.read("architecture").tobytes())
         return parsed
 
     @property
@@ -207,7 +214,7 @@ class Store:
     @property
     def labels(self) -> NDArray[np.int64]:
         """Class index, <int64>[sample]; the true class if `has_labels`."""
-        return self._file.read("samples/label")
+        return self._file.read("label")
 
     @property
     def predictions(self) -> NDArray[np.int64]:
@@ -216,7 +223,7 @@ class Store:
         Raises:
             PredictionsNotStoredError: if the store holds no predictions.
         """
-        return self._file.read(self._prediction_path("samples/prediction"))
+        return self._file.read(self._predicted("prediction"))
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
@@ -225,7 +232,7 @@ class Store:
         Raises:
             PredictionsNotStoredError: if the store holds no predictions.
         """
-        return self._file.read(self._prediction_path("samples/probability"))
+        return self._file.read(self._predicted("probability"))
 
     def probability(self, sample: int) -> NDArray[np.float32]:
         """The probability that the model gives to each class for one sample, <float32>[class].
@@ -234,8 +241,8 @@ class Store:
             PredictionsNotStoredError: if the store holds no predictions.
             SampleNotFoundError: if there is no such sample.
         """
-        path = self._prediction_path("samples/probability")
-        return self._file.index(path).row(self.check_sample(sample))
+        name = self._predicted("probability")
+        return self._file.array(name).row(self.check_sample(sample))
 
     @property
     def class_columns(self) -> tuple[str, ...]:
@@ -245,12 +252,16 @@ class Store:
 
     def classes_of_samples(self) -> dict[str, NDArray[np.int64]]:
         """The class index of each sample, <int64>[sample], by the names in `class_columns`."""
-        return {name: self._file.read(f"samples/{name}") for name in self.class_columns}
+        return {name: self._file.read(name) for name in self.class_columns}
+
+    def numbers_of_samples(self) -> dict[str, NDArray[Any]]:
+        """The columns of the samples with a number each that are no class, by name, [sample]."""
+        return {name: self._file.read(name) for name in NUMBERS if self._file.has(name)}
 
     @property
     def accuracy_words(self) -> str:
         """The accuracy in words, such as `test accuracy 0.9841`, or why there is none."""
-        return self.why_no_outcomes or f"test accuracy {self.about()['model']['test_accuracy']:.4f}"
+        return self.why_no_outcomes or f"test accuracy {self.about()[MODEL]['test_accuracy']:.4f}"
 
     @property
     def why_no_outcomes(self) -> str:
@@ -287,12 +298,12 @@ class Store:
             f"{len(self._facts)} layers ({', '.join(self._facts)})>"
         )
 
-    def _prediction_path(self, path: str) -> str:
+    def _predicted(self, name: str) -> str:
         if not self.has_predictions:
             raise PredictionsNotStoredError(
-                f"{self.path.name} holds no predictions: {self.about()['model']['output']}"
+                f"{self.path.name} holds no predictions: {self.about()[MODEL]['output']}"
             )
-        return path
+        return name
 
 
 class _Layers(Mapping[str, Layer]):

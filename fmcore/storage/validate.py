@@ -20,6 +20,7 @@ from fmcore.storage.file.opened import open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
 from fmcore.storage.file.structure import structure_problems
+from fmcore.storage.format.schema import DATASET, array_path
 from fmcore.storage.store import Store
 
 # A minute, plus the time that the slowest disk and one slow core take.
@@ -173,18 +174,18 @@ def _content_problems(store: Store) -> Iterator[str]:
         outside = (values < 0) | (values >= n_classes)
         if outside.any():
             row = int(np.argmax(outside))
-            yield f"/samples/{name} of sample {row} is outside the {n_classes} classes"
+            yield f"/{array_path(name)} of sample {row} is outside the {n_classes} classes"
     counts = np.bincount(np.clip(store.labels, 0, n_classes - 1), minlength=n_classes)
     if not np.array_equal(counts, store.class_sizes):
-        yield "/classes/n_samples does not match the counts of /samples/label"
+        yield f"/{array_path('n_samples')} does not match the counts of /{array_path('label')}"
     if store.labels_are == "none" and store.labels.any():
-        yield "/samples/label is not 0, but the attribute labels of /dataset is none"
+        yield f"/{array_path('label')} is not 0, but the attribute labels of /{DATASET} is none"
     if not store.has_predictions:
         return
     differs = store.probabilities.argmax(axis=1) != store.predictions
     if differs.any():
         row = int(np.argmax(differs))
         yield (
-            f"/samples/prediction of sample {row} is not the most probable class; "
+            f"/{array_path('prediction')} of sample {row} is not the most probable class; "
             f"{int(differs.sum()):,} samples have this problem"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.files import publish
-from fmcore.records import LabelSource
-from fmcore.statistics import LayerAccumulators
+from fmcore.records import LabelSource, Policy, SampleBatch
+from fmcore.statistics import LayerAccumulators, Rounding
 from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.chunks.codec import ChunkRun, encode_run
 from fmcore.storage.chunks.index_patch import patch_index
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
 from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text
 from fmcore.storage.file.seal import seal
-from fmcore.storage.format import chunk_shape
-from fmcore.storage.format.plan import StorePlan
-from fmcore.storage.format.schema import path_in_store
+from fmcore.storage.format.plan import LayerPlan, StorePlan
+from fmcore.storage.format.schema import MODEL, array_path, layer_path, state_path
 from fmcore.storage.skeleton import Skeleton
 
 # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
 LIBRARY_VERSIONS = ("v110", "v110")
-# The group of a shard that holds the state of its accumulators, to be merged by the join.
-STATE = "state"
 
 # The chunks of some arrays that threads are encoding.
 Encoded = list[tuple[ChunkBuffer, list[Future[ChunkRun]]]]
@@ -72,7 +70,7 @@ class StoreWriter:
     """Appends samples to a store, then its statistics; for use by one thread.
 
     Attributes:
-        groups: the group of each layer of the plan, such as `layers/conv1`.
+        layers: the writer of each layer of the plan.
         rows: the arrays that samples are appended to, by path.
     """
 
@@ -95,13 +93,23 @@ class StoreWriter:
         except BaseException:
             self._file.close()
             raise
-        self.groups, self.rows = self._skeleton.groups, self._skeleton.rows
+        self.rows = self._skeleton.rows
+        self.layers = [
+            LayerWriter(self, index, layer, self._skeleton.layers[index])
+            for index, layer in enumerate(plan.layers)
+        ]
 
-    def submit(self, arrays: Mapping[str, NDArray[Any]]) -> Encoded:
+    def submit(self, batch: SampleBatch) -> Encoded:
+        """Hands the columns of the next samples to the threads; `write` waits for them."""
+        columns = {column.name: column.rows(batch) for column in self._plan.columns}
+        self.count(batch.labels, columns.get("prediction"))
+        return self.submit_rows({array_path(name): rows for name, rows in columns.items()})
+
+    def submit_rows(self, arrays: Mapping[str, NDArray[Any]]) -> Encoded:
         """Hands the next rows of some arrays to the threads; `write` waits for them.
 
         Args:
-            arrays: the rows by path in the store, each [sample, …].
+            arrays: the rows by the keys of `rows`, each [sample, …].
         """
         submit = self._threads.submit
         return [
@@ -115,27 +123,25 @@ class StoreWriter:
         Raises:
             OSError: if the disk refuses.
         """
-        with self._interrupts.held():
+        with self.writing():
             for rows, tasks in encoded:
                 for task in tasks:
                     rows.put(task.result())
-        self._disk.check()
 
-    def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def append_rows(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Writes the next rows of small arrays in this thread; in the others they would queue.
 
         Args:
-            arrays: the rows by path in the store, each [sample, …].
+            arrays: the rows by the keys of `rows`, each [sample, …].
 
         Raises:
             OSError: if the disk refuses.
         """
-        with self._interrupts.held():
+        with self.writing():
             for path, values in arrays.items():
                 rows = self.rows[path]
                 for blocks in rows.add(values):
                     rows.put(encode_run(blocks, rows.codec))
-        self._disk.check()
 
     def sizes_of_runs(self) -> dict[str, NDArray[np.int64]]:
         """The chunk sizes in bytes, <int64>[chunk], of each array that was written in runs."""
@@ -147,59 +153,21 @@ class StoreWriter:
         if predictions is not None:
             self._n_correct += int((labels == predictions).sum())
 
-    def write_layer(
-        self, index: int, accumulators: LayerAccumulators, *, keep_state: bool = False
-    ) -> None:
-        """Writes the statistics of a layer, once all samples are written.
+    def expand(self, index: int, accumulators: LayerAccumulators) -> LayerAccumulators:
+        """The accumulators of a layer, with all classes of the store."""
+        return self._plan.scatter(index, accumulators)
 
-        Args:
-            index: the place of the layer in the plan.
-            accumulators: the accumulators of the layer.
-            keep_state: also write their full state, so that a shard can be merged with others.
-        """
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Skeleton]:
+        """Holds signals back while HDF5 writes, and raises what the disk refused."""
         with self._interrupts.held():
-            self._write_layer(index, accumulators, keep_state=keep_state)
-
-    def _write_layer(
-        self, index: int, accumulators: LayerAccumulators, *, keep_state: bool
-    ) -> None:
-        group = self._file[self.groups[index]]
-        name = self.groups[index].removeprefix("layers/")
-        self._put(name, self._plan.scatter(index, accumulators).arrays())
-        if accumulators.rounding is not None:
-            group.attrs["largest_error"] = float(accumulators.rounding.largest_error)
-            group.attrs["n_overflow"] = int(accumulators.rounding.n_overflow)
-        for key, array in accumulators.state().items() if keep_state else ():
-            path = f"{self.groups[index]}/{STATE}/{key}"
-            flat = array.reshape(-1)
-            chunk = chunk_shape.table_chunk(flat.shape, itemsize=flat.dtype.itemsize)
-            self._skeleton.dataset(path, flat.shape, flat.dtype, chunk)[...] = flat
-
-    def _put(self, layer: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Writes arrays by their path in a layer's group, or under `similarity/`."""
-        for path, array in arrays.items():
-            self._skeleton.put(path_in_store(path), layer, array)
-
-    def put(self, index: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Writes whole arrays of a layer, by their path in its group, or under `similarity/`."""
-        with self._interrupts.held():
-            self._put(self.groups[index].removeprefix("layers/"), arrays)
+            yield self._skeleton
         self._disk.check()
-
-    def pooled_part(self, index: int, name: str, rows: slice, columns: slice) -> NDArray[Any]:
-        """Reads a part of a pooled table, [sample, filter], once all samples are written."""
-        table = self.rows[f"{self.groups[index]}/pooled/{name}"]
-        with self._interrupts.held():
-            _flush(table)
-            part = table.read(rows, columns)
-        self._disk.check()
-        return part
 
     def finish(self) -> None:
         """Writes the chunks that are not full, the summary, and the digest of all attributes."""
-        with self._interrupts.held():
+        with self.writing():
             self._finish()
-        self._disk.check()
 
     def _finish(self) -> None:
         n_samples = len(self._plan.ids)
@@ -207,15 +175,92 @@ class StoreWriter:
             _flush(rows)
             if rows.n_rows != n_samples:
                 raise ValueError(f"{path}: {rows.n_rows} rows were written, expected {n_samples}")
-        self._skeleton.put("classes/n_samples", "", self._n_samples)
+        self._skeleton.put("n_samples", self._n_samples)
         if self._plan.has_predictions and self._plan.dataset.labels == LabelSource.GIVEN:
-            self._file["model"].attrs["test_accuracy"] = self._n_correct / n_samples
+            self._file[MODEL].attrs["test_accuracy"] = self._n_correct / n_samples
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 
     def close(self) -> None:
         """Closes the HDF5 file; safe to call twice."""
         with self._interrupts.held():
             self._file.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerWriter:
+    """Appends one layer's part of the samples to a store, then its statistics.
+
+    Attributes:
+        store: the writer of the store.
+        index: the place of the layer in the plan.
+        plan: how the layer is stored.
+        name: the name of the layer's group.
+    """
+
+    store: StoreWriter
+    index: int
+    plan: LayerPlan
+    name: str
+
+    def submit(self, maps: NDArray[np.floating]) -> Encoded:
+        """Hands the next maps to the threads, if maps are stored; `StoreWriter.write` waits.
+
+        Args:
+            maps: [sample, y, x, filter], as `LayerPlan.stored` returns them.
+        """
+        if self.plan.policy == Policy.POOLED:
+            return []
+        return self.store.submit_rows({array_path("activation", self.name): maps})
+
+    def append(self, pooled: Mapping[str, NDArray[Any]]) -> None:
+        """Writes the next rows of the pooled tables, by their names in `POOLED`.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        self.store.append_rows({self._pooled_path(name): rows for name, rows in pooled.items()})
+
+    def pooled_part(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
+        """Reads a part of a pooled table, [sample, filter], once all samples are written."""
+        table = self.store.rows[self._pooled_path(name)]
+        with self.store.writing():
+            _flush(table)
+            return table.read(rows, columns)
+
+    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Writes whole arrays by their names in the schema.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        with self.store.writing() as skeleton:
+            for name, array in arrays.items():
+                skeleton.put(name, array, self.name)
+
+    def finish(self, accumulators: LayerAccumulators, *, keep_state: bool = False) -> None:
+        """Writes the statistics, once all samples are written.
+
+        Args:
+            accumulators: the accumulators of the layer.
+            keep_state: also write their full state, so that a shard can be merged with others.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        self.put(self.store.expand(self.index, accumulators).arrays())
+        rounding = accumulators.get(Rounding)
+        with self.store.writing() as skeleton:
+            if rounding is not None:
+                skeleton.set_numbers(
+                    layer_path(self.name),
+                    largest_error=float(rounding.largest_error),
+                    n_overflow=int(rounding.n_overflow),
+                )
+            for key, array in accumulators.state().items() if keep_state else ():
+                skeleton.put_flat(state_path(self.name, key), array.reshape(-1))
+
+    def _pooled_path(self, name: str) -> str:
+        return array_path(f"pooled_{name}", self.name)
 
 
 def _flush(rows: ChunkBuffer) -> None:

@@ -35,7 +35,7 @@ from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import Preprocessing, class_names_for, load_dataset
 from fmcore.model.probe import KerasProbe
 from fmcore.model.tutorial import train_tutorial_network
-from fmcore.statistics import LayerAccumulators, Pooled
+from fmcore.statistics import Batch, Extent, LayerAccumulators, Pooled
 
 BATCH, READS = 256, 20
 
@@ -136,13 +136,12 @@ def compress(captured: list) -> None:
 
 def reduce(data: Data, captured: list) -> None:
     def reduce_layer(index: int) -> None:
-        sums = LayerAccumulators.empty(
-            10, captured[0].activations[index].shape[1:]
-        )  # no histograms
+        shape = captured[0].activations[index].shape[1:]
+        sums = LayerAccumulators.empty(Extent(10, shape))  # no histograms
         for place, batch in enumerate(captured):
             values = batch.activations[index]
             labels = data.labels[place * BATCH : place * BATCH + len(values)]
-            sums.add(values, labels, Pooled.from_batch(values))
+            sums.add(Batch(values, labels, Pooled.from_batch(values), values))
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         list(threads.map(reduce_layer, range(len(data.layers))))

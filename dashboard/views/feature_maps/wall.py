@@ -89,7 +89,7 @@ def percentiles(layer: Layer) -> list[float] | None:
     low, high = layer.filter_range()
     ends = np.fmin.reduce(low), np.fmax.reduce(high)
     summed = counts[...].sum(axis=(0, 1))
-    return [float(quantiles(summed, level, *ends)) for level in PERCENTILES]
+    return [float(quantiles(summed, *ends, level=level)) for level in PERCENTILES]
 
 
 def covered(fields: NDArray[np.int64], image: tuple[int, ...]) -> dict[str, float] | None:

@@ -1,6 +1,7 @@
 """How well a pooled value separates a class from all other samples: ROC-AUC, AP, d′.
 
-Every function takes a block of filters and returns [filter, present], for classes with samples.
+`roc_auc_score` and its like give a block's score, [filter, present] for the classes with
+samples, and its chance band.
 """
 
 from __future__ import annotations
@@ -8,12 +9,43 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.scores.chance import Permutations
+from fmcore.statistics.scores.block import ClassSums, Ranks, Score
+from fmcore.statistics.scores.chance import (
+    PERMUTED_ROUNDING,
+    Permutations,
+    auc_band,
+    permutation_band,
+)
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking, tie_correction, untied_precision
 
 # A difference of squares below this share of them is rounding: 16 digits less what sums lose.
 ROUNDING = 1e-13
+
+
+def roc_auc_score(ranks: Ranks) -> Score:
+    """ROC-AUC, with the band of the Mann-Whitney U statistic."""
+    return roc_auc(ranks.classes, ranks.ranking), auc_band(ranks.classes, ranks.ranking)
+
+
+def average_precision_score(ranks: Ranks) -> Score:
+    """Average precision, with its band under permuted labels."""
+    permuted = permuted_average_precision(ranks.permutations, ranks.ranking)
+    return average_precision(ranks.classes, ranks.ranking), permutation_band(permuted)
+
+
+def d_prime_score(sums: ClassSums) -> Score:
+    """d′, with its band under permuted labels."""
+    n_samples = float(sums.classes.n_samples)
+    permuted = d_prime(
+        sums.classes,
+        sums.permuted_sums,
+        sums.permuted_squares,
+        np.where(sums.total > 0, n_samples, 0),
+        rounding=PERMUTED_ROUNDING,
+    )
+    score = d_prime(sums.classes, sums.sums, sums.squares, sums.total)
+    return score, permutation_band(permuted)
 
 
 def roc_auc(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:

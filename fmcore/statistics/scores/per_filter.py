@@ -1,6 +1,6 @@
 """How much a pooled value depends on the class: η², F, class selectivity index, MI.
 
-Every function takes a block of filters and returns [filter].
+`eta_squared_score` and its like give a block's score, [filter], and its chance band.
 """
 
 from __future__ import annotations
@@ -10,15 +10,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.scores.chance import Permutations, information_band, permutation_band
+from fmcore.statistics.scores.block import ClassSums, Ranks, Score
+from fmcore.statistics.scores.chance import f_band, information_band, permutation_band
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.per_class import ROUNDING
-from fmcore.statistics.scores.ranking import Ranking
 
 MOST_BINS = 32
 # A cell is a pair of bin and class. There are fewer bins if cells would have fewer samples than
 # this on average. If a cell expects fewer, chance comes from permutations (Cochran's rule).
 CELL_SAMPLES = 5
+
+
+def eta_squared_score(sums: ClassSums) -> Score:
+    """η², with the band of F converted to it."""
+    eta2, _ = variance_ratio(sums.classes, sums.sums, sums.total)
+    n_samples, n_classes = sums.classes.n_samples, len(sums.classes.present)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = f_band(n_classes, n_samples) * (n_classes - 1)
+        band = share / (share + n_samples - n_classes)
+    return eta2, _for_all_filters(band, eta2)
+
+
+def f_score(sums: ClassSums) -> Score:
+    """F, with the band of its distribution."""
+    _, ratio = variance_ratio(sums.classes, sums.sums, sums.total)
+    band = f_band(len(sums.classes.present), sums.classes.n_samples)
+    return ratio, _for_all_filters(band, ratio)
+
+
+def _for_all_filters(band: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A band that all filters share, <float64>[bound, filter]."""
+    return np.repeat(band[:, np.newaxis], len(score), axis=1)
+
+
+def class_selectivity_score(sums: ClassSums) -> Score:
+    """The class selectivity index, with its band; NaN for filters with negative activations."""
+    score, permuted = (
+        class_selectivity((sums.mean / unit)[:, np.newaxis] + totals / sums.classes.sizes)
+        for totals, unit in ((sums.sums, 1.0), (sums.permuted_sums, sums.scale))
+    )
+    score[~sums.filters.non_negative] = np.nan
+    return score, permutation_band(permuted)
 
 
 def variance_ratio(
@@ -65,9 +97,7 @@ def n_quantile_bins(n_samples: int, n_classes: int) -> int:
     return min(MOST_BINS, max(2, n_samples // (CELL_SAMPLES * max(1, n_classes))))
 
 
-def mutual_information(
-    permutations: Permutations, ranking: Ranking
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mutual_information_score(ranks: Ranks) -> Score:
     """Mutual information of value and class in bits, with values in bins of equal counts.
 
     The bin of a value is floor(B r / N), where r is the middle of its ascending ranks from 0 to N.
@@ -77,7 +107,7 @@ def mutual_information(
     Returns:
         The mutual information, <float64>[filter], and its band, <float64>[bound, filter].
     """
-    classes = permutations.classes
+    classes, ranking, permutations = ranks.classes, ranks.ranking, ranks.permutations
     n, k = classes.n_samples, len(classes.present)
     n_bins = n_quantile_bins(n, k)
     if k < 2:
@@ -96,7 +126,7 @@ def mutual_information(
             # permutations differ between filters.
             rolled = np.roll(rank_bins, first_sample)
             permuted = [
-                information(classes, rolled[ranks], n_bins)[0] for ranks in permutations.blocks()
+                information(classes, rolled[order], n_bins)[0] for order in permutations.blocks()
             ]
             bands.append(permutation_band(np.concatenate(permuted)))
         scores.append(score)

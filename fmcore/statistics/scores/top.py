@@ -14,6 +14,14 @@ BANDS = (50, 75, 90)
 # The table of all classes and filters is kept below this, with fewer samples each.
 CLASS_TOP_BYTES = 64 << 20
 NO_SAMPLE = -1
+# The axes of each kind of top samples, by the prefix of their arrays' names.
+AXES = {
+    "": ("filter", "k"),
+    "class_": ("class", "filter", "class_k"),
+    "band_": ("band", "filter", "k"),
+}
+# What is kept of each top sample.
+COLUMNS = ("sample", "value", "y", "x")
 
 
 def class_top(n_classes: int, n_filters: int) -> int:
@@ -28,7 +36,7 @@ def top_arrays(
     positions: dict[str, NDArray[np.int32]],
     k: int,
 ) -> dict[str, NDArray[np.generic]]:
-    """The arrays a store keeps under `top/`: samples, their values, and the position in the map.
+    """The arrays that a store keeps of top samples: their indices, values and positions in the map.
 
     Args:
         ranking: the ranking of the samples by `table`.
@@ -38,8 +46,9 @@ def top_arrays(
         k: the number of samples kept for each class.
 
     Returns:
-        `sample`, `value`, `y`, `x` as [filter, k]; `class_sample` … as [present, filter, k];
-        `band_sample` … as [band, filter, k]. Where there are fewer samples: sample -1, value NaN.
+        `top_sample`, `top_value`, `top_y`, `top_x` as [filter, k]; `top_class_sample` … as
+        [present, filter, class_k]; `top_band_sample` … as [band, filter, k]. Where there are fewer
+        samples: sample -1, value NaN.
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     for prefix, samples in (
@@ -50,10 +59,10 @@ def top_arrays(
         rows = np.arange(len(table))[:, np.newaxis]
         values = table[rows, samples]
         missing = (samples == NO_SAMPLE) | ~np.isfinite(values)
-        arrays[f"top/{prefix}sample"] = np.where(missing, NO_SAMPLE, samples)
-        arrays[f"top/{prefix}value"] = np.where(missing, np.nan, values).astype(np.float32)
+        arrays[f"top_{prefix}sample"] = np.where(missing, NO_SAMPLE, samples)
+        arrays[f"top_{prefix}value"] = np.where(missing, np.nan, values).astype(np.float32)
         for axis, position in positions.items():
-            arrays[f"top/{prefix}{axis}"] = np.where(missing, -1, position[rows, samples])
+            arrays[f"top_{prefix}{axis}"] = np.where(missing, -1, position[rows, samples])
     return arrays
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fmcore.statistics.streaming.batch import Batch, Extent
 
 # Maps that do not fit in memory are averaged to at most this height and width.
 REDUCED_SIZE = 32
@@ -18,7 +21,7 @@ MOST_ROWS = 256
 def class_maps_bytes(n_classes: int, shape: tuple[int, int, int]) -> int:
     """Bytes that class maps take in memory: a mean and an m2 in float64.
 
-    While `add` runs, it takes up to twice `WORK_BYTES` more.
+    While `add_values` runs, it takes up to twice `WORK_BYTES` more.
 
     Args:
         n_classes: the number of classes.
@@ -65,9 +68,17 @@ class ClassMaps:
     factors: NDArray[np.int64]
 
     @classmethod
-    def empty(
+    def empty(cls, extent: Extent) -> Self | None:
+        """Class maps that have seen nothing, see `of_size`; None if they are left out."""
+        factors = extent.map_factors
+        if factors is None:
+            return None
+        return cls.of_size(extent.n_classes, extent.shape, factors=factors)
+
+    @classmethod
+    def of_size(
         cls, n_classes: int, shape: tuple[int, int, int], *, factors: tuple[int, int] = (1, 1)
-    ) -> ClassMaps:
+    ) -> Self:
         """Class maps that have seen nothing: `m.merge(empty)` equals `m`.
 
         Args:
@@ -91,12 +102,17 @@ class ClassMaps:
             n_classes: the number of classes, including those that the batch lacks.
         """
         _, height, width, filters = values.shape
-        maps = cls.empty(n_classes, (height, width, filters))
-        maps.add(values, labels)
+        maps = cls.of_size(n_classes, (height, width, filters))
+        maps.add_values(values, labels)
         return maps
 
-    def add(self, values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
-        """Adds a batch in place; equals merging the class maps of the batch.
+    def add(self, batch: Batch) -> Self:
+        """Adds a batch in place, and returns these class maps."""
+        self.add_values(batch.values, batch.labels)
+        return self
+
+    def add_values(self, values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
+        """Adds samples in place; equals merging the class maps of these samples.
 
         Args:
             values: <float>[sample, y, x, filter].
@@ -170,7 +186,7 @@ class ClassMaps:
             n_samples, self.mean + delta * share, self.m2 + other.m2 + between, self.factors
         )
 
-    def read_out(self) -> dict[str, NDArray[np.float32]]:
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
         """`mean_map` and `std_map`, <float32>[class, y, x, filter]; NaN for an unseen class."""
         counts = _per_pixel(np.where(self.n_samples > 0, self.n_samples, np.nan))
         return {

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.statistics.streaming.batch import Batch, Extent
 from fmcore.statistics.streaming.reduction import Pooled
 
 # Magnitudes from 6e-8 to 1.7e7 have bins; below and above them, there is one bin for each sign.
@@ -104,7 +106,14 @@ class Histogram:
     counts: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, n_classes: int, n_filters: int, *, bits: int = FINEST) -> Histogram:
+    def empty(cls, extent: Extent) -> Self | None:
+        """A histogram that has seen nothing, see `of_size`; None if histograms are left out."""
+        if extent.bin_bits is None:
+            return None
+        return cls.of_size(extent.n_classes, extent.shape[2], bits=extent.bin_bits)
+
+    @classmethod
+    def of_size(cls, n_classes: int, n_filters: int, *, bits: int = FINEST) -> Self:
         """A histogram that has seen nothing: `h.merge(empty)` equals `h`."""
         return cls(np.zeros((n_classes, n_filters, Bins(bits).count), dtype=np.int64))
 
@@ -127,18 +136,12 @@ class Histogram:
         """
         with np.errstate(over="ignore"):
             single = np.asarray(values, dtype=np.float32)
-        histogram = cls.empty(n_classes, values.shape[3], bits=bits)
-        histogram.add(single, labels, Pooled.from_batch(single))
-        return histogram
+        histogram = cls.of_size(n_classes, values.shape[3], bits=bits)
+        return histogram.add(Batch(single, labels, Pooled.from_batch(single), single))
 
-    def add(self, values: NDArray[np.float32], labels: NDArray[np.integer], pooled: Pooled) -> None:
-        """Adds a batch in place.
-
-        Args:
-            values: <float32>[sample, y, x, filter].
-            labels: <int>[sample], each in `range(n_classes)`.
-            pooled: the reduction of `values`.
-        """
+    def add(self, batch: Batch) -> Self:
+        """Counts a batch in place, and returns this histogram."""
+        values, labels, pooled = batch.values, batch.labels, batch.pooled
         n_filters, bins = values.shape[3], Bins.numbering(self.counts.shape[2])
         flat = np.ascontiguousarray(values).reshape(len(labels), -1)
         finite = bool((pooled.n_values == pooled.n_pixels).all())
@@ -160,10 +163,16 @@ class Histogram:
             n_zero = pooled.n_zero[members].sum(axis=0)
             self.counts[index, :, bins.zero + 1] -= n_zero
             self.counts[index, :, bins.zero] += n_zero
+        return self
 
     def merge(self, other: Histogram) -> Histogram:
         """The histograms of both sets of samples together; associative."""
         return Histogram(self.counts + other.counts)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """`histogram`, the counts, and `bin_bounds`, <float32>[bound, bin]."""
+        bounds = Bins.numbering(self.counts.shape[2]).bounds
+        return {"histogram": self.counts, "bin_bounds": bounds}
 
 
 class _BinIndexer:
@@ -208,7 +217,7 @@ class _BinIndexer:
 
 
 def quantiles(
-    counts: NDArray[np.int64], level: float, low: NDArray[np.float64], high: NDArray[np.float64]
+    counts: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], *, level: float
 ) -> NDArray[np.float64]:
     """Quantiles from histograms.
 
@@ -218,9 +227,9 @@ def quantiles(
 
     Args:
         counts: <int64>[..., bin], see `Histogram`.
-        level: the share of values at or below the quantile, from 0 to 1.
         low: <float64>[...], the smallest value.
         high: <float64>[...], the largest value.
+        level: the share of values at or below the quantile, from 0 to 1.
 
     Returns:
         <float64>[...]; NaN where nothing was counted.

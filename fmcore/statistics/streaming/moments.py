@@ -6,7 +6,7 @@ batches, in any order, or in parallel:
 >>> values, labels = np.array([1.0, 2.0, 9.0]).reshape(3, 1, 1, 1), np.array([0, 0, 1])
 >>> first = Moments.from_batch(values[:1], labels[:1], n_classes=2)
 >>> second = Moments.from_batch(values[1:], labels[1:], n_classes=2)
->>> first.merge(second).read_out()["mean"].tolist()
+>>> first.merge(second).means().tolist()
 [[1.5], [9.0]]
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.statistics.streaming.batch import Batch, Extent
 from fmcore.statistics.streaming.reduction import Pooled
 
 
@@ -44,12 +45,12 @@ class Moments:
     max: NDArray[np.float64]
 
     @classmethod
-    def empty(cls, n_classes: int, n_filters: int) -> Moments:
+    def empty(cls, extent: Extent) -> Moments:
         """Moments that have seen nothing: `m.merge(empty)` equals `m`."""
-        shape = (n_classes, n_filters)
-        count = np.zeros(shape, dtype=np.int64)
-        zero = np.zeros(shape)
-        return cls(count, count, count, zero, zero, np.full(shape, np.inf), np.full(shape, -np.inf))
+        size = (extent.n_classes, extent.shape[2])
+        count = np.zeros(size, dtype=np.int64)
+        zero = np.zeros(size)
+        return cls(count, count, count, zero, zero, np.full(size, np.inf), np.full(size, -np.inf))
 
     @classmethod
     def from_batch(
@@ -118,6 +119,35 @@ class Moments:
             max=np.maximum(self.max, other.max),
         )
 
+    def add(self, batch: Batch) -> Moments:
+        """The moments with those of a batch."""
+        return self.merge(Moments.from_pooled(batch.pooled, batch.labels, n_classes=len(self.mean)))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Nothing: all that a store keeps of moments is in `STATISTICS`."""
+        return {}
+
+    def means(self) -> NDArray[np.float64]:
+        """The mean, <float64>[class, filter]; NaN where a class has no finite value."""
+        return np.where(self.n_values > 0, self.mean, np.nan)
+
+    def deviations(self) -> NDArray[np.float64]:
+        """The population standard deviation, <float64>[class, filter]; NaN as for `means`."""
+        return np.sqrt(self.m2 / np.where(self.n_values > 0, self.n_values, np.nan))
+
+    def minima(self) -> NDArray[np.float64]:
+        """The smallest finite value, <float64>[class, filter]; NaN as for `means`."""
+        return np.where(self.n_values > 0, self.min, np.nan)
+
+    def maxima(self) -> NDArray[np.float64]:
+        """The largest finite value, <float64>[class, filter]; NaN as for `means`."""
+        return np.where(self.n_values > 0, self.max, np.nan)
+
+    def zero_fractions(self) -> NDArray[np.float64]:
+        """The share of values that are exactly zero, <float64>[class, filter]; NaN for no value."""
+        values = self.n_values + self.n_nonfinite
+        return self.n_zero / np.where(values > 0, values, np.nan)
+
     def zero_share(self) -> NDArray[np.float64]:
         """The share of all activations of a filter that are exactly zero, <float64>[filter].
 
@@ -125,17 +155,3 @@ class Moments:
         """
         values = (self.n_values + self.n_nonfinite).sum(axis=0)
         return self.n_zero.sum(axis=0) / np.where(values > 0, values, np.nan)
-
-    def read_out(self) -> dict[str, NDArray[np.generic]]:
-        """The statistics by their names in `STATISTICS`; NaN where a class has no finite value."""
-        counts = np.where(self.n_values > 0, self.n_values, np.nan)
-        values = self.n_values + self.n_nonfinite
-        return {
-            "mean": np.where(self.n_values > 0, self.mean, np.nan),
-            "std": np.sqrt(self.m2 / counts),
-            "min": np.where(self.n_values > 0, self.min, np.nan),
-            "max": np.where(self.n_values > 0, self.max, np.nan),
-            "zero_fraction": self.n_zero / np.where(values > 0, values, np.nan),
-            "n_values": self.n_values,
-            "n_nonfinite": self.n_nonfinite,
-        }

@@ -24,13 +24,29 @@ CANCELLED = 0.01
 # 256 x 26x26x16 values, from 15 to 6.3 ms for 64 x 14x14x512.
 TRANSPOSED_BYTES = 32 << 10
 
-# The pooled tables that a store keeps, and what they mean.
+
+@dataclass(frozen=True, slots=True)
+class PooledTable:
+    """A table with a number for each sample and filter.
+
+    Attributes:
+        meaning: one sentence.
+        dtype: the type of its values.
+    """
+
+    meaning: str
+    dtype: str = "float32"
+
+
+# The pooled tables that a store keeps.
 POOLED = {
-    "mean": "mean over the pixels of the map",
-    "max": "largest value of the map",
-    "max_y": "row of the largest value (the first, where there are several)",
-    "max_x": "column of the largest value (the first, where there are several)",
-    "zero_fraction": "share of the pixels that are exactly zero",
+    "mean": PooledTable("mean over the pixels of the map"),
+    "max": PooledTable("largest value of the map"),
+    "max_y": PooledTable("row of the largest value (the first, where there are several)", "int32"),
+    "max_x": PooledTable(
+        "column of the largest value (the first, where there are several)", "int32"
+    ),
+    "zero_fraction": PooledTable("share of the pixels that are exactly zero"),
 }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fmcore.storage.chunks.codec import ChunkRun, decode
 from fmcore.storage.chunks.grid import Blocks, block_runs, run_length
-from fmcore.storage.format.schema import Codec
+from fmcore.storage.format.filters import Codec
 
 
 class ChunkBuffer:

@@ -1,8 +1,7 @@
-"""Encodes and decodes the bytes of a chunk like HDF5's own filters: shuffle, deflate, Fletcher32.
+"""Encodes and decodes the bytes of a chunk: the filters of a codec, then the Fletcher32 checksum.
 
-Measured on ReLU maps: ISA-L's deflate at level 1 without shuffle is about ten times as fast as
-zlib and no larger, and any HDF5 reads it back without a plugin. Other outputs (GELU, BatchNorm)
-compress differently, so the codec of a layer is chosen by a trial on its first samples.
+ReLU maps, GELU and BatchNorm compress differently, so the codec of a layer is chosen by a trial on
+its first samples.
 """
 
 from __future__ import annotations
@@ -12,21 +11,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from isal import isal_zlib
-from numcodecs import Fletcher32, Shuffle
+from numcodecs import Fletcher32
 from numpy.typing import NDArray
 
 from fmcore.storage.chunks.grid import Blocks
-from fmcore.storage.format.schema import DEFLATE, DEFLATE_LEVEL, NONE, SHUFFLE_DEFLATE, Codec
+from fmcore.storage.format.filters import CODECS, DEFLATE, NONE, Codec, Data
 
 CHECKSUM_BYTES = 4
-# Inflating in one call takes half the time of a stream that stops at a limit, but has no limit.
-# Deflate makes at most 1,032 bytes of one: a chunk of this size inflates to 66 MB at most.
-ONE_CALL_BYTES = 64 << 10
-# Deflate that leaves more than this share is not worth inflating again at every read.
-LARGEST_RATIO = 0.95
-# Shuffle costs a pass at every read, and the browser cannot undo it: its gain must be this.
-SHUFFLE_GAIN = 0.9
 _CHECKSUM = Fletcher32()
 
 # Checksums of many chunks at once: one at a time they are small calls that hold Python's lock, and
@@ -73,23 +64,16 @@ def undo_filters(
         ValueError: if the bytes are not a chunk of this type and shape.
     """
     size = math.prod(shape) * dtype.itemsize
-    if codec.deflate:
-        data = _inflate(data, size)
-    if len(data) != size:
-        raise ValueError(f"the chunk holds {len(data):,} bytes, expected {size:,}")
-    if codec.shuffle:
-        data = Shuffle(dtype.itemsize).decode(data)
+    for step in reversed(codec.filters):
+        data = step.undo(data, dtype.itemsize, size)
+        _require_size(data, size)
+    _require_size(data, size)
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _inflate(data: bytes | memoryview, size: int) -> bytes:
-    """Inflates a zlib stream; to more than `size` bytes only if the stream is short."""
-    try:
-        if len(data) <= ONE_CALL_BYTES:
-            return bytes(isal_zlib.decompress(data, bufsize=size + 1))
-        return bytes(isal_zlib.decompressobj().decompress(data, size + 1))
-    except isal_zlib.error as error:  # type: ignore[misc]
-        raise ValueError(f"it is not a zlib stream: {error}") from error
+def _require_size(data: bytes | memoryview, size: int) -> None:
+    if len(data) != size:
+        raise ValueError(f"the chunk holds {len(data):,} bytes, expected {size:,}")
 
 
 def first_damaged(chunks: Sequence[bytes | memoryview]) -> int | None:
@@ -123,17 +107,19 @@ def choose(blocks: Sequence[NDArray[Any]]) -> tuple[Codec, float]:
         The codec, and the share of the values' bytes that it leaves.
     """
     raw = sum(block.nbytes for block in blocks)
-    ratios = {
-        codec: sum(len(_apply_filters(block, codec)) for block in blocks) / raw
-        for codec in (DEFLATE, SHUFFLE_DEFLATE)
-    }
-    best = SHUFFLE_DEFLATE if ratios[SHUFFLE_DEFLATE] < SHUFFLE_GAIN * ratios[DEFLATE] else DEFLATE
-    return (best, ratios[best]) if ratios[best] <= LARGEST_RATIO else (NONE, 1.0)
+    best, least = NONE, 1.0
+    for codec in CODECS:
+        ratio = sum(len(_apply_filters(block, codec)) for block in blocks) / raw
+        if ratio < codec.worth * least:
+            best, least = codec, ratio
+    return best, least
 
 
 def _apply_filters(block: NDArray[Any], codec: Codec) -> bytes:
-    data = Shuffle(block.dtype.itemsize).encode(block) if codec.shuffle else block
-    return isal_zlib.compress(data, DEFLATE_LEVEL) if codec.deflate else bytes(data)
+    data: Data = block
+    for step in codec.filters:
+        data = step.apply(data, block.dtype.itemsize)
+    return data if isinstance(data, bytes) else bytes(data)
 
 
 def fletcher32(pieces: Sequence[bytes | memoryview]) -> NDArray[np.uint32]:

@@ -25,7 +25,7 @@ from fmcore.storage.chunks.grid import ChunkSlice, chunk_slices, copy_slice, run
 from fmcore.storage.file.nodes import address_of, codec_of
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
-from fmcore.storage.format.schema import Codec
+from fmcore.storage.format.filters import Codec
 
 LARGEST_POOL = 4
 
@@ -392,7 +392,7 @@ class StoredArray:
     @property
     def is_deflated(self) -> bool:
         """Whether the chunks are zlib streams."""
-        return self._index.codec.deflate
+        return self._index.codec.content_encoding == "deflate"
 
     @property
     def is_indexed(self) -> bool:
@@ -455,7 +455,7 @@ class StoredArray:
         It is a chunk that any HTTP client can inflate: deflate without shuffle, or uncompressed.
         """
         index = self._index
-        return None if index.codec.shuffle else index.only_chunk(picks)
+        return None if index.codec.content_encoding is None else index.only_chunk(picks)
 
     def raw_chunk(self, position: tuple[int, ...]) -> StoredChunk:
         """The chunk at a position in the grid, as it lies in the file, verified and not inflated.

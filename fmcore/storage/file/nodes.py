@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
-from fmcore.storage.format.schema import DEFLATE, DEFLATE_LEVEL, NONE, SHUFFLE_DEFLATE, Codec
+from fmcore.storage.format.filters import CODECS, DEFLATE, Codec
 
 DIGEST = "attributes_sha256"
 # Written by HDF5's dimension scales: references, covered through the names they resolve to.
@@ -157,10 +157,8 @@ def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.
     """The HDF5 creation properties of an array whose chunks `encode` makes."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_chunk(chunk)
-    if codec.shuffle:
-        properties.set_shuffle()
-    if codec.deflate:
-        properties.set_deflate(DEFLATE_LEVEL)
+    for step in codec.filters:
+        properties.set_filter(step.number, h5py.h5z.FLAG_OPTIONAL, step.settings)
     properties.set_fletcher32()  # last: the checksum covers the bytes on the disk
     properties.set_obj_track_times(False)
     return properties
@@ -170,12 +168,11 @@ def codec_of(array: h5py.Dataset) -> Codec | None:
     """The codec of an array in a file; None if its filters are not those of a codec."""
     properties = array.id.get_create_plist()
     filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
-    for codec in (DEFLATE, NONE, SHUFFLE_DEFLATE):
-        expected = [h5py.h5z.FILTER_SHUFFLE] * codec.shuffle
-        expected += [h5py.h5z.FILTER_DEFLATE] * codec.deflate
-        if filters == [*expected, h5py.h5z.FILTER_FLETCHER32]:
-            return codec
-    return None
+    expected = {
+        (*(step.number for step in codec.filters), h5py.h5z.FILTER_FLETCHER32): codec
+        for codec in CODECS
+    }
+    return expected.get(tuple(filters))
 
 
 @contextlib.contextmanager

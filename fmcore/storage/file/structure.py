@@ -18,13 +18,21 @@ from fmcore.errors import StoreError, UnsupportedVersionError
 from fmcore.records import LabelSource, Policy
 from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
+from fmcore.storage.format.columns import COLUMNS
+from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.schema import (
     ATTRIBUTES,
+    DATASET,
     FORMAT,
     FORMAT_VERSION,
+    LAYERS,
+    MODEL,
+    SAMPLES,
     SCHEMA,
     ArraySpec,
     AttributeSpec,
+    array_path,
+    layer_path,
     scale_path,
 )
 
@@ -65,17 +73,17 @@ def require_structure(file: h5py.File, path: Path) -> None:
 
 def structure_problems(file: h5py.File) -> Iterator[str]:
     """Yields one sentence for each part that is missing or differs from the schema."""
-    layers = file.get("layers")
+    layers = file.get(LAYERS)
     if not isinstance(layers, h5py.Group) or not len(layers):
-        yield "/layers is missing or empty"
+        yield f"/{LAYERS} is missing or empty"
         return
     groups = list(layers)
     for place, attributes in ATTRIBUTES.items():
         for group in groups if "{layer}" in place else [""]:
             yield from _attribute_problems(file, place.format(layer=group), attributes)
     for spec in SCHEMA:
-        for group in groups if "{layer}" in spec.path else [""]:
-            path = spec.path.format(layer=group)
+        for group in groups if spec.of_layer else [""]:
+            path = array_path(spec.name, group)
             try:
                 yield from _array_problems(file, spec, path)
             except DAMAGE as error:
@@ -83,15 +91,15 @@ def structure_problems(file: h5py.File) -> Iterator[str]:
     try:
         yield from _prediction_problems(file)
     except DAMAGE as error:
-        yield f"/samples cannot be read: {error}"
+        yield f"/{SAMPLES} cannot be read: {error}"
     for group in groups:
         try:
-            yield from _policy_problems(layers[group])
+            yield from _policy_problems(file, group)
         except DAMAGE as error:
-            yield f"/layers/{group} cannot be read: {error}"
+            yield f"/{layer_path(group)} cannot be read: {error}"
     paths = [read_text(layers[group], "layer_path") for group in groups]
     if len(set(paths)) < len(paths):
-        yield "two groups under /layers have the same layer_path"
+        yield f"two groups under /{LAYERS} have the same layer_path"
 
 
 def _attribute_problems(
@@ -121,44 +129,46 @@ def _is_kind(value: object, kind: str) -> bool:
     return array.shape == shape and array.dtype.kind in ("iuf" if kind == "number" else "iu")
 
 
-def _policy_problems(layer: h5py.Group) -> Iterator[str]:
+def _policy_problems(file: h5py.File, group: str) -> Iterator[str]:
     """Checks that maps are stored as the layer's policy states, and that their axes are there."""
-    where, policy = layer.name, read_text(layer, "policy")
+    where, path = f"/{layer_path(group)}", array_path("activation", group)
+    policy = read_text(file[where], "policy")
     for axis in ("y", "x", "filter"):
-        scale = layer.get(axis)
+        scale = file.get(scale_path(axis, path))
         if not isinstance(scale, h5py.Dataset) or scale.ndim != 1 or scale.size < 1:
-            yield f"{where}/{axis} is missing or is not an axis"
-    maps = layer.get("activation")
+            yield f"/{scale_path(axis, path)} is missing or is not an axis"
+    maps = file.get(path)
     if policy not in list(Policy):
         yield f"{where}: the attribute policy is {policy!r}, expected {', '.join(Policy)}"
     elif policy == Policy.POOLED and maps is not None:
-        yield f"{where}/activation is there, but the policy is pooled"
+        yield f"/{path} is there, but the policy is pooled"
     elif policy != Policy.POOLED and maps is None:
-        yield f"{where}/activation is missing, but the policy is {policy}"
+        yield f"/{path} is missing, but the policy is {policy}"
     elif isinstance(maps, h5py.Dataset) and maps.dtype != policy:
-        yield f"{where}/activation has dtype {maps.dtype}, but the policy is {policy}"
+        yield f"/{path} has dtype {maps.dtype}, but the policy is {policy}"
 
 
 def _prediction_problems(file: h5py.File) -> Iterator[str]:
     """Checks that predictions and what belongs to them are all there or all absent."""
-    paths = [f"/samples/{name}" for name in ("prediction", "probability")]
+    names = [name for name, column in COLUMNS.items() if column.absent == Lack.PREDICTIONS]
+    paths = [f"/{array_path(name)}" for name in names]
     absent = [path for path in paths if path not in file]
-    if len(absent) == 1:
-        (other,) = set(paths) - set(absent)
-        yield f"{absent[0]} is missing, but {other} is there"
+    if absent and len(absent) < len(paths):
+        others = [path for path in paths if path not in absent]
+        yield f"{absent[0]} is missing, but {others[0]} is there"
         return
-    labels = read_text(file["dataset"], "labels")
-    has_accuracy = "test_accuracy" in file["model"].attrs
+    labels = read_text(file[DATASET], "labels")
+    has_accuracy = "test_accuracy" in file[MODEL].attrs
     if absent and has_accuracy:
-        yield f"/model has the attribute test_accuracy, but {absent[0]} is missing"
+        yield f"/{MODEL} has the attribute test_accuracy, but {absent[0]} is missing"
     elif has_accuracy and labels != LabelSource.GIVEN:
-        yield f"/model has the attribute test_accuracy, but labels of /dataset is {labels!r}"
+        yield f"/{MODEL} has the attribute test_accuracy, but labels of /{DATASET} is {labels!r}"
     elif not absent and not has_accuracy and labels == LabelSource.GIVEN:
-        yield "/model lacks the attribute test_accuracy"
+        yield f"/{MODEL} lacks the attribute test_accuracy"
     if absent and labels == LabelSource.PREDICTED:
-        yield f"/dataset: the attribute labels is {labels!r}, but {absent[0]} is missing"
+        yield f"/{DATASET}: the attribute labels is {labels!r}, but {absent[0]} is missing"
     elif not absent and labels == LabelSource.NONE:
-        yield f"/dataset: the attribute labels is {labels!r}, but {paths[0]} is there"
+        yield f"/{DATASET}: the attribute labels is {labels!r}, but {paths[0]} is there"
 
 
 def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:

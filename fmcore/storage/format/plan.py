@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.records import DatasetInfo, LayerSpec, ModelInfo, Policy, StatisticsScope
-from fmcore.statistics import FINEST, Bins, LayerAccumulators
-from fmcore.storage.format.schema import DEFLATE, Codec
+from fmcore.statistics import FINEST, Bins, Extent, LayerAccumulators
+from fmcore.storage.format.columns import COLUMNS, SampleColumn
+from fmcore.storage.format.filters import DEFLATE, Codec
+from fmcore.storage.format.lack import Lack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,12 +42,38 @@ class LayerPlan:
     def empty_accumulators(self, n_classes: int) -> LayerAccumulators:
         """The layer's accumulators, which have seen no sample yet."""
         return LayerAccumulators.empty(
-            n_classes,
-            self.spec.shape,
-            factors=self.map_factors,
-            bits=self.bin_bits,
-            rounded=self.policy == Policy.FLOAT16,
+            Extent(
+                n_classes,
+                self.spec.shape,
+                map_factors=self.map_factors,
+                bin_bits=self.bin_bits,
+                float16=self.policy == Policy.FLOAT16,
+            )
         )
+
+    def stored(self, values: NDArray[np.float32]) -> NDArray[np.floating]:
+        """The activations as the store keeps them, [sample, y, x, filter]; copied only if changed.
+
+        Args:
+            values: <float32>[sample, y, x, filter].
+        """
+        if self.policy != Policy.FLOAT16:
+            return values
+        with np.errstate(over="ignore"):
+            return values.astype(np.float16)
+
+    @property
+    def lacks(self) -> frozenset[Lack]:
+        """What the layer goes without."""
+        reasons = {
+            Lack.MAPS: self.policy == Policy.POOLED,
+            Lack.CLASS_MAPS: self.map_factors is None,
+            Lack.HISTOGRAMS: self.bin_bits is None,
+            Lack.KERNEL: self.spec.kernel is None,
+            Lack.BIAS: self.spec.bias is None,
+            Lack.RECEPTIVE_FIELD: self.spec.receptive_field is None,
+        }
+        return frozenset(lack for lack, applies in reasons.items() if applies)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +108,34 @@ class StorePlan:
     has_predictions: bool = True
     statistics: StatisticsScope = StatisticsScope.ALL
     present: NDArray[np.int64] | None = None
+
+    @property
+    def lacks(self) -> frozenset[Lack]:
+        """What the whole store goes without."""
+        reasons = {
+            Lack.PREDICTIONS: not self.has_predictions,
+            Lack.SCORES: self.statistics == StatisticsScope.BASIC,
+        }
+        return frozenset(lack for lack, applies in reasons.items() if applies)
+
+    @property
+    def columns(self) -> list[SampleColumn]:
+        """The columns of the samples that the store has."""
+        return [column for column in COLUMNS.values() if column.absent not in self.lacks]
+
+    def column_row(self, column: SampleColumn) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """The shape of a sample's part of a column, and the type of its values."""
+        sizes = dict(zip(("image_y", "image_x", "image_channel"), self.image_shape, strict=True))
+        sizes["class"] = len(self.class_names)
+        dtype = self.image_dtype if len(column.dtypes) > 1 else np.dtype(column.dtypes[0])
+        return tuple(sizes[axis] for axis in column.axes[1:]), dtype
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a sample's name and columns, uncompressed."""
+        rows = map(self.column_row, self.columns)
+        longest = max((len(name) for name in self.ids), default=0)
+        return longest + sum(math.prod(shape) * dtype.itemsize for shape, dtype in rows)
 
     def empty_accumulators(self) -> list[LayerAccumulators]:
         """Empty accumulators for each layer, for the classes that are present."""

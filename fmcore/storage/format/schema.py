@@ -1,20 +1,22 @@
-"""The contents of a store as a table; writer, validator and FORMAT.md are checked against it."""
+"""The contents of a store as a table; writer, validator and FORMAT.md are checked against it.
+
+This file alone spells the paths of a store. Everywhere else an array has a name: `array_path` says
+where it lies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fmcore.statistics import POOLED, POOLINGS, STATISTICS
+from fmcore.statistics import POOLED, POOLINGS, STATISTICS, Statistic, top
+from fmcore.storage.format.columns import COLUMNS
+from fmcore.storage.format.lack import Lack
 
 FORMAT = "fmcore-store"
 FORMAT_VERSION = "1.0"
-
-# When a store lacks what is optional.
-_NO_PREDICTIONS = "no predictions"
-_NO_SCORES = "no scores"
-_NO_HISTOGRAMS = "no histograms"
-_NO_CLASS_MAPS = "no class maps"
+# Groups that have attributes, and the group of all layers.
+MODEL, DATASET, CAPTURE, SAMPLES, LAYERS = "model", "dataset", "capture", "samples", "layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class ArraySpec:
     """One array of the store.
 
     Attributes:
+        name: what it is called everywhere but in the file; unique.
         path: where it lies; `{layer}` stands for the group of each captured layer.
         dtypes: numpy names of the types it may have; `bytes` is a fixed-length UTF-8 string.
         axes: the names of its axes, each a dimension scale of that name (see `scale_path`).
@@ -29,6 +32,7 @@ class ArraySpec:
         absent: when a store lacks it; empty if every store has it.
     """
 
+    name: str
     path: str
     dtypes: tuple[str, ...]
     axes: tuple[str, ...]
@@ -40,13 +44,23 @@ class ArraySpec:
         """Whether a store may lack it."""
         return bool(self.absent)
 
+    @property
+    def of_layer(self) -> bool:
+        """Whether each layer has one."""
+        return "{layer}" in self.path
 
-def path_in_store(path: str) -> str:
-    """The path in the file of an array whose path is relative to a layer's group.
 
-    Paths under `similarity/` are about all layers and stay as they are.
-    """
-    return path if path.startswith("similarity/") else f"layers/{{layer}}/{path}"
+def _of_layer(
+    name: str,
+    path: str,
+    dtype: str | tuple[str, ...],
+    axes: tuple[str, ...],
+    meaning: str,
+    absent: str = "",
+) -> ArraySpec:
+    """An array that each layer has, by its path in the layer's group."""
+    dtypes = (dtype,) if isinstance(dtype, str) else dtype
+    return ArraySpec(name, f"{LAYERS}/{{layer}}/{path}", dtypes, axes, meaning, absent)
 
 
 def _statistics() -> Iterator[ArraySpec]:
@@ -57,14 +71,23 @@ def _statistics() -> Iterator[ArraySpec]:
     for statistic in STATISTICS.values():
         if not statistic.is_stored:
             continue
+        name, axes, path = statistic.name, statistic.axes, statistic_path(statistic)
         is_score = statistic.origin == "pooled"
         meaning = statistic.title if is_score else statistic.definition.removesuffix(".")
-        absent = _NO_SCORES if is_score else ""
-        path, axes = path_in_store(statistic.path), statistic.axes
-        yield ArraySpec(path, (statistic.dtype,), axes, meaning, absent)
+        absent = Lack.SCORES if is_score else ""
+        yield ArraySpec(name, path, (statistic.dtype,), axes, meaning, absent)
         if statistic.chance:
-            meaning = f"chance level of `{statistic.name}`, low and high"
-            yield ArraySpec(f"{path}_chance", ("float64",), ("bound", *axes), meaning, absent)
+            meaning, axes = f"chance level of `{name}`, low and high", ("bound", *axes)
+            name, path = statistic.chance_name, f"{path}_chance"
+            yield ArraySpec(name, path, ("float64",), axes, meaning, absent)
+
+
+def statistic_path(statistic: Statistic, layer: str = "{layer}") -> str:
+    """The path of a statistic, stored or not, in the group of that name if it is a layer's."""
+    if "layer" in statistic.axes:
+        return f"similarity/{statistic.name}"
+    group = "class" if statistic.axes[0] == "class" else "filters"
+    return f"{LAYERS}/{layer}/{group}/{statistic.name}"
 
 
 def _top() -> Iterator[ArraySpec]:
@@ -75,135 +98,153 @@ def _top() -> Iterator[ArraySpec]:
         "y": ("int32", "row of that value, -1 where there are no more"),
         "x": ("int32", "column of that value, -1 where there are no more"),
     }
-    for prefix, axes, subject in (
-        ("", ("filter", "k"), "samples with the largest pooled max, ties by index"),
-        (
-            "class_",
-            ("class", "filter", "class_k"),
-            "samples of the class with the largest pooled max, ties by index",
-        ),
-        (
-            "band_",
-            ("band", "filter", "k"),
-            "samples near the 50th, 75th and 90th percentile of the pooled max",
-        ),
-    ):
-        for name, (dtype, column) in columns.items():
-            path = f"layers/{{layer}}/top/{prefix}{name}"
-            yield ArraySpec(path, (dtype,), axes, f"{subject}: {column}", _NO_SCORES)
+    subjects = {
+        "": "samples with the largest pooled max, ties by index",
+        "class_": "samples of the class with the largest pooled max, ties by index",
+        "band_": "samples near the 50th, 75th and 90th percentile of the pooled max",
+    }
+    for prefix, axes in top.AXES.items():
+        for column in top.COLUMNS:
+            dtype, meaning = columns[column]
+            yield _of_layer(
+                f"top_{prefix}{column}",
+                f"top/{prefix}{column}",
+                dtype,
+                axes,
+                f"{subjects[prefix]}: {meaning}",
+                Lack.SCORES,
+            )
 
 
+_MAP_AXES = ("class", "map_y", "map_x", "filter")
 SCHEMA: tuple[ArraySpec, ...] = (
-    ArraySpec("model/architecture", ("uint8",), ("byte",), "the model's configuration, JSON"),
-    ArraySpec("classes/name", ("bytes",), ("class",), "the name of each class"),
-    ArraySpec("classes/n_samples", ("int64",), ("class",), "number of samples with each label"),
-    ArraySpec("samples/id", ("bytes",), ("sample",), "a name for each sample"),
     ArraySpec(
-        "samples/image",
-        ("uint8", "float32"),
-        ("sample", "image_y", "image_x", "image_channel"),
-        "the image as a person recognizes it, before preprocessing",
+        "architecture",
+        f"{MODEL}/architecture",
+        ("uint8",),
+        ("byte",),
+        "the model's configuration, JSON",
     ),
+    ArraySpec("class_name", "classes/name", ("bytes",), ("class",), "the name of each class"),
     ArraySpec(
-        "samples/label",
+        "n_samples",
+        "classes/n_samples",
         ("int64",),
-        ("sample",),
-        "class index; the attribute `labels` of `/dataset` says who set it",
+        ("class",),
+        "number of samples with each label",
     ),
-    ArraySpec(
-        "samples/prediction",
-        ("int64",),
-        ("sample",),
-        "class index that the model predicts",
-        absent=_NO_PREDICTIONS,
+    ArraySpec("id", f"{SAMPLES}/id", ("bytes",), ("sample",), "a name for each sample"),
+    *(
+        ArraySpec(
+            column.name,
+            f"{SAMPLES}/{column.name}",
+            column.dtypes,
+            column.axes,
+            column.meaning,
+            column.absent,
+        )
+        for column in COLUMNS.values()
     ),
-    ArraySpec(
-        "samples/probability",
-        ("float32",),
-        ("sample", "class"),
-        "probability that the model gives to each class",
-        absent=_NO_PREDICTIONS,
-    ),
-    ArraySpec(
-        "layers/{layer}/activation",
+    _of_layer(
+        "activation",
+        "activation",
         ("float32", "float16"),
         ("sample", "y", "x", "filter"),
         "what the layer outputs, channels last",
-        absent="policy `pooled`",
+        Lack.MAPS,
     ),
-    ArraySpec(
-        "layers/{layer}/kernel",
-        ("float32",),
+    _of_layer(
+        "kernel",
+        "kernel",
+        "float32",
         ("kernel_y", "kernel_x", "kernel_input", "kernel_output"),
         "the layer's weights",
-        absent="the layer has no kernel with these axes",
+        Lack.KERNEL,
     ),
-    ArraySpec(
-        "layers/{layer}/bias",
-        ("float32",),
-        ("filter",),
-        "the layer's bias",
-        absent="the layer has no bias",
-    ),
+    _of_layer("bias", "bias", "float32", ("filter",), "the layer's bias", Lack.BIAS),
     *(
-        ArraySpec(
-            f"layers/{{layer}}/pooled/{name}",
-            ("int32",) if name in ("max_y", "max_x") else ("float32",),
-            ("sample", "filter"),
-            meaning,
+        _of_layer(
+            f"pooled_{name}", f"pooled/{name}", table.dtype, ("sample", "filter"), table.meaning
         )
-        for name, meaning in POOLED.items()
+        for name, table in POOLED.items()
     ),
     *_statistics(),
-    ArraySpec(
-        "layers/{layer}/class/mean_map",
-        ("float32",),
-        ("class", "map_y", "map_x", "filter"),
+    _of_layer(
+        "mean_map",
+        "class/mean_map",
+        "float32",
+        _MAP_AXES,
         "mean over the samples of the class, pixel by pixel",
-        absent=_NO_CLASS_MAPS,
+        Lack.CLASS_MAPS,
     ),
-    ArraySpec(
-        "layers/{layer}/class/std_map",
-        ("float32",),
-        ("class", "map_y", "map_x", "filter"),
+    _of_layer(
+        "std_map",
+        "class/std_map",
+        "float32",
+        _MAP_AXES,
         "population standard deviation over the samples of the class, pixel by pixel",
-        absent=_NO_CLASS_MAPS,
+        Lack.CLASS_MAPS,
     ),
-    ArraySpec(
-        "layers/{layer}/class/histogram",
-        ("int64",),
+    _of_layer(
+        "histogram",
+        "class/histogram",
+        "int64",
         ("class", "filter", "bin"),
         "number of finite activations in each bin",
-        absent=_NO_HISTOGRAMS,
+        Lack.HISTOGRAMS,
     ),
-    ArraySpec(
-        "layers/{layer}/bin_bounds",
-        ("float32",),
+    _of_layer(
+        "bin_bounds",
+        "bin_bounds",
+        "float32",
         ("bound", "bin"),
         "the smallest and the largest value that a bin counts; the same for any data",
-        absent=_NO_HISTOGRAMS,
+        Lack.HISTOGRAMS,
     ),
-    ArraySpec(
-        "layers/{layer}/receptive_field",
-        ("int32",),
+    _of_layer(
+        "receptive_field",
+        "receptive_field",
+        "int32",
         ("y", "x", "side"),
         "first row, first column, last row and last column of the model's input that a unit sees; "
         "-1 where it sees only padding",
-        absent="no receptive field",
+        Lack.RECEPTIVE_FIELD,
     ),
     *(
-        ArraySpec(
-            f"layers/{{layer}}/filters/undefined_{pooling}",
-            ("uint8",),
+        _of_layer(
+            f"undefined_{pooling}",
+            f"filters/undefined_{pooling}",
+            "uint8",
             ("filter",),
             f"why the filter has no scores on the pooled {pooling}: 0 it has scores, 1 it is dead, "
             "2 it is the same for every sample, 3 it is not finite for a sample",
-            absent=_NO_SCORES,
+            Lack.SCORES,
         )
         for pooling in POOLINGS
     ),
     *_top(),
 )
+ARRAYS: dict[str, ArraySpec] = {spec.name: spec for spec in SCHEMA}
+
+
+def array_path(name: str, layer: str = "") -> str:
+    """The path of an array in the file.
+
+    Args:
+        name: its name in `ARRAYS`.
+        layer: the name of the layer's group; empty for an array that is not a layer's.
+    """
+    return ARRAYS[name].path.format(layer=layer)
+
+
+def layer_path(layer: str) -> str:
+    """The path of a layer's group, by the group's name."""
+    return f"{LAYERS}/{layer}"
+
+
+def state_path(layer: str, name: str) -> str:
+    """The path of a part of a layer's accumulators in a shard, which the join merges."""
+    return f"{LAYERS}/{layer}/state/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +267,7 @@ class AttributeSpec:
         return bool(self.absent)
 
 
+_NOT_ROUNDED = "policy `float32` or `pooled`"
 # By the group that has them.
 ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
     "/": {
@@ -248,7 +290,7 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "test_accuracy": AttributeSpec(
             "share of samples whose prediction equals their label",
             "number",
-            absent=f"{_NO_PREDICTIONS}, or `labels` of `/dataset` is not `given`",
+            absent=f"{Lack.PREDICTIONS}, or `labels` of `/dataset` is not `given`",
         ),
     },
     "/dataset": {
@@ -302,6 +344,16 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "policy": AttributeSpec(
             "how activations are kept: `float32` (exactly), `float16`, or `pooled` (not at all)"
         ),
+        "largest_error": AttributeSpec(
+            "the largest |float16 - float32| of the layer's finite values",
+            "number",
+            absent=_NOT_ROUNDED,
+        ),
+        "n_overflow": AttributeSpec(
+            "number of values beyond float16's range, which are stored as infinite",
+            "integer",
+            absent=_NOT_ROUNDED,
+        ),
     },
 }
 
@@ -319,27 +371,3 @@ def scale_path(axis: str, array_path: str) -> str:
     # An axis of a layer belongs to the layer's group, also for arrays in groups below it.
     group = parts[:2] if parts[0] == "layers" else parts[:-1]
     return "/".join((*group, axis))
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """The HDF5 filters of an array's chunks, before the checksum that all chunks have.
-
-    Attributes:
-        shuffle: whether the first bytes of all values come first, then the second ones, and so on.
-        deflate: whether a chunk is a zlib stream.
-    """
-
-    shuffle: bool = False
-    deflate: bool = True
-
-    @property
-    def name(self) -> str:
-        """`none`, `deflate` or `shuffle+deflate`."""
-        return "+".join([*["shuffle"] * self.shuffle, *["deflate"] * self.deflate]) or "none"
-
-
-DEFLATE_LEVEL = 1
-DEFLATE = Codec()
-NONE = Codec(deflate=False)
-SHUFFLE_DEFLATE = Codec(shuffle=True)

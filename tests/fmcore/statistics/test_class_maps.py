@@ -29,9 +29,9 @@ def block_means(values, factors):
 @given(batches(), st.tuples(st.integers(1, 5), st.integers(1, 5)))
 def test_class_maps_added_in_place_equal_numpy_on_averaged_maps(batch, factors):
     values, labels, _ = batch
-    maps = ClassMaps.empty(N_CLASSES, values.shape[1:], factors=factors)
+    maps = ClassMaps.of_size(N_CLASSES, values.shape[1:], factors=factors)
     for piece in pieces(*batch):
-        maps.add(*piece)
+        maps.add_values(*piece)
     averaged = block_means(values, factors)
     for index in range(N_CLASSES):
         of_class = averaged[labels == index]
@@ -48,10 +48,10 @@ def test_class_maps_added_in_place_equal_numpy_on_averaged_maps(batch, factors):
 @given(batches())
 def test_adding_in_place_equals_merging_what_a_batch_gives(batch):
     values = batch[0]
-    added = ClassMaps.empty(N_CLASSES, values.shape[1:])
-    merged = ClassMaps.empty(N_CLASSES, values.shape[1:])
+    added = ClassMaps.of_size(N_CLASSES, values.shape[1:])
+    merged = ClassMaps.of_size(N_CLASSES, values.shape[1:])
     for piece in pieces(*batch):
-        added.add(*piece)
+        added.add_values(*piece)
         merged = merged.merge(ClassMaps.from_batch(*piece, n_classes=N_CLASSES))
     assert_array_equal(added.n_samples, merged.n_samples)
     assert_allclose(added.mean, merged.mean, rtol=1e-12, atol=1e-15)
@@ -61,8 +61,8 @@ def test_adding_in_place_equals_merging_what_a_batch_gives(batch):
 
 def test_a_standard_deviation_beside_a_large_mean_survives_averaging_of_float32():
     values = (1e3 + np.random.default_rng(0).normal(size=(200, 21, 21, 2))).astype(np.float32)
-    maps = ClassMaps.empty(1, (21, 21, 2), factors=(7, 7))
-    maps.add(values, np.zeros(200, int))
+    maps = ClassMaps.of_size(1, (21, 21, 2), factors=(7, 7))
+    maps.add_values(values, np.zeros(200, int))
     std = block_means(values, (7, 7)).std(axis=0)
     assert_allclose(np.sqrt(maps.m2[0] / 200), std, rtol=1e-6)
 
@@ -81,9 +81,9 @@ def test_class_maps_taken_in_narrow_columns_are_the_same(monkeypatch):
 def test_class_maps_keep_what_is_not_finite_in_its_pixel():
     values = np.ones((6, 2, 2, 1))
     values[1, 0, 1, 0], values[2, 1, 0, 0] = np.nan, np.inf
-    maps = ClassMaps.empty(2, (2, 2, 1))
+    maps = ClassMaps.of_size(2, (2, 2, 1))
     for start in (0, 3):
-        maps.add(values[start : start + 3], np.zeros(3, int))
+        maps.add_values(values[start : start + 3], np.zeros(3, int))
     finite = np.array([[True, False], [False, True]])
     assert_array_equal(np.isfinite(maps.mean[0, :, :, 0]), finite)
     assert_array_equal(np.isfinite(maps.m2[0, :, :, 0]), finite)
@@ -95,8 +95,8 @@ def test_adding_takes_the_memory_that_is_stated():
     values, labels = np.ones((200, *shape), np.float32), np.arange(200) % n_classes
     for factors in ((1, 1), (2, 2)):
         tracemalloc.start()
-        maps = ClassMaps.empty(n_classes, shape, factors=factors)
-        maps.add(values, labels)
+        maps = ClassMaps.of_size(n_classes, shape, factors=factors)
+        maps.add_values(values, labels)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         stated = class_maps_bytes(n_classes, maps.mean.shape[1:])
@@ -109,4 +109,4 @@ def test_a_map_size_is_full_or_of_whole_factors_or_none():
     assert map_size((100, 70, 8), 10, full - 1) == (25, 24)
     assert map_size((100, 70, 8), 10, reduced) == (25, 24)
     assert map_size((100, 70, 8), 10, reduced - 1) is None
-    assert ClassMaps.empty(1, (100, 70, 8), factors=(4, 3)).mean.shape == (1, 25, 24, 8)
+    assert ClassMaps.of_size(1, (100, 70, 8), factors=(4, 3)).mean.shape == (1, 25, 24, 8)

@@ -20,7 +20,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from fmcore.statistics import Defined, Filters, LabelGroups, Permutations, compute_scores
+from fmcore.statistics import (
+    STATISTICS,
+    Defined,
+    Filters,
+    LabelGroups,
+    Permutations,
+    compute_scores,
+)
 from fmcore.statistics.scores.chance import PERMUTATIONS
 from fmcore.statistics.scores.ranking import Ranking
 
@@ -86,9 +93,9 @@ def test_scores_equal_those_of_other_libraries(table):
     for column in range(values.shape[1]):
         of_filter = values[:, column].astype(np.float64)
         constant = np.ptp(of_filter) == 0
-        assert results["filters/undefined_mean"][column] == (Defined.CONSTANT if constant else 0)
+        assert results["undefined_mean"][column] == (Defined.CONSTANT if constant else 0)
         for label in range(n_classes):
-            got = {name: results[f"class/{name}_mean"][label, column] for name in ("auc", "ap")}
+            got = {name: results[f"{name}_mean"][label, column] for name in ("auc", "ap")}
             if constant or not sizes[label]:
                 assert np.isnan(list(got.values())).all()
                 continue
@@ -96,20 +103,20 @@ def test_scores_equal_those_of_other_libraries(table):
             if sizes[label] < len(labels):
                 assert got["auc"] == pytest.approx(roc_auc(of_filter, labels == label))
                 expected = d_prime(of_filter, labels == label)
-                got_d = results["class/dprime_mean"][label, column]
+                got_d = results["dprime_mean"][label, column]
                 assert got_d == pytest.approx(expected, rel=1e-6, abs=1e-9, nan_ok=True)
             else:
                 assert np.isnan(got["auc"])
         if constant or not several:
             for name in ("mi", "eta2", "f", "csi"):
-                assert np.isnan(results[f"filters/{name}_mean"][column])
+                assert np.isnan(results[f"{name}_mean"][column])
             continue
         expected, _ = corrected_information(of_filter, labels)
-        assert results["filters/mi_mean"][column] == pytest.approx(expected, abs=1e-9)
+        assert results["mi_mean"][column] == pytest.approx(expected, abs=1e-9)
         groups = [of_filter[labels == label] for label in np.flatnonzero(sizes)]
         within = sum(((group - group.mean()) ** 2).sum() for group in groups)
         total = ((of_filter - of_filter.mean()) ** 2).sum()
-        eta2, ratio = (results[f"filters/{name}_mean"][column] for name in ("eta2", "f"))
+        eta2, ratio = (results[f"{name}_mean"][column] for name in ("eta2", "f"))
         assert eta2 == pytest.approx(1 - within / total, abs=1e-7)
         assert 0 <= eta2 <= 1
         if len(labels) == len(groups):
@@ -120,7 +127,7 @@ def test_scores_equal_those_of_other_libraries(table):
             assert ratio == np.inf
         if values.min() >= 0:
             expected = class_selectivity(of_filter, labels)
-            assert results["filters/csi_mean"][column] == pytest.approx(expected, rel=1e-6)
+            assert results["csi_mean"][column] == pytest.approx(expected, rel=1e-6)
 
 
 @given(tables())
@@ -156,13 +163,13 @@ def test_top_samples_and_bands_equal_a_sort(table):
             assert (got[size:] == -1).all()
             assert np.isnan(value[size:]).all()
 
-        check(results["top/sample"][column], results["top/value"][column], order)
+        check(results["top_sample"][column], results["top_value"][column], order)
         for label in range(n_classes):
             members = order[labels[order] == label]
-            both = (results[f"top/class_{name}"][label, column] for name in ("sample", "value"))
+            both = (results[f"top_class_{name}"][label, column] for name in ("sample", "value"))
             check(*both, members)
         for band, percentile in enumerate((50, 75, 90)):
-            got = results["top/band_sample"][band, column]
+            got = results["top_band_sample"][band, column]
             got = got[got >= 0]
             assert len(got) == min(25, n)
             places = np.flatnonzero(np.isin(order, got))
@@ -211,9 +218,8 @@ def test_of_noise_two_to_nine_percent_lie_outside_the_band(kind, balance):
     }[kind]
     results = scored({"mean": values, "max": values}, labels, n_classes)
     for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
-        path = next(path for path in results if path.endswith(f"/{name}_mean"))
-        low, high = results[f"{path}_chance"]
-        score = results[path]
+        low, high = results[f"{name}_mean_chance"]
+        score = results[f"{name}_mean"]
         assert np.isfinite(score).all()
         outside = ((score < low) | (score > high)).mean()
         assert 0.02 <= outside <= 0.09, (name, outside)
@@ -224,9 +230,9 @@ def test_of_200_units_of_noise_two_to_nine_percent_lie_outside_the_band():
     values = np.abs(np.random.default_rng(1).normal(size=(2_000, 200)))
     results = scored({"mean": values, "max": values}, labels, 10)
     for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
-        path = next(path for path in results if path.endswith(f"/{name}_mean"))
-        low, high = results[f"{path}_chance"]
-        outside = ((results[path] < low) | (results[path] > high)).mean()
+        low, high = results[f"{name}_mean_chance"]
+        score = results[f"{name}_mean"]
+        outside = ((score < low) | (score > high)).mean()
         assert 0.02 <= outside <= 0.09, (name, outside)
 
 
@@ -243,16 +249,16 @@ def test_scores_that_mean_nothing_say_why_and_are_not_one():
     high = np.vstack([np.nanmax(signed, axis=0)])
     results = scored({"mean": signed, "max": signed}, labels, 3, low=low, high=high)
     reasons = [Defined.YES, Defined.DEAD, Defined.CONSTANT, Defined.NONFINITE, Defined.YES]
-    assert results["filters/undefined_max"].tolist() == reasons
-    for path, array in results.items():
-        if path.endswith(("_chance", "_max", "_mean")) and path.startswith(("class", "filters/")):
-            if "undefined" in path or "correlation" in path:
-                continue
-            assert np.isnan(array[..., 1:4]).all(), path
-            assert np.isfinite(array[..., 0]).all(), path
-            assert np.isnan(array[..., 4]).all() == ("csi" in path), path
-    assert -1 not in results["top/sample"][0]
-    assert 7 not in results["top/sample"][3]  # its value is not finite
+    assert results["undefined_max"].tolist() == reasons
+    scores = [name for name, statistic in STATISTICS.items() if statistic.chance]
+    assert len(scores) > 10
+    for name in (*scores, *(f"{name}_chance" for name in scores)):
+        array = results[name]
+        assert np.isnan(array[..., 1:4]).all(), name
+        assert np.isfinite(array[..., 0]).all(), name
+        assert np.isnan(array[..., 4]).all() == ("csi" in name), name
+    assert -1 not in results["top_sample"][0]
+    assert 7 not in results["top_sample"][3]  # its value is not finite
 
 
 def test_correlation_rank_and_cka_equal_their_definitions():
@@ -276,15 +282,15 @@ def test_correlation_rank_and_cka_equal_their_definitions():
         for index, arrays in compute_scores(layers, Permutations(LabelGroups(labels, 3)), threads):
             results[index] |= arrays
     varying = [0, 1, 2, 3, 5]
-    got = results[0]["filters/correlation_mean"]
+    got = results[0]["correlation_mean"]
     assert_allclose(got[np.ix_(varying, varying)], np.corrcoef(first[:, varying].T), atol=1e-6)
     assert np.isnan(got[4]).all()
     assert np.isnan(got[:, 4]).all()
-    cka = results[0]["similarity/cka_mean"]
+    cka = results[0]["cka_mean"]
     assert_allclose(np.diag(cka), 1)
     assert cka[0, 1] == cka[1, 0] == pytest.approx(cka_of_grams(first, second), abs=1e-9)
     ranks = [effective_rank(first), effective_rank(second)]
-    assert_allclose(results[0]["similarity/effective_rank_mean"], ranks, rtol=1e-6)
+    assert_allclose(results[0]["effective_rank_mean"], ranks, rtol=1e-6)
 
 
 def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
@@ -292,7 +298,7 @@ def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
     labels = rng.integers(0, 4, size=200)
     values = np.maximum(rng.normal(size=(200, 17)), 0)
     whole = scored({"mean": values, "max": values}, labels, 4)
-    monkeypatch.setattr("fmcore.statistics.scores.compute.BLOCK_BYTES", 5_000)
+    monkeypatch.setattr("fmcore.statistics.compute.BLOCK_BYTES", 5_000)
     monkeypatch.setattr("fmcore.statistics.scores.chance.BLOCK_SAMPLES", 1_000)
     monkeypatch.setattr("fmcore.statistics.similarity.ROWS_BYTES", 5_000)
     parts = scored({"mean": values, "max": values}, labels, 4)
@@ -310,7 +316,7 @@ def test_noise_that_can_take_few_scores_does_not_lie_outside_by_rounding(n_activ
     for column in values.T:
         column[rng.choice(1_000, n_active, replace=False)] = 1
     results = scored({"mean": values, "max": values}, labels, 10)
-    for path in ("class/dprime_max", "filters/csi_max", "class/ap_max"):
+    for path in ("dprime_max", "csi_max", "ap_max"):
         low, high = results[f"{path}_chance"]
         outside = ((results[path] < low) | (results[path] > high)).mean()
         assert outside <= 0.09, (path, outside)
@@ -322,9 +328,9 @@ def test_a_sparse_detector_of_one_of_many_classes_tells_of_it():
     values[::101] = 0
     table = np.stack([values, 1 - values], axis=1)
     results = scored({"mean": table, "max": table}, labels, 50)
-    low, high = results["filters/mi_max_chance"]
+    low, high = results["mi_max_chance"]
     assert np.isfinite(low).all()
-    assert (results["filters/mi_max"] > 3 * np.abs(high)).all()
+    assert (results["mi_max"] > 3 * np.abs(high)).all()
 
 
 def test_permutations_that_separate_perfectly_make_wide_bands_and_no_nonsense():
@@ -332,7 +338,7 @@ def test_permutations_that_separate_perfectly_make_wide_bands_and_no_nonsense():
     labels = np.array([0, 0, 1, 1, 1, 1])
     values = rng.integers(0, 2, (6, 50)).astype(float)
     results = scored({"mean": values, "max": values}, labels, 2)
-    score, (low, high) = results["class/dprime_max"], results["class/dprime_max_chance"]
+    score, (low, high) = results["dprime_max"], results["dprime_max_chance"]
     defined = ~np.isnan(score)
     assert not np.isnan(low[defined]).any()
     assert not np.isnan(high[defined]).any()

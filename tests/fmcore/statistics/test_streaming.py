@@ -14,8 +14,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.statistics import (
     STATISTICS,
+    Batch,
     Bins,
     ClassMaps,
+    Extent,
     Histogram,
     LayerAccumulators,
     Moments,
@@ -26,11 +28,21 @@ from fmcore.statistics import (
 from fmcore.statistics.streaming import moments, reduction
 
 
+def statistics_of(moments: Moments) -> dict:
+    """Every statistic that is made of moments, by name."""
+    return {
+        name: statistic.compute(moments)
+        for name, statistic in STATISTICS.items()
+        if statistic.basis is Moments
+    }
+
+
 @given(batches(finite=True))
 def test_moments_of_any_split_equal_numpy_on_the_whole(batch):
     values, labels, _ = batch
     parts = [Moments.from_batch(*piece, n_classes=N_CLASSES) for piece in pieces(*batch)]
-    merged = reduce(Moments.merge, parts, Moments.empty(N_CLASSES, values.shape[3])).read_out()
+    nothing = Moments.empty(Extent(N_CLASSES, values.shape[1:]))
+    merged = statistics_of(reduce(Moments.merge, parts, nothing))
     for index in range(N_CLASSES):
         of_class = values[labels == index].astype(np.float64).reshape(-1, values.shape[3])
         assert (merged["n_values"][index] == len(of_class)).all()
@@ -48,9 +60,8 @@ def test_moments_of_any_split_equal_numpy_on_the_whole(batch):
 @given(batches(finite=False))
 def test_moments_leave_out_what_is_not_finite_and_count_it(batch):
     values, labels, _ = batch
-    merged = reduce(
-        Moments.merge, [Moments.from_batch(*p, n_classes=N_CLASSES) for p in pieces(*batch)]
-    ).read_out()
+    parts = [Moments.from_batch(*piece, n_classes=N_CLASSES) for piece in pieces(*batch)]
+    merged = statistics_of(reduce(Moments.merge, parts))
     for index in range(N_CLASSES):
         of_class = values[labels == index].astype(np.float64).reshape(-1, values.shape[3])
         for column in range(values.shape[3]):
@@ -69,7 +80,7 @@ def test_moments_leave_out_what_is_not_finite_and_count_it(batch):
 def test_order_and_grouping_of_merges_do_not_matter(batch):
     values = batch[0]
     parts = [Moments.from_batch(*piece, n_classes=N_CLASSES) for piece in pieces(*batch)]
-    empty = Moments.empty(N_CLASSES, values.shape[3])
+    empty = Moments.empty(Extent(N_CLASSES, values.shape[1:]))
     forward = reduce(Moments.merge, parts, empty)
     backward = reduce(lambda total, part: part.merge(total), reversed(parts), empty)
     assert_array_equal(forward.n_values, backward.n_values)
@@ -84,7 +95,7 @@ def test_order_and_grouping_of_merges_do_not_matter(batch):
 def test_class_maps_of_any_split_equal_numpy_on_the_whole(batch):
     values, labels, _ = batch
     parts = [ClassMaps.from_batch(*piece, n_classes=N_CLASSES) for piece in pieces(*batch)]
-    whole = reduce(ClassMaps.merge, parts, ClassMaps.empty(N_CLASSES, values.shape[1:]))
+    whole = reduce(ClassMaps.merge, parts, ClassMaps.of_size(N_CLASSES, values.shape[1:]))
     for index in range(N_CLASSES):
         of_class = values[labels == index].astype(np.float64)
         assert whole.n_samples[index] == len(of_class)
@@ -93,7 +104,7 @@ def test_class_maps_of_any_split_equal_numpy_on_the_whole(batch):
             variance = whole.m2[index] / len(of_class)
             assert_allclose(np.sqrt(variance), of_class.std(axis=0), rtol=1e-6, atol=1e-9)
         else:
-            assert np.isnan(whole.read_out()["mean_map"][index]).all()
+            assert np.isnan(whole.arrays()["mean_map"][index]).all()
 
 
 @given(batches())
@@ -120,12 +131,14 @@ def test_a_variance_beside_a_large_mean_is_not_lost():
         Moments.from_batch(values[i : i + 7], np.zeros(len(values[i : i + 7]), int), n_classes=1)
         for i in range(0, 500, 7)
     ]
-    std = reduce(Moments.merge, parts).read_out()["std"]
+    std = reduce(Moments.merge, parts).deviations()
     assert std[0, 0] == pytest.approx(values.std(), rel=1e-6)
 
 
 def test_every_moment_is_read_out_with_the_dtype_of_the_registry():
-    read = Moments.from_batch(np.ones((2, 1, 1, 3)), np.array([0, 1]), n_classes=2).read_out()
+    moments = Moments.from_batch(np.ones((2, 1, 1, 3)), np.array([0, 1]), n_classes=2)
+    read = statistics_of(moments)
+    assert len(read) > 5
     for name, array in read.items():
         assert array.dtype.name == STATISTICS[name].dtype
 
@@ -182,7 +195,7 @@ def test_histograms_of_any_split_equal_numpy_on_the_whole(batch):
         parts = [
             Histogram.from_batch(*piece, n_classes=N_CLASSES, bits=bits) for piece in pieces(*batch)
         ]
-        nothing = Histogram.empty(N_CLASSES, n_filters, bits=bits)
+        nothing = Histogram.of_size(N_CLASSES, n_filters, bits=bits)
         whole = reduce(Histogram.merge, reversed(parts), nothing)
         low, high = Bins(bits).bounds
         for index in range(N_CLASSES):
@@ -203,7 +216,7 @@ def test_quantiles_lie_within_the_stated_relative_error(batch):
     for index in np.unique(labels):
         flat = values[labels == index].reshape(-1, values.shape[3])
         for level in (0.0, 0.05, 0.5, 0.99, 1.0):
-            got = quantiles(counts[index], level, flat.min(axis=0), flat.max(axis=0))
+            got = quantiles(counts[index], flat.min(axis=0), flat.max(axis=0), level=level)
             expected = np.quantile(flat, level, axis=0, method="inverted_cdf")
             assert_allclose(got, expected, rtol=Bins(4).relative_error, atol=2.0**-24)
 
@@ -234,7 +247,7 @@ def test_rounding_of_any_split_equals_that_of_the_whole(batch):
             return Rounding.of(exact, exact.astype(np.float16))
 
     parts = [rounding(values) for values, _ in pieces(*batch)]
-    merged, whole = reduce(Rounding.merge, parts, Rounding.empty()), rounding(batch[0])
+    merged, whole = reduce(Rounding.merge, parts, Rounding.zero()), rounding(batch[0])
     assert merged.largest_error == whole.largest_error
     assert merged.n_overflow == whole.n_overflow
 
@@ -245,11 +258,14 @@ def test_all_sums_of_a_layer_survive_being_saved_and_merged(batch):
     values = values.astype(np.float32)
 
     def sums(piece, of_labels):
-        accumulators = LayerAccumulators.empty(N_CLASSES, values.shape[1:], bits=2)
-        accumulators.add(piece, of_labels, Pooled.from_batch(piece))
+        accumulators = LayerAccumulators.empty(extent)
+        with np.errstate(over="ignore"):
+            rounded = piece.astype(np.float16)
+        accumulators.add(Batch(piece, of_labels, Pooled.from_batch(piece), rounded))
         return accumulators
 
-    nothing = LayerAccumulators.empty(N_CLASSES, values.shape[1:], bits=2)
+    extent = Extent(N_CLASSES, values.shape[1:], bin_bits=2, float16=True)
+    nothing = LayerAccumulators.empty(extent)
     parts = [sums(*piece) for piece in pieces(values, *batch[1:])]
     saved = [nothing.restored({k: v.copy() for k, v in part.state().items()}) for part in parts]
     merged, whole = (

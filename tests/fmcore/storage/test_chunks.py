@@ -26,7 +26,7 @@ from fmcore.storage.file import opened as opened_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import seal, verify_seal
 from fmcore.storage.format import chunk_shape
-from fmcore.storage.format.schema import DEFLATE, NONE, SHUFFLE_DEFLATE
+from fmcore.storage.format.filters import DEFLATE, NONE, SHUFFLE_DEFLATE
 
 N = 37
 MAPS = "layers/block_conv_1/activation"
@@ -73,7 +73,7 @@ def test_any_range_equals_what_h5py_reads(tmp_path, monkeypatch, codec, policy, 
     path = store_of(tmp_path / "store.h5", codec=codec, policy=policy)
     with open_store(path) as store, h5py.File(path, locking=False) as file:
         for layer in store.layers.values():
-            there = file[layer.full_group]["activation"]
+            there = file["layers"][layer.group]["activation"]
             expected = there[...]
             assert expected.dtype == policy
             for start, stop in ((0, N), (0, 1), (5, 6), (3, 17), (N - 1, N), (30, 99), (4, 4)):

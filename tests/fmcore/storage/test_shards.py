@@ -310,7 +310,7 @@ def test_tables_read_in_small_pieces_give_the_same_scores(tmp_path, monkeypatch)
     one = make_store(tmp_path / "one.h5", 900, batch_size=64)
     monkeypatch.setattr("fmcore.storage.scoring.SLAB_BYTES", 3 * 4 * 900)
     monkeypatch.setattr("fmcore.storage.scoring.MOST_READS", 100)
-    monkeypatch.setattr("fmcore.statistics.scores.compute.BLOCK_BYTES", 5 * 8 * 900)
+    monkeypatch.setattr("fmcore.statistics.compute.BLOCK_BYTES", 5 * 8 * 900)
     other = make_store(tmp_path / "other.h5", 900, batch_size=64)
     first, second = contents(one), contents(other)
     for name in first:

@@ -104,7 +104,8 @@ def test_the_file_holds_exactly_the_schema(store_path):
             assert not h5py.check_vlen_dtype(node.dtype), path
         for place, names in ATTRIBUTES.items():
             for group in groups if "{layer}" in place else [""]:
-                assert set(names) == set(file[place.format(layer=group)].attrs)
+                required = {name for name, attribute in names.items() if not attribute.optional}
+                assert required <= set(file[place.format(layer=group)].attrs) <= set(names)
 
 
 def test_a_whole_store_has_no_problem(store_path):

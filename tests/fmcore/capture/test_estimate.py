@@ -1,0 +1,74 @@
+"""What a capture is estimated to take follows from the schema, array by array."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+from helpers.factories import CLASS_NAMES, NumpyProbe, make_samples
+
+from fmcore.capture import CaptureOptions, capture, plan_capture
+from fmcore.capture.cost import BOXES, estimate_layer
+from fmcore.dataset import Preprocessing
+from fmcore.records import ModelInfo
+
+
+@pytest.mark.parametrize("statistics", ["all", "basic"])
+@pytest.mark.parametrize("policy", ["float32", "float16", "pooled"])
+def test_an_estimate_counts_the_bytes_of_every_array(tmp_path, statistics, policy):
+    n = 200
+    labels = np.arange(n) % len(CLASS_NAMES)  # so many of each class that no table has a gap
+    probe, samples = NumpyProbe(), make_samples(n, labels=labels)
+    probe.layers = tuple(
+        dataclasses.replace(spec, receptive_field=np.zeros((*spec.shape[:2], 4), np.int32))
+        for spec in probe.layers
+    )
+    options = CaptureOptions(statistics=statistics, policy=f"*={policy}")
+    plan = plan_capture(
+        probe,
+        samples,
+        options,
+        class_names=CLASS_NAMES,
+        model=ModelInfo("tiny"),
+        dataset_name="random",
+        dataset_source="random images",
+        preprocessing=Preprocessing(scale=255.0),
+    )
+    path = capture(probe, samples, tmp_path / "s.h5", plan, options)
+    with h5py.File(path) as file:
+        sizes = {
+            node.attrs["layer_path"].decode(): sum(
+                array_bytes(name, array)
+                for name, array in members(node).items()
+                if name not in ("class/histogram", "bin_bounds")
+            )
+            for node in file["layers"].values()
+        }
+        n_sample_bytes = sum(
+            array.size * array.dtype.itemsize for array in members(file["samples"]).values()
+        )
+    for layer in plan.store.layers:
+        no_histogram = dataclasses.replace(layer, bin_bits=None)
+        estimate = estimate_layer(no_histogram, 1.0, np.bincount(labels), lacks=plan.store.lacks)
+        assert estimate.stored_bytes == sizes[layer.spec.path]
+    assert n * plan.store.sample_bytes == n_sample_bytes
+
+
+def members(group: h5py.Group) -> dict[str, h5py.Dataset]:
+    """The arrays of a group and of those below it, but for axes, by their path in it."""
+    arrays: dict[str, h5py.Dataset] = {}
+
+    def add(name: str, node: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(node, h5py.Dataset) and not node.is_scale:
+            arrays[name] = node
+
+    group.visititems(add)
+    return arrays
+
+
+def array_bytes(name: str, array: h5py.Dataset) -> int:
+    """The bytes of an array, uncompressed but for boxes, which are estimated from measurements."""
+    n_bytes = array.size * array.dtype.itemsize
+    return n_bytes // BOXES if name == "receptive_field" else n_bytes
