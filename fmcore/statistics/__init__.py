@@ -1,7 +1,13 @@
 """Statistics of activations, mergeable over any split of the samples, and scores of filters."""
 
 from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
-from fmcore.statistics.registry import CLASS_FILTER, STATISTICS, Statistic
+from fmcore.statistics.registry import (
+    CLASS_FILTER,
+    STATISTICS,
+    Statistic,
+    score_families,
+    unpooled_statistics,
+)
 from fmcore.statistics.scores.chance import PERMUTATIONS, SEED, Permutations
 from fmcore.statistics.scores.compute import (
     POOLINGS,
@@ -72,4 +78,6 @@ __all__ = [
     "map_size",
     "match_filters",
     "quantiles",
+    "score_families",
+    "unpooled_statistics",
 ]

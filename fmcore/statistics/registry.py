@@ -6,13 +6,34 @@ A statistic is one array of numbers. A stored one lies at `Statistic.path` in it
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
 from fmcore.statistics.scores.compute import POOLINGS
 from fmcore.statistics.scores.per_filter import CELL_SAMPLES, MOST_BINS
 
 CLASS_FILTER = ("class", "filter")
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """One reason why a statistic has no finite value; what all scores share needs none.
+
+    Attributes:
+        words: the reason, for the tables.
+        where: computes which filters or values it holds for, <bool>[…, filter], from the
+            statistic's values and those of `needs`; only values that are not finite are explained.
+        needs: the names of other statistics that `where` looks at.
+    """
+
+    words: str
+    where: Callable[..., NDArray[np.bool_]]
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +60,10 @@ class Statistic:
             has no such value.
         level: for a quantile, the share of values at or below it (it is read from the histogram);
             None for any other statistic.
+        short: its name where room is scarce, such as `AUC`; empty if its title is short enough.
+        same_order_as: the family of the statistic that puts filters in the same order, beside
+            which a table of filters leaves it out; empty for none.
+        undefined_where: why it can be undefined, beyond what all scores share.
     """
 
     name: str
@@ -56,6 +81,9 @@ class Statistic:
     dtype: str = "float64"
     neutral: float | None = None
     level: float | None = None
+    short: str = ""
+    same_order_as: str = ""
+    undefined_where: tuple[Undefined, ...] = ()
 
     @property
     def path(self) -> str:
@@ -74,6 +102,18 @@ class Statistic:
         """Whether the store has an array of it; quantiles are read from the histogram."""
         return self.level is None
 
+    @property
+    def caption(self) -> str:
+        """Its name for people where room is scarce."""
+        return self.short or self.title
+
+
+def _any_negative(_: NDArray[Any], low: NDArray[np.float64]) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((low < 0).any(axis=0))
+
+
+_NO_VARIANCE = Undefined("infinite: no variance within classes", np.isinf)
 
 _OVER = "over all pixels of the feature maps of all samples of the class"
 _BASIC = "elementary"
@@ -145,6 +185,7 @@ _CAPTURE_STATISTICS = (
         1,
         axes=("filter",),
         larger_is_more=False,
+        short="APoZ",
     ),
 )
 
@@ -162,6 +203,7 @@ _POOLED_STATISTICS = (
         1,
         chance="95% band of the Mann-Whitney U statistic, normal approximation corrected for ties",
         neutral=0.5,
+        short="AUC",
     ),
     Statistic(
         "ap",
@@ -174,6 +216,7 @@ _POOLED_STATISTICS = (
         0,
         1,
         chance=_PERMUTED,
+        short="AP",
     ),
     Statistic(
         "dprime",
@@ -185,6 +228,8 @@ _POOLED_STATISTICS = (
         "signal detection theory",
         chance=_PERMUTED,
         neutral=0,
+        short="d′",
+        undefined_where=(_NO_VARIANCE,),
     ),
     Statistic(
         "eta2",
@@ -197,6 +242,7 @@ _POOLED_STATISTICS = (
         1,
         axes=("filter",),
         chance="95% band of Fisher's F distribution, converted to η²",
+        short="η²",
     ),
     Statistic(
         "f",
@@ -208,6 +254,9 @@ _POOLED_STATISTICS = (
         0,
         axes=("filter",),
         chance="95% band of Fisher's F distribution",
+        short="F",
+        same_order_as="eta2",
+        undefined_where=(_NO_VARIANCE,),
     ),
     Statistic(
         "csi",
@@ -222,6 +271,8 @@ _POOLED_STATISTICS = (
         1,
         axes=("filter",),
         chance=_PERMUTED,
+        short="CSI",
+        undefined_where=(Undefined("some activations are negative", _any_negative, ("min",)),),
     ),
     Statistic(
         "mi",
@@ -235,6 +286,7 @@ _POOLED_STATISTICS = (
         axes=("filter",),
         chance="95% band of the chi-squared distribution for 2 N I ln 2 (Wilks 1938) if every pair "
         f"of bin and class has an expected count of at least {CELL_SAMPLES}, else {_PERMUTED}",
+        short="MI",
     ),
     Statistic(
         "correlation",
@@ -296,3 +348,21 @@ STATISTICS: dict[str, Statistic] = {
         ),
     )
 }
+
+
+def score_families(axes: tuple[str, ...]) -> dict[str, Statistic]:
+    """The scores with some axes by their families, each on the first of the pooled tables."""
+    return {
+        statistic.family: statistic
+        for statistic in STATISTICS.values()
+        if statistic.axes == axes and statistic.pooling == POOLINGS[0]
+    }
+
+
+def unpooled_statistics(axes: tuple[str, ...]) -> dict[str, Statistic]:
+    """The statistics with some axes that are computed from all activations, by name."""
+    return {
+        name: statistic
+        for name, statistic in STATISTICS.items()
+        if statistic.axes == axes and not statistic.pooling
+    }

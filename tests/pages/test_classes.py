@@ -20,7 +20,7 @@ from dashboard.state import ARRANGEMENTS
 from dashboard.views.chance import verdict, verdicts, within_chance
 from dashboard.views.classes import cell, maps, parts, table
 from dashboard.views.classes.arrange import arranged, by_similarity, by_value, chance_words
-from fmcore.statistics import FINDINGS, LayerHealth
+from fmcore.statistics import CLASS_FILTER, FINDINGS, STATISTICS, LayerHealth
 
 LAYER = "block/conv 1"
 
@@ -169,6 +169,18 @@ def test_what_is_wrong_with_a_filter_is_said_in_words():
     summary = table.health_summary(health)
     assert "10 dead (filters 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)" in summary
     assert "1 dead for some class (filter 0)" in summary
+
+
+def test_the_table_has_every_score_once_in_the_order_of_the_registry(snapshot):
+    columns = table.columns(snapshot, shown_by(snapshot, statistic="auc_max"))
+    fields = [one.field for one in columns if one.field in STATISTICS]
+    scores = [one for one in STATISTICS.values() if one.pooling == "max"]
+    of_class = [one.name for one in scores if one.axes == CLASS_FILTER]
+    of_filter = [one.name for one in scores if one.axes == ("filter",) and one.family != "f"]
+    assert fields == [*of_class, *of_filter, "apoz"]
+    headers = {one.field: one.header for one in columns}
+    assert (headers["mi_max"], headers["apoz"]) == ("MI", "APoZ")
+    assert headers["dprime_max"] == "d′ for one"
 
 
 def test_the_strongest_filter_is_that_of_the_largest_auc(snapshot, store):

@@ -24,7 +24,7 @@ from dashboard.source import Source
 from dashboard.views.filter import facts, panels, raw, scores, tables
 from dashboard.views.filter.header import header
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import POOLINGS, Bins, LayerHealth
+from fmcore.statistics import POOLINGS, STATISTICS, Bins, LayerHealth
 
 FIRST, SECOND = "block/conv 1", "conv2"
 
@@ -232,6 +232,10 @@ def test_scores_are_the_stored_ones_beside_their_chance(snapshot):
     over_all = scores.of_filter(snapshot, FIRST, 5)
     assert over_all["eta2_max"].value == layer.statistic("eta2_max")[5]
     assert over_all["apoz"].verdict == "no chance level"
+    of_classes = [one.name for one in STATISTICS.values() if one.axes[0] == "class"]
+    assert list(found[0].scores) == [name for name in of_classes if STATISTICS[name].pooling]
+    of_filters = [one.name for one in STATISTICS.values() if one.axes == ("filter",)]
+    assert over_all.keys() == set(of_filters)
 
 
 def test_a_score_is_put_beside_chance_in_words():

@@ -11,11 +11,19 @@ from dashboard.state import State
 from dashboard.views.chance import verdicts
 from dashboard.views.classes.arrange import finite
 from fmcore.export import no_formula
-from fmcore.statistics import FINDINGS, STATISTICS, LayerHealth
+from fmcore.statistics import (
+    CLASS_FILTER,
+    FINDINGS,
+    STATISTICS,
+    LayerHealth,
+    score_families,
+    unpooled_statistics,
+)
 
-# Scores of the filter alone, and of class and filter, each on the pooled table in question.
-OF_FILTER, OF_CLASS = ("eta2", "mi", "csi"), ("auc", "ap", "dprime")
-SHORT = {"auc": "AUC", "ap": "AP", "dprime": "d′", "eta2": "η²", "mi": "MI", "csi": "CSI"}
+# Scores of class and filter, and of the filter alone, each on the pooled table in question.
+OF_CLASS = score_families(CLASS_FILTER)
+OF_FILTER = [family for family, one in score_families(("filter",)).items() if not one.same_order_as]
+NOT_POOLED = unpooled_statistics(("filter",))
 
 
 def columns(snapshot: Snapshot, shown: State) -> list[Column]:
@@ -41,13 +49,15 @@ def _of_class(snapshot: Snapshot, shown: State, row: int) -> list[Column]:
             continue
         about, band = STATISTICS[statistic], snapshot.chance(shown.layer, statistic)
         values = snapshot.statistic(shown.layer, statistic)[row]
-        short = SHORT.get(about.family, about.title)
         verdict = f"{statistic}_verdict" if band is not None else ""
-        found.append(Column(statistic, f"{short} for {name}", values, about.definition, verdict))
+        found.append(
+            Column(statistic, f"{about.caption} for {name}", values, about.definition, verdict)
+        )
         if band is not None:
             said = verdicts(values, band[:, row]).tolist()
             hidden = statistic != scores[0]
-            found.append(Column(verdict, f"{short}'s verdict", said, about.chance, hidden=hidden))
+            header = f"{about.caption}'s verdict"
+            found.append(Column(verdict, header, said, about.chance, hidden=hidden))
     return found
 
 
@@ -56,7 +66,7 @@ def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
     names, there = snapshot.catalog.class_names, set(snapshot.statistics(shown.layer))
     pooling, found = pooling_of(shown.statistic), []
     if not snapshot.catalog.has_classes:  # what tells classes has no value
-        there &= {"apoz"}
+        there &= NOT_POOLED.keys()
     auc = f"auc_{pooling}"
     if auc in there:
         best, largest = best_classes(snapshot.statistic(shown.layer, auc))
@@ -65,12 +75,11 @@ def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
             Column("best_class", "Best class", said, "The class with the largest ROC-AUC."),
             Column("best_auc", "Its AUC", largest, STATISTICS[auc].definition),
         ]
-    for statistic in (*(f"{family}_{pooling}" for family in OF_FILTER), "apoz"):
+    for statistic in (*(f"{family}_{pooling}" for family in OF_FILTER), *NOT_POOLED):
         if statistic in there:
             about = STATISTICS[statistic]
-            header = SHORT.get(about.family, about.symbol)
-            values = snapshot.statistic(shown.layer, statistic)
-            found.append(Column(statistic, header, values, f"{about.title}. {about.definition}"))
+            values, tip = snapshot.statistic(shown.layer, statistic), about.definition
+            found.append(Column(statistic, about.caption, values, f"{about.title}. {tip}"))
     return found
 
 
