@@ -1,6 +1,13 @@
 """Statistics of activations, mergeable over any split of the samples, and scores of filters."""
 
-from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
+from fmcore.statistics.health import (
+    HEALTH_RULES,
+    Detail,
+    HealthRule,
+    LayerHealth,
+    dead_filters,
+    layer_health,
+)
 from fmcore.statistics.registry import (
     CLASS_FILTER,
     STATISTICS,
@@ -43,8 +50,8 @@ __all__ = [
     "BANDS",
     "CLASS_FILTER",
     "COARSEST",
-    "FINDINGS",
     "FINEST",
+    "HEALTH_RULES",
     "PERMUTATIONS",
     "POOLED",
     "POOLINGS",
@@ -55,7 +62,9 @@ __all__ = [
     "Bins",
     "ClassMaps",
     "Defined",
+    "Detail",
     "Filters",
+    "HealthRule",
     "Histogram",
     "LabelGroups",
     "LayerAccumulators",
@@ -73,6 +82,7 @@ __all__ = [
     "class_top",
     "compute_scores",
     "correlation",
+    "dead_filters",
     "histogram_bytes",
     "layer_health",
     "map_size",

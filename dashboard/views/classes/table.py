@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ from dashboard.views.classes.arrange import finite
 from fmcore.export import no_formula
 from fmcore.statistics import (
     CLASS_FILTER,
-    FINDINGS,
+    HEALTH_RULES,
     STATISTICS,
     LayerHealth,
     score_families,
@@ -29,9 +31,10 @@ NOT_POOLED = unpooled_statistics(("filter",))
 def columns(snapshot: Snapshot, shown: State) -> list[Column]:
     """Everything that is known of each filter of a layer, and of the selected class's share."""
     n_filters = snapshot.catalog.n_filters[shown.layer]
+    words = health_words(snapshot.health(shown.layer), snapshot.catalog.class_names)
     found = [
         Column("filter", "Filter", np.arange(n_filters)),
-        Column("health", "Health", health_words(snapshot.health(shown.layer)), HEALTH_TIP),
+        Column("health", "Health", words, HEALTH_TIP),
     ]
     if shown.class_index is not None:
         found += _of_class(snapshot, shown, shown.class_index)
@@ -130,40 +133,29 @@ def strongest_words(snapshot: Snapshot, shown: State) -> str:
     return f"Strongest for class {of}: filter {index} ({title} {value:.3f}{verdict})"
 
 
-HEALTH_TIP = "; ".join(f"{name.replace('_', ' ')}: {words}" for name, words in FINDINGS.items())
+HEALTH_TIP = "; ".join(f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values())
 OK = "ok"
 
 
-def health_words(health: LayerHealth) -> list[str]:
+def health_words(health: LayerHealth, class_names: Sequence[str]) -> list[str]:
     """What is wrong with each filter, <str>[filter]; `ok` for nothing."""
-    words: list[list[str]] = [[] for _ in health.duplicate_of]
-    n_dead = health.dead_classes.sum(axis=0)
-    for finding, found in health.findings.items():
-        for index in np.flatnonzero(found).tolist():
-            match finding:
-                case "dead_for_class":
-                    n = n_dead[index]
-                    words[index].append(f"dead for {n} class{'' if n == 1 else 'es'}")
-                case "duplicate":
-                    words[index].append(f"duplicate of {health.duplicate_of[index]}")
-                case "nonfinite":
-                    words[index].append("non-finite")
-                case _:
-                    words[index].append(finding.replace("_", " "))
+    words: list[list[str]] = [[] for _ in range(health.n_filters)]
+    for finding in health.findings:
+        for index in health.filters_of(finding):
+            words[index].append(health.detail(finding, index, class_names).short)
     return [", ".join(said) or OK for said in words]
 
 
 def health_summary(health: LayerHealth, *, most: int = 8) -> str:
     """How many filters have each finding, and which; never more than `most` numbers of each."""
-    n_filters, said = len(health.duplicate_of), []
-    for finding, found in health.findings.items():
-        which = np.flatnonzero(found).tolist()
+    n_filters, said = health.n_filters, []
+    for finding in health.findings:
+        which = health.filters_of(finding)
         if which:
             more = f" and {len(which) - most:,} more" if len(which) > most else ""
             listed = ", ".join(map(str, which[:most])) + more
-            name = "dead for some class" if finding == "dead_for_class" else finding
             many = "" if len(which) == 1 else "s"
-            said.append(f"{len(which):,} {name.replace('_', ' ')} (filter{many} {listed})")
+            said.append(f"{len(which):,} {HEALTH_RULES[finding].words} (filter{many} {listed})")
     if not said:
         return f"Nothing is wrong with any of the {n_filters:,} filters."
     return f"Of {n_filters:,} filters: {'; '.join(said)}."
