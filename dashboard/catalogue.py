@@ -12,6 +12,7 @@ from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.table import table
 from dashboard.source import Source
 from dashboard.summary import StoreSummary
+from fmcore.statistics import HEALTH_RULES
 
 # Stores come and go while a person looks.
 EVERY_MS = 5000
@@ -122,9 +123,10 @@ def _row(one: StoreSummary) -> dict[str, Any]:
 
 
 def _health(one: StoreSummary) -> str:
+    dead = HEALTH_RULES["dead"].words
     if not one.n_dead:
-        return f"no dead filter of {one.n_filters:,}"
-    return f"{one.n_dead:,} of {one.n_filters:,} filters dead"
+        return f"no {dead} filter of {one.n_filters:,}"
+    return f"{one.n_dead:,} of {one.n_filters:,} filters {dead}"
 
 
 def _count(rows: list[dict[str, Any]]) -> str:

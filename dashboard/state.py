@@ -27,6 +27,8 @@ SAMPLE_ORDERS = {
     "sure": "Most confident",
     "unsure": "Least confident",
 }
+# Every store has it.
+DEFAULT_STATISTIC = "mean"
 ZOOMS = {"linked": "Linked", "free": "Free"}
 DEAD = {"show": "Show", "hide": "Hide"}
 ZEROS = {"plain": "As any value", "mark": "Marked"}
@@ -131,7 +133,7 @@ class State:
         zoom: whether all tiles zoom together: one of `ZOOMS`.
         window: what the wall is zoomed to, four numbers "top,left,bottom,right": in cells of a
             tile where zoom is linked, else in thousandths of the wall; empty for all of it.
-        statistic: the name of a statistic.
+        statistic: the name of a statistic; `DEFAULT_STATISTIC` where a link names none.
         arrangement: in which order Classes shows classes and filters: one of `ARRANGEMENTS`.
         with_store: the name of the store that Compare sets beside this one; empty for what it
             chooses. Stores come and go, so that only Compare knows whether there is one.
@@ -206,8 +208,9 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
     """
     notes: list[str] = []
 
-    def choice(name: str, choices: Collection[str]) -> str:
-        value, first = values.get(name), next(iter(choices))
+    def choice(name: str, choices: Collection[str], default: str = "") -> str:
+        value = values.get(name)
+        first = default if default in choices else next(iter(choices))
         if value in (None, ""):
             return first
         if not isinstance(value, str) or value not in choices:
@@ -266,7 +269,7 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
         zeros=choice("zeros", ZEROS),
         zoom=choice("zoom", ZOOMS),
         window=window(),
-        statistic=choice("statistic", catalog.statistics),
+        statistic=choice("statistic", catalog.statistics, DEFAULT_STATISTIC),
         arrangement=choice("arrangement", ARRANGEMENTS),
         with_store=name("with_store"),
         other=name("other"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from fmcore import FmcoreError, Store, open_store
+from fmcore.statistics import dead_filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class StoreSummary:
         n_samples: how many samples.
         n_layers: how many captured layers.
         n_filters: filters of all layers.
-        n_dead: those never above zero.
+        n_dead: those that are dead, by the rule of health.
         problem: why it cannot be opened; empty where it can.
         digest: what tells the store from every other.
     """
@@ -67,8 +66,10 @@ def without_folders(error: Exception, *folders: Path) -> str:
 def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
     about = store.about()
     accuracy = about["model"]["test_accuracy"] if store.has_outcomes else None
-    with np.errstate(invalid="ignore"):
-        dead = [int((one.filter_range()[1] <= 0).sum()) for one in store.layers.values()]
+    dead = [
+        int(dead_filters(one.statistic("max"), one.statistic("n_nonfinite")).sum())
+        for one in store.layers.values()
+    ]
     return StoreSummary(
         name=name,
         n_bytes=n_bytes,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmcore.statistics.compute import WHY_UNDEFINED
-from fmcore.statistics.health import FINDINGS
+from fmcore.statistics.health import HEALTH_RULES
 from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.scores.top import BANDS, TOP
 from fmcore.statistics.streaming.histogram import FINEST, Bins
@@ -138,8 +138,8 @@ def _range(statistic: Statistic) -> str:
 def _health() -> Iterator[str]:
     yield "## Health\n"
     yield "`fmcore health STORE` checks every filter over the whole test set for these findings:\n"
-    for name, definition in FINDINGS.items():
-        yield f"- **{name.replace('_', ' ')}**: {definition}."
+    for name, rule in HEALTH_RULES.items():
+        yield f"- **{rule.words}** (`{name}`): {rule.definition}."
 
 
 def format_page(text: str) -> str:

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fmcore.cli.options import AddVerb, add_store, say
 from fmcore.errors import SelectionError
 from fmcore.selection import near_matches
-from fmcore.statistics import FINDINGS, LayerHealth
+from fmcore.statistics import HEALTH_RULES, LayerHealth
 from fmcore.storage import Store, open_store
 
 # Exit code where `health` finds more than its limits allow: neither an error nor wrong usage.
@@ -38,8 +36,8 @@ class HealthReport:
     def beyond(self, limits: Mapping[str, float]) -> list[str]:
         """One sentence for each layer and finding whose share of filters is above its limit."""
         return [
-            f"{path}: {layer.share(finding):.1%} of {_n_filters(layer)} filters are "
-            f"{_finding_text(finding)}, the limit is {limit:.1%}"
+            f"{path}: {layer.share(finding):.1%} of {layer.n_filters} filters are "
+            f"{HEALTH_RULES[finding].words}, the limit is {limit:.1%}"
             for path, layer in self.layers.items()
             for finding, limit in limits.items()
             if layer.share(finding) > limit
@@ -49,70 +47,39 @@ class HealthReport:
         """The whole report as JSON, for programs."""
         return {
             "store": self.store,
-            "definitions": dict(FINDINGS),
-            "layers": {path: self._layer(layer) for path, layer in self.layers.items()},
-        }
-
-    def _layer(self, layer: LayerHealth) -> dict[str, Any]:
-        pairs = np.argwhere(layer.dead_classes.T)
-        return {
-            "filters": _n_filters(layer),
-            "signed": layer.signed,
-            "findings": {
-                finding: {
-                    "filters": np.flatnonzero(flags).tolist(),
-                    "share": layer.share(finding),
-                }
-                for finding, flags in layer.findings.items()
-            },
-            "dead_for_class": [
-                {"filter": index, "class": self.class_names[label]}
-                for index, label in pairs.tolist()
-            ],
-            "duplicate_of": {
-                str(index): int(layer.duplicate_of[index])
-                for index in np.flatnonzero(layer.duplicate_of >= 0)
+            "definitions": {name: rule.definition for name, rule in HEALTH_RULES.items()},
+            "layers": {
+                path: layer.as_json(self.class_names) for path, layer in self.layers.items()
             },
         }
 
     def lines(self) -> list[str]:
         """The report for people: the findings that occur, with the indices of the filters."""
-        lines = []
+        lines, width = [], max(len(rule.words) for rule in HEALTH_RULES.values())
         for path, layer in self.layers.items():
-            n_filters = _n_filters(layer)
-            counts = {name: int(flags.sum()) for name, flags in layer.findings.items()}
-            if not any(counts.values()):
-                lines.append(f"{path}: {n_filters} filters, nothing found")
-                continue
-            lines.append(f"{path}: {n_filters} filters")
+            present = [name for name, flags in layer.findings.items() if flags.any()]
+            suffix = "" if present else ", nothing found"
+            lines.append(f"{path}: {layer.n_filters} filters{suffix}")
             lines += [
-                f"  {_finding_text(finding):16} {count:4} ({layer.share(finding):.1%}): "
-                f"{self._filters_text(layer, finding)}"
-                for finding, count in counts.items()
-                if count
+                f"  {HEALTH_RULES[finding].words:{width}} {layer.findings[finding].sum():4} "
+                f"({layer.share(finding):.1%}): {self._filters_text(layer, finding)}"
+                for finding in present
             ]
-            if layer.signed and counts["dead"]:
-                lines.append(
-                    "  (the layer has negative activations: a filter that is never above zero may "
-                    "still matter to the next layer, such as a BatchNormalization)"
-                )
+            if layer.signed:
+                rules = [HEALTH_RULES[finding] for finding in present]
+                lines += [f"  ({rule.words}: {rule.if_signed})" for rule in rules if rule.if_signed]
         lines.append("")
-        lines += [f"{_finding_text(finding)}: {words}" for finding, words in FINDINGS.items()]
+        lines += [f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values()]
         return lines
 
     def _filters_text(self, layer: LayerHealth, finding: str, most: int = 12) -> str:
-        filters = np.flatnonzero(layer.findings[finding]).tolist()
-        text_of = {
-            "duplicate": lambda index: f"{index} as {layer.duplicate_of[index]}",
-            "dead_for_class": lambda index: f"{index} ({self._classes(layer, index)})",
-        }.get(finding, str)
+        filters = layer.filters_of(finding)
+        texts = [
+            f"{index} {layer.detail(finding, index, self.class_names).aside}".rstrip()
+            for index in filters[:most]
+        ]
         more = f" and {len(filters) - most} more (--json lists all)" if len(filters) > most else ""
-        return ", ".join(map(text_of, filters[:most])) + more
-
-    def _classes(self, layer: LayerHealth, index: int, most: int = 3) -> str:
-        names = [self.class_names[label] for label in np.flatnonzero(layer.dead_classes[:, index])]
-        more = f" and {len(names) - most} more" if len(names) > most else ""
-        return ", ".join(names[:most]) + more
+        return ", ".join(texts) + more
 
 
 def health_report(store: Store) -> HealthReport:
@@ -131,14 +98,17 @@ def parse_limits(text: str) -> dict[str, float]:
     Raises:
         SelectionError: if a finding is unknown, or a limit is not a number from 0 to 1.
     """
+    spellings = {
+        _spelling(text): name for name, rule in HEALTH_RULES.items() for text in (rule.words, name)
+    }
     limits = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, separator, number = (piece.strip() for piece in part.partition("="))
-        name = name.replace("-", "_")
-        if name not in FINDINGS:
+        finding = spellings.get(_spelling(name))
+        if finding is None:
             raise SelectionError(
-                f"no finding {name!r}; there are {', '.join(FINDINGS)}"
-                f"{near_matches(name, list(FINDINGS))}"
+                f"no finding {name!r}; there are {', '.join(HEALTH_RULES)}"
+                f"{near_matches(_spelling(name), list(HEALTH_RULES))}"
             )
         try:
             limit = float(number) if separator else 0.0
@@ -149,16 +119,13 @@ def parse_limits(text: str) -> dict[str, float]:
                 f"limit {part!r}; expected FINDING=SHARE with a share of filters from 0 to 1, "
                 "such as dead=0.1, or FINDING alone to allow none at all"
             )
-        limits[name] = limit
+        limits[finding] = limit
     return limits
 
 
-def _n_filters(layer: LayerHealth) -> int:
-    return len(layer.duplicate_of)
-
-
-def _finding_text(finding: str) -> str:
-    return finding.replace("_", " ")
+def _spelling(name: str) -> str:
+    """A finding as it is compared: `dead-for-class` and `dead for a class` are understood."""
+    return name.replace("-", "_").replace(" ", "_")
 
 
 def add_verb(verb: AddVerb) -> None:

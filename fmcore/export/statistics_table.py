@@ -221,12 +221,9 @@ def _reasons(
         sizes = values.store.class_sizes[:, np.newaxis]
         reasons[missing & (sizes == values.store.n_samples)] = "all samples are of this class"
         reasons[missing & (sizes == 0)] = "no samples of this class"
-    if statistic.family == "csi":
-        low = values.value(layer, STATISTICS["min"])
-        with np.errstate(invalid="ignore"):
-            reasons[missing & (low < 0).any(axis=0)] = "some activations are negative"
-    if statistic.family in ("f", "dprime"):
-        reasons[np.isinf(array)] = "infinite: no variance within classes"
+    for reason in statistic.undefined_where:
+        inputs = [values.value(layer, STATISTICS[name]) for name in reason.needs]
+        reasons[missing & reason.where(array, *inputs)] = reason.words
     one_class = (values.store.class_sizes > 0).sum() < 2
     if one_class and statistic.pooling and statistic.axes[-1] == "filter":
         reasons[missing] = "only one class has samples"

@@ -7,8 +7,23 @@ from fmcore.statistics.compute import (
     PooledTables,
     compute_scores,
 )
-from fmcore.statistics.health import FINDINGS, LayerHealth, layer_health
-from fmcore.statistics.registry import CLASS_FILTER, POOLINGS, STATISTICS, Statistic
+from fmcore.statistics.health import (
+    HEALTH_RULES,
+    Detail,
+    HealthInputs,
+    HealthRule,
+    LayerHealth,
+    dead_filters,
+    layer_health,
+)
+from fmcore.statistics.registry import (
+    CLASS_FILTER,
+    POOLINGS,
+    STATISTICS,
+    Statistic,
+    score_families,
+    unpooled_statistics,
+)
 from fmcore.statistics.scores import top
 from fmcore.statistics.scores.block import Filters
 from fmcore.statistics.scores.chance import PERMUTATIONS, SEED, Permutations
@@ -39,8 +54,8 @@ __all__ = [
     "BANDS",
     "CLASS_FILTER",
     "COARSEST",
-    "FINDINGS",
     "FINEST",
+    "HEALTH_RULES",
     "PERMUTATIONS",
     "POOLED",
     "POOLINGS",
@@ -53,8 +68,11 @@ __all__ = [
     "Bins",
     "ClassMaps",
     "Defined",
+    "Detail",
     "Extent",
     "Filters",
+    "HealthInputs",
+    "HealthRule",
     "Histogram",
     "LabelGroups",
     "LayerAccumulators",
@@ -72,10 +90,13 @@ __all__ = [
     "class_top",
     "compute_scores",
     "correlation",
+    "dead_filters",
     "histogram_bytes",
     "layer_health",
     "map_size",
     "match_filters",
     "quantiles",
+    "score_families",
     "top",
+    "unpooled_statistics",
 ]

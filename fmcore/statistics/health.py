@@ -1,12 +1,16 @@
-"""Which filters are dead, redundant or broken, by definitions on what a store keeps.
+"""Which filters are dead, redundant or broken, by rules on what a store keeps.
 
-Every definition is over the whole test set, so it says nothing about samples outside it. A filter
-with NaN or infinite activations is reported as non-finite and nothing else.
+`HEALTH_RULES` is all of them: command, pages and docs take names, words and definitions from it.
+Every rule is over the whole test set, so it says nothing about samples outside it. A filter with
+NaN or infinite activations is reported as non-finite and nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +23,110 @@ ALWAYS_ON = 0.999
 DUPLICATE = 0.99
 # With fewer samples, unrelated filters correlate as strongly.
 DUPLICATE_SAMPLES = 10
+# Classes that the words of one filter name before they count the rest.
+MOST_NAMED = 3
 
-FINDINGS = {
-    "dead": "no activation is above zero in the whole test set",
-    "nearly_dead": f"not dead, but under {NEARLY_DEAD:.1%} of samples have activations above zero",
-    "dead_for_class": "not dead, but for at least one class no activation is above zero",
-    "always_on": f"no activation is below zero, and at least {ALWAYS_ON:.1%} are above zero",
-    "duplicate": f"its pooled mean has a correlation above {DUPLICATE} with that of an earlier "
-    "filter",
-    "nonfinite": "at least one activation is NaN or infinite",
-}
+
+@dataclass(frozen=True, eq=False)
+class HealthInputs:
+    """What the rules know of a layer; what several of them need is computed once.
+
+    Attributes:
+        low: <float64>[class, filter], the smallest finite activation; NaN where there is none.
+        high: <float64>[class, filter], the largest finite activation; NaN where there is none.
+        zero_fraction: <float64>[filter], the share of all activations that are exactly zero.
+        n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
+        n_samples: <int64>[class], the number of samples.
+        pooled_max: <float32>[sample, filter], the largest activation of each map.
+        correlation: <float>[filter, other_filter], Pearson correlation of pooled means; NaN where
+            one of them does not vary.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    zero_fraction: NDArray[np.float64]
+    n_nonfinite: NDArray[np.int64]
+    n_samples: NDArray[np.int64]
+    pooled_max: NDArray[np.float32]
+    correlation: NDArray[np.floating]
+
+    @cached_property
+    def nonfinite(self) -> NDArray[np.bool_]:
+        """<bool>[filter], whether an activation is NaN or infinite."""
+        return np.asarray((self.n_nonfinite > 0).any(axis=0))
+
+    @cached_property
+    def dead(self) -> NDArray[np.bool_]:
+        """<bool>[filter], whether no activation is above zero, and all are finite."""
+        return dead_filters(self.high, self.n_nonfinite)
+
+    @cached_property
+    def alive(self) -> NDArray[np.bool_]:
+        """<bool>[filter], whether an activation is above zero, and all are finite."""
+        return ~self.dead & ~self.nonfinite
+
+    @cached_property
+    def negative(self) -> NDArray[np.bool_]:
+        """<bool>[filter], whether an activation is below zero."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.low < 0).any(axis=0))
+
+    @cached_property
+    def dead_classes(self) -> NDArray[np.bool_]:
+        """<bool>[class, filter], whether a filter that is alive is dead for a class."""
+        with np.errstate(invalid="ignore"):
+            inactive = ~(self.high > 0)
+        return inactive & self.alive & (self.n_samples > 0)[:, np.newaxis]
+
+    @cached_property
+    def duplicate_of(self) -> NDArray[np.int64]:
+        """<int64>[filter], the first earlier filter that it duplicates; -1 for none."""
+        enough = int(self.n_samples.sum()) >= DUPLICATE_SAMPLES
+        with np.errstate(invalid="ignore"):
+            duplicates = np.tril(self.correlation > DUPLICATE, -1) & enough
+        duplicates[self.nonfinite] = duplicates[:, self.nonfinite] = False
+        return np.where(duplicates.any(axis=1), duplicates.argmax(axis=1), -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A finding in one filter, in words.
+
+    Attributes:
+        text: in full, where there is room: `dead for classes 3, 4, 7 and 2 more`.
+        short: for a cell of a table: `dead for 5 classes`.
+        aside: what follows the filter's index in a list of filters, such as `as 5`; may be empty.
+        other: the filter that it is about beside this one; None for none.
+    """
+
+    text: str
+    short: str
+    aside: str = ""
+    other: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRule:
+    """One thing that can be wrong with a filter.
+
+    Attributes:
+        name: its name in Python, in JSON and for `--fail-on`.
+        words: its name for people, which completes "the filter is".
+        definition: when a filter has it.
+        flags: computes which filters have it, <bool>[filter].
+        is_grave: whether it is more than worth knowing.
+        if_signed: what to know where the layer has activations below zero; empty for nothing.
+        detail: puts it in words for a filter that has it, from the layer's health, the filter's
+            index and the names of the classes; None where `words` say all.
+    """
+
+    name: str
+    words: str
+    definition: str
+    flags: Callable[[HealthInputs], NDArray[np.bool_]]
+    is_grave: bool = True
+    if_signed: str = ""
+    detail: Callable[[LayerHealth, int, Sequence[str]], Detail] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +134,7 @@ class LayerHealth:
     """The findings of one layer.
 
     Attributes:
-        findings: for each of `FINDINGS`, <bool>[filter], which filters have it.
+        findings: for each of `HEALTH_RULES` by name, <bool>[filter], which filters have it.
         dead_classes: <bool>[class, filter], whether the filter is dead for the class.
         duplicate_of: <int64>[filter], the first earlier filter that it duplicates; -1 for none.
         signed: whether the layer has activations below zero: then `dead` may be harmless.
@@ -47,52 +145,150 @@ class LayerHealth:
     duplicate_of: NDArray[np.int64]
     signed: bool
 
+    @property
+    def n_filters(self) -> int:
+        """The number of filters."""
+        return len(self.duplicate_of)
+
     def share(self, finding: str) -> float:
         """The share of the layer's filters that have a finding."""
         return float(self.findings[finding].mean())
 
+    def filters_of(self, finding: str) -> list[int]:
+        """The indices of the filters that have a finding."""
+        return [int(index) for index in np.flatnonzero(self.findings[finding])]
 
-def layer_health(
-    *,
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    zero_fraction: NDArray[np.float64],
-    n_nonfinite: NDArray[np.int64],
-    n_samples: NDArray[np.int64],
-    pooled_max: NDArray[np.float32],
-    correlation: NDArray[np.floating],
-) -> LayerHealth:
-    """Checks every filter of a layer.
+    def detail(self, finding: str, filter_index: int, class_names: Sequence[str]) -> Detail:
+        """A finding of a filter that has it, in words."""
+        rule = HEALTH_RULES[finding]
+        if rule.detail is None:
+            return Detail(rule.words, rule.words)
+        return rule.detail(self, filter_index, class_names)
+
+    def as_json(self, class_names: Sequence[str]) -> dict[str, Any]:
+        """All findings with the indices of the filters, for programs."""
+        pairs = np.argwhere(self.dead_classes.T).tolist()
+        duplicates = np.flatnonzero(self.duplicate_of >= 0).tolist()
+        return {
+            "filters": self.n_filters,
+            "signed": self.signed,
+            "findings": {
+                finding: {"filters": self.filters_of(finding), "share": self.share(finding)}
+                for finding in self.findings
+            },
+            "dead_for_class": [
+                {"filter": index, "class": class_names[label]} for index, label in pairs
+            ],
+            "duplicate_of": {str(index): int(self.duplicate_of[index]) for index in duplicates},
+        }
+
+
+def dead_filters(high: NDArray[np.float64], n_nonfinite: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Computes which filters have only finite activations, none above zero: <bool>[filter].
 
     Args:
-        low: <float64>[class, filter], the smallest finite activation; NaN where there is none.
         high: <float64>[class, filter], the largest finite activation; NaN where there is none.
-        zero_fraction: <float64>[filter], the share of all activations that are exactly zero.
         n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
-        n_samples: <int64>[class], the number of samples.
-        pooled_max: <float32>[sample, filter], the largest activation of each map.
-        correlation: <float>[filter, other_filter], Pearson correlation of pooled means; NaN where
-            one of them does not vary.
     """
-    nonfinite: NDArray[np.bool_] = np.any(n_nonfinite > 0, axis=0)
-    n_all = int(n_samples.sum())
     with np.errstate(invalid="ignore"):
-        active = high > 0
-        negative = (low < 0).any(axis=0)
-        dead = ~active.any(axis=0) & ~nonfinite
-        n_active = (pooled_max > 0).sum(axis=0)
-        duplicates = np.tril(correlation > DUPLICATE, -1) & (n_all >= DUPLICATE_SAMPLES)
-    duplicates[nonfinite] = duplicates[:, nonfinite] = False
-    alive = ~dead & ~nonfinite
-    dead_classes = ~active & alive & (n_samples > 0)[:, np.newaxis]
-    duplicate_of = np.where(duplicates.any(axis=1), duplicates.argmax(axis=1), -1)
-    findings = {
-        "dead": dead,
-        "nearly_dead": alive & (n_active < NEARLY_DEAD * n_all),
-        "dead_for_class": dead_classes.any(axis=0),
-        "always_on": alive & ~negative & (1 - zero_fraction >= ALWAYS_ON),
-        "duplicate": duplicate_of >= 0,
-        "nonfinite": nonfinite,
-    }
-    ordered = {name: findings[name] for name in FINDINGS}
-    return LayerHealth(ordered, dead_classes, duplicate_of, bool(negative.any()))
+        return np.asarray(~(high > 0).any(axis=0) & ~(n_nonfinite > 0).any(axis=0))
+
+
+def _dead(layer: HealthInputs) -> NDArray[np.bool_]:
+    return layer.dead
+
+
+def _nearly_dead(layer: HealthInputs) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        n_active = (layer.pooled_max > 0).sum(axis=0)
+    return np.asarray(layer.alive & (n_active < NEARLY_DEAD * int(layer.n_samples.sum())))
+
+
+def _dead_for_class(layer: HealthInputs) -> NDArray[np.bool_]:
+    return np.asarray(layer.dead_classes.any(axis=0))
+
+
+def _dead_for_class_detail(
+    health: LayerHealth, filter_index: int, class_names: Sequence[str]
+) -> Detail:
+    labels = np.flatnonzero(health.dead_classes[:, filter_index]).tolist()
+    plural = "" if len(labels) == 1 else "es"
+    names = ", ".join(class_names[label] for label in labels[:MOST_NAMED])
+    if len(labels) > MOST_NAMED:
+        names += f" and {len(labels) - MOST_NAMED} more"
+    return Detail(
+        f"dead for class{plural} {names}", f"dead for {len(labels)} class{plural}", f"({names})"
+    )
+
+
+def _always_on(layer: HealthInputs) -> NDArray[np.bool_]:
+    return layer.alive & ~layer.negative & (1 - layer.zero_fraction >= ALWAYS_ON)
+
+
+def _duplicate(layer: HealthInputs) -> NDArray[np.bool_]:
+    return layer.duplicate_of >= 0
+
+
+def _duplicate_detail(health: LayerHealth, filter_index: int, _: Sequence[str]) -> Detail:
+    other = int(health.duplicate_of[filter_index])
+    return Detail(f"duplicate of filter {other}", f"duplicate of {other}", f"as {other}", other)
+
+
+def _nonfinite(layer: HealthInputs) -> NDArray[np.bool_]:
+    return layer.nonfinite
+
+
+# In the order in which people read them.
+HEALTH_RULES: dict[str, HealthRule] = {
+    rule.name: rule
+    for rule in (
+        HealthRule(
+            "dead",
+            "dead",
+            "no activation is above zero in the whole test set",
+            _dead,
+            if_signed="the layer has values below zero, so it may be harmless: a filter that is "
+            "never above zero may still matter to the next layer, such as a BatchNormalization",
+        ),
+        HealthRule(
+            "nearly_dead",
+            "nearly dead",
+            f"not dead, but under {NEARLY_DEAD:.1%} of samples have activations above zero",
+            _nearly_dead,
+        ),
+        HealthRule(
+            "dead_for_class",
+            "dead for a class",
+            "not dead, but for at least one class no activation is above zero",
+            _dead_for_class,
+            is_grave=False,
+            detail=_dead_for_class_detail,
+        ),
+        HealthRule(
+            "always_on",
+            "always on",
+            f"no activation is below zero, and at least {ALWAYS_ON:.1%} are above zero",
+            _always_on,
+            is_grave=False,
+        ),
+        HealthRule(
+            "duplicate",
+            "duplicate",
+            f"its pooled mean has a correlation above {DUPLICATE} with that of an earlier filter",
+            _duplicate,
+            detail=_duplicate_detail,
+        ),
+        HealthRule(
+            "nonfinite",
+            "non-finite",
+            "at least one activation is NaN or infinite",
+            _nonfinite,
+        ),
+    )
+}
+
+
+def layer_health(layer: HealthInputs) -> LayerHealth:
+    """Checks every filter of a layer by all `HEALTH_RULES`."""
+    findings = {name: rule.flags(layer) for name, rule in HEALTH_RULES.items()}
+    return LayerHealth(findings, layer.dead_classes, layer.duplicate_of, bool(layer.negative.any()))

@@ -13,6 +13,9 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fmcore.statistics import similarity
 from fmcore.statistics.scores import per_class, per_filter
 from fmcore.statistics.scores.block import BASES, ClassSums, Ranks
@@ -25,6 +28,22 @@ from fmcore.statistics.streaming.moments import Moments
 CLASS_FILTER = ("class", "filter")
 # The pooled tables that scores are computed on.
 POOLINGS = ("mean", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """One reason why a statistic has no finite value; what all scores share needs none.
+
+    Attributes:
+        words: the reason, for the tables.
+        where: computes which filters or values it holds for, <bool>[…, filter], from the
+            statistic's values and those of `needs`; only values that are not finite are explained.
+        needs: the names of other statistics that `where` looks at.
+    """
+
+    words: str
+    where: Callable[..., NDArray[np.bool_]]
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,10 @@ class Statistic:
             of `BASES` for a score, or `Covariances`.
         compute: makes it of its basis. A score comes as [filter] or [filter, present] with its
             chance band; a quantile is made of counts, `low` and `high`, see `quantiles`.
+        short: its name where room is scarce, such as `AUC`; empty if its title is short enough.
+        same_order_as: the family of the statistic that puts filters in the same order, beside
+            which a table of filters leaves it out; empty for none.
+        undefined_where: why it can be undefined, beyond what all scores share.
     """
 
     name: str
@@ -71,6 +94,9 @@ class Statistic:
     level: float | None = None
     basis: type[Any] = field(kw_only=True)
     compute: Callable[..., Any] = field(kw_only=True)
+    short: str = ""
+    same_order_as: str = ""
+    undefined_where: tuple[Undefined, ...] = ()
 
     @property
     def streams(self) -> bool:
@@ -97,6 +123,18 @@ class Statistic:
         """Whether the store has an array of it; quantiles are read from the histogram."""
         return self.level is None
 
+    @property
+    def caption(self) -> str:
+        """Its name for people where room is scarce."""
+        return self.short or self.title
+
+
+def _any_negative(_: NDArray[Any], low: NDArray[np.float64]) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((low < 0).any(axis=0))
+
+
+_NO_VARIANCE = Undefined("infinite: no variance within classes", np.isinf)
 
 _OVER = "over all pixels of the feature maps of all samples of the class"
 _BASIC = "elementary"
@@ -209,6 +247,7 @@ _CAPTURE_STATISTICS = (
         larger_is_more=False,
         basis=Moments,
         compute=Moments.zero_share,
+        short="APoZ",
     ),
 )
 
@@ -228,6 +267,7 @@ _POOLED_STATISTICS = (
         neutral=0.5,
         basis=Ranks,
         compute=per_class.roc_auc_score,
+        short="AUC",
     ),
     Statistic(
         "ap",
@@ -242,6 +282,7 @@ _POOLED_STATISTICS = (
         chance=_PERMUTED,
         basis=Ranks,
         compute=per_class.average_precision_score,
+        short="AP",
     ),
     Statistic(
         "dprime",
@@ -255,6 +296,8 @@ _POOLED_STATISTICS = (
         neutral=0,
         basis=ClassSums,
         compute=per_class.d_prime_score,
+        short="d′",
+        undefined_where=(_NO_VARIANCE,),
     ),
     Statistic(
         "eta2",
@@ -269,6 +312,7 @@ _POOLED_STATISTICS = (
         chance="95% band of Fisher's F distribution, converted to η²",
         basis=ClassSums,
         compute=per_filter.eta_squared_score,
+        short="η²",
     ),
     Statistic(
         "f",
@@ -282,6 +326,9 @@ _POOLED_STATISTICS = (
         chance="95% band of Fisher's F distribution",
         basis=ClassSums,
         compute=per_filter.f_score,
+        short="F",
+        same_order_as="eta2",
+        undefined_where=(_NO_VARIANCE,),
     ),
     Statistic(
         "csi",
@@ -298,6 +345,8 @@ _POOLED_STATISTICS = (
         chance=_PERMUTED,
         basis=ClassSums,
         compute=per_filter.class_selectivity_score,
+        short="CSI",
+        undefined_where=(Undefined("some activations are negative", _any_negative, ("min",)),),
     ),
     Statistic(
         "mi",
@@ -313,6 +362,7 @@ _POOLED_STATISTICS = (
         f"of bin and class has an expected count of at least {CELL_SAMPLES}, else {_PERMUTED}",
         basis=Ranks,
         compute=per_filter.mutual_information_score,
+        short="MI",
     ),
     Statistic(
         "correlation",
@@ -379,3 +429,21 @@ STATISTICS: dict[str, Statistic] = {
         ),
     )
 }
+
+
+def score_families(axes: tuple[str, ...]) -> dict[str, Statistic]:
+    """The scores with some axes by their families, each on the first of the pooled tables."""
+    return {
+        statistic.family: statistic
+        for statistic in STATISTICS.values()
+        if statistic.axes == axes and statistic.pooling == POOLINGS[0]
+    }
+
+
+def unpooled_statistics(axes: tuple[str, ...]) -> dict[str, Statistic]:
+    """The statistics with some axes that are computed from all activations, by name."""
+    return {
+        name: statistic
+        for name, statistic in STATISTICS.items()
+        if statistic.axes == axes and not statistic.pooling
+    }

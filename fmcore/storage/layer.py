@@ -19,6 +19,7 @@ from fmcore.selection import near_matches
 from fmcore.statistics import (
     POOLED,
     STATISTICS,
+    HealthInputs,
     LayerHealth,
     Statistic,
     centered_covariance,
@@ -249,7 +250,7 @@ class Layer:
             filter_correlation = self.statistic("correlation_mean")
         else:  # a store without scores
             filter_correlation = correlation(centered_covariance(self.pooled("mean")[...]))
-        return layer_health(
+        inputs = HealthInputs(
             low=self.statistic("min"),
             high=self.statistic("max"),
             zero_fraction=zeros.sum(axis=0) / np.maximum(n_values.sum(axis=0), 1),
@@ -258,6 +259,7 @@ class Layer:
             pooled_max=self.pooled("max")[...],
             correlation=filter_correlation,
         )
+        return layer_health(inputs)
 
     def receptive_field(self, y: int, x: int) -> tuple[int, int, int, int] | None:
         """First row, first column, last row and last column of the input that a unit sees.

@@ -20,7 +20,7 @@ from dashboard.state import ARRANGEMENTS
 from dashboard.views.chance import verdict, verdicts, within_chance
 from dashboard.views.classes import cell, maps, parts, table
 from dashboard.views.classes.arrange import arranged, by_similarity, by_value, chance_words
-from fmcore.statistics import FINDINGS, LayerHealth
+from fmcore.statistics import CLASS_FILTER, HEALTH_RULES, STATISTICS, LayerHealth
 
 LAYER = "block/conv 1"
 
@@ -155,7 +155,7 @@ def test_cells_are_text_and_numbers_and_a_csv_gets_them_whole(snapshot):
 
 
 def test_what_is_wrong_with_a_filter_is_said_in_words():
-    found = {name: np.zeros(12, bool) for name in FINDINGS}
+    found = {name: np.zeros(12, bool) for name in HEALTH_RULES}
     found["dead"][2:12] = True
     found["dead_for_class"][0] = found["duplicate"][0] = found["always_on"][0] = True
     dead_classes = np.zeros((4, 12), bool)
@@ -163,12 +163,24 @@ def test_what_is_wrong_with_a_filter_is_said_in_words():
     duplicate = np.full(12, -1)
     duplicate[0] = 7
     health = LayerHealth(found, dead_classes, duplicate, signed=False)
-    words = table.health_words(health)
+    words = table.health_words(health, "abcd")
     assert words[0] == "dead for 2 classes, always on, duplicate of 7"
     assert words[1:3] == ["ok", "dead"]
     summary = table.health_summary(health)
     assert "10 dead (filters 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)" in summary
-    assert "1 dead for some class (filter 0)" in summary
+    assert "1 dead for a class (filter 0)" in summary
+
+
+def test_the_table_has_every_score_once_in_the_order_of_the_registry(snapshot):
+    columns = table.columns(snapshot, shown_by(snapshot, statistic="auc_max"))
+    fields = [one.field for one in columns if one.field in STATISTICS]
+    scores = [one for one in STATISTICS.values() if one.pooling == "max"]
+    of_class = [one.name for one in scores if one.axes == CLASS_FILTER]
+    of_filter = [one.name for one in scores if one.axes == ("filter",) and one.family != "f"]
+    assert fields == [*of_class, *of_filter, "apoz"]
+    headers = {one.field: one.header for one in columns}
+    assert (headers["mi_max"], headers["apoz"]) == ("MI", "APoZ")
+    assert headers["dprime_max"] == "d′ for one"
 
 
 def test_the_strongest_filter_is_that_of_the_largest_auc(snapshot, store):

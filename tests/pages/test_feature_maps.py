@@ -6,12 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from helpers.factories import CLASS_NAMES, make_store
+from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dashboard.goto import find
 from dashboard.source import Source
 from dashboard.state import Catalog
+from dashboard.summary import summarise
 from dashboard.views.feature_maps.facts import color_range, filter_facts
 from dashboard.views.feature_maps.picks import (
     A_PAGE,
@@ -21,6 +22,7 @@ from dashboard.views.feature_maps.picks import (
     thumbnails,
 )
 from dashboard.views.feature_maps.wall import covered, order_scores, percentiles, wall_facts
+from fmcore.capture import capture
 from fmcore.errors import StatisticNotFoundError
 
 FIRST, SECOND = "block/conv 1", "conv2"
@@ -29,6 +31,26 @@ FIRST, SECOND = "block/conv 1", "conv2"
 @pytest.fixture(scope="module")
 def snapshot(store_path):
     return Source(store_path).snapshot()
+
+
+class BrokenProbe(NumpyProbe):
+    """The filter of its second layer that is never above zero has a NaN in the first image."""
+
+    def __call__(self, images, others=None):
+        captured = super().__call__(images, others)
+        captured.activations[1][0, 0, 0, 1] = np.nan
+        return captured
+
+
+def test_wall_and_catalogue_call_those_filters_dead_that_health_does(tmp_path, store_path):
+    broken = capture(BrokenProbe(), make_samples(37), tmp_path / "broken.h5", make_plan())
+    for path, is_dead in ((broken, False), (store_path, True)):
+        snapshot = Source(path).snapshot()
+        dead = wall_facts(snapshot, SECOND)["dead"]
+        assert dead == snapshot.health(SECOND).findings["dead"].tolist()
+        assert dead[1] == is_dead
+        every = [snapshot.health(layer).findings["dead"].sum() for layer in (FIRST, SECOND)]
+        assert summarise("name", path).n_dead == sum(every)
 
 
 def test_the_wall_is_told_what_the_store_holds(snapshot, store):

@@ -21,10 +21,11 @@ from dashboard.figures.histogram import N_BINS, histogram_figure, shares
 from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
 from dashboard.figures.theme import LIGHT
 from dashboard.source import Source
+from dashboard.views.classes.table import health_summary, health_words
 from dashboard.views.filter import facts, panels, raw, scores, tables
 from dashboard.views.filter.header import header
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import POOLINGS, Bins, LayerHealth
+from fmcore.statistics import HEALTH_RULES, POOLINGS, STATISTICS, Bins, LayerHealth
 
 FIRST, SECOND = "block/conv 1", "conv2"
 
@@ -106,6 +107,22 @@ def test_findings_say_what_is_wrong_in_words():
     assert texts[3:] == [["duplicate of filter 1"], ["non-finite"]]
     assert found[3][0].other == 1
     assert "may be harmless" in found[0][0].meaning
+
+
+@pytest.mark.parametrize("name", HEALTH_RULES)
+def test_every_rule_is_on_the_page_in_its_own_words(name):
+    rule, none = HEALTH_RULES[name], dict.fromkeys(HEALTH_RULES, np.zeros(2, bool))
+    findings = none | {name: np.array([False, True])}
+    health = LayerHealth(findings, np.ones((1, 2), bool), np.array([-1, 0]), signed=False)
+    sound, ill = (facts.findings(health, index, "a") for index in range(2))
+    assert [one.text for one in sound] == ["nothing found"]
+    assert f" {rule.words}" in sound[0].meaning
+    assert [(one.meaning, one.grave) for one in ill] == [(rule.definition, rule.is_grave)]
+    words = rule.words.removesuffix("a class")
+    assert ill[0].text.startswith(words)
+    assert health_words(health, "a")[0] == "ok"
+    assert health_words(health, "a")[1].startswith(words)
+    assert f"1 {rule.words} (filter 1)" in health_summary(health)
 
 
 def test_a_sound_filter_and_a_dead_one(snapshot):
@@ -232,6 +249,10 @@ def test_scores_are_the_stored_ones_beside_their_chance(snapshot):
     over_all = scores.of_filter(snapshot, FIRST, 5)
     assert over_all["eta2_max"].value == layer.statistic("eta2_max")[5]
     assert over_all["apoz"].verdict == "no chance level"
+    of_classes = [one.name for one in STATISTICS.values() if one.axes[0] == "class"]
+    assert list(found[0].scores) == [name for name in of_classes if STATISTICS[name].pooling]
+    of_filters = [one.name for one in STATISTICS.values() if one.axes == ("filter",)]
+    assert over_all.keys() == set(of_filters)
 
 
 def test_a_score_is_put_beside_chance_in_words():

@@ -7,9 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.source import Source
 from dashboard.state import (
     ARRANGEMENTS,
     DEAD,
+    DEFAULT_STATISTIC,
     FILTER_ORDERS,
     KEYS,
     OUTCOMES,
@@ -51,6 +53,16 @@ states = st.sampled_from(list(CATALOG.n_filters)).flatmap(
         pairing=st.sampled_from(list(PAIRINGS)),
     )
 )
+
+
+def test_a_link_without_a_statistic_shows_the_same_one_whatever_comes_first(store_path):
+    every = Source(store_path).snapshot().catalog
+    for names in (every.statistics, every.statistics[::-1]):
+        assert parse({}, replace(every, statistics=names))[0].statistic == DEFAULT_STATISTIC
+    basic = replace(every, statistics=("std",))
+    state, notes = parse({"statistic": DEFAULT_STATISTIC}, basic)
+    assert state.statistic == "std"
+    assert len(notes) == 1
 
 
 @given(states)

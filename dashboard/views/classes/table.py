@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,19 +13,28 @@ from dashboard.state import State
 from dashboard.views.chance import verdicts
 from dashboard.views.classes.arrange import finite
 from fmcore.export import no_formula
-from fmcore.statistics import FINDINGS, STATISTICS, LayerHealth
+from fmcore.statistics import (
+    CLASS_FILTER,
+    HEALTH_RULES,
+    STATISTICS,
+    LayerHealth,
+    score_families,
+    unpooled_statistics,
+)
 
-# Scores of the filter alone, and of class and filter, each on the pooled table in question.
-OF_FILTER, OF_CLASS = ("eta2", "mi", "csi"), ("auc", "ap", "dprime")
-SHORT = {"auc": "AUC", "ap": "AP", "dprime": "d′", "eta2": "η²", "mi": "MI", "csi": "CSI"}
+# Scores of class and filter, and of the filter alone, each on the pooled table in question.
+OF_CLASS = score_families(CLASS_FILTER)
+OF_FILTER = [family for family, one in score_families(("filter",)).items() if not one.same_order_as]
+NOT_POOLED = unpooled_statistics(("filter",))
 
 
 def columns(snapshot: Snapshot, shown: State) -> list[Column]:
     """Everything that is known of each filter of a layer, and of the selected class's share."""
     n_filters = snapshot.catalog.n_filters[shown.layer]
+    words = health_words(snapshot.health(shown.layer), snapshot.catalog.class_names)
     found = [
         Column("filter", "Filter", np.arange(n_filters)),
-        Column("health", "Health", health_words(snapshot.health(shown.layer)), HEALTH_TIP),
+        Column("health", "Health", words, HEALTH_TIP),
     ]
     if shown.class_index is not None:
         found += _of_class(snapshot, shown, shown.class_index)
@@ -41,13 +52,15 @@ def _of_class(snapshot: Snapshot, shown: State, row: int) -> list[Column]:
             continue
         about, band = STATISTICS[statistic], snapshot.chance(shown.layer, statistic)
         values = snapshot.statistic(shown.layer, statistic)[row]
-        short = SHORT.get(about.family, about.title)
         verdict = f"{statistic}_verdict" if band is not None else ""
-        found.append(Column(statistic, f"{short} for {name}", values, about.definition, verdict))
+        found.append(
+            Column(statistic, f"{about.caption} for {name}", values, about.definition, verdict)
+        )
         if band is not None:
             said = verdicts(values, band[:, row]).tolist()
             hidden = statistic != scores[0]
-            found.append(Column(verdict, f"{short}'s verdict", said, about.chance, hidden=hidden))
+            header = f"{about.caption}'s verdict"
+            found.append(Column(verdict, header, said, about.chance, hidden=hidden))
     return found
 
 
@@ -56,7 +69,7 @@ def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
     names, there = snapshot.catalog.class_names, set(snapshot.statistics(shown.layer))
     pooling, found = pooling_of(shown.statistic), []
     if not snapshot.catalog.has_classes:  # what tells classes has no value
-        there &= {"apoz"}
+        there &= NOT_POOLED.keys()
     auc = f"auc_{pooling}"
     if auc in there:
         best, largest = best_classes(snapshot.statistic(shown.layer, auc))
@@ -65,12 +78,11 @@ def _of_filter(snapshot: Snapshot, shown: State) -> list[Column]:
             Column("best_class", "Best class", said, "The class with the largest ROC-AUC."),
             Column("best_auc", "Its AUC", largest, STATISTICS[auc].definition),
         ]
-    for statistic in (*(f"{family}_{pooling}" for family in OF_FILTER), "apoz"):
+    for statistic in (*(f"{family}_{pooling}" for family in OF_FILTER), *NOT_POOLED):
         if statistic in there:
             about = STATISTICS[statistic]
-            header = SHORT.get(about.family, about.symbol)
-            values = snapshot.statistic(shown.layer, statistic)
-            found.append(Column(statistic, header, values, f"{about.title}. {about.definition}"))
+            values, tip = snapshot.statistic(shown.layer, statistic), about.definition
+            found.append(Column(statistic, about.caption, values, f"{about.title}. {tip}"))
     return found
 
 
@@ -121,40 +133,29 @@ def strongest_words(snapshot: Snapshot, shown: State) -> str:
     return f"Strongest for class {of}: filter {index} ({title} {value:.3f}{verdict})"
 
 
-HEALTH_TIP = "; ".join(f"{name.replace('_', ' ')}: {words}" for name, words in FINDINGS.items())
+HEALTH_TIP = "; ".join(f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values())
 OK = "ok"
 
 
-def health_words(health: LayerHealth) -> list[str]:
+def health_words(health: LayerHealth, class_names: Sequence[str]) -> list[str]:
     """What is wrong with each filter, <str>[filter]; `ok` for nothing."""
-    words: list[list[str]] = [[] for _ in health.duplicate_of]
-    n_dead = health.dead_classes.sum(axis=0)
-    for finding, found in health.findings.items():
-        for index in np.flatnonzero(found).tolist():
-            match finding:
-                case "dead_for_class":
-                    n = n_dead[index]
-                    words[index].append(f"dead for {n} class{'' if n == 1 else 'es'}")
-                case "duplicate":
-                    words[index].append(f"duplicate of {health.duplicate_of[index]}")
-                case "nonfinite":
-                    words[index].append("non-finite")
-                case _:
-                    words[index].append(finding.replace("_", " "))
+    words: list[list[str]] = [[] for _ in range(health.n_filters)]
+    for finding in health.findings:
+        for index in health.filters_of(finding):
+            words[index].append(health.detail(finding, index, class_names).short)
     return [", ".join(said) or OK for said in words]
 
 
 def health_summary(health: LayerHealth, *, most: int = 8) -> str:
     """How many filters have each finding, and which; never more than `most` numbers of each."""
-    n_filters, said = len(health.duplicate_of), []
-    for finding, found in health.findings.items():
-        which = np.flatnonzero(found).tolist()
+    n_filters, said = health.n_filters, []
+    for finding in health.findings:
+        which = health.filters_of(finding)
         if which:
             more = f" and {len(which) - most:,} more" if len(which) > most else ""
             listed = ", ".join(map(str, which[:most])) + more
-            name = "dead for some class" if finding == "dead_for_class" else finding
             many = "" if len(which) == 1 else "s"
-            said.append(f"{len(which):,} {name.replace('_', ' ')} (filter{many} {listed})")
+            said.append(f"{len(which):,} {HEALTH_RULES[finding].words} (filter{many} {listed})")
     if not said:
         return f"Nothing is wrong with any of the {n_filters:,} filters."
     return f"Of {n_filters:,} filters: {'; '.join(said)}."

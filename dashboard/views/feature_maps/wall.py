@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dashboard import state
 from dashboard.source import Snapshot
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import quantiles
+from fmcore.statistics import dead_filters, quantiles
 from fmcore.storage import Layer
 
 # Values of a sample up to which all of them travel; of more, what a screen shows, and hover asks.
@@ -34,6 +34,7 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
     """
     one = snapshot.layer(layer)
     ranges = np.nan_to_num(snapshot.filter_range(layer))
+    n_nonfinite = one.statistic("n_nonfinite")
     span = [float(ranges[0].min()), float(ranges[1].max())]
     fields = snapshot.receptive_fields(layer)
     shape = snapshot.image_shape
@@ -59,8 +60,8 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
         "span": span,
         "percentiles": percentiles(one) or span,
         "signed": span[0] < 0,
-        "has_missing": bool(one.statistic("n_nonfinite").any()),
-        "dead": np.logical_not(ranges[1] > 0).tolist(),
+        "has_missing": bool(n_nonfinite.any()),
+        "dead": dead_filters(one.statistic("max"), n_nonfinite).tolist(),
         "image": f"{snapshot.api}/images/",
         "image_shape": list(shape),
         "rows": None if fields is None else fields[:, 0, [0, 2]].tolist(),

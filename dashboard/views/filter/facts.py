@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from dashboard.figures.histogram import N_BINS, Shares, shares
 from dashboard.source import Snapshot
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import BANDS, FINDINGS, TOP, LayerHealth
+from fmcore.statistics import BANDS, HEALTH_RULES, TOP, LayerHealth
 
 ALL = "all classes"
 # Lines of the histogram beside that of all classes.
 MOST_LINES = 12
-MOST_NAMED = 3
 PLACES = ("sample", "value", "y", "x")
 
 
@@ -45,7 +44,7 @@ class Finding:
         text: in a few words.
         meaning: the definition.
         grave: whether it is more than worth knowing.
-        other: the earlier filter that it repeats, or None.
+        other: the filter that it is about beside this one, or None.
     """
 
     text: str
@@ -97,30 +96,14 @@ def band_titles() -> list[str]:
 def findings(health: LayerHealth, filter_index: int, class_names: Sequence[str]) -> list[Finding]:
     """What is wrong with a filter; where nothing is, one that says so."""
     found = []
-    for name, meaning in FINDINGS.items():
-        if not health.findings[name][filter_index]:
-            continue
-        match name:
-            case "dead_for_class":
-                dead = np.flatnonzero(health.dead_classes[:, filter_index])
-                names = [class_names[index] for index in dead[:MOST_NAMED]]
-                more = f" and {len(dead) - MOST_NAMED} more" if len(dead) > MOST_NAMED else ""
-                plural = "es" if len(dead) > 1 else ""
-                text = f"dead for class{plural} {', '.join(names)}{more}"
-                found.append(Finding(text, meaning, grave=False))
-            case "duplicate":
-                other = int(health.duplicate_of[filter_index])
-                found.append(Finding(f"duplicate of filter {other}", meaning, other=other))
-            case "dead":
-                signed = "; the layer has values below zero, so it may be harmless"
-                found.append(Finding("dead", meaning + signed * health.signed))
-            case "always_on":
-                found.append(Finding("always on", meaning, grave=False))
-            case "nearly_dead":
-                found.append(Finding("nearly dead", meaning))
-            case _:
-                found.append(Finding("non-finite", meaning))
-    nothing = "neither dead, nearly dead, always on, a duplicate, nor non-finite"
+    for name, flags in health.findings.items():
+        if flags[filter_index]:
+            rule, detail = HEALTH_RULES[name], health.detail(name, filter_index, class_names)
+            signed = f"; {rule.if_signed}" if health.signed and rule.if_signed else ""
+            meaning = rule.definition + signed
+            found.append(Finding(detail.text, meaning, rule.is_grave, detail.other))
+    *words, last = (rule.words for rule in HEALTH_RULES.values())
+    nothing = f"neither {', '.join(words)}, nor {last}"
     return found or [Finding("nothing found", nothing, grave=False)]
 
 

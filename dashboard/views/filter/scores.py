@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 
 from dashboard.source import Snapshot
 from dashboard.views.chance import verdict
-from fmcore.statistics import POOLINGS, STATISTICS, WHY_UNDEFINED, Defined
+from fmcore.statistics import (
+    CLASS_FILTER,
+    POOLINGS,
+    WHY_UNDEFINED,
+    Defined,
+    score_families,
+    unpooled_statistics,
+)
 
-OF_CLASS = ("auc", "ap", "dprime")
-OF_FILTER = ("eta2", "f", "csi", "mi")
+OF_CLASS = score_families(CLASS_FILTER)
+OF_FILTER = score_families(("filter",))
+NOT_POOLED = unpooled_statistics(("filter",))
+_ABOUT = OF_CLASS | OF_FILTER | NOT_POOLED
 # Classes that are shown beside the selected one: those that the filter tells best.
 BEST = 3
 
@@ -131,18 +140,14 @@ def of_filter(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Sc
         return Score(float(snapshot.statistic(layer, name)[filter_index]), *ends)
 
     names = [f"{family}_{pooling}" for family in OF_FILTER for pooling in POOLINGS]
-    return {name: score(name) for name in (*names, "apoz")}
+    return {name: score(name) for name in (*names, *NOT_POOLED)}
 
 
 def title(family: str) -> str:
     """What a person reads for a statistic, without its pooled table."""
-    name = f"{family}_{POOLINGS[0]}"
-    one = STATISTICS[name if name in STATISTICS else family]
-    return one.title.removesuffix(f" of pooled {POOLINGS[0]}")
+    return _ABOUT[family].title.removesuffix(f" of pooled {POOLINGS[0]}")
 
 
 def meaning(family: str) -> str:
     """Its definition, for the pooled mean where it is of one."""
-    name = f"{family}_{POOLINGS[0]}"
-    one = STATISTICS[name if name in STATISTICS else family]
-    return one.definition
+    return _ABOUT[family].definition

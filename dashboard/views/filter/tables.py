@@ -17,6 +17,7 @@ from dashboard.views.filter.scores import ClassScores, Score
 from fmcore.statistics import POOLINGS
 
 MOST_SIMILAR = 8
+_NOT_POOLED = "of all values, not pooled"
 # What stands in one cell of a table.
 Cell = str | list[Node]
 
@@ -59,8 +60,9 @@ def filter_scores(found: dict[str, Score], n_samples: int) -> Node:
         ]
         for family in scores.OF_FILTER
     ]
-    zeros: Cell = [html.Span(f"{found['apoz'].value:.4g}"), html.Small("of all values, not pooled")]
-    body.append([[scores_name("apoz")], zeros, "", f"{n_samples:,}"])
+    for name in scores.NOT_POOLED:
+        value: Cell = [html.Span(f"{found[name].value:.4g}"), html.Small(_NOT_POOLED)]
+        body.append([[scores_name(name)], value, "", f"{n_samples:,}"])
     return table(["Over all classes", *(f"Pooled {one}" for one in POOLINGS), "n"], body)
 
 

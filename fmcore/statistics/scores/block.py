@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.statistics.health import dead_filters
 from fmcore.statistics.scores.chance import Permutations
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking
@@ -44,8 +45,7 @@ class Filters:
             n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
         """
         with np.errstate(invalid="ignore"):
-            dead = ~np.any(high > 0, axis=0) & ~np.any(n_nonfinite > 0, axis=0)
-            return cls(dead, ~np.any(low < 0, axis=0))
+            return cls(dead_filters(high, n_nonfinite), ~np.any(low < 0, axis=0))
 
     @classmethod
     def of_moments(cls, moments: Moments) -> Filters:

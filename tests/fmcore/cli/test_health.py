@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from fmcore import capture_activations, open_store
 from fmcore.cli import main
 from fmcore.cli.health import health_report, parse_limits
-from fmcore.statistics import FINDINGS, layer_health
+from fmcore.statistics import HEALTH_RULES, HealthInputs, LayerHealth, dead_filters, layer_health
 
 pytestmark = pytest.mark.keras
 N, N_CLASSES = 240, 4
@@ -121,8 +121,8 @@ def test_findings_in_random_models_equal_their_definition_on_the_raw_arrays(
     with open_store(path) as store:
         for name, layer in health_report(store).layers.items():
             expected = by_definition(store.layers[name].activation[:N], LABELS)
-            assert expected.keys() == layer.findings.keys() == FINDINGS.keys()
-            for finding in FINDINGS:
+            assert expected.keys() == layer.findings.keys() == HEALTH_RULES.keys()
+            for finding in HEALTH_RULES:
                 assert_array_equal(layer.findings[finding], expected[finding], err_msg=finding)
 
 
@@ -136,7 +136,10 @@ def test_the_exit_code_says_whether_more_was_found_than_may_be(planted, capsys):
     assert main(["health", str(planted), "--fail-on", "dead=0.1,nonfinite"]) == 3
     said = capsys.readouterr().err
     assert "first: 12.5% of 8 filters are dead, the limit is 10.0%" in said
-    assert "last: 16.7% of 6 filters are nonfinite, the limit is 0.0%" in said
+    assert "last: 16.7% of 6 filters are non-finite, the limit is 0.0%" in said
+    assert main(["health", str(planted), "--fail-on", "dead for a class=0.2"]) == 3
+    said = capsys.readouterr().err
+    assert "first: 25.0% of 8 filters are dead for a class, the limit is 20.0%" in said
     assert main(["health", str(planted), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["layers"]["first"]
     assert told["findings"]["dead"] == {"filters": [1], "share": 0.125}
@@ -160,10 +163,44 @@ def test_limits_are_read_as_people_write_them():
     }
 
 
+def test_a_finding_is_known_by_its_name_and_by_its_words():
+    for name, rule in HEALTH_RULES.items():
+        assert rule.name == name
+        for text in (name, name.replace("_", "-"), rule.words, rule.words.replace(" ", "-")):
+            assert parse_limits(f"{text}=0.5") == {name: 0.5}
+
+
+def test_where_the_layer_has_negative_values_a_dead_filter_may_be_harmless(planted, capsys):
+    assert main(["health", str(planted)]) == 0
+    first, last = capsys.readouterr().out.split("last: 6 filters")
+    assert "may be harmless" not in first
+    assert "(dead: the layer has values below zero, so it may be harmless" in last
+
+
+def test_details_name_some_classes_and_count_the_rest():
+    dead_classes = np.ones((5, 2), bool)
+    dead_classes[1:, 1] = False
+    flags = {"dead_for_class": np.array([True, True]), "duplicate": np.array([False, True])}
+    health = LayerHealth(flags, dead_classes, np.array([-1, 0]), signed=False)
+    many, single = (health.detail("dead_for_class", index, "abcde") for index in range(2))
+    assert (many.text, many.short) == ("dead for classes a, b, c and 2 more", "dead for 5 classes")
+    assert (many.aside, many.other) == ("(a, b, c and 2 more)", None)
+    assert (single.text, single.short) == ("dead for class a", "dead for 1 class")
+    copy = health.detail("duplicate", 1, "abcde")
+    assert (copy.text, copy.short) == ("duplicate of filter 0", "duplicate of 0")
+    assert (copy.aside, copy.other) == ("as 0", 0)
+
+
+def test_a_filter_that_is_not_finite_is_not_dead():
+    high = np.array([[-1.0, 0.0, np.nan], [-2.0, 0.0, -1.0]])
+    n_nonfinite = np.array([[0, 0, 9], [0, 1, 0]])
+    assert dead_filters(high, n_nonfinite).tolist() == [True, False, False]
+
+
 def test_a_filter_that_is_active_in_under_a_thousandth_of_samples_is_nearly_dead():
     pooled_max = np.zeros((5_000, 3), dtype=np.float32)
     pooled_max[:4, 1] = pooled_max[:5, 2] = 1
-    found = layer_health(
+    inputs = HealthInputs(
         low=np.zeros((1, 3)),
         high=pooled_max.max(axis=0)[np.newaxis].astype(np.float64),
         zero_fraction=np.ones(3),
@@ -171,6 +208,7 @@ def test_a_filter_that_is_active_in_under_a_thousandth_of_samples_is_nearly_dead
         n_samples=np.array([5_000]),
         pooled_max=pooled_max,
         correlation=np.eye(3),
-    ).findings
+    )
+    found = layer_health(inputs).findings
     assert found["dead"].tolist() == [True, False, False]
     assert found["nearly_dead"].tolist() == [False, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -9,12 +10,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.factories import CLASS_NAMES, make_store
+from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, make_store
 
 from fmcore import open_store
+from fmcore.capture import capture
 from fmcore.cli import main
 from fmcore.errors import StatisticNotFoundError
 from fmcore.export import COLUMNS, TABLE_FORMATS, resolve, statistics_table
+from fmcore.records import Captured
 from fmcore.selection import Query
 from fmcore.statistics import STATISTICS
 
@@ -63,6 +66,31 @@ def test_what_is_not_defined_says_why(store_path, capsys):
     nobody = rows[(rows["class"] == CLASS_NAMES[3]) & (rows["filter"] == alive)]
     assert nobody.reason.tolist() == ["no samples of this class"]
     assert nobody.n.tolist() == [0]
+
+
+class SignedProbe(NumpyProbe):
+    """Its first layer's maps have no pixels but the image's first, with both signs."""
+
+    def __call__(self, images, others=None) -> Captured:
+        captured = super().__call__(images, others)
+        first = np.broadcast_to(images[:, :1, :1] - 0.5, captured.activations[0].shape)
+        return dataclasses.replace(captured, activations=(first, captured.activations[1]))
+
+
+def test_each_statistic_says_why_it_alone_is_not_defined(tmp_path, capsys):
+    samples = make_samples(37, labels=np.arange(37) % 2)
+    images = np.broadcast_to(samples.labels[:, None, None, None] * 255, samples.images.shape)
+    samples = dataclasses.replace(samples, images=images.astype(np.uint8))
+    path = capture(SignedProbe(), samples, tmp_path / "signed.h5", make_plan())
+    rows = table(path, "--layer", "block*", "--statistic", "csi,f,dprime,eta2", capsys=capsys)
+    reasons = {name: set(one.reason.dropna()) for name, one in rows.groupby("statistic")}
+    assert reasons["csi"] == {"some activations are negative"}
+    assert rows[rows.statistic == "csi"].reason.notna().all()
+    infinite = {"infinite: no variance within classes"}
+    assert reasons["f"] == infinite
+    assert np.isinf(rows[rows.statistic == "f"].value).all()
+    assert reasons["dprime"] == infinite | {"no samples of this class"}
+    assert reasons["eta2"] == set()
 
 
 @pytest.mark.parametrize("form", TABLE_FORMATS)
