@@ -359,7 +359,7 @@ def _decide(case: _Case) -> _Verdict:
 
 
 def _article(words: str) -> str:
-    return f"a {words}" if words.startswith(("softmax", "sigmoid", "log softmax")) else words
+    return "a linear operation" if words == "linear" else f"a {words}"
 
 
 def _unclear(*reasons: str) -> _Verdict:
@@ -465,8 +465,9 @@ def _decide_classes(case: _Case, *, is_one_hot: bool) -> _Verdict:
             return _Verdict(Target.NUMBER, ("the labels are not these numbers",))
         return _unclear(f"as classes its values are {score.words}")
     is_told = loss == LossKind.UNKNOWN and score is not None and score.convinces
-    # Values near one-hot rows are no logits: a softmax makes them nearly equal.
-    if is_told and score is not None and not (is_one_hot and case.closeness >= NEAR_NUMBERS):
+    # Values from 0 to 1, or near one-hot rows, are no logits: a softmax makes them nearly equal.
+    is_number = case.is_unit or (is_one_hot and case.closeness >= NEAR_NUMBERS)
+    if is_told and score is not None and not is_number:
         reason = f"as scores of classes its values are {score.words}"
         return _Verdict(Target.CLASS, (reason,), Conversion.SOFTMAX)
     reasons = [_range(case)]

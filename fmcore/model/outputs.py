@@ -135,8 +135,14 @@ def _names(model: keras.Model, trace: Trace) -> list[str]:
     n_outputs = len(trace.outputs)
     if len(trace.output_names) == n_outputs:  # a model that returns a dict
         return list(trace.output_names)
-    names = [str(name) for name in getattr(model, "output_names", None) or ()]
+    names = _own_names(model)
     return names if len(names) == n_outputs else [f"output_{n}" for n in range(n_outputs)]
+
+
+def _own_names(model: keras.Model) -> list[str]:
+    """What Keras calls the outputs: by the layers that make them; nothing for subclassed models."""
+    functional = getattr(model, "_functional", model)  # a Sequential model has it
+    return [str(name) for name in getattr(functional, "output_names", None) or ()]
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -189,8 +195,8 @@ def _read(tensor: tf.Tensor, budget: list[int]) -> _Values:
     if kind in ("AddV2", "Add", "AddN", "Sub", "Mul", "RealDiv", "Neg"):
         return _computed(operation, budget)
     if kind in _LINEAR:
-        return _Values(Ending.LINEAR, "linear")
-    return _Values(Ending.OTHER, kind.lower())
+        return _Values(Ending.LINEAR, "linear", precision=_precision(tensor))
+    return _Values(Ending.OTHER, kind.lower(), precision=_precision(tensor))
 
 
 def _precision(tensor: tf.Tensor) -> float:
@@ -269,6 +275,7 @@ def _computed(operation: tf.Operation, budget: list[int]) -> _Values:
         constant = 0.0 if len(parts) == 1 else float(constants[1 - index] or 0.0)
         return _moved(variable[0], kind, constant, is_first=index == 0)
     precision = max(part.precision for part in variable)
+    precision = max(precision, _precision(operation.outputs[0]))
     words = ", ".join(dict.fromkeys(part.words for part in variable))
     if kind in ("AddV2", "Add", "AddN"):
         endings = {part.ending for part in variable}
@@ -280,8 +287,8 @@ def _computed(operation: tf.Operation, budget: list[int]) -> _Values:
     ):
         return _Values(Ending.SIGMOID, f"{words}, product", 0.0, 1.0, precision)
     if kind != "RealDiv" and any(part.ending == Ending.LINEAR for part in variable):
-        return _Values(Ending.LINEAR, "linear")  # a bias, a scale
-    return _Values(Ending.OTHER, f"{words}, {kind.lower()}")
+        return _Values(Ending.LINEAR, "linear", precision=precision)  # a bias, a scale
+    return _Values(Ending.OTHER, f"{words}, {kind.lower()}", precision=precision)
 
 
 def _constant(tensor: tf.Tensor) -> float | None:
@@ -340,7 +347,7 @@ def _losses(model: keras.Model, names: Sequence[str]) -> list[Loss]:
     if loss is None:
         loss = getattr(model, LOSS_ATTRIBUTE, None)
     if isinstance(loss, Mapping) and "class_name" not in loss:
-        own = [str(name) for name in getattr(model, "output_names", None) or names]
+        own = _own_names(model)
         aliases = own if len(own) == len(names) else names
         return [
             _loss(loss.get(name, loss.get(alias)))
