@@ -26,6 +26,7 @@ from fmcore.dataset import (
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
+from fmcore.records import ModelOutput
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +41,7 @@ __all__ = [
     "capture_callback",
     "capture_dataset",
     "list_layers",
+    "list_outputs",
     "open_model",
     "train",
 ]
@@ -65,6 +67,24 @@ def list_layers(
     from fmcore.model import layers as model_layers
 
     return model_layers.list_layers(model, options, image_shape=image_shape)
+
+
+def list_outputs(
+    model: keras.Model, *, image_shape: tuple[int, int, int] | None = None
+) -> Sequence[ModelOutput]:
+    """Every output of a model, with what makes its values and what it was trained with.
+
+    Args:
+        model: a Keras model, such as `open_model` returns.
+        image_shape: (y, x, channel) of the images, for models that take any size.
+
+    Raises:
+        ModelError: if a capture would be refused.
+    """
+    need_keras()
+    from fmcore.model import outputs as model_outputs
+
+    return model_outputs.list_outputs(model, image_shape=image_shape)
 
 
 def train(

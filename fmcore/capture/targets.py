@@ -213,6 +213,11 @@ class _Case:
     def from_logits(self) -> bool:
         return self.output.loss.from_logits
 
+    @property
+    def has_no_loss(self) -> bool:
+        """Whether nothing is said of a loss; one of a person's own may be of margins, not logits."""
+        return not self.output.loss.name
+
     @functools.cached_property
     def values(self) -> NDArray[np.float64]:
         return self.sample().values[self.output.index].astype(np.float64)
@@ -434,7 +439,7 @@ def _decide_labels(case: _Case) -> _Verdict:
             return _Verdict(Target.LABELS, (), Conversion.SIGMOID)
         if ending == Ending.OTHER and case.is_unit:
             return _Verdict(Target.LABELS, (_range(case),))
-    elif loss == LossKind.UNKNOWN:
+    elif case.has_no_loss:
         is_own = ending == Ending.OTHER and case.is_unit
         conversion = Conversion.IDENTITY if is_own else Conversion.SIGMOID
         score = case.label_score(conversion)
@@ -464,7 +469,7 @@ def _decide_classes(case: _Case, *, is_one_hot: bool) -> _Verdict:
         if score is None or not score.agrees:
             return _Verdict(Target.NUMBER, ("the labels are not these numbers",))
         return _unclear(f"as classes its values are {score.words}")
-    is_told = loss == LossKind.UNKNOWN and score is not None and score.convinces
+    is_told = case.has_no_loss and score is not None and score.convinces
     # Values from 0 to 1, or near one-hot rows, are no logits: a softmax makes them nearly equal.
     is_number = case.is_unit or (is_one_hot and case.closeness >= NEAR_NUMBERS)
     if is_told and score is not None and not is_number:
@@ -527,10 +532,11 @@ def _decide_two_classes(case: _Case) -> _Verdict:
         return _unclear(_range(case))
     conversion = Conversion.TWO_COLUMNS if is_own else Conversion.TWO_COLUMNS_OF_SIGMOID
     score = case.score(conversion)
-    if score and score.convinces and (is_own or case.closeness < FAR_FROM_NUMBERS):
+    is_told = case.has_no_loss and score is not None and score.convinces
+    if is_told and score and (is_own or case.closeness < FAR_FROM_NUMBERS):
         what = "a probability" if is_own else "a logit"
         return _Verdict(Target.CLASS, (f"as {what} it is {score.words}",), conversion)
-    if not is_own and case.closeness >= NEAR_NUMBERS:
+    if case.has_no_loss and not is_own and case.closeness >= NEAR_NUMBERS:
         return _Verdict(Target.NUMBER, (_closeness(case),))
     reasons = [_range(case)]
     if score is not None:
@@ -671,7 +677,9 @@ def _may_fit(case: _Case, *, is_told: bool) -> bool:
         is_told: whether another output tells the labels; then this one does not where its values
             say nothing of them.
     """
-    score = case.own_score
+    ending, truth, score = case.output.ending, case.truth, case.own_score
+    if truth is not None and truth.kind == Target.LABELS and ending == Ending.SOFTMAX:
+        return False
     if score is not None and case.loss_kind != LossKind.NUMBERS and (score.agrees or not is_told):
         return True
     for kind in (Target.LABELS, Target.NUMBER):

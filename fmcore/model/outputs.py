@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from fmcore.errors import InputFileError
 from fmcore.hdf5_guard import foreign_text
-from fmcore.model.trace import PASS_THROUGH, Trace
+from fmcore.model.inputs import inputs_of
+from fmcore.model.trace import PASS_THROUGH, Trace, trace_model
 from fmcore.records import Ending, Loss, LossKind, ModelOutput
 
 LEAST_TOLERANCE = 1e-4  # thousands of float32 probabilities sum to 1 within 1e-5
@@ -123,6 +124,29 @@ def read_outputs(model: keras.Model, trace: Trace) -> tuple[ModelOutput, ...]:
                 loss=losses[index],
             )
         )
+    return tuple(outputs)
+
+
+def list_outputs(
+    model: keras.Model, *, image_shape: tuple[int, int, int] | None = None
+) -> tuple[ModelOutput, ...]:
+    """Every output of a model; one may be the answer that a capture stores.
+
+    Args:
+        model: any Keras model.
+        image_shape: (y, x, channel) of the images, for models that take any size.
+
+    Raises:
+        ModelError: if the model takes no images, or cannot be run as a graph.
+    """
+    inputs = inputs_of(model, image_shape=image_shape)
+    outputs: list[ModelOutput] = []
+
+    def choose(trace: Trace) -> list[tf.Tensor]:
+        outputs[:] = read_outputs(model, trace)
+        return list(trace.outputs)
+
+    trace_model(model, inputs.signature(), inputs.arranged, choose)
     return tuple(outputs)
 
 
@@ -377,7 +401,9 @@ def _loss(value: Any) -> Loss:
             name = getattr(value.fn, "__name__", "")
     else:
         name = value if isinstance(value, str) else getattr(value, "__name__", "")
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(name or "").rpartition(">")[2]).lower()
+    # Of "package>Name", as Keras writes registered classes; "<lambda>" stays what it is.
+    plain = re.sub(r"^[^<>]*>", "", str(name or ""))
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
     snake = _SHORT_NAMES.get(snake, snake)
     from_logits = settings.get("from_logits") is True
     return Loss(snake, LOSSES.get(snake, LossKind.UNKNOWN), from_logits)

@@ -140,7 +140,9 @@ def trace_model(
         with _recording(model, record):
             outputs = model(_pack_inputs(model, inputs), training=False)
         flat = tuple(keras.tree.flatten(outputs))
-        keys = [str(path[-1]) for path, _ in keras.tree.flatten_with_path(outputs) if path]
+        keys = [
+            "/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(outputs) if path
+        ]
         output_names = tuple(keys) if isinstance(outputs, Mapping) else ()
         return list(choose(Trace(inputs, tuple(calls), flat, tuple(hidden), output_names)))
 
