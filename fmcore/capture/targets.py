@@ -215,7 +215,7 @@ class _Case:
 
     @property
     def has_no_loss(self) -> bool:
-        """Whether nothing is said of a loss; one of a person's own may be of margins, not logits."""
+        """Whether nothing is said of a loss; one that is not known may be of margins."""
         return not self.output.loss.name
 
     @functools.cached_property
@@ -243,15 +243,17 @@ class _Case:
         tolerance = self.output.tolerance
         return bool(((self.values >= -tolerance) & (self.values <= 1 + tolerance)).all())
 
-    def true_values(self, kind: Target) -> NDArray[np.float64] | None:
-        """The labels of the sampled rows as a kind, as they fit the output; else None."""
+    def truth_as(self, kind: Target) -> Truth | None:
+        """The labels as a kind, where they have the width of the output; else None."""
         truth = None if self.truth is None else self.truth.read_as(kind)
-        if truth is None:
+        if truth is None or (kind != Target.CLASS and truth.values.shape[1] != self.n):
             return None
-        values = truth.values[self.sample().rows].astype(np.float64)
-        if kind != Target.CLASS and values.shape[1] != self.n:
-            return None
-        return values
+        return truth
+
+    def true_values(self, kind: Target) -> NDArray[np.float64] | None:
+        """The labels of the sampled rows as a kind; None as for `truth_as`."""
+        truth = self.truth_as(kind)
+        return None if truth is None else truth.values[self.sample().rows].astype(np.float64)
 
     @property
     def n_true_classes(self) -> int:
@@ -414,7 +416,7 @@ def _decide_distribution(case: _Case, reasons: tuple[str, ...]) -> _Verdict:
 
 def _decide_numbers(case: _Case) -> _Verdict:
     """What an output is whose labels are numbers that are no classes."""
-    if case.true_values(Target.NUMBER) is None:
+    if case.truth_as(Target.NUMBER) is None:
         return _unclear(_widths(case))
     loss, ending = case.loss_kind, case.output.ending
     is_bounded = ending == Ending.SIGMOID or (ending == Ending.OTHER and case.is_unit)
@@ -427,7 +429,7 @@ def _decide_numbers(case: _Case) -> _Verdict:
 
 def _decide_labels(case: _Case) -> _Verdict:
     """What an output is whose labels are rows of 0 and 1."""
-    if case.true_values(Target.LABELS) is None:
+    if case.truth_as(Target.LABELS) is None:
         return _unclear(_widths(case))
     ending, loss = case.output.ending, case.loss_kind
     if ending == Ending.SIGMOID:
@@ -452,7 +454,7 @@ def _decide_labels(case: _Case) -> _Verdict:
 def _decide_classes(case: _Case, *, is_one_hot: bool) -> _Verdict:
     """What an output of several values is, which are no distribution, whose labels are classes."""
     ending, loss = case.output.ending, case.loss_kind
-    if is_one_hot and case.true_values(Target.LABELS) is None:
+    if is_one_hot and case.truth_as(Target.LABELS) is None:
         return _unclear(_widths(case))
     if ending == Ending.SIGMOID:
         if loss == LossKind.CLASSES:
@@ -622,8 +624,6 @@ def _plan(
 ) -> OutputPlan:
     output = case.output
     owner = "the model's" if n_outputs == 1 else f"output {output.name!r}, 1 of {n_outputs},"
-    truth = None if case.truth is None else case.truth.read_as(target)
-    fits = truth is not None and (target == Target.CLASS or truth.values.shape[1] == case.n)
     return OutputPlan(
         target,
         _WORDS[target, conversion].format(owner),
@@ -631,7 +631,7 @@ def _plan(
         output=output,
         n_outputs=n_outputs,
         conversion=conversion,
-        has_truth=fits,
+        has_truth=case.truth_as(target) is not None,
     )
 
 
@@ -666,7 +666,7 @@ def _has_truth(case: _Case, verdict: _Verdict) -> bool:
     """Whether the labels are those of an output of the decided kind."""
     if verdict.target == Target.CLASS:
         return case.n_true_classes <= max(case.n, 2)
-    return verdict.target is not None and case.true_values(verdict.target) is not None
+    return verdict.target is not None and case.truth_as(verdict.target) is not None
 
 
 def _may_fit(case: _Case, *, is_told: bool) -> bool:
@@ -683,7 +683,7 @@ def _may_fit(case: _Case, *, is_told: bool) -> bool:
     if score is not None and case.loss_kind != LossKind.NUMBERS and (score.agrees or not is_told):
         return True
     for kind in (Target.LABELS, Target.NUMBER):
-        if case.true_values(kind) is not None and (case.closeness > 0 or not is_told):
+        if case.truth_as(kind) is not None and (case.closeness > 0 or not is_told):
             return True
     return False
 

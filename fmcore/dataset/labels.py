@@ -69,8 +69,9 @@ def _array(labels: Any, where: str) -> NDArray[Any]:
         raise _ragged(where) from error
     if values.ndim == 0:
         raise DatasetError(f"{where}: labels are {labels!r}; expected {FORMS}; {WITHOUT}")
-    if values.dtype.kind == "T":
-        values = values.astype(object)
+    is_mixed = values.dtype.kind in "US" and not isinstance(labels, np.ndarray)
+    if values.dtype.kind == "T" or is_mixed:  # NumPy makes text of what is next to text
+        values = np.array(labels, dtype=object)
     if values.dtype.kind == "O":
         values = _of_objects(values, where)
     if values.ndim > 2 and sum(size > 1 for size in values.shape[1:]) <= 1:

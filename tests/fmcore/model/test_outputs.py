@@ -254,7 +254,7 @@ ASKED = {
         lambda s: own_softmax(dense(s, CENTER)) * 0.9, None, BRIGHTEST, "their sums 0.9 to 0.9"),
     "untrained scores": (
         lambda s: dense(s, CENTER[::-1] / 90), None, BRIGHTEST,
-        "it ends in a linear operation; labels are class indices; .* values for 160 samples are"),
+        "it ends in a linear operation; labels are class indices; .* for 160 samples are"),
     "scores without labels": (
         lambda s: dense(s, CENTER), None, None, "there are no labels to compare with; its values"),
     "scores, and a loss of probabilities": (
@@ -267,24 +267,24 @@ ASKED = {
     "one sigmoid, three classes": (
         lambda s: dense(s, RED, -30, activation="sigmoid"), None, BRIGHTEST, "need 3 classes"),
     "one softmax": (
-        lambda s: dense(s, RED, activation="softmax"), None, IS_RED, "softmax of one value is alwa"),
+        lambda s: dense(s, RED, activation="softmax"), None, IS_RED, "a softmax of one value"),
     "part of a softmax": (
         lambda s: dense(s, CENTER, activation="softmax")[:, :1], None, IS_RED,
         "ends in a softmax, part"),
     "a weak logit": (
-        lambda s: dense(s, RED / 120, -0.25), None, IS_RED, "as a logit it is right for 1.00 of 160"),
+        lambda s: dense(s, RED / 120, -0.25), None, IS_RED, "as a logit it is right for 1.00"),
     "one logit, a loss of probabilities": (
         lambda s: dense(s, RED, -30), "binary_crossentropy", IS_RED, "contradict each other"),
     "sigmoids without labels": (
         lambda s: dense(s, CENTER, -20, activation="sigmoid"), None, None, "no labels to compare"),
     "sigmoids, one-hot": (
-        lambda s: dense(s, CENTER, -20, activation="sigmoid"), None, np.eye(3, dtype=int)[BRIGHTEST],
+        lambda s: dense(s, CENTER, -20, activation="sigmoid"), None, np.eye(3)[BRIGHTEST],
         "labels are one-hot rows of 3; rows with a single 1 each may be one class, or several"),
     "sigmoids, classes": (
         lambda s: dense(s, CENTER, -20, activation="sigmoid"), "binary_crossentropy", BRIGHTEST,
         "3 values by themselves, for one class"),
     "softmax, several labels": (
-        lambda s: dense(s, CENTER, activation="softmax"), None, ABOVE, "labels are rows of 3 zeros"),
+        lambda s: dense(s, CENTER, activation="softmax"), None, ABOVE, "labels are rows of 3"),
     "softmax, numbers": (
         lambda s: dense(s, CENTER, activation="softmax"), None, MEANS, "labels are 3 numbers; val"),
     "softmax, other width": (
@@ -302,7 +302,7 @@ ASKED = {
         lambda s: dense(s, [[0], [3], [1]]), None, BRIGHTEST, "labels need 3 classes; as numbers"),
     "features": (lambda s: ops.relu(s), None, BRIGHTEST, "ends in a relu"),
     "margins": (lambda s: dense(s, RED, -30), "hinge", IS_RED, "its loss is hinge; labels are"),
-    "a loss of one's own": (lambda s: dense(s, CENTER), lambda y, p: p[:, 0], BRIGHTEST, "<lambda>"),
+    "a loss of one's own": (lambda s: dense(s, CENTER), lambda y, p: p[:, 0], BRIGHTEST, "<lam"),
     "not a number": (
         lambda s: dense(s, CENTER) / 0.0, None, BRIGHTEST, "values for 160 samples are not finite"),
 }  # fmt: skip
