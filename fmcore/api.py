@@ -7,6 +7,7 @@ stays fast and works without it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from fmcore.dataset import (
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
+from fmcore.records import ModelOutput
 
 if TYPE_CHECKING:
     import keras
@@ -32,11 +34,14 @@ if TYPE_CHECKING:
     from fmcore.model.callback import CaptureCallback
     from fmcore.model.layers import LayerRow
 
+log = logging.getLogger(__name__)
+
 __all__ = [
     "capture_activations",
     "capture_callback",
     "capture_dataset",
     "list_layers",
+    "list_outputs",
     "open_model",
     "train",
 ]
@@ -62,6 +67,24 @@ def list_layers(
     from fmcore.model import layers as model_layers
 
     return model_layers.list_layers(model, options, image_shape=image_shape)
+
+
+def list_outputs(
+    model: keras.Model, *, image_shape: tuple[int, int, int] | None = None
+) -> Sequence[ModelOutput]:
+    """Every output of a model, with what makes its values and what it was trained with.
+
+    Args:
+        model: a Keras model, such as `open_model` returns.
+        image_shape: (y, x, channel) of the images, for models that take any size.
+
+    Raises:
+        ModelError: if a capture would be refused.
+    """
+    need_keras()
+    from fmcore.model import outputs as model_outputs
+
+    return model_outputs.list_outputs(model, image_shape=image_shape)
 
 
 def train(
@@ -174,10 +197,11 @@ def capture_activations(
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed; for a model
             with several inputs a dict of all of them; or a `tf.data.Dataset` or a generator of
             `(images, labels)`, whose images are written to disk and not held in memory.
-        labels: <int>[sample], true class index; None with a stream, or where labels are unknown:
-            the model's predictions then take their place, and the store says so. Where the model
-            puts out no distribution over classes there are no predictions, and without labels all
-            samples are of one class.
+        labels: what is true of each sample: class indices, names or categories [sample]; rows
+            [sample, n] of 0 and 1, one-hot or of several labels; or numbers. None with a stream, or
+            where labels are unknown: the model's predictions then take their place, and the store
+            says so. Where the model predicts no class there are no predictions, and without classes
+            all samples are of one.
         store: the file to write; it appears when it is complete.
         class_names: the name of each class; classes without a name are numbered. The classes are
             those of the model, or of the labels where the model has none.
@@ -191,7 +215,8 @@ def capture_activations(
     Raises:
         TypeError: if there is no such option.
         DatasetError: if images and labels do not fit each other or the model.
-        ModelError: if the model takes no images, or has no convolutional layers.
+        ModelError: if the model takes no images, has no convolutional layers, or puts out what may
+            be more than one thing; `target` and `output` then say it.
         SelectionError: if a glob matches no layer, or an option has no such value.
         OutputError: if the store exists and `overwrite` is false, or the disk refuses.
     """
@@ -256,6 +281,9 @@ def _capture(
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fit_to_model(inputs, samples, where=dataset_source)
     probe = KerasProbe(model, options, image_shape=inputs.image_shape)
+    output = capturing.plan_output(probe, samples, options, preprocessing=preprocessing)
+    probe.use_output(output)
+    log.info("target %s: %s", output.target, output.record)
     samples, names = capturing.with_labels(
         probe,
         samples,
@@ -273,6 +301,7 @@ def _capture(
         dataset_name=dataset_name,
         dataset_source=dataset_source,
         preprocessing=preprocessing,
+        output=output,
     )
     if on_plan(plan):
         capturing.capture(probe, samples, store, plan, options, on_progress=on_progress)
@@ -306,7 +335,7 @@ def capture_callback(
     Args:
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], as the model takes them;
             see `capture_activations`.
-        labels: <int>[sample], true class index.
+        labels: what is true of each sample; see `capture_activations`.
         folder: folder of the stores; it is created where it is missing.
         epochs: numbers of epochs, counted from 1; every epoch where left out. An epoch that
             training does not reach is not captured.
@@ -327,6 +356,7 @@ def capture_callback(
     capture_options = CaptureOptions(**options)
     epoch_numbers = _parse_epochs(epochs)
     if is_stream(images):  # its first capture would use it up
+        class_names = class_names or getattr(images, "class_names", None) or ()
         images, labels = spool(images)
     labelled_images(images, labels, where="capture_callback(images, labels)")
     need_keras()

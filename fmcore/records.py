@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,193 @@ class LabelSource(StrEnum):
     NONE = "none"
 
 
+class Target(StrEnum):
+    """What kind of answer a model gives: one class of several, several labels, numbers, or none."""
+
+    CLASS = "class"
+    LABELS = "labels"
+    NUMBER = "number"
+    NONE = "none"
+
+
+class Ending(StrEnum):
+    """What makes the values of an output, as far as a model's graph tells.
+
+    A `sigmoid` is anything that keeps each value by itself between 0 and 1; `other` is an operation
+    that tells nothing about its values.
+    """
+
+    SOFTMAX = "softmax"
+    LOG_SOFTMAX = "log softmax"
+    SIGMOID = "sigmoid"
+    LINEAR = "linear"
+    OTHER = "other"
+
+
+class LossKind(StrEnum):
+    """What a loss measures: one class of several, each label by itself, or numbers."""
+
+    CLASSES = "classes"
+    LABELS = "labels"
+    NUMBERS = "numbers"
+    UNKNOWN = "unknown"
+
+
+class Conversion(StrEnum):
+    """How the values of an output become what is stored; the last two make two classes of one."""
+
+    IDENTITY = "identity"
+    SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
+    TWO_COLUMNS = "two columns"
+    TWO_COLUMNS_OF_SIGMOID = "two columns of a sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What an output was trained with, as far as the model says so.
+
+    Attributes:
+        name: such as `binary_crossentropy`; empty where the model does not say.
+        kind: what it measures.
+        from_logits: whether it takes values that are not probabilities yet.
+    """
+
+    name: str = ""
+    kind: LossKind = LossKind.UNKNOWN
+    from_logits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutput:
+    """One output of a model, as its graph and its loss describe it.
+
+    Attributes:
+        name: the output's name, unique in the model.
+        index: its place among the model's outputs.
+        shape: its shape for one sample; None where that is not fixed.
+        ending: what makes its values.
+        words: the operations that make them, in words.
+        tolerance: how far a sum of probabilities may be from 1 in the precision of the model.
+        is_float: whether its values are floats.
+        loss: what it was trained with.
+    """
+
+    name: str
+    index: int
+    shape: tuple[int, ...] | None
+    ending: Ending = Ending.OTHER
+    words: str = ""
+    tolerance: float = 1e-4
+    is_float: bool = True
+    loss: Loss = field(default_factory=Loss)
+
+    @property
+    def n_values(self) -> int | None:
+        """The number of values for each sample; None where these are maps, or no floats."""
+        if self.shape is None or not self.is_float or len(self.shape) > 1:
+            return None
+        return self.shape[0] if self.shape else 1
+
+    @property
+    def shape_words(self) -> str:
+        """Its shape for one sample, in words."""
+        if self.shape is None:
+            return "an unknown shape"
+        return str(self.shape) if self.shape else "one number"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """Which output of a model is its answer, of which kind, and how that was decided.
+
+    Attributes:
+        target: the kind of answer.
+        words: what is stored of the output, or why there is nothing.
+        evidence: what the decision rests on.
+        output: the output; None if the target is `none`.
+        n_outputs: the number of outputs that the model has.
+        conversion: how values become probabilities; `identity` for numbers.
+        has_truth: whether the labels of the samples are of this kind, so that they can be compared.
+    """
+
+    target: Target
+    words: str
+    evidence: str = ""
+    output: ModelOutput | None = None
+    n_outputs: int = 1
+    conversion: Conversion = Conversion.IDENTITY
+    has_truth: bool = False
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of classes; None if the answer is not one of several classes."""
+        if self.target != Target.CLASS or self.output is None:
+            return None
+        return max(self.output.n_values or 0, 2)
+
+    @property
+    def record(self) -> str:
+        """What a store records: what it holds of the output, and why."""
+        return f"{self.words} ({self.evidence})" if self.evidence else self.words
+
+    def convert(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is stored of an output's values: probabilities, or numbers as they are.
+
+        Args:
+            values: <float32>[sample, n].
+
+        Returns:
+            <float32>[sample, class] for classes, <float32>[sample, n] for labels and numbers.
+        """
+        if self.conversion == Conversion.SOFTMAX:
+            powers = np.exp(values - values.max(axis=1, keepdims=True))
+            return powers / powers.sum(axis=1, keepdims=True)
+        if self.conversion in (Conversion.SIGMOID, Conversion.TWO_COLUMNS_OF_SIGMOID):
+            values = np.exp(-np.logaddexp(np.float32(0), -values))
+        if self.conversion in (Conversion.TWO_COLUMNS, Conversion.TWO_COLUMNS_OF_SIGMOID):
+            return np.concatenate([1 - values, values], axis=1)
+        return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What is true of each sample, by its labels.
+
+    Attributes:
+        kind: what the labels are taken for: `class`, `labels` or `number`.
+        values: <int64>[sample], <bool>[sample, label] or <float32>[sample, number].
+        names: the name of each class or label, by its index; empty where labels are numbers.
+        words: the form in which the labels came.
+        n_columns: how many columns they had; 1 where there was one value for each sample.
+        by_name: whether labels came as names, so that their order is that of `names`.
+    """
+
+    kind: Target
+    values: NDArray[np.int64] | NDArray[np.bool_] | NDArray[np.float32]
+    names: tuple[str, ...] = ()
+    words: str = "class indices"
+    n_columns: int = 1
+    by_name: bool = False
+
+    def read_as(self, kind: Target) -> Truth | None:
+        """The same labels as another kind, such as class indices as numbers; None if impossible."""
+        if kind == self.kind:
+            return self
+        if self.kind == Target.LABELS and kind == Target.NUMBER:
+            return replace(self, kind=kind, values=self.values.astype(np.float32))
+        if self.kind != Target.CLASS or kind not in (Target.LABELS, Target.NUMBER):
+            return None
+        indices = self.values.astype(np.int64)
+        dtype: type[Any] = np.bool_ if kind == Target.LABELS else np.float32
+        if self.n_columns > 1:
+            rows = indices[:, np.newaxis] == np.arange(self.n_columns)
+            return replace(self, kind=kind, values=rows.astype(dtype))
+        if self.by_name or (kind == Target.LABELS and indices.max(initial=0) > 1):
+            return None
+        return replace(self, kind=kind, values=indices[:, np.newaxis].astype(dtype))
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which model a capture ran.
@@ -94,7 +282,8 @@ class ModelInfo:
         digest: SHA-256 of the architecture and the weights, in hex.
         architecture: the model's configuration as JSON.
         framework: what ran the model, such as `keras 3.15.1, tensorflow 2.21.0`.
-        output: how the probabilities were made from the model's output, or why there are none.
+        output: what the store holds of the model's output and how that was decided, or why there
+            is nothing.
     """
 
     name: str
@@ -130,10 +319,13 @@ class Captured:
     Attributes:
         activations: for each captured layer, <float32>[sample, y, x, filter].
         probability: <float32>[sample, class]; None where the model puts out no class scores.
+        output: <float32>[sample, n], the probability of each of several labels, or numbers; None
+            where the model puts out neither.
     """
 
     activations: tuple[NDArray[np.float32], ...]
     probability: NDArray[np.float32] | None
+    output: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,6 +23,7 @@ from fmcore.dataset import (
     is_image,
     labelled_images,
     load_dataset,
+    with_shared_names,
 )
 from fmcore.errors import DatasetError, InputFileError, SelectionError
 from fmcore.hdf5_guard import foreign_arrays
@@ -180,7 +181,7 @@ def _from_hdf5(data: str) -> Dataset:
     else:
         labels = arrays[1] if len(unnamed) == 2 else None
         samples = labelled_images(arrays[0], labels, where=where, others=by_input)
-    return Dataset(path.stem, f"file {path.name}", (), samples, None)
+    return with_shared_names(Dataset(path.stem, f"file {path.name}", (), samples, None))
 
 
 def _with_class_names(dataset: Dataset, path: Path | None) -> Dataset:
@@ -202,5 +203,6 @@ def _with_class_names(dataset: Dataset, path: Path | None) -> Dataset:
                     f"{path} does not name the class {name}{near_matches(name, names)}"
                 )
         new_labels = np.array([names.index(name) for name in dataset.class_names])
-        test = dataclasses.replace(test, labels=new_labels[test.known_labels])
+        new_labels = new_labels[test.known_labels]
+        test = dataclasses.replace(test, labels=new_labels, targets=None)
     return dataclasses.replace(dataset, class_names=names, test=test)

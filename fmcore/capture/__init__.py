@@ -11,6 +11,7 @@ from fmcore.capture.options import DEFAULTS, CaptureOptions, with_options
 from fmcore.capture.plan import CapturePlan, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture
+from fmcore.capture.targets import plan_output
 
 __all__ = [
     "DEFAULTS",
@@ -23,6 +24,7 @@ __all__ = [
     "Probe",
     "capture",
     "plan_capture",
+    "plan_output",
     "with_labels",
     "with_options",
 ]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from fmcore.capture.cost import DEFAULT_BATCH_SIZE
 from fmcore.dataset import LabelledImages, Preprocessing, check_labels, class_names_for
 from fmcore.errors import DatasetError
-from fmcore.records import LabelSource, ModelInfo
+from fmcore.records import LabelSource, OutputPlan, Target
+from fmcore.selection import near_matches
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,7 @@ SINGLE_CLASS = "all"
 class Classifier(Protocol):
     """The part of a model that labels are made with."""
 
-    n_classes: int | None
-    info: ModelInfo
+    output: OutputPlan
 
     def predict(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]]
@@ -58,14 +58,21 @@ def with_labels(
     Raises:
         DatasetError: if labels or names do not fit the classes.
     """
-    n_classes, labels = model.n_classes, samples.labels
+    plan = model.output
+    samples, names, all_named = _by_name(samples, tuple(names), all_named=all_named, where=where)
+    n_classes, labels = plan.n_classes, samples.labels
     if n_classes is None:
-        log.warning("%s: the store has no predictions", model.info.output)
+        log.warning("%s: the store has no predictions", plan.record)
+        if plan.target == Target.LABELS:
+            return _label_of_several(samples, plan, names, where=where)
+        if plan.target == Target.NUMBER and plan.has_truth:
+            samples = _as_truth(samples, Target.NUMBER)
         return _label_without_model(samples, names, all_named=all_named, where=where)
     if all_named and names and len(names) != n_classes:
         raise DatasetError(
             f"{where}: {len(names)} classes, such as {names[0]!r}, but the model has {n_classes}; "
-            "name the classes of the model with --class-names FILE, one per line"
+            "name the classes of the model, in its order, with --class-names FILE, one per line "
+            "(class_names= in Python)"
         )
     if labels is None:
         log.warning("the images have no labels: classes are what the model predicts")
@@ -73,6 +80,51 @@ def with_labels(
     else:
         check_labels(labels, n_classes, of="the model's", where=where)
     return samples, class_names_for(names, n_classes)
+
+
+def _by_name(
+    samples: LabelledImages, names: tuple[str, ...], *, all_named: bool, where: str
+) -> tuple[LabelledImages, tuple[str, ...], bool]:
+    """Samples whose labels came with names: the names, and labels in the order of `names`."""
+    targets = samples.targets
+    if targets is None or not targets.names:
+        return samples, names, all_named
+    if not names:
+        return samples, targets.names, all_named or targets.by_name
+    if not targets.by_name or samples.labels is None:
+        return samples, names, all_named
+    for name in targets.names:
+        if name not in names:
+            raise DatasetError(
+                f"{where}: the class names do not name the class {name!r} of the labels"
+                f"{near_matches(name, names)}"
+            )
+    order = np.array([names.index(name) for name in targets.names], np.int64)
+    samples = dataclasses.replace(
+        samples,
+        labels=order[samples.labels],
+        targets=dataclasses.replace(targets, names=names),
+    )
+    return samples, names, True
+
+
+def _as_truth(samples: LabelledImages, kind: Target, names: tuple[str, ...] = ()) -> LabelledImages:
+    """Samples whose labels are no classes."""
+    truth = None if samples.truth is None else samples.truth.read_as(kind)
+    if truth is not None and names:
+        truth = dataclasses.replace(truth, names=names)
+    return dataclasses.replace(samples, labels=None, targets=truth)
+
+
+def _label_of_several(
+    samples: LabelledImages, plan: OutputPlan, names: tuple[str, ...], *, where: str
+) -> tuple[LabelledImages, tuple[str, ...]]:
+    """Labels and class names for a model of several labels: one class, or those of the samples."""
+    if not plan.has_truth and samples.labels is not None:
+        return _label_without_model(samples, names, all_named=False, where=where)
+    n_labels = 0 if plan.output is None else plan.output.n_values or 0
+    samples = _as_truth(samples, Target.LABELS, class_names_for(names, n_labels))
+    return _label_without_model(samples, (), all_named=False, where=where)
 
 
 def _label_without_model(
@@ -85,7 +137,14 @@ def _label_without_model(
                 f"{where}: {len(names)} class names, such as {names[0]!r}, but the images have no "
                 "labels and the model predicts no classes; leave the class names out"
             )
-        log.warning("the images have no labels either: all are in one class, %r", SINGLE_CLASS)
+        if samples.targets is None:
+            log.warning("the images have no labels either: all are in one class, %r", SINGLE_CLASS)
+        else:
+            log.warning(
+                "the labels are %s, not classes: all images are in one class, %r",
+                samples.targets.words,
+                SINGLE_CLASS,
+            )
         labels = np.zeros(len(samples), np.int64)
         samples = dataclasses.replace(samples, labels=labels, labels_are=LabelSource.NONE)
         return samples, (SINGLE_CLASS,)

@@ -66,6 +66,19 @@ def _one_of(vocabulary: type[StrEnum], error: type[ParameterError]) -> Parse:
     return parse
 
 
+class TargetOption(StrEnum):
+    """What a person says about the kind of answer that a model gives; see `fmcore.records.Target`.
+
+    With `auto` the graph, the loss, the labels and the values say it, or a refusal asks.
+    """
+
+    AUTO = "auto"
+    CLASS = "class"
+    LABELS = "labels"
+    NUMBER = "number"
+    NONE = "none"
+
+
 def _about(parse: Parse, doc: str, *, default: str = "") -> dict[str, Any]:
     """The metadata of an option.
 
@@ -151,6 +164,23 @@ class CaptureOptions:
             "without predictions, the model's output is taken as features, not as class scores",
         ),
     )
+    target: TargetOption = field(
+        default=TargetOption.AUTO,
+        metadata=_about(
+            _one_of(TargetOption, SelectionError),
+            "what the model's output is: class, one of several classes; labels, several labels; "
+            "number, one or several numbers; none, features. auto decides it by the model, its "
+            "loss, the labels and the values, and asks where these do not agree",
+        ),
+    )
+    output: str = field(
+        default="",
+        metadata=_about(
+            _text,
+            "name of the model's output, if it has several",
+            default="the only one that fits the labels",
+        ),
+    )
     overwrite: bool = field(default=False, metadata=_about(_flag, "replace a store of that name"))
     restart: bool = field(
         default=False, metadata=_about(_flag, "discard the shards of an interrupted run")
@@ -166,6 +196,19 @@ class CaptureOptions:
         for option in dataclasses.fields(self):
             value = option.metadata["parse"](getattr(self, option.name), option.name)
             object.__setattr__(self, option.name, value)
+        target = self.target if self.predictions else TargetOption.NONE
+        if not self.predictions and self.target not in (TargetOption.AUTO, TargetOption.NONE):
+            raise SelectionError(
+                f"target {self.target.value!r}, but no predictions are wanted; leave one of them "
+                "out",
+                field="target",
+            )
+        if target == TargetOption.NONE and self.output:
+            raise SelectionError(
+                f"output {self.output!r}, but nothing of the model's output is wanted; leave it "
+                "out, or the target none",
+                field="output",
+            )
 
     @property
     def may_be_large(self) -> bool:

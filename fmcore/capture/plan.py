@@ -23,7 +23,14 @@ from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.probe import Probe
 from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
 from fmcore.files import size_text
-from fmcore.records import DatasetInfo, LayerSpec, ModelInfo, Policy, StatisticsScope
+from fmcore.records import (
+    DatasetInfo,
+    LayerSpec,
+    ModelInfo,
+    OutputPlan,
+    Policy,
+    StatisticsScope,
+)
 from fmcore.selection import policies_for
 from fmcore.statistics import Bins
 from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose
@@ -45,12 +52,14 @@ class CapturePlan:
         preprocessing: the preprocessing of pixels for the model.
         shard_rows: the number of samples of a shard.
         estimate: the estimated size.
+        output: what is captured of the model's output; None if the probe does not say.
     """
 
     store: StorePlan
     preprocessing: Preprocessing
     shard_rows: int
     estimate: Estimate
+    output: OutputPlan | None = None
 
     @property
     def n_samples(self) -> int:
@@ -68,6 +77,7 @@ def plan_capture(
     dataset_name: str,
     dataset_source: str,
     preprocessing: Preprocessing = AS_GIVEN,
+    output: OutputPlan | None = None,
 ) -> CapturePlan:
     """Plans batches, shards and the storage of each layer; tries codecs on the first samples.
 
@@ -80,6 +90,7 @@ def plan_capture(
         dataset_name: the name of the test set that the store records.
         dataset_source: where the images came from.
         preprocessing: the preprocessing of pixels for the model.
+        output: what is captured of the model's output, as `plan_output` decided.
 
     Raises:
         SelectionError: if a glob of the policy matches no layer.
@@ -137,6 +148,7 @@ def plan_capture(
         preprocessing=preprocessing,
         shard_rows=shard_rows,
         estimate=Estimate(estimates, n_samples * store.sample_bytes, -(-n_samples // shard_rows)),
+        output=output,
     )
 
 
@@ -149,6 +161,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
     return {
         "model": store.model.digest,
         "framework": store.model.framework,
+        "output": _output_words(plan.output),
         "dtype of images": str(samples.images.dtype),
         "images": hashlib.sha256(np.sort(digests).tobytes()).hexdigest(),
         "order of images": hashlib.sha256(digests.tobytes()).hexdigest(),
@@ -171,6 +184,12 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "format version": FORMAT_VERSION,
         "machine": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _output_words(output: OutputPlan | None) -> str:
+    if output is None or output.output is None:
+        return "none"
+    return f"{output.output.name} as {output.target}, {output.conversion}"
 
 
 def _class_map_fields(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:

@@ -49,6 +49,8 @@ def add_verb(verb: AddVerb) -> None:
     add_capture_option(capture, "memory", "--memory", type=size, metavar="SIZE")
     add_capture_option(capture, "policy", "--policy", action=Join, metavar="GLOB=POLICY")
     add_capture_option(capture, "statistics", "--statistics")
+    add_capture_option(capture, "target", "--target")
+    add_capture_option(capture, "output", "--output", metavar="NAME")
     add_capture_option(capture, "predictions", "--no-predictions")
     capture.add_argument("--dry-run", action="store_true", help="only print what it would take")
     add_capture_option(capture, "allow_large", "--yes")
@@ -128,7 +130,9 @@ def _capture(options: argparse.Namespace) -> None:
             options.out,
             record,
             preprocessing=preprocessing,
-            on_plan=lambda plan: not options.dry_run or _say_plan(plan, options.out),
+            on_plan=lambda plan: (
+                _say_target(plan) and (not options.dry_run or _say_plan(plan, options.out))
+            ),
             on_progress=progress.update,
         )
     if options.dry_run:
@@ -156,6 +160,13 @@ def _preprocessing(
         return preprocessing_of(model, dataset, name=str(options.model))
     scale = options.scale or default_preprocessing(dataset.test.images.dtype).scale
     return Preprocessing(scale, mean=options.mean or (), std=options.std or ()), ""
+
+
+def _say_target(plan: CapturePlan) -> bool:
+    """Prints what the model's output is taken for, and why; True, so that the capture goes on."""
+    if plan.output is not None:
+        say(f"Target: {plan.output.target}; {plan.output.record}")
+    return True
 
 
 def _say_plan(plan: CapturePlan, out: Path) -> bool:

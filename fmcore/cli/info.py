@@ -47,8 +47,7 @@ def _info(options: argparse.Namespace) -> None:
     print(f"{about['path']}: {size_text(about['bytes'])}, {about['samples']:,} samples")
     say(f"  data   {dataset['source']} (preprocessing: {dataset['preprocessing']})")
     say(f"  model  {model['name']}, {about['accuracy']}")
-    if not about["predictions"]:
-        say(f"         {model['output']}")
+    say(f"         {model['output']}")
     say(f"         {model['framework']}")
     for layer in layers:
         height, width, filters = layer["shape"]

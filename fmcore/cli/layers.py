@@ -50,3 +50,6 @@ def _layers(options: argparse.Namespace) -> None:
         f"{len(taken)} of {len(rows)} would be captured (*), {size_of_maps} of float32 for "
         "each image before compression; sizes are y, x, filter"
     )
+    for output in api.list_outputs(model, image_shape=size):
+        loss = f", loss {output.loss.name}" if output.loss.name else ""
+        say(f"output {output.name}: {output.shape_words} for each image, {output.words}{loss}")

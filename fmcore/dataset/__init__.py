@@ -3,7 +3,7 @@
 This package knows files and arrays only, neither models nor stores.
 """
 
-from fmcore.dataset.files import from_idx, is_idx
+from fmcore.dataset.files import from_idx, is_idx, with_shared_names
 from fmcore.dataset.folder import FITS, Fitting, from_folder, is_image
 from fmcore.dataset.images import (
     Dataset,
@@ -40,4 +40,5 @@ __all__ = [
     "load_dataset",
     "preprocessing_named",
     "spool",
+    "with_shared_names",
 ]

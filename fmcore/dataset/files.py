@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import math
 import struct
@@ -71,7 +72,27 @@ def from_npz(path: Path, *, name: str, source: str) -> Dataset:
             f"{path}: expected arrays x_test and y_test (and x_train, y_train to train), "
             f"found {', '.join(sorted(arrays)) or 'none of these'}"
         )
-    return Dataset(name, source, (), test, _train(arrays, path))
+    return with_shared_names(Dataset(name, source, (), test, _train(arrays, path)))
+
+
+def with_shared_names(dataset: Dataset) -> Dataset:
+    """A data set whose classes are those that its labels name, in both parts, in sorted order."""
+    parts = [part for part in (dataset.test, dataset.train) if part is not None]
+    by_part = [part.targets.names if part.targets else () for part in parts]
+    if not any(by_part):
+        return dataset
+    if not all(by_part):
+        raise DatasetError(f"{dataset.source}: y_test or y_train are names of classes, not both")
+    names = tuple(sorted(set().union(*by_part)))
+    test, *train = (
+        dataclasses.replace(
+            part,
+            labels=np.array([names.index(name) for name in own])[part.known_labels],
+            targets=None,
+        )
+        for part, own in zip(parts, by_part, strict=True)
+    )
+    return dataclasses.replace(dataset, class_names=names, test=test, train=next(iter(train), None))
 
 
 def _is_used(key: str) -> bool:

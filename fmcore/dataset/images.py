@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.dataset.labels import truth_of
 from fmcore.dataset.stream import is_stream, spool
 from fmcore.errors import DatasetError
-from fmcore.records import LabelSource
+from fmcore.records import LabelSource, Target, Truth
 
-MOST_CLASSES = 100_000
 BLOCK = 256  # images that are checked together
 
 
@@ -42,20 +43,23 @@ Images = NDArray[np.uint8] | NDArray[np.float32] | LazyImages
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImages:
-    """Images, each with the class that it belongs to.
+    """Images, each with what is true of it: its class, its labels, or numbers.
 
     Attributes:
         images: <uint8 or float32>[sample, image_y, image_x, image_channel], before preprocessing;
             an array, or files that are decoded on access.
-        labels: <int64>[sample], each in `range(n_classes)`; None if they are unknown.
+        labels: <int64>[sample], each in `range(n_classes)`; None if they are unknown, or are no
+            classes.
         others: the values for the model's other inputs by name, <float32>[sample, ...].
         labels_are: where the labels come from.
+        targets: the labels as they came, where more is known than `labels` says; see `truth`.
     """
 
     images: Images
     labels: NDArray[np.int64] | None
     others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     labels_are: LabelSource = LabelSource.GIVEN
+    targets: Truth | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -74,8 +78,19 @@ class LabelledImages:
             DatasetError: if the images have no labels.
         """
         if self.labels is None:
-            raise DatasetError("the images have no labels; expected the class of each image")
+            what = "no labels" if self.targets is None else f"{self.targets.words} as labels"
+            raise DatasetError(f"the images have {what}; expected the class of each image")
         return self.labels
+
+    @property
+    def truth(self) -> Truth | None:
+        """What is true of each sample; None if nobody said it."""
+        targets = self.targets
+        if targets is not None and targets.kind != Target.CLASS:
+            return targets
+        if self.labels is None or self.labels_are != LabelSource.GIVEN:
+            return None
+        return dataclasses.replace(targets or Truth(Target.CLASS, self.labels), values=self.labels)
 
     @property
     def fingerprint(self) -> str:
@@ -87,8 +102,7 @@ class LabelledImages:
         else:
             for image_digest in self.images.digests():
                 digest.update(image_digest)
-        has_labels = self.labels is not None and self.labels_are == LabelSource.GIVEN
-        labels = (self.known_labels,) if has_labels else ()
+        labels = () if self.truth is None else (self.truth.values,)
         for array in (*labels, *self.others.values()):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -139,13 +153,15 @@ def labelled_images(
         images: <integer 0-255, or float>[sample, y, x] or [sample, y, x, channel]; or a mapping of
             input names to arrays, for a model with several inputs, where the first array that holds
             maps is the image; or a stream with its labels, see `fmcore.dataset.stream`.
-        labels: <integer>[sample], each 0 or greater; None if they are unknown.
+        labels: classes, several labels, or numbers, in one of the forms that `truth_of` takes;
+            None if they are unknown.
         where: the file or argument the arrays came from, for the message.
         others: the values for the model's other inputs by name, if `images` is the image only.
 
     Raises:
         DatasetError: naming the array, what was expected and what was found.
     """
+    names = tuple(getattr(images, "class_names", ()) or ())  # a data set that Keras made of folders
     other_inputs = {name: np.asarray(values) for name, values in (others or {}).items()}
     if is_stream(images):
         if labels is not None:
@@ -156,7 +172,6 @@ def labelled_images(
     elif isinstance(images, Mapping):
         images, other_inputs = _split_inputs(images, where=where)
     pixels = np.asarray(images)
-    classes = np.zeros(len(pixels), np.int64) if labels is None else np.asarray(labels)
     if pixels.dtype.kind not in "uif":
         raise DatasetError(f"{where}: images must be numbers, found dtype {pixels.dtype}")
     if pixels.ndim not in (3, 4):
@@ -164,24 +179,13 @@ def labelled_images(
             f"{where}: images must have the axes [sample, y, x] or [sample, y, x, channel], "
             f"found shape {pixels.shape}"
         )
-    if classes.ndim != 1 or classes.dtype.kind not in "ui":
-        raise DatasetError(
-            f"{where}: labels must be integers with one axis, found {classes.dtype} of shape "
-            f"{classes.shape}; one-hot labels need np.argmax(labels, axis=1) first"
-        )
-    if len(pixels) != len(classes):
-        raise DatasetError(f"{where}: {len(pixels)} images but {len(classes)} labels")
-    if len(classes) == 0:
+    truth = None if labels is None else truth_of(labels, where=where, names=names)
+    if truth is not None and len(pixels) != len(truth.values):
+        raise DatasetError(f"{where}: {len(pixels)} images but {len(truth.values)} labels")
+    if len(pixels) == 0:
         raise DatasetError(f"{where}: there are 0 images; nothing can be captured")
     if 0 in pixels.shape:
         raise DatasetError(f"{where}: images have an empty axis, shape {pixels.shape}")
-    outside = (classes < 0) | (classes >= MOST_CLASSES)
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise DatasetError(
-            f"{where}: label {classes[row]} of sample {row} is not a class index; expected 0 to "
-            f"{MOST_CLASSES - 1:,}"
-        )
     if pixels.dtype.kind == "f":
         with np.errstate(over="ignore"):
             pixels = pixels.astype(np.float32, copy=False)
@@ -206,9 +210,9 @@ def labelled_images(
         name: _check_other_input(name, values, len(pixels), where=where)
         for name, values in other_inputs.items()
     }
-    return LabelledImages(
-        pixels, None if labels is None else classes.astype(np.int64), other_values
-    )
+    is_class = truth is not None and truth.kind == Target.CLASS
+    classes = np.asarray(truth.values, np.int64) if truth is not None and is_class else None
+    return LabelledImages(pixels, classes, other_values, targets=truth)
 
 
 def _split_inputs(

@@ -19,16 +19,16 @@ def is_stream(images: object) -> bool:
     return hasattr(images, "as_numpy_iterator") or isinstance(images, Iterator)
 
 
-def spool(stream: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+def spool(stream: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Writes all images of a stream to a temporary file, which lives as long as the array.
 
     Args:
         stream: yields `(images, labels)` or images: in batches, [sample, y, x, channel], or one by
-            one. Labels are class indices or one-hot.
+            one.
 
     Returns:
         The images, <uint8 or float32>[sample, y, x, channel], read from disk on access; and the
-        labels, <int64>[sample], or None if the stream has none.
+        labels as they came, [sample] or [sample, n], or None if the stream has none.
 
     Raises:
         DatasetError: if there are no images, or a batch differs in kind from the first.
@@ -50,6 +50,11 @@ def spool(stream: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
                     "dtype"
                 )
             if batch_labels is not None:
+                if labels and batch_labels.shape[1:] != labels[0].shape[1:]:
+                    raise DatasetError(
+                        f"the labels of batch {index} are {batch_labels.shape[1:]} for each image, "
+                        f"those of the first {labels[0].shape[1:]}; all must have one shape"
+                    )
                 labels.append(batch_labels)
             if len(labels) not in (0, index + 1):
                 has_labels = "has no labels" if batch_labels is None else "has labels"
@@ -66,7 +71,7 @@ def spool(stream: Any) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
 
 
 def _split_element(batch: Any, index: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The images [sample, y, x, channel] and labels [sample] of one element of a stream."""
+    """The images [sample, y, x, channel] and labels [sample, ...] of one element of a stream."""
     images, labels = batch, None
     if isinstance(batch, tuple | list):
         if len(batch) not in (1, 2):
@@ -83,12 +88,7 @@ def _split_element(batch: Any, index: int) -> tuple[NDArray[Any], NDArray[Any] |
         pixels = pixels[..., np.newaxis]
     if pixels.dtype != np.uint8:
         pixels = pixels.astype(np.float32 if pixels.dtype.kind == "f" else np.int64)
-    if classes is not None and classes.ndim == 2:
-        one_hot = (classes.sum(axis=1) == 1) & (classes.max(axis=1) == 1)
-        classes = classes[:, 0] if classes.shape[1] == 1 else classes
-        if classes.ndim == 2 and one_hot.all():
-            classes = classes.argmax(axis=1)
-    if classes is not None and (classes.ndim != 1 or len(classes) != len(pixels)):
+    if classes is not None and (not classes.ndim or len(classes) != len(pixels)):
         raise DatasetError(
             f"element {index} has {len(pixels)} images and labels {classes.shape}; {EXPECTED}"
         )

@@ -177,15 +177,18 @@ def _load_file(path: Path, *, custom: Mapping[str, Any], trusted: bool) -> keras
     """
     import keras
 
+    from fmcore.model.outputs import keep_losses
     from fmcore.model.trace import first_line
 
     try:
-        return keras.saving.load_model(
+        model = keras.saving.load_model(
             path, custom_objects=dict(custom), compile=False, safe_mode=not trusted
         )
     except Exception as error:  # Keras raises many types here; each means the file is unusable
         mode = "cannot be loaded" if trusted else "cannot be loaded in safe mode"
         raise ModelError(f"{path} {mode}: {first_line(error)}") from error
+    keep_losses(model, path)
+    return model
 
 
 def _application(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -17,28 +17,12 @@ from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.errors import ModelError
 from fmcore.model.inputs import inputs_of
 from fmcore.model.layers import Candidate, candidates, choose_layers, geometry, weights
+from fmcore.model.outputs import as_rows, read_outputs
 from fmcore.model.receptive_fields import ReceptiveFields
-from fmcore.model.trace import PASS_THROUGH, Trace, first_line, operations_of, trace_model
-from fmcore.records import Captured, LayerSpec, ModelInfo
+from fmcore.model.trace import Trace, first_line, operations_of, trace_model
+from fmcore.records import Captured, LayerSpec, ModelInfo, ModelOutput, OutputPlan, Target
 
 N_TRIAL = 4  # random images that a model is tried with
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """The output of a model that scores classes, and how it becomes probabilities."""
-
-    index: int
-    n_outputs: int
-    name: str
-    n_classes: int
-    binary: bool
-    sigmoid: bool
-
-    @property
-    def words(self) -> str:
-        one_of = f"output {self.name!r}, 1 of {self.n_outputs},"
-        return "the model's" if self.n_outputs == 1 else one_of
 
 
 class KerasProbe:
@@ -46,7 +30,8 @@ class KerasProbe:
 
     Attributes:
         layers: the captured layers, in the order in which the model calls them.
-        n_classes: number of classes that the model scores; None where it scores none.
+        outputs: what the model puts out, as its graph and its losses describe it.
+        output: which of them is captured, and as what; nothing until `use_output` says it.
         image_shape: (image_y, image_x, image_channel) of the model's image.
         inputs: the model's inputs, see `fmcore.model.inputs`.
         info: what a store records of the model.
@@ -62,10 +47,8 @@ class KerasProbe:
         """Finds the layers and builds the forward pass once.
 
         Args:
-            model: any Keras model with an image among its inputs. Without an output
-                [sample, class] it has no predictions.
-            options: the options of a capture; layers, kind, tap and predictions are used here.
-                Without predictions, an output [sample, n] is taken as features.
+            model: any Keras model with an image among its inputs.
+            options: the options of a capture; layers, kind and tap are used here.
             image_shape: (y, x, channel) of the images, for models that take any size.
 
         Raises:
@@ -74,7 +57,7 @@ class KerasProbe:
         """
         self.inputs = inputs_of(model, image_shape=image_shape)
         self.image_shape = self.inputs.image_shape
-        choices: list[tuple[list[Candidate], ReceptiveFields, _Output | None, str]] = []
+        choices: list[tuple[list[Candidate], ReceptiveFields, tuple[ModelOutput, ...]]] = []
 
         def choose(trace: Trace) -> list[tf.Tensor]:
             available = candidates(trace, kind=options.kind, tap=options.tap)
@@ -82,10 +65,9 @@ class KerasProbe:
             fields = ReceptiveFields(
                 trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
             )
-            output = _output(model, trace) if options.predictions else None
-            choices.append((selected, fields, output, _output_shapes(trace)))
-            last = [] if output is None else [trace.outputs[output.index]]
-            return [*(candidate.maps() for candidate in selected), *last]
+            outputs = read_outputs(model, trace)
+            choices.append((selected, fields, outputs))
+            return [*(candidate.maps() for candidate in selected), *_answers(trace, outputs)]
 
         self._trace = functools.partial(
             trace_model,
@@ -94,14 +76,12 @@ class KerasProbe:
             self.inputs.arranged,
             compiled=self.inputs.channels_first and not tf.config.list_physical_devices("GPU"),
         )
-        self._predict: Callable[..., list[tf.Tensor]] | None = None
+        self._answer: Callable[..., list[tf.Tensor]] | None = None
         self._run = self._trace(choose)
-        selected, fields, self._output, shapes = choices[-1]
-        words = f"no class distribution: the model puts out {shapes} for each image"
+        selected, fields, self.outputs = choices[-1]
         self.layers: Sequence[LayerSpec] = tuple(
             _layer_spec(candidate, fields) for candidate in selected
         )
-        self.n_classes = None if self._output is None else self._output.n_classes
         try:
             outputs = self._run(*_random_inputs(self.inputs.signature()))
         except (ValueError, TypeError, tf.errors.OpError) as error:
@@ -115,9 +95,33 @@ class KerasProbe:
                     f"images it makes {len(values)} rows; leave it out by naming the others with "
                     "--layers"
                 )
-        if self._output is not None:
-            self._finish, words = _finish(np.asarray(outputs[-1], np.float32), self._output)
-        self.info = _model_info(model, output=words)
+        self.output = OutputPlan(Target.NONE, "nobody said what the model puts out")
+        self.info = _model_info(model)
+
+    def use_output(self, plan: OutputPlan) -> None:
+        """Captures what a plan says of the model's output, and records it in `info`."""
+        self.output = plan
+        self.info = dataclasses.replace(self.info, output=plan.record)
+
+    def answers(
+        self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> dict[int, NDArray[np.float32]]:
+        """What the model puts out, unchanged, without its layers.
+
+        Args:
+            images: <float32>[sample, image_y, image_x, image_channel].
+            others: values of the model's other inputs, <float32>[sample, ...], by name.
+
+        Returns:
+            <float32>[sample, n] for each output of `outputs` that has `n_values`, by its index.
+        """
+        if self._answer is None:  # few captures need it
+            self._answer = self._trace(lambda trace: _answers(trace, self.outputs))
+        values = self._answer(*self._tensors(images, others))
+        return {
+            output.index: np.asarray(rows, np.float32)
+            for output, rows in zip(_with_values(self.outputs), values, strict=True)
+        }
 
     def predict(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
@@ -125,15 +129,11 @@ class KerasProbe:
         """The probabilities alone, <float32>[sample, class]; the arguments are those of a call.
 
         Raises:
-            ModelError: if the model scores no classes.
+            ModelError: if the target is not one of several classes.
         """
-        output_of = self._output
-        if output_of is None:
-            raise ModelError(f"model {self.info.name!r} predicts no class: {self.info.output}")
-        if self._predict is None:  # few captures need it
-            self._predict = self._trace(lambda trace: [trace.outputs[output_of.index]])
-        (output,) = self._predict(*self._tensors(images, others))
-        return self._finish(np.asarray(output, dtype=np.float32))
+        if self.output.target != Target.CLASS or self.output.output is None:
+            raise ModelError(f"model {self.info.name!r} predicts no class: {self.output.words}")
+        return self.output.convert(self.answers(images, others)[self.output.output.index])
 
     def __call__(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
@@ -145,11 +145,15 @@ class KerasProbe:
             others: values of the model's other inputs, <float32>[sample, ...], by name.
         """
         outputs = self._run(*self._tensors(images, others))
-        probability = None
-        if self._output is not None:
-            probability = self._finish(np.asarray(outputs[-1], dtype=np.float32))
         activations = tuple(np.asarray(maps) for maps in outputs[: len(self.layers)])
-        return Captured(activations, probability)
+        if self.output.output is None:
+            return Captured(activations, None)
+        place = _with_values(self.outputs).index(self.output.output)
+        values = np.asarray(outputs[len(self.layers) + place], dtype=np.float32)
+        values = self.output.convert(values)
+        if self.output.target == Target.CLASS:
+            return Captured(activations, values)
+        return Captured(activations, None, values)
 
     def _tensors(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None
@@ -172,36 +176,13 @@ def _layer_spec(candidate: Candidate, fields: ReceptiveFields) -> LayerSpec:
     )
 
 
-def _output(model: keras.Model, trace: Trace) -> _Output | None:
-    """The first output [sample, class]; None where there is none, as of a segmentation model."""
-    outputs = trace.outputs
-    names = list(getattr(model, "output_names", ())) or [str(n) for n in range(len(outputs))]
-    for index, output in enumerate(outputs):
-        if output.shape.rank == 2 and output.shape[1] is not None:
-            width = int(output.shape[1])
-            sigmoid = _ends_in_sigmoid(output)
-            return _Output(
-                index, len(outputs), names[index], max(width, 2), binary=width == 1, sigmoid=sigmoid
-            )
-    return None
+def _with_values(outputs: Sequence[ModelOutput]) -> list[ModelOutput]:
+    return [output for output in outputs if output.n_values]
 
 
-def _output_shapes(trace: Trace) -> str:
-    """The shapes of the model's outputs for each image, in words."""
-    return ", ".join(_shape_text(output.shape) for output in trace.outputs) or "nothing"
-
-
-def _shape_text(shape: tf.TensorShape) -> str:
-    if not shape.rank:
-        return "an unknown shape"
-    return "one number" if shape.rank == 1 else str(tuple(shape[1:]))
-
-
-def _ends_in_sigmoid(output: tf.Tensor) -> bool:
-    """Whether an output is a sigmoid's probability, by the graph: a few samples could not tell."""
-    while output.op.type in PASS_THROUGH | {"Reshape", "Squeeze", "ExpandDims"}:
-        output = output.op.inputs[0]
-    return bool(output.op.type == "Sigmoid")
+def _answers(trace: Trace, outputs: Sequence[ModelOutput]) -> list[tf.Tensor]:
+    """The outputs that are numbers for each sample, <float32>[sample, n]."""
+    return [as_rows(trace.outputs[output.index]) for output in _with_values(outputs)]
 
 
 def _random_inputs(signature: Sequence[tf.TensorSpec]) -> list[tf.Tensor]:
@@ -210,34 +191,7 @@ def _random_inputs(signature: Sequence[tf.TensorSpec]) -> list[tf.Tensor]:
     return [tf.constant(rng.random(shape, dtype=np.float32)) for shape in shapes]
 
 
-def _finish(
-    sample: NDArray[np.float32], output: _Output
-) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]], str]:
-    """The function that makes probabilities of an output, and what it does, in words.
-
-    Whether a model ends in a softmax is seen from a sample of its output: there are many ways to
-    write one.
-    """
-    if output.binary:
-        if output.sigmoid:
-            return _two_classes, f"{output.words} own probability of class 1"
-        return (
-            lambda values: _two_classes(np.asarray(tf.sigmoid(values))),
-            f"sigmoid of {output.words} output, the probability of class 1",
-        )
-    if (sample >= 0).all() and np.allclose(sample.sum(axis=1), 1, atol=1e-3):
-        return (lambda values: values), f"{output.words} own probabilities"
-    return (
-        lambda values: np.asarray(tf.nn.softmax(values)),
-        f"softmax of {output.words} output",
-    )
-
-
-def _two_classes(second: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.concatenate([1 - second, second], axis=1)
-
-
-def _model_info(model: keras.Model, *, output: str) -> ModelInfo:
+def _model_info(model: keras.Model) -> ModelInfo:
     try:
         parts = json.loads(model.to_json())
     except (NotImplementedError, TypeError, ValueError):  # a subclass without a configuration
@@ -255,5 +209,4 @@ def _model_info(model: keras.Model, *, output: str) -> ModelInfo:
         digest=digest.hexdigest(),
         architecture=architecture,
         framework=f"keras {keras.__version__}, tensorflow {tf.__version__}",
-        output=output,
     )

@@ -53,6 +53,7 @@ class Trace:
         calls: the calls, in the order in which the model made them.
         outputs: the model's output tensors.
         hidden: paths of calls whose values cannot be read, as inside a `tf.function` or a loop.
+        output_names: the keys of the outputs, if the model returns a dict of them.
         makers: the call that made each tensor, by the tensor's name.
     """
 
@@ -60,6 +61,7 @@ class Trace:
     calls: tuple[Call, ...]
     outputs: tuple[tf.Tensor, ...]
     hidden: tuple[str, ...]
+    output_names: tuple[str, ...] = ()
     makers: Mapping[str, Call] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -138,7 +140,11 @@ def trace_model(
         with _recording(model, record):
             outputs = model(_pack_inputs(model, inputs), training=False)
         flat = tuple(keras.tree.flatten(outputs))
-        return list(choose(Trace(inputs, tuple(calls), flat, tuple(hidden))))
+        keys = [
+            "/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(outputs) if path
+        ]
+        output_names = tuple(keys) if isinstance(outputs, Mapping) else ()
+        return list(choose(Trace(inputs, tuple(calls), flat, tuple(hidden), output_names)))
 
     try:
         function = tf.function(

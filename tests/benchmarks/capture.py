@@ -31,7 +31,7 @@ from benchmarks.stores import save_random
 from isal import isal_zlib
 
 from fmcore import open_store
-from fmcore.capture import CaptureOptions, capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture, plan_output
 from fmcore.dataset import Preprocessing, class_names_for, load_dataset
 from fmcore.model.probe import KerasProbe
 from fmcore.model.tutorial import train_tutorial_network
@@ -102,16 +102,17 @@ def to_zarr(data: Data, folder: Path) -> None:
 
 def ours(data: Data, folder: Path, *, statistics: str = "basic") -> None:
     """With the statistics that (a') has; `all` adds histograms, scores, chance and top samples."""
-    dataset, probe = data.dataset, KerasProbe(data.model)
+    dataset, probe, scaled = data.dataset, KerasProbe(data.model), Preprocessing(scale=255.0)
+    probe.use_output(plan_output(probe, dataset.test, preprocessing=scaled))
     plan = plan_capture(
         probe,
         dataset.test,
         CaptureOptions(statistics=statistics),
-        class_names=class_names_for(dataset.class_names, probe.n_classes),
+        class_names=class_names_for(dataset.class_names, probe.output.n_classes),
         model=probe.info,
         dataset_name=dataset.name,
         dataset_source=dataset.source,
-        preprocessing=Preprocessing(scale=255.0),
+        preprocessing=scaled,
     )
     capture(probe, dataset.test, folder / f"{'ours' if statistics == 'basic' else 'all'}.h5", plan)
 

@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.harness import Options, Table
 from PIL import Image
 
-from fmcore.capture import CaptureOptions, capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture, plan_output
 from fmcore.dataset import Dataset, Fitting, Preprocessing, from_folder
 from fmcore.model.opening import need_keras
 from fmcore.records import Captured
@@ -82,6 +82,7 @@ def main(count: int, rounds: int, folder: Path, table: Table) -> None:
     make_images(folder / "images", count)
     dataset: Dataset = from_folder(folder / "images", Fitting(SHAPE))
     probe = KerasProbe(tutorial_network(SHAPE, n_classes=10))
+    probe.use_output(plan_output(probe, dataset.test, preprocessing=SCALE))
     batch = 512
     options = CaptureOptions(batch_size=batch, overwrite=True)
 

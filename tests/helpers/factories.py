@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fmcore.capture import CaptureOptions, capture, plan_capture, with_labels
 from fmcore.dataset import LabelledImages, Preprocessing
-from fmcore.records import Captured, LayerSpec, ModelInfo
+from fmcore.records import Captured, LayerSpec, ModelInfo, OutputPlan, Target
 
 ROOT = Path(__file__).parents[2]
 # Of conv2 in the store of real digits: its bias is so low that no activation is above zero.
@@ -57,12 +57,11 @@ class NumpyProbe:
 class NumpyEncoder(NumpyProbe):
     """The same without an output that names classes."""
 
-    n_classes = None
+    output = OutputPlan(
+        Target.NONE, "no class distribution: the model puts out (4, 4, 3) for each image"
+    )
     info = ModelInfo(
-        "encoder",
-        digest="1" * 64,
-        architecture='{"layers": []}',
-        output="no class distribution: the model puts out (4, 4, 3) for each image",
+        "encoder", digest="1" * 64, architecture='{"layers": []}', output=output.record
     )
 
     def __call__(self, images: NDArray[np.float32], others=None) -> Captured:

@@ -50,6 +50,15 @@ REFUSED = [
     ("statistics", "some", SelectionError, "statistics 'some'; expected all, basic"),
     ("statistics", ["all"], SelectionError, r"statistics \['all'\]; expected all, basic"),
     ("predictions", "no", SelectionError, "predictions 'no'; expected True or False"),
+    (
+        "target",
+        "clas",
+        SelectionError,
+        "target 'clas'; expected auto, class, .* did you mean class",
+    ),
+    ("target", None, SelectionError, "target None; expected auto, class, labels, number, none$"),
+    ("output", 1, SelectionError, "output 1; expected text"),
+    ("output", ["a"], SelectionError, r"output \['a'\]; expected text"),
     ("overwrite", 1, SelectionError, "overwrite 1; expected True or False"),
     ("restart", "yes", SelectionError, "restart 'yes'; expected True or False"),
     ("allow_large", None, SelectionError, "allow_large None; expected True or False"),
@@ -172,7 +181,7 @@ def test_the_command_line_sets_every_option():
     words = (
         "capture m.keras --out s.h5 --layer conv* --kind all --tap activation --policy a=pooled "
         "--policy b=float16,c=pooled --batch-size 7 --memory 2GiB --statistics basic "
-        "--no-predictions --force --restart --yes"
+        "--target class --output scores --force --restart --yes"
     )
     options = capture_options(_parser().parse_args(words.split()))
     assert options == CaptureOptions(
@@ -183,12 +192,28 @@ def test_the_command_line_sets_every_option():
         batch_size=7,
         memory=2 << 30,
         statistics=StatisticsScope.BASIC,
-        predictions=False,
+        target="class",
+        output="scores",
         overwrite=True,
         restart=True,
         allow_large=True,
     )
-    assert all(getattr(options, name) != getattr(DEFAULTS, name) for name in OPTIONS)
+    others = OPTIONS.keys() - {"predictions"}  # without which there is neither target nor output
+    assert all(getattr(options, name) != getattr(DEFAULTS, name) for name in others)
+    words = "capture m.keras --out s.h5 --no-predictions"
+    assert not capture_options(_parser().parse_args(words.split())).predictions
+
+
+@pytest.mark.parametrize("target", ["class", "labels", "number"])
+def test_without_predictions_there_is_no_target(target):
+    assert CaptureOptions(predictions=False, target="none").target == "none"
+    with pytest.raises(SelectionError, match=f"target '{target}', but no predictions") as caught:
+        CaptureOptions(predictions=False, target=target)
+    assert caught.value.field == "target"
+    for options in ({"predictions": False}, {"target": "none"}):
+        with pytest.raises(SelectionError, match="output 'a', but nothing of") as caught:
+            CaptureOptions(output="a", **options)
+        assert caught.value.field == "output"
 
 
 def test_the_command_line_and_python_explain_options_with_the_same_words(monkeypatch):

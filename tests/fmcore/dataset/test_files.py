@@ -94,9 +94,6 @@ def test_pixels_are_scaled_as_the_training_scales_them():
         (IMAGES, LABELS[:3], "4 images but 3 labels"),
         (IMAGES[0], LABELS, r"found shape \(6, 5\)"),
         (np.zeros((4, 6, 5, 1, 1)), LABELS, "must have the axes"),
-        (IMAGES, np.eye(4, dtype=int), "one-hot labels need np.argmax"),
-        (IMAGES, LABELS.astype(float), "labels must be integers"),
-        (IMAGES, np.array([0, -1, 2, 1]), "label -1 of sample 1 is not a class index"),
         (IMAGES.astype(str), LABELS, "images must be numbers"),
         (IMAGES.astype(complex), LABELS, "images must be numbers"),
         (IMAGES.astype(int) + 300, LABELS, "must lie in 0-255, found 300 to 300"),
@@ -106,12 +103,6 @@ def test_pixels_are_scaled_as_the_training_scales_them():
             "image 0 holds NaN, or a value beyond the range of float32",
         ),
         (np.full((4, 6, 5), 1e300), LABELS, "image 0 holds NaN, or a value beyond"),
-        (
-            IMAGES,
-            np.array([0, 1, 2**62, 1]),
-            "label 4611686018427387904 of sample 2 is not a class",
-        ),
-        (IMAGES, np.array([0, 1, 2**64 - 1, 1], np.uint64), "of sample 2 is not a class index"),
         (np.zeros((4, 0, 5)), LABELS, "empty axis"),
     ],
 )

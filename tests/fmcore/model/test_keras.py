@@ -71,7 +71,8 @@ def test_a_capture_equals_predict(model, tmp_path):
         found = np.stack([store.probability(index) for index in range(50)])
         assert_allclose(found, probability, rtol=1e-5, atol=1e-6)
         assert_array_equal(store.predictions, found.argmax(axis=1))
-        assert store.about()["model"]["output"] == "the model's own probabilities"
+        words = store.about()["model"]["output"]
+        assert words.startswith("the model's own probabilities (it ends in a softmax; ")
         assert store.layers["conv1"].attributes["kernel_size"] == [3, 3]
         kernel = store.file.hdf5["layers/conv1/kernel"][...]
         assert_array_equal(kernel, np.asarray(model.layers[0].kernel))
@@ -112,7 +113,8 @@ def test_other_convolutions_and_logits_are_captured(tmp_path):
         ]
     )
     images = RNG.random((9, 12, 10, 3)).astype(np.float32)
-    path = capture_activations(model, images, np.arange(9) % 3, tmp_path / "s.h5", batch_size=4)
+    options = {"batch_size": 4, "target": "class"}
+    path = capture_activations(model, images, np.arange(9) % 3, tmp_path / "s.h5", **options)
     inner = [layer for layer in model.layers if hasattr(layer, "kernel_size")]
     expected = keras.Model(model.inputs, [layer.output for layer in inner]).predict(
         images, verbose=0
@@ -124,14 +126,16 @@ def test_other_convolutions_and_logits_are_captured(tmp_path):
         for layer, values in zip(store.layers.values(), expected, strict=True):
             stored = layer.activation[:9]
             assert_allclose(stored, values, rtol=1e-5, atol=1e-5 * np.abs(values).max())
-        assert store.about()["model"]["output"] == "softmax of the model's output"
+        assert store.about()["model"]["output"] == "softmax of the model's output (as was chosen)"
         assert store.probability(0).sum() == pytest.approx(1)
     assert list(problems(path)) == []
 
 
 def test_layers_of_another_model_are_captured_where_this_one_calls_them(model, tmp_path):
     """As in transfer learning: the layers have been called before, in another model."""
-    reused = keras.Sequential([keras.Input((28, 28, 1)), *model.layers[:-1], keras.layers.Dense(3)])
+    reused = keras.Sequential(
+        [keras.Input((28, 28, 1)), *model.layers[:-1], keras.layers.Dense(3, activation="softmax")]
+    )
     images, labels = X_TEST[:6], np.arange(6) % 3
     path = capture_activations(reused, images, labels, tmp_path / "s.h5")
     expected = keras.Model(model.inputs, model.get_layer("conv2").output).predict(images, verbose=0)

@@ -22,8 +22,9 @@ def conv(filters=4, name=None, **options):
     return layers.Conv2D(filters, 3, name=name, **options)
 
 
-def head(x, n_classes=3, **options):
-    return layers.Dense(n_classes, **options)(layers.GlobalMaxPooling2D()(x))
+def head(x, n_classes=3, *, activation="softmax", **options):
+    dense = layers.Dense(n_classes, activation=activation, **options)
+    return dense(layers.GlobalMaxPooling2D()(x))
 
 
 def functional(x, output):
@@ -103,7 +104,7 @@ def channels_first():
     act = layers.ReLU(name="act")(layers.BatchNormalization(axis=1)(one))
     two = layers.Conv2D(5, 3, name="two", **options)(act)
     pooled = layers.GlobalMaxPooling2D(data_format="channels_first")(two)
-    model = keras.Model(x, layers.Dense(3)(pooled))
+    model = keras.Model(x, layers.Dense(3, activation="softmax")(pooled))
     last = {name: layers.Permute((2, 3, 1))(out) for name, out in (("one", one), ("two", two))}
     image = keras.Input(SHAPE)
     turned = layers.Permute((3, 1, 2))(image)
@@ -221,13 +222,13 @@ def binary():
 def binary_logit():
     x = keras.Input(SHAPE)
     one = conv(name="one")(x)
-    return functional(x, head(one, 1)), {"one": functional(x, one)}
+    return functional(x, head(one, 1, activation=None)), {"one": functional(x, one)}
 
 
 def any_length():
     x = keras.Input((None, 2))
     one = layers.Conv1D(4, 5, name="one")(x)
-    out = layers.Dense(3)(layers.GlobalAveragePooling1D()(one))
+    out = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling1D()(one))
     return functional(x, out), {"one": functional(x, one)}
 
 
@@ -276,9 +277,10 @@ def test_what_is_captured_equals_what_keras_predicts(name, tmp_path):
     keras.utils.set_random_seed(1)
     model, expected = MODELS[name]()
     images, labels = images_for(model), np.arange(9) % (2 if "one output" in name else 3)
-    kind = "dense" if name == "dense" else "conv"
+    options = {"kind": "dense" if name == "dense" else "conv", "target": "class"}
+    options["output"] = "scores" if name == "several outputs" else ""
     path = capture_activations(
-        model, images, labels, tmp_path / "s.h5", kind=kind, batch_size=4, statistics="basic"
+        model, images, labels, tmp_path / "s.h5", batch_size=4, statistics="basic", **options
     )
     with open_store(path) as store:
         assert list(store.layers) == list(expected)
@@ -298,7 +300,7 @@ def test_one_output_is_the_second_of_two_classes(tmp_path):
         model.layers[-1].kernel.assign(model.layers[-1].kernel * 0)
         model.layers[-1].bias.assign([0.4])
         images, out = images_for(model), tmp_path / f"{name}.h5"
-        capture_activations(model, images, np.arange(9) % 2, out)
+        capture_activations(model, images, np.arange(9) % 2, out, target="class")
         expected = model.predict(images, verbose=0)[:, 0]
         if name == "logit":
             expected = 1 / (1 + np.exp(-expected))
@@ -359,19 +361,20 @@ def test_a_model_that_names_no_class_has_no_predictions(make, labelled, tmp_path
     assert list(problems(path)) == []
 
 
-def test_features_that_look_like_scores_are_none_where_one_says_so(tmp_path):
+def test_features_that_look_like_scores_are_what_one_says(tmp_path):
     model, images = backbone()[0], images_for(backbone()[0])
     pooled = functional(model.inputs, keras.layers.GlobalAveragePooling2D()(model.output))
     n_features = pooled.output.shape[1]
     labels = np.arange(9) % 2
-    capture_activations(pooled, images, labels, tmp_path / "taken.h5")
-    capture_activations(pooled, images, labels, tmp_path / "s.h5", predictions=False)
+    capture_activations(pooled, images, labels, tmp_path / "taken.h5", target="class")
     with open_store(tmp_path / "taken.h5") as store:
         assert len(store.class_names) == n_features
-    with open_store(tmp_path / "s.h5") as store:
-        assert not store.has_predictions
-        assert store.class_names == ("0", "1")
-        assert f"({n_features},)" in store.about()["model"]["output"]
+    for name, options in {"a": {"predictions": False}, "b": {"target": "none"}}.items():
+        capture_activations(pooled, images, labels, tmp_path / name, **options)
+        with open_store(tmp_path / name) as store:
+            assert not store.has_predictions
+            assert store.class_names == ("0", "1")
+            assert f"({n_features},)" in store.about()["model"]["output"]
 
 
 def test_images_in_the_models_own_order_of_axes_are_turned(tmp_path):
@@ -489,7 +492,8 @@ def test_names_that_are_no_file_names_are_those_of_layers(name, tmp_path):
 def test_an_input_may_leave_out_its_last_axis_as_in_keras(tmp_path):
     image, age = keras.Input(SHAPE, name="image"), keras.Input((1,), name="age")
     maps = layers.GlobalMaxPooling2D()(conv(name="one")(image))
-    model = keras.Model([image, age], layers.Dense(3)(layers.Concatenate()([maps, age])))
+    scores = layers.Dense(3, activation="softmax")(layers.Concatenate()([maps, age]))
+    model = keras.Model([image, age], scores)
     rng = np.random.default_rng(0)
     images, ages = rng.random((5, *SHAPE)).astype("f4"), rng.random(5).astype("f4")
     stores = []

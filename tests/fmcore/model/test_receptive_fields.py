@@ -138,7 +138,8 @@ def test_boxes_of_every_unit_equal_those_found_by_moving_every_pixel(name):
 
 
 def classifier(*inner) -> keras.Model:
-    return keras.Sequential([keras.Input(SHAPE), *inner, layers.Flatten(), layers.Dense(3)])
+    scores = layers.Dense(3, activation="softmax")
+    return keras.Sequential([keras.Input(SHAPE), *inner, layers.Flatten(), scores])
 
 
 def test_a_layer_of_a_kind_that_is_not_known_is_named(tmp_path):
