@@ -256,7 +256,7 @@ class Truth:
     by_name: bool = False
 
     def read_as(self, kind: Target) -> Truth | None:
-        """The same labels as another kind, such as class indices as numbers; None if impossible."""
+        """These labels as another kind, such as class indices as numbers; None if impossible."""
         if kind == self.kind:
             return self
         if self.kind == Target.LABELS and kind == Target.NUMBER:
@@ -336,8 +336,13 @@ class SampleBatch:
         images: <uint8 or float32>[sample, image_y, image_x, image_channel], before preprocessing.
         labels: <int64>[sample], the class of each sample.
         probability: <float32>[sample, class]; None where the model puts out no class scores.
+        output: <float32>[sample, target], the probability of each of several labels, or numbers;
+            None where the model puts out neither.
+        truth: <bool or float32>[sample, target], which labels or numbers are true; None if unknown.
     """
 
     images: NDArray[np.generic]
     labels: NDArray[np.int64]
     probability: NDArray[np.float32] | None
+    output: NDArray[np.float32] | None = None
+    truth: NDArray[np.generic] | None = None

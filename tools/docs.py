@@ -87,6 +87,7 @@ def _tables() -> Iterator[str]:
     for axes, title in (
         (("class", "filter"), "For each class and filter"),
         (("filter",), "For each filter"),
+        (("target", "filter"), "For each of several labels, or number, and filter"),
         (("filter", "other_filter"), "For each pair of filters"),
         (("layer",), "For each layer"),
         (("layer", "other_layer"), "For each pair of layers"),

@@ -176,7 +176,12 @@ class Estimate:
 
 
 def estimate_layer(
-    layer: LayerPlan, ratio: float, class_sizes: NDArray[np.int64], *, lacks: Collection[str] = ()
+    layer: LayerPlan,
+    ratio: float,
+    class_sizes: NDArray[np.int64],
+    *,
+    n_targets: int = 0,
+    lacks: Collection[str] = (),
 ) -> LayerEstimate:
     """Estimates the size of one layer: of every array that the schema has for it.
 
@@ -184,9 +189,10 @@ def estimate_layer(
         layer: how it is stored.
         ratio: compressed bytes of its feature maps divided by their bytes in the stored dtype.
         class_sizes: <int64>[class], the number of samples; zero for classes without samples.
+        n_targets: the number of labels or numbers that the model gives.
         lacks: what the whole store goes without, see `Lack`.
     """
-    sizes = _axis_sizes(layer, class_sizes)
+    sizes = _axis_sizes(layer, class_sizes) | {"target": n_targets}
     n_classes, n_present = len(class_sizes), int(np.count_nonzero(class_sizes))
     values = math.prod(sizes[axis] for axis in ARRAYS["activation"].axes)
     stored_bytes = 0

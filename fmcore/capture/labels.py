@@ -62,11 +62,14 @@ def with_labels(
     samples, names, all_named = _by_name(samples, tuple(names), all_named=all_named, where=where)
     n_classes, labels = plan.n_classes, samples.labels
     if n_classes is None:
-        log.warning("%s: the store has no predictions", plan.record)
+        if plan.target == Target.NONE:
+            log.warning("%s: the store has no predictions", plan.record)
         if plan.target == Target.LABELS:
             return _label_of_several(samples, plan, names, where=where)
         if plan.target == Target.NUMBER and plan.has_truth:
-            samples = _as_truth(samples, Target.NUMBER)
+            n_numbers = 0 if plan.output is None else plan.output.n_values or 0
+            samples = _as_truth(samples, Target.NUMBER, class_names_for(names, n_numbers))
+            names = ()
         return _label_without_model(samples, names, all_named=all_named, where=where)
     if all_named and names and len(names) != n_classes:
         raise DatasetError(

@@ -21,7 +21,7 @@ from fmcore.capture.cost import (
 )
 from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.probe import Probe
-from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing
+from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing, class_names_for
 from fmcore.files import size_text
 from fmcore.records import (
     DatasetInfo,
@@ -30,6 +30,7 @@ from fmcore.records import (
     OutputPlan,
     Policy,
     StatisticsScope,
+    Target,
 )
 from fmcore.selection import policies_for
 from fmcore.statistics import Bins
@@ -136,11 +137,14 @@ def plan_capture(
         batch_size=batch,
         has_predictions=trial.probability is not None,
         statistics=statistics,
+        **_target_fields(output, samples),
         present=np.flatnonzero(class_sizes),
     )
     shard_rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
     estimates = tuple(
-        estimate_layer(layer, ratio, class_sizes, lacks=store.lacks)
+        estimate_layer(
+            layer, ratio, class_sizes, n_targets=len(store.target_names), lacks=store.lacks
+        )
         for layer, ratio in zip(layers, ratios, strict=True)
     )
     return CapturePlan(
@@ -166,6 +170,10 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "images": hashlib.sha256(np.sort(digests).tobytes()).hexdigest(),
         "order of images": hashlib.sha256(digests.tobytes()).hexdigest(),
         "labels": hashlib.sha256(samples.known_labels.tobytes()).hexdigest(),
+        "target": f"{store.target}: {', '.join(store.target_names)}",
+        "true labels or numbers": hashlib.sha256(
+            b"" if samples.truth is None else np.ascontiguousarray(samples.truth.values).data
+        ).hexdigest(),
         "other inputs": ", ".join(
             f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
             for name, values in samples.others.items()
@@ -190,6 +198,19 @@ def _output_words(output: OutputPlan | None) -> str:
     if output is None or output.output is None:
         return "none"
     return f"{output.output.name} as {output.target}, {output.conversion}"
+
+
+def _target_fields(output: OutputPlan | None, samples: LabelledImages) -> dict[str, Any]:
+    """What a store holds of several labels or numbers; of classes if nothing was decided."""
+    if output is None:
+        return {}
+    fields: dict[str, Any] = {"target": output.target}
+    if output.target in (Target.LABELS, Target.NUMBER) and output.output is not None:
+        truth = samples.truth
+        names = () if truth is None or truth.kind != output.target else truth.names
+        fields["target_names"] = class_names_for(names, output.output.n_values or 0)
+        fields["has_truth"] = output.has_truth
+    return fields
 
 
 def _class_map_fields(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.files import refuse_existing, size_text
-from fmcore.records import SampleBatch, StatisticsScope
+from fmcore.records import SampleBatch, StatisticsScope, Target
 from fmcore.statistics import (
     Batch,
     LabelGroups,
@@ -41,6 +41,7 @@ from fmcore.statistics import (
 from fmcore.storage import (
     Encoded,
     LayerWriter,
+    ScoredTruth,
     StoreWriter,
     create_store,
     join_shards,
@@ -105,7 +106,7 @@ def capture(
         # Another run may have finished meanwhile.
         refuse_existing(path, overwrite=options.overwrite)
         _require_disk_space(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
-        run = _Run(probe, samples, plan, threads, _permutations(plan, samples), on_progress)
+        run = _Run(probe, samples, plan, threads, _scored_truth(plan, samples), on_progress)
         if len(ranges) == 1:
             accumulators = run.write_store(path, ranges[0], overwrite=options.overwrite)
         else:
@@ -122,7 +123,7 @@ def capture(
                     plan.store,
                     files,
                     threads,
-                    permutations=run.permutations,
+                    truth=run.truth,
                     overwrite=options.overwrite,
                 )
             except BaseException:
@@ -147,7 +148,7 @@ class _Run:
         samples: the whole test set.
         plan: the plan of the capture.
         threads: the pool that compresses and reduces.
-        permutations: permutations of the labels for chance levels; None without scores.
+        truth: what scores are computed against; None without scores.
         on_progress: called with the number of samples written since the last call.
     """
 
@@ -155,7 +156,7 @@ class _Run:
     samples: LabelledImages
     plan: CapturePlan
     threads: ThreadPoolExecutor
-    permutations: Permutations | None
+    truth: ScoredTruth | None
     on_progress: Callable[[int], object]
 
     def write_store(
@@ -167,16 +168,16 @@ class _Run:
         file_plan = dataclasses.replace(plan, ids=ids, first_sample=rows.start)
         accumulators = plan.empty_accumulators()
         with create_store(path, file_plan, self.threads, overwrite=overwrite) as writer:
-            permutations = None if is_shard else self.permutations
-            if permutations is not None:
+            truth = None if is_shard else self.truth
+            if truth is not None:
                 # The pool has idle moments for this while the samples stream.
-                prepared = self.threads.submit(permutations.prepare)
+                prepared = self.threads.submit(truth.permutations.prepare)
             self._stream(rows, writer, accumulators)
             for layer, layer_accumulators in zip(writer.layers, accumulators, strict=True):
                 layer.finish(layer_accumulators, keep_state=is_shard)
-            if permutations is not None:
+            if truth is not None:
                 prepared.result()
-                write_scores(writer, accumulators, permutations, self.threads)
+                write_scores(writer, accumulators, truth, self.threads)
         return accumulators
 
     def _stream(
@@ -199,7 +200,14 @@ class _Run:
                 captured = self.probe(inputs, self.samples.others_of(batch_rows))
                 labels = self.samples.known_labels[batch_rows]
                 class_indices = self.plan.store.places(labels)
-                samples = SampleBatch(images, labels, captured.probability)
+                truth = _true_targets(self.plan, self.samples)
+                samples = SampleBatch(
+                    images,
+                    labels,
+                    captured.probability,
+                    captured.output,
+                    None if truth is None else truth[batch_rows],
+                )
                 batch = _Batch(len(labels), [writer.submit(samples)], [])
                 for layer, values in zip(writer.layers, captured.activations, strict=True):
                     # Batches are added in order, so that sums are the same in every run.
@@ -278,11 +286,19 @@ class _Batch:
         return self.n_samples
 
 
-def _permutations(plan: CapturePlan, samples: LabelledImages) -> Permutations | None:
-    """The permutations of the labels for chance levels; None if the plan has no scores."""
+def _scored_truth(plan: CapturePlan, samples: LabelledImages) -> ScoredTruth | None:
+    """What scores are computed against; None if the plan has no scores."""
     if plan.store.statistics == StatisticsScope.BASIC:
         return None
-    return Permutations(LabelGroups(samples.known_labels, len(plan.store.class_names)))
+    permutations = Permutations(LabelGroups(samples.known_labels, len(plan.store.class_names)))
+    return ScoredTruth(permutations, plan.store.target, _true_targets(plan, samples))
+
+
+def _true_targets(plan: CapturePlan, samples: LabelledImages) -> NDArray[Any] | None:
+    """Labels or numbers that are true of the samples, [sample, target]; None for neither."""
+    truth = samples.truth
+    of_targets = plan.store.target in (Target.LABELS, Target.NUMBER)
+    return truth.values if truth is not None and of_targets and plan.store.has_truth else None
 
 
 def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore import files
 from fmcore.errors import MapsNotStoredError
 from fmcore.export.contents import ArraySource, Group, Precision
 from fmcore.export.resolve import ResolvedQuery
@@ -133,6 +134,10 @@ def sample_arrays(store: Store, samples: Picks) -> Iterator[ArraySource]:
     classes = {name: column[rows] for name, column in store.classes_of_samples().items()}
     numbers = {name: column[rows] for name, column in store.numbers_of_samples().items()}
     columns = {"index": rows, "id": np.array(store.ids)[rows], **classes, **numbers}
+    for kind, values in (("true", store.truth), ("predicted", store.answers)):
+        if values is not None:
+            names = files.safe_names(list(store.target_names))
+            columns |= {f"{kind}_{name}": values[rows, at] for at, name in enumerate(names)}
     for name, array in columns.items():
         yield array_in_memory(f"{SAMPLES}/{name}", ("sample",), array)
 
@@ -150,6 +155,7 @@ def _statistic_arrays(
         "class": range(len(store.class_names)) if resolved.classes is None else resolved.classes,
         "filter": resolved.filters[layer.path],
         "other_filter": resolved.filters[layer.path],
+        "target": range(len(store.target_names)),
         "bound": range(2),
     }
 

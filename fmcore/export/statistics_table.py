@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from fmcore.export.contents import TEXT, Table, Tables
 from fmcore.export.resolve import ResolvedQuery
+from fmcore.records import Target
 from fmcore.selection import match_names
 from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
 from fmcore.storage import Layer, Store, recompute
 
-# `other` is the second filter of a correlation, the second layer of a CKA; `reason` says why there
-# is no value.
+# `target` is one of several labels or numbers; `other` is the second filter of a correlation, the
+# second layer of a CKA; `reason` says why there is no value.
 COLUMNS = {
     "layer": TEXT,
     "filter": "int64",
     "class": TEXT,
+    "target": TEXT,
     "other": TEXT,
     "statistic": TEXT,
     "pooling": TEXT,
@@ -152,6 +154,7 @@ def _n_rows(store: Store, resolved: ResolvedQuery, statistic: Statistic, layer: 
     n_classes = len(store.class_names) if resolved.classes is None else len(resolved.classes)
     n_filters = len(resolved.filters.get(layer, ()))
     sizes = {"class": n_classes, "filter": n_filters, "other_filter": n_filters}
+    sizes["target"] = len(store.target_names)
     return math.prod(sizes.get(axis, len(resolved.layers)) for axis in statistic.axes)
 
 
@@ -160,10 +163,12 @@ def _narrow(
 ) -> Table:
     """A table with only the chosen filters and classes, in the order of the query."""
     filters, n_filters = np.asarray(resolved.filters[layer]), store.layers[layer].n_filters
-    n_classes = len(store.class_names)
+    n_classes, n_targets = len(store.class_names), len(store.target_names)
     classes = np.arange(n_classes) if resolved.classes is None else np.array(resolved.classes)
-    sizes = [n_classes if axis == "class" else n_filters for axis in statistic.axes]
-    picks = [classes if axis == "class" else filters for axis in statistic.axes]
+    axes = {"class": (n_classes, classes), "target": (n_targets, np.arange(n_targets))}
+    sizes, picks = zip(
+        *(axes.get(axis, (n_filters, filters)) for axis in statistic.axes), strict=True
+    )
     rows = np.arange(math.prod(sizes)).reshape(sizes)[np.ix_(*picks)].reshape(-1).tolist()
     if rows == list(range(math.prod(sizes))):
         return table
@@ -191,18 +196,22 @@ def _filters_table(values: Values, layer: str, statistic: Statistic) -> Table:
     filters = np.broadcast_to(np.arange(n_filters), array.shape)
     other: Any = None
     classes: Any = None
+    targets: Any = None
     n: Any = store.n_samples
     if statistic.axes == ("filter", "other_filter"):
         other, filters = filters.reshape(-1).tolist(), filters.T
     elif statistic.axes[0] == "class":
         classes = np.repeat(np.array(store.class_names, dtype=object), n_filters).tolist()
         n = np.repeat(sizes, n_filters).tolist()
+    elif statistic.axes[0] == "target":
+        targets = np.repeat(np.array(store.target_names, dtype=object), n_filters).tolist()
     return _table(
         statistic,
         array.reshape(-1),
         layer,
         filters=filters.reshape(-1).tolist(),
         classes=classes,
+        targets=targets,
         other=other,
         n=n,
         band=None if band is None else band.reshape(2, -1),
@@ -225,7 +234,8 @@ def _reasons(
         inputs = [values.value(layer, STATISTICS[name]) for name in reason.needs]
         reasons[missing & reason.where(array, *inputs)] = reason.words
     one_class = (values.store.class_sizes > 0).sum() < 2
-    if one_class and statistic.pooling and statistic.axes[-1] == "filter":
+    of_classes = statistic.target == Target.CLASS and statistic.axes[-1] == "filter"
+    if one_class and statistic.pooling and of_classes:
         reasons[missing] = "only one class has samples"
     if statistic.pooling:
         undefined = values.undefined(layer, statistic.pooling)
@@ -246,6 +256,7 @@ def _table(
     *,
     filters: Sequence[int] | None = None,
     classes: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
     other: Sequence[Any] | None = None,
     n: int | Sequence[int],
     band: NDArray[np.float64] | None = None,
@@ -259,6 +270,7 @@ def _table(
             "layer": [layer] * size if isinstance(layer, str) else layer,
             "filter": filters or empty,
             "class": classes or empty,
+            "target": targets or empty,
             "other": other or empty,
             "statistic": [statistic.family] * size,
             "pooling": [statistic.pooling or None] * size,

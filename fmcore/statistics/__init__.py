@@ -5,6 +5,8 @@ from fmcore.statistics.compute import (
     WHY_UNDEFINED,
     Defined,
     PooledTables,
+    compute_label_scores,
+    compute_number_scores,
     compute_scores,
 )
 from fmcore.statistics.health import (
@@ -88,6 +90,8 @@ __all__ = [
     "cka_between",
     "class_maps_bytes",
     "class_top",
+    "compute_label_scores",
+    "compute_number_scores",
     "compute_scores",
     "correlation",
     "dead_filters",

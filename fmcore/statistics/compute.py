@@ -16,11 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.registry import POOLINGS, STATISTICS
+from fmcore.records import Target
+from fmcore.statistics.registry import POOLINGS, STATISTICS, Statistic
 from fmcore.statistics.scores import chance, top
 from fmcore.statistics.scores.block import BASES, Block, Filters, Ranks
 from fmcore.statistics.scores.chance import Permutations
 from fmcore.statistics.scores.labels import LabelGroups
+from fmcore.statistics.scores.numbers import NumberBlock, Numbers
 from fmcore.statistics.similarity import Covariances
 
 # Bytes of one block of a float64 table, and of the sums over permuted classes: each thread holds
@@ -32,29 +34,31 @@ MOST_IN_FLIGHT = 4
 
 Arrays = dict[str, NDArray[Any]]
 
-# Those that are computed from each basis and pooled table.
-SCORES = {
-    (basis, pooling): [
-        statistic
-        for statistic in STATISTICS.values()
-        if statistic.basis is basis and statistic.pooling == pooling
-    ]
-    for basis in BASES
-    for pooling in POOLINGS
-}
-SIMILARITIES = {
-    pooling: [
-        statistic
-        for statistic in STATISTICS.values()
-        if statistic.basis is Covariances and statistic.pooling == pooling
-    ]
-    for pooling in POOLINGS
-}
-# The axes of all arrays of one layer that are computed here, by name.
+
+def _by_pooling(basis: type[Any], target: Target) -> dict[str, list[Statistic]]:
+    """The statistics that are computed from a basis for a kind of labels, by pooled table."""
+    return {
+        pooling: [
+            statistic
+            for statistic in STATISTICS.values()
+            if statistic.basis is basis
+            and statistic.target == target
+            and statistic.pooling == pooling
+        ]
+        for pooling in POOLINGS
+    }
+
+
+CLASS_SCORES = {basis: _by_pooling(basis, Target.CLASS) for basis in BASES}
+LABEL_SCORES = {basis: _by_pooling(basis, Target.LABELS) for basis in BASES}
+NUMBER_SCORES = _by_pooling(NumberBlock, Target.NUMBER)
+SIMILARITIES = _by_pooling(Covariances, Target.CLASS)
+# The axes of all arrays of one layer that follow from pooled tables and classes, by name.
 AXES: dict[str, tuple[str, ...]] = {
     **{
         name: axes
-        for statistics in SCORES.values()
+        for by_pooling in CLASS_SCORES.values()
+        for statistics in by_pooling.values()
         for statistic in statistics
         for name, axes in (
             (statistic.name, statistic.axes),
@@ -151,19 +155,34 @@ def _tasks(
     filters: Filters, tables: PooledTables, permutations: chance.Permutations
 ) -> Iterator[tuple[Any, ...]]:
     """Calls of `_score_block`, a block of filters and a pooled table each."""
-    classes, n_filters = permutations.classes, len(filters.dead)
-    fitting_sums = SUMS_BYTES // (16 * chance.PERMUTATIONS * len(classes.present))
-    step = max(1, min(BLOCK_BYTES // (8 * classes.n_samples), fitting_sums))
-    k = top.class_top(classes.n_classes, n_filters)
-    for start in range(0, n_filters, step):
-        columns = slice(start, start + step)
-        block = Filters(filters.dead[columns], filters.non_negative[columns])
+    n_filters = len(filters.dead)
+    k = top.class_top(permutations.classes.n_classes, n_filters)
+    for columns in _column_blocks(n_filters, permutations.classes):
+        block = filters.part(columns)
         for pooling in POOLINGS:
             table = np.ascontiguousarray(tables.columns(pooling, columns).T)
             # The positions of the largest values, for the top samples.
             axes = "yx" if pooling == "max" else ""
             positions = {axis: tables.columns(f"max_{axis}", columns).T for axis in axes}
             yield _score_block, pooling, table, block, permutations, positions, k
+
+
+def _column_blocks(n_filters: int, classes: LabelGroups) -> Iterator[slice]:
+    """The filters of a layer in blocks whose sums over permuted classes fit in memory."""
+    fitting_sums = SUMS_BYTES // (16 * chance.PERMUTATIONS * len(classes.present))
+    step = max(1, min(BLOCK_BYTES // (8 * classes.n_samples), fitting_sums))
+    for start in range(0, n_filters, step):
+        yield slice(start, start + step)
+
+
+def _pooled_blocks(
+    filters: Filters, tables: PooledTables, permutations: Permutations
+) -> Iterator[tuple[str, NDArray[np.float32], Filters]]:
+    """Blocks of each pooled table, <float32>[filter, sample], and what is known of the filters."""
+    for columns in _column_blocks(len(filters.dead), permutations.classes):
+        for pooling in POOLINGS:
+            table = np.ascontiguousarray(tables.columns(pooling, columns).T)
+            yield pooling, table, filters.part(columns)
 
 
 def _score_block(
@@ -185,27 +204,156 @@ def _score_block(
             the top samples; empty for no top samples.
         k: the number of top samples kept for each class.
     """
+    values, undefined = _finite_values(table, filters)
+    arrays: Arrays = {f"undefined_{pooling}": undefined}
+    block = Block(values, filters, permutations)
+    for basis in BASES:  # one after the other: each takes much memory
+        shared = basis.of(block)
+        for statistic in CLASS_SCORES[basis][pooling]:
+            score, band = statistic.compute(shared)
+            if "class" in statistic.axes:
+                score, band = score.swapaxes(-1, -2), band.swapaxes(-1, -2)
+            arrays |= _with_band(statistic, score, band, undefined)
+        if isinstance(shared, Ranks) and positions:
+            arrays |= top.top_arrays(shared.ranking, block.classes, table, positions, k)
+    return arrays
+
+
+def _finite_values(
+    table: NDArray[np.float32], filters: Filters
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Pooled values in which those that are not finite sort last, and whether scores are defined.
+
+    Args:
+        table: <float32>[filter, sample].
+        filters: what is known about these filters.
+
+    Returns:
+        <float32>[filter, sample], and codes of `Defined`, <uint8>[filter].
+    """
     finite = np.isfinite(table)
-    values = np.where(finite, table, np.finfo(np.float32).min)  # non-finite ones sort last
+    values = np.where(finite, table, np.finfo(np.float32).min)
     undefined = np.select(
         [~finite.all(axis=1), filters.dead, values.max(axis=1) == values.min(axis=1)],
         [np.uint8(Defined.NONFINITE), np.uint8(Defined.DEAD), np.uint8(Defined.CONSTANT)],
         np.uint8(Defined.YES),
     )
-    arrays: Arrays = {f"undefined_{pooling}": undefined}
+    return values, undefined
+
+
+def _with_band(
+    statistic: Statistic,
+    score: NDArray[np.float64],
+    band: NDArray[np.float64],
+    undefined: NDArray[np.uint8],
+) -> Arrays:
+    """A score and its band by their names, both NaN where the score is undefined."""
+    score[..., undefined > 0] = np.nan
+    band[:, np.isnan(score)] = np.nan
+    return {statistic.name: score, statistic.chance_name: band}
+
+
+def compute_label_scores(
+    layers: Sequence[tuple[Filters, PooledTables]],
+    labels: NDArray[np.bool_],
+    threads: Executor,
+) -> list[Arrays]:
+    """The scores of each of several labels: the samples that have it against all others.
+
+    Args:
+        layers: for each layer, what is known about its filters, and its pooled tables.
+        labels: <bool>[sample, label], whether the sample has the label.
+        threads: the threads that compute.
+
+    Returns:
+        For each layer, scores as <float64>[target, filter], and their bands as
+        <float64>[bound, target, filter], by name.
+    """
+    by_label: list[list[Arrays]] = [[] for _ in layers]
+    for column in labels.T:  # permutations of one label at a time are in memory
+        permutations = Permutations(LabelGroups(column.astype(np.int64), 2))
+        if len(permutations.classes.present) == 2:
+            permutations.prepare()
+        for index, (filters, tables) in enumerate(layers):
+            tasks = [
+                threads.submit(_score_label, pooling, table, block, permutations)
+                for pooling, table, block in _pooled_blocks(filters, tables, permutations)
+            ]
+            by_label[index].append(_join([task.result() for task in tasks]))
+    return [_stack(arrays) for arrays in by_label]
+
+
+def _score_label(
+    pooling: str, table: NDArray[np.float32], filters: Filters, permutations: Permutations
+) -> Arrays:
+    """The scores of one label for a block of filters, <float64>[filter], and their bands."""
+    values, undefined = _finite_values(table, filters)
     block = Block(values, filters, permutations)
-    for basis in BASES:  # one after the other: each takes much memory
-        shared = basis.of(block)
-        for statistic in SCORES[basis, pooling]:
-            score, band = statistic.compute(shared)
-            if "class" in statistic.axes:
-                score, band = score.swapaxes(-1, -2), band.swapaxes(-1, -2)
-            score[..., undefined > 0] = np.nan
-            band[:, np.isnan(score)] = np.nan
-            arrays[statistic.name], arrays[statistic.chance_name] = score, band
-        if isinstance(shared, Ranks) and positions:
-            arrays |= top.top_arrays(shared.ranking, block.classes, table, positions, k)
+    arrays: Arrays = {}
+    one_sided = len(block.classes.present) < 2
+    for basis in BASES:
+        shared = None if one_sided else basis.of(block)
+        for statistic in LABEL_SCORES[basis][pooling]:
+            if shared is None:
+                score = np.full(len(values), np.nan)
+                band = np.full((2, len(values)), np.nan)
+            else:
+                both, bands = statistic.compute(shared)
+                score, band = both[:, 1].copy(), bands[..., 1].copy()
+            arrays |= _with_band(statistic, score, band, undefined)
     return arrays
+
+
+def compute_number_scores(
+    layers: Sequence[tuple[Filters, PooledTables]],
+    numbers: NDArray[np.floating],
+    threads: Executor,
+) -> list[Arrays]:
+    """How pooled values go with numbers of the samples.
+
+    Args:
+        layers: for each layer, what is known about its filters, and its pooled tables.
+        numbers: <float>[sample, number], all finite.
+        threads: the threads that compute.
+
+    Returns:
+        For each layer, scores as <float64>[target, filter], and their bands as
+        <float64>[bound, target, filter], by name.
+    """
+    shared = Numbers(numbers.astype(np.float64))
+    shared.prepare()
+    classes = Permutations(LabelGroups(np.zeros(len(numbers), np.int64), 1))
+
+    def score(pooling: str, table: NDArray[np.float32], filters: Filters) -> Arrays:
+        values, undefined = _finite_values(table, filters)
+        block = NumberBlock(values, shared)
+        arrays: Arrays = {}
+        for statistic in NUMBER_SCORES[pooling]:
+            value, band = statistic.compute(block)
+            arrays |= _with_band(statistic, value, band, undefined)
+        return arrays
+
+    results = []
+    for filters, tables in layers:
+        tasks = [
+            threads.submit(score, *block) for block in _pooled_blocks(filters, tables, classes)
+        ]
+        results.append(_join([task.result() for task in tasks]))
+    return results
+
+
+def _join(blocks: Sequence[Arrays]) -> Arrays:
+    """Arrays […, filter] of blocks of filters, joined by name; a block has those of one pooling."""
+    names = dict.fromkeys(name for block in blocks for name in block)
+    return {
+        name: np.concatenate([block[name] for block in blocks if name in block], axis=-1)
+        for name in names
+    }
+
+
+def _stack(by_target: Sequence[Arrays]) -> Arrays:
+    """Scores [filter] and bands [bound, filter] of each target, as [target, filter] and so on."""
+    return {name: np.stack([part[name] for part in by_target], axis=-2) for name in by_target[0]}
 
 
 def compute_scores(

@@ -16,16 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.records import Target
 from fmcore.statistics import similarity
 from fmcore.statistics.scores import per_class, per_filter
 from fmcore.statistics.scores.block import BASES, ClassSums, Ranks
 from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
+from fmcore.statistics.scores.numbers import NumberBlock, pearson_score, spearman_score
 from fmcore.statistics.scores.per_filter import CELL_SAMPLES, MOST_BINS
 from fmcore.statistics.similarity import Covariances
 from fmcore.statistics.streaming.histogram import Histogram, quantiles
 from fmcore.statistics.streaming.moments import Moments
 
 CLASS_FILTER = ("class", "filter")
+TARGET_FILTER = ("target", "filter")
 # The pooled tables that scores are computed on.
 POOLINGS = ("mean", "max")
 
@@ -68,8 +71,9 @@ class Statistic:
             has no such value.
         level: for a quantile, the share of values at or below it (it is read from the histogram);
             None for any other statistic.
+        target: the kind of labels that it needs; `class` also where it needs none.
         basis: the class of what it is computed from: an accumulator for what streams by, else one
-            of `BASES` for a score, or `Covariances`.
+            of `BASES` for a score, `NumberBlock`, or `Covariances`.
         compute: makes it of its basis. A score comes as [filter] or [filter, present] with its
             chance band; a quantile is made of counts, `low` and `high`, see `quantiles`.
         short: its name where room is scarce, such as `AUC`; empty if its title is short enough.
@@ -92,6 +96,7 @@ class Statistic:
     dtype: str = "float64"
     neutral: float | None = None
     level: float | None = None
+    target: Target = Target.CLASS
     basis: type[Any] = field(kw_only=True)
     compute: Callable[..., Any] = field(kw_only=True)
     short: str = ""
@@ -101,7 +106,7 @@ class Statistic:
     @property
     def streams(self) -> bool:
         """Whether it is computed from all activations as they stream by."""
-        return self.basis is not Covariances and self.basis not in BASES
+        return self.basis not in (*BASES, NumberBlock, Covariances)
 
     @property
     def origin(self) -> str:
@@ -251,6 +256,14 @@ _CAPTURE_STATISTICS = (
     ),
 )
 
+_HAS_LABEL = (
+    "the filter's pooled {pooling} separates the samples that have the label from all others"
+)
+_ONE_SIDED = Undefined("all samples have this label, or none has", lambda values: np.isnan(values))
+_PERMUTED_SAMPLES = (
+    f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the samples (seed {SEED}): third smallest "
+    "to third largest score"
+)
 _SEPARATES = "the filter's pooled {pooling} separates the class from all other samples"
 _POOLED_STATISTICS = (
     Statistic(
@@ -363,6 +376,97 @@ _POOLED_STATISTICS = (
         basis=Ranks,
         compute=per_filter.mutual_information_score,
         short="MI",
+    ),
+    Statistic(
+        "label_auc",
+        "ROC-AUC of label",
+        "AUC",
+        f"How well {_HAS_LABEL}: as ROC-AUC for classes, between the samples that have the label "
+        "and those that do not.",
+        "Mann-Whitney U; recommended for single units by Gale et al. 2020",
+        0,
+        1,
+        axes=TARGET_FILTER,
+        chance="95% band of the Mann-Whitney U statistic, normal approximation corrected for ties",
+        neutral=0.5,
+        target=Target.LABELS,
+        basis=Ranks,
+        compute=per_class.roc_auc_score,
+        short="AUC of label",
+        undefined_where=(_ONE_SIDED,),
+    ),
+    Statistic(
+        "label_ap",
+        "Average precision of label",
+        "AP",
+        f"How well {_HAS_LABEL}: as average precision for classes. A worthless filter scores about "
+        "the share of the samples that have the label.",
+        "as scikit-learn's average_precision_score",
+        0,
+        1,
+        axes=TARGET_FILTER,
+        chance=_PERMUTED,
+        target=Target.LABELS,
+        basis=Ranks,
+        compute=per_class.average_precision_score,
+        short="AP of label",
+        undefined_where=(_ONE_SIDED,),
+    ),
+    Statistic(
+        "label_dprime",
+        "d′ of label",
+        "d′",
+        f"How far {_HAS_LABEL}: as d′ for classes, between the samples that have the label and "
+        "those that do not.",
+        "signal detection theory",
+        axes=TARGET_FILTER,
+        chance=_PERMUTED,
+        neutral=0,
+        target=Target.LABELS,
+        basis=ClassSums,
+        compute=per_class.d_prime_score,
+        short="d′ of label",
+        undefined_where=(
+            Undefined(
+                "infinite: no variance among samples with the label, nor without",
+                lambda values: np.isinf(values),
+            ),
+            _ONE_SIDED,
+        ),
+    ),
+    Statistic(
+        "pearson",
+        "Pearson's correlation with the target",
+        "r",
+        "Pearson's correlation between the pooled {pooling} and the number that is true of each "
+        "sample: 1 or -1 if one is a linear function of the other.",
+        "Pearson 1895",
+        -1,
+        1,
+        axes=TARGET_FILTER,
+        chance=_PERMUTED_SAMPLES,
+        neutral=0,
+        target=Target.NUMBER,
+        basis=NumberBlock,
+        compute=pearson_score,
+        short="r with target",
+    ),
+    Statistic(
+        "spearman",
+        "Spearman's correlation with the target",
+        "ρ",
+        "Spearman's correlation between the pooled {pooling} and the number that is true of each "
+        "sample, Pearson's of their ranks: 1 or -1 if one only grows or falls with the other.",
+        "Spearman 1904",
+        -1,
+        1,
+        axes=TARGET_FILTER,
+        chance=_PERMUTED_SAMPLES,
+        neutral=0,
+        target=Target.NUMBER,
+        basis=NumberBlock,
+        compute=spearman_score,
+        short="ρ with target",
     ),
     Statistic(
         "correlation",

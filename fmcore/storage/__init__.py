@@ -18,7 +18,7 @@ from fmcore.storage.format.schema import (
     statistic_path,
 )
 from fmcore.storage.layer import Layer
-from fmcore.storage.scoring import recompute, write_scores
+from fmcore.storage.scoring import ScoredTruth, recompute, write_scores
 from fmcore.storage.shards import UNFINISHED, join_shards, open_shards, partial_folder
 from fmcore.storage.store import Store, open_store
 from fmcore.storage.validate import problems, problems_apart
@@ -35,6 +35,7 @@ __all__ = [
     "Layer",
     "LayerPlan",
     "LayerWriter",
+    "ScoredTruth",
     "Store",
     "StorePlan",
     "StoreWriter",

@@ -15,6 +15,7 @@ from fmcore.errors import (
     SelectionError,
     StatisticNotFoundError,
 )
+from fmcore.records import Target
 from fmcore.selection import near_matches
 from fmcore.statistics import (
     POOLED,
@@ -312,7 +313,9 @@ class Layer:
                 f"no statistic {name!r} of layer {self.path} in {where}; it holds "
                 f"{', '.join(names)}{near_matches(name, names)}"
             )
-        if statistic.is_stored:
+        if statistic.target != Target.CLASS:
+            reason = ARRAYS[name].absent
+        elif statistic.is_stored:
             reason = (
                 "it was captured without scores; `fmcore stats STORE --recompute` computes them"
             )

@@ -6,8 +6,9 @@ They are computed and written at the end of a capture, or computed again from an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from fmcore.statistics import Filters, LabelGroups, LayerAccumulators, Permutations, compute_scores
+from fmcore.records import Target
+from fmcore.statistics import (
+    Filters,
+    LabelGroups,
+    LayerAccumulators,
+    Permutations,
+    compute_label_scores,
+    compute_number_scores,
+    compute_scores,
+)
 from fmcore.storage.layer import Layer
 from fmcore.storage.store import Store
 from fmcore.storage.writer import StoreWriter
@@ -25,10 +35,25 @@ SLAB_BYTES = 2 << 20
 MOST_READS = 8
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredTruth:
+    """What scores are computed against.
+
+    Attributes:
+        permutations: permutations of the labels of the samples.
+        target: the kind of the labels that are known beside the class of each sample.
+        values: <bool or float32>[sample, target], labels or numbers; None for neither.
+    """
+
+    permutations: Permutations
+    target: Target = Target.CLASS
+    values: NDArray[Any] | None = None
+
+
 def write_scores(
     writer: StoreWriter,
     accumulators: Sequence[LayerAccumulators],
-    permutations: Permutations,
+    truth: ScoredTruth,
     threads: Executor,
 ) -> None:
     """Computes and writes scores, top samples and similarities, once all samples are written.
@@ -36,7 +61,7 @@ def write_scores(
     Args:
         writer: the writer of the store.
         accumulators: the accumulators of each layer.
-        permutations: permutations of the labels of the samples.
+        truth: what scores are computed against.
         threads: the threads that compute scores.
 
     Raises:
@@ -45,10 +70,23 @@ def write_scores(
     layers = []
     for index, layer in enumerate(accumulators):
         filters = Filters.of_moments(layer.moments)
-        shape = permutations.classes.n_samples, len(filters.dead)
+        shape = truth.permutations.classes.n_samples, len(filters.dead)
         layers.append((filters, _Tables(writer.layers[index].pooled_part, *shape)))
-    for index, arrays in compute_scores(layers, permutations, threads):
+    for index, arrays in _scores(layers, truth, threads):
         writer.layers[index].put(arrays)
+
+
+def _scores(
+    layers: Sequence[tuple[Filters, _Tables]], truth: ScoredTruth, threads: Executor
+) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
+    """The index of a layer, and arrays by their names in the schema, until all are computed."""
+    yield from compute_scores(layers, truth.permutations, threads)
+    if truth.values is None:
+        return
+    if truth.target == Target.LABELS:
+        yield from enumerate(compute_label_scores(layers, truth.values, threads))
+    elif truth.target == Target.NUMBER:
+        yield from enumerate(compute_number_scores(layers, truth.values, threads))
 
 
 def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
@@ -62,6 +100,7 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
         StoreError: if the store is damaged.
     """
     permutations = Permutations(LabelGroups(store.labels, len(store.class_names)))
+    truth = ScoredTruth(permutations, store.target, store.truth)
     layers = [
         (
             Filters.of(*(layer.statistic(name) for name in ("min", "max", "n_nonfinite"))),
@@ -71,7 +110,7 @@ def recompute(store: Store) -> list[dict[str, NDArray[Any]]]:
     ]
     results: list[dict[str, NDArray[Any]]] = [{} for _ in layers]
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads, threadpool_limits(1, "blas"):
-        for index, arrays in compute_scores(layers, permutations, threads):
+        for index, arrays in _scores(layers, truth, threads):
             results[index] |= arrays
     return results
 

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from fmcore.errors import OutputError
 from fmcore.files import locked, output_errors, publish, sha256_of
-from fmcore.statistics import LayerAccumulators, Permutations
+from fmcore.statistics import LayerAccumulators
 from fmcore.storage.file.nodes import damage_as_store_error
 from fmcore.storage.format.plan import StorePlan
 from fmcore.storage.format.schema import state_path
-from fmcore.storage.scoring import write_scores
+from fmcore.storage.scoring import ScoredTruth, write_scores
 from fmcore.storage.store import Store, open_store
 from fmcore.storage.writer import StoreWriter, create_store
 
@@ -229,7 +229,7 @@ def join_shards(
     shards: Sequence[Path],
     threads: ThreadPoolExecutor,
     *,
-    permutations: Permutations | None = None,
+    truth: ScoredTruth | None = None,
     overwrite: bool = False,
 ) -> list[LayerAccumulators]:
     """Joins shards, in the order of their samples, into one store, in constant memory.
@@ -239,7 +239,7 @@ def join_shards(
         plan: the plan of the store, over the samples of all shards.
         shards: the files of the shards.
         threads: the threads that compute scores and compress chunks that cannot be copied.
-        permutations: permutations of the labels of all samples; None for no scores.
+        truth: what scores of all samples are computed against; None for no scores.
         overwrite: whether to replace a store of that name.
 
     Returns:
@@ -259,13 +259,13 @@ def join_shards(
                     accumulators[index] = accumulators[index].merge(state)
         for layer, of_layer in zip(out.layers, accumulators, strict=True):
             layer.finish(of_layer)
-        if permutations is not None:
-            write_scores(out, accumulators, permutations, threads)
+        if truth is not None:
+            write_scores(out, accumulators, truth, threads)
     return accumulators
 
 
 def _append(out: StoreWriter, part: Store) -> None:
-    out.count(part.labels, part.predictions if part.has_predictions else None)
+    out.count({name: part.file.read(name) for name in out.counted})
     for path, rows in out.rows.items():
         source = part.file.index(path)
         step, copied = source.chunk[0], 0

@@ -64,7 +64,7 @@ class Skeleton:
         _set(file, writer=f"fmcore {version('feature-map-dashboard')}")
         model = file.create_group(MODEL, track_order=True)
         _set(model, name=plan.model.name, digest=plan.model.digest)
-        _set(model, framework=plan.model.framework, output=plan.model.output)
+        _set(model, framework=plan.model.framework, output=plan.model.output, target=plan.target)
         info = plan.dataset
         dataset = file.create_group(DATASET, track_order=True)
         _set(dataset, name=info.name, source=info.source, fingerprint=info.fingerprint)
@@ -78,6 +78,8 @@ class Skeleton:
             capture.attrs["permutation_seed"] = SEED
         self.put("architecture", np.frombuffer(plan.model.architecture.encode(), "u1"))
         self.put("class_name", _text_array(plan.class_names))
+        if plan.target_names:
+            self.put("target_name", _text_array(plan.target_names))
         self.put("id", _text_array(plan.ids))
         for column in plan.columns:
             row, dtype = plan.column_row(column)

@@ -20,6 +20,7 @@ from fmcore.errors import (
     StatisticNotFoundError,
     StoreError,
 )
+from fmcore.records import Target
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
 from fmcore.storage.chunks.stored_array import StoredArray
@@ -55,6 +56,7 @@ class Store:
         class_names: the name of each class.
         labels_are: who set the labels: `given`, `predicted` or `none`.
         has_predictions: whether the store holds predictions and probabilities.
+        target: the kind of answer that the model gives.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,6 +74,7 @@ class Store:
                 # Read once, because every thumbnail needs it.
                 self.labels_are = read_text(hdf5[DATASET], "labels")
                 self.has_predictions = self._file.has("prediction")
+                self.target = Target(read_text(hdf5[MODEL], "target"))
         except StoreError:
             self.close()
             raise
@@ -133,6 +136,11 @@ class Store:
             rows = np.arange(self.n_samples)
             columns["probability"] = self.probabilities[rows, columns["prediction"]]
         columns |= self.numbers_of_samples()
+        for kind, values in (("true", self.truth), ("predicted", self.answers)):
+            if values is not None:
+                columns |= {
+                    f"{kind}_{name}": values[:, at] for at, name in enumerate(self.target_names)
+                }
         return data_frame(columns, index="sample")
 
     def to_xarray(self) -> xarray.DataTree:
@@ -148,6 +156,9 @@ class Store:
         arrays: dict[str, Arrays] = {name: (("sample",), rows) for name, rows in columns.items()}
         if self.has_predictions:
             arrays["probability"] = (("sample", "class"), self.probabilities)
+        for name, values in (("truth", self.truth), ("answer", self.answers)):
+            if values is not None:
+                arrays[name] = (("sample", "target"), values)
         return data_tree(
             self.path.stem,
             arrays | {"image": self.images},
@@ -155,6 +166,7 @@ class Store:
                 "sample": (("sample",), np.arange(self.n_samples)),
                 "id": (("sample",), np.array(self.ids, dtype=object)),
                 "class": (("class",), np.array(self.class_names, dtype=object)),
+                "target": (("target",), np.array(self.target_names, dtype=object)),
             },
             attrs={
                 f"{group}_{name}": value
@@ -271,6 +283,39 @@ class Store:
         if self.has_predictions:
             return "no labels: classes are what the model predicts"
         return "no predictions" if self.has_labels else "no predictions and no labels"
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The name of each of several labels, or of each number; empty for other targets."""
+        return tuple(self._file.texts("target_name")) if self._file.has("target_name") else ()
+
+    @property
+    def truth(self) -> NDArray[Any] | None:
+        """Labels or numbers that are true of each sample; None where there are none.
+
+        <bool>[sample, target] for several labels, <float32>[sample, target] for numbers.
+        """
+        if self._file.has("has_label"):
+            return np.asarray(self._file.read("has_label"), dtype=np.bool_)
+        return self._file.read("number") if self._file.has("number") else None
+
+    @property
+    def answers(self) -> NDArray[np.float32] | None:
+        """What the model gives for each sample, <float32>[sample, target]; None for other targets.
+
+        The probability of each of several labels, or numbers.
+        """
+        names = [name for name in ("label_probability", "predicted_number") if self._file.has(name)]
+        return self._file.read(names[0]) if names else None
+
+    def target_quality(self) -> NDArray[np.float64] | None:
+        """How right the model is about each label or number, <float64>[target]; None if unknown.
+
+        The share of samples for which it is right about a label; the mean absolute error of a
+        number.
+        """
+        names = [name for name in ("target_accuracy", "target_error") if self._file.has(name)]
+        return self._file.read(names[0]) if names else None
 
     def check_sample(self, sample: int) -> int:
         """Returns the index if there is such a sample.

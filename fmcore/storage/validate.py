@@ -180,6 +180,7 @@ def _content_problems(store: Store) -> Iterator[str]:
         yield f"/{array_path('n_samples')} does not match the counts of /{array_path('label')}"
     if store.labels_are == "none" and store.labels.any():
         yield f"/{array_path('label')} is not 0, but the attribute labels of /{DATASET} is none"
+    yield from _target_problems(store)
     if not store.has_predictions:
         return
     differs = store.probabilities.argmax(axis=1) != store.predictions
@@ -189,3 +190,15 @@ def _content_problems(store: Store) -> Iterator[str]:
             f"/{array_path('prediction')} of sample {row} is not the most probable class; "
             f"{int(differs.sum()):,} samples have this problem"
         )
+
+
+def _target_problems(store: Store) -> Iterator[str]:
+    """Labels that are neither had nor not, and numbers that are none."""
+    if store.file.has("has_label"):
+        flags = store.file.read("has_label")
+        if flags.max(initial=0) > 1:
+            row = int(np.argmax((flags > 1).any(axis=1)))
+            yield f"/{array_path('has_label')} of sample {row} is neither 0 nor 1"
+    if store.file.has("number") and not np.isfinite(store.file.read("number")).all():
+        row = int(np.argmin(np.isfinite(store.file.read("number")).all(axis=1)))
+        yield f"/{array_path('number')} of sample {row} is not finite"

@@ -22,6 +22,7 @@ from fmcore.storage.chunks.index_patch import patch_index
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
 from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text
 from fmcore.storage.file.seal import seal
+from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import MODEL, array_path, layer_path, state_path
 from fmcore.storage.skeleton import Skeleton
@@ -29,6 +30,8 @@ from fmcore.storage.skeleton import Skeleton
 # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
 LIBRARY_VERSIONS = ("v110", "v110")
 
+# The columns of the samples that the summary is made of.
+_COUNTED = ("label", "prediction", "has_label", "label_probability", "number", "predicted_number")
 # The chunks of some arrays that threads are encoding.
 Encoded = list[tuple[ChunkBuffer, list[Future[ChunkRun]]]]
 
@@ -85,7 +88,9 @@ class StoreWriter:
         self._interrupts = interrupts
         self._plan = plan
         self._threads = threads
-        self._n_correct = 0
+        self._n_correct = self._n_exact = 0
+        self._n_right = np.zeros(len(plan.target_names), dtype=np.int64)
+        self._errors = np.zeros(len(plan.target_names))
         self._n_samples = np.zeros(len(plan.class_names), dtype=np.int64)
         self._file = h5py.File(file, "w", libver=LIBRARY_VERSIONS, track_order=True)
         try:
@@ -102,8 +107,13 @@ class StoreWriter:
     def submit(self, batch: SampleBatch) -> Encoded:
         """Hands the columns of the next samples to the threads; `write` waits for them."""
         columns = {column.name: column.rows(batch) for column in self._plan.columns}
-        self.count(batch.labels, columns.get("prediction"))
+        self.count(columns)
         return self.submit_rows({array_path(name): rows for name, rows in columns.items()})
+
+    @property
+    def counted(self) -> list[str]:
+        """The columns of the samples that `count` needs."""
+        return [column.name for column in self._plan.columns if column.name in _COUNTED]
 
     def submit_rows(self, arrays: Mapping[str, NDArray[Any]]) -> Encoded:
         """Hands the next rows of some arrays to the threads; `write` waits for them.
@@ -147,11 +157,23 @@ class StoreWriter:
         """The chunk sizes in bytes, <int64>[chunk], of each array that was written in runs."""
         return {path: rows.sizes for path, rows in self.rows.items() if rows.has_runs}
 
-    def count(self, labels: NDArray[np.int64], predictions: NDArray[np.int64] | None) -> None:
-        """Counts labels and correct predictions for the summary, both <int64>[sample]."""
+    def count(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Counts labels, correct predictions and errors for the summary.
+
+        Args:
+            columns: the next rows of the columns of the samples, by name.
+        """
+        labels = columns["label"]
         self._n_samples += np.bincount(labels, minlength=len(self._n_samples))
-        if predictions is not None:
-            self._n_correct += int((labels == predictions).sum())
+        if "prediction" in columns:
+            self._n_correct += int((labels == columns["prediction"]).sum())
+        if "has_label" in columns:
+            is_right = (columns["label_probability"] >= 0.5) == columns["has_label"].astype(bool)
+            self._n_right += is_right.sum(axis=0)
+            self._n_exact += int(is_right.all(axis=1).sum())
+        if "number" in columns:
+            errors = columns["predicted_number"].astype(np.float64) - columns["number"]
+            self._errors += np.abs(errors).sum(axis=0)
 
     def expand(self, index: int, accumulators: LayerAccumulators) -> LayerAccumulators:
         """The accumulators of a layer, with all classes of the store."""
@@ -178,6 +200,11 @@ class StoreWriter:
         self._skeleton.put("n_samples", self._n_samples)
         if self._plan.has_predictions and self._plan.dataset.labels == LabelSource.GIVEN:
             self._file[MODEL].attrs["test_accuracy"] = self._n_correct / n_samples
+        if Lack.TRUE_LABELS not in self._plan.lacks:
+            self._file[MODEL].attrs["exact_match"] = self._n_exact / n_samples
+            self._skeleton.put("target_accuracy", self._n_right / n_samples)
+        if Lack.TRUE_NUMBERS not in self._plan.lacks:
+            self._skeleton.put("target_error", self._errors / n_samples)
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 
     def close(self) -> None:

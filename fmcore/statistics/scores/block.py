@@ -47,6 +47,10 @@ class Filters:
         with np.errstate(invalid="ignore"):
             return cls(dead_filters(high, n_nonfinite), ~np.any(low < 0, axis=0))
 
+    def part(self, columns: slice) -> Filters:
+        """What is known about some of the filters."""
+        return Filters(self.dead[columns], self.non_negative[columns])
+
     @classmethod
     def of_moments(cls, moments: Moments) -> Filters:
         """From the moments of a capture."""

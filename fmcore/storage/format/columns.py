@@ -50,6 +50,17 @@ def most_probable(batch: SampleBatch) -> NDArray[np.int64]:
     return batch.probability.argmax(axis=1)
 
 
+def label_flags(batch: SampleBatch) -> NDArray[np.uint8]:
+    """Whether each sample has each label, 0 or 1, <uint8>[sample, target].
+
+    Raises:
+        ValueError: if the batch has no labels.
+    """
+    if batch.truth is None:
+        raise ValueError("label_flags: expected labels, found None")
+    return batch.truth.astype(np.uint8)
+
+
 COLUMNS: dict[str, SampleColumn] = {
     column.name: column
     for column in (
@@ -82,6 +93,38 @@ COLUMNS: dict[str, SampleColumn] = {
             "probability that the model gives to each class",
             attrgetter("probability"),
             absent=Lack.PREDICTIONS,
+        ),
+        SampleColumn(
+            "has_label",
+            ("uint8",),
+            ("sample", "target"),
+            "1 for each label that the sample has, else 0",
+            label_flags,
+            absent=Lack.TRUE_LABELS,
+        ),
+        SampleColumn(
+            "label_probability",
+            ("float32",),
+            ("sample", "target"),
+            "probability that the model gives to each label by itself",
+            attrgetter("output"),
+            absent=Lack.LABELS,
+        ),
+        SampleColumn(
+            "number",
+            ("float32",),
+            ("sample", "target"),
+            "the numbers that are true of the sample",
+            attrgetter("truth"),
+            absent=Lack.TRUE_NUMBERS,
+        ),
+        SampleColumn(
+            "predicted_number",
+            ("float32",),
+            ("sample", "target"),
+            "the numbers that the model predicts",
+            attrgetter("output"),
+            absent=Lack.NUMBERS,
         ),
     )
 }

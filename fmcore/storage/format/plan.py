@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.records import DatasetInfo, LayerSpec, ModelInfo, Policy, StatisticsScope
+from fmcore.records import DatasetInfo, LayerSpec, ModelInfo, Policy, StatisticsScope, Target
 from fmcore.statistics import FINEST, Bins, Extent, LayerAccumulators
 from fmcore.storage.format.columns import COLUMNS, SampleColumn
 from fmcore.storage.format.filters import DEFLATE, Codec
@@ -92,6 +92,9 @@ class StorePlan:
         first_sample: index of the first sample in the whole test set; not 0 only in a shard.
         has_predictions: whether the model puts out a distribution over classes.
         statistics: `all`, or `basic` for neither histograms nor scores.
+        target: the kind of answer that the model gives.
+        target_names: the name of each of several labels, or of each number.
+        has_truth: whether the labels of the samples are of that kind.
         present: <int64>[class], the classes that have samples, in order; None for all classes. A
             test set may have few of a thousand classes, and only these take memory.
     """
@@ -107,14 +110,26 @@ class StorePlan:
     first_sample: int = 0
     has_predictions: bool = True
     statistics: StatisticsScope = StatisticsScope.ALL
+    target: Target = Target.CLASS
+    target_names: Sequence[str] = ()
+    has_truth: bool = False
     present: NDArray[np.int64] | None = None
 
     @property
     def lacks(self) -> frozenset[Lack]:
         """What the whole store goes without."""
+        of_labels, of_numbers = self.target == Target.LABELS, self.target == Target.NUMBER
+        scored = self.statistics == StatisticsScope.ALL
         reasons = {
             Lack.PREDICTIONS: not self.has_predictions,
-            Lack.SCORES: self.statistics == StatisticsScope.BASIC,
+            Lack.SCORES: not scored,
+            Lack.LABELS: not of_labels,
+            Lack.TRUE_LABELS: not (of_labels and self.has_truth),
+            Lack.LABEL_SCORES: not (of_labels and self.has_truth and scored),
+            Lack.NUMBERS: not of_numbers,
+            Lack.TRUE_NUMBERS: not (of_numbers and self.has_truth),
+            Lack.NUMBER_SCORES: not (of_numbers and self.has_truth and scored),
+            Lack.TARGETS: not (of_labels or of_numbers),
         }
         return frozenset(lack for lack, applies in reasons.items() if applies)
 
@@ -126,7 +141,7 @@ class StorePlan:
     def column_row(self, column: SampleColumn) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """The shape of a sample's part of a column, and the type of its values."""
         sizes = dict(zip(("image_y", "image_x", "image_channel"), self.image_shape, strict=True))
-        sizes["class"] = len(self.class_names)
+        sizes |= {"class": len(self.class_names), "target": len(self.target_names)}
         dtype = self.image_dtype if len(column.dtypes) > 1 else np.dtype(column.dtypes[0])
         return tuple(sizes[axis] for axis in column.axes[1:]), dtype
 

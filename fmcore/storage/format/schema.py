@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fmcore.records import Target
 from fmcore.statistics import POOLED, POOLINGS, STATISTICS, Statistic, top
 from fmcore.storage.format.columns import COLUMNS
 from fmcore.storage.format.lack import Lack
@@ -50,6 +51,13 @@ class ArraySpec:
         return "{layer}" in self.path
 
 
+_SCORES = {
+    Target.CLASS: Lack.SCORES,
+    Target.LABELS: Lack.LABEL_SCORES,
+    Target.NUMBER: Lack.NUMBER_SCORES,
+}
+
+
 def _of_layer(
     name: str,
     path: str,
@@ -74,7 +82,7 @@ def _statistics() -> Iterator[ArraySpec]:
         name, axes, path = statistic.name, statistic.axes, statistic_path(statistic)
         is_score = statistic.origin == "pooled"
         meaning = statistic.title if is_score else statistic.definition.removesuffix(".")
-        absent = Lack.SCORES if is_score else ""
+        absent = _SCORES[statistic.target] if is_score else ""
         yield ArraySpec(name, path, (statistic.dtype,), axes, meaning, absent)
         if statistic.chance:
             meaning, axes = f"chance level of `{name}`, low and high", ("bound", *axes)
@@ -86,7 +94,7 @@ def statistic_path(statistic: Statistic, layer: str = "{layer}") -> str:
     """The path of a statistic, stored or not, in the group of that name if it is a layer's."""
     if "layer" in statistic.axes:
         return f"similarity/{statistic.name}"
-    group = "class" if statistic.axes[0] == "class" else "filters"
+    group = statistic.axes[0] if statistic.axes[0] in ("class", "target") else "filters"
     return f"{LAYERS}/{layer}/{group}/{statistic.name}"
 
 
@@ -132,6 +140,31 @@ SCHEMA: tuple[ArraySpec, ...] = (
         ("int64",),
         ("class",),
         "number of samples with each label",
+    ),
+    ArraySpec(
+        "target_name",
+        "targets/name",
+        ("bytes",),
+        ("target",),
+        "the name of each of several labels, or of each number",
+        Lack.TARGETS,
+    ),
+    ArraySpec(
+        "target_accuracy",
+        "targets/accuracy",
+        ("float64",),
+        ("target",),
+        "share of samples for which the model is right about the label, with a probability of one "
+        "half or more counted as yes",
+        Lack.TRUE_LABELS,
+    ),
+    ArraySpec(
+        "target_error",
+        "targets/error",
+        ("float64",),
+        ("target",),
+        "mean of |prediction - number| over all samples",
+        Lack.TRUE_NUMBERS,
     ),
     ArraySpec("id", f"{SAMPLES}/id", ("bytes",), ("sample",), "a name for each sample"),
     *(
@@ -285,12 +318,22 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "digest": AttributeSpec("SHA-256 of architecture and weights"),
         "framework": AttributeSpec("libraries that ran the model, with versions"),
         "output": AttributeSpec(
-            "how the probabilities were made from the model's output, or why there are none"
+            "what the store holds of the model's output, how it was made and how that was decided; "
+            "or why there is nothing"
+        ),
+        "target": AttributeSpec(
+            "the kind of answer that the model gives: `class`, one of several; `labels`, each by "
+            "itself; `number`; or `none`"
         ),
         "test_accuracy": AttributeSpec(
             "share of samples whose prediction equals their label",
             "number",
             absent=f"{Lack.PREDICTIONS}, or `labels` of `/dataset` is not `given`",
+        ),
+        "exact_match": AttributeSpec(
+            "share of samples for which the model is right about all labels",
+            "number",
+            absent=Lack.TRUE_LABELS,
         ),
     },
     "/dataset": {
@@ -365,7 +408,7 @@ def scale_path(axis: str, array_path: str) -> str:
         axis: name of the axis, such as `filter`.
         array_path: the path of the array that has the axis, with the name of the layer's group.
     """
-    if axis in ("sample", "class"):
+    if axis in ("sample", "class", "target"):
         return axis  # shared by the whole file
     parts = array_path.split("/")
     # An axis of a layer belongs to the layer's group, also for arrays in groups below it.
