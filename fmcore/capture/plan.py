@@ -30,6 +30,7 @@ from fmcore.records import (
     OutputPlan,
     Policy,
     StatisticsScope,
+    Target,
 )
 from fmcore.selection import policies_for
 from fmcore.statistics import Bins
@@ -164,7 +165,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "dtype of images": str(samples.images.dtype),
         "images": hashlib.sha256(np.sort(digests).tobytes()).hexdigest(),
         "order of images": hashlib.sha256(digests.tobytes()).hexdigest(),
-        "labels": hashlib.sha256(samples.known_labels.tobytes()).hexdigest(),
+        "labels": hashlib.sha256(_label_bytes(samples)).hexdigest(),
         "other inputs": ", ".join(
             f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
             for name, values in samples.others.items()
@@ -183,6 +184,12 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "format version": FORMAT_VERSION,
         "machine": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _label_bytes(samples: LabelledImages) -> bytes:
+    truth = samples.truth
+    others = b"" if truth is None or truth.kind == Target.CLASS else truth.values.tobytes()
+    return samples.known_labels.tobytes() + others
 
 
 def _output_words(output: OutputPlan | None) -> str:
