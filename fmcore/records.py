@@ -256,7 +256,7 @@ class Truth:
     by_name: bool = False
 
     def read_as(self, kind: Target) -> Truth | None:
-        """These labels as another kind, such as class indices as numbers; None if impossible."""
+        """Labels as another kind, such as class indices as numbers; None if that is impossible."""
         if kind == self.kind:
             return self
         if self.kind == Target.LABELS and kind == Target.NUMBER:

@@ -169,11 +169,8 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "dtype of images": str(samples.images.dtype),
         "images": hashlib.sha256(np.sort(digests).tobytes()).hexdigest(),
         "order of images": hashlib.sha256(digests.tobytes()).hexdigest(),
-        "labels": hashlib.sha256(samples.known_labels.tobytes()).hexdigest(),
+        "labels": hashlib.sha256(_label_bytes(samples)).hexdigest(),
         "target": f"{store.target}: {', '.join(store.target_names)}",
-        "true labels or numbers": hashlib.sha256(
-            b"" if samples.truth is None else np.ascontiguousarray(samples.truth.values).data
-        ).hexdigest(),
         "other inputs": ", ".join(
             f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
             for name, values in samples.others.items()
@@ -192,6 +189,12 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "format version": FORMAT_VERSION,
         "machine": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _label_bytes(samples: LabelledImages) -> bytes:
+    truth = samples.truth
+    others = b"" if truth is None or truth.kind == Target.CLASS else truth.values.tobytes()
+    return samples.known_labels.tobytes() + others
 
 
 def _output_words(output: OutputPlan | None) -> str:

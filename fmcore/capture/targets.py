@@ -377,7 +377,13 @@ def _decide_row(case: _Case) -> _Verdict:
     """What an output of several values is."""
     ending, loss = case.output.ending, case.loss_kind
     is_class = ending in (Ending.SOFTMAX, Ending.LOG_SOFTMAX)
-    if is_class or case.is_distribution:
+    # A linear operation may mix probabilities, unless its loss or its labels say that it does not.
+    is_plain = ending == Ending.LINEAR and (
+        case.from_logits
+        or loss == LossKind.NUMBERS
+        or (case.truth is not None and case.truth.kind == Target.NUMBER)
+    )
+    if is_class or (not is_plain and case.is_distribution):
         reasons = () if is_class else (f"its values sum to 1 for {len(case.values)} samples",)
         return _decide_distribution(case, reasons)
     if case.truth is None:

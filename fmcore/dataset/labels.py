@@ -96,6 +96,11 @@ def _ragged(where: str) -> DatasetError:
 def _of_objects(values: NDArray[Any], where: str) -> NDArray[Any]:
     """An array of Python objects as text or numbers."""
     items = list(values.flat)
+    if all(isinstance(item, list | tuple | np.ndarray) for item in items):
+        try:
+            return _array([list(item) for item in items], where)  # a series of rows
+        except ValueError as error:
+            raise _ragged(where) from error
     if any(isinstance(item, list | tuple | set | frozenset | np.ndarray) for item in items):
         raise _ragged(where)
     missing = [_is_missing(item) for item in items]

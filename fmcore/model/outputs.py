@@ -53,7 +53,8 @@ LOSSES = {
 }
 
 _SAME_VALUES = PASS_THROUGH | {"StopGradient", "PreventGradient", "CheckNumerics", "EnsureShape"}
-_SAME_VALUES |= {"IdentityN", "Reshape", "Squeeze", "ExpandDims", "Transpose"}
+_SAME_VALUES |= {"IdentityN"}
+_SHAPES = frozenset(("Reshape", "Squeeze", "ExpandDims", "Transpose"))
 _PARTS = frozenset(("StridedSlice", "Slice", "GatherV2", "Split", "SplitV", "Unpack", "GatherNd"))
 _POOLS = frozenset(("Max", "Min", "MaxPool", "AvgPool"))
 _CLIPS = frozenset(("Maximum", "Minimum", "ClipByValue"))
@@ -200,14 +201,13 @@ def _read(tensor: tf.Tensor, budget: list[int]) -> _Values:
         words = {"Softmax": "softmax", "LogSoftmax": "log softmax"}.get(kind, kind.lower())
         return _Values(ending, words, low, high, _precision(tensor))
     if kind in _SAME_VALUES:
-        values = _read(operation.inputs[0], budget)
-        values = replace(values, precision=max(values.precision, _precision(tensor)))
-        is_kept = operation.inputs[0].shape[-1:].as_list() == tensor.shape[-1:].as_list()
-        return values if is_kept or values.ending not in _OF_ROWS else _part(values, kind)
-    if kind in _PARTS:
-        values = _read(operation.inputs[0], budget)
-        is_kept = operation.inputs[0].shape[-1:].as_list() == tensor.shape[-1:].as_list()
-        return values if is_kept or values.ending not in _OF_ROWS else _part(values, "part")
+        values = _read(operation.inputs[tensor.value_index], budget)
+        return replace(values, precision=max(values.precision, _precision(tensor)))
+    if kind in _SHAPES | _PARTS:
+        source = operation.inputs[1 if kind == "Split" else 0]
+        values = _read(source, budget)
+        is_whole = values.ending not in _OF_ROWS or _keeps_rows(operation, source, tensor)
+        return values if is_whole else _part(values, "part" if kind in _PARTS else kind.lower())
     if kind in ("ConcatV2", "Pack"):
         return _joined(operation, budget)
     if kind in ("Mean", "Sum"):
@@ -221,6 +221,17 @@ def _read(tensor: tf.Tensor, budget: list[int]) -> _Values:
     if kind in _LINEAR:
         return _Values(Ending.LINEAR, "linear", precision=_precision(tensor))
     return _Values(Ending.OTHER, kind.lower(), precision=_precision(tensor))
+
+
+def _keeps_rows(operation: tf.Operation, source: tf.Tensor, tensor: tf.Tensor) -> bool:
+    """Whether the last axis of a tensor is that of its source, whole."""
+    if source.shape.rank is None or tensor.shape.rank in (None, 0):
+        return False
+    if operation.type == "Transpose":
+        order = tf.get_static_value(operation.inputs[1])
+        return order is not None and int(order[-1]) == source.shape.rank - 1
+    size = source.shape[-1]
+    return size is not None and size == tensor.shape[-1]
 
 
 def _precision(tensor: tf.Tensor) -> float:

@@ -95,6 +95,18 @@ class KerasProbe:
                     f"images it makes {len(values)} rows; leave it out by naming the others with "
                     "--layers"
                 )
+        # What comes in other rows than the images is no answer to them.
+        self._answered = _with_values(self.outputs)
+        answers = outputs[len(self.layers) :]
+        strange = {
+            output.index
+            for output, values in zip(self._answered, answers, strict=True)
+            if len(values) != N_TRIAL
+        }
+        self.outputs = tuple(
+            dataclasses.replace(output, shape=None) if output.index in strange else output
+            for output in self.outputs
+        )
         self.output = OutputPlan(Target.NONE, "nobody said what the model puts out")
         self.info = _model_info(model)
 
@@ -116,11 +128,11 @@ class KerasProbe:
             <float32>[sample, n] for each output of `outputs` that has `n_values`, by its index.
         """
         if self._answer is None:  # few captures need it
-            self._answer = self._trace(lambda trace: _answers(trace, self.outputs))
+            self._answer = self._trace(lambda trace: _answers(trace, self._answered))
         values = self._answer(*self._tensors(images, others))
         return {
             output.index: np.asarray(rows, np.float32)
-            for output, rows in zip(_with_values(self.outputs), values, strict=True)
+            for output, rows in zip(self._answered, values, strict=True)
         }
 
     def predict(
@@ -148,7 +160,7 @@ class KerasProbe:
         activations = tuple(np.asarray(maps) for maps in outputs[: len(self.layers)])
         if self.output.output is None:
             return Captured(activations, None)
-        place = _with_values(self.outputs).index(self.output.output)
+        place = self._answered.index(self.output.output)
         values = np.asarray(outputs[len(self.layers) + place], dtype=np.float32)
         values = self.output.convert(values)
         if self.output.target == Target.CLASS:

@@ -67,7 +67,7 @@ def test_the_commands_that_get_numbers_out_run(folder):
     commands = "".join(commands).replace("0:100", "0:20").replace("--sample wrong", "--sample 0:9")
     said = run(commands, folder)
     assert "arrays: every file matches its checksum" in said
-    assert "layer,filter,class,other,statistic,pooling,value" in said
+    assert "layer,filter,class,target,other,statistic,pooling,value" in said
     assert "conv2: 32 filters" in said
     assert (folder / "tables/layers/conv2.pooled.parquet").is_file()
     assert (folder / "statistics.parquet").is_file()

@@ -53,6 +53,8 @@ CLASSES = {
     "one-hot booleans": (np.eye(3)[INDICES] > 0, INDICES),
     "one-hot lists": (np.eye(4)[INDICES].tolist(), INDICES),
     "one-hot, sparse": (scipy.sparse.csr_matrix(np.eye(3)[INDICES]), INDICES),
+    "a series of one-hot rows": (pd.Series(np.eye(3)[INDICES].tolist()), INDICES),
+    "a list of arrays": ([np.array([index]) for index in INDICES], INDICES),
     "categories of integers": (pd.Categorical(INDICES), INDICES),
 }
 
@@ -194,6 +196,7 @@ WORDS = [["a", "c"], ["b"], ["a", "b", "c"], ["b"], ["a"]]
         (np.array([["a", "b"]] * 5), "labels are 2 texts for each sample; expected one"),
         (LISTS, "rows of different lengths"),
         (WORDS, "rows of different lengths"),
+        ([{0}, {1}, {0, 1}, {2}, {0}], "rows of different lengths"),
         (np.array(LISTS, dtype=object), "rows of different lengths"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -648,7 +649,68 @@ def test_endings_are_read_through_what_keeps_them():
     assert ending(
         lambda s: ops.mean(dense(s, CENTER, activation="softmax"), -1, keepdims=True)
     ) == (Ending.OTHER)
+    assert ending(
+        lambda s: ops.transpose(ops.softmax(ops.stack([s, s, s], 1)), (0, 2, 1))[:, 0]
+    ) == (Ending.OTHER)
+    assert ending(lambda s: ops.softmax(ops.stack([s, s], 1))[:, 0]) == Ending.SOFTMAX
+    assert ending(
+        lambda s: ops.split(dense(s, np.ones((3, 4)), activation="softmax"), 2, 1)[0]
+    ) == (Ending.OTHER)
+    assert ending(lambda s: ops.split(dense(s, CENTER, activation="sigmoid"), 3, 1)[0]) == (
+        Ending.SIGMOID
+    )
+    assert ending(lambda s: ops.max(dense(s, CENTER, activation="sigmoid"), 1, keepdims=True)) == (
+        Ending.SIGMOID
+    )
+    assert ending(
+        lambda s: dense(s, RED, activation="sigmoid") * dense(s, RED, activation="sigmoid")
+    ) == (Ending.SIGMOID)
     assert ending(lambda s: layers.Activation("sigmoid")(dense(s, CENTER))) == Ending.SIGMOID
     assert ending(lambda s: layers.Dropout(0.5)(dense(s, CENTER, activation="softmax"))) == (
         Ending.SOFTMAX
     )
+
+
+def test_what_comes_in_other_rows_than_images_is_no_answer():
+    x, seen = features()
+    mixed = ops.reshape(ops.concatenate([seen, seen], 1), (-1, 3))  # two rows for each image
+    made = keras.Model(x, {"mixed": mixed, "kind": to_class(seen)})
+    plan, captured = decided(made, BRIGHTEST)
+    assert plan.output.name == "kind"
+    assert captured.probability.shape == (N, 3)
+
+
+def test_an_answer_inside_a_function_is_told_by_its_values():
+    class Written(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = layers.Conv2D(
+                3, 1, kernel_initializer=lambda s, dtype: ops.eye(3)[None, None]
+            )
+
+        def call(self, x):
+            return inside(ops.mean(self.conv(x), axis=(1, 2)) @ ops.cast(CENTER, "float32"))
+
+    @tf.function
+    def inside(scores):
+        return tf.nn.softmax(scores)
+
+    made = Written()
+    expected = made.predict(IMAGES, verbose=0)
+    samples = labelled_images(IMAGES, BRIGHTEST, where="here")
+    probe = KerasProbe(made, image_shape=(4, 4, 3))
+    plan = plan_output(probe, samples, preprocessing=AS_GIVEN)
+    assert plan.target == "class"
+    assert "its values sum to 1 for 160 samples" in plan.evidence
+    probe.use_output(plan)
+    assert_allclose(probe(IMAGES).probability, expected, rtol=1e-5, atol=1e-6)
+    assert_allclose(probe.predict(IMAGES), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_that_predicts_no_class_says_so():
+    x, seen = features()
+    probe = KerasProbe(keras.Model(x, to_box(seen)))
+    samples = labelled_images(IMAGES, BOX, where="here")
+    probe.use_output(plan_output(probe, samples, preprocessing=AS_GIVEN))
+    with pytest.raises(ModelError, match="predicts no class: the model's own numbers"):
+        probe.predict(IMAGES)
