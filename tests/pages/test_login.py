@@ -15,12 +15,14 @@ from helpers.servers import SHOW_PAGE, running
 from starlette.routing import Mount, Route
 
 from dashboard import create_app
+from dashboard.api.answers import FORMATS_OF
 from dashboard.auth import people as people_module
 from dashboard.auth.guard import COOKIE, OPEN, Login, Proxy
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.auth.person import PeopleError
 from dashboard.source import Source
+from fmcore.export import FORMATS
 
 PASSWORD = "correct horse battery"
 SECRET = "a secret of the proxy alone"
@@ -201,6 +203,12 @@ def test_a_role_lets_do_what_it_says_from_the_next_request_on(client, people):
         "/stores/tiny/api/v1/log": "admin",
         "/api/v1/people": "admin",
     }
+    # What the pages draw is all that may be looked at; another format needs more by itself.
+    for name in {"raw", "json", "tomorrow's", *FORMATS, *FORMATS_OF["maps"]}:
+        path = f"/api/v1/stores/tiny/maps?layer=conv2&sample=3&format={name}"
+        needs[path] = "view" if name in ("raw", "json") else "export"
+    for formats in FORMATS_OF.values():
+        assert next(iter(formats)) in ("raw", "json"), "sent where a page names no format"
     order = ("view", "export", "admin")
     for name, role in (("vera", "view"), ("ed", "export"), ("ada", "admin")):
         token = bearer(people, name, "roles")
