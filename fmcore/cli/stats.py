@@ -54,9 +54,10 @@ def _stats(options: argparse.Namespace) -> None:
         query = dataclasses.replace(query_of(options), what="statistics")
         tables = statistics_table(store, resolve(store, query), again=options.recompute)
         next(tables.pieces(), None)  # an error comes before anything is printed
-        if out is not None:
-            with publish(out, overwrite=options.force) as partial, partial.open("wb") as stream:
-                form.write_table(tables, stream)
-            say(f"Wrote {out}")
-        elif form.table_text is not None:
+        if out is None:
+            assert form.table_text is not None  # noqa: S101 (it is refused above)
             sys.stdout.writelines(form.table_text(tables))
+            return
+        with publish(out, overwrite=options.force) as partial, partial.open("wb") as stream:
+            form.write_table(tables, stream)
+    say(f"Wrote {out}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,14 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.factories import count, make_store, reference
+from helpers.factories import (
+    NumpyProbe,
+    count,
+    make_plan,
+    make_samples,
+    make_store,
+    reference,
+)
 from helpers.servers import running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +37,7 @@ from dashboard.api import Limits
 from dashboard.api.answers import FORMATS_OF
 from dashboard.source import Source
 from fmcore import open_store
+from fmcore.capture import capture
 from fmcore.export import FORMATS
 from fmcore.storage import handle
 
@@ -141,6 +150,24 @@ def test_what_is_sent_as_a_file_has_a_name_with_the_ending_of_its_format(api):
         is_file = name in FORMATS and FORMATS[name].array_header is not None
         expected = f'attachment; filename="tiny.conv2.activation.{name}"'
         assert disposition == (expected if is_file else "")
+
+
+def test_json_of_maps_has_null_where_a_value_is_no_number(tmp_path):
+    class Broken(NumpyProbe):
+        def __call__(self, images, others=None):
+            captured = super().__call__(images)
+            captured.activations[1][:, 0, 0, 0] = np.nan, *[-np.inf] * (len(images) - 1)
+            return captured
+
+    path = capture(Broken(), make_samples(37), tmp_path / "s.h5", make_plan(37))
+    with running(create_app(Source(path))) as url:
+        query = {"layer": SECOND, "sample": "0:2", "format": "json"}
+        text = httpx.get(f"{url}api/v1/stores/s/maps", params=query).text
+    values = json.loads(text, parse_constant=pytest.fail)["values"]
+    assert [one[0][0][0] for one in values] == [None, None]
+    expected = MAPS[SECOND][:2].copy()
+    expected[:, 0, 0, 0] = np.nan
+    assert_array_equal(np.array(values, "f4"), expected)
 
 
 def test_a_stored_chunk_is_the_body(api, store_path):

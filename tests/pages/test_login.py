@@ -389,6 +389,13 @@ def test_many_threads_use_the_file_at_once(people):
         assert set(pool.map(turn, range(64))) == {None}
 
 
+def test_a_form_of_far_too_many_fields_lets_nobody_in(client):
+    form = {f"field{n}": "" for n in range(20)} | {"name": "ada", "password": PASSWORD}
+    answer = client.post("/login", data=form, headers=SAME)
+    assert answer.status_code == 401
+    assert COOKIE not in answer.cookies
+
+
 def test_what_is_wrong_with_people_is_said(people, tmp_path):
     for call, said in (
         (lambda: people.add("ada", "view", PASSWORD), "already"),
@@ -399,6 +406,7 @@ def test_what_is_wrong_with_people_is_said(people, tmp_path):
         (lambda: people.revoke("ada", "nothing"), "has no token"),
         (lambda: people.make_token("bo", "x"), "there is no 'bo'"),
         (lambda: people.make_token("ada", "x", 0), "3,650 days"),
+        (lambda: [people.make_token("ada", "twice") for _ in "ab"], "a token 'twice' already"),
         (lambda: People(tmp_path / "none"), "fmdash user add"),
         (lambda: People(tmp_path), "there is no file of people"),
     ):

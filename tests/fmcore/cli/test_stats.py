@@ -147,6 +147,11 @@ def test_parquet_needs_a_file_and_pyarrow(store_path, tmp_path, capsys, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_is_no_file_to_write(store_path, tmp_path, capsys):
+    assert main(["stats", str(store_path), "--out", str(tmp_path), "--force"]) == 1
+    assert "it is a folder; give a file in it" in capsys.readouterr().err
+
+
 def test_tables_come_one_at_a_time(store):
     tables = statistics_table(
         store, resolve(store, Query(what="statistics", statistic="mean"))
