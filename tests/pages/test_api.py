@@ -124,14 +124,19 @@ def test_the_description_lists_the_formats_that_each_route_sends_and_no_other(ap
         "statistics": ["json", "csv"],
         "samples": ["json", "csv"],
     }
+    few = {
+        "maps": {"layer": SECOND, "sample": "0:3"},
+        "pooled": {"layer": SECOND, "sample": "0:3", "statistic": "max"},
+        "statistics": {"layer": SECOND, "statistic": "mean"},
+        "samples": {"sample": "0:3"},
+    }
     for route, formats in FORMATS_OF.items():
         assert set(sent[route]) <= set(formats), route
         operation = paths[f"/api/v1/stores/{{store}}/{route}"]["get"]
         schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
         assert schemas["format"]["enum"] == list(formats)
         assert schemas["format"]["default"] == sent[route][0]
-        query = {"layer": SECOND, "statistic": "max"} if route == "pooled" else {}
-        query |= {"layer": SECOND} if route == "maps" else {}
+        query = few[route]
         described = operation["responses"]["200"]["content"]
         media_types = set()
         for name in {*formats, *FORMATS}:
