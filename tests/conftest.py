@@ -30,12 +30,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return "\npytestmark = pytest.mark.keras" in collection_path.read_text("utf-8") or None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts long modules first, and marks tests that need the viewer's environment."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts long modules first, and marks tests by what they need and whether they are measured."""
     items.sort(key=lambda item: ([*FIRST, item.path.name]).index(item.path.name))
     for item in items:
         if "viewer" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.viewer)
+        # They repeat what others reach already, and measuring takes a third of a test's time.
+        if config.pluginmanager.hasplugin("_cov") and (
+            item.get_closest_marker("slow") or item.get_closest_marker("browser")
+        ):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")

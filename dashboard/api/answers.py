@@ -16,15 +16,37 @@ from starlette.responses import Response, StreamingResponse
 from dashboard.background import streamed
 from dashboard.problem import problem
 from fmcore.errors import SelectionError
-from fmcore.export import ArraySource, npy_header
+from fmcore.export import FORMATS, ArraySource, Format
 
-# Of answers; the first is what is sent where none is named.
-ARRAY_FORMATS = ("raw", "npy", "csv", "json")
-TABLE_FORMATS = ("json", "csv")
+# The values alone; shape and dtype are in the headers of the answer.
+RAW = Format("raw", "little-endian bytes", ("maps", "pooled"), exact_bytes=True)
 MOST_PARAMETERS = 32
-OCTETS = "application/octet-stream"
 # Answers up to this size are made whole: fewer steps, and a defect is a status, not a torn body.
 WHOLE_BYTES = 1 << 20
+
+
+def _formats(default: Format, is_sent: Callable[[Format], object]) -> dict[str, Format]:
+    sent = [form for form in FORMATS.values() if is_sent(form)]
+    return {form.name: form for form in (default, *sent)}
+
+
+# The formats in which each route answers, by name; the first where a request names none. An array
+# is sent as bytes, all else as text that is made on the way: what needs a file is not sent.
+FORMATS_OF: dict[str, dict[str, Format]] = {
+    "maps": _formats(
+        RAW,
+        lambda form: (
+            form.array_header or form.array_text or (form.table_text and "maps" in form.takes)
+        ),
+    ),
+    "pooled": _formats(
+        RAW, lambda form: form.array_header or (form.table_text and "pooled" in form.takes)
+    ),
+    "statistics": _formats(
+        FORMATS["json"], lambda form: form.table_text and "statistics" in form.takes
+    ),
+    "samples": _formats(FORMATS["json"], lambda form: form.table_text),
+}
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
@@ -97,12 +119,14 @@ class Body:
             place += len(data)
 
 
-def body_of(format_name: str, array: ArraySource, rows: Callable[[int, int], ArraySource]) -> Body:
-    """An array as `raw` bytes, or as a `.npy` file."""
-    return Body(npy_header(array) if format_name == "npy" else b"", array, rows)
+def body_of(form: Format, array: ArraySource, rows: Callable[[int, int], ArraySource]) -> Body:
+    """An array as bytes: the header that the format has, and the values."""
+    return Body(form.array_header(array) if form.array_header else b"", array, rows)
 
 
-def send(request: Request, body: Body, headers: Mapping[str, str], *, filename: str) -> Response:
+def send(
+    request: Request, body: Body, headers: Mapping[str, str], *, media_type: str, filename: str
+) -> Response:
     """The bytes of an array, or the range of them that was asked for (RFC 9110, 14)."""
     size, told = body.n_bytes, dict(headers)
     told |= {"accept-ranges": "bytes"}
@@ -121,11 +145,11 @@ def send(request: Request, body: Body, headers: Mapping[str, str], *, filename: 
             told["content-range"] = f"bytes {start}-{stop - 1}/{size}"
     told["content-length"] = str(stop - start)
     if request.method == "HEAD":
-        return Response(status_code=status, headers=told, media_type=OCTETS)
+        return Response(status_code=status, headers=told, media_type=media_type)
     parts = body.part(start, stop)
     if stop - start <= WHOLE_BYTES:
-        return Response(b"".join(parts), status, told, OCTETS)
-    return StreamingResponse(streamed(_begun(parts)), status, told, OCTETS)
+        return Response(b"".join(parts), status, told, media_type)
+    return StreamingResponse(streamed(_begun(parts)), status, told, media_type)
 
 
 def _range(asked: str, size: int) -> tuple[int, int] | None:
@@ -167,13 +191,3 @@ def _encoded(text: Iterable[str]) -> Iterator[bytes]:
             yield "".join(held).encode()
             held, n_held = [], 0
     yield "".join(held).encode()
-
-
-def as_json_values(values: Any) -> Any:
-    """Nested lists of numbers; None where one is not finite, which JSON has no word for."""
-    array = np.asarray(values)
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return array.tolist()
-    known = array.astype(object)
-    known[~np.isfinite(array)] = None
-    return known.tolist()

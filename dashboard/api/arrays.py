@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import quote
@@ -15,14 +14,14 @@ from starlette.routing import Route
 
 from dashboard import caching
 from dashboard.api import answers
-from dashboard.api.answers import ARRAY_FORMATS, TABLE_FORMATS
+from dashboard.api.answers import FORMATS_OF, RAW
 from dashboard.api.limits import Limits
 from dashboard.api.stored import stored_chunk
 from dashboard.source import Snapshot, Source
 from fmcore.errors import SelectionError
 from fmcore.export import (
-    TEXT_FORMATS,
     ArraySource,
+    Format,
     Pace,
     Tables,
     maps_array,
@@ -37,11 +36,10 @@ from fmcore.export import (
 from fmcore.selection import Query, match_names, near_matches, parse_query, parse_samples
 from fmcore.storage import Layer
 
-MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 # Many are sent at the same time.
 PACE = Pace(readers=0, block_bytes=512 << 10)
-# A value as text, with what stands around it in an object of JSON.
-TEXT_VALUE_BYTES = {"csv": 12, "json": 40}
+# A number of an array as text, about.
+NUMBER_BYTES = 12
 
 
 def array_routes(source: Source, limits: Limits) -> list[Route]:
@@ -53,9 +51,9 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
 
     async def maps(request: Request) -> Response:
         store = request.path_params["store"]
-        query, form = _asked(request, "maps", ARRAY_FORMATS)
+        query, form = _asked(request, "maps")
         snapshot = source.current(store)  # nothing here may wait for a disk: it holds up all
-        if snapshot is not None and form == "raw":
+        if snapshot is not None and form is RAW:
             quick = stored_chunk(request, snapshot, query, limits, wait=False)
             if quick is not None:
                 return quick
@@ -63,12 +61,12 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
 
     def pooled(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
-        query, form = _asked(request, "pooled", ARRAY_FORMATS)
+        query, form = _asked(request, "pooled")
         return _pooled(request, snapshot, query, form, limits)
 
     def statistics(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
-        query, form = _asked(request, "statistics", TABLE_FORMATS)
+        query, form = _asked(request, "statistics")
         chosen = resolve(snapshot.store, query, files=False)
         return _table(
             request, snapshot, query, form, statistics_table(snapshot.store, chosen), limits
@@ -76,7 +74,7 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
 
     def samples(request: Request) -> Response:
         snapshot = source.snapshot(request.path_params["store"])
-        query, form = _asked(request, "maps", TABLE_FORMATS)
+        query, form = _asked(request, "samples")
         _refuse_useless(query)
         chosen = resolve(snapshot.store, query, files=False)
         tables = samples_table(list(sample_arrays(snapshot.store, chosen.samples)))
@@ -88,23 +86,27 @@ def array_routes(source: Source, limits: Limits) -> list[Route]:
     ]
 
 
-def _asked(request: Request, what: str, formats: tuple[str, ...]) -> tuple[Query, str]:
+def _asked(request: Request, route: str) -> tuple[Query, Format]:
     """The query of a request, and the format of the answer.
 
     Raises:
         SelectionError: if a parameter is unknown, given twice, or none of its choices.
+        MissingLibraryError: if the format needs a library that is not installed.
     """
     values = answers.parameters(request)
     if "what" in values:
         raise SelectionError("what is said by the path", field="what")
-    form = values.pop("format", formats[0])
-    if form not in formats:
+    formats = FORMATS_OF[route]
+    name = values.pop("format", next(iter(formats)))
+    if name not in formats:
         raise SelectionError(
-            f"no format {form!r} here; expected one of {', '.join(formats)}"
-            f"{near_matches(form, formats)}",
+            f"no format {name!r} here; expected one of {', '.join(formats)}"
+            f"{near_matches(name, list(formats))}",
             field="format",
         )
-    return parse_query(values | {"what": what}), form
+    formats[name].needs()
+    what = "maps" if route == "samples" else route  # samples are chosen as those of maps
+    return parse_query(values | {"what": what}), formats[name]
 
 
 def _refuse_useless(query: Query) -> None:
@@ -134,11 +136,11 @@ def _one_layer(snapshot: Snapshot, query: Query) -> Layer:
 
 
 def _pooled(
-    request: Request, snapshot: Snapshot, query: Query, form: str, limits: Limits
+    request: Request, snapshot: Snapshot, query: Query, form: Format, limits: Limits
 ) -> Response:
     layer = _one_layer(snapshot, query)
     chosen = resolve(snapshot.store, query, files=False)
-    if form in TEXT_FORMATS:
+    if form.table_text is not None:
         tables = pooled_table(snapshot.store, layer, chosen)
         return _table(request, snapshot, query, form, tables, limits)
 
@@ -148,7 +150,7 @@ def _pooled(
         if len(found) != 1:
             names = ", ".join(one.name for one in found)
             raise SelectionError(
-                f"{form} holds one table, and {names} are meant; name one with statistic",
+                f"{form.name} holds one table, and {names} are meant; name one with statistic",
                 field="statistic",
             )
         return found[0]
@@ -157,31 +159,31 @@ def _pooled(
 
 
 def _maps(
-    request: Request, source: Source, store: str, query: Query, form: str, limits: Limits
+    request: Request, source: Source, store: str, query: Query, form: Format, limits: Limits
 ) -> Response:
     snapshot = source.snapshot(store)
-    if form == "raw":
+    if form is RAW:
         quick = stored_chunk(request, snapshot, query, limits, wait=True)
         if quick is not None:
             return quick
     layer = _one_layer(snapshot, query)
     chosen = resolve(snapshot.store, query, files=False)
-    if form == "csv":
-        return _table(request, snapshot, query, form, maps_table(layer, chosen), limits)
 
     def arrays(first: int, stop: int) -> ArraySource:
         some = replace(chosen, samples=chosen.samples[first:stop])
         return maps_array(layer, some, layer.path, pace=PACE)
 
     n_samples = len(chosen.samples)
-    if form == "json":
+    if form.array_text is not None:
         about = {
             "store": snapshot.name,
             "layer": layer.path,
             "sample": [int(one) for one in chosen.samples],
             "filter": [int(one) for one in chosen.filters[layer.path]],
         }
-        return _json_array(request, snapshot, query, arrays(0, n_samples), about, limits)
+        return _array_text(request, snapshot, query, form, arrays(0, n_samples), about, limits)
+    if form.table_text is not None:
+        return _table(request, snapshot, query, form, maps_table(layer, chosen), limits)
     return _array(request, snapshot, query, form, arrays, n_samples, limits)
 
 
@@ -189,7 +191,7 @@ def _array(
     request: Request,
     snapshot: Snapshot,
     query: Query,
-    form: str,
+    form: Format,
     arrays: Callable[[int, int], ArraySource],
     n_rows: int,
     limits: Limits,
@@ -199,58 +201,56 @@ def _array(
     headers = _headers(whole, snapshot, query, form)
     if caching.is_known(request, headers["etag"]):
         return caching.not_modified(headers)
-    name = quote(f"{snapshot.name}.{whole.path.replace('/', '.')}.npy", safe="")
-    body = answers.body_of(form, whole, arrays)
-    return answers.send(request, body, headers, filename=name if form == "npy" else "")
+    file = f"{snapshot.name}.{whole.path.replace('/', '.')}{form.ending}"
+    return answers.send(
+        request,
+        answers.body_of(form, whole, arrays),
+        headers,
+        media_type=form.media_type,
+        filename="" if form is RAW else quote(file, safe=""),
+    )
 
 
-def _json_array(
+def _array_text(
     request: Request,
     snapshot: Snapshot,
     query: Query,
+    form: Format,
     array: ArraySource,
     about: Mapping[str, Any],
     limits: Limits,
 ) -> Response:
-    limits.check(array.nbytes // array.dtype.itemsize * TEXT_VALUE_BYTES["csv"], is_text=True)
-    headers = _headers(array, snapshot, query, "json")
+    limits.check(array.nbytes // array.dtype.itemsize * NUMBER_BYTES, is_text=True)
+    headers = _headers(array, snapshot, query, form)
     if caching.is_known(request, headers["etag"]):
         return caching.not_modified(headers)
-    facts = {**about, "axes": array.axes, "shape": array.shape, "dtype": array.dtype.name}
-
-    def text() -> Iterator[str]:
-        yield json.dumps(facts, ensure_ascii=False)[:-1] + ', "values": ['
-        separator = "\n"
-        for block in array.blocks():
-            for row in answers.as_json_values(block):
-                yield separator + json.dumps(row)
-                separator = ",\n"
-        yield "]}\n"
-
-    return answers.send_text(request, text(), headers, media_type=MEDIA_TYPES["json"])
+    assert form.array_text is not None  # noqa: S101 (such are the formats that come here)
+    text = form.array_text(array, about)
+    return answers.send_text(request, text, headers, media_type=form.media_type)
 
 
 def _table(
     request: Request,
     snapshot: Snapshot,
     query: Query,
-    form: str,
+    form: Format,
     tables: Tables,
     limits: Limits,
 ) -> Response:
-    limits.check(tables.n_rows * len(tables.kinds) * TEXT_VALUE_BYTES[form], is_text=True)
+    limits.check(form.table_bytes(tables), is_text=True)
     tag = _tag(snapshot, query, form)
     headers = {"etag": tag, "cache-control": "private, no-cache", "x-store-digest": snapshot.digest}
     if caching.is_known(request, tag):
         return caching.not_modified(headers)
-    text = TEXT_FORMATS[form](tables)
-    return answers.send_text(request, text, headers, media_type=MEDIA_TYPES[form])
+    assert form.table_text is not None  # noqa: S101 (such are the formats that come here)
+    text = form.table_text(tables)
+    return answers.send_text(request, text, headers, media_type=form.media_type)
 
 
-def _headers(array: ArraySource, snapshot: Snapshot, query: Query, form: str) -> dict[str, str]:
+def _headers(array: ArraySource, snapshot: Snapshot, query: Query, form: Format) -> dict[str, str]:
     tag = _tag(snapshot, query, form)
     return answers.headers_of(array.shape, array.dtype, array.axes, digest=snapshot.digest, tag=tag)
 
 
-def _tag(snapshot: Snapshot, query: Query, form: str) -> str:
-    return caching.etag(snapshot.digest, *asdict(query).values(), form)
+def _tag(snapshot: Snapshot, query: Query, form: Format) -> str:
+    return caching.etag(snapshot.digest, *asdict(query).values(), form.name)

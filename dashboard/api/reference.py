@@ -14,11 +14,12 @@ from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from dashboard.api.answers import ARRAY_FORMATS, TABLE_FORMATS
+from dashboard.api.answers import FORMATS_OF, RAW
 from dashboard.api.describe import BINARY, VALUES, problems, store_parameter
 from dashboard.api.images import image_operation
 from dashboard.api.windows import window_operation
 from dashboard.source import Source
+from fmcore.export import Format
 from fmcore.selection import DTYPES, PARAMETERS
 
 _OWN = Path(str(files("dashboard") / "api" / "static"))
@@ -40,7 +41,7 @@ _PAGE = """<!doctype html>
 """
 _ABOUT = """
 The same names as `fmcore export` takes choose what an answer holds. An array comes as `raw`
-little-endian bytes, with its shape and dtype in the headers, as `npy`, `csv` or `json`:
+little-endian bytes, with its shape and dtype in the headers, or as {formats}:
 
 ```python
 import io, numpy, urllib.request
@@ -61,13 +62,6 @@ _ARRAY_HEADERS = {
     "X-Axes": "the name of each axis",
     "X-Store-Digest": "which store it is of",
     "ETag": "changes with whatever changes the bytes",
-}
-_BYTES = ("application/octet-stream", BINARY)
-_CONTENT: dict[str, list[tuple[str, Any]]] = {
-    "raw": [_BYTES],
-    "npy": [_BYTES],
-    "csv": [("text/csv", {"schema": {"type": "string"}})],
-    "json": [("application/json", {"schema": {}})],
 }
 
 
@@ -122,7 +116,10 @@ def mount_reference(app: FastAPI, source: Source) -> None:
         """Made anew each time: names and examples are those of the stores there are now."""
         schema, snapshot = generated(), source.snapshot(source.names[0])
         layer = quote(next(iter(snapshot.catalog.n_filters)))
-        about = schema["info"] | {"description": _ABOUT.format(store=snapshot.name, layer=layer)}
+        others = [f"`{name}`" for name, form in FORMATS_OF["maps"].items() if form is not RAW]
+        formats = f"{', '.join(others[:-1])} or {others[-1]}"
+        text = _ABOUT.format(store=snapshot.name, layer=layer, formats=formats)
+        about = schema["info"] | {"description": text}
         return schema | {"info": about, "paths": schema["paths"] | _value_paths(source)}
 
     app.openapi = described  # type: ignore[method-assign]
@@ -131,14 +128,13 @@ def mount_reference(app: FastAPI, source: Source) -> None:
 def _value_paths(source: Source) -> dict[str, Any]:
     """The descriptions of the routes that answer with arrays, tables and pictures."""
     selection = ("layer", "sample", "filter", "class", "dtype")
-    rows: tuple[tuple[str, ...], dict[str, str]] = (TABLE_FORMATS, {})
-    values = (ARRAY_FORMATS, _ARRAY_HEADERS)
+    rows: dict[str, str] = {}
     about = {
-        "maps": ("Feature maps of one layer, [sample, y, x, filter]", selection, values),
+        "maps": ("Feature maps of one layer, [sample, y, x, filter]", selection, _ARRAY_HEADERS),
         "pooled": (
             "Pooled tables of one layer: one number for each sample and filter",
             (*selection, "statistic"),
-            values,
+            _ARRAY_HEADERS,
         ),
         "statistics": (
             "Statistics of filters and layers, a row a value, with chance level and n",
@@ -153,8 +149,8 @@ def _value_paths(source: Source) -> dict[str, Any]:
     }
     one = "/api/v1/stores/{store}"
     operations = {
-        f"{one}/{what}": _operation(source, what, summary, names, formats, headers)
-        for what, (summary, names, (formats, headers)) in about.items()
+        f"{one}/{what}": _operation(source, what, summary, names, headers)
+        for what, (summary, names, headers) in about.items()
     }
     operations[f"{one}/images/{{sample}}.png"] = image_operation(source)
     operations[f"{one}/windows"] = window_operation(source)
@@ -166,10 +162,10 @@ def _operation(
     what: str,
     summary: str,
     names: tuple[str, ...],
-    formats: tuple[str, ...],
     headers: Mapping[str, str],
 ) -> dict[str, Any]:
     known = {one.name: one for one in PARAMETERS}
+    formats = list(FORMATS_OF[what])
     schemas = _schemas(source, what)
     examples = {"layer": schemas["layer"]["examples"][0], "sample": "0"}
     if what == "pooled":
@@ -191,13 +187,15 @@ def _operation(
             "name": "format",
             "in": "query",
             "description": f"of the answer ({formats[0]})",
-            "schema": {"type": "string", "enum": list(formats), "default": formats[0]},
+            "schema": {"type": "string", "enum": formats, "default": formats[0]},
         }
     )
     told = {
         name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
     }
-    content = {media_type: schema for form in formats for media_type, schema in _CONTENT[form]}
+    content = {
+        form.media_type.partition(";")[0]: _schema(form) for form in FORMATS_OF[what].values()
+    }
     return {
         "summary": summary,
         "operationId": what,
@@ -210,6 +208,13 @@ def _operation(
             **{str(code): about for code, about in problems(404, 413, 422, 500, 503).items()},
         },
     }
+
+
+def _schema(form: Format) -> dict[str, Any]:
+    """What an answer in a format is, in OpenAPI's words."""
+    if form.media_type == "application/json":
+        return {"schema": {}}
+    return {"schema": {"type": "string"}} if form.table_text else BINARY
 
 
 def _schemas(source: Source, what: str) -> dict[str, dict[str, Any]]:

@@ -61,7 +61,7 @@ def stored_chunk(
         if not wait:
             return None
         data = maps.raw_chunk(position).data
-    return Response(data, 200, told, answers.OCTETS)
+    return Response(data, 200, told, answers.RAW.media_type)
 
 
 def _takes_deflate(accepted: str) -> bool:

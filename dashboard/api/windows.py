@@ -68,7 +68,7 @@ def window_route(source: Source, limits: Limits) -> Route:
         if caching.is_known(request, tag):
             return caching.not_modified(told)
         body = window_of(layer, sample, rows, columns, filters, step).tobytes()
-        return Response(body, 200, told, answers.OCTETS)
+        return Response(body, 200, told, answers.RAW.media_type)
 
     return Route("/api/v1/stores/{store}/windows", windows)
 
@@ -135,7 +135,7 @@ def window_operation(source: Source) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "float32 [sample, y, x, filter], as `maps` sends it",
-                "content": {answers.OCTETS: BINARY},
+                "content": {answers.RAW.media_type: BINARY},
             },
             "304": {"description": "the client holds it already"},
             **{str(code): about for code, about in problems(404, 413, 422, 500, 503).items()},

@@ -25,8 +25,9 @@ COOKIE = "fmdash_session"
 OPEN = ("/login", "/healthz")
 _ADMINS = ("/api/v1/log", "/api/v1/people")
 _SAFE = ("GET", "HEAD", "OPTIONS")
-# Files to take home; raw bytes and JSON of one sample are what the pages draw.
-_FILES = ("npy", "csv")
+# What the pages draw, and what is sent where no format is named; all others, also those that are
+# still to come, are files to take home.
+_DRAWN = ("", "raw", "json")
 _IN_STORE = re.compile(r"^/stores/[^/]+(?=/)")
 _TAKEN = ("/maps", "/pooled", "/statistics", "/samples")
 
@@ -209,7 +210,7 @@ def _needed(path: str, scope: Scope) -> str:
     except ValueError:
         return "export"  # whatever that is, a page did not ask it
     form, sample = query.get("format", [""])[-1], query.get("sample", [""])[-1]
-    if form in _FILES:
+    if form not in _DRAWN:
         return "export"
     of_samples = path.endswith(("/maps", "/pooled"))
     return "export" if of_samples and not sample.isdecimal() else "view"

@@ -9,9 +9,14 @@ from pathlib import Path
 
 from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_of, say
 from fmcore.errors import OutputError
-from fmcore.export import TABLE_FORMATS, TEXT_FORMATS, resolve, statistics_table, write_parquet
+from fmcore.export import FORMATS, resolve, statistics_table
 from fmcore.files import publish, refuse_existing
 from fmcore.storage import open_store
+
+# A table is written to a file or printed, if it is text.
+TABLE_FORMATS = {
+    name: form for name, form in FORMATS.items() if form.holds_tables and "statistics" in form.takes
+}
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -37,8 +42,12 @@ def _stats(options: argparse.Namespace) -> None:
     out: Path | None = options.out
     ending = out.suffix.lstrip(".") if out is not None else ""
     name = options.format or (ending if ending in TABLE_FORMATS else "csv")
-    if name == "parquet" and out is None:
-        raise OutputError("a Parquet table cannot be printed; name a file with --out FILE.parquet")
+    form = TABLE_FORMATS[name]
+    if form.table_text is None and out is None:
+        raise OutputError(
+            f"{form.name} cannot be printed; name a file with --out FILE{form.ending}"
+        )
+    form.needs()
     if out is not None:
         refuse_existing(out, overwrite=options.force)
     with open_store(options.store) as store:
@@ -46,12 +55,9 @@ def _stats(options: argparse.Namespace) -> None:
         tables = statistics_table(store, resolve(store, query), again=options.recompute)
         next(tables.pieces(), None)  # an error comes before anything is printed
         if out is None:
-            sys.stdout.writelines(TEXT_FORMATS[name](tables))
+            assert form.table_text is not None  # noqa: S101 (it is refused above)
+            sys.stdout.writelines(form.table_text(tables))
             return
-        with publish(out, overwrite=options.force) as partial:
-            if name == "parquet":
-                write_parquet(tables, partial)
-            else:
-                with partial.open("w", encoding="utf-8", newline="") as stream:
-                    stream.writelines(TEXT_FORMATS[name](tables))
+        with publish(out, overwrite=options.force) as partial, partial.open("wb") as stream:
+            form.write_table(tables, stream)
     say(f"Wrote {out}")

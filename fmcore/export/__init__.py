@@ -1,12 +1,10 @@
-"""Exports arrays and tables of a store; the formats are in `FORMATS` and `TABLE_FORMATS`."""
+"""Exports arrays and tables of a store; the formats are in `FORMATS`."""
 
 from fmcore.export.arrays import Pace, maps_array, pooled_arrays, sample_arrays
 from fmcore.export.contents import ArraySource, Format, Table, Tables
 from fmcore.export.folder import export_store
-from fmcore.export.formats import FORMATS, TABLE_FORMATS, TEXT_FORMATS
+from fmcore.export.formats import FORMATS
 from fmcore.export.formats.csv import no_formula
-from fmcore.export.formats.npy import header as npy_header
-from fmcore.export.formats.parquet import write_parquet
 from fmcore.export.manifest import MANIFEST, check_folder
 from fmcore.export.plan import ExportPlan, export_lines, plan_export
 from fmcore.export.resolve import ResolvedQuery, resolve
@@ -17,8 +15,6 @@ __all__ = [
     "COLUMNS",
     "FORMATS",
     "MANIFEST",
-    "TABLE_FORMATS",
-    "TEXT_FORMATS",
     "ArraySource",
     "ExportPlan",
     "Format",
@@ -32,7 +28,6 @@ __all__ = [
     "maps_array",
     "maps_table",
     "no_formula",
-    "npy_header",
     "plan_export",
     "pooled_arrays",
     "pooled_table",
@@ -40,5 +35,4 @@ __all__ = [
     "sample_arrays",
     "samples_table",
     "statistics_table",
-    "write_parquet",
 ]

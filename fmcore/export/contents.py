@@ -45,11 +45,6 @@ class Tables:
     n_rows: int
     notes: Callable[[], dict[str, float]] = dict
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the table as text, about."""
-        return self.n_rows * len(self.kinds) * 8
-
 
 def is_missing(value: Any) -> bool:
     """Whether a cell of a table has no value."""
@@ -127,24 +122,82 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A file format of exports.
+    """A file format of arrays or tables: all that exports, commands and the HTTP API ask of it.
 
     Attributes:
-        name: the format's name on the command line.
+        name: the format's name on the command line and in a URL, and the ending of its files.
         description: one sentence for people.
-        parts: plans the files for some groups.
-        takes: what the format can hold, of `fmcore.selection.query.WHAT`.
+        takes: what an export can hold in it, of `fmcore.selection.query.WHAT`.
+        media_type: of a file, in HTTP's words.
         exact_bytes: whether its files are as large as their values, so that it is known beforehand
             whether they fit on the disk.
+        cell_bytes: bytes that a value of a table takes, with what stands around it, about.
+        array_parts: plans the files of arrays; None for a format of tables.
+        array_header: what stands before the values of one array that is a file of its own; None
+            where an array is no such file.
+        array_text: one array as text, piece by piece, after facts about it; None where there is
+            no such text.
+        table_text: a table as text, piece by piece; None where a table cannot be printed.
+        table_file: writes a table into a stream; None where `table_text` does, and for a format of
+            arrays.
         needs: raises where a library that the format needs is missing.
     """
 
     name: str
     description: str
-    parts: Callable[[Sequence[Group]], list[Part]]
     takes: tuple[str, ...]
-    exact_bytes: bool
+    media_type: str = "application/octet-stream"
+    exact_bytes: bool = False
+    cell_bytes: int = 8
+    array_parts: Callable[[Sequence[Group]], list[Part]] | None = None
+    array_header: Callable[[ArraySource], bytes] | None = None
+    array_text: Callable[[ArraySource, Mapping[str, Any]], Iterator[str]] | None = None
+    table_text: Callable[[Tables], Iterator[str]] | None = None
+    table_file: Callable[[Tables, BinaryIO], None] | None = None
     needs: Callable[[], object] = dict
+
+    @property
+    def ending(self) -> str:
+        """The ending of its files, with the point."""
+        return f".{self.name}"
+
+    @property
+    def holds_tables(self) -> bool:
+        """Whether it writes tables."""
+        return self.table_text is not None or self.table_file is not None
+
+    def parts(self, groups: Sequence[Group]) -> list[Part]:
+        """Plans the files of an export: those of the arrays of some groups, or of their tables."""
+        if self.array_parts is not None:
+            return self.array_parts(groups)
+        return [
+            Part(
+                f"{stem}{self.ending}",
+                {},
+                self.table_bytes(tables),
+                write=partial(self.write_table, tables),
+                notes=tables.notes,
+            )
+            for group in groups
+            for stem, tables in group.tables.items()
+        ]
+
+    def table_bytes(self, tables: Tables) -> int:
+        """Bytes of a table in this format, about."""
+        return tables.n_rows * len(tables.kinds) * self.cell_bytes
+
+    def write_table(self, tables: Tables, stream: BinaryIO) -> None:
+        """Writes a table; text as UTF-8.
+
+        Raises:
+            MissingLibraryError: if a library that the format needs is missing.
+        """
+        if self.table_file is not None:
+            self.table_file(tables, stream)
+            return
+        assert self.table_text is not None  # noqa: S101 (a format of tables has one of the two)
+        for text in self.table_text(tables):
+            stream.write(text.encode())
 
 
 class Precision:
@@ -179,14 +232,3 @@ class Precision:
             "largest_error": float(self._rounding.largest_error),
             "n_overflow": int(self._rounding.n_overflow),
         }
-
-
-def table_parts(
-    write: Callable[[Tables, BinaryIO], None], suffix: str, groups: Sequence[Group]
-) -> list[Part]:
-    """A file for each table of the groups."""
-    return [
-        Part(f"{stem}{suffix}", {}, tables.nbytes, write=partial(write, tables), notes=tables.notes)
-        for group in groups
-        for stem, tables in group.tables.items()
-    ]

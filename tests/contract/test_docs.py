@@ -12,7 +12,7 @@ import pytest
 from dashboard.cli import _parser as fmdash_parser
 from dashboard.views import VIEWS
 from fmcore.cli import _parser as fmcore_parser
-from fmcore.export import FORMATS, TABLE_FORMATS
+from fmcore.export import FORMATS
 from fmcore.statistics import STATISTICS
 from fmcore.storage import FORMAT_VERSION, SCHEMA
 from fmcore.storage.format.schema import ATTRIBUTES
@@ -31,6 +31,7 @@ SPECIFICATION = (ROOT / "fmcore/storage/FORMAT.md").read_text()
 # Not tests/js, which may hold thousands of files of others.
 TESTS = ("benchmarks", "contract", "fmcore", "helpers", "pages", "soak")
 CODE = ("fmcore", "dashboard", "tools", *(f"tests/{name}" for name in TESTS))
+EXPORT = (ROOT / "docs/export.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 REQUIRED_VERBS = "help setup demo train capture export serve figures test check bench clean"
 MAKE_VERBS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -47,8 +48,8 @@ def test_the_readme_or_the_docs_name_every_verb_page_and_format():
         assert f"fmdash {name}" in MANUAL, name
     for view in VIEWS:
         assert f"*{view.title}*" in MANUAL
-    for name in (*FORMATS, *TABLE_FORMATS):
-        assert f"`{name}`" in MANUAL
+    for name in FORMATS:
+        assert f"\n| `{name}` | " in EXPORT, name
     for name in MAKE_VERBS:
         assert f"make {name}" in MANUAL, name
 

@@ -175,6 +175,8 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
         resolve(store, Query(sample=f"@{tmp_path / 'none.txt'}"))
     with pytest.raises(SelectionError, match="on the command line and in Python only"):
         parse_samples(f"@{file}", files=False)
+    with pytest.raises(SelectionError, match="by indices or by a file, not both"):
+        parse_samples(f"0:3,@{file}")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,14 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.factories import count, make_store, reference
+from helpers.factories import (
+    NumpyProbe,
+    count,
+    make_plan,
+    make_samples,
+    make_store,
+    reference,
+)
 from helpers.servers import running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,8 +34,11 @@ from PIL import Image
 
 from dashboard import create_app
 from dashboard.api import Limits
+from dashboard.api.answers import FORMATS_OF
 from dashboard.source import Source
 from fmcore import open_store
+from fmcore.capture import capture
+from fmcore.export import FORMATS
 from fmcore.storage import handle
 
 FIRST, SECOND = "block/conv 1", "conv2"
@@ -103,6 +114,65 @@ def test_arrays_equal_numpy_in_every_form(api, layer, dtype, query, rows, filter
     rows_of = pd.read_csv(io.StringIO(text))
     assert_array_equal(rows_of.value.to_numpy(dtype), expected.reshape(-1))
     assert_array_equal(rows_of["filter"], np.tile(told["filter"], expected[..., 0].size))
+
+
+def test_the_description_lists_the_formats_that_each_route_sends_and_no_other(api):
+    paths = api.get("openapi.json").json()["paths"]
+    sent = {
+        "maps": ["raw", "npy", "csv", "json"],
+        "pooled": ["raw", "npy", "csv", "json"],
+        "statistics": ["json", "csv"],
+        "samples": ["json", "csv"],
+    }
+    few = {
+        "maps": {"layer": SECOND, "sample": "0:3"},
+        "pooled": {"layer": SECOND, "sample": "0:3", "statistic": "max"},
+        "statistics": {"layer": SECOND, "statistic": "mean"},
+        "samples": {"sample": "0:3"},
+    }
+    for route, formats in FORMATS_OF.items():
+        assert set(sent[route]) <= set(formats), route
+        operation = paths[f"/api/v1/stores/{{store}}/{route}"]["get"]
+        schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
+        assert schemas["format"]["enum"] == list(formats)
+        assert schemas["format"]["default"] == sent[route][0]
+        query = few[route]
+        described = operation["responses"]["200"]["content"]
+        media_types = set()
+        for name in {*formats, *FORMATS}:
+            answer = api.get(f"api/v1/stores/tiny/{route}", params={**query, "format": name})
+            if name not in formats:
+                assert "expected one of" in problem(answer, 422, "format")
+                continue
+            assert answer.status_code == 200, (route, name, answer.text)
+            media_types.add(answer.headers["content-type"].partition(";")[0])
+        assert media_types == set(described)
+
+
+def test_what_is_sent_as_a_file_has_a_name_with_the_ending_of_its_format(api):
+    for name in FORMATS_OF["maps"]:
+        disposition = maps(api, layer=SECOND, format=name).headers.get("content-disposition", "")
+        is_file = name in FORMATS and FORMATS[name].array_header is not None
+        expected = f'attachment; filename="tiny.conv2.activation.{name}"'
+        assert disposition == (expected if is_file else "")
+
+
+def test_json_of_maps_has_null_where_a_value_is_no_number(tmp_path):
+    class Broken(NumpyProbe):
+        def __call__(self, images, others=None):
+            captured = super().__call__(images)
+            captured.activations[1][:, 0, 0, 0] = np.nan, *[-np.inf] * (len(images) - 1)
+            return captured
+
+    path = capture(Broken(), make_samples(37), tmp_path / "s.h5", make_plan(37))
+    with running(create_app(Source(path))) as url:
+        query = {"layer": SECOND, "sample": "0:2", "format": "json"}
+        text = httpx.get(f"{url}api/v1/stores/s/maps", params=query).text
+    values = json.loads(text, parse_constant=pytest.fail)["values"]
+    assert [one[0][0][0] for one in values] == [None, None]
+    expected = MAPS[SECOND][:2].copy()
+    expected[:, 0, 0, 0] = np.nan
+    assert_array_equal(np.array(values, "f4"), expected)
 
 
 def test_a_stored_chunk_is_the_body(api, store_path):

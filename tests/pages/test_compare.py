@@ -175,6 +175,43 @@ def test_a_dead_filter_has_no_match_and_says_so(source):
     assert partner_words(chosen).startswith("Chosen: filter 4 of B (one of both does not vary")
 
 
+def test_it_is_said_how_the_filter_of_b_was_found(source):
+    any_pair = pair_of(source, "b")
+    means = [one.layer(ONE).pooled("mean")[...] for one in (any_pair.first, any_pair.second)]
+    index = np.flatnonzero((np.ptp(means[0], axis=0) > 0) & (np.ptp(means[1], axis=0) > 0))[-1]
+
+    def r(pair) -> str:
+        return f"r = {np.corrcoef(means[0][:, index], means[1][:, partner(pair)])[0, 1]:.3f}"
+
+    match, single, number = (
+        pair_of(source, "b", filter_index=int(index), pairing=pairing)
+        for pairing in ("match", "one", "number")
+    )
+    assert partner_words(match) == (
+        f"The match of filter {index} of A is filter {partner(match)} of B ({r(match)})."
+    )
+    assert partner_words(single) == (
+        f"One to one, filter {partner(single)} of B goes with filter {index} of A ({r(single)})."
+    )
+    assert partner(number) == index
+    assert partner_words(number) == f"The filter of the same number ({r(number)})."
+    other = pair_of(source, "labels", filter_index=int(index))
+    assert partner(other) == index
+    assert "same number: without the same samples" in partner_words(other)
+
+
+def test_it_is_said_why_no_filter_of_b_goes_with_one_of_a(source):
+    beyond = pair_of(source, "b", other=TWO, pairing="number", filter_index=5)
+    assert partner(beyond) is None
+    expected = "B's layer has only 3 filters, so none has the number 5."
+    assert partner_words(beyond) == expected
+    pairs = [pair_of(source, "b", other=TWO, pairing="one", filter_index=i) for i in range(20)]
+    left = [pair for pair in pairs if partner(pair) is None]
+    assert len(left) >= 17, "three filters of B go with three of A at most"
+    words = {partner_words(pair) for pair in left}
+    assert any("One to one, no filter of B is left for filter" in one for one in words)
+
+
 def test_maps_are_those_of_both_stores_in_the_same_colours_and_their_difference(source):
     pair = pair_of(source, "b", sample=5)
     number = partner(pair)

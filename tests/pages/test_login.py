@@ -15,12 +15,14 @@ from helpers.servers import SHOW_PAGE, running
 from starlette.routing import Mount, Route
 
 from dashboard import create_app
+from dashboard.api.answers import FORMATS_OF
 from dashboard.auth import people as people_module
 from dashboard.auth.guard import COOKIE, OPEN, Login, Proxy
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.auth.person import PeopleError
 from dashboard.source import Source
+from fmcore.export import FORMATS
 
 PASSWORD = "correct horse battery"
 SECRET = "a secret of the proxy alone"
@@ -201,6 +203,12 @@ def test_a_role_lets_do_what_it_says_from_the_next_request_on(client, people):
         "/stores/tiny/api/v1/log": "admin",
         "/api/v1/people": "admin",
     }
+    # What the pages draw is all that may be looked at; another format needs more by itself.
+    for name in {"raw", "json", "tomorrow's", *FORMATS, *FORMATS_OF["maps"]}:
+        path = f"/api/v1/stores/tiny/maps?layer=conv2&sample=3&format={name}"
+        needs[path] = "view" if name in ("raw", "json") else "export"
+    for formats in FORMATS_OF.values():
+        assert next(iter(formats)) in ("raw", "json"), "sent where a page names no format"
     order = ("view", "export", "admin")
     for name, role in (("vera", "view"), ("ed", "export"), ("ada", "admin")):
         token = bearer(people, name, "roles")
@@ -381,6 +389,13 @@ def test_many_threads_use_the_file_at_once(people):
         assert set(pool.map(turn, range(64))) == {None}
 
 
+def test_a_form_of_far_too_many_fields_lets_nobody_in(client):
+    form = {f"field{n}": "" for n in range(20)} | {"name": "ada", "password": PASSWORD}
+    answer = client.post("/login", data=form, headers=SAME)
+    assert answer.status_code == 401
+    assert COOKIE not in answer.cookies
+
+
 def test_what_is_wrong_with_people_is_said(people, tmp_path):
     for call, said in (
         (lambda: people.add("ada", "view", PASSWORD), "already"),
@@ -391,6 +406,7 @@ def test_what_is_wrong_with_people_is_said(people, tmp_path):
         (lambda: people.revoke("ada", "nothing"), "has no token"),
         (lambda: people.make_token("bo", "x"), "there is no 'bo'"),
         (lambda: people.make_token("ada", "x", 0), "3,650 days"),
+        (lambda: [people.make_token("ada", "twice") for _ in "ab"], "a token 'twice' already"),
         (lambda: People(tmp_path / "none"), "fmdash user add"),
         (lambda: People(tmp_path), "there is no file of people"),
     ):

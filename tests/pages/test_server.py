@@ -19,7 +19,7 @@ from helpers.servers import SHOW_PAGE, running
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs_version
 
-from dashboard import bundle, create_app, server
+from dashboard import bundle, create_app, middleware, server
 from dashboard.bridge import Bridge
 from dashboard.source import Source
 
@@ -111,6 +111,20 @@ def test_a_malformed_callback_is_refused_and_the_server_lives_on(url, body, stat
     assert answer.status_code == status
     assert "Traceback" not in answer.text
     assert httpx.get(url + "healthz").status_code == 200
+
+
+def test_a_body_that_never_ends_is_refused_in_time_and_no_thread_waits_for_it(
+    store_path, monkeypatch
+):
+    monkeypatch.setattr(middleware, "BODY_TIMEOUT_SECONDS", 0.2)
+    with running(create_app(Source(store_path))) as url:
+        where = httpx.URL(url)
+        with socket.create_connection((where.host, where.port), timeout=20) as line:
+            head = f"POST /{UPDATE} HTTP/1.1\r\nHost: {where.host}\r\nContent-Length: 100\r\n\r\n"
+            line.sendall(head.encode() + b"{")
+            answer = line.recv(1 << 16)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert httpx.get(url + "healthz").status_code == 200
 
 
 @pytest.mark.parametrize("value", [None, 1, [], {"a": 1}, "x" * 1000, "?layer=\ud800"])

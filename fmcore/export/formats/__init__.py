@@ -1,19 +1,19 @@
-"""The formats in which arrays and tables are written: a module each, and here the lists."""
+"""The formats in which arrays and tables are written: a module each, and here the list."""
 
-from collections.abc import Callable, Iterator
-
-from fmcore.export.contents import Format, Tables
+from fmcore.export.contents import Format
 from fmcore.export.formats import csv, json, npy, npz, parquet, zarr
 
-# The formats of an export, by name.
+# The formats of exports, tables and the HTTP API, by name, in the order in which people see them.
 FORMATS: dict[str, Format] = {
-    form.name: form for form in (npy.FORMAT, npz.FORMAT, zarr.FORMAT, parquet.FORMAT, csv.FORMAT)
+    form.name: form
+    for form in (
+        npy.FORMAT,
+        npz.FORMAT,
+        zarr.FORMAT,
+        csv.FORMAT,
+        json.FORMAT,
+        parquet.FORMAT,
+    )
 }
-# Formats that write a table as text, piece by piece; Parquet needs a file.
-TEXT_FORMATS: dict[str, Callable[[Tables], Iterator[str]]] = {
-    "csv": csv.csv_text,
-    "json": json.json_text,
-}
-TABLE_FORMATS = (*TEXT_FORMATS, parquet.FORMAT.name)
 
-__all__ = ["FORMATS", "TABLE_FORMATS", "TEXT_FORMATS"]
+__all__ = ["FORMATS"]

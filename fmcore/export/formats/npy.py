@@ -39,7 +39,8 @@ def _parts(groups: Sequence[Group]) -> list[Part]:
 FORMAT = Format(
     "npy",
     "one NumPy file for each array, memory-mappable",
-    _parts,
     ("maps", "pooled", "statistics"),
     exact_bytes=True,
+    array_parts=_parts,
+    array_header=header,
 )

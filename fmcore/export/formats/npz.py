@@ -55,7 +55,7 @@ def by_group(
 FORMAT = Format(
     "npz",
     "one NumPy archive for each layer, not compressed",
-    partial(by_group, ".npz", write=write),
     ("maps", "pooled", "statistics"),
     exact_bytes=True,
+    array_parts=partial(by_group, ".npz", write=write),
 )

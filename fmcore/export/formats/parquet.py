@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from fmcore.export.contents import TEXT, Column, Format, Tables, is_missing, table_parts
+from fmcore.export.contents import TEXT, Column, Format, Tables, is_missing
 from fmcore.optional import import_optional
 
 
-def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
+def write_parquet(tables: Tables, stream: BinaryIO) -> None:
     """Writes a table as a Parquet file; missing values are null.
 
     Raises:
@@ -22,7 +20,7 @@ def write_parquet(tables: Tables, out: Path | BinaryIO) -> None:
     parquet = import_optional("pyarrow.parquet", extra="parquet", purpose="Parquet")
     types = {name: arrow.type_for_alias(kind) for name, kind in tables.kinds.items()}
     schema = arrow.schema(list(types.items()))
-    with parquet.ParquetWriter(out, schema) as writer:
+    with parquet.ParquetWriter(stream, schema) as writer:
         for table in tables.pieces():
             columns = [
                 arrow.array(_arrow_values(table.columns[name], kind), type=types[name])
@@ -50,8 +48,8 @@ def need_parquet() -> Any:
 FORMAT = Format(
     "parquet",
     "one table for each layer, of pooled tables or statistics, one row per observation",
-    partial(table_parts, write_parquet, ".parquet"),
     ("pooled", "statistics"),
-    exact_bytes=False,
+    media_type="application/vnd.apache.parquet",
+    table_file=write_parquet,
     needs=need_parquet,
 )

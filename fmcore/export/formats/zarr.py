@@ -55,8 +55,7 @@ def need_zarr() -> Any:
 FORMAT = Format(
     "zarr",
     "one Zarr 3 group for each layer, compressed, with named dimensions",
-    partial(by_group, ".zarr", fill=fill),
     ("maps", "pooled", "statistics"),
-    exact_bytes=False,
+    array_parts=partial(by_group, ".zarr", fill=fill),
     needs=need_zarr,
 )

@@ -15,8 +15,9 @@ from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, 
 from fmcore import open_store
 from fmcore.capture import capture
 from fmcore.cli import main
+from fmcore.cli.stats import TABLE_FORMATS
 from fmcore.errors import StatisticNotFoundError
-from fmcore.export import COLUMNS, TABLE_FORMATS, resolve, statistics_table
+from fmcore.export import COLUMNS, export_store, resolve, statistics_table
 from fmcore.records import Captured, Target
 from fmcore.selection import Query
 from fmcore.statistics import STATISTICS
@@ -94,27 +95,35 @@ def test_each_statistic_says_why_it_alone_is_not_defined(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("form", TABLE_FORMATS)
-def test_formats_hold_the_same_rows(store_path, tmp_path, form, capsys):
-    expected = table(store_path, capsys=capsys)
+def test_every_format_is_the_file_that_foreign_readers_find_in_an_export(
+    store_path, store, tmp_path, form, capsys
+):
     out = tmp_path / f"t.{form}"
     assert main(["stats", str(store_path), "--out", str(out)]) == 0
-    if form == "csv":
-        got = pd.read_csv(out, keep_default_na=False, na_values=[""])
-    elif form == "json":
-        got = pd.DataFrame(json.loads(out.read_text()), columns=COLUMNS)
-    else:
-        got = pd.read_parquet(out)
-    assert len(got) == len(expected)
-    for name in COLUMNS:
-        one, other = got[name], expected[name]
-        assert (one.isna().to_numpy() == other.isna().to_numpy()).all(), name
-        known = one.notna()
-        numeric = name in ("filter", "n", "value", "chance_low", "chance_high")
-        kind = float if numeric else str
-        assert one[known].astype(kind).tolist() == other[known].astype(kind).tolist(), name
+    export_store(store, tmp_path / "export", what="statistics", format_name=form)
+    assert out.read_bytes() == (tmp_path / f"export/statistics.{form}").read_bytes()
     assert main(["stats", str(store_path), "--out", str(out)]) == 1
     assert "--force" in capsys.readouterr().err
     assert main(["stats", str(store_path), "--out", str(out), "--force"]) == 0
+    capsys.readouterr()
+    if main(["stats", str(store_path), "--format", form]) == 0:
+        assert capsys.readouterr().out.encode() == out.read_bytes()
+    else:
+        assert f"name a file with --out FILE.{form}" in capsys.readouterr().err
+
+
+def test_json_has_the_values_of_csv_and_null_where_there_is_none(store_path, capsys):
+    expected = table(store_path, capsys=capsys)
+    assert main(["stats", str(store_path), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert [list(row) for row in rows] == [list(COLUMNS)] * len(expected)
+    for name, kind in COLUMNS.items():
+        column = pd.Series([row[name] for row in rows], name=name)
+        assert column.isna().tolist() == expected[name].isna().tolist(), name
+        of_text = [isinstance(value, str) for value in column.dropna()]
+        assert of_text == [kind == "string"] * len(of_text), name
+        if kind != "string":
+            np.testing.assert_array_equal(column.astype("f8"), expected[name].astype("f8"))
 
 
 def test_what_is_from_pooled_can_be_recomputed_and_what_is_not_says_why(
@@ -168,6 +177,11 @@ def test_parquet_needs_a_file_and_pyarrow(store_path, tmp_path, capsys, monkeypa
     assert main(["stats", str(store_path), "--out", str(tmp_path / "t.parquet")]) == 1
     assert "feature-map-dashboard[parquet]" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_file_to_write(store_path, tmp_path, capsys):
+    assert main(["stats", str(store_path), "--out", str(tmp_path), "--force"]) == 1
+    assert "it is a folder; give a file in it" in capsys.readouterr().err
 
 
 def test_tables_come_one_at_a_time(store):

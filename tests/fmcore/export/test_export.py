@@ -291,6 +291,8 @@ def test_check_says_it_on_the_command_line(store_path, tmp_path, capsys):
     (tmp_path / "out/samples/id.npy").write_bytes(b"")
     assert main(["export", "--check", str(tmp_path / "out")]) == 1
     assert "id.npy differs" in capsys.readouterr().out
+    assert main(["export", "--check"]) == 1
+    assert "expected the folder to check" in capsys.readouterr().err
     assert main(["export", "--out", str(tmp_path / "out")]) == 1
     assert "expected a store and a folder" in capsys.readouterr().err
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow.parquet
 import pytest
@@ -494,6 +495,17 @@ def by_pandas_csv(out: Path) -> Frames:
         yield path.relative_to(out).with_suffix("").as_posix(), columns
 
 
+def by_orjson(out: Path) -> Frames:
+    for path in out.rglob("*.json"):
+        if path.name != "manifest.json":
+            frame = pd.DataFrame(orjson.loads(path.read_bytes()))
+            columns = {  # a column of nulls has no type
+                name: (frame[name] if name in TEXTS else pd.to_numeric(frame[name])).to_numpy()
+                for name in frame
+            }
+            yield path.relative_to(out).with_suffix("").as_posix(), columns
+
+
 # From pandas 3 on, floats are read to the last bit anyway.
 EXACT = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}
 
@@ -517,8 +529,9 @@ ARRAY_READERS: dict[str, list[Callable[[Path], Arrays]]] = {
     "zarr": [by_zarr, by_xarray],
 }
 TABLE_READERS: dict[str, list[Callable[[Path], Frames]]] = {
-    "parquet": [by_pyarrow, by_pandas_parquet],
     "csv": [by_pandas_csv],
+    "json": [by_orjson],
+    "parquet": [by_pyarrow, by_pandas_parquet],
 }
 
 
@@ -674,7 +687,7 @@ def test_the_manifest_says_of_each_file_and_array_what_others_find(truths, expor
     del files["manifest.json"]
     notes = {"largest_error", "n_overflow"}
     said = manifest["files"].items()
-    if form in ("csv", "parquet") and CHOICES[chosen].query.get("dtype") == "float16":
+    if form in TABLE_READERS and CHOICES[chosen].query.get("dtype") == "float16":
         assert all(notes <= entry.keys() for name, entry in said if name.startswith("layers/"))
     assert {name: {key: entry[key] for key in entry.keys() - notes} for name, entry in said} == {
         name: {
