@@ -117,7 +117,7 @@ class KerasProbe:
                 )
         if self._output is not None:
             self._finish, words = _finish(np.asarray(outputs[-1], np.float32), self._output)
-        self.info = _model_info(model, output=words)
+        self.info = model_info(model, output=words)
 
     def predict(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None = None
@@ -237,7 +237,13 @@ def _two_classes(second: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([1 - second, second], axis=1)
 
 
-def _model_info(model: keras.Model, *, output: str) -> ModelInfo:
+def model_info(model: keras.Model, *, output: str) -> ModelInfo:
+    """What a store records of a model, with the digest that tells it from others.
+
+    Args:
+        model: a built model.
+        output: how the probabilities are made from its output, or why there are none.
+    """
     try:
         parts = json.loads(model.to_json())
     except (NotImplementedError, TypeError, ValueError):  # a subclass without a configuration

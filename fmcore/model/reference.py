@@ -22,7 +22,7 @@ from fmcore.errors import ModelError
 from fmcore.model.inputs import ModelInputs
 from fmcore.model.trace import first_line, operations_of, pack_inputs, recording
 
-# How far Keras' own results may lie from each other, relative to the largest: sums in another order.
+# How far Keras' own results may lie apart, relative to the largest: sums in another order.
 RESOLUTION = 1e-5
 # The step from 1 to the next number of types that models compute in.
 HALF_PRECISION = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -269,9 +269,7 @@ def _nodes(model: keras.Model) -> list[_Node]:
                 )
             else:
                 nodes.append(
-                    _Node(
-                        operation.name, operation, node.arguments.keras_tensors, node.outputs[0]
-                    )
+                    _Node(operation.name, operation, node.arguments.keras_tensors, node.outputs[0])
                 )
     return nodes
 
