@@ -14,6 +14,7 @@ from fmcore.records import Policy
 
 # The largest number that rounds to a finite float16 is just below this.
 FLOAT16_OVERFLOW = 65520.0
+FLOAT16_SECOND_LARGEST = 65472.0  # from the largest, the step is to infinity
 MAP_AXES = ("y", "x", "filter")
 
 
@@ -116,8 +117,8 @@ def with_rounding(
     """The tolerance of values in the type that the store keeps: float16 adds half of its step."""
     if policy != Policy.FLOAT16:
         return slack
-    largest = np.minimum(np.abs(np.nan_to_num(values)) + slack, np.finfo(np.float16).max)
-    return slack + np.spacing(largest.astype(np.float16)).astype(np.float64) / 2
+    sizes = np.minimum(np.abs(np.nan_to_num(values)) + slack, FLOAT16_SECOND_LARGEST)
+    return slack + np.spacing(sizes.astype(np.float16)).astype(np.float64) / 2
 
 
 def is_close(

@@ -73,7 +73,7 @@ class Verification:
         n_samples: the number of samples that were compared.
         n_stored: the number of samples in the store.
         seed: what chose the samples.
-        layers: the paths of the layers that were compared.
+        compared: what was compared with Keras, in words; empty where the data differ.
         accuracy: the accuracy that Keras measures on these samples; None where the store has none.
         deviation: how far a stored activation lies from that of Keras at most, relative to the
             largest activation of its layer.
@@ -84,7 +84,7 @@ class Verification:
     n_samples: int
     n_stored: int
     seed: int
-    layers: tuple[str, ...]
+    compared: tuple[str, ...]
     accuracy: float | None
     deviation: float
     differences: tuple[Difference, ...]
@@ -99,16 +99,14 @@ class Verification:
         """The result in one line; where something differs, what differs first."""
         if self.differences:
             first, *others = self.differences
-            # Another model may compute the same; whether it does is worth saying.
-            then = f"; then {others[0]}" if others and first.subject == Subject.MODEL else ""
-            return f"{self.store} differs: {first}{then}"
-        is_short = len(self.layers) <= MOST_NAMED
-        layers = ", ".join(self.layers) if is_short else f"{len(self.layers)} layers"
-        accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.4f}"
+            then = ""
+            if first.subject == Subject.MODEL:  # another model may compute the same
+                same = "; on these samples it computes the same" if self.compared else ""
+                then = f"; then {others[0]}" if others else same
+            return f"{self.store} differs: {first}{then}; {_remedy(first.subject)}"
         return (
-            f"{self.store} is what Keras computes: {self.n_samples:,} of {self.n_stored:,} samples "
-            f"(seed {self.seed}), their pixels, labels and output{accuracy}, and the maps of "
-            f"{layers} (largest deviation {self.deviation:.1g})"
+            f"{self.store} is what Keras computes for {self.n_samples:,} of {self.n_stored:,} "
+            f"samples (seed {self.seed}): {', '.join(self.compared)}"
         )
 
 
@@ -147,7 +145,8 @@ def verify(
     rows = random_rows(store.n_samples, n_samples, seed)
     differences: dict[Subject, Difference] = {}
     comparison = _Comparison(store, samples, differences, on_progress)
-    accuracy = None
+    accuracy: float | None = None
+    compared: tuple[str, ...] = ()
     data_difference = _data_difference(store, samples, rows, class_names)
     if data_difference is not None:
         comparison.note(data_difference)
@@ -155,6 +154,7 @@ def verify(
         comparison.note(_model_difference(store, model))
         try:
             accuracy = comparison.run(rows, reference())
+            compared = _compared(store, accuracy, comparison.deviation)
         except ModelError:
             if Subject.MODEL not in differences:  # another model may have other layers
                 raise
@@ -163,17 +163,44 @@ def verify(
         n_samples=len(rows),
         n_stored=store.n_samples,
         seed=seed,
-        layers=tuple(store.layers),
+        compared=compared,
         accuracy=accuracy,
         deviation=comparison.deviation,
         differences=tuple(differences[what] for what in SUBJECTS if what in differences),
     )
 
 
+def _remedy(subject: Subject) -> str:
+    if subject == Subject.MODEL:
+        return "name the model that was captured, or capture this one with --force"
+    if SUBJECTS.index(subject) < SUBJECTS.index(Subject.MODEL):
+        return "name the data that were captured, or capture these with --force"
+    return "capture again with --force"
+
+
 def random_rows(n_stored: int, n_samples: int, seed: int) -> NDArray[np.int64]:
     """The samples to compare, <int64>[sample], in order and each once."""
     size = min(n_samples, n_stored)
     return np.sort(np.random.default_rng(seed).choice(n_stored, size, replace=False))
+
+
+def _compared(store: Store, accuracy: float | None, deviation: float) -> tuple[str, ...]:
+    """What a comparison with Keras has covered, in words."""
+    kept = [layer.path for layer in store.layers.values() if layer.has_maps]
+    pooled = [path for path in store.layers if path not in kept]
+    off = f" (at most {deviation:.1g} of the largest activation off)"
+    return (
+        "pixels",
+        *(["labels"] if store.has_labels else []),
+        *(["output"] if store.has_predictions else []),
+        *([] if accuracy is None else [f"accuracy {accuracy:.4f}"]),
+        *([f"maps of {_layers_text(kept)}{off}"] if kept else []),
+        *([f"pooled tables of {_layers_text(pooled)}"] if pooled else []),
+    )
+
+
+def _layers_text(paths: Sequence[str]) -> str:
+    return ", ".join(paths) if len(paths) <= MOST_NAMED else f"{len(paths)} layers"
 
 
 def _model_difference(store: Store, model: ModelInfo) -> Difference | None:
