@@ -175,9 +175,9 @@ def _require_accuracy(store: Store, expected: Decimal) -> None:
             f"{store.path} has no accuracy to compare with --expect-accuracy {expected}: "
             f"{store.why_no_outcomes}; the store is kept"
         )
-    accuracy = store.about()["model"]["test_accuracy"]
+    accuracy = float(store.about()["model"]["test_accuracy"])
     room = Decimal(5).scaleb(int(expected.as_tuple().exponent) - 1)
-    if abs(Decimal(accuracy) - expected) > room:
+    if abs(Decimal(repr(accuracy)) - expected) > room:
         raise ModelError(
             f"the test accuracy is {accuracy:.6g}, expected {expected} ± {room} "
             f"(--expect-accuracy); {store.path} is kept: is it the model, the data and the "

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +14,7 @@ from fmcore.dataset import LabelledImages, preprocessing_of_words
 from fmcore.errors import ModelError
 from fmcore.records import ModelInfo
 from fmcore.storage import Layer, Store
+from fmcore.verification.data import data_difference, images_of
 from fmcore.verification.differences import (
     SUBJECTS,
     Difference,
@@ -24,15 +22,12 @@ from fmcore.verification.differences import (
     first_map_difference,
     first_output_difference,
     first_pooled_difference,
-    first_unequal,
     largest_deviation,
 )
-from fmcore.verification.outputs import Answers, answers_of
+from fmcore.verification.outputs import answers_of
 
-PIXEL_AXES = ("y", "x", "channel")
-# Maps of this size are in memory at once, and as much again while they are compared.
-BLOCK_BYTES = 256_000_000
-SCANNED = 256  # images that are read together where a difference is looked for
+# Maps of this size are in memory at once; with what comparing them takes, 0.6 GB were measured.
+BLOCK_BYTES = 64_000_000
 MOST_NAMED = 8  # more layers than these are counted, not named, in one line
 
 
@@ -143,21 +138,20 @@ def verify(
         SelectionError: if its preprocessing cannot be read.
     """
     rows = random_rows(store.n_samples, n_samples, seed)
-    differences: dict[Subject, Difference] = {}
-    comparison = _Comparison(store, samples, differences, on_progress)
+    comparison = _Comparison(store, samples, on_progress)
     accuracy: float | None = None
     compared: tuple[str, ...] = ()
-    data_difference = _data_difference(store, samples, rows, class_names)
-    if data_difference is not None:
-        comparison.note(data_difference)
-    else:
+    difference = data_difference(store, samples, rows, class_names)
+    comparison.note(difference)
+    if difference is None:
         comparison.note(_model_difference(store, model))
         try:
             accuracy = comparison.run(rows, reference())
             compared = _compared(store, accuracy, comparison.deviation)
         except ModelError:
-            if Subject.MODEL not in differences:  # another model may have other layers
+            if Subject.MODEL not in comparison.differences:  # another may have other layers
                 raise
+    differences = comparison.differences
     return Verification(
         store=str(store.path),
         n_samples=len(rows),
@@ -188,13 +182,13 @@ def _compared(store: Store, accuracy: float | None, deviation: float) -> tuple[s
     """What a comparison with Keras has covered, in words."""
     kept = [layer.path for layer in store.layers.values() if layer.has_maps]
     pooled = [path for path in store.layers if path not in kept]
-    off = f" (at most {deviation:.1g} of the largest activation off)"
+    off = f"at most {deviation:.1g} of the largest activation off" if deviation else "exactly"
     return (
         "pixels",
         *(["labels"] if store.has_labels else []),
         *(["output"] if store.has_predictions else []),
         *([] if accuracy is None else [f"accuracy {accuracy:.4f}"]),
-        *([f"maps of {_layers_text(kept)}{off}"] if kept else []),
+        *([f"maps of {_layers_text(kept)} ({off})"] if kept else []),
         *([f"pooled tables of {_layers_text(pooled)}"] if pooled else []),
     )
 
@@ -215,104 +209,6 @@ def _model_difference(store: Store, model: ModelInfo) -> Difference | None:
     )
 
 
-def _data_difference(
-    store: Store, samples: LabelledImages, rows: NDArray[np.int64], class_names: Sequence[str]
-) -> Difference | None:
-    """The first difference between the data and what the store holds of them.
-
-    Only the rows are read where the data have the fingerprint that the store recorded; otherwise
-    the first difference is looked for in all samples.
-    """
-    for what, expected, stored in (
-        ("size of the images", samples.images.shape[1:], store.images.shape[1:]),
-        ("number of images", len(samples), store.n_samples),
-        ("type of the pixels", samples.images.dtype, np.dtype(store.images.stored_dtype)),
-    ):
-        if expected != stored:
-            return Difference(Subject.PIXELS, what, str(expected), str(stored))
-    fingerprint = store.about()["dataset"]["fingerprint"]
-    labels = _labels_by_name(samples, store, class_names)
-    if isinstance(labels, Difference):
-        return labels
-    is_same = fingerprint == labels.fingerprint
-    if not is_same or not np.array_equal(_images(samples, rows), store.images[rows]):
-        difference = _image_difference(store, samples)
-        if difference is not None:
-            return difference
-    difference = _label_difference(store, labels)
-    if difference is not None or is_same:
-        return difference
-    parts = ", ".join(("images", "labels", *samples.others))
-    return Difference(
-        Subject.DATA,
-        f"fingerprint of {parts}",
-        f"{labels.fingerprint[:12]}…",
-        f"{str(fingerprint)[:12]}…",
-    )
-
-
-def _labels_by_name(
-    samples: LabelledImages, store: Store, class_names: Sequence[str]
-) -> LabelledImages | Difference:
-    """The data with the class indices of the store, which may number other classes too."""
-    stored = store.class_names
-    if samples.labels is None or not class_names:
-        return samples
-    absent = [name for name in class_names if name not in stored]
-    if absent:
-        expected, names = f"the class {absent[0]!r}", ", ".join(map(repr, stored[:MOST_NAMED]))
-        return Difference(Subject.LABELS, "class names", expected, names)
-    indices = np.array([stored.index(name) for name in class_names])
-    return dataclasses.replace(samples, labels=indices[samples.labels])
-
-
-def _label_difference(store: Store, samples: LabelledImages) -> Difference | None:
-    if samples.labels is None and not store.has_labels:
-        return None
-    if samples.labels is None or not store.has_labels:
-        expected = "none" if samples.labels is None else "a label for each image"
-        source = f"labels are {store.labels_are}" if store.has_labels else store.why_no_outcomes
-        return Difference(Subject.LABELS, "", expected, source)
-    return first_unequal(Subject.LABELS, samples.labels, store.labels, np.arange(store.n_samples))
-
-
-def _image_difference(store: Store, samples: LabelledImages) -> Difference | None:
-    """The first difference between all images of the data and of the store: pixels, or order."""
-    expected = _digests(samples.images)
-    stored = _digests(store.images)
-    unequal = [index for index, pair in enumerate(zip(expected, stored, strict=True))
-               if pair[0] != pair[1]]  # fmt: skip
-    if not unequal:
-        return None
-    first = unequal[0]
-    if Counter(expected) == Counter(stored):
-        place, other = f"sample {first}", expected.index(stored[first])
-        return Difference(Subject.ORDER, place, f"image {first} of the data", f"its image {other}")
-    # Where images are in another order too, an image that is nowhere in the store says more.
-    in_store = set(stored)
-    first = next((index for index in unequal if expected[index] not in in_store), first)
-    rows = np.array([first])
-    return first_unequal(
-        Subject.PIXELS, _images(samples, rows), store.images[rows], rows, PIXEL_AXES
-    )
-
-
-def _digests(images: Any) -> list[bytes]:
-    """SHA-256 of the pixels of each image."""
-    return [
-        hashlib.sha256(np.ascontiguousarray(image).data).digest()
-        for start in range(0, images.shape[0], SCANNED)
-        for image in np.asarray(images[start : start + SCANNED])
-    ]
-
-
-def _images(samples: LabelledImages, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Some images, before preprocessing, [sample, image_y, image_x, image_channel]."""
-    if isinstance(samples.images, np.ndarray):
-        return samples.images[rows]
-    return np.concatenate([samples.images[int(row) : int(row) + 1] for row in rows])
-
-
 @dataclass(slots=True)
 class _Comparison:
     """The comparison of a store with Keras, block by block.
@@ -320,15 +216,15 @@ class _Comparison:
     Attributes:
         store: the store.
         samples: the data.
-        differences: the first difference of each kind that was noted.
         on_progress: called with the number of samples compared since the last call.
+        differences: the first difference of each kind that was noted.
         deviation: the largest deviation of an activation, relative to the largest of its layer.
     """
 
     store: Store
     samples: LabelledImages
-    differences: dict[Subject, Difference]
     on_progress: Callable[[int], object]
+    differences: dict[Subject, Difference] = field(default_factory=dict)
     deviation: float = 0.0
 
     def note(self, difference: Difference | None) -> None:
@@ -337,61 +233,60 @@ class _Comparison:
             self.differences.setdefault(difference.subject, difference)
 
     def run(self, rows: NDArray[np.int64], reference: Reference) -> float | None:
-        """Compares output and maps of some samples, and returns the accuracy that Keras measures.
+        """Compares output and maps of some samples.
 
         Args:
             rows: <int64>[sample], the samples.
             reference: the model.
+
+        Returns:
+            The accuracy that Keras measures on them; None where the store has none.
         """
         store = self.store
         preprocessing = preprocessing_of_words(str(store.about()["dataset"]["preprocessing"]))
+        predicted = _Predicted.read(store, rows) if store.has_predictions else None
         sample_bytes = sum(4 * math.prod(layer.shape) for layer in store.layers.values())
         step = max(1, BLOCK_BYTES // max(1, sample_bytes))
-        n_correct, n_stored, n_ties = 0, 0, 0
+        n_correct, n_ties, is_measured = 0, 0, store.has_outcomes
         for start in range(0, len(rows), step):
-            block = rows[start : start + step]
-            images = preprocessing(_images(self.samples, block))
+            part = slice(start, start + step)
+            block = rows[part]
+            images = preprocessing(images_of(self.samples, block))
             others = {name: values[block] for name, values in self.samples.others.items()}
             outputs, activations = reference.predict(images, others)
-            if store.has_predictions:
-                words = str(store.about()["model"]["output"])
-                answers = answers_of(outputs, reference.output_names, words)
+            if predicted is not None:
+                answers = answers_of(outputs, reference.output_names, predicted.words)
                 slack = reference.resolution * max(1.0, answers.size)
-                self.note(self._output_difference(answers, block, slack))
-                if store.has_outcomes and answers.fits(len(store.class_names)):
-                    labels = store.labels[block]
+                self.note(
+                    first_output_difference(
+                        answers.probability,
+                        predicted.probability[part],
+                        predicted.prediction[part],
+                        block,
+                        slack=slack,
+                    )
+                )
+                is_measured = is_measured and answers.fits(len(store.class_names))
+                if is_measured:
                     share = reference.accuracy(
                         images,
                         others,
-                        labels,
+                        predicted.label[part],
                         output=answers.output,
                         threshold=answers.threshold,
                     )
                     n_correct += round(share * len(block))
-                    n_stored += int((store.predictions[block] == labels).sum())
                     n_ties += answers.n_ties(2 * slack)
             for layer, maps in zip(store.layers.values(), activations, strict=True):
                 self._compare_maps(layer, maps, block, reference.resolution)
             self.on_progress(len(block))
-        if not store.has_outcomes:
+        if predicted is None or not is_measured:
             return None
         accuracy = n_correct / len(rows)
-        if abs(n_correct - n_stored) > n_ties:
-            place, stored = f"over {len(rows):,} samples", n_stored / len(rows)
+        if abs(n_correct - predicted.n_correct) > n_ties:
+            place, stored = f"over {len(rows):,} samples", predicted.n_correct / len(rows)
             self.note(Difference(Subject.ACCURACY, place, f"{accuracy:.4f}", f"{stored:.4f}"))
         return accuracy
-
-    def _output_difference(
-        self, answers: Answers, block: NDArray[np.int64], slack: float
-    ) -> Difference | None:
-        store = self.store
-        return first_output_difference(
-            answers.probability,
-            store.probabilities[block],
-            store.predictions[block],
-            block,
-            slack=slack,
-        )
 
     def _compare_maps(
         self, layer: Layer, maps: NDArray[np.float32], block: NDArray[np.int64], resolution: float
@@ -409,3 +304,35 @@ class _Comparison:
                 layer.path, layer.policy, maps, stored, block, resolution=resolution
             )
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Predicted:
+    """What a store holds of the model's answers for some samples.
+
+    Attributes:
+        words: how the probabilities were made from the model's output.
+        probability: <float32>[sample, class].
+        prediction: <int64>[sample].
+        label: <int64>[sample].
+    """
+
+    words: str
+    probability: NDArray[np.float32]
+    prediction: NDArray[np.int64]
+    label: NDArray[np.int64]
+
+    @classmethod
+    def read(cls, store: Store, rows: NDArray[np.int64]) -> Self:
+        """Reads them once, because each is one array of the file."""
+        return cls(
+            words=str(store.about()["model"]["output"]),
+            probability=store.probabilities[rows],
+            prediction=store.predictions[rows],
+            label=store.labels[rows],
+        )
+
+    @property
+    def n_correct(self) -> int:
+        """The number of predictions that are the label."""
+        return int((self.prediction == self.label).sum())

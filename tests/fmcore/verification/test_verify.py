@@ -11,7 +11,9 @@ import pytest
 from fmcore import capture_activations, open_store, verify_store
 from fmcore.cli import main
 from fmcore.errors import DatasetError, InputFileError, ModelError, SelectionError
+from fmcore.model.probe import KerasProbe
 from fmcore.model.tutorial import tutorial_network
+from fmcore.records import Captured
 
 pytestmark = pytest.mark.keras
 N = 60
@@ -64,7 +66,7 @@ def test_a_store_is_what_keras_predicts(verify, folder):
         f"{folder / 's.h5'} is what Keras computes for 25 of 60 samples (seed 3)"
     )
     assert "pixels, labels, output, accuracy 0." in line
-    assert "maps of conv1, conv2 (at most " in line
+    assert "maps of conv1, conv2 (" in line
     assert verify()[1].count("60 of 60 samples (seed 0)") == 1
 
 
@@ -161,6 +163,58 @@ def test_a_store_that_was_captured_again_with_a_changed_weight_differs(verify, f
     assert list(by_subject) == ["model", "output", "maps"]
     assert by_subject["maps"].place.startswith("layer conv1, sample 0, y ")
     assert by_subject["maps"].place.endswith("filter 11")
+
+
+def changing(monkeypatch, change):
+    """Lets every capture change what the model puts out, as a fault in it would."""
+    call = KerasProbe.__call__
+
+    def changed(self, images, others=None):
+        captured = call(self, images, others)
+        maps = [np.array(values) for values in captured.activations]
+        probability = captured.probability.copy()
+        if len(images) == N:  # not the trial on the first samples
+            change(maps, probability)
+        return Captured(tuple(maps), probability)
+
+    monkeypatch.setattr(KerasProbe, "__call__", changed)
+
+
+def wrong_map(maps, probability):
+    maps[1][42, 2, 1, 30] += 2e-5 * maps[1].max()
+
+
+def wrong_maximum(maps, probability):
+    maps[1][42, 2, 1, 30] += maps[1].max()
+
+
+def wrong_probability(maps, probability):
+    probability[7, 2] += 2e-5
+
+
+def wrong_answer(maps, probability):
+    probability[7] = probability[7, ::-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "policy", "place"),
+    [
+        (wrong_map, "float32", "maps, layer conv2, sample 42, y 2, x 1, filter 30: expected "),
+        (wrong_maximum, "float16", "maps, layer conv2, sample 42, y 2, x 1, filter 30: expected "),
+        (wrong_maximum, "pooled", "maps, pooled mean of layer conv2, sample 42, filter 30: "),
+        (wrong_probability, "float32", "output, probability, sample 7, class 2: expected "),
+        (wrong_answer, "float32", "output, probability, sample 7, class 0: expected "),
+    ],
+)
+def test_one_wrong_value_of_a_capture_is_found_where_it_is(
+    change, policy, place, verify, folder, tmp_path, monkeypatch
+):
+    changing(monkeypatch, change)
+    options = ("--policy", f"conv2={policy}")
+    store = capture(folder / "m.keras", folder / "d.npz", tmp_path / "s.h5", *options)
+    code, line = verify(store=store)
+    assert code == 1
+    assert f"differs: {place}" in line
 
 
 def test_a_model_that_cannot_be_compared_at_all_is_another_model(verify, tmp_path):
@@ -294,6 +348,31 @@ def test_the_callers_model_stays_as_it_was(tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
+def test_layers_inside_a_nested_model_stay_as_they_were(tmp_path):
+    """A layer that was called a second time no longer knows its output."""
+    inner = keras.Sequential(
+        [keras.Input((12, 12, 1)), keras.layers.Conv2D(3, 3, name="one")], name="inner"
+    )
+    x = keras.Input((12, 12, 1))
+    model = keras.Model(x, keras.layers.GlobalMaxPooling2D()(inner(x)))
+    pixels, labels = IMAGES[..., np.newaxis] / np.float32(255), LABELS % 3
+    store = capture_activations(model, pixels, labels, tmp_path / "s.h5")
+    output = inner.get_layer("one").output
+    assert verify_store(store, model, pixels, labels).agrees
+    assert inner.get_layer("one").output is output
+
+
+def test_blocks_of_samples_give_what_all_at_once_give(folder, monkeypatch):
+    store, model = folder / "s.h5", keras.models.load_model(folder / "m.keras")
+    whole = verify_store(store, model, IMAGES, LABELS)
+    monkeypatch.setattr("fmcore.verification.run.BLOCK_BYTES", 100_000)
+    steps = []
+    blocks = verify_store(store, model, IMAGES, LABELS, on_progress=steps.append)
+    assert len(steps) > 3
+    assert sum(steps) == N
+    assert (blocks.agrees, blocks.accuracy) == (True, whole.accuracy)
+
+
 def test_what_cannot_be_compared_is_refused_in_one_line(folder, tmp_path):
     store, model = folder / "s.h5", folder / "m.keras"
     for options, error, message in (
@@ -334,6 +413,18 @@ def test_an_accuracy_is_expected_to_its_last_digit(folder, tmp_path, capsys):
     for text in ("1", "91%", "1.5", "-0.1", "nan"):
         with pytest.raises(SystemExit, match="2"):
             main([*command, store, "--force", f"--expect-accuracy={text}"])
+
+
+def test_half_of_the_last_digit_is_near_enough(folder, tmp_path):
+    with open_store(folder / "s.h5") as store:
+        labels = store.predictions[:40]
+    labels[23:] = (labels[23:] + 1) % 4
+    data = save_data(tmp_path / "d.npz", IMAGES[:40], labels)
+    for text in ("0.57", "0.58"):
+        store = capture(
+            folder / "m.keras", data, tmp_path / f"{text}.h5", "--expect-accuracy", text
+        )
+        assert accuracy_of(store) == 0.575
 
 
 def test_an_accuracy_that_nobody_can_know_is_refused(folder, tmp_path, capsys):
