@@ -45,10 +45,12 @@ help: ## say what each verb does
 
 setup: $(READY) ## make .venv with all that the other verbs need
 
-demo: $(STORE) ## train, capture and open the dashboard (HEADLESS=1: only see that it answers)
+demo: $(STORE) ## train, capture, verify and open the dashboard (HEADLESS=1: see that it answers)
 ifdef HEADLESS
 	$(BIN)/fmdash serve $(STORE) --check --port 0
+	$(BIN)/fmcore verify $(STORE) --model $(MODEL) --data $(DATA)
 else
+	@$(BIN)/fmcore verify $(STORE) --model $(MODEL) --data $(DATA)
 	$(BIN)/fmdash serve $(STORE) --port $(PORT)
 endif
 

@@ -10,7 +10,7 @@ Importing this package imports neither Keras nor Dash.
 
 from importlib.metadata import version
 
-from fmcore.api import capture_activations, capture_callback
+from fmcore.api import capture_activations, capture_callback, verify_store
 from fmcore.errors import FmcoreError
 from fmcore.export import export_store
 from fmcore.storage import Layer, Store, open_store
@@ -25,4 +25,5 @@ __all__ = [
     "capture_callback",
     "export_store",
     "open_store",
+    "verify_store",
 ]

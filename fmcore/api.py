@@ -1,4 +1,4 @@
-"""The package's Python functions: train, capture, and capture while a model trains.
+"""The package's Python functions: train, capture, verify, and capture while a model trains.
 
 The only module that brings Keras in; it imports Keras inside functions, so that importing `fmcore`
 stays fast and works without it.
@@ -27,6 +27,8 @@ from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
 from fmcore.records import ModelOutput
+from fmcore.storage import open_store
+from fmcore.verification import Verification, verify
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +46,8 @@ __all__ = [
     "list_outputs",
     "open_model",
     "train",
+    "verify_dataset",
+    "verify_store",
 ]
 
 
@@ -306,6 +310,132 @@ def _capture(
     if on_plan(plan):
         capturing.capture(probe, samples, store, plan, options, on_progress=on_progress)
     return store
+
+
+def verify_store(
+    store: str | Path,
+    model: keras.Model | str | Path,
+    images: Any,
+    labels: Any = None,
+    *,
+    samples: int = 200,
+    seed: int = 0,
+    on_progress: Callable[[int], object] = lambda _: None,
+) -> Verification:
+    """Compares a store with what Keras itself makes of the model and the images.
+
+    Random samples go through Keras' own `predict` and `evaluate`, with a plain
+    `keras.Model(model.inputs, layer_outputs)`, and pixels, labels, output, accuracy and maps are
+    compared with the store; of layers whose maps are not stored, the pooled tables.
+
+    >>> verify_store("store.h5", model, x_test, y_test).agrees   # doctest: +SKIP
+    True
+
+    Args:
+        store: the store.
+        model: the Keras model that was captured, or what `open_model` opens; it is not changed.
+        images: the images that were captured, in their order; see `capture_activations`. They are
+            preprocessed as the store records.
+        labels: <int>[sample], true class index; None where the capture had none.
+        samples: the number of samples to compare; all where there are fewer.
+        seed: fixes which samples.
+        on_progress: called with the number of samples compared since the last call.
+
+    Returns:
+        The result; its `agrees` says whether all is equal, its `words` what differs first.
+
+    Raises:
+        DatasetError: if images and labels do not fit each other or the model.
+        ModelError: if Keras cannot run the model.
+        SelectionError: if `samples` or `seed` is not such a number.
+        StoreError, InputFileError: if the store or the model's file cannot be read.
+    """
+    test_set = labelled_images(images, labels, where="verify_store(…, images, labels)")
+    if isinstance(model, str | Path):
+        model = open_model(model, image_shape=test_set.image_shape)
+    return _verify(
+        Path(store),
+        model,
+        test_set,
+        class_names=(),
+        where="verify_store(…, images, labels)",
+        n_samples=samples,
+        seed=seed,
+        on_progress=on_progress,
+    )
+
+
+def verify_dataset(
+    store: Path,
+    model: keras.Model,
+    dataset: Dataset,
+    *,
+    samples: int,
+    seed: int,
+    on_progress: Callable[[int], object] = lambda _: None,
+) -> Verification:
+    """Compares a store with what Keras itself makes of the test images of a data set.
+
+    Args:
+        store: the store.
+        model: a Keras model, such as `fmcore.sources.open_both` returns.
+        dataset: the data set that was captured.
+        samples: the number of samples to compare.
+        seed: fixes which samples.
+        on_progress: called with the number of samples compared since the last call.
+
+    Raises:
+        DatasetError, ModelError, SelectionError, StoreError: as `verify_store` does.
+    """
+    return _verify(
+        store,
+        model,
+        dataset.test,
+        class_names=dataset.class_names,
+        where=dataset.source,
+        n_samples=samples,
+        seed=seed,
+        on_progress=on_progress,
+    )
+
+
+def _verify(
+    store: Path,
+    model: keras.Model,
+    samples: LabelledImages,
+    *,
+    class_names: Sequence[str],
+    where: str,
+    n_samples: int,
+    seed: int,
+    on_progress: Callable[[int], object],
+) -> Verification:
+    for name, value, least in (("samples", n_samples, 1), ("seed", seed, 0)):
+        if not _is_whole(value) or value < least:
+            raise SelectionError(
+                f"{name}={value!r}; expected a whole number from {least}", field=name
+            )
+    need_keras()
+    from fmcore.model.inputs import fit_to_model, inputs_of
+    from fmcore.model.probe import model_info
+    from fmcore.model.reference import KerasReference, Stored
+
+    with open_store(store) as opened:
+        inputs = inputs_of(model, image_shape=samples.image_shape)
+        layers = [
+            Stored(layer.path, str(layer.attributes["kind"]), layer.shape)
+            for layer in opened.layers.values()
+        ]
+        return verify(
+            opened,
+            fit_to_model(inputs, samples, where=where),
+            model_info(model, output=""),
+            lambda: KerasReference(model, inputs, layers),
+            class_names=class_names,
+            n_samples=n_samples,
+            seed=seed,
+            on_progress=on_progress,
+        )
 
 
 @with_options

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from fmcore.errors import FmcoreError, one_line
 
@@ -140,6 +141,20 @@ def number(text: str) -> float:
     if value == 0:
         raise argparse.ArgumentTypeError("expected a number that is not 0")
     return value
+
+
+def decimal_share(text: str) -> Decimal:
+    """A share from 0 to 1 with as many digits as it was written with, such as `0.91`.
+
+    Raises:
+        argparse.ArgumentTypeError: if the text is no such number, or has no digit after the point,
+            which says how exact it is.
+    """
+    if not re.fullmatch(r"(0?\.\d{1,15}|1\.0{1,15})", text):
+        raise argparse.ArgumentTypeError(
+            f"expected a share from 0 to 1 with its decimals, such as 0.91, found {text!r}"
+        )
+    return Decimal(text)
 
 
 def divisors(text: str) -> tuple[float, ...]:

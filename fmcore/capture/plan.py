@@ -207,7 +207,8 @@ def _target_fields(output: OutputPlan | None, samples: LabelledImages) -> dict[s
     """What a store holds of several labels or numbers; of classes if nothing was decided."""
     if output is None:
         return {}
-    fields: dict[str, Any] = {"target": output.target}
+    fields: dict[str, Any] = {"target": output.target, "conversion": output.conversion}
+    fields["output_name"] = "" if output.output is None else output.output.name
     if output.target in (Target.LABELS, Target.NUMBER) and output.output is not None:
         truth = samples.truth
         names = () if truth is None or truth.kind != output.target else truth.names

@@ -7,11 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from fmcore import __version__
-from fmcore.cli import capture, doctor, export, figure, health, info, layers, stats, train, validate
+from fmcore.cli import (
+    capture,
+    doctor,
+    export,
+    figure,
+    health,
+    info,
+    layers,
+    stats,
+    train,
+    validate,
+    verify,
+)
 from fmcore.command import run_command
 
 # In the order in which `fmcore --help` lists them.
-VERBS = (train, capture, layers, info, validate, export, figure, stats, health, doctor)
+VERBS = (train, capture, verify, layers, info, validate, export, figure, stats, health, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ from fmcore.cli.options import (
     on_terminal,
     say,
 )
-from fmcore.command import divisors, image_size, number, numbers, size, whole_number
+from fmcore.command import decimal_share, divisors, image_size, number, numbers, size, whole_number
 from fmcore.dataset import FITS, Dataset, Preprocessing, default_preprocessing, preprocessing_named
 from fmcore.dataset.preprocessing import NAMES
-from fmcore.errors import SelectionError
+from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import refuse_existing, size_text
 from fmcore.sources import DataOptions, open_both, preprocessing_of
-from fmcore.storage import open_store
+from fmcore.storage import Store, open_store
 
 # More layers than these are counted, not named, in one line.
 MOST_NAMED = 8
@@ -39,7 +40,8 @@ def add_verb(verb: AddVerb) -> None:
     capture = verb("capture", _capture, "run the test set through a model and store it")
     add_model(capture)
     add_data(capture)
-    _add_images(capture)
+    add_image_files(capture)
+    _add_preprocessing(capture)
     add_choice(capture)
     capture.add_argument(
         "--out", type=Path, required=True, metavar="STORE", help="the store to write"
@@ -56,9 +58,16 @@ def add_verb(verb: AddVerb) -> None:
     add_capture_option(capture, "allow_large", "--yes")
     add_capture_option(capture, "restart", "--restart")
     add_capture_option(capture, "overwrite", "--force")
+    capture.add_argument(
+        "--expect-accuracy",
+        type=decimal_share,
+        metavar="N",
+        help="fail where the test accuracy is not this, such as 0.91, to its last digit",
+    )
 
 
-def _add_images(parser: argparse.ArgumentParser) -> None:
+def add_image_files(parser: argparse.ArgumentParser) -> None:
+    """Adds options on how image files are read, and on the names of their classes."""
     parser.add_argument(
         "--size",
         type=image_size,
@@ -80,6 +89,9 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="names of the model's classes, one per line",
     )
+
+
+def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "preprocessing", "of the images for the model; the store keeps them as a person sees them"
     )
@@ -103,23 +115,10 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 def _capture(options: argparse.Namespace) -> None:
     record = capture_options(options)
     refuse_existing(options.out, overwrite=record.overwrite)
-    data_options = DataOptions(
-        data_dir=options.data_dir,
-        size=options.size,
-        fit=options.fit,
-        skip_bad=options.skip_bad,
-        class_names=options.class_names,
-        progress=on_terminal(),
-    )
-    model, dataset = open_both(
-        options.model,
-        options.data,
-        data_options,
-        custom=options.custom,
-        trusted=options.trust,
-        weights=options.weights,
-    )
+    model, dataset = opened(options)
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
+    if options.expect_accuracy is not None and dataset.test.labels is None:
+        raise DatasetError("--expect-accuracy needs labels, and the images have none")
     preprocessing, reason = _preprocessing(options, model, dataset)
     print(f"Preprocessing: {preprocessing.words}{f' ({reason})' if reason else ''}")
     started = time.perf_counter()
@@ -144,6 +143,49 @@ def _capture(options: argparse.Namespace) -> None:
         say(
             f"Wrote {options.out}: {store.n_samples:,} samples, {layers}, "
             f"{size_text(options.out.stat().st_size)}, {store.accuracy_words}, {seconds:.1f} s"
+        )
+        if options.expect_accuracy is not None:
+            _require_accuracy(store, options.expect_accuracy)
+
+
+def opened(options: argparse.Namespace) -> tuple[Any, Dataset]:
+    """The model and the test set that the options name; see `fmcore.sources.open_both`."""
+    data_options = DataOptions(
+        data_dir=options.data_dir,
+        size=options.size,
+        fit=options.fit,
+        skip_bad=options.skip_bad,
+        class_names=options.class_names,
+        progress=on_terminal(),
+    )
+    return open_both(
+        options.model,
+        options.data,
+        data_options,
+        custom=options.custom,
+        trusted=options.trust,
+        weights=options.weights,
+    )
+
+
+def _require_accuracy(store: Store, expected: Decimal) -> None:
+    """Refuses an accuracy that is farther from the expected one than half of its last digit.
+
+    Raises:
+        ModelError: with both numbers; the store stays.
+    """
+    if not store.has_outcomes:
+        raise ModelError(
+            f"{store.path} has no accuracy to compare with --expect-accuracy {expected}: "
+            f"{store.why_no_outcomes}; the store is kept"
+        )
+    accuracy = float(store.about()["model"]["test_accuracy"])
+    room = Decimal(5).scaleb(int(expected.as_tuple().exponent) - 1)
+    if abs(Decimal(repr(accuracy)) - expected) > room:
+        raise ModelError(
+            f"the test accuracy is {accuracy:.6g}, expected {expected} ± {room} "
+            f"(--expect-accuracy); {store.path} is kept: is it the model, the data and the "
+            "preprocessing that you mean?"
         )
 
 

@@ -85,10 +85,12 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace files that exist")
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds the argument MODEL, and options on how it is opened."""
+def add_model(parser: argparse.ArgumentParser, flag: str = "model") -> None:
+    """Adds the argument MODEL, or the option `--model`, and options on how it is opened."""
+    required: dict[str, Any] = {"required": True} if flag.startswith("--") else {}
     parser.add_argument(
-        "model",
+        flag,
+        **required,
         metavar="MODEL",
         help="a .keras, .h5 or .hdf5 file, or an architecture of keras.applications, such as "
         "ResNet50V2",

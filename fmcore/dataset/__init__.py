@@ -18,6 +18,7 @@ from fmcore.dataset.preprocessing import (
     Preprocessing,
     default_preprocessing,
     preprocessing_named,
+    preprocessing_of_words,
 )
 from fmcore.dataset.stream import is_stream, spool
 
@@ -39,6 +40,7 @@ __all__ = [
     "labelled_images",
     "load_dataset",
     "preprocessing_named",
+    "preprocessing_of_words",
     "spool",
     "with_shared_names",
 ]

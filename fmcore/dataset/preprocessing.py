@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,15 +63,21 @@ class Preprocessing:
         """A description, which a store records."""
         parts = []
         if self.scale != 1.0:
-            parts.append(f"pixels / {self.scale:g}")
+            parts.append(f"pixels / {_number_text(self.scale)}")
         if self.reverse:
             parts.append("channels reversed")
         if self.mean:
-            parts.append(f"minus {', '.join(f'{mean:g}' for mean in self.mean)}")
+            parts.append(f"minus {', '.join(map(_number_text, self.mean))}")
         if self.std:
-            parts.append(f"divided by {', '.join(f'{std:g}' for std in self.std)}")
+            parts.append(f"divided by {', '.join(map(_number_text, self.std))}")
         words = "; ".join(parts) or "none: images as given"
         return f"{self.name} of keras.applications: {words}" if self.name else words
+
+
+def _number_text(value: float) -> str:
+    """A number with the digits that it needs: what a store records must be repeatable."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 AS_GIVEN = Preprocessing()
@@ -101,6 +108,43 @@ def preprocessing_named(name: str) -> Preprocessing:
     if name not in _BY_NAME:
         raise SelectionError(f"--preprocess {name!r}; expected one of {', '.join(NAMES)}")
     return _BY_NAME[name]
+
+
+def preprocessing_of_words(words: str) -> Preprocessing:
+    """The preprocessing that has these `words`, as a store records them.
+
+    Raises:
+        SelectionError: if no preprocessing of this version has them.
+    """
+    name, _, steps = words.rpartition(" of keras.applications: ")
+    preprocessing = _BY_NAME.get(name) if name else _parsed(steps)
+    if preprocessing is None or preprocessing.words != words:
+        raise SelectionError(
+            f"the preprocessing {words!r} cannot be repeated; expected words of this version, such "
+            f"as {default_preprocessing(np.dtype(np.uint8)).words!r}"
+        )
+    return preprocessing
+
+
+def _parsed(steps: str) -> Preprocessing | None:
+    if steps == AS_GIVEN.words:
+        return AS_GIVEN
+    fields: dict[str, Any] = {}
+    for step in steps.split("; "):
+        try:
+            if step == "channels reversed":
+                fields["reverse"] = True
+            elif step.startswith("pixels / "):
+                fields["scale"] = float(step.removeprefix("pixels / "))
+            elif step.startswith("minus "):
+                fields["mean"] = tuple(map(float, step.removeprefix("minus ").split(", ")))
+            elif step.startswith("divided by "):
+                fields["std"] = tuple(map(float, step.removeprefix("divided by ").split(", ")))
+            else:
+                return None
+        except ValueError:
+            return None
+    return Preprocessing(**fields)
 
 
 def default_preprocessing(images_dtype: np.dtype[np.generic]) -> Preprocessing:

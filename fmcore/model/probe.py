@@ -108,7 +108,7 @@ class KerasProbe:
             for output in self.outputs
         )
         self.output = OutputPlan(Target.NONE, "nobody said what the model puts out")
-        self.info = _model_info(model)
+        self.info = model_info(model)
 
     def use_output(self, plan: OutputPlan) -> None:
         """Captures what a plan says of the model's output, and records it in `info`."""
@@ -203,7 +203,13 @@ def _random_inputs(signature: Sequence[tf.TensorSpec]) -> list[tf.Tensor]:
     return [tf.constant(rng.random(shape, dtype=np.float32)) for shape in shapes]
 
 
-def _model_info(model: keras.Model) -> ModelInfo:
+def model_info(model: keras.Model, *, output: str = "") -> ModelInfo:
+    """What a store records of a model, with the digest that tells it from others.
+
+    Args:
+        model: a built model.
+        output: what is stored of its output, or why there is nothing.
+    """
     try:
         parts = json.loads(model.to_json())
     except (NotImplementedError, TypeError, ValueError):  # a subclass without a configuration
@@ -221,4 +227,5 @@ def _model_info(model: keras.Model) -> ModelInfo:
         digest=digest.hexdigest(),
         architecture=architecture,
         framework=f"keras {keras.__version__}, tensorflow {tf.__version__}",
+        output=output,
     )

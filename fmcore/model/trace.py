@@ -137,8 +137,8 @@ def trace_model(
             else:
                 hidden.append(path)
 
-        with _recording(model, record):
-            outputs = model(_pack_inputs(model, inputs), training=False)
+        with recording(model, record):
+            outputs = model(pack_inputs(model, inputs), training=False)
         flat = tuple(keras.tree.flatten(outputs))
         keys = [
             "/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(outputs) if path
@@ -213,7 +213,7 @@ def _graph_operations(model: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _recording(model: keras.Model, record: Callable[[str, Any, Any, Any], None]) -> Iterator[None]:
+def recording(model: keras.Model, record: Callable[[str, Any, Any, Any], None]) -> Iterator[None]:
     """Records the arguments and the output of every layer that is called."""
     changed: list[tuple[Any, str]] = []
     try:
@@ -239,7 +239,7 @@ def _recorded(method: Any, path: str, operation: Any, record: Any) -> Callable[.
     return call
 
 
-def _pack_inputs(model: keras.Model, inputs: Sequence[tf.Tensor]) -> Any:
+def pack_inputs(model: keras.Model, inputs: Sequence[tf.Tensor]) -> Any:
     """Tensors in the structure that a model takes: a single tensor, a list, or a dict by name."""
     structure = getattr(model, "_inputs_struct", None)
     structure = getattr(getattr(model, "_functional", None), "_inputs_struct", structure)

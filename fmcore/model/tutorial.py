@@ -25,18 +25,17 @@ def tutorial_network(
         n_classes: classes of the softmax.
         name: the model's name.
     """
-    model = keras.Sequential(
-        [
-            keras.Input(image_shape),
-            keras.layers.Conv2D(16, 3, activation="relu", name="conv1"),
-            keras.layers.MaxPooling2D(name="pool1"),
-            keras.layers.Conv2D(32, 3, activation="relu", name="conv2"),
-            keras.layers.MaxPooling2D(name="pool2"),
-            keras.layers.Flatten(name="flatten"),
-            keras.layers.Dense(n_classes, activation="softmax", name="dense"),
-        ],
-        name=name,
-    )
+    layers = keras.layers
+    # Not a Sequential: loaded from a file, it has no `model.input`, of which the tutorial makes its
+    # model of activations.
+    image = keras.Input(image_shape, name="image")
+    maps = layers.Conv2D(16, 3, activation="relu", name="conv1")(image)
+    maps = layers.MaxPooling2D(name="pool1")(maps)
+    maps = layers.Conv2D(32, 3, activation="relu", name="conv2")(maps)
+    maps = layers.MaxPooling2D(name="pool2")(maps)
+    values = layers.Flatten(name="flatten")(maps)
+    probability = layers.Dense(n_classes, activation="softmax", name="dense")(values)
+    model = keras.Model(image, probability, name=name)
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

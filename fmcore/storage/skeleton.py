@@ -65,6 +65,7 @@ class Skeleton:
         model = file.create_group(MODEL, track_order=True)
         _set(model, name=plan.model.name, digest=plan.model.digest)
         _set(model, framework=plan.model.framework, output=plan.model.output, target=plan.target)
+        _set(model, output_name=plan.output_name, conversion=plan.conversion)
         info = plan.dataset
         dataset = file.create_group(DATASET, track_order=True)
         _set(dataset, name=info.name, source=info.source, fingerprint=info.fingerprint)

@@ -272,7 +272,10 @@ class Store:
 
     @property
     def accuracy_words(self) -> str:
-        """The accuracy in words, such as `test accuracy 0.9841`, or why there is none."""
+        """How right the model is, such as `test accuracy 0.9841`, or why that is unknown."""
+        quality = self.target_quality()
+        if quality is not None:
+            return self._quality_words(quality)
         return self.why_no_outcomes or f"test accuracy {self.about()[MODEL]['test_accuracy']:.4f}"
 
     @property
@@ -280,6 +283,9 @@ class Store:
         """Why no prediction is correct or wrong; empty if each of them is."""
         if self.has_outcomes:
             return ""
+        if self.target in (Target.LABELS, Target.NUMBER):
+            kind = "several labels" if self.target == Target.LABELS else "numbers"
+            return f"the model gives {kind}, no class"
         if self.has_predictions:
             return "no labels: classes are what the model predicts"
         return "no predictions" if self.has_labels else "no predictions and no labels"
@@ -342,6 +348,15 @@ class Store:
             f"<Store {self.path.name!r}: {self.n_samples:,} samples, "
             f"{len(self._facts)} layers ({', '.join(self._facts)})>"
         )
+
+    def _quality_words(self, quality: NDArray[np.float64]) -> str:
+        if self.target == Target.LABELS:
+            exact = self.about()[MODEL]["exact_match"]
+            return f"labels right {quality.mean():.4f}, all labels of a sample {exact:.4f}"
+        errors = [
+            f"{name} {error:.4g}" for name, error in zip(self.target_names, quality, strict=True)
+        ]
+        return f"mean absolute error {', '.join(errors)}"
 
     def _predicted(self, name: str) -> str:
         if not self.has_predictions:

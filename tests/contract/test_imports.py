@@ -28,7 +28,7 @@ def test_importing_brings_neither_keras_nor_tensorflow(package):
 
 def test_the_public_names_are_these():
     functions = ["capture_activations", "capture_callback", "export_store", "open_store"]
-    assert fmcore.__all__ == ["FmcoreError", "Layer", "Store", *functions]
+    assert fmcore.__all__ == ["FmcoreError", "Layer", "Store", *functions, "verify_store"]
     assert dashboard.__all__ == ["create_app"]
     for package in (fmcore, dashboard):
         assert all(hasattr(package, name) for name in package.__all__)

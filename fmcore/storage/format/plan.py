@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.records import DatasetInfo, LayerSpec, ModelInfo, Policy, StatisticsScope, Target
+from fmcore.records import (
+    Conversion,
+    DatasetInfo,
+    LayerSpec,
+    ModelInfo,
+    Policy,
+    StatisticsScope,
+    Target,
+)
 from fmcore.statistics import FINEST, Bins, Extent, LayerAccumulators
 from fmcore.storage.format.columns import COLUMNS, SampleColumn
 from fmcore.storage.format.filters import DEFLATE, Codec
@@ -93,6 +101,8 @@ class StorePlan:
         has_predictions: whether the model puts out a distribution over classes.
         statistics: `all`, or `basic` for neither histograms nor scores.
         target: the kind of answer that the model gives.
+        output_name: the model's output that gives it; empty for none.
+        conversion: how the values of that output became what is stored.
         target_names: the name of each of several labels, or of each number.
         has_truth: whether the labels of the samples are of that kind.
         present: <int64>[class], the classes that have samples, in order; None for all classes. A
@@ -111,6 +121,8 @@ class StorePlan:
     has_predictions: bool = True
     statistics: StatisticsScope = StatisticsScope.ALL
     target: Target = Target.CLASS
+    output_name: str = ""
+    conversion: Conversion = Conversion.IDENTITY
     target_names: Sequence[str] = ()
     has_truth: bool = False
     present: NDArray[np.int64] | None = None

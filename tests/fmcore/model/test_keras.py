@@ -43,6 +43,7 @@ def model_path(model, tmp_path_factory):
 def test_the_network_is_the_tutorials(model):
     described = [(type(layer).__name__, layer.name) for layer in model.layers]
     assert described == [
+        ("InputLayer", "image"),
         ("Conv2D", "conv1"),
         ("MaxPooling2D", "pool1"),
         ("Conv2D", "conv2"),
@@ -50,7 +51,7 @@ def test_the_network_is_the_tutorials(model):
         ("Flatten", "flatten"),
         ("Dense", "dense"),
     ]
-    conv1, conv2 = model.layers[0], model.layers[2]
+    conv1, conv2 = map(model.get_layer, LAYERS)
     assert (conv1.filters, conv1.kernel_size, conv1.activation.__name__) == (16, (3, 3), "relu")
     assert (conv2.filters, conv2.kernel_size, conv2.activation.__name__) == (32, (3, 3), "relu")
     assert model.layers[-1].activation.__name__ == "softmax"
@@ -75,7 +76,7 @@ def test_a_capture_equals_predict(model, tmp_path):
         assert words.startswith("the model's own probabilities (it ends in a softmax; ")
         assert store.layers["conv1"].attributes["kernel_size"] == [3, 3]
         kernel = store.file.hdf5["layers/conv1/kernel"][...]
-        assert_array_equal(kernel, np.asarray(model.layers[0].kernel))
+        assert_array_equal(kernel, np.asarray(model.get_layer("conv1").kernel))
         assert store.architecture()["config"]["name"] == "tutorial_cnn"
     assert list(problems(path)) == []
 
@@ -133,8 +134,8 @@ def test_other_convolutions_and_logits_are_captured(tmp_path):
 
 def test_layers_of_another_model_are_captured_where_this_one_calls_them(model, tmp_path):
     """As in transfer learning: the layers have been called before, in another model."""
-    reused = keras.Sequential(
-        [keras.Input((28, 28, 1)), *model.layers[:-1], keras.layers.Dense(3, activation="softmax")]
+    reused = small(
+        *model.layers[1:-1], keras.layers.Dense(3, activation="softmax"), shape=(28, 28, 1)
     )
     images, labels = X_TEST[:6], np.arange(6) % 3
     path = capture_activations(reused, images, labels, tmp_path / "s.h5")

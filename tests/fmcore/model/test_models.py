@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 from numpy.testing import assert_allclose
 
-from fmcore import capture_activations, open_store
+from fmcore import capture_activations, open_store, verify_store
 from fmcore.capture import CaptureOptions
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.model.probe import KerasProbe
@@ -290,7 +290,22 @@ def test_what_is_captured_equals_what_keras_predicts(name, tmp_path):
                 reference.compile(jit_compile=True)
             values = reference.predict(given, verbose=0)
             assert_equals_predict(store, layer, values, rtol=RELATIVE.get(name, 1e-5))
+        accuracy = store.about()["model"]["test_accuracy"]
     assert list(problems(path)) == []
+    verification = verify_store(path, model, images, labels)
+    assert verification.agrees, verification.words
+    assert verification.accuracy == accuracy
+
+
+@pytest.mark.parametrize("name", ["nested", "channels first", "float16"])
+def test_what_follows_a_layer_is_verified_by_keras_own_means(name, tmp_path):
+    model, _ = MODELS[name]()
+    images, labels = images_for(model), np.arange(9) % 3
+    path = capture_activations(model, images, labels, tmp_path / "s.h5", tap="activation")
+    with open_store(path) as store:
+        assert "ReLU" in store.layers[next(iter(store.layers))].attributes["kind"]
+    verification = verify_store(path, model, images, labels)
+    assert verification.agrees, verification.words
 
 
 def test_one_output_is_the_second_of_two_classes(tmp_path):
