@@ -284,6 +284,7 @@ def _capture(
 
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fit_to_model(inputs, samples, where=dataset_source)
+    samples = capturing.in_order_of(class_names, samples, where=dataset_source)
     probe = KerasProbe(model, options, image_shape=inputs.image_shape)
     output = capturing.plan_output(probe, samples, options, preprocessing=preprocessing)
     probe.use_output(output)

@@ -6,7 +6,7 @@ from fmcore.capture.cost import (
     Estimate,
     LayerEstimate,
 )
-from fmcore.capture.labels import with_labels
+from fmcore.capture.labels import in_order_of, with_labels
 from fmcore.capture.options import DEFAULTS, CaptureOptions, with_options
 from fmcore.capture.plan import CapturePlan, plan_capture
 from fmcore.capture.probe import Probe
@@ -23,6 +23,7 @@ __all__ = [
     "LayerEstimate",
     "Probe",
     "capture",
+    "in_order_of",
     "plan_capture",
     "plan_output",
     "with_labels",

@@ -59,7 +59,11 @@ def with_labels(
         DatasetError: if labels or names do not fit the classes.
     """
     plan = model.output
-    samples, names, all_named = _by_name(samples, tuple(names), all_named=all_named, where=where)
+    samples = in_order_of(names, samples, where=where)
+    own = samples.targets
+    if own is not None and own.names:
+        names = names or own.names
+        all_named = all_named or own.by_name
     n_classes, labels = plan.n_classes, samples.labels
     if n_classes is None:
         if plan.target == Target.NONE:
@@ -85,17 +89,20 @@ def with_labels(
     return samples, class_names_for(names, n_classes)
 
 
-def _by_name(
-    samples: LabelledImages, names: tuple[str, ...], *, all_named: bool, where: str
-) -> tuple[LabelledImages, tuple[str, ...], bool]:
-    """Samples whose labels came with names: the names, and labels in the order of `names`."""
+def in_order_of(names: Sequence[str], samples: LabelledImages, *, where: str) -> LabelledImages:
+    """Samples whose labels, if they came as names, are indices of `names`; else unchanged.
+
+    Args:
+        names: the names of the classes, in the model's order; empty if nobody gave them.
+        samples: the test set.
+        where: the file or argument the samples came from, for the message.
+
+    Raises:
+        DatasetError: if a label is none of the names.
+    """
     targets = samples.targets
-    if targets is None or not targets.names:
-        return samples, names, all_named
-    if not names:
-        return samples, targets.names, all_named or targets.by_name
-    if not targets.by_name or samples.labels is None:
-        return samples, names, all_named
+    if not names or targets is None or not targets.by_name or samples.labels is None:
+        return samples
     for name in targets.names:
         if name not in names:
             raise DatasetError(
@@ -103,12 +110,13 @@ def _by_name(
                 f"{near_matches(name, names)}"
             )
     order = np.array([names.index(name) for name in targets.names], np.int64)
-    samples = dataclasses.replace(
+    return dataclasses.replace(
         samples,
         labels=order[samples.labels],
-        targets=dataclasses.replace(targets, names=names),
+        targets=dataclasses.replace(
+            targets, names=tuple(names), words="names of classes, in the order of the class names"
+        ),
     )
-    return samples, names, True
 
 
 def _as_truth(samples: LabelledImages, kind: Target, names: tuple[str, ...] = ()) -> LabelledImages:
@@ -120,7 +128,7 @@ def _as_truth(samples: LabelledImages, kind: Target, names: tuple[str, ...] = ()
 
 
 def _label_of_several(
-    samples: LabelledImages, plan: OutputPlan, names: tuple[str, ...], *, where: str
+    samples: LabelledImages, plan: OutputPlan, names: Sequence[str], *, where: str
 ) -> tuple[LabelledImages, tuple[str, ...]]:
     """Labels and class names for a model of several labels: one class, or those of the samples."""
     if not plan.has_truth and samples.labels is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -299,7 +299,8 @@ class _Case:
             return None
         plan = OutputPlan(Target.LABELS, "", output=self.output, conversion=conversion)
         column = plan.convert(self.values.astype(np.float32)).reshape(-1, 1)
-        return _Score.of(np.hstack([1 - column, column]), labels.ravel().astype(np.int64))
+        score = _Score.of(np.hstack([1 - column, column]), labels.ravel().astype(np.int64))
+        return replace(score, unit="labels of samples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,12 +312,14 @@ class _Score:
         chance: the accuracy of guesses as frequent as these, without a look at the sample.
         n_samples: the number of samples.
         skill: the share by which the cross-entropy is below that of the class frequencies.
+        unit: what is counted, in words.
     """
 
     accuracy: float
     chance: float
     n_samples: int
     skill: float
+    unit: str = "samples"
 
     @classmethod
     def of(cls, probability: NDArray[np.floating], labels: NDArray[np.int64]) -> _Score:
@@ -348,7 +351,7 @@ class _Score:
     @property
     def words(self) -> str:
         return (
-            f"right for {self.accuracy:.2f} of {self.n_samples} samples, where chance is "
+            f"right for {self.accuracy:.2f} of {self.n_samples} {self.unit}, where chance is "
             f"{self.chance:.2f}"
         )
 

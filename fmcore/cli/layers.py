@@ -44,12 +44,12 @@ def _layers(options: argparse.Namespace) -> None:
     for row in rows:
         shape = row.problem if row.shape is None else "x".join(map(str, row.shape))
         say(f"{'*' if row.taken else ' '} {row.path:{width}}  {row.words:{words}}  {shape}")
+    for output in api.list_outputs(model, image_shape=size):
+        loss = f", loss {output.loss.name}" if output.loss.name else ""
+        say(f"output {output.name}: {output.shape_words} for each image, {output.words}{loss}")
     taken = [row.shape for row in rows if row.taken and row.shape]
     size_of_maps = size_text(sum(map(math.prod, taken)) * 4)
     print(
         f"{len(taken)} of {len(rows)} would be captured (*), {size_of_maps} of float32 for "
         "each image before compression; sizes are y, x, filter"
     )
-    for output in api.list_outputs(model, image_shape=size):
-        loss = f", loss {output.loss.name}" if output.loss.name else ""
-        say(f"output {output.name}: {output.shape_words} for each image, {output.words}{loss}")

@@ -97,10 +97,13 @@ class _Values:
 
     def after(self, words: str, **changes: Any) -> _Values:
         """What is known after one more operation."""
-        last = self.words.rpartition(", ")[2]
-        return replace(
-            self, words=self.words if last == words else f"{self.words}, {words}", **changes
-        )
+        return replace(self, words=_then((self.words,), words), **changes)
+
+
+def _then(before: Sequence[str], last: str) -> str:
+    """Operations in words, and one more, such as `sigmoid, then sum`; each is named once."""
+    steps = [step for words in before for step in words.split(", then ")]
+    return ", then ".join(dict.fromkeys((*steps, last)))
 
 
 def read_outputs(model: keras.Model, trace: Trace) -> tuple[ModelOutput, ...]:
@@ -241,7 +244,7 @@ def _precision(tensor: tf.Tensor) -> float:
 def _part(values: _Values, words: str) -> _Values:
     """What is left where an operation takes rows apart that only whole are a distribution."""
     return _Values(
-        Ending.OTHER, f"{values.words}, {words}", values.low, values.high, values.precision
+        Ending.OTHER, _then((values.words,), words), values.low, values.high, values.precision
     )
 
 
@@ -249,19 +252,19 @@ def _joined(operation: tf.Operation, budget: list[int]) -> _Values:
     tensors = list(operation.inputs)[: -1 if operation.type == "ConcatV2" else None]
     parts = [_read(tensor, budget) for tensor in tensors]
     first = parts[0]
-    words = ", ".join(dict.fromkeys(part.words for part in parts))
+    words = _then([part.words for part in parts], "side by side")
     precision = max(part.precision for part in parts)
     if all(part.ending == first.ending for part in parts) and first.ending not in _OF_ROWS:
         low, high = min(part.low for part in parts), max(part.high for part in parts)
         return _Values(first.ending, words, low, high, precision)
-    return _Values(Ending.OTHER, f"{words} side by side", precision=precision)
+    return _Values(Ending.OTHER, words, precision=precision)
 
 
 def _reduced(tensor: tf.Tensor, budget: list[int]) -> _Values:
     source = tensor.op.inputs[0]
     values, axes = _read(source, budget), tf.get_static_value(tensor.op.inputs[1])
     if axes is None or source.shape.rank is None:
-        return _Values(Ending.OTHER, f"{values.words}, {tensor.op.type.lower()}")
+        return _Values(Ending.OTHER, _then((values.words,), tensor.op.type.lower()))
     reduced = [int(axis) % source.shape.rank for axis in np.atleast_1d(axes)]
     if values.ending in _OF_ROWS and (
         source.shape.rank - 1 in reduced or values.ending == Ending.LOG_SOFTMAX
@@ -271,7 +274,7 @@ def _reduced(tensor: tf.Tensor, budget: list[int]) -> _Values:
         return values.after("mean")
     sizes = [source.shape[axis] for axis in reduced]
     if None in sizes:
-        return _Values(Ending.OTHER, f"{values.words}, sum")
+        return _Values(Ending.OTHER, _then((values.words,), "sum"))
     factor = float(np.prod(sizes))
     return values.after("sum", low=values.low * factor, high=values.high * factor)
 
@@ -291,7 +294,7 @@ def _clipped(operation: tf.Operation, budget: list[int]) -> _Values:
     ]
     if len(parts) == 1 and parts[0].ending not in (Ending.LINEAR, Ending.OTHER):
         return parts[0].after("clipped")
-    return _Values(Ending.OTHER, ", ".join([*(part.words for part in parts), "clipped"]))
+    return _Values(Ending.OTHER, _then([part.words for part in parts], "clipped"))
 
 
 def _computed(operation: tf.Operation, budget: list[int]) -> _Values:
@@ -311,19 +314,19 @@ def _computed(operation: tf.Operation, budget: list[int]) -> _Values:
         return _moved(variable[0], kind, constant, is_first=index == 0)
     precision = max(part.precision for part in variable)
     precision = max(precision, _precision(operation.outputs[0]))
-    words = ", ".join(dict.fromkeys(part.words for part in variable))
+    words = [part.words for part in variable]
     if kind in ("AddV2", "Add", "AddN"):
         endings = {part.ending for part in variable}
         if endings in ({Ending.SIGMOID}, {Ending.SOFTMAX}) and None not in parts:
             low, high = sum(part.low for part in variable), sum(part.high for part in variable)
-            return _Values(endings.pop(), f"{words}, sum", low, high, precision)
+            return _Values(endings.pop(), _then(words, "sum"), low, high, precision)
     if kind == "Mul" and all(
         part.ending == Ending.SIGMOID and (part.low, part.high) == (0, 1) for part in variable
     ):
-        return _Values(Ending.SIGMOID, f"{words}, product", 0.0, 1.0, precision)
+        return _Values(Ending.SIGMOID, _then(words, "product"), 0.0, 1.0, precision)
     if kind != "RealDiv" and any(part.ending == Ending.LINEAR for part in variable):
         return _Values(Ending.LINEAR, "linear", precision=precision)  # a bias, a scale
-    return _Values(Ending.OTHER, f"{words}, {kind.lower()}", precision=precision)
+    return _Values(Ending.OTHER, _then(words, kind.lower()), precision=precision)
 
 
 def _constant(tensor: tf.Tensor) -> float | None:
@@ -339,7 +342,7 @@ def _moved(values: _Values, kind: str, constant: float, *, is_first: bool) -> _V
     """Values after a sum with a constant, or a multiple by one."""
     low, high = values.low, values.high
     if kind == "RealDiv" and (not is_first or not constant):
-        return _Values(Ending.OTHER, f"{values.words}, divisor", precision=values.precision)
+        return _Values(Ending.OTHER, _then((values.words,), "divisor"), precision=values.precision)
     if kind in ("Mul", "RealDiv"):
         factor = 1 / constant if kind == "RealDiv" else constant
         bounds = sorted((low * factor, high * factor)) if factor else [0.0, 0.0]

@@ -128,6 +128,7 @@ def test_layers_are_listed(whole, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0].split() == ["*", "conv", "Conv2D", "6x6x2"]
     assert said[1].split() == ["flatten", "Flatten", "1x1x72"]
+    assert said[-2] == "output dense: (3,) for each image, softmax"
     assert said[-1].startswith("1 of 3 would be captured (*), 0.3 kB of float32")
     assert main(["layers", str(whole), "--kind", "dense", "--json"]) == 0
     taken = [row["path"] for row in json.loads(capsys.readouterr().out) if row["taken"]]

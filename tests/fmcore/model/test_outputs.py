@@ -271,7 +271,7 @@ ASKED = {
         lambda s: dense(s, RED, activation="softmax"), None, IS_RED, "a softmax of one value"),
     "part of a softmax": (
         lambda s: dense(s, CENTER, activation="softmax")[:, :1], None, IS_RED,
-        "ends in a softmax, part"),
+        "ends in a softmax, then part"),
     "a weak logit": (
         lambda s: dense(s, RED / 120, -0.25), None, IS_RED, "as a logit it is right for 1.00"),
     "one logit, a loss of probabilities": (
@@ -714,3 +714,18 @@ def test_a_model_that_predicts_no_class_says_so():
     probe.use_output(plan_output(probe, samples, preprocessing=AS_GIVEN))
     with pytest.raises(ModelError, match="predicts no class: the model's own numbers"):
         probe.predict(IMAGES)
+
+
+def test_names_are_put_in_order_before_labels_are_looked_at(tmp_path):
+    """In their sorted order `high` would be class 0, and the logit wrong for each sample."""
+    made = model(lambda seen: dense(seen, RED, -30))
+    names = np.where(IS_RED, "high", "low")
+    path = capture_activations(made, IMAGES, names, tmp_path / "s.h5", class_names=["low", "high"])
+    with open_store(path) as store:
+        assert_array_equal(store.labels, IS_RED)
+        assert store.class_names == ("low", "high")
+        assert store.about()["model"]["test_accuracy"] == 1
+        words = store.about()["model"]["output"]
+    assert "names of classes, in the order of the class names" in words
+    with pytest.raises(ModelError, match=r"as a logit it is right for 0\.00 of 160 samples"):
+        capture_activations(made, IMAGES, names, tmp_path / "t.h5")
