@@ -98,19 +98,27 @@ def geometry(layer: Any) -> dict[str, Any]:
     }
 
 
-def weights(layer: Any) -> dict[str, Any]:
+def weights(layer: Any, n_filters: int) -> dict[str, Any]:
     """`kernel` and `bias` of a layer, as float32; None where it has none of that shape.
 
     The kernel of a transposed, depthwise or separable layer has other axes, and a store has no
-    place for it.
+    place for it. The biases of a recurrent layer belong to its gates, four for each filter of an
+    LSTM, and those of a bidirectional one to its halves.
+
+    Args:
+        layer: the layer.
+        n_filters: the number of its filters.
     """
-    by_name = {weight.name: weight for weight in getattr(layer, "weights", ())}
-    kernel = None
+    kernel, bias = None, _only_weight(layer, "bias")
     if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Dense):
-        kernel = _float32(by_name.get("kernel"))
+        kernel = _only_weight(layer, "kernel")
         if kernel is not None and kernel.ndim < 4:
             kernel = kernel.reshape((1,) * (4 - kernel.ndim) + kernel.shape)
-    return {"kernel": kernel, "bias": _float32(by_name.get("bias"))}
+        if kernel is not None and kernel.ndim > 4:
+            kernel = None
+    if bias is not None and bias.shape != (n_filters,):
+        bias = None
+    return {"kernel": kernel, "bias": bias}
 
 
 def pair(sizes: Any) -> tuple[int, int]:
@@ -119,10 +127,12 @@ def pair(sizes: Any) -> tuple[int, int]:
     return (both[0], both[1]) if len(both) == 2 else (1, both[0])
 
 
-def _float32(weight: Any) -> NDArray[np.float32] | None:
-    if weight is None:
+def _only_weight(layer: Any, name: str) -> NDArray[np.float32] | None:
+    """The weight of a name; None where a layer has none, or several."""
+    values = [weight for weight in getattr(layer, "weights", ()) if weight.name == name]
+    if len(values) != 1:
         return None
-    return np.asarray(keras.ops.convert_to_numpy(weight), dtype=np.float32)
+    return np.asarray(keras.ops.convert_to_numpy(values[0]), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,8 +166,10 @@ class Candidate:
             return f"{self.words} puts out volumes, {sizes}; only maps (y, x) and rows are captured"
         if self.tensor.shape[0] is not None:
             return f"its output has the shape {tuple(self.tensor.shape)} for any number of images"
-        if not sizes or None in sizes:
-            return f"its size {sizes} is not fixed; give the size of the images with --size"
+        if not sizes:
+            return "it puts out one number for each image, neither a map nor a row"
+        if None in sizes:
+            return f"its size {sizes} is not fixed by the size of the images"
         return ""
 
     @property

@@ -168,7 +168,7 @@ def _layer_spec(candidate: Candidate, fields: ReceptiveFields) -> LayerSpec:
         receptive_field=boxes,
         field_words=words,
         **geometry(candidate.operation),
-        **weights(candidate.operation),
+        **weights(candidate.operation, candidate.shape[2]),
     )
 
 

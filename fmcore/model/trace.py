@@ -34,7 +34,8 @@ class Call:
         path: names from the outermost model's layer to this one, such as `outer/inner/conv1`; a
             second call under the same name ends in `#2`.
         operation: the Keras layer or operation.
-        inputs: the tensors it was called with.
+        inputs: the tensors it was called with; weights and constants, which are the same for every
+            image, are none of them.
         output: the tensor it returned, the first of several.
     """
 
@@ -52,14 +53,15 @@ class Trace:
         inputs: the model's input tensors.
         calls: the calls, in the order in which the model made them.
         outputs: the model's output tensors.
-        hidden: paths of calls whose values cannot be read, as inside a `tf.function` or a loop.
+        hidden: path and layer of calls whose values cannot be read, as inside a `tf.function` or a
+            loop.
         makers: the call that made each tensor, by the tensor's name.
     """
 
     inputs: tuple[tf.Tensor, ...]
     calls: tuple[Call, ...]
     outputs: tuple[tf.Tensor, ...]
-    hidden: tuple[str, ...]
+    hidden: tuple[tuple[str, Any], ...]
     makers: Mapping[str, Call] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,12 +130,15 @@ def trace_model(
             path = path if n_calls[path] == 1 else f"{path}#{n_calls[path]}"
             tensors = [value for value in keras.tree.flatten(output) if tf.is_tensor(value)]
             if tensors and getattr(tensors[0], "graph", None) is graph:
+                # A variable or a constant array has no place in the graph, hence no such attribute.
                 below = tuple(
-                    value for value in keras.tree.flatten(arguments) if tf.is_tensor(value)
+                    value
+                    for value in keras.tree.flatten(arguments)
+                    if getattr(value, "graph", None) is graph
                 )
                 calls.append(Call(path, operation, below, tensors[0]))
             else:
-                hidden.append(path)
+                hidden.append((path, operation))
 
         with _recording(model, record):
             outputs = model(_pack_inputs(model, inputs), training=False)
