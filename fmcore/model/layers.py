@@ -46,6 +46,9 @@ ACTIVATION_OPERATIONS = frozenset(
         *("Selu", "Sigmoid", "Silu", "Softplus", "Tanh"),
     )
 )
+# Convolutions called as operations, such as `keras.ops.conv(x, kernel)`, by their class names.
+CONVOLUTION_OPERATIONS = frozenset(("Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv"))
+RECURRENT_CONVOLUTIONS = (layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
 # What may stand between a convolution and its activation.
 NORMALIZING = (
     layers.BatchNormalization,
@@ -72,6 +75,44 @@ def is_activation(operation: Any) -> bool:
         not isinstance(operation, layers.Layer)
         and type(operation).__name__ in ACTIVATION_OPERATIONS
     )
+
+
+def left_out(trace: Trace, kind: Kind) -> dict[str, str]:
+    """Why calls that belong to a kind cannot be captured as such, by their path.
+
+    Args:
+        trace: the model's calls.
+        kind: the kind of layers that a capture takes.
+    """
+    reasons = {}
+    for call in trace.calls if kind == Kind.CONV else ():
+        if kind_of(call.operation) != Kind.CONV and _convolutions(call.operation):
+            problem = _candidate(trace, call, {}).problem
+            remedy = problem or f"--kind {Kind.ALL} --layer '{call.path}' captures it"
+            reasons[call.path] = f"{_why_no_convolution(call.operation)}; {remedy}"
+    for path, operation in trace.hidden:
+        if kind in (Kind.ALL, kind_of(operation)) or (
+            kind == Kind.CONV and _convolutions(operation)
+        ):
+            reasons[path] = (
+                "it runs inside a tf.function, a loop or a wrapper, where its values cannot be read"
+            )
+    return reasons
+
+
+def _convolutions(operation: Any) -> list[Any]:
+    """The convolutions that a layer or operation is, or that it runs inside."""
+    if not isinstance(operation, layers.Layer):
+        return [operation] if type(operation).__name__ in CONVOLUTION_OPERATIONS else []
+    parts = operation._flatten_layers()  # no public walk
+    return [part for part in parts if hasattr(part, "kernel_size")]
+
+
+def _why_no_convolution(operation: Any) -> str:
+    name = type(operation).__name__
+    if isinstance(_convolutions(operation)[0], RECURRENT_CONVOLUTIONS):
+        return f"{name} is recurrent, and makes its maps step by step from a sequence of images"
+    return f"{name} is none of Keras' convolutional layers"
 
 
 def activation_name(operation: Any) -> str:
@@ -227,14 +268,10 @@ def choose_layers(
         layer_names = ", ".join(
             f"{call.path} ({type(call.operation).__name__})" for call in trace.calls[:40]
         )
-        hidden = (
-            f"; {', '.join(trace.hidden[:5])} run inside a tf.function, a loop or a wrapper, where "
-            "their values cannot be read"
-            if trace.hidden
-            else ""
-        )
+        reasons = list(left_out(trace, options.kind).items())[:5]
+        others = "".join(f"; {path} is not captured: {reason}" for path, reason in reasons)
         raise ModelError(
-            f"model {model!r} has no {noun}; its layers are {layer_names or 'none'}{hidden}"
+            f"model {model!r} has no {noun}; its layers are {layer_names or 'none'}{others}"
         )
     paths = [candidate.path for candidate in available]
     matches = set(match_names(paths, options.layers, what=f"{noun} of {model!r}", field="layers"))
@@ -328,16 +365,23 @@ def list_layers(
             selected_paths = set()
         by_path = {candidate.path: candidate for candidate in candidates(trace, kind=Kind.ALL)}
         by_path |= {candidate.path: candidate for candidate in available}
+        reasons = left_out(trace, options.kind)
+        problems = {path: candidate.problem for path, candidate in by_path.items()} | reasons
         rows[:] = [
             LayerRow(
-                path=candidate.path,
+                path=path,
                 words=candidate.words,
-                shape=None if candidate.problem else candidate.shape,
-                taken=candidate.path in selected_paths,
-                problem=candidate.problem,
+                shape=None if problems[path] else candidate.shape,
+                taken=path in selected_paths,
+                problem=problems[path],
             )
-            for candidate in by_path.values()
+            for path, candidate in by_path.items()
         ]
+        rows.extend(
+            LayerRow(path, type(operation).__name__, None, taken=False, problem=reasons[path])
+            for path, operation in trace.hidden
+            if path in reasons
+        )
         return list(trace.outputs)
 
     trace_model(model, inputs.signature(), inputs.arranged, choose)

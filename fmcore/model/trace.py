@@ -117,8 +117,10 @@ def trace_model(
         compiled: compile with XLA, which has convolutions that TensorFlow lacks on CPUs.
 
     Raises:
-        ModelError: if the model cannot be run as a graph, with the model's own error.
+        ModelError: if the model cannot be run as a graph, with the model's own error, or keeps a
+            state between batches.
     """
+    _refuse_state(model)
 
     def run(*arguments: tf.Tensor) -> list[tf.Tensor]:
         graph, calls, hidden = tf.compat.v1.get_default_graph(), [], []
@@ -157,6 +159,22 @@ def trace_model(
             f"model {model.name!r} cannot be run as a graph: {first_line(error)}"
         ) from error
     return function
+
+
+def _refuse_state(model: keras.Model) -> None:
+    """Refuses a model whose answer for an image depends on the batches before it.
+
+    Raises:
+        ModelError: naming the layer that keeps a state.
+    """
+    for layer in model._flatten_layers():  # no public walk
+        if getattr(layer, "stateful", False) is True:
+            raise ModelError(
+                f"layer {layer.name!r} of {model.name!r} keeps its state from one batch to the "
+                "next (stateful=True), so what it puts out for an image depends on the size and "
+                "the order of batches; build the model with stateful=False, and give it these "
+                "weights: new.set_weights(model.get_weights())"
+            )
 
 
 def first_line(error: Exception) -> str:
