@@ -20,7 +20,6 @@ from fmcore.dataset import (
     Preprocessing,
     is_stream,
     labelled_images,
-    spool,
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
@@ -161,6 +160,7 @@ def capture_activations(
     *,
     class_names: Sequence[str] = (),
     dataset_name: str = "images",
+    steps: int | None = None,
     on_progress: Callable[[int], object] = lambda _: None,
     **options: Any,
 ) -> Path:
@@ -172,8 +172,9 @@ def capture_activations(
     Args:
         model: a Keras model of any form, or what `open_model` opens.
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed; for a model
-            with several inputs a dict of all of them; or a `tf.data.Dataset` or a generator of
-            `(images, labels)`, whose images are written to disk and not held in memory.
+            with several inputs a dict of all of them; or a stream of `(images, labels)`, such as a
+            `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator, whose images are written to
+            a temporary file and not held in memory.
         labels: <int>[sample], true class index; None with a stream, or where labels are unknown:
             the model's predictions then take their place, and the store says so. Where the model
             puts out no distribution over classes there are no predictions, and without labels all
@@ -182,6 +183,8 @@ def capture_activations(
         class_names: the name of each class; classes without a name are numbered. The classes are
             those of the model, or of the labels where the model has none.
         dataset_name: what the store records as the name of the test set.
+        steps: the number of elements to take from a stream, at most, as in `model.predict`; an
+            endless stream needs it. All where left out.
         on_progress: called with the number of samples captured since the last call.
         options: those of `fmcore.capture.CaptureOptions`.
 
@@ -190,7 +193,8 @@ def capture_activations(
 
     Raises:
         TypeError: if there is no such option.
-        DatasetError: if images and labels do not fit each other or the model.
+        DatasetError: if images and labels do not fit each other or the model, or a stream is
+            endless and there are no steps.
         ModelError: if the model takes no images, or has no convolutional layers.
         SelectionError: if a glob matches no layer, or an option has no such value.
         OutputError: if the store exists and `overwrite` is false, or the disk refuses.
@@ -203,6 +207,7 @@ def capture_activations(
         CaptureOptions(**options),
         class_names=class_names,
         dataset_name=dataset_name,
+        steps=steps,
         on_progress=on_progress,
     )
 
@@ -216,10 +221,12 @@ def _capture_arrays(
     *,
     class_names: Sequence[str],
     dataset_name: str,
+    steps: int | None = None,
     on_progress: Callable[[int], object],
 ) -> Path:
     refuse_existing(store, overwrite=options.overwrite)
-    samples = labelled_images(images, labels, where="capture_activations(images, labels)")
+    where = "capture_activations(images, labels)"
+    samples = labelled_images(images, labels, where=where, steps=steps)
     if isinstance(model, str | Path):
         model = open_model(model, image_shape=samples.image_shape)
     need_keras()
@@ -288,6 +295,7 @@ def capture_callback(
     epochs: Iterable[int] | None = None,
     class_names: Sequence[str] = (),
     dataset_name: str = "images",
+    steps: int | None = None,
     on_progress: Callable[[int], object] = lambda _: None,
     **options: Any,
 ) -> CaptureCallback:
@@ -312,6 +320,7 @@ def capture_callback(
             training does not reach is not captured.
         class_names: the name of each class; see `capture_activations`.
         dataset_name: what each store records as the name of the test set.
+        steps: the number of elements to take from a stream; see `capture_activations`.
         on_progress: called with the number of samples captured since the last call.
         options: those of `fmcore.capture.CaptureOptions`.
 
@@ -326,9 +335,9 @@ def capture_callback(
     # Errors are raised now, not after the first epoch that is captured.
     capture_options = CaptureOptions(**options)
     epoch_numbers = _parse_epochs(epochs)
+    samples = labelled_images(images, labels, where="capture_callback(images, labels)", steps=steps)
     if is_stream(images):  # its first capture would use it up
-        images, labels = spool(images)
-    labelled_images(images, labels, where="capture_callback(images, labels)")
+        images, labels = samples.images, samples.labels
     need_keras()
     from fmcore.model.callback import CaptureCallback
 

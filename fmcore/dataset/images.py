@@ -15,7 +15,7 @@ from fmcore.errors import DatasetError
 from fmcore.records import LabelSource
 
 MOST_CLASSES = 100_000
-BLOCK = 256  # images that are checked together
+BLOCK = 256  # images that are checked or digested together
 
 
 class LazyImages(Protocol):
@@ -83,7 +83,9 @@ class LabelledImages:
         digest = hashlib.sha256()
         digest.update(f"{self.images.dtype.str}{self.images.shape}".encode())
         if isinstance(self.images, np.ndarray):
-            digest.update(np.ascontiguousarray(self.images).data)
+            for start in range(0, len(self.images), BLOCK):
+                # A view with other strides, such as reversed channels, is copied block by block.
+                digest.update(np.ascontiguousarray(self.images[start : start + BLOCK]).data)
         else:
             for image_digest in self.images.digests():
                 digest.update(image_digest)
@@ -97,7 +99,9 @@ class LabelledImages:
     def digests(self) -> Iterator[bytes]:
         """SHA-256 of each image, or of its file."""
         if isinstance(self.images, np.ndarray):
-            return (hashlib.sha256(image).digest() for image in self.images)
+            return (
+                hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in self.images
+            )
         return self.images.digests()
 
     def others_of(self, rows: slice) -> dict[str, NDArray[np.float32]]:
@@ -131,7 +135,12 @@ class Dataset:
 
 
 def labelled_images(
-    images: object, labels: object, *, where: str, others: Mapping[str, object] | None = None
+    images: object,
+    labels: object,
+    *,
+    where: str,
+    others: Mapping[str, object] | None = None,
+    steps: int | None = None,
 ) -> LabelledImages:
     """Parses arrays into `LabelledImages`.
 
@@ -142,9 +151,11 @@ def labelled_images(
         labels: <integer>[sample], each 0 or greater; None if they are unknown.
         where: the file or argument the arrays came from, for the message.
         others: the values for the model's other inputs by name, if `images` is the image only.
+        steps: the number of elements to take from a stream, at most; None for all.
 
     Raises:
         DatasetError: naming the array, what was expected and what was found.
+        OutputError: if the disk has no room for a stream.
     """
     other_inputs = {name: np.asarray(values) for name, values in (others or {}).items()}
     if is_stream(images):
@@ -152,7 +163,13 @@ def labelled_images(
             raise DatasetError(
                 f"{where}: a stream of images yields its own labels; pass labels=None"
             )
-        images, labels = spool(images)
+        images, labels = spool(images, steps=steps)
+    elif steps is not None:
+        raise DatasetError(
+            f"{where}: steps={steps!r} is for streams of images; of arrays pass a part, such as "
+            "images[:1000] and labels[:1000]",
+            field="steps",
+        )
     elif isinstance(images, Mapping):
         images, other_inputs = _split_inputs(images, where=where)
     pixels = np.asarray(images)

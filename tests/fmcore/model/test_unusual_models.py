@@ -1,4 +1,4 @@
-"""Recurrent layers, constants in the graph, rows with channels first: a sound store, or a reason."""
+"""Recurrent layers, constants in the graph, channels first in rows: a sound store, or a reason."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def test_recurrent_layers_are_captured_as_keras_predicts(name, tmp_path):
 
 
 def test_a_bias_is_stored_only_where_it_is_one_number_for_each_filter(tmp_path):
-    model, _ = model_of(lambda x: layers.Dense(5, name="dense")(layers.LSTM(4, name="lstm")(rows(x))))
+    model, _ = model_of(
+        lambda x: layers.Dense(5, name="dense")(layers.LSTM(4, name="lstm")(rows(x)))
+    )
     model.get_layer("dense").bias.assign(np.arange(5.0))
     capture_activations(model, IMAGES, LABELS, tmp_path / "s.h5", kind="all")
     with open_store(tmp_path / "s.h5") as store:
@@ -81,7 +83,9 @@ CONSTANTS = {
     "an array": lambda x: ops.subtract(WEIGHTS[:3], x),
     "vgg16's preprocessing": lambda x: keras.applications.vgg16.preprocess_input(x),
     "densenet's preprocessing": lambda x: keras.applications.densenet.preprocess_input(x),
-    "the kernel of an operation": lambda x: ops.conv(x, keras.Variable(np.ones((3, 3, 3, 2), "f4"))),
+    "the kernel of an operation": lambda x: ops.conv(
+        x, keras.Variable(np.ones((3, 3, 3, 2), "f4"))
+    ),
 }
 
 
@@ -143,7 +147,9 @@ def test_a_convolution_that_is_not_captured_is_listed_with_the_reason(tmp_path, 
 
     model, _ = model_of(build)
     capture_activations(model, IMAGES, LABELS, tmp_path / "conv.h5")
-    (warning,) = [record.getMessage() for record in caplog.records if "steps" in record.getMessage()]
+    (warning,) = [
+        record.getMessage() for record in caplog.records if "steps" in record.getMessage()
+    ]
     assert "layer 'steps'" in warning
     assert "ConvLSTM2D is recurrent" in warning
     assert "--kind all --layer 'steps' captures it" in warning
