@@ -44,13 +44,10 @@ def captured(images, path, **options):
 
 
 @pytest.mark.parametrize("name", VIEWS)
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("memory", [1 << 20, 1 << 30], ids=["several shards", "one shard"])
-def test_a_view_is_captured_as_its_copy_is(name, dtype, memory, tmp_path):
-    view = VIEWS[name] if dtype == np.uint8 else VIEWS[name].astype(dtype)
-    n_shards = captured(view, tmp_path / "view.h5", memory=memory)
-    assert (n_shards > 1) == (memory == 1 << 20)
-    captured(np.array(view, order="C"), tmp_path / "copy.h5", memory=memory)
+def test_a_view_is_captured_as_its_copy_is(name, tmp_path):
+    view = VIEWS[name]
+    assert captured(view, tmp_path / "view.h5", memory=1 << 20) > 1
+    captured(np.array(view, order="C"), tmp_path / "copy.h5", memory=1 << 20)
     assert list(problems(tmp_path / "view.h5")) == []
     with open_store(tmp_path / "view.h5") as one, open_store(tmp_path / "copy.h5") as other:
         assert_array_equal(one.images[:], view)
