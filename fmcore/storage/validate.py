@@ -77,8 +77,8 @@ def verify_store(path: Path, *, name: Path) -> None:
         OutputError: if the file cannot be opened, or its structure, seal or digest is wrong.
     """
     try:
-        with Store(path):
-            problem = next(problems(path, quick=True), None)
+        with Store(path) as store:  # which checks seal and structure
+            problem = next(_digest_problems(store.file.hdf5), None)
     except FmcoreError as error:
         problem = str(error)
     if problem is not None:

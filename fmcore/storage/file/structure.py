@@ -7,8 +7,9 @@ declares an array of terabytes.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -73,11 +74,13 @@ def structure_problems(file: h5py.File) -> Iterator[str]:
     for place, attributes in ATTRIBUTES.items():
         for group in groups if "{layer}" in place else [""]:
             yield from _attribute_problems(file, place.format(layer=group), attributes)
+    # Each axis belongs to many arrays, and HDF5 takes its time to look up a path.
+    axis_at = functools.cache(lambda path: _axis(file, path))
     for spec in SCHEMA:
         for group in groups if "{layer}" in spec.path else [""]:
             path = spec.path.format(layer=group)
             try:
-                yield from _array_problems(file, spec, path)
+                yield from _array_problems(file, spec, path, axis_at)
             except DAMAGE as error:
                 yield f"/{path} cannot be read: {error}"
     try:
@@ -161,7 +164,18 @@ def _prediction_problems(file: h5py.File) -> Iterator[str]:
         yield f"/dataset: the attribute labels is {labels!r}, but {paths[0]} is there"
 
 
-def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:
+def _axis(file: h5py.File, path: str) -> tuple[int, tuple[int, ...]] | None:
+    """The address and the shape of an axis; None if it is missing."""
+    scale = file.get(path)
+    return None if scale is None else (address_of(scale), getattr(scale, "shape", ()))
+
+
+def _array_problems(
+    file: h5py.File,
+    spec: ArraySpec,
+    path: str,
+    axis_at: Callable[[str], tuple[int, tuple[int, ...]] | None],
+) -> Iterator[str]:
     array = file.get(path)
     if array is None:
         if not spec.optional:
@@ -177,20 +191,24 @@ def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str
         yield f"/{path} has shape {array.shape}, expected the axes {', '.join(spec.axes)}"
         return
     for axis, size, scales in zip(spec.axes, array.shape, array.dims, strict=True):
-        yield from _axis_problems(file, path, scale_path(axis, path), size, list(scales.values()))
+        expected = scale_path(axis, path)
+        yield from _axis_problems(path, expected, axis_at(expected), size, list(scales.values()))
     yield from _storage_problems(array, path)
 
 
 def _axis_problems(
-    file: h5py.File, path: str, expected: str, size: int, scales: list[h5py.Dataset]
+    path: str,
+    expected: str,
+    scale: tuple[int, tuple[int, ...]] | None,
+    size: int,
+    scales: list[h5py.Dataset],
 ) -> Iterator[str]:
-    scale = file.get(expected)
-    if scale is None or list(map(address_of, scales)) != [address_of(scale)]:
+    if scale is None or list(map(address_of, scales)) != [scale[0]]:
         axis = expected.rsplit("/", 1)[-1]
         names = [(other.name or "?").lstrip("/") for other in scales]
         yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
-    elif scale.shape != (size,) or size < 1:
-        yield f"/{path}: length {size}, but /{expected} has the shape {scale.shape}"
+    elif scale[1] != (size,) or size < 1:
+        yield f"/{path}: length {size}, but /{expected} has the shape {scale[1]}"
 
 
 def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:
