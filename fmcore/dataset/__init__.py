@@ -3,7 +3,7 @@
 This package knows files and arrays only, neither models nor stores.
 """
 
-from fmcore.dataset.files import from_idx, is_idx
+from fmcore.dataset.files import from_idx, is_idx, npz_arrays
 from fmcore.dataset.folder import FITS, Fitting, from_folder, is_image
 from fmcore.dataset.images import (
     Dataset,
@@ -38,6 +38,7 @@ __all__ = [
     "is_stream",
     "labelled_images",
     "load_dataset",
+    "npz_arrays",
     "preprocessing_named",
     "spool",
 ]
