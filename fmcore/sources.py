@@ -28,7 +28,7 @@ from fmcore.dataset import (
 )
 from fmcore.errors import DatasetError, InputFileError, SelectionError
 from fmcore.hdf5_guard import foreign_arrays, foreign_names, is_hdf5
-from fmcore.model.opening import model_image, need_keras, open_model
+from fmcore.model.opening import model_image, need_keras, open_model, require_keras
 from fmcore.selection import near_matches
 
 if TYPE_CHECKING:
@@ -86,11 +86,13 @@ def open_both(
     Raises:
         InputFileError, ModelError, DatasetError, SelectionError: if the model or the images cannot
             be read, or do not fit each other.
+        MissingLibraryError: if Keras or TensorFlow is not installed.
     """
 
     def open_for(shape: tuple[int, int, int] | None) -> keras.Model:
         return open_model(model, custom=custom, trusted=trusted, weights=weights, image_shape=shape)
 
+    require_keras()  # before data are read or downloaded
     path = Path(data)
     has_name = data in ("mnist", *KERAS_DATA)  # a folder of that name is given as ./mnist
     if not has_name and (path.is_dir() or (path.is_file() and is_image(path))):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import logging
 import os
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmcore.errors import ModelError, SelectionError
+from fmcore.errors import MissingLibraryError, ModelError, SelectionError
 from fmcore.model.inspect import inspect_model_file, inspect_weights, keras_2_remedy
 from fmcore.optional import missing_library
 from fmcore.selection import near_matches
@@ -36,6 +37,27 @@ OTHER_BACKENDS = ("jax", "torch", "openvino", "numpy", "mlx")
 _NOTE = re.compile(rb"(WARNING: All log messages before absl|[IW]\d{4} )")
 
 
+def require_keras() -> None:
+    """Refuses at once where Keras or TensorFlow is not installed; imports neither.
+
+    Raises:
+        MissingLibraryError: saying how to install them.
+    """
+    for name in ("keras", BACKEND):
+        try:
+            is_there = importlib.util.find_spec(name) is not None
+        except ValueError:  # somebody has blocked it
+            is_there = False
+        if not is_there:
+            raise _missing_keras(ModuleNotFoundError(f"No module named {name!r}"))
+
+
+def _missing_keras(cause: ImportError) -> MissingLibraryError:
+    return missing_library(
+        "Keras and TensorFlow", extra="train", purpose="opening or running a model", cause=cause
+    )
+
+
 def need_keras() -> None:
     """Imports Keras, which takes seconds.
 
@@ -51,12 +73,7 @@ def need_keras() -> None:
     except ImportError as error:
         backend = os.environ.get(BACKEND_VARIABLE, "") or (error.name or "").split(".")[0]
         if backend not in OTHER_BACKENDS:
-            raise missing_library(
-                "Keras and TensorFlow",
-                extra="train",
-                purpose="opening or running a model",
-                cause=error,
-            ) from error
+            raise _missing_keras(error) from error
     except ValueError:  # what Keras raises for a backend that does not exist
         backend = repr(os.environ.get(BACKEND_VARIABLE, "another backend"))
     if backend != BACKEND:
@@ -124,8 +141,8 @@ def open_model(
             )
         objects = custom_objects(custom)
         names = list(objects)
-        if "keras" in sys.modules:  # what the caller has registered
-            registry = sys.modules["keras"].saving.get_custom_objects()
+        if (imported := sys.modules.get("keras")) is not None:  # what the caller has registered
+            registry = imported.saving.get_custom_objects()
             names += [name.split(">")[-1] for name in registry]
         inspect_model_file(path, custom=names, trusted=trusted)
     elif weights is not None:
