@@ -225,6 +225,11 @@ def _load_file(path: Path, *, custom: Mapping[str, Any], trusted: bool) -> keras
         reason = first_line(error)
         if remedy:
             reason = f"{textwrap.shorten(reason, MOST_REASON, placeholder=' …')}; {remedy}"
+        elif path.suffix != ".keras":
+            reason += (
+                "; the older format .h5 holds less than a model may have: save it anew where it "
+                "was made, with model.save('model.keras')"
+            )
         raise ModelError(f"{path} {mode}: {reason}") from error
 
 
