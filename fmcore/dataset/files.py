@@ -106,11 +106,11 @@ def _what_is_there(path: Path) -> str:
     """The arrays of an npz file, and how those that may be images and labels are named."""
     shapes = npz_shapes(path)
     listed = [f"{name} {dtype}{shape}" for name, (shape, dtype) in shapes.items()]
-    there = f"it has {', '.join(listed[:MOST_LISTED]) or 'no arrays'}"
+    contents = f"it has {', '.join(listed[:MOST_LISTED]) or 'no arrays'}"
     images = [name for name, (shape, _) in shapes.items() if len(shape) in (3, 4)]
     labels = [name for name, (shape, _) in shapes.items() if len(shape) == 1]
     names = f"{images[0] if images else 'IMAGES'},{labels[0] if labels else 'LABELS'}"
-    return f"{there}; name those that hold the images and the labels: --data '{path}::{names}'"
+    return f"{contents}; name those that hold the images and the labels: --data '{path}::{names}'"
 
 
 def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -143,12 +143,12 @@ def npz_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     Raises:
         DatasetError: if it is not a readable npz file, or has no such array.
     """
-    there = npz_shapes(path)
+    shapes = npz_shapes(path)
     for name in names:
-        if name not in there:
+        if name not in shapes:
             raise DatasetError(
-                f"{path} has no array {name!r}{near_matches(name, list(there))}; it has "
-                f"{', '.join(list(there)[:MOST_LISTED]) or 'none'}"
+                f"{path} has no array {name!r}{near_matches(name, list(shapes))}; it has "
+                f"{', '.join(list(shapes)[:MOST_LISTED]) or 'none'}"
             )
     try:
         with np.load(path, allow_pickle=False) as archive:

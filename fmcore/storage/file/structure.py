@@ -17,7 +17,7 @@ import numpy as np
 
 from fmcore.errors import StoreError, UnsupportedVersionError
 from fmcore.records import LabelSource, Policy
-from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text
+from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text, scale_addresses
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
 from fmcore.storage.format.schema import (
     ATTRIBUTES,
@@ -190,25 +190,16 @@ def _array_problems(
     if array.shape is None or array.ndim != len(spec.axes):
         yield f"/{path} has shape {array.shape}, expected the axes {', '.join(spec.axes)}"
         return
-    for axis, size, scales in zip(spec.axes, array.shape, array.dims, strict=True):
+    addresses = scale_addresses(array)
+    for index, (axis, size) in enumerate(zip(spec.axes, array.shape, strict=True)):
         expected = scale_path(axis, path)
-        yield from _axis_problems(path, expected, axis_at(expected), size, list(scales.values()))
+        scale = axis_at(expected)
+        if scale is None or addresses[index] != [scale[0]]:
+            names = [(other.name or "?").lstrip("/") for other in array.dims[index].values()]
+            yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
+        elif scale[1] != (size,) or size < 1:
+            yield f"/{path}: length {size}, but /{expected} has the shape {scale[1]}"
     yield from _storage_problems(array, path)
-
-
-def _axis_problems(
-    path: str,
-    expected: str,
-    scale: tuple[int, tuple[int, ...]] | None,
-    size: int,
-    scales: list[h5py.Dataset],
-) -> Iterator[str]:
-    if scale is None or list(map(address_of, scales)) != [scale[0]]:
-        axis = expected.rsplit("/", 1)[-1]
-        names = [(other.name or "?").lstrip("/") for other in scales]
-        yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
-    elif scale[1] != (size,) or size < 1:
-        yield f"/{path}: length {size}, but /{expected} has the shape {scale[1]}"
 
 
 def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:

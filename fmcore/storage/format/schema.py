@@ -143,7 +143,7 @@ SCHEMA: tuple[ArraySpec, ...] = (
         ("float32",),
         ("filter",),
         "the layer's bias",
-        absent="the layer has no bias",
+        absent="the layer has no bias of one number for each filter",
     ),
     *(
         ArraySpec(
