@@ -17,7 +17,6 @@ from dash import Dash
 from dash.exceptions import DependencyException
 from fastapi import FastAPI
 from flask import Flask, Response, jsonify, request
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
@@ -91,7 +90,7 @@ def create_app(
     app.add_middleware(middleware.BodyLimit)
     app.add_middleware(middleware.Busy)
     app.add_middleware(Guard, login=login)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
+    app.add_middleware(middleware.KnownHosts, allowed_hosts=allowed_hosts)
     # Around all else, so that what is refused, and what fails, has the headers too.
     guarded: ASGIApp = middleware.SecurityHeaders(app, script_hashes=pages.csp_hashes())
     return addresses.Prefixed(guarded, prefix) if prefix else guarded

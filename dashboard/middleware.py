@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Sequence
 
+from starlette.datastructures import Headers
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +19,45 @@ BODY_LIMIT_BYTES = 1 << 20
 BODY_TIMEOUT_SECONDS = 15.0
 # Requests that are answered at the same time by one worker: of everybody, and of one person.
 MOST_AT_ONCE, MOST_OF_ONE = 128, 48
+
+
+class KnownHosts:
+    """Refuses names of this server that nobody allowed, as in DNS rebinding, and says how to."""
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str]) -> None:
+        self._app = app
+        self._check = TrustedHostMiddleware(_accept, allowed_hosts=list(allowed_hosts))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 400 itself, else hands the request on."""
+        answers: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answers.append(message)
+
+        await self._check(scope, receive, keep)
+        if not answers:
+            await self._app(scope, receive, send)
+        elif answers[0].get("status") == 400:
+            await _refuse(400, _unknown_host(scope))(scope, receive, send)
+        else:  # to the same address with www
+            for message in answers:
+                await send(message)
+
+
+async def _accept(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Answers nothing: the host is known."""
+
+
+def _unknown_host(scope: Scope) -> str:
+    header = Headers(scope=scope).get("host", "")
+    name = re.sub(r":\d+$", "", header)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", name):
+        return "Invalid host header: it names no host of this server"
+    return (
+        f"Invalid host header: this server does not know the name {name}. Whoever runs it can "
+        f"allow the name with `fmdash serve … --allow-host {name}`"
+    )
 
 
 class BodyLimit:

@@ -21,7 +21,6 @@ from fmcore.dataset import (
     Preprocessing,
     is_stream,
     labelled_images,
-    spool,
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
@@ -188,6 +187,7 @@ def capture_activations(
     *,
     class_names: Sequence[str] = (),
     dataset_name: str = "images",
+    steps: int | None = None,
     on_progress: Callable[[int], object] = lambda _: None,
     **options: Any,
 ) -> Path:
@@ -199,8 +199,9 @@ def capture_activations(
     Args:
         model: a Keras model of any form, or what `open_model` opens.
         images: <uint8 or float>[sample, y, x] or [sample, y, x, channel], preprocessed; for a model
-            with several inputs a dict of all of them; or a `tf.data.Dataset` or a generator of
-            `(images, labels)`, whose images are written to disk and not held in memory.
+            with several inputs a dict of all of them; or a stream of `(images, labels)`, such as a
+            `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator, whose images are written to
+            a temporary file and not held in memory.
         labels: what is true of each sample: class indices, names or categories [sample]; rows
             [sample, n] of 0 and 1, one-hot or of several labels; or numbers. None with a stream, or
             where labels are unknown: the model's predictions then take their place, and the store
@@ -210,6 +211,8 @@ def capture_activations(
         class_names: the name of each class; classes without a name are numbered. The classes are
             those of the model, or of the labels where the model has none.
         dataset_name: what the store records as the name of the test set.
+        steps: the number of elements to take from a stream, at most, as in `model.predict`; an
+            endless stream needs it. All where left out.
         on_progress: called with the number of samples captured since the last call.
         options: those of `fmcore.capture.CaptureOptions`.
 
@@ -218,7 +221,8 @@ def capture_activations(
 
     Raises:
         TypeError: if there is no such option.
-        DatasetError: if images and labels do not fit each other or the model.
+        DatasetError: if images and labels do not fit each other or the model, or a stream is
+            endless and there are no steps.
         ModelError: if the model takes no images, has no convolutional layers, or puts out what may
             be more than one thing; `target` and `output` then say it.
         SelectionError: if a glob matches no layer, or an option has no such value.
@@ -232,6 +236,7 @@ def capture_activations(
         CaptureOptions(**options),
         class_names=class_names,
         dataset_name=dataset_name,
+        steps=steps,
         on_progress=on_progress,
     )
 
@@ -245,10 +250,12 @@ def _capture_arrays(
     *,
     class_names: Sequence[str],
     dataset_name: str,
+    steps: int | None = None,
     on_progress: Callable[[int], object],
 ) -> Path:
     refuse_existing(store, overwrite=options.overwrite)
-    samples = labelled_images(images, labels, where="capture_activations(images, labels)")
+    where = "capture_activations(images, labels)"
+    samples = labelled_images(images, labels, where=where, steps=steps)
     if isinstance(model, str | Path):
         model = open_model(model, image_shape=samples.image_shape)
     need_keras()
@@ -448,6 +455,7 @@ def capture_callback(
     epochs: Iterable[int] | None = None,
     class_names: Sequence[str] = (),
     dataset_name: str = "images",
+    steps: int | None = None,
     on_progress: Callable[[int], object] = lambda _: None,
     **options: Any,
 ) -> CaptureCallback:
@@ -472,6 +480,7 @@ def capture_callback(
             training does not reach is not captured.
         class_names: the name of each class; see `capture_activations`.
         dataset_name: what each store records as the name of the test set.
+        steps: the number of elements to take from a stream; see `capture_activations`.
         on_progress: called with the number of samples captured since the last call.
         options: those of `fmcore.capture.CaptureOptions`.
 
@@ -486,10 +495,12 @@ def capture_callback(
     # Errors are raised now, not after the first epoch that is captured.
     capture_options = CaptureOptions(**options)
     epoch_numbers = _parse_epochs(epochs)
-    if is_stream(images):  # its first capture would use it up
+    where = "capture_callback(images, labels)"
+    if is_stream(images) and labels is None:  # its first capture would use it up
         class_names = class_names or getattr(images, "class_names", None) or ()
-        images, labels = spool(images)
-    labelled_images(images, labels, where="capture_callback(images, labels)")
+        images, labels = spool(images, steps=steps)
+        steps = None
+    labelled_images(images, labels, where=where, steps=steps)
     need_keras()
     from fmcore.model.callback import CaptureCallback
 

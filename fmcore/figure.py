@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +19,29 @@ from fmcore.storage import Store
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BACKEND = "MPLBACKEND"
 COLUMNS = 8
 INCHES_PER_TILE = 1.5
+
+
+def _import_matplotlib() -> None:
+    """Imports matplotlib, also where the environment names a backend that is not installed.
+
+    A notebook's kernel names its own, and hands the name on to `!fmcore figure`, which may run in
+    another environment. No window is opened here, so any backend does.
+
+    Raises:
+        MissingLibraryError: if matplotlib is not installed, saying how to install it.
+    """
+    backend = os.environ.pop(BACKEND, None) if "matplotlib" not in sys.modules else None
+    try:
+        matplotlib = import_optional("matplotlib", extra="figures", purpose="drawing figures")
+    finally:
+        if backend is not None:
+            os.environ[BACKEND] = backend
+    if backend:
+        with contextlib.suppress(ValueError):  # it knows no such backend
+            matplotlib.rcParams["backend"] = backend
 
 
 def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
@@ -27,6 +51,7 @@ def feature_map_figure(maps: NDArray[np.float32], *, layer: str) -> Figure:
         maps: <float32>[y, x, filter].
         layer: the layer's path, for the title `Layer: conv1`.
     """
+    _import_matplotlib()
     from matplotlib.figure import Figure  # not pyplot: it keeps global state and wants a display
 
     n_filters = maps.shape[2]
@@ -53,7 +78,7 @@ def write_figures(
         OutputError: if a file exists and `overwrite` is false, or the disk refuses.
         MissingLibraryError: if matplotlib is not installed, saying how to install it.
     """
-    import_optional("matplotlib", extra="figures", purpose="drawing figures")
+    _import_matplotlib()
     store.check_sample(sample)
     written = []
     for name in match_names(list(store.layers), layers, what=f"layer of {store.path.name}"):

@@ -105,6 +105,36 @@ def _dataset_problems(node: h5py.Dataset, where: str, totals: _Totals) -> Iterat
         yield f"its arrays declare more than {MOST_BYTES:,} bytes"
 
 
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is an HDF5 file by its content."""
+    return bool(h5py.is_hdf5(path))
+
+
+def foreign_names(path: Path) -> list[str]:
+    """The paths of the arrays in an HDF5 file.
+
+    Raises:
+        InputFileError: if it is unsafe to read, or cannot be read.
+    """
+    try:
+        for problem in foreign_problems(path):
+            raise InputFileError(f"{path} is refused: {problem}")
+        with h5py.File(path, "r", locking=False) as file:
+            return _array_names(file)
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        if isinstance(error, InputFileError):
+            raise
+        raise InputFileError(f"{path} cannot be read: {error}") from error
+
+
+def _array_names(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visititems(
+        lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None
+    )
+    return names
+
+
 def foreign_arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
     """Reads whole arrays of an HDF5 file by their paths in it.
 
@@ -117,10 +147,7 @@ def foreign_arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
         for problem in foreign_problems(path):
             raise InputFileError(f"{path} is refused: {problem}")
         with h5py.File(path, "r", locking=False) as file:
-            arrays: list[str] = []
-            file.visititems(
-                lambda name, node: arrays.append(name) if isinstance(node, h5py.Dataset) else None
-            )
+            arrays = _array_names(file)
             for name in names:
                 if name.strip("/") not in arrays:
                     raise InputFileError(

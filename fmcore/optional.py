@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 from fmcore.errors import MissingLibraryError
@@ -25,6 +27,26 @@ def import_optional(name: str, *, extra: str, purpose: str) -> Any:
         raise missing_library(
             name.split(".")[0], extra=extra, purpose=purpose, cause=error
         ) from error
+
+
+@contextlib.contextmanager
+def needing(extra: str, *, purpose: str) -> Iterator[None]:
+    """Names the extra of this project for an import in the block that fails.
+
+    Args:
+        extra: the extra that brings what is imported.
+        purpose: what needs it, for the message.
+
+    Raises:
+        MissingLibraryError: if a library is not installed, saying how to install it.
+    """
+    try:
+        yield
+    except MissingLibraryError:
+        raise
+    except ImportError as error:
+        library = (error.name or "a library").split(".")[0]
+        raise missing_library(library, extra=extra, purpose=purpose, cause=error) from error
 
 
 def missing_library(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,12 @@ from fmcore.dataset import (
     is_image,
     labelled_images,
     load_dataset,
+    npz_arrays,
     with_shared_names,
 )
 from fmcore.errors import DatasetError, InputFileError, SelectionError
-from fmcore.hdf5_guard import foreign_arrays
-from fmcore.model.opening import model_image, need_keras, open_model
+from fmcore.hdf5_guard import foreign_arrays, foreign_names, is_hdf5
+from fmcore.model.opening import model_image, need_keras, open_model, require_keras
 from fmcore.selection import near_matches
 
 if TYPE_CHECKING:
@@ -74,9 +76,9 @@ def open_both(
     Args:
         model: path or name of a model, see `fmcore.model.opening.open_model`.
         data: `mnist`, or one of `KERAS_DATA`; an npz file with x_test and y_test; idx files;
-            `FILE.h5::IMAGES,LABELS`; a folder of images with a subfolder for each class; or an
-            image. For each further input of the model, x_test_NAME in the npz file, or
-            `NAME=ARRAY` after the arrays of the HDF5 file.
+            `FILE.h5::IMAGES,LABELS` or `FILE.npz::IMAGES,LABELS`; a folder of images with a
+            subfolder for each class; or an image. For each further input of the model, x_test_NAME
+            in the npz file, or `NAME=ARRAY` after the names of the arrays.
         options: how the images are found and read.
         custom: classes of the model that are not Keras' own, as `MODULE:NAME`.
         trusted: run code that is in the model's file.
@@ -85,11 +87,13 @@ def open_both(
     Raises:
         InputFileError, ModelError, DatasetError, SelectionError: if the model or the images cannot
             be read, or do not fit each other.
+        MissingLibraryError: if Keras or TensorFlow is not installed.
     """
 
     def open_for(shape: tuple[int, int, int] | None) -> keras.Model:
         return open_model(model, custom=custom, trusted=trusted, weights=weights, image_shape=shape)
 
+    require_keras()  # before data are read or downloaded
     path = Path(data)
     has_name = data in ("mnist", *KERAS_DATA)  # a folder of that name is given as ./mnist
     if not has_name and (path.is_dir() or (path.is_file() and is_image(path))):
@@ -127,7 +131,13 @@ def load(data: str, options: DataOptions) -> Dataset:
     """
     path = Path(data)
     if INSIDE in data:
-        return _from_hdf5(data)
+        return _from_named_arrays(data)
+    if path.is_file() and is_hdf5(path):
+        names = foreign_names(path)
+        raise DatasetError(
+            f"{path} is an HDF5 file; name the arrays in it that hold the images and the labels: "
+            f"--data '{path}{INSIDE}IMAGES,LABELS'; it has {', '.join(names[:20]) or 'none'}"
+        )
     if is_idx(path) and path.is_file():
         return from_idx(path)
     if data in KERAS_DATA:
@@ -160,7 +170,8 @@ def preprocessing_of(
     return default_preprocessing(dataset.test.images.dtype), ""
 
 
-def _from_hdf5(data: str) -> Dataset:
+def _from_named_arrays(data: str) -> Dataset:
+    """Reads a data set from arrays of an HDF5 or npz file that are named after the file."""
     text, _, inside = data.partition(INSIDE)
     parts = [part.strip() for part in inside.split(",") if part.strip()]
     unnamed = [part for part in parts if FOR_INPUT not in part]  # images, unless named; labels
@@ -170,11 +181,17 @@ def _from_hdf5(data: str) -> Dataset:
     is_valid = len(inputs) == len(pairs) and all(inputs) and all(inputs.values())
     if not parts or len(unnamed) > 2 - image_is_named or not is_valid:
         raise DatasetError(
-            f"--data {data!r}; expected FILE.h5{INSIDE}IMAGES,LABELS or FILE.h5{INSIDE}IMAGES, and "
-            f"then NAME{FOR_INPUT}ARRAY for each further input of the model"
+            f"--data {data!r}; expected FILE{INSIDE}IMAGES,LABELS or FILE{INSIDE}IMAGES with the "
+            f"names of arrays in an HDF5 or npz file, and then NAME{FOR_INPUT}ARRAY for each "
+            "further input of the model"
         )
     path, where = Path(text), f"{text} ({', '.join(parts)})"
-    arrays = foreign_arrays(path, [*unnamed, *inputs.values()])
+    names = [*unnamed, *inputs.values()]
+    if zipfile.is_zipfile(path):
+        by_name = npz_arrays(path, names)
+        arrays = [by_name[name] for name in names]
+    else:
+        arrays = foreign_arrays(path, names)
     by_input = dict(zip(inputs, arrays[len(unnamed) :], strict=True))
     if image_is_named:
         samples = labelled_images(by_input, arrays[0] if unnamed else None, where=where)

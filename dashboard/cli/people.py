@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.auth.person import ROLES, TOKEN_DAYS, PeopleError
+from fmcore.optional import needing
 
 if TYPE_CHECKING:
     from dashboard.auth.people import People
@@ -61,7 +62,8 @@ def add_to(verbs: Any) -> None:
 
 
 def _people(options: argparse.Namespace, *, create: bool = False) -> People:
-    from dashboard.auth.people import People  # what hashes passwords is needed here alone
+    with needing("dashboard", purpose="fmdash user"):
+        from dashboard.auth.people import People  # what hashes passwords is needed here alone
 
     if options.users is None:
         raise PeopleError(f"name the file of people with --users FILE, or in ${VARIABLE}")

@@ -8,18 +8,20 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard import server
 from dashboard.auth.person import ROLES
 from dashboard.cli.people import users_option
 from fmcore.command import size, whole_number
 from fmcore.errors import InputFileError
+from fmcore.optional import needing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from dashboard import server
     from dashboard.auth.guard import Login
 
 DEFAULT_PORT = 8050
+EXTRA = "dashboard"
 MOST_WORKERS = 64
 
 
@@ -93,7 +95,9 @@ def add_to(verbs: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from dashboard.source import Source
+    with needing(EXTRA, purpose="fmdash serve"):
+        from dashboard import server
+        from dashboard.source import Source
 
     for path in options.paths:
         if not path.exists():
@@ -124,8 +128,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIApp:
-    from dashboard.api import Limits
-    from dashboard.app import create_app  # Dash takes a second to import; usage errors need none
+    with needing(EXTRA, purpose="fmdash serve"):
+        from dashboard import server
+        from dashboard.api import Limits
+        from dashboard.app import create_app  # Dash takes a second to import; usage needs none
 
     given = {"array_bytes": options.largest_array, "text_bytes": options.largest_text}
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
@@ -139,6 +145,8 @@ def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIA
 
 def _address(options: argparse.Namespace) -> server.Address:
     """Where to listen; `ServerError` for what lets strangers in, or passwords be read."""
+    from dashboard import server
+
     if bool(options.tls_cert) != bool(options.tls_key):
         raise server.ServerError("TLS needs both --tls-cert and --tls-key")
     prefix = options.prefix
@@ -161,15 +169,18 @@ def _address(options: argparse.Namespace) -> server.Address:
 
 
 def _login(options: argparse.Namespace) -> Login | None:
+    from dashboard import server
+
     if options.users is None:
         if options.proxy_header or options.proxy_secret or options.socket:
             raise server.ServerError(
                 "a proxy's header and a socket need --users FILE too; `fmdash user add` makes one"
             )
         return None
-    from dashboard.auth.guard import Login, Proxy
-    from dashboard.auth.journal import Journal
-    from dashboard.auth.people import People
+    with needing(EXTRA, purpose="fmdash serve --users"):
+        from dashboard.auth.guard import Login, Proxy
+        from dashboard.auth.journal import Journal
+        from dashboard.auth.people import People
 
     proxy = None
     if options.proxy_secret or options.socket:
@@ -189,6 +200,8 @@ def _login(options: argparse.Namespace) -> Login | None:
 
 
 def _secret(path: Path) -> str:
+    from dashboard import server
+
     try:
         secret = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:

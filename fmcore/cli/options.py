@@ -179,9 +179,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--data",
         default="mnist",
         help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
-        "FILE.h5::IMAGES,LABELS; a folder with a subfolder of images for each class; an image "
-        "(default: %(default)s). Further inputs of a model are x_test_NAME in the npz file, or "
-        "FILE.h5::IMAGES,LABELS,NAME=ARRAY; they are fed to it unchanged",
+        "FILE.h5::IMAGES,LABELS or FILE.npz::IMAGES,LABELS; a folder with a subfolder of images "
+        "for each class; an image (default: %(default)s). Further inputs of a model are "
+        "x_test_NAME in the npz file, or FILE::IMAGES,LABELS,NAME=ARRAY; they are fed to it "
+        "unchanged",
     )
     parser.add_argument(
         "--data-dir",

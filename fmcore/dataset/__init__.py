@@ -3,7 +3,7 @@
 This package knows files and arrays only, neither models nor stores.
 """
 
-from fmcore.dataset.files import from_idx, is_idx, with_shared_names
+from fmcore.dataset.files import from_idx, is_idx, npz_arrays, with_shared_names
 from fmcore.dataset.folder import FITS, Fitting, from_folder, is_image
 from fmcore.dataset.images import (
     Dataset,
@@ -39,6 +39,7 @@ __all__ = [
     "is_stream",
     "labelled_images",
     "load_dataset",
+    "npz_arrays",
     "preprocessing_named",
     "preprocessing_of_words",
     "spool",

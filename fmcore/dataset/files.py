@@ -9,14 +9,16 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.dataset.images import Dataset, LabelledImages, labelled_images
 from fmcore.errors import DatasetError, InputFileError
+from fmcore.selection import near_matches
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 # The prefix of the arrays for further inputs of a model.
@@ -36,6 +38,21 @@ READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+# How files that people have in place of an npz file are read in Python, by their ending.
+READERS = {
+    ".npy": "images = np.load('{name}')",
+    ".csv": "table = np.loadtxt('{name}', delimiter=',')",
+    ".tsv": "table = np.loadtxt('{name}')",
+    ".txt": "table = np.loadtxt('{name}')",
+    ".mat": "contents = scipy.io.loadmat('{name}')",
+    ".parquet": "table = pandas.read_parquet('{name}')",
+    ".pkl": "contents = pandas.read_pickle('{name}')",
+    ".pickle": "contents = pandas.read_pickle('{name}')",
+}
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+MOST_LISTED = 20
 
 
 IMAGES, LABELS = "images-idx3", "labels-idx1"
@@ -60,17 +77,13 @@ def from_npz(path: Path, *, name: str, source: str) -> Dataset:
             "and y_test"
         )
     if not zipfile.is_zipfile(path):
-        raise DatasetError(f"{path} is not a readable npz file: it is not a complete zip archive")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if _is_used(key)}
-    except READ_ERRORS as error:
-        raise DatasetError(f"{path} is not a readable npz file: {error}") from error
+        raise DatasetError(f"{path} is not a readable npz file: {_what_else(path)}")
+    arrays = npz_arrays(path, [key for key in npz_shapes(path) if _is_used(key)])
     test = _test(arrays, path)
     if test is None:
         raise DatasetError(
-            f"{path}: expected arrays x_test and y_test (and x_train, y_train to train), "
-            f"found {', '.join(sorted(arrays)) or 'none of these'}"
+            f"{path}: expected arrays x_test and y_test (and x_train, y_train to train); "
+            f"{_what_is_there(path)}"
         )
     return with_shared_names(Dataset(name, source, (), test, _train(arrays, path)))
 
@@ -93,6 +106,76 @@ def with_shared_names(dataset: Dataset) -> Dataset:
         for part, own in zip(parts, by_part, strict=True)
     )
     return dataclasses.replace(dataset, class_names=names, test=test, train=next(iter(train), None))
+
+
+def _what_else(path: Path) -> str:
+    """What a file is that is no npz file, and how its arrays get into one."""
+    reader = READERS.get(path.suffix.lower())
+    if reader is not None:
+        return (
+            f"it is a {path.suffix.lower()} file; put images and labels into an npz file, in "
+            f"Python: {reader.format(name=path.name)}, and then np.savez('data.npz', "
+            "x_test=images, y_test=labels) with images [sample, y, x] or [sample, y, x, channel] "
+            "and labels [sample]"
+        )
+    if path.suffix.lower() in PACKED:
+        return "it is a packed file; unpack it, and give the folder of images or the file in it"
+    return "it is not a complete zip archive"
+
+
+def _what_is_there(path: Path) -> str:
+    """The arrays of an npz file, and how those that may be images and labels are named."""
+    shapes = npz_shapes(path)
+    listed = [f"{name} {dtype}{shape}" for name, (shape, dtype) in shapes.items()]
+    contents = f"it has {', '.join(listed[:MOST_LISTED]) or 'no arrays'}"
+    images = [name for name, (shape, _) in shapes.items() if len(shape) in (3, 4)]
+    labels = [name for name, (shape, _) in shapes.items() if len(shape) == 1]
+    names = f"{images[0] if images else 'IMAGES'},{labels[0] if labels else 'LABELS'}"
+    return f"{contents}; name those that hold the images and the labels: --data '{path}::{names}'"
+
+
+def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The shape and dtype of each array of an npz file, in its order; reads no values.
+
+    Raises:
+        DatasetError: if it is not a readable npz file.
+    """
+    shapes = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                if not member.endswith(".npy"):
+                    continue
+                with archive.open(member) as stream:
+                    version = np.lib.format.read_magic(stream)
+                    reads = np.lib.format.read_array_header_1_0
+                    if version != (1, 0):
+                        reads = np.lib.format.read_array_header_2_0
+                    shape, _, dtype = reads(stream)
+                shapes[member.removesuffix(".npy")] = (shape, str(dtype))
+    except READ_ERRORS as error:
+        raise DatasetError(f"{path} is not a readable npz file: {error}") from error
+    return shapes
+
+
+def npz_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Reads arrays of an npz file by their names.
+
+    Raises:
+        DatasetError: if it is not a readable npz file, or has no such array.
+    """
+    shapes = npz_shapes(path)
+    for name in names:
+        if name not in shapes:
+            raise DatasetError(
+                f"{path} has no array {name!r}{near_matches(name, list(shapes))}; it has "
+                f"{', '.join(list(shapes)[:MOST_LISTED]) or 'none'}"
+            )
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except READ_ERRORS as error:
+        raise DatasetError(f"{path} is not a readable npz file: {error}") from error
 
 
 def _is_used(key: str) -> bool:

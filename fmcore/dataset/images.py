@@ -16,7 +16,7 @@ from fmcore.dataset.stream import is_stream, spool
 from fmcore.errors import DatasetError
 from fmcore.records import LabelSource, Target, Truth
 
-BLOCK = 256  # images that are checked together
+BLOCK = 256  # images that are checked or digested together
 
 
 class LazyImages(Protocol):
@@ -98,7 +98,9 @@ class LabelledImages:
         digest = hashlib.sha256()
         digest.update(f"{self.images.dtype.str}{self.images.shape}".encode())
         if isinstance(self.images, np.ndarray):
-            digest.update(np.ascontiguousarray(self.images).data)
+            for start in range(0, len(self.images), BLOCK):
+                # A view with other strides, such as reversed channels, is copied block by block.
+                digest.update(np.ascontiguousarray(self.images[start : start + BLOCK]).data)
         else:
             for image_digest in self.images.digests():
                 digest.update(image_digest)
@@ -111,7 +113,9 @@ class LabelledImages:
     def digests(self) -> Iterator[bytes]:
         """SHA-256 of each image, or of its file."""
         if isinstance(self.images, np.ndarray):
-            return (hashlib.sha256(image).digest() for image in self.images)
+            return (
+                hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in self.images
+            )
         return self.images.digests()
 
     def others_of(self, rows: slice) -> dict[str, NDArray[np.float32]]:
@@ -145,7 +149,12 @@ class Dataset:
 
 
 def labelled_images(
-    images: object, labels: object, *, where: str, others: Mapping[str, object] | None = None
+    images: object,
+    labels: object,
+    *,
+    where: str,
+    others: Mapping[str, object] | None = None,
+    steps: int | None = None,
 ) -> LabelledImages:
     """Parses arrays into `LabelledImages`.
 
@@ -157,9 +166,11 @@ def labelled_images(
             None if they are unknown.
         where: the file or argument the arrays came from, for the message.
         others: the values for the model's other inputs by name, if `images` is the image only.
+        steps: the number of elements to take from a stream, at most; None for all.
 
     Raises:
         DatasetError: naming the array, what was expected and what was found.
+        OutputError: if the disk has no room for a stream.
     """
     names = tuple(getattr(images, "class_names", ()) or ())  # a data set that Keras made of folders
     other_inputs = {name: np.asarray(values) for name, values in (others or {}).items()}
@@ -168,7 +179,13 @@ def labelled_images(
             raise DatasetError(
                 f"{where}: a stream of images yields its own labels; pass labels=None"
             )
-        images, labels = spool(images)
+        images, labels = spool(images, steps=steps)
+    elif steps is not None:
+        raise DatasetError(
+            f"{where}: steps={steps!r} is for streams of images; of arrays pass a part, such as "
+            "images[:1000] and labels[:1000]",
+            field="steps",
+        )
     elif isinstance(images, Mapping):
         images, other_inputs = _split_inputs(images, where=where)
     pixels = np.asarray(images)

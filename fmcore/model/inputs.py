@@ -81,6 +81,13 @@ def inputs_of(
     Raises:
         ModelError: if the model takes no images, or their size is neither fixed nor given.
     """
+    if not isinstance(model, keras.Model):
+        kind = f"{type(model).__module__}.{type(model).__qualname__}"
+        raise ModelError(
+            f"expected a model of Keras 3 (keras.Model) or the path of one, found {kind}; of a "
+            "model of tf_keras build the same with Keras 3, and give it the weights with "
+            "set_weights"
+        )
     inputs = list(getattr(model, "inputs", None) or ())
     if not inputs:
         if image_shape is None:

@@ -6,6 +6,7 @@ that are too large. A class that is not known to be Keras' own is refused here, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import stat
@@ -19,6 +20,22 @@ from fmcore.errors import InputFileError, ModelError
 from fmcore.hdf5_guard import FREE_BYTES, MOST_RATIO, foreign_problems, foreign_text
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
+# What people have in place of a Keras model, by the ending of the file.
+OTHER_MODELS = {
+    ".pb": "a graph of TensorFlow, which has no layers of Keras",
+    ".tflite": "a model of TensorFlow Lite, which has no layers of Keras",
+    ".onnx": "an ONNX model, which has no layers of Keras",
+    ".pt": "a file of PyTorch",
+    ".pth": "a file of PyTorch",
+    ".safetensors": "a file of weights alone",
+    ".ckpt": "a checkpoint: weights alone",
+    ".index": "a checkpoint: weights alone",
+    ".npz": "a file of arrays",
+    ".npy": "a file of one array",
+    ".json": "a configuration without weights",
+    ".pkl": "a pickle, which can run any code",
+}
+SAVED_MODEL = "saved_model.pb"
 # Layers that run code in the file, or code that it points to.
 CODE_LAYERS = frozenset(
     ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
@@ -32,7 +49,8 @@ SHAPES = ("batch_shape", "batch_input_shape", "shape", "input_shape")
 WINDOWS = ("kernel_size", "pool_size", "strides", "padding", "cropping", "size", "n")
 MOST_PIXELS_ACROSS = 100_000
 RECURRENT = ("LSTM", "GRU", "SimpleRNN")
-CONFIG = "config.json"
+CONFIG, METADATA = "config.json", "metadata.json"
+MOST_VERSION_BYTES = 100
 MOST_CONFIG_BYTES = 64 << 20
 MOST_MEMBERS = 100_000
 MOST_PIXELS = 1 << 26
@@ -50,20 +68,51 @@ def inspect_model_file(path: Path, *, custom: Collection[str] = (), trusted: boo
         InputFileError: if there is no such file.
         ModelError: saying what is wrong, and what to do.
     """
+    if (path / SAVED_MODEL).is_file():
+        raise ModelError(
+            f"{path} is a SavedModel, a graph of TensorFlow that has no layers of Keras; save the "
+            "Keras model itself where it was made, with model.save('model.keras')"
+        )
     if not path.is_file():
         reason = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputFileError(f"cannot read model {path}: {reason}; `fmcore train` makes one")
     if path.suffix not in SUFFIXES:
+        other = OTHER_MODELS.get(path.suffix.lower())
         raise ModelError(
-            f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, as model.save writes it"
+            f"{path}{f' is {other}' if other else ''}; expected a file that ends in "
+            f"{', '.join(SUFFIXES)}, as model.save('model.keras') writes it"
         )
     try:
         path.open("rb").close()
     except OSError as error:
         raise InputFileError(f"cannot read model {path}: {error.strerror}") from error
     config, weights_bytes = _read_archive(path) if path.suffix == ".keras" else _read_hdf5(path)
-    for problem in _config_problems(config, custom, weights_bytes, trusted=trusted):
+    remedy = keras_2_remedy(path)
+    for problem in _config_problems(config, custom, weights_bytes, trusted=trusted, old=remedy):
         raise ModelError(f"{path} is refused: {problem}")
+
+
+def keras_2_remedy(path: Path) -> str:
+    """What to do with a file that Keras 2 has saved; empty for all others.
+
+    Args:
+        path: a file that was checked, so that its parts can be read.
+    """
+    version = ""
+    # A file that does not say who saved it is none of Keras 2.
+    with contextlib.suppress(InputFileError, OSError, ValueError, KeyError, zipfile.BadZipFile):
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                version = str(json.loads(archive.read(METADATA))["keras_version"])
+        else:
+            version = foreign_text(path, "keras_version", most_bytes=MOST_VERSION_BYTES) or ""
+    if not version.startswith(("1.", "2.")):
+        return ""
+    return (
+        f"it was saved by Keras {version} (tf.keras), and Keras 3 does not read all of that; build "
+        f"the same model with Keras 3, give it the weights with model.load_weights({str(path)!r}), "
+        "and save it anew with model.save('model.keras')"
+    )
 
 
 def inspect_weights(path: Path) -> None:
@@ -105,6 +154,10 @@ def _read_archive(path: Path) -> tuple[Any, int]:
                     f"{path} holds no {CONFIG}, so it is not a whole model; save it with model.save"
                 )
             config = _parse(archive.read(CONFIG), path)
+            if isinstance(config, dict):
+                # How it was compiled is not loaded, see `compile=False` in `opening`: a loss or a
+                # metric of the person's own needs no code. That of a model inside it would be.
+                config.pop("compile_config", None)
             weights_bytes = 0
             for name in names:
                 if name.endswith(".h5"):
@@ -150,7 +203,9 @@ def _read_hdf5(path: Path) -> tuple[Any, int]:
         raise ModelError(f"{path} is refused: {error}") from error
     if text is None:
         raise ModelError(
-            f"{path} holds no model_config: weights alone are not a model; save it with model.save"
+            f"{path} holds no model_config: weights alone are not a model; save it with "
+            "model.save('model.keras'), or, for an architecture of keras.applications, give its "
+            "name and --weights FILE"
         )
     return _parse(text.encode(), path), path.stat().st_size
 
@@ -165,9 +220,17 @@ def _parse(text: bytes, path: Path) -> Any:
 
 
 def _config_problems(
-    config: Any, custom: Collection[str], weights_bytes: int, *, trusted: bool
+    config: Any, custom: Collection[str], weights_bytes: int, *, trusted: bool, old: str
 ) -> Iterator[str]:
-    """Parts of a configuration that would run code, read files or outgrow the file's weights."""
+    """Parts of a configuration that would run code, read files or outgrow the file's weights.
+
+    Args:
+        config: the configuration.
+        custom: names of classes that are not Keras' own and that the caller supplies.
+        weights_bytes: the bytes of the weights in the file.
+        trusted: whether the file may run code.
+        old: what to do with a file of Keras 2; empty for others.
+    """
     room = weights_bytes + FREE_BYTES
     least = 0
     waiting = [config]
@@ -179,7 +242,7 @@ def _config_problems(
             continue
         waiting.extend(node.values())
         if not trusted:
-            yield from _class_problems(node, custom)
+            yield from _class_problems(node, custom, old)
         yield from _size_problems(node, room)
         least += _least_weights(node)
     if least > room:
@@ -189,7 +252,7 @@ def _config_problems(
         )
 
 
-def _class_problems(node: dict[str, Any], custom: Collection[str]) -> Iterator[str]:
+def _class_problems(node: dict[str, Any], custom: Collection[str], old: str) -> Iterator[str]:
     name, module = node.get("class_name"), node.get("module")
     if not isinstance(name, str):
         return
@@ -209,10 +272,8 @@ def _class_problems(node: dict[str, Any], custom: Collection[str]) -> Iterator[s
         return
     elif ">" in written if module is None else not _is_keras_own(str(module), name):
         where = f"in {module}" if module is not None else f"registered as {written}"
-        yield (
-            f"{called!r} is of the class {name} {where}, which is not part of Keras; give it "
-            f"with --custom MODULE:{registered} if you have its code"
-        )
+        remedy = old or f"give it with --custom MODULE:{registered} if you have its code"
+        yield f"{called!r} is of the class {name} {where}, which is not part of Keras; {remedy}"
 
 
 def _is_keras_own(module: str, name: str) -> bool:

@@ -46,6 +46,9 @@ ACTIVATION_OPERATIONS = frozenset(
         *("Selu", "Sigmoid", "Silu", "Softplus", "Tanh"),
     )
 )
+# Convolutions called as operations, such as `keras.ops.conv(x, kernel)`, by their class names.
+CONVOLUTION_OPERATIONS = frozenset(("Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv"))
+RECURRENT_CONVOLUTIONS = (layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
 # What may stand between a convolution and its activation.
 NORMALIZING = (
     layers.BatchNormalization,
@@ -74,6 +77,44 @@ def is_activation(operation: Any) -> bool:
     )
 
 
+def left_out(trace: Trace, kind: Kind) -> dict[str, str]:
+    """Why calls that belong to a kind cannot be captured as such, by their path.
+
+    Args:
+        trace: the model's calls.
+        kind: the kind of layers that a capture takes.
+    """
+    reasons = {}
+    for call in trace.calls if kind == Kind.CONV else ():
+        if kind_of(call.operation) != Kind.CONV and _convolutions(call.operation):
+            problem = _candidate(trace, call, {}).problem
+            remedy = problem or f"--kind {Kind.ALL} --layer '{call.path}' captures it"
+            reasons[call.path] = f"{_why_no_convolution(call.operation)}; {remedy}"
+    for path, operation in trace.hidden:
+        if kind in (Kind.ALL, kind_of(operation)) or (
+            kind == Kind.CONV and _convolutions(operation)
+        ):
+            reasons[path] = (
+                "it runs inside a tf.function, a loop or a wrapper, where its values cannot be read"
+            )
+    return reasons
+
+
+def _convolutions(operation: Any) -> list[Any]:
+    """The convolutions that a layer or operation is, or that it runs inside."""
+    if not isinstance(operation, layers.Layer):
+        return [operation] if type(operation).__name__ in CONVOLUTION_OPERATIONS else []
+    parts = operation._flatten_layers()  # no public walk
+    return [part for part in parts if hasattr(part, "kernel_size")]
+
+
+def _why_no_convolution(operation: Any) -> str:
+    name = type(operation).__name__
+    if isinstance(_convolutions(operation)[0], RECURRENT_CONVOLUTIONS):
+        return f"{name} is recurrent, and makes its maps step by step from a sequence of images"
+    return f"{name} is none of Keras' convolutional layers"
+
+
 def activation_name(operation: Any) -> str:
     """Name of an activation function, such as `relu`; of a layer its class, such as `LeakyReLU`."""
     if isinstance(operation, ACTIVATIONS) and not isinstance(operation, layers.Activation):
@@ -98,19 +139,27 @@ def geometry(layer: Any) -> dict[str, Any]:
     }
 
 
-def weights(layer: Any) -> dict[str, Any]:
+def weights(layer: Any, n_filters: int) -> dict[str, Any]:
     """`kernel` and `bias` of a layer, as float32; None where it has none of that shape.
 
     The kernel of a transposed, depthwise or separable layer has other axes, and a store has no
-    place for it.
+    place for it. The biases of a recurrent layer belong to its gates, four for each filter of an
+    LSTM, and those of a bidirectional one to its halves.
+
+    Args:
+        layer: the layer.
+        n_filters: the number of its filters.
     """
-    by_name = {weight.name: weight for weight in getattr(layer, "weights", ())}
-    kernel = None
+    kernel, bias = None, _only_weight(layer, "bias")
     if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Dense):
-        kernel = _float32(by_name.get("kernel"))
+        kernel = _only_weight(layer, "kernel")
         if kernel is not None and kernel.ndim < 4:
             kernel = kernel.reshape((1,) * (4 - kernel.ndim) + kernel.shape)
-    return {"kernel": kernel, "bias": _float32(by_name.get("bias"))}
+        if kernel is not None and kernel.ndim > 4:
+            kernel = None
+    if bias is not None and bias.shape != (n_filters,):
+        bias = None
+    return {"kernel": kernel, "bias": bias}
 
 
 def pair(sizes: Any) -> tuple[int, int]:
@@ -119,10 +168,12 @@ def pair(sizes: Any) -> tuple[int, int]:
     return (both[0], both[1]) if len(both) == 2 else (1, both[0])
 
 
-def _float32(weight: Any) -> NDArray[np.float32] | None:
-    if weight is None:
+def _only_weight(layer: Any, name: str) -> NDArray[np.float32] | None:
+    """The weight of a name; None where a layer has none, or several."""
+    values = [weight for weight in getattr(layer, "weights", ()) if weight.name == name]
+    if len(values) != 1:
         return None
-    return np.asarray(keras.ops.convert_to_numpy(weight), dtype=np.float32)
+    return np.asarray(keras.ops.convert_to_numpy(values[0]), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,8 +207,10 @@ class Candidate:
             return f"{self.words} puts out volumes, {sizes}; only maps (y, x) and rows are captured"
         if self.tensor.shape[0] is not None:
             return f"its output has the shape {tuple(self.tensor.shape)} for any number of images"
-        if not sizes or None in sizes:
-            return f"its size {sizes} is not fixed; give the size of the images with --size"
+        if not sizes:
+            return "it puts out one number for each image, neither a map nor a row"
+        if None in sizes:
+            return f"its size {sizes} is not fixed by the size of the images"
         return ""
 
     @property
@@ -215,14 +268,10 @@ def choose_layers(
         layer_names = ", ".join(
             f"{call.path} ({type(call.operation).__name__})" for call in trace.calls[:40]
         )
-        hidden = (
-            f"; {', '.join(trace.hidden[:5])} run inside a tf.function, a loop or a wrapper, where "
-            "their values cannot be read"
-            if trace.hidden
-            else ""
-        )
+        reasons = list(left_out(trace, options.kind).items())[:5]
+        others = "".join(f"; {path} is not captured: {reason}" for path, reason in reasons)
         raise ModelError(
-            f"model {model!r} has no {noun}; its layers are {layer_names or 'none'}{hidden}"
+            f"model {model!r} has no {noun}; its layers are {layer_names or 'none'}{others}"
         )
     paths = [candidate.path for candidate in available]
     matches = set(match_names(paths, options.layers, what=f"{noun} of {model!r}", field="layers"))
@@ -316,16 +365,23 @@ def list_layers(
             selected_paths = set()
         by_path = {candidate.path: candidate for candidate in candidates(trace, kind=Kind.ALL)}
         by_path |= {candidate.path: candidate for candidate in available}
+        reasons = left_out(trace, options.kind)
+        problems = {path: candidate.problem for path, candidate in by_path.items()} | reasons
         rows[:] = [
             LayerRow(
-                path=candidate.path,
+                path=path,
                 words=candidate.words,
-                shape=None if candidate.problem else candidate.shape,
-                taken=candidate.path in selected_paths,
-                problem=candidate.problem,
+                shape=None if problems[path] else candidate.shape,
+                taken=path in selected_paths,
+                problem=problems[path],
             )
-            for candidate in by_path.values()
+            for path, candidate in by_path.items()
         ]
+        rows.extend(
+            LayerRow(path, type(operation).__name__, None, taken=False, problem=reasons[path])
+            for path, operation in trace.hidden
+            if path in reasons
+        )
         return list(trace.outputs)
 
     trace_model(model, inputs.signature(), inputs.arranged, choose)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import logging
 import os
 import re
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmcore.errors import ModelError, SelectionError
-from fmcore.model.inspect import inspect_model_file, inspect_weights
+from fmcore.errors import MissingLibraryError, ModelError, SelectionError
+from fmcore.model.inspect import inspect_model_file, inspect_weights, keras_2_remedy
 from fmcore.optional import missing_library
 from fmcore.selection import near_matches
 
@@ -28,8 +30,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+BACKEND, BACKEND_VARIABLE = "tensorflow", "KERAS_BACKEND"
+MOST_REASON = 200  # Keras prints a layer's whole configuration
+OTHER_BACKENDS = ("jax", "torch", "openvino", "numpy", "mlx")
 # absl's prefix: severity, then month and day. Before it is set up, absl heeds no level.
 _NOTE = re.compile(rb"(WARNING: All log messages before absl|[IW]\d{4} )")
+
+
+def require_keras() -> None:
+    """Refuses at once where Keras or TensorFlow is not installed; imports neither.
+
+    Raises:
+        MissingLibraryError: saying how to install them.
+    """
+    for name in ("keras", BACKEND):
+        try:
+            is_there = importlib.util.find_spec(name) is not None
+        except ValueError:  # somebody has blocked it
+            is_there = False
+        if not is_there:
+            raise _missing_keras(ModuleNotFoundError(f"No module named {name!r}"))
+
+
+def _missing_keras(cause: ImportError) -> MissingLibraryError:
+    return missing_library(
+        "Keras and TensorFlow", extra="train", purpose="opening or running a model", cause=cause
+    )
 
 
 def need_keras() -> None:
@@ -37,15 +63,25 @@ def need_keras() -> None:
 
     Raises:
         MissingLibraryError: if it is not installed, saying how to install it.
+        ModelError: if Keras runs on another backend than TensorFlow.
     """
     try:
         with without_startup_notes():
-            importlib.import_module("fmcore.model.trace")
+            backend = importlib.import_module("keras").config.backend()
+            if backend == BACKEND:
+                importlib.import_module("fmcore.model.trace")
     except ImportError as error:
-        purpose = "this step"
-        raise missing_library(
-            "Keras and TensorFlow", extra="train", purpose=purpose, cause=error
-        ) from error
+        backend = os.environ.get(BACKEND_VARIABLE, "") or (error.name or "").split(".")[0]
+        if backend not in OTHER_BACKENDS:
+            raise _missing_keras(error) from error
+    except ValueError:  # what Keras raises for a backend that does not exist
+        backend = repr(os.environ.get(BACKEND_VARIABLE, "another backend"))
+    if backend != BACKEND:
+        raise ModelError(
+            f"Keras runs on {backend}, and fmcore reads the layers of a model with TensorFlow; set "
+            f"the environment variable {BACKEND_VARIABLE}={BACKEND} before Python starts (else "
+            "Keras takes what is in ~/.keras/keras.json); a .keras file is the same for all of them"
+        )
 
 
 @contextlib.contextmanager
@@ -105,8 +141,8 @@ def open_model(
             )
         objects = custom_objects(custom)
         names = list(objects)
-        if "keras" in sys.modules:  # what the caller has registered
-            registry = sys.modules["keras"].saving.get_custom_objects()
+        if (imported := sys.modules.get("keras")) is not None:  # what the caller has registered
+            registry = imported.saving.get_custom_objects()
             names += [name.split(">")[-1] for name in registry]
         inspect_model_file(path, custom=names, trusted=trusted)
     elif weights is not None:
@@ -186,7 +222,16 @@ def _load_file(path: Path, *, custom: Mapping[str, Any], trusted: bool) -> keras
         )
     except Exception as error:  # Keras raises many types here; each means the file is unusable
         mode = "cannot be loaded" if trusted else "cannot be loaded in safe mode"
-        raise ModelError(f"{path} {mode}: {first_line(error)}") from error
+        remedy = keras_2_remedy(path)
+        reason = first_line(error)
+        if remedy:
+            reason = f"{textwrap.shorten(reason, MOST_REASON, placeholder=' …')}; {remedy}"
+        elif path.suffix != ".keras":
+            reason += (
+                "; the older format .h5 holds less than a model may have: save it anew where it "
+                "was made, with model.save('model.keras')"
+            )
+        raise ModelError(f"{path} {mode}: {reason}") from error
     keep_losses(model, path)
     return model
 

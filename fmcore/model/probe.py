@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
@@ -16,11 +17,20 @@ from numpy.typing import NDArray
 from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.errors import ModelError
 from fmcore.model.inputs import inputs_of
-from fmcore.model.layers import Candidate, candidates, choose_layers, geometry, weights
+from fmcore.model.layers import (
+    Candidate,
+    candidates,
+    choose_layers,
+    geometry,
+    left_out,
+    weights,
+)
 from fmcore.model.outputs import as_rows, read_outputs
 from fmcore.model.receptive_fields import ReceptiveFields
 from fmcore.model.trace import Trace, first_line, operations_of, trace_model
 from fmcore.records import Captured, LayerSpec, ModelInfo, ModelOutput, OutputPlan, Target
+
+log = logging.getLogger(__name__)
 
 N_TRIAL = 4  # random images that a model is tried with
 
@@ -58,10 +68,12 @@ class KerasProbe:
         self.inputs = inputs_of(model, image_shape=image_shape)
         self.image_shape = self.inputs.image_shape
         choices: list[tuple[list[Candidate], ReceptiveFields, tuple[ModelOutput, ...]]] = []
+        reasons: dict[str, str] = {}
 
         def choose(trace: Trace) -> list[tf.Tensor]:
             available = candidates(trace, kind=options.kind, tap=options.tap)
             selected = choose_layers(available, options, model=model.name, trace=trace)
+            reasons.update(left_out(trace, options.kind))
             fields = ReceptiveFields(
                 trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
             )
@@ -79,6 +91,8 @@ class KerasProbe:
         self._answer: Callable[..., list[tf.Tensor]] | None = None
         self._run = self._trace(choose)
         selected, fields, self.outputs = choices[-1]
+        for path, reason in reasons.items() if options.layers == DEFAULTS.layers else ():
+            log.warning("layer %r of %r is not captured: %s", path, model.name, reason)
         self.layers: Sequence[LayerSpec] = tuple(
             _layer_spec(candidate, fields) for candidate in selected
         )
@@ -184,7 +198,7 @@ def _layer_spec(candidate: Candidate, fields: ReceptiveFields) -> LayerSpec:
         receptive_field=boxes,
         field_words=words,
         **geometry(candidate.operation),
-        **weights(candidate.operation),
+        **weights(candidate.operation, candidate.shape[2]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from keras import layers
 
 from fmcore.model import hulls as hull_ops
@@ -150,9 +151,9 @@ class ReceptiveFields:
                     waiting.extend(missing)
                 else:
                     hulls = [self._hulls[other.name] for other in below]
-                    self._hulls[waiting.pop().name] = _output_hulls(
-                        call, hulls, channels_first=self._trace.channels_first(call)
-                    )
+                    first = self._trace.channels_first(call)
+                    output = _output_hulls(call, hulls, channels_first=first)
+                    self._hulls[waiting.pop().name] = _spread(output, call, channels_first=first)
         return self._hulls[source.name]
 
 
@@ -161,6 +162,8 @@ def _output_hulls(call: Call, below: Sequence[Hulls], *, channels_first: bool) -
     layer, shape = call.operation, tuple(call.output.shape[1:])
     if not below:
         raise UnknownFieldError(f"{layer.name} was called with no tensor")
+    if channels_first and len(shape) == 2:
+        raise UnknownFieldError(f"{layer.name} works on rows with channels first")
     first = channels_first and len(shape) == 3  # its last axis is x, not that of the filters
     if first and type(layer) in (layers.Dense, layers.Reshape):
         raise UnknownFieldError(f"{layer.name} works along x, with channels first")
@@ -177,6 +180,19 @@ def _output_hulls(call: Call, below: Sequence[Hulls], *, channels_first: bool) -
     if type(layer) is layers.Activation and _is_keras_own(layer.activation) and not whole_rows:
         return _merge(layer, below)
     raise UnknownFieldError(f"{layer.name} is of the kind {type(layer).__name__}")
+
+
+def _spread(hulls: Hulls, call: Call, *, channels_first: bool) -> Hulls:
+    """Hulls with the size of a call's output; a constant array that is added enlarges the map."""
+    shape = tuple(call.output.shape[1:])
+    if len(shape) not in (2, 3) or None in shape:
+        return hulls
+    size = _size(call.operation, shape, channels_first=channels_first and len(shape) == 3)
+    try:
+        return np.broadcast_to(hulls, (*size, hulls.shape[2]))
+    except ValueError:
+        name = call.operation.name
+        raise UnknownFieldError(f"{name} changes the size of maps in its own way") from None
 
 
 def _merge(layer: Any, below: Sequence[Hulls]) -> Hulls:

@@ -34,7 +34,8 @@ class Call:
         path: names from the outermost model's layer to this one, such as `outer/inner/conv1`; a
             second call under the same name ends in `#2`.
         operation: the Keras layer or operation.
-        inputs: the tensors it was called with.
+        inputs: the tensors it was called with; weights and constants, which are the same for every
+            image, are none of them.
         output: the tensor it returned, the first of several.
     """
 
@@ -52,7 +53,8 @@ class Trace:
         inputs: the model's input tensors.
         calls: the calls, in the order in which the model made them.
         outputs: the model's output tensors.
-        hidden: paths of calls whose values cannot be read, as inside a `tf.function` or a loop.
+        hidden: path and layer of calls whose values cannot be read, as inside a `tf.function` or a
+            loop.
         output_names: the keys of the outputs, if the model returns a dict of them.
         makers: the call that made each tensor, by the tensor's name.
     """
@@ -60,7 +62,7 @@ class Trace:
     inputs: tuple[tf.Tensor, ...]
     calls: tuple[Call, ...]
     outputs: tuple[tf.Tensor, ...]
-    hidden: tuple[str, ...]
+    hidden: tuple[tuple[str, Any], ...]
     output_names: tuple[str, ...] = ()
     makers: Mapping[str, Call] = field(init=False)
 
@@ -117,8 +119,10 @@ def trace_model(
         compiled: compile with XLA, which has convolutions that TensorFlow lacks on CPUs.
 
     Raises:
-        ModelError: if the model cannot be run as a graph, with the model's own error.
+        ModelError: if the model cannot be run as a graph, with the model's own error, or keeps a
+            state between batches.
     """
+    _refuse_state(model)
 
     def run(*arguments: tf.Tensor) -> list[tf.Tensor]:
         graph, calls, hidden = tf.compat.v1.get_default_graph(), [], []
@@ -130,12 +134,15 @@ def trace_model(
             path = path if n_calls[path] == 1 else f"{path}#{n_calls[path]}"
             tensors = [value for value in keras.tree.flatten(output) if tf.is_tensor(value)]
             if tensors and getattr(tensors[0], "graph", None) is graph:
+                # A variable or a constant array has no place in the graph, hence no such attribute.
                 below = tuple(
-                    value for value in keras.tree.flatten(arguments) if tf.is_tensor(value)
+                    value
+                    for value in keras.tree.flatten(arguments)
+                    if getattr(value, "graph", None) is graph
                 )
                 calls.append(Call(path, operation, below, tensors[0]))
             else:
-                hidden.append(path)
+                hidden.append((path, operation))
 
         with recording(model, record):
             outputs = model(pack_inputs(model, inputs), training=False)
@@ -158,6 +165,22 @@ def trace_model(
             f"model {model.name!r} cannot be run as a graph: {first_line(error)}"
         ) from error
     return function
+
+
+def _refuse_state(model: keras.Model) -> None:
+    """Refuses a model whose answer for an image depends on the batches before it.
+
+    Raises:
+        ModelError: naming the layer that keeps a state.
+    """
+    for layer in model._flatten_layers():  # no public walk
+        if getattr(layer, "stateful", False) is True:
+            raise ModelError(
+                f"layer {layer.name!r} of {model.name!r} keeps its state from one batch to the "
+                "next (stateful=True), so what it puts out for an image depends on the size and "
+                "the order of batches; build the model with stateful=False, and give it these "
+                "weights: new.set_weights(model.get_weights())"
+            )
 
 
 def first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.errors import FmcoreError, StoreError
+from fmcore.errors import FmcoreError, OutputError, StoreError
 from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
 from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, iter_nodes, read_text
 from fmcore.storage.file.opened import open_file
@@ -65,6 +65,29 @@ def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False
     if sound and not quick:
         with Store(path) as store:
             yield from _catch_damage("the samples", _content_problems(store))
+
+
+def verify_store(path: Path, *, name: Path) -> None:
+    """Opens a finished store as every reader does, and checks it quickly, before it is published.
+
+    Args:
+        path: the partial file, as it lies on the disk.
+        name: the name that it is to get, for the message.
+
+    Raises:
+        OutputError: if the file cannot be opened, or its structure, seal or digest is wrong.
+    """
+    try:
+        with Store(path) as store:  # which checks seal and structure
+            problem = next(_digest_problems(store.file.hdf5), None)
+    except FmcoreError as error:
+        problem = str(error)
+    if problem is not None:
+        raise OutputError(
+            f"{name} was not written: what lies on the disk is no readable store ({problem}); what "
+            "was there before is unchanged; run the command again, and if it fails again, please "
+            "report it as a defect"
+        )
 
 
 def problems_apart(path: str | Path, *, quick: bool = False) -> list[str]:

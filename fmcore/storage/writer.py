@@ -26,6 +26,7 @@ from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import MODEL, array_path, layer_path, state_path
 from fmcore.storage.skeleton import Skeleton
+from fmcore.storage.validate import verify_store
 
 # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
 LIBRARY_VERSIONS = ("v110", "v110")
@@ -49,7 +50,8 @@ def create_store(
         overwrite: whether to replace a file of that name.
 
     Raises:
-        OutputError: if `path` exists and `overwrite` is false, or the disk refuses.
+        OutputError: if `path` exists and `overwrite` is false, the disk refuses, or what was
+            written cannot be opened.
     """
     with publish(path, overwrite=overwrite) as partial, Interrupts() as interrupts:
         with DeferredErrorFile(partial, "w+") as file:
@@ -67,6 +69,7 @@ def create_store(
             file.check()
         with interrupts.held():
             seal(partial, patch_index(partial, writer.sizes_of_runs()))
+            verify_store(partial, name=path)
 
 
 class StoreWriter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -39,3 +41,32 @@ def test_one_file_for_each_layer(store, tmp_path):
         write_figures(store, tmp_path / "figures", sample=3)
     with pytest.raises(SampleNotFoundError):
         write_figures(store, tmp_path / "figures", sample=37)
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["module://matplotlib_inline.backend_inline", "inline", "module://nowhere", "nonsense", ""],
+)
+def test_the_backend_of_a_notebook_stops_no_figure(backend, store, tmp_path):
+    """A kernel hands the name of its backend on to `!fmcore figure`, in another environment."""
+    code = "import sys; from fmcore.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["figure", str(store.path), "--out", str(tmp_path), "--layer", "conv2"]
+    environment = os.environ | {"MPLBACKEND": backend}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "conv2_sample0.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_backend_that_is_there_stays_the_one_of_the_notebook():
+    code = (
+        "from fmcore.figure import feature_map_figure; import numpy as np; "
+        "feature_map_figure(np.zeros((4, 4, 1), 'f4'), layer='a'); "
+        "import matplotlib, os; print(matplotlib.get_backend(), os.environ['MPLBACKEND'])"
+    )
+    environment = os.environ | {"MPLBACKEND": "svg"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert ended.stdout.split() == ["svg", "svg"], ended.stderr

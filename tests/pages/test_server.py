@@ -18,6 +18,7 @@ import pytest
 from helpers.servers import SHOW_PAGE, running
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs_version
+from starlette.testclient import TestClient
 
 from dashboard import bundle, create_app, middleware, server
 from dashboard.bridge import Bridge
@@ -74,8 +75,31 @@ def test_every_answer_carries_the_security_headers(url):
         assert "server" not in headers
 
 
-def test_a_foreign_host_name_is_refused(url):
-    assert httpx.get(url, headers={"host": "evil.example"}).status_code == 400
+def test_a_foreign_host_name_is_refused_and_how_to_allow_it_is_said(url):
+    answer = httpx.get(url, headers={"host": "maps.example:8050"})
+    assert answer.status_code == 400
+    assert "fmdash serve … --allow-host maps.example`" in answer.text
+    assert "default-src" in answer.headers["content-security-policy"]
+    for header in ("<script>", "a b", "x" * 300, ""):
+        answer = httpx.get(url, headers={"host": header})
+        assert answer.status_code == 400
+        assert "script" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "status"),
+    [
+        ("maps.example", "maps.example:8050", 200),
+        ("maps.example", "MAPS.example", 200),
+        ("maps.example", "other.example", 400),
+        ("*.example", "maps.example", 200),
+        ("www.maps.example", "maps.example", 307),
+    ],
+)
+def test_a_host_that_is_allowed_is_answered(allowed, host, status, store_path):
+    app = create_app(Source(store_path), allowed_hosts=["localhost", allowed])
+    client = TestClient(app, base_url=f"http://{host}", follow_redirects=False)
+    assert client.get("/healthz").status_code == status
 
 
 def test_a_page_is_built(url):

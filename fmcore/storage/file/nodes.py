@@ -55,7 +55,7 @@ def attributes_digest(file: h5py.File) -> str:
             digest.update(f"{path}@{name}:{value.dtype.str}{value.shape}".encode())
             digest.update(value.tobytes())
         if isinstance(node, h5py.Dataset) and not node.is_scale:
-            axes = [[names[address_of(scale)] for scale in axis.values()] for axis in node.dims]
+            axes = [[names[scale] for scale in scales] for scales in scale_addresses(node)]
             digest.update(f"{path}#{axes}".encode())
 
     add("/", file)
@@ -80,6 +80,17 @@ def read_attributes(node: h5py.Group) -> dict[str, Any]:
 def address_of(node: h5py.Group | h5py.Dataset) -> int:
     """The address of an object in the file; it is equal for all names of the object."""
     return int(h5py.h5o.get_info(node.id).addr)
+
+
+def scale_addresses(array: h5py.Dataset) -> list[list[int]]:
+    """The addresses of the scales of each axis; h5py's `dims` would open each, and ask its name."""
+    addresses = []
+    for axis in range(len(array.shape)):
+        scales: list[h5py.h5d.DatasetID] = []
+        if h5py.h5ds.get_num_scales(array.id, axis):
+            h5py.h5ds.iterate(array.id, axis, scales.append, 0)
+        addresses.append([int(h5py.h5o.get_info(scale).addr) for scale in scales])
+    return addresses
 
 
 def iter_nodes(

@@ -7,8 +7,9 @@ declares an array of terabytes.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,7 @@ import numpy as np
 
 from fmcore.errors import StoreError, UnsupportedVersionError
 from fmcore.records import LabelSource, Policy
-from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text
+from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text, scale_addresses
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
 from fmcore.storage.format.columns import COLUMNS
 from fmcore.storage.format.lack import Lack
@@ -81,11 +82,13 @@ def structure_problems(file: h5py.File) -> Iterator[str]:
     for place, attributes in ATTRIBUTES.items():
         for group in groups if "{layer}" in place else [""]:
             yield from _attribute_problems(file, place.format(layer=group), attributes)
+    # Each axis belongs to many arrays, and HDF5 takes its time to look up a path.
+    axis_at = functools.cache(lambda path: _axis(file, path))
     for spec in SCHEMA:
         for group in groups if spec.of_layer else [""]:
             path = array_path(spec.name, group)
             try:
-                yield from _array_problems(file, spec, path)
+                yield from _array_problems(file, spec, path, axis_at)
             except DAMAGE as error:
                 yield f"/{path} cannot be read: {error}"
     try:
@@ -171,7 +174,18 @@ def _prediction_problems(file: h5py.File) -> Iterator[str]:
         yield f"/{DATASET}: the attribute labels is {labels!r}, but {paths[0]} is there"
 
 
-def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str]:
+def _axis(file: h5py.File, path: str) -> tuple[int, tuple[int, ...]] | None:
+    """The address and the shape of an axis; None if it is missing."""
+    scale = file.get(path)
+    return None if scale is None else (address_of(scale), getattr(scale, "shape", ()))
+
+
+def _array_problems(
+    file: h5py.File,
+    spec: ArraySpec,
+    path: str,
+    axis_at: Callable[[str], tuple[int, tuple[int, ...]] | None],
+) -> Iterator[str]:
     array = file.get(path)
     if array is None:
         if not spec.optional:
@@ -186,21 +200,16 @@ def _array_problems(file: h5py.File, spec: ArraySpec, path: str) -> Iterator[str
     if array.shape is None or array.ndim != len(spec.axes):
         yield f"/{path} has shape {array.shape}, expected the axes {', '.join(spec.axes)}"
         return
-    for axis, size, scales in zip(spec.axes, array.shape, array.dims, strict=True):
-        yield from _axis_problems(file, path, scale_path(axis, path), size, list(scales.values()))
+    addresses = scale_addresses(array)
+    for index, (axis, size) in enumerate(zip(spec.axes, array.shape, strict=True)):
+        expected = scale_path(axis, path)
+        scale = axis_at(expected)
+        if scale is None or addresses[index] != [scale[0]]:
+            names = [(other.name or "?").lstrip("/") for other in array.dims[index].values()]
+            yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
+        elif scale[1] != (size,) or size < 1:
+            yield f"/{path}: length {size}, but /{expected} has the shape {scale[1]}"
     yield from _storage_problems(array, path)
-
-
-def _axis_problems(
-    file: h5py.File, path: str, expected: str, size: int, scales: list[h5py.Dataset]
-) -> Iterator[str]:
-    scale = file.get(expected)
-    if scale is None or list(map(address_of, scales)) != [address_of(scale)]:
-        axis = expected.rsplit("/", 1)[-1]
-        names = [(other.name or "?").lstrip("/") for other in scales]
-        yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
-    elif scale.shape != (size,) or size < 1:
-        yield f"/{path}: length {size}, but /{expected} has the shape {scale.shape}"
 
 
 def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ class Lack(StrEnum):
     CLASS_MAPS = "no class maps"
     MAPS = "policy `pooled`"
     KERNEL = "the layer has no kernel with these axes"
-    BIAS = "the layer has no bias"
+    BIAS = "the layer has no bias of one number for each filter"
     RECEPTIVE_FIELD = "no receptive field"
     LABELS = "the model does not give several labels"
     TRUE_LABELS = "no several labels are known of the samples"

@@ -182,7 +182,7 @@ def test_models_that_cannot_be_captured_are_refused_by_name(tmp_path):
             "cannot be run as a graph: 'a b' is not a valid",
         ),
         (Failing(), "was never built, and cannot be called with images of 8x8x1: no such luck"),
-        (Compiled(), r"compiled_conv run inside a tf.function"),
+        (Compiled(), "compiled_conv is not captured: it runs inside a tf.function"),
     ):
         with pytest.raises(ModelError, match=said):
             capture_activations(model, images, labels, tmp_path / "s.h5")
