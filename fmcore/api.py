@@ -21,6 +21,7 @@ from fmcore.dataset import (
     Preprocessing,
     is_stream,
     labelled_images,
+    spool,
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
