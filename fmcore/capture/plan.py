@@ -68,6 +68,7 @@ def plan_capture(
     dataset_name: str,
     dataset_source: str,
     preprocessing: Preprocessing = AS_GIVEN,
+    preprocessing_words: str = "",
 ) -> CapturePlan:
     """Plans batches, shards and the storage of each layer; tries codecs on the first samples.
 
@@ -80,6 +81,7 @@ def plan_capture(
         dataset_name: the name of the test set that the store records.
         dataset_source: where the images came from.
         preprocessing: the preprocessing of pixels for the model.
+        preprocessing_words: how the store describes it; its own words where left out.
 
     Raises:
         SelectionError: if a glob of the policy matches no layer.
@@ -125,7 +127,7 @@ def plan_capture(
                 dataset_name,
                 dataset_source,
                 samples.fingerprint,
-                preprocessing.words,
+                preprocessing_words or preprocessing.words,
                 labels=samples.labels_are,
             ),
             batch_size=batch,
@@ -156,7 +158,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
             f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
             for name, values in samples.others.items()
         ),
-        "preprocessing": store.dataset.preprocessing,
+        "preprocessing": plan.preprocessing.words,
         "data set": f"{store.dataset.name}, {store.dataset.source}",
         "classes": ", ".join(store.class_names),
         "layers": ", ".join(layer.spec.path for layer in store.layers),
