@@ -165,7 +165,7 @@ def _preprocessing(options: argparse.Namespace, dataset: Dataset) -> Preprocessi
         return None
     mean, std = options.mean or (), options.std or ()
     scale = options.scale or default_preprocessing(dataset.test.images).scale
-    if options.scale is None and scale != 1 and max(map(abs, (*mean, *std))) > 1:
+    if options.scale is None and scale != 1 and max(map(abs, (*mean, *std))) > 2:
         raise SelectionError(
             f"--mean and --std look like those of pixels of 0 to 255, but uint8 pixels are divided "
             f"by {scale:g} before; give --scale 1 with them, or --scale {scale:g} to confirm it"

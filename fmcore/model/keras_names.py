@@ -58,12 +58,14 @@ def application_inside(model: keras.Model) -> tuple[str, Preprocessing] | None:
     Keras names a model `mobilenetv2_1.00_224` or `vgg16`; None where no name is such.
     """
     names = [model.name, *(layer.name for layer in model.layers if hasattr(layer, "layers"))]
-    keys = sorted(vars(keras.applications), key=len, reverse=True)
+    architectures = [
+        make.__name__ for make in vars(keras.applications).values() if inspect.isfunction(make)
+    ]
     for name in names:
         plain = name.lower().replace("_", "")
-        for key in keys:
-            if plain.startswith(key.lower()):
-                preprocessing = application_preprocessing(key)
+        for architecture in sorted(architectures, key=len, reverse=True):
+            if plain.startswith(architecture.lower()):
+                preprocessing = application_preprocessing(architecture)
                 if preprocessing is not None:
-                    return key, preprocessing
+                    return architecture, preprocessing
     return None

@@ -206,8 +206,7 @@ class _Evidence:
             is_default: whether nothing but custom speaks for the preprocessing.
         """
         tried = self._tried(preprocessing)
-        results = "; ".join(trial.words for trial in tried)
-        counted = f"of {len(tried[0].labels):,} labeled samples, {results}" if tried else ""
+        counted = _results(tried)
         better = _far_better(tried)
         if better is not None:
             reason = f"measured: {counted}"
@@ -249,11 +248,7 @@ class _Evidence:
         better = _far_better(tried)
         fitting = None if better or _is_clear(tried) else _fitting(self._misfits(AS_GIVEN))
         if better is not None:
-            results = "; ".join(trial.words for trial in tried)
-            return (
-                f"{images}, but of {len(tried[0].labels):,} labeled samples, {results}; preprocess "
-                "them as in training"
-            )
+            return f"{images}, but {_results(tried)}; preprocess them as in training"
         if fitting is not None and fitting != AS_GIVEN:
             return (
                 f"{images}, but the model's batch normalization was trained on other pixels "
@@ -349,6 +344,15 @@ def _far_better(tried: Sequence[_Trial]) -> Preprocessing | None:
     """The best preprocessing, if it is far better than the first."""
     better = [trial for trial in tried[1:] if trial.is_far_better(tried[0])]
     return max(better, key=lambda trial: trial.balanced).preprocessing if better else None
+
+
+def _results(tried: Sequence[_Trial]) -> str:
+    """How well the first preprocessing does, and the best of the others; empty without labels."""
+    if not tried:
+        return ""
+    others = sorted(tried[1:], key=lambda trial: -trial.balanced)[:1]
+    results = "; ".join(trial.words for trial in (tried[0], *others))
+    return f"of {len(tried[0].labels):,} labeled samples, {results}"
 
 
 def _is_clear(tried: Sequence[_Trial]) -> bool:
