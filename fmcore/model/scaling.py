@@ -38,11 +38,20 @@ Classify = Callable[[NDArray[np.float32], Arrays], NDArray[np.float32]]
 
 N_FIRST = 16  # samples whose pixels are described
 # Labeled samples on which preprocessings are compared: as many as have so many pixels.
-MOST_TRIED, FEWEST_TRIED, PIXELS_TRIED = 512, 64, 1 << 23
+MOST_TRIED, FEWEST_TRIED, PIXELS_TRIED = 512, 32, 1 << 22
 TRIED_TOGETHER = 64
 # A preprocessing is far better if it raises the mean accuracy of the classes by so much, and chance
-# does so more rarely than 1 in 1,000.
+# does so more rarely than 1 in 1,000,
 FAR, RARE, DEVIATIONS = 0.1, 1e-3, 3.0
+# or if it halves the loss, lowers it by so much, and is hardly less often right. Networks of ReLU
+# predict the same classes at other scales, but with other probabilities: on pixels that are too
+# small none that tells anything.
+LOWER_LOSS, LESS_RIGHT, FEWEST_FOR_LOSS = 0.2, 0.02, 10
+# Of the loss of a model that knows nothing, log(classes): more than this tells too little.
+USEFUL_LOSS = 0.7
+# A model that is right more often than chance by so much, but tells almost nothing by its loss.
+UNSURE_BUT_RIGHT, UNSURE_LOSS = 0.2, 0.95
+LEAST_PROBABILITY = 1e-7  # as in Keras' own losses
 # Divergences, in nats, of images that a batch normalization was trained on, and of others.
 FITS_WITHIN, MISFITS_BY = 1.5, 3.0
 # Float pixels above this were not scaled by anybody.
@@ -118,36 +127,76 @@ class _Trial:
     Attributes:
         preprocessing: what was tried.
         correct: <bool>[sample], whether the predicted class is the label.
+        losses: <float64>[sample], the cross-entropy of the label.
         labels: <int64>[sample].
+        n_classes: the number of the model's classes.
     """
 
     preprocessing: Preprocessing
     correct: NDArray[np.bool_]
+    losses: NDArray[np.float64]
     labels: NDArray[np.int64]
+    n_classes: int
 
     @property
     def words(self) -> str:
-        return f"{_name(self.preprocessing)}: {self.correct.mean():.1%} right"
+        name, loss = _name(self.preprocessing), _number(self.loss)
+        return f"{name}: {self.correct.mean():.1%} right, loss {loss}"
+
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy, as Keras' `evaluate` returns it."""
+        return float(self.losses.mean())
+
+    @property
+    def by_class(self) -> list[NDArray[np.bool_]]:
+        """For each class in the labels, whether the predictions of its samples are right."""
+        return [self.correct[self.labels == index] for index in np.unique(self.labels)]
 
     @property
     def balanced(self) -> float:
         """The mean of the accuracies of the classes; a model that sees nothing has 1 / classes."""
-        classes = np.unique(self.labels)
-        return float(np.mean([self.correct[self.labels == index].mean() for index in classes]))
+        return float(np.mean([correct.mean() for correct in self.by_class]))
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether the probabilities tell much of the classes."""
+        return self.loss <= USEFUL_LOSS * np.log(self.n_classes)
+
+    @property
+    def is_too_unsure(self) -> bool:
+        """Whether predictions are often right, while the probabilities are nearly all alike."""
+        is_right = self.balanced > 1 / len(self.by_class) + UNSURE_BUT_RIGHT
+        return is_right and self.loss > UNSURE_LOSS * np.log(self.n_classes)
 
     def is_far_better(self, other: _Trial) -> bool:
         """Whether this preprocessing is better by more than chance makes it."""
-        classes, counts = np.unique(self.labels, return_counts=True)
-        gain = self.correct.astype(float) - other.correct
-        by_class = [gain[self.labels == index] for index in classes]
-        mean = float(np.mean([values.mean() for values in by_class]))
+        return self._is_righter(other) or self._has_lower_loss(other)
+
+    def _is_righter(self, other: _Trial) -> bool:
+        gains = [
+            own.astype(float) - others
+            for own, others in zip(self.by_class, other.by_class, strict=True)
+        ]
+        mean = float(np.mean([gain.mean() for gain in gains]))
         # A class of a few samples that all agree still varies: one more is counted for each.
-        squares = [(values**2).sum() + 1 for values in by_class]
-        error = float(np.sqrt(np.sum(np.array(squares) / counts**2))) / len(classes)
-        wins, losses = int((gain > 0).sum()), int((gain < 0).sum())
+        error = float(np.sqrt(sum((np.sum(gain**2) + 1) / len(gain) ** 2 for gain in gains)))
+        wins, losses = (sum(int((sign * gain > 0).sum()) for gain in gains) for sign in (1, -1))
         is_rare = wins + losses > 0 and binomtest(wins, wins + losses).pvalue < RARE
-        beats_chance = self.balanced > 1 / len(classes) + FAR
-        return mean >= FAR and beats_chance and (mean >= DEVIATIONS * error or is_rare)
+        beats_chance = self.balanced > 1 / len(gains) + FAR
+        is_sure = mean >= DEVIATIONS * error / len(gains) or is_rare
+        return mean >= FAR and beats_chance and is_sure
+
+    def _has_lower_loss(self, other: _Trial) -> bool:
+        gain = other.losses - self.losses
+        error = float(gain.std() / np.sqrt(len(gain)))
+        return (
+            len(gain) >= FEWEST_FOR_LOSS
+            and self.is_useful
+            and self.balanced >= other.balanced - LESS_RIGHT
+            and self.loss <= other.loss / 2
+            and float(gain.mean()) >= max(LOWER_LOSS, DEVIATIONS * error)
+        )
 
 
 class _Evidence:
@@ -292,16 +341,26 @@ class _Evidence:
         others = {name: values[rows] for name, values in samples.others.items()}
         trials: list[_Trial] = []
         for candidate in self._candidates(first):
-            correct = [
-                classify(
-                    candidate(images[start : start + TRIED_TOGETHER]),
-                    {key: value[start : start + TRIED_TOGETHER] for key, value in others.items()},
-                ).argmax(axis=1)
-                == labels[start : start + TRIED_TOGETHER]
-                for start in range(0, len(rows), TRIED_TOGETHER)
-            ]
-            trials.append(_Trial(candidate, np.concatenate(correct), labels))
-            if trials[0].balanced > 1 - FAR:
+            probability = np.concatenate(
+                [
+                    classify(
+                        candidate(images[start : start + TRIED_TOGETHER]),
+                        {
+                            key: value[start : start + TRIED_TOGETHER]
+                            for key, value in others.items()
+                        },
+                    )
+                    for start in range(0, len(rows), TRIED_TOGETHER)
+                ]
+            )
+            n_classes = probability.shape[1]
+            if labels.max() >= n_classes:  # refused later, with all labels at hand
+                return []
+            of_label = probability[np.arange(len(labels)), labels].astype(np.float64)
+            losses = -np.log(np.clip(of_label, LEAST_PROBABILITY, 1))
+            correct = probability.argmax(axis=1) == labels
+            trials.append(_Trial(candidate, correct, losses, labels, n_classes))
+            if trials[0].balanced > 1 - FAR and trials[0].loss < LOWER_LOSS:
                 break
         return trials
 
@@ -324,6 +383,11 @@ class _Evidence:
         """What speaks against the default where nothing could be measured."""
         if _is_clear(tried):
             return ""
+        if tried and tried[0].is_too_unsure:
+            return (
+                f"the model's probabilities tell less than its predictions, as on pixels that are "
+                f"too small: {_results(tried)}; if it was trained otherwise, say so: {DECIDE}"
+            )
         inside = application_inside(self._model)
         if inside is not None:
             name, preprocessing = inside
@@ -343,24 +407,29 @@ class _Evidence:
 def _far_better(tried: Sequence[_Trial]) -> Preprocessing | None:
     """The best preprocessing, if it is far better than the first."""
     better = [trial for trial in tried[1:] if trial.is_far_better(tried[0])]
-    return max(better, key=lambda trial: trial.balanced).preprocessing if better else None
+    return min(better, key=_rank).preprocessing if better else None
+
+
+def _rank(trial: _Trial) -> tuple[float, float]:
+    """Sorts the best trial first: the one that is right most often, to 5%, with the lowest loss."""
+    return -round(trial.balanced * 20), trial.loss
 
 
 def _results(tried: Sequence[_Trial]) -> str:
     """How well the first preprocessing does, and the best of the others; empty without labels."""
     if not tried:
         return ""
-    others = sorted(tried[1:], key=lambda trial: -trial.balanced)[:1]
+    others = sorted(tried[1:], key=_rank)[:1]
     results = "; ".join(trial.words for trial in (tried[0], *others))
     return f"of {len(tried[0].labels):,} labeled samples, {results}"
 
 
 def _is_clear(tried: Sequence[_Trial]) -> bool:
-    """Whether the first preprocessing tells the classes apart."""
+    """Whether the first preprocessing tells the classes apart, with fitting probabilities."""
     if not tried:
         return False
-    chance = 1 / len(np.unique(tried[0].labels))
-    return tried[0].balanced > chance + (1 - chance) / 2
+    chance = 1 / len(tried[0].by_class)
+    return tried[0].is_useful and tried[0].balanced > chance + (1 - chance) / 2
 
 
 def _fitting(misfits: Sequence[tuple[Preprocessing, float]]) -> Preprocessing | None:
