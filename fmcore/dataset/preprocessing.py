@@ -72,14 +72,20 @@ class Preprocessing:
         """What is done, step by step; empty where nothing is done."""
         parts = []
         if self.scale != 1.0:
-            parts.append(f"pixels / {self.scale:g}")
+            parts.append(f"pixels / {_exact(self.scale)}")
         if self.reverse:
             parts.append("channels reversed")
         if self.mean:
-            parts.append(f"minus {', '.join(f'{mean:g}' for mean in self.mean)}")
+            parts.append(f"minus {', '.join(map(_exact, self.mean))}")
         if self.std:
-            parts.append(f"divided by {', '.join(f'{std:g}' for std in self.std)}")
+            parts.append(f"divided by {', '.join(map(_exact, self.std))}")
         return "; ".join(parts)
+
+
+def _exact(number: float) -> str:
+    """A number in as few digits as give it back, so that a store's words can be repeated."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,11 @@ class Decision:
         """The preprocessing and the reason for it, which a store records."""
         because = f" ({self.reason})" if self.reason else ""
         return f"{self.preprocessing.words}{because}"
+
+
+def without_reason(words: str) -> str:
+    """The words of a preprocessing in those of a decision, which may have a reason after them."""
+    return words.partition(" (")[0]
 
 
 AS_GIVEN = Preprocessing()

@@ -53,7 +53,7 @@ USEFUL_LOSS = 0.7
 UNSURE_BUT_RIGHT, UNSURE_LOSS = 0.2, 0.95
 LEAST_PROBABILITY = 1e-7  # as in Keras' own losses
 # Divergences, in nats, of images that a batch normalization was trained on, and of others.
-FITS_WITHIN, MISFITS_BY = 1.5, 3.0
+FITS_WITHIN, MISFITS_BY = 0.5, 3.0
 # Float pixels above this were not scaled by anybody.
 SCALED = 8.0
 DECIDE = "--scale 1 feeds pixels as given, --scale 255 divides them"
@@ -335,7 +335,7 @@ class _Evidence:
         rng = np.random.default_rng(0)
         rows = np.sort(rng.permutation(len(samples))[:most])
         labels = np.asarray(samples.labels)[rows]
-        if labels.ndim != 1 or len(np.unique(labels)) < 2:
+        if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(np.unique(labels)) < 2:
             return []
         images = np.concatenate([np.asarray(samples.images[row : row + 1]) for row in rows])
         others = {name: values[rows] for name, values in samples.others.items()}

@@ -20,7 +20,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fmcore import capture_activations, capture_callback, open_store
 from fmcore.capture.plan import identity, plan_capture
 from fmcore.cli import main
-from fmcore.dataset import AS_GIVEN, Decision, Preprocessing, labelled_images
+from fmcore.dataset import (
+    AS_GIVEN,
+    Decision,
+    Preprocessing,
+    labelled_images,
+    preprocessing_named,
+)
+from fmcore.dataset.preprocessing import NAMES, without_reason
 from fmcore.errors import ModelError
 from fmcore.model.inputs import fit_to_model, inputs_of
 from fmcore.model.keras_names import application_inside
@@ -373,6 +380,7 @@ def test_a_rare_class_counts_as_much_as_a_frequent_one():
 
 def convolved(mean_of, variance_of) -> keras.Model:
     """A convolution and a batch normalization that has seen such pixels, for no classes."""
+    keras.utils.set_random_seed(0)
     image = keras.Input(SHAPE)
     conv, normalize = layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization()
     model = keras.Model(image, layers.ReLU()(normalize(conv(image))))
@@ -696,3 +704,12 @@ def test_a_decision_says_what_is_done_and_why():
     decision = Decision(UNIT, "because")
     assert decision.words == "pixels / 255 (because)"
     assert dataclasses.replace(decision, reason="").words == "pixels / 255"
+
+
+@pytest.mark.parametrize("name", ["", *NAMES])
+def test_the_words_of_a_decision_begin_with_those_of_its_preprocessing(name):
+    preprocessing = preprocessing_named(name) if name else Preprocessing(3.0, (1 / 3, 0.1), (1e-9,))
+    for reason in ("", "of 8 labeled samples (all), pixels / 255: 50% right"):
+        assert without_reason(Decision(preprocessing, reason).words) == preprocessing.words
+    if not name:
+        assert preprocessing.words == "pixels / 3; minus 0.3333333333333333, 0.1; divided by 1e-09"
