@@ -17,8 +17,10 @@ from fmcore.capture import DEFAULTS, CaptureOptions, CapturePlan, with_options
 from fmcore.dataset import (
     AS_GIVEN,
     Dataset,
+    Decision,
     LabelledImages,
     Preprocessing,
+    default_preprocessing,
     is_stream,
     labelled_images,
     spool,
@@ -26,6 +28,7 @@ from fmcore.dataset import (
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
+from fmcore.model.training_record import write_record
 from fmcore.records import ModelOutput
 from fmcore.storage import open_store
 from fmcore.verification import Verification, verify
@@ -136,6 +139,7 @@ def train(
     ):
         partial_history.write_text(json.dumps(about, indent=2) + "\n")
         trained.model.save(partial)
+        write_record(partial, default_preprocessing(dataset.train.images))
     return history
 
 
@@ -145,7 +149,9 @@ def capture_dataset(
     store: Path,
     options: CaptureOptions = DEFAULTS,
     *,
-    preprocessing: Preprocessing,
+    model_source: str | Path = "",
+    preprocessing: Preprocessing | None = None,
+    on_decision: Callable[[Decision], object] = lambda _: None,
     on_plan: Callable[[CapturePlan], bool] = lambda _: True,
     on_progress: Callable[[int], object] = lambda _: None,
 ) -> Path:
@@ -156,7 +162,9 @@ def capture_dataset(
         dataset: the data set whose test images are captured.
         store: the file to write.
         options: the options of the capture.
-        preprocessing: what is done to pixels; see `fmcore.sources.preprocessing_of`.
+        model_source: the model's file or name, which may say how it was trained.
+        preprocessing: what is done to pixels; where left out, see `fmcore.model.scaling.decide`.
+        on_decision: called with the preprocessing and the reason for it, before the plan.
         on_plan: called with the plan of the capture; where it returns False, nothing is captured.
         on_progress: called with the number of samples captured since the last call.
 
@@ -172,8 +180,11 @@ def capture_dataset(
         class_names=dataset.class_names,
         dataset_name=dataset.name,
         dataset_source=dataset.source,
-        preprocessing=preprocessing,
+        declared=preprocessing,
+        is_checked=False,
+        model_source=model_source,
         all_named=True,
+        on_decision=on_decision,
         on_plan=on_plan,
         on_progress=on_progress,
     )
@@ -194,8 +205,9 @@ def capture_activations(
 ) -> Path:
     """Stores every convolutional layer's activations for a whole test set in one HDF5 file.
 
-    The model sees the images as they are passed, as in `model.predict(images)`. Calling it again
-    resumes a run that was interrupted.
+    The model sees the images as they are passed, as in `model.predict(images)`; a warning is logged
+    where they do not look like those that it was trained on. Calling it again resumes a run that
+    was interrupted.
 
     Args:
         model: a Keras model of any form, or what `open_model` opens.
@@ -257,6 +269,7 @@ def _capture_arrays(
     refuse_existing(store, overwrite=options.overwrite)
     where = "capture_activations(images, labels)"
     samples = labelled_images(images, labels, where=where, steps=steps)
+    source = model if isinstance(model, str | Path) else ""
     if isinstance(model, str | Path):
         model = open_model(model, image_shape=samples.image_shape)
     need_keras()
@@ -268,7 +281,8 @@ def _capture_arrays(
         class_names=class_names,
         dataset_name=dataset_name,
         dataset_source="arrays in Python",
-        preprocessing=AS_GIVEN,
+        declared=AS_GIVEN,
+        model_source=source,
         on_progress=on_progress,
     )
 
@@ -282,19 +296,41 @@ def _capture(
     class_names: Sequence[str],
     dataset_name: str,
     dataset_source: str,
-    preprocessing: Preprocessing,
+    declared: Preprocessing | None,
+    is_checked: bool = True,
+    model_source: str | Path = "",
     all_named: bool = False,
+    on_decision: Callable[[Decision], object] = lambda _: None,
     on_plan: Callable[[CapturePlan], bool] = lambda _: True,
     on_progress: Callable[[int], object],
 ) -> Path:
     from fmcore.model.inputs import fit_to_model, inputs_of
     from fmcore.model.probe import KerasProbe
+    from fmcore.model.scaling import decide
 
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fit_to_model(inputs, samples, where=dataset_source)
     samples = capturing.in_order_of(class_names, samples, where=dataset_source)
     probe = KerasProbe(model, options, image_shape=inputs.image_shape)
-    output = capturing.plan_output(probe, samples, options, preprocessing=preprocessing)
+    decision = decide(
+        model,
+        samples,
+        inputs,
+        declared=declared,
+        is_checked=is_checked,
+        source=model_source,
+        classify=capturing.classifier_of(
+            probe,
+            samples,
+            options,
+            [declared] if declared else [default_preprocessing(samples.images), AS_GIVEN],
+        ),
+    )
+    log.info("preprocessing: %s; %s", decision.words, decision.sight)
+    if decision.warning:
+        log.warning("%s", decision.warning)
+    on_decision(decision)
+    output = capturing.plan_output(probe, samples, options, preprocessing=decision.preprocessing)
     probe.use_output(output)
     log.info("target %s: %s", output.target, output.record)
     samples, names = capturing.with_labels(
@@ -302,7 +338,7 @@ def _capture(
         samples,
         class_names,
         all_named=all_named,
-        preprocessing=preprocessing,
+        preprocessing=decision.preprocessing,
         where=dataset_source,
     )
     plan = capturing.plan_capture(
@@ -313,7 +349,8 @@ def _capture(
         model=probe.info,
         dataset_name=dataset_name,
         dataset_source=dataset_source,
-        preprocessing=preprocessing,
+        preprocessing=decision.preprocessing,
+        preprocessing_words=decision.words,
         output=output,
     )
     if on_plan(plan):

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fmcore.dataset import (
-    AS_GIVEN,
     FITS,
     Dataset,
     Fitting,
-    Preprocessing,
-    default_preprocessing,
     from_folder,
     from_idx,
     is_idx,
@@ -146,28 +143,6 @@ def load(data: str, options: DataOptions) -> Dataset:
 
         return keras_dataset(data)
     return load_dataset(data, data_dir=options.data_dir, progress=options.progress)
-
-
-def preprocessing_of(
-    model: keras.Model, dataset: Dataset, *, name: str = ""
-) -> tuple[Preprocessing, str]:
-    """The default preprocessing of pixels, and the reason for it.
-
-    Args:
-        model: a model that scales pixels itself gets them as they are.
-        dataset: uint8 pixels are otherwise divided by 255; pixels of other types are left alone.
-        name: the model's name: an architecture of `keras.applications` has its own preprocessing.
-    """
-    from fmcore.model.keras_names import application_preprocessing, scales_itself
-
-    if dataset.test.images.dtype != np.uint8:  # somebody has scaled them already
-        return AS_GIVEN, ""
-    preprocessing = application_preprocessing(name)
-    if preprocessing is not None:
-        return preprocessing, f"as {name} was trained"
-    if scales_itself(model):
-        return AS_GIVEN, "the model scales pixels itself"
-    return default_preprocessing(dataset.test.images.dtype), ""
 
 
 def _from_named_arrays(data: str) -> Dataset:

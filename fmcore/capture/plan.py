@@ -79,6 +79,7 @@ def plan_capture(
     dataset_source: str,
     preprocessing: Preprocessing = AS_GIVEN,
     output: OutputPlan | None = None,
+    preprocessing_words: str = "",
 ) -> CapturePlan:
     """Plans batches, shards and the storage of each layer; tries codecs on the first samples.
 
@@ -92,6 +93,7 @@ def plan_capture(
         dataset_source: where the images came from.
         preprocessing: the preprocessing of pixels for the model.
         output: what is captured of the model's output, as `plan_output` decided.
+        preprocessing_words: how the store describes it; its own words where left out.
 
     Raises:
         SelectionError: if a glob of the policy matches no layer.
@@ -131,7 +133,7 @@ def plan_capture(
             dataset_name,
             dataset_source,
             samples.fingerprint,
-            preprocessing.words,
+            preprocessing_words or preprocessing.words,
             labels=samples.labels_are,
         ),
         batch_size=batch,
@@ -175,7 +177,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
             f"{name}={hashlib.sha256(values.tobytes()).hexdigest()}"
             for name, values in samples.others.items()
         ),
-        "preprocessing": store.dataset.preprocessing,
+        "preprocessing": plan.preprocessing.words,
         "data set": f"{store.dataset.name}, {store.dataset.source}",
         "classes": ", ".join(store.class_names),
         "layers": ", ".join(layer.spec.path for layer in store.layers),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fmcore.capture.options import DEFAULTS, CaptureOptions, TargetOption
 from fmcore.dataset import LabelledImages, Preprocessing
-from fmcore.errors import DatasetError, ModelError, SelectionError
+from fmcore.errors import DatasetError, FmcoreError, ModelError, SelectionError
 from fmcore.records import (
     Conversion,
     Ending,
@@ -117,6 +117,36 @@ def plan_output(
         )
 
     return decide_output(model.outputs, samples.truth, sample, options, model=model.info.name)
+
+
+def classifier_of(
+    model: Answering,
+    samples: LabelledImages,
+    options: CaptureOptions,
+    preprocessings: Sequence[Preprocessing],
+) -> Callable[[NDArray[np.float32], Mapping[str, NDArray[np.float32]]], NDArray[np.float32]] | None:
+    """Probabilities of the classes, before it is decided which pixels the model gets.
+
+    Args:
+        model: the model.
+        samples: the test set.
+        options: the options of the capture.
+        preprocessings: what may be right; what a model puts out may be clear only with one of them.
+
+    Returns:
+        A function of images and further inputs, <float32>[sample, class]; None where the model
+        predicts no class, or nothing tells whether it does.
+    """
+    for preprocessing in preprocessings:
+        try:
+            plan = plan_output(model, samples, options, preprocessing=preprocessing)
+        except FmcoreError:
+            continue  # the same question comes again, once the pixels are decided
+        if plan.target != Target.CLASS or plan.output is None:
+            return None
+        index, convert = plan.output.index, plan.convert
+        return lambda images, others: convert(model.answers(images, others)[index])
+    return None
 
 
 def decide_output(

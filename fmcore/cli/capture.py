@@ -24,11 +24,18 @@ from fmcore.cli.options import (
     say,
 )
 from fmcore.command import decimal_share, divisors, image_size, number, numbers, size, whole_number
-from fmcore.dataset import FITS, Dataset, Preprocessing, default_preprocessing, preprocessing_named
+from fmcore.dataset import (
+    FITS,
+    Dataset,
+    Decision,
+    Preprocessing,
+    default_preprocessing,
+    preprocessing_named,
+)
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import refuse_existing, size_text
-from fmcore.sources import DataOptions, open_both, preprocessing_of
+from fmcore.sources import DataOptions, open_both
 from fmcore.storage import Store, open_store
 
 # More layers than these are counted, not named, in one line.
@@ -96,7 +103,11 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
         "preprocessing", "of the images for the model; the store keeps them as a person sees them"
     )
     group.add_argument(
-        "--scale", type=number, metavar="N", help="divide pixels by N (default: 255 for uint8)"
+        "--scale",
+        type=number,
+        metavar="N",
+        help="divide pixels by N; 1 feeds them as given (default: as the model takes them, or "
+        "255 for uint8 where that is not known)",
     )
     group.add_argument(
         "--mean", type=numbers, metavar="N,…", help="then subtract these, one per channel"
@@ -119,8 +130,7 @@ def _capture(options: argparse.Namespace) -> None:
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
     if options.expect_accuracy is not None and dataset.test.labels is None:
         raise DatasetError("--expect-accuracy needs labels, and the images have none")
-    preprocessing, reason = _preprocessing(options, model, dataset)
-    print(f"Preprocessing: {preprocessing.words}{f' ({reason})' if reason else ''}")
+    preprocessing = _preprocessing(options, dataset)
     started = time.perf_counter()
     with bar(len(dataset.test), "sample") as progress:
         api.capture_dataset(
@@ -128,7 +138,9 @@ def _capture(options: argparse.Namespace) -> None:
             dataset,
             options.out,
             record,
+            model_source=options.model,
             preprocessing=preprocessing,
+            on_decision=_say_decision,
             on_plan=lambda plan: (
                 _say_target(plan) and (not options.dry_run or _say_plan(plan, options.out))
             ),
@@ -189,19 +201,28 @@ def _require_accuracy(store: Store, expected: Decimal) -> None:
         )
 
 
-def _preprocessing(
-    options: argparse.Namespace, model: Any, dataset: Dataset
-) -> tuple[Preprocessing, str]:
-    """The preprocessing that the options ask for, or the default, and why."""
+def _preprocessing(options: argparse.Namespace, dataset: Dataset) -> Preprocessing | None:
+    """The preprocessing that the options declare; None where they leave it to be decided."""
     steps = (options.scale, options.mean, options.std)
     if options.preprocess:
         if any(value is not None for value in steps):
             raise SelectionError("--preprocess sets all of it; leave out --scale, --mean and --std")
-        return preprocessing_named(options.preprocess), ""
+        return preprocessing_named(options.preprocess)
     if all(value is None for value in steps):
-        return preprocessing_of(model, dataset, name=str(options.model))
-    scale = options.scale or default_preprocessing(dataset.test.images.dtype).scale
-    return Preprocessing(scale, mean=options.mean or (), std=options.std or ()), ""
+        return None
+    mean, std = options.mean or (), options.std or ()
+    scale = options.scale or default_preprocessing(dataset.test.images).scale
+    if options.scale is None and scale != 1 and max(map(abs, (*mean, *std))) > 2:
+        raise SelectionError(
+            f"--mean and --std look like those of pixels of 0 to 255, but uint8 pixels are divided "
+            f"by {scale:g} before; give --scale 1 with them, or --scale {scale:g} to confirm it"
+        )
+    return Preprocessing(scale, mean=mean, std=std)
+
+
+def _say_decision(decision: Decision) -> None:
+    """Prints which pixels the model will see, and why, before the pass."""
+    say(f"Preprocessing: {decision.words}; {decision.sight}")
 
 
 def _say_target(plan: CapturePlan) -> bool:

@@ -15,6 +15,7 @@ from fmcore.dataset.images import (
 from fmcore.dataset.mnist import load_dataset
 from fmcore.dataset.preprocessing import (
     AS_GIVEN,
+    Decision,
     Preprocessing,
     default_preprocessing,
     preprocessing_named,
@@ -26,6 +27,7 @@ __all__ = [
     "AS_GIVEN",
     "FITS",
     "Dataset",
+    "Decision",
     "Fitting",
     "LabelledImages",
     "Preprocessing",

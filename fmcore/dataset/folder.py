@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,16 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 FITS = ("stretch", "crop", "pad")
 MOST_NAMED = 3  # names of bad images in one message
+# Names of folders that hold a part of a data set, not a class; in order of what is captured first.
+SPLITS = (
+    *("test", "testing", "tst", "validation", "val", "valid", "eval", "evaluation", "holdout"),
+    *("dev", "development", "train", "training", "trn"),
+)
+# What such a name may be made of besides, as in `test_set`, `val2017` and `seg_train`.
+AROUND_SPLITS = ("set", "data", "dataset", "images", "image", "imgs", "img", "split", "seg")
+_AROUND = f"(?:{'|'.join(AROUND_SPLITS)})*"
+_SPLIT = re.compile(f"{_AROUND}({'|'.join(SPLITS)}){_AROUND}")
+ORIENTATION = 0x0112  # the number of this EXIF tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class FolderImages:
 
     def __init__(self, files: Sequence[Path], fitting: Fitting) -> None:
         self._files, self._fitting = files, fitting
+        self._noted: set[str] = set()
         self.shape = (len(files), *fitting.shape)
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
 
@@ -67,16 +79,22 @@ class FolderImages:
             DatasetError: naming the file, if it cannot be decoded.
         """
         if not isinstance(rows, slice):
-            return decode_image(self._files[rows], self._fitting)
+            return decode_image(self._files[rows], self._fitting, self._note)
         files = self._files[rows]
         images = np.empty((len(files), *self._fitting.shape), np.uint8)
 
         def fill(index: int) -> None:
-            images[index] = decode_image(files[index], self._fitting)
+            images[index] = decode_image(files[index], self._fitting, self._note)
 
         for _ in self._threads.map(fill, range(len(files))):
             pass
         return images
+
+    def _note(self, file: Path, what: str) -> None:
+        """Says once for all files that an image is not taken as a person sees it."""
+        if what not in self._noted:
+            self._noted.add(what)
+            log.warning("%s %s; the same holds for all such images", file, what)
 
     def digests(self) -> Iterator[bytes]:
         """SHA-256 of each file and of the fitting; nothing is decoded."""
@@ -87,17 +105,24 @@ class FolderImages:
             yield digest.digest()
 
 
-def decode_image(file: Path, fitting: Fitting) -> NDArray[np.uint8]:
+def decode_image(
+    file: Path, fitting: Fitting, note: Callable[[Path, str], object] = lambda *_: None
+) -> NDArray[np.uint8]:
     """Decodes and fits one image, <uint8>[image_y, image_x, image_channel].
 
-    The number of channels of the fitting decides between gray, color, and color with alpha. The
-    image is turned as its EXIF orientation says. If there is to be no alpha channel, alpha is laid
-    over black.
+    The number of channels of the fitting decides between gray, color, and color with alpha. As
+    `keras.utils.load_img` does it, the image is not turned by its EXIF orientation, and alpha is
+    left out unless the fitting has it: a model sees what it was trained on.
+
+    Args:
+        file: an image.
+        fitting: how the image is fitted to the input of a model.
+        note: called with the file and, in words, what is not as a person sees it.
 
     Raises:
         DatasetError: naming the file, if it is not a complete image.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError  # not needed to read a store
+    from PIL import Image, UnidentifiedImageError  # not needed to read a store
 
     height, width, channels = fitting.shape
     mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(channels)
@@ -107,12 +132,12 @@ def decode_image(file: Path, fitting: Fitting) -> NDArray[np.uint8]:
         )
     try:
         with Image.open(file, formats=FORMATS) as opened:
-            image = _to_eight_bits(ImageOps.exif_transpose(opened), opened.format or "", file)
-            if mode != "RGBA" and image.has_transparency_data:
-                image = image.convert("RGBA")
-                black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-                image = Image.alpha_composite(black, image)
-            image = image.convert(mode)
+            image = _to_eight_bits(opened, opened.format or "", file).convert(mode)
+            # Asked now: Pillow turns TIFFs while it decodes them.
+            if opened.getexif().get(ORIENTATION, 1) != 1:
+                note(file, "has an EXIF orientation and is not turned, as in Keras' loaders")
+            if mode != "RGBA" and opened.has_transparency_data:
+                note(file, "is transparent and its alpha is left out, as in Keras' loaders")
             if image.size != (width, height):
                 image = _resize(image, (width, height), fitting.fit)
             pixels = np.asarray(image, np.uint8)
@@ -165,8 +190,8 @@ def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Data
         skip_bad: leave out images that cannot be decoded; this decodes every image once more.
 
     Raises:
-        DatasetError: if there are no images, images and subfolders are mixed, or a link leads out
-            of the folder.
+        DatasetError: if there are no images, images and subfolders are mixed, subfolders are parts
+            of a data set such as `train` and `test`, or a link leads out of the folder.
     """
     _require_pillow(path)
     names, files, labels = _list_images(path)
@@ -199,7 +224,7 @@ def _list_images(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     if path.is_file():
         return (), [path], [0]
     path = root = path.resolve()
-    folders = sorted(item for item in path.iterdir() if item.is_dir() and not _is_hidden(item))
+    folders = _subfolders(path)
     flat = [item for item in sorted(path.iterdir()) if _is_used(item, root)]
     if flat and folders:
         raise DatasetError(
@@ -212,11 +237,54 @@ def _list_images(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     labels: list[int] = []
     for index, folder in enumerate(folders):
         images = [file for file in sorted(folder.rglob("*")) if _is_used(file, root)]
-        if not images:
-            log.warning("the class folder %s holds no images", folder)
         files += images
         labels += [index] * len(images)
+    _refuse_splits(path, [folders[index] for index in sorted(set(labels))])
+    for index, folder in enumerate(folders):
+        if index not in labels:
+            log.warning("the class folder %s holds no images", folder)
     return tuple(folder.name for folder in folders), files, labels
+
+
+def _refuse_splits(path: Path, folders: Sequence[Path]) -> None:
+    """Refuses folders that are parts of a data set: they would become its classes.
+
+    Args:
+        path: the folder that was named.
+        folders: the subfolders of it that hold images.
+
+    Raises:
+        DatasetError: naming what could be meant.
+    """
+    inner = [_subfolders(folder) for folder in folders]
+    if len(folders) == 1 and _are_splits(inner[0]):  # a folder around the data set
+        folders = inner[0]
+    if _are_splits(folders):
+        test_first = sorted(folders, key=lambda folder: (split_order(folder.name), folder.name))
+        commands = " or ".join(f"--data {folder}" for folder in test_first)
+        raise DatasetError(
+            f"{path} holds {', '.join(folder.name for folder in folders)}: parts of a data set, "
+            f"not classes; give {commands}; if these are your classes, rename the folders"
+        )
+    for folder, subfolders in zip(folders, inner, strict=True):
+        if _are_splits(subfolders):
+            parts = " and ".join(part.name for part in subfolders)
+            log.warning("the class folder %s holds %s; the images of all are taken", folder, parts)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(item for item in folder.iterdir() if item.is_dir() and not _is_hidden(item))
+
+
+def _are_splits(folders: Sequence[Path]) -> bool:
+    return bool(folders) and all(split_order(folder.name) < len(SPLITS) for folder in folders)
+
+
+def split_order(name: str) -> int:
+    """The place in `SPLITS` of a folder's name, such as `Val` or `test_set2`; else their number."""
+    letters = re.sub("[^a-z]", "", name.lower())
+    match = _SPLIT.fullmatch(letters)
+    return SPLITS.index(match[1]) if match else len(SPLITS)
 
 
 def is_image(path: Path) -> bool:

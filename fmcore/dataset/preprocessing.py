@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.dataset.images import Images
 from fmcore.errors import SelectionError
+
+# Pixels up to here are looked at one by one: a set that is brighter uses all 256 values.
+BRIGHT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,12 @@ class Preprocessing:
     @property
     def words(self) -> str:
         """A description, which a store records."""
+        words = self.steps or "none: images as given"
+        return f"{self.name} of keras.applications: {words}" if self.name else words
+
+    @property
+    def steps(self) -> str:
+        """What is done, step by step; empty where nothing is done."""
         parts = []
         if self.scale != 1.0:
             parts.append(f"pixels / {_number_text(self.scale)}")
@@ -70,8 +80,35 @@ class Preprocessing:
             parts.append(f"minus {', '.join(map(_number_text, self.mean))}")
         if self.std:
             parts.append(f"divided by {', '.join(map(_number_text, self.std))}")
-        words = "; ".join(parts) or "none: images as given"
-        return f"{self.name} of keras.applications: {words}" if self.name else words
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The preprocessing of a capture, why it was taken, and what was measured.
+
+    Attributes:
+        preprocessing: what is done to pixels.
+        reason: why; empty where a person declared it.
+        sight: what the model's first layer with weights will see, in words.
+        warning: what a person should look at, and what to do; empty where nothing is doubtful.
+    """
+
+    preprocessing: Preprocessing
+    reason: str = ""
+    sight: str = ""
+    warning: str = ""
+
+    @property
+    def words(self) -> str:
+        """The preprocessing and the reason for it, which a store records."""
+        because = f" ({self.reason})" if self.reason else ""
+        return f"{self.preprocessing.words}{because}"
+
+
+def without_reason(words: str) -> str:
+    """The words of a preprocessing in those of a decision, which may have a reason after them."""
+    return words.partition(" (")[0]
 
 
 def _number_text(value: float) -> str:
@@ -81,6 +118,7 @@ def _number_text(value: float) -> str:
 
 
 AS_GIVEN = Preprocessing()
+UNIT = Preprocessing(scale=255.0)
 # The modes of keras.src.applications.imagenet_utils.preprocess_input, for RGB images, each with the
 # modules that use it.
 _MODES = (
@@ -111,17 +149,18 @@ def preprocessing_named(name: str) -> Preprocessing:
 
 
 def preprocessing_of_words(words: str) -> Preprocessing:
-    """The preprocessing that has these `words`, as a store records them.
+    """The preprocessing that has these `words`, as a store records them, with or without a reason.
 
     Raises:
         SelectionError: if no preprocessing of this version has them.
     """
+    words = without_reason(words)
     name, _, steps = words.rpartition(" of keras.applications: ")
     preprocessing = _BY_NAME.get(name) if name else _parsed(steps)
     if preprocessing is None or preprocessing.words != words:
         raise SelectionError(
             f"the preprocessing {words!r} cannot be repeated; expected words of this version, such "
-            f"as {default_preprocessing(np.dtype(np.uint8)).words!r}"
+            f"as {UNIT.words!r}"
         )
     return preprocessing
 
@@ -147,6 +186,29 @@ def _parsed(steps: str) -> Preprocessing | None:
     return Preprocessing(**fields)
 
 
-def default_preprocessing(images_dtype: np.dtype[np.generic]) -> Preprocessing:
-    """The default: uint8 pixels are divided by 255, floats stay as they are."""
-    return Preprocessing(scale=255.0) if images_dtype == np.uint8 else AS_GIVEN
+def default_preprocessing(images: Images) -> Preprocessing:
+    """The default: uint8 pixels are divided by 255; floats, and uint8 of 0 and 1, stay as they are.
+
+    Args:
+        images: <uint8 or float32>[sample, image_y, image_x, image_channel].
+    """
+    if images.dtype != np.uint8 or largest_pixel(images) <= 1:
+        return AS_GIVEN
+    return UNIT
+
+
+def largest_pixel(images: Images) -> float:
+    """The largest pixel, by magnitude.
+
+    Once a pixel is bright, the rest is not read; of files that are decoded on access, not even as
+    much: one pixel above 1 is enough.
+    """
+    is_array = isinstance(images, np.ndarray)
+    enough, step = (BRIGHT, 256) if is_array else (2, 16)
+    largest = 0.0
+    for start in range(0, len(images), step):
+        block = images[start : start + step]
+        largest = max(largest, float(block.max()), -float(block.min()))
+        if largest >= enough:
+            break
+    return largest

@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 
 import keras
-from keras import layers
 
 from fmcore.dataset import Dataset, Preprocessing, labelled_images, preprocessing_named
 from fmcore.errors import InputFileError
-from fmcore.model.trace import first_line, operations_of
+from fmcore.model.trace import first_line
 
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 _FASHION = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
@@ -18,11 +17,6 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "cifar100": (),
     "fashion_mnist": tuple(_FASHION.split(",")),
 }
-
-
-SCALING = (layers.Rescaling, layers.Normalization)
-# Layers in which scaling is looked for: at most inputs and augmentation come before it.
-FIRST_LAYERS = 4
 # Where Keras names the file of an architecture differently from its public module.
 _FAMILIES = {"resnet50": "resnet"}
 
@@ -58,8 +52,20 @@ def application_preprocessing(name: str) -> Preprocessing | None:
     return None
 
 
-def scales_itself(model: keras.Model) -> bool:
-    """Whether one of the first layers of a model scales pixels."""
-    operations = [operation for _, operation in operations_of(model)]
-    inner = [operation for operation in operations if not isinstance(operation, layers.InputLayer)]
-    return any(isinstance(operation, SCALING) for operation in inner[:FIRST_LAYERS])
+def application_inside(model: keras.Model) -> tuple[str, Preprocessing] | None:
+    """The name of an architecture that a model is or contains, by its name, and its preprocessing.
+
+    Keras names a model `mobilenetv2_1.00_224` or `vgg16`; None where no name is such.
+    """
+    names = [model.name, *(layer.name for layer in model.layers if hasattr(layer, "layers"))]
+    architectures = [
+        make.__name__ for make in vars(keras.applications).values() if inspect.isfunction(make)
+    ]
+    for name in names:
+        plain = name.lower().replace("_", "")
+        for architecture in sorted(architectures, key=len, reverse=True):
+            if plain.startswith(architecture.lower()):
+                preprocessing = application_preprocessing(architecture)
+                if preprocessing is not None:
+                    return architecture, preprocessing
+    return None

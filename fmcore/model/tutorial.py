@@ -74,7 +74,7 @@ def train_tutorial_network(
         raise DatasetError(f"{len(samples)} training images; at least 10 are needed")
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(samples))
-    images = default_preprocessing(samples.images.dtype)(samples.images[:])
+    images = default_preprocessing(samples.images)(samples.images[:])
     model = tutorial_network((height, width, channels), n_classes=n_classes)
     fitted = model.fit(
         images[order],

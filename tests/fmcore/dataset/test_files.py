@@ -77,14 +77,19 @@ def test_the_fingerprint_sees_pixels_labels_and_order():
     assert len({same, fingerprint(other, LABELS), fingerprint(IMAGES, LABELS[::-1])}) == 3
 
 
-def test_pixels_are_scaled_as_the_training_scales_them():
+def test_uint8_pixels_are_divided_by_255_unless_they_are_0_and_1():
     pixels = np.array([[[[0], [255]]]], np.uint8)
-    scaled = dataset.default_preprocessing(pixels.dtype)(pixels)
+    scaled = dataset.default_preprocessing(pixels)(pixels)
     assert scaled.dtype == np.float32
     assert scaled.ravel().tolist() == [0.0, 1.0]
+    assert dataset.default_preprocessing(pixels).words == "pixels / 255"
     floats = np.array([[[[0.25]]]], np.float32)
-    assert dataset.default_preprocessing(floats.dtype) == dataset.AS_GIVEN
-    assert dataset.default_preprocessing(pixels.dtype).words == "pixels / 255"
+    assert dataset.default_preprocessing(floats) == dataset.AS_GIVEN
+    masks = np.zeros((600, 2, 2, 1), np.uint8)
+    masks[0] = 1
+    assert dataset.default_preprocessing(masks) == dataset.AS_GIVEN
+    masks[599, 0, 0] = 2  # the whole set counts, not its first images
+    assert dataset.default_preprocessing(masks) != dataset.AS_GIVEN
 
 
 @pytest.mark.parametrize(

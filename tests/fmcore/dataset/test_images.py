@@ -21,18 +21,16 @@ from PIL import Image
 from fmcore import capture_activations, open_store
 from fmcore.cli import main
 from fmcore.dataset import (
-    Dataset,
     Fitting,
     Preprocessing,
     from_folder,
     from_idx,
-    labelled_images,
     preprocessing_named,
 )
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import DatasetError, SelectionError
-from fmcore.model.keras_names import application_preprocessing, scales_itself
-from fmcore.sources import DataOptions, load, preprocessing_of
+from fmcore.model.keras_names import application_preprocessing
+from fmcore.sources import DataOptions, load
 from fmcore.storage import problems
 
 pytestmark = pytest.mark.keras
@@ -97,7 +95,8 @@ def test_a_folder_of_images_is_captured_as_pillow_decodes_it(folder, model_path,
         assert_array_equal(np.stack([store.image(index) for index in range(8)]), pixels)
         stored = store.layers["conv"].activation[:8]
         assert_allclose(stored, maps, rtol=1e-5, atol=1e-5 * maps.max())
-        assert store.about()["dataset"]["preprocessing"] == "pixels / 255"
+        words = store.about()["dataset"]["preprocessing"]
+        assert words.startswith("pixels / 255 (the default for uint8; of 8 labeled samples, ")
     assert list(problems(out)) == []
 
 
@@ -162,16 +161,137 @@ def test_what_is_hidden_is_passed_over_and_links_to_folders_are_refused(folder, 
         from_folder(folder, SIZE)
 
 
-def test_what_is_transparent_is_black_and_what_a_camera_turned_is_turned_back(tmp_path):
-    Image.new("RGBA", (4, 4), (255, 255, 255, 0)).save(tmp_path / "a.png")
-    turned = Image.new("RGB", (2, 4), "black")
-    turned.putpixel((0, 0), (255, 255, 255))
-    exif = turned.getexif()
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("size", [(10, 8), (23, 31), (5, 4)])
+def test_images_are_those_of_load_img(size, mode, channels, tmp_path):
+    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
+    if mode in ("1", "P"):
+        picture(tmp_path / "color.png", size)
+        Image.open(tmp_path / "color.png").convert(mode).save(path)
+    else:
+        picture(path, size, mode)
+    color = {1: "grayscale", 3: "rgb", 4: "rgba"}[channels]
+    loaded = keras.utils.load_img(
+        path, color_mode=color, target_size=(8, 10), interpolation="bilinear"
+    )
+    image = from_folder(path, Fitting((8, 10, channels))).test.images[0]
+    assert_array_equal(image, keras.utils.img_to_array(loaded))
+
+
+def transparent(path: Path) -> None:
+    picture(path, mode="RGBA")
+
+
+def transparent_palette(path: Path) -> None:
+    picture(path)
+    Image.open(path).convert("P").save(path, transparency=3)
+
+
+def turned(path: Path) -> None:
+    picture(path)
+    image = Image.open(path)
+    exif = image.getexif()
     exif[0x0112] = 6  # turn by 90 degrees to the right
-    turned.save(tmp_path / "b.png", exif=exif)
-    images = from_folder(tmp_path, Fitting((2, 4, 3))).test.images
-    assert images[0].max() == 0
-    assert np.argwhere(images[1][..., 0] == 255).tolist() == [[0, 3]]
+    image.save(path, exif=exif)
+
+
+NOTES = {
+    transparent: "is transparent and its alpha is left out, as in Keras' loaders",
+    transparent_palette: "is transparent and its alpha is left out, as in Keras' loaders",
+    turned: "has an EXIF orientation and is not turned, as in Keras' loaders",
+}
+
+
+@pytest.mark.parametrize("make", NOTES)
+def test_alpha_and_orientation_are_left_alone_as_in_keras_loaders_and_it_is_said_once(
+    make, tmp_path, caplog
+):
+    for index in range(3):
+        make(tmp_path / "root" / "cat" / f"{index}.png")
+    picture(tmp_path / "root" / "dog" / "plain.png")
+    images = from_folder(tmp_path / "root", SIZE).test.images
+    batches = keras.utils.image_dataset_from_directory(
+        tmp_path / "root", shuffle=False, image_size=(8, 10), batch_size=4, verbose=0
+    )
+    expected = next(iter(batches))[0].numpy()
+    assert_array_equal(images[:], expected)
+    assert [images[index].tolist() for index in range(4)] == expected.tolist()
+    one_each = [keras.utils.load_img(file) for file in sorted(tmp_path.rglob("*.png"))]
+    assert_array_equal(images[:], np.stack([np.asarray(image) for image in one_each]))
+    (record,) = caplog.records
+    assert NOTES[make] in record.getMessage()
+    assert "root/cat/" in record.getMessage()
+
+
+def test_a_turned_jpeg_is_as_load_img_gives_it(tmp_path, caplog):
+    picture(tmp_path / "x.jpg", exif=exif_of(8))
+    image = from_folder(tmp_path / "x.jpg", SIZE).test.images[0]
+    assert_array_equal(image, np.asarray(keras.utils.load_img(tmp_path / "x.jpg")))
+    assert "x.jpg has an EXIF orientation and is not turned" in caplog.text
+    picture(tmp_path / "y.jpg", exif=exif_of(1))
+    from_folder(tmp_path / "y.jpg", SIZE).test.images[:]
+    assert "y.jpg" not in caplog.text
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def test_alpha_stays_where_the_model_takes_it(tmp_path, caplog):
+    picture(tmp_path / "x.png", mode="RGBA")
+    image = from_folder(tmp_path / "x.png", Fitting((8, 10, 4))).test.images[0]
+    assert_array_equal(image, np.asarray(Image.open(tmp_path / "x.png")))
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (("train", "validation"), "validation"),
+        (("Train", "TEST", "val"), "TEST"),
+        (("training_set", "test_set"), "test_set"),
+        (("seg_train", "seg_test"), "seg_test"),
+        (("train2017", "val2017"), "val2017"),
+        (("dev", "holdout"), "holdout"),
+        (("test",), "test"),
+    ],
+)
+@pytest.mark.parametrize("around", [(), ("dataset",)])
+def test_parts_of_a_data_set_are_no_classes(around, names, first, model_path, tmp_path, capsys):
+    root = tmp_path / "root"
+    inside = root.joinpath(*around)
+    for name in names:
+        for pet in ("cat", "dog"):
+            picture(inside / name / pet / "1.png")
+    (root / "annotations").mkdir()
+    assert run("capture", model_path, "--data", root, "--out", tmp_path / "s.h5") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "parts of a data set, not classes" in error
+    assert f"give --data {inside / first}" in error
+    assert all(f"--data {inside / name}" in error for name in names)
+    assert run("capture", model_path, "--data", inside / first, "--out", tmp_path / "s.h5") == 0
+    with open_store(tmp_path / "s.h5") as store:
+        assert store.class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", [("train", "car"), ("tests", "trains"), ("valley", "devon")])
+def test_classes_that_sound_like_parts_are_classes(names, tmp_path, caplog):
+    for name in names:
+        picture(tmp_path / name / "1.png")
+    assert from_folder(tmp_path, SIZE).class_names == tuple(sorted(names))
+    assert caplog.text == ""
+
+
+def test_parts_within_each_class_are_taken_together_and_it_is_said(tmp_path, caplog):
+    for pet in ("cat", "dog"):
+        for part in ("train", "test"):
+            picture(tmp_path / pet / part / "1.png")
+    assert from_folder(tmp_path, SIZE).test.known_labels.tolist() == [0, 0, 1, 1]
+    assert "cat holds test and train; the images of all are taken" in caplog.text
 
 
 def test_bad_images_are_named_or_left_out_and_counted(folder, model_path, tmp_path, capsys):
@@ -359,20 +479,9 @@ def test_options_of_files_are_not_passed_over_for_arrays(model_path, tmp_path, c
         assert "--size, --fit and --skip-bad are for image files" in capsys.readouterr().err
 
 
-def test_what_is_usual_follows_from_the_model():
+def test_architectures_have_their_preprocessing_by_name():
     assert application_preprocessing("resnet50v2") == preprocessing_named("resnet_v2")
     assert application_preprocessing("m.keras") is None
-    own = keras.Sequential([keras.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Conv2D(1, 1)])
-    plain = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 1)])
-    assert (scales_itself(own), scales_itself(plain)) == (True, False)
-    for dtype, expected in (
-        (np.uint8, preprocessing_named("resnet_v2")),
-        (np.float32, Preprocessing()),
-    ):
-        dataset = Dataset(
-            "x", "x", (), labelled_images(np.zeros((1, 4, 4), dtype), [0], where=""), None
-        )
-        assert preprocessing_of(plain, dataset, name="ResNet50V2")[0] == expected
     with pytest.raises(SelectionError, match="'resnt'; expected one of convnext, densenet"):
         preprocessing_named("resnt")
 

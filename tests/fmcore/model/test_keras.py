@@ -274,7 +274,8 @@ def test_the_commands_from_training_to_pictures(tmp_path, capsys):
     assert "conv1: 16 filters of 10x10, Conv2D, relu" in run("info", store)
     about = json.loads(run("info", store, "--json"))
     assert about["samples"] == 20
-    assert about["dataset"]["preprocessing"] == "pixels / 255"
+    reason = "as the model's file records of its training"
+    assert about["dataset"]["preprocessing"] == f"pixels / 255 ({reason})"
     assert "no problem found" in run("validate", store)
     assert "manifest.json" in run("export", store, "--out", tmp_path / "out")
     assert "matches its checksum" in run("export", store, "--out", tmp_path / "out", "--check")

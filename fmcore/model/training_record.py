@@ -1,0 +1,68 @@
+"""The preprocessing that a model was trained with, in the model's own file.
+
+It is a member of the `.keras` archive that Keras neither reads nor keeps: a model that Keras saves
+again has none. Importing this module does not import Keras.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from fmcore.dataset import Preprocessing
+from fmcore.errors import ModelError
+
+MEMBER = "fmcore.json"
+MOST_BYTES = 1 << 16
+
+
+def write_record(path: Path, preprocessing: Preprocessing) -> None:
+    """Adds a record to a `.keras` file.
+
+    Args:
+        path: the file, as `model.save` wrote it.
+        preprocessing: what was done to the images that the model was trained on.
+    """
+    text = json.dumps({"preprocessing": dataclasses.asdict(preprocessing)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(MEMBER, text)
+
+
+def read_record(path: Path) -> Preprocessing | None:
+    """The preprocessing that a `.keras` file records; None for files without a record.
+
+    Raises:
+        ModelError: if the record says nothing that could be done to pixels.
+    """
+    if path.suffix != ".keras" or not path.is_file():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if MEMBER not in archive.namelist():
+                return None
+            with archive.open(MEMBER) as member:
+                text = member.read(MOST_BYTES)
+        return _parse(json.loads(text))
+    except (zipfile.BadZipFile, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ModelError(
+            f"{path}: its record of the training, {MEMBER}, cannot be read ({error}); train the "
+            "model again, or save it with model.save, which leaves the record out"
+        ) from error
+
+
+def _parse(record: Any) -> Preprocessing:
+    fields = record["preprocessing"]
+    preprocessing = Preprocessing(
+        scale=float(fields["scale"]),
+        mean=tuple(map(float, fields["mean"])),
+        std=tuple(map(float, fields["std"])),
+        reverse=fields["reverse"] is True,
+    )
+    numbers = (preprocessing.scale, *preprocessing.mean, *preprocessing.std)
+    if not all(map(math.isfinite, numbers)) or not all((preprocessing.scale, *preprocessing.std)):
+        raise ValueError(f"{preprocessing.words} cannot be done")
+    return preprocessing
