@@ -345,7 +345,9 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "name": AttributeSpec("name of the test set"),
         "source": AttributeSpec("where the images came from"),
         "fingerprint": AttributeSpec("SHA-256 of images and labels in order"),
-        "preprocessing": AttributeSpec("what was done to an image before the model saw it"),
+        "preprocessing": AttributeSpec(
+            "what was done to an image before the model saw it, and in parentheses why"
+        ),
         "labels": AttributeSpec(
             "`given`: the labels came with the images; `predicted`: they did not, and `label` is "
             "what the model predicts; `none`: the model predicts nothing either, and `label` is 0"
