@@ -427,7 +427,7 @@ def test_arrays_of_an_hdf5_file_are_named(model_path, tmp_path, capsys):
     assert "6 samples" in capture("test/x,test/y")
     assert "no labels" in capture("test/x")
     assert "has no array 'test/z'; did you mean test/" in capture("test/z")
-    assert "expected FILE.h5::IMAGES,LABELS" in capture("a,b,c")
+    assert "expected FILE::IMAGES,LABELS" in capture("a,b,c")
 
 
 @pytest.mark.parametrize("name", NAMES)
