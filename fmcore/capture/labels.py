@@ -64,6 +64,7 @@ def with_labels(
     if n_classes is None:
         if plan.target == Target.NONE:
             log.warning("%s: the store has no predictions", plan.record)
+        _warn_of_other_labels(plan, samples)
         if plan.target == Target.LABELS:
             return _label_of_several(samples, plan, names, where=where)
         if plan.target == Target.NUMBER and plan.has_truth:
@@ -109,6 +110,19 @@ def _by_name(
         targets=dataclasses.replace(targets, names=names),
     )
     return samples, names, True
+
+
+def _warn_of_other_labels(plan: OutputPlan, samples: LabelledImages) -> None:
+    """Says that labels are not compared with answers of another kind, or another number."""
+    truth, output = samples.truth, plan.output
+    if plan.target == Target.NONE or plan.has_truth or truth is None or output is None:
+        return
+    log.warning(
+        "the labels are %s, and are not compared with the answers, which are %s of %d",
+        truth.words,
+        plan.target,
+        output.n_values,
+    )
 
 
 def _as_truth(samples: LabelledImages, kind: Target, names: tuple[str, ...] = ()) -> LabelledImages:

@@ -327,8 +327,8 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         ),
         "output_name": AttributeSpec("the model's output that gives it; empty for none"),
         "conversion": AttributeSpec(
-            "how the values of that output became what is stored: `identity`, `softmax`, `sigmoid`, "
-            "`two columns` of the probability of class 1, or `two columns of a sigmoid`"
+            "how the values of that output became what is stored: `identity`, `softmax`, "
+            "`sigmoid`, `two columns` of the probability of class 1, or `two columns of a sigmoid`"
         ),
         "test_accuracy": AttributeSpec(
             "share of samples whose prediction equals their label",
