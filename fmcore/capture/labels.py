@@ -118,9 +118,10 @@ def _warn_of_other_labels(plan: OutputPlan, samples: LabelledImages) -> None:
     if plan.target == Target.NONE or plan.has_truth or truth is None or output is None:
         return
     log.warning(
-        "the labels are %s, and are not compared with the answers, which are %s of %d",
+        "the labels are %s, and are not compared with the answers, which are %s (%d for each "
+        "image)",
         truth.words,
-        plan.target,
+        "numbers" if plan.target == Target.NUMBER else "several labels",
         output.n_values,
     )
 

@@ -15,7 +15,7 @@ from fmcore.dataset import LabelledImages
 from fmcore.records import Target
 from fmcore.storage import Store
 from fmcore.verification.differences import Difference, Subject, first_unequal
-from fmcore.verification.outputs import AXES
+from fmcore.verification.outputs import AXES, NOUNS
 
 PIXEL_AXES = ("y", "x", "channel")
 SCANNED = 256  # images that are read together where a difference is looked for
@@ -69,7 +69,11 @@ def _as_in_store(
         return _labels_by_name(samples, store, class_names)
     fits = read is not None and read.values.shape[1:] == (n_targets,)
     if fits != (store.truth is not None):
-        held = f"{store.target} of {n_targets}" if store.truth is not None else "none of them"
+        held = (
+            f"{n_targets} {NOUNS[store.target]} of each image"
+            if store.truth is not None
+            else "none"
+        )
         return Difference(Subject.LABELS, "", "none" if truth is None else truth.words, held)
     if not fits:
         if store.target == Target.LABELS and samples.labels is None:
@@ -80,7 +84,7 @@ def _as_in_store(
         expected, stored = (
             ", ".join(map(repr, words[:MOST_NAMED])) for words in (class_names, store.target_names)
         )
-        return Difference(Subject.LABELS, f"{store.target} names", expected, stored)
+        return Difference(Subject.LABELS, f"names of {NOUNS[store.target]}", expected, stored)
     return dataclasses.replace(samples, labels=None, targets=read)
 
 

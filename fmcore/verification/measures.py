@@ -95,17 +95,17 @@ def recorded_difference(store: Store) -> Difference | None:
     quality = store.target_quality()
     if truth is not None and answers is not None and quality is not None:
         if store.target == Target.LABELS:
-            each = (answers >= HALF) == truth
-            exact = float(each.all(axis=1).mean())
+            rows = (answers >= HALF) == truth
+            exact = float(rows.all(axis=1).mean())
             pairs.append(("exact match", exact, float(about["exact_match"])))
             what = "share of right answers"
         else:
-            each = np.abs(answers.astype(np.float64) - truth)
+            rows = np.abs(answers.astype(np.float64) - truth)
             what = "mean absolute error"
         pairs += [
             (f"{what} of {name!r}", float(expected), float(stored))
             for name, expected, stored in zip(
-                store.target_names, each.mean(axis=0), quality, strict=True
+                store.target_names, rows.mean(axis=0), quality, strict=True
             )
         ]
     for name, expected, stored in pairs:

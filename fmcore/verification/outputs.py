@@ -13,6 +13,8 @@ from fmcore.records import Conversion, Target
 from fmcore.storage import Store
 
 AXES = {Target.CLASS: "class", Target.LABELS: "label", Target.NUMBER: "number"}
+# What is true of each sample, where it is no class.
+NOUNS = {Target.LABELS: "labels", Target.NUMBER: "numbers"}
 # Half as an output has it before it becomes a probability.
 _THRESHOLDS = {
     Conversion.SIGMOID: 0.0,

@@ -27,13 +27,11 @@ from fmcore.verification.differences import (
     tolerance,
 )
 from fmcore.verification.measures import Total, measures, recorded_difference
-from fmcore.verification.outputs import Answers, Recorded, answers_of
+from fmcore.verification.outputs import NOUNS, Answers, Recorded, answers_of
 
 # Maps of this size are in memory at once; with what comparing them takes, 0.6 GB were measured.
 BLOCK_BYTES = 64_000_000
 MOST_NAMED = 8  # more layers than these are counted, not named, in one line
-# What is true of each sample, where it is no class.
-TRUE = {Target.LABELS: "labels", Target.NUMBER: "numbers"}
 
 
 class Reference(Protocol):
@@ -192,7 +190,7 @@ def _compared(store: Store, measured: Mapping[str, float], deviation: float) -> 
     return (
         "pixels",
         *(["labels"] if store.has_labels else []),
-        *([] if store.truth is None else [TRUE[store.target]]),
+        *([] if store.truth is None else [NOUNS[store.target]]),
         *([] if recorded is None else [recorded.words]),
         *(
             f"{name} {value:.4{'g' if store.target == Target.NUMBER else 'f'}}"

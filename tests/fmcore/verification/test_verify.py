@@ -255,7 +255,7 @@ def test_code_that_changed_after_the_capture_shows_in_the_maps(verify, tmp_path,
     keras.Model(x, out).save(model)
     monkeypatch.setitem(keras.saving.get_custom_objects(), "own>Scaled", own_scaling.Scaled)
     custom = ("--custom", "own_scaling:Scaled")
-    store = capture(model, data, tmp_path / "s.h5", *custom)
+    store = capture(model, data, tmp_path / "s.h5", *custom, "--target", "class")
     assert verify(*custom, store=store, model=model, data=data)[0] == 0
     monkeypatch.setattr(sys.modules["own_scaling"], "FACTOR", 1.001)
     code, line = verify(*custom, store=store, model=model, data=data)
@@ -275,7 +275,7 @@ def test_code_in_the_file_runs_only_where_it_is_trusted(folder, tmp_path, capsys
     model = tmp_path / "lambda.keras"
     keras.Model(x, keras.layers.GlobalMaxPooling2D()(maps)).save(model)
     data = save_data(tmp_path / "d.npz", labels=LABELS % 3)
-    store = capture(model, data, tmp_path / "s.h5", "--trust")
+    store = capture(model, data, tmp_path / "s.h5", "--trust", "--target", "class")
     command = [str(part) for part in ("verify", store, "--model", model, "--data", data)]
     assert main(command) == 1
     assert "give --trust for a file that you made yourself" in capsys.readouterr().err
@@ -330,7 +330,7 @@ def test_other_inputs_that_differ_show_in_the_fingerprint(tmp_path):
     model = keras.Model([x, extra], keras.layers.Dense(3)(flat))
     images = {"image": RNG.random((9, 8, 8, 1)), "extra": RNG.random((9, 2))}
     labels = np.arange(9) % 3
-    store = capture_activations(model, images, labels, tmp_path / "s.h5")
+    store = capture_activations(model, images, labels, tmp_path / "s.h5", target="class")
     assert verify_store(store, model, images, labels).agrees
     images["extra"] = images["extra"] + 1
     (difference,) = verify_store(store, model, images, labels).differences
@@ -358,7 +358,7 @@ def test_layers_inside_a_nested_model_stay_as_they_were(tmp_path):
     x = keras.Input((12, 12, 1))
     model = keras.Model(x, keras.layers.GlobalMaxPooling2D()(inner(x)))
     pixels, labels = IMAGES[..., np.newaxis] / np.float32(255), LABELS % 3
-    store = capture_activations(model, pixels, labels, tmp_path / "s.h5")
+    store = capture_activations(model, pixels, labels, tmp_path / "s.h5", target="class")
     output = inner.get_layer("one").output
     assert verify_store(store, model, pixels, labels).agrees
     assert inner.get_layer("one").output is output

@@ -234,9 +234,9 @@ def test_the_measures_are_those_of_keras(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (None, "labels: expected none, found labels of 3"),
-        (HAS[:, :2], "labels: expected rows of 2 zeros and ones, found labels of 3"),
-        (BOXES, "labels: expected 2 numbers, found labels of 3"),
+        (None, "labels: expected none, found 3 labels of each image"),
+        (HAS[:, :2], "labels: expected rows of 2 zeros and ones, found 3 labels of each image"),
+        (BOXES, "labels: expected 2 numbers, found 3 labels of each image"),
     ],
 )
 def test_labels_of_another_kind_are_labels_that_differ(tmp_path, labels, words):
@@ -253,13 +253,13 @@ def test_labels_that_were_not_captured_differ_from_none(tmp_path):
     assert "pixels, output " in result.words
     assert result.measured == {}
     words = verify_store(store, model, pixels, HAS).words
-    assert "labels: expected rows of 3 zeros and ones, found none of them" in words
+    assert "labels: expected rows of 3 zeros and ones, found none" in words
 
 
 @pytest.mark.parametrize("labels", [HAS[:, :2], BOXES, CLASSES])
 def test_labels_that_do_not_fit_are_said_not_to_be_compared(tmp_path, caplog, labels):
     store, model, pixels = labels_store(tmp_path, labels, target="labels")
-    assert "are not compared with the answers, which are labels of 3" in caplog.text
+    assert "are not compared with the answers, which are several labels (3 for" in caplog.text
     assert verify_store(store, model, pixels, labels).agrees
 
 
@@ -302,7 +302,9 @@ def test_names_of_labels_are_compared_where_they_are_given(tmp_path, capsys):
     capsys.readouterr()
     assert run(*verify, *other) == 1
     line = capsys.readouterr().out
-    assert "labels, labels names: expected 'dog', 'cat', 'red', found 'cat', 'dog', 'red'" in line
+    assert (
+        "labels, names of labels: expected 'dog', 'cat', 'red', found 'cat', 'dog', 'red'" in line
+    )
 
 
 def test_a_recorded_measure_that_does_not_follow_from_the_answers_is_found(tmp_path, monkeypatch):
