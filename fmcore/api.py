@@ -371,8 +371,8 @@ def verify_store(
     """Compares a store with what Keras itself makes of the model and the images.
 
     Random samples go through Keras' own `predict` and `evaluate`, with a plain
-    `keras.Model(model.inputs, layer_outputs)`, and pixels, labels, output, accuracy and maps are
-    compared with the store; of layers whose maps are not stored, the pooled tables.
+    `keras.Model(model.inputs, layer_outputs)`, and pixels, labels, output, maps and how right the
+    model is are compared with the store; of layers whose maps are not stored, the pooled tables.
 
     >>> verify_store("store.h5", model, x_test, y_test).agrees   # doctest: +SKIP
     True
@@ -382,7 +382,8 @@ def verify_store(
         model: the Keras model that was captured, or what `open_model` opens; it is not changed.
         images: the images that were captured, in their order; see `capture_activations`. They are
             preprocessed as the store records.
-        labels: <int>[sample], true class index; None where the capture had none.
+        labels: as they were captured, in any of the forms that `capture_activations` takes; None
+            where the capture had none.
         samples: the number of samples to compare; all where there are fewer.
         seed: fixes which samples.
         on_progress: called with the number of samples compared since the last call.

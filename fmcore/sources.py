@@ -196,5 +196,6 @@ def _with_class_names(dataset: Dataset, path: Path | None) -> Dataset:
                 )
         new_labels = np.array([names.index(name) for name in dataset.class_names])
         new_labels = new_labels[test.known_labels]
-        test = dataclasses.replace(test, labels=new_labels, targets=None)
+        targets = None if test.targets is None else dataclasses.replace(test.targets, names=names)
+        test = dataclasses.replace(test, labels=new_labels, targets=targets)
     return dataclasses.replace(dataset, class_names=names, test=test)

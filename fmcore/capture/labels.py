@@ -68,6 +68,7 @@ def with_labels(
     if n_classes is None:
         if plan.target == Target.NONE:
             log.warning("%s: the store has no predictions", plan.record)
+        _warn_of_other_labels(plan, samples)
         if plan.target == Target.LABELS:
             return _label_of_several(samples, plan, names, where=where)
         if plan.target == Target.NUMBER and plan.has_truth:
@@ -116,6 +117,20 @@ def in_order_of(names: Sequence[str], samples: LabelledImages, *, where: str) ->
         targets=dataclasses.replace(
             targets, names=tuple(names), words="names of classes, in the order of the class names"
         ),
+    )
+
+
+def _warn_of_other_labels(plan: OutputPlan, samples: LabelledImages) -> None:
+    """Says that labels are not compared with answers of another kind, or another number."""
+    truth, output = samples.truth, plan.output
+    if plan.target == Target.NONE or plan.has_truth or truth is None or output is None:
+        return
+    log.warning(
+        "the labels are %s, and are not compared with the answers, which are %s (%d for each "
+        "image)",
+        truth.words,
+        "numbers" if plan.target == Target.NUMBER else "several labels",
+        output.n_values,
     )
 
 

@@ -35,11 +35,25 @@ from fmcore.dataset import (
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import refuse_existing, size_text
+from fmcore.records import Target
 from fmcore.sources import DataOptions, open_both
 from fmcore.storage import Store, open_store
 
 # More layers than these are counted, not named, in one line.
 MOST_NAMED = 8
+# What a store holds of the answers, and what it measures where that is no accuracy.
+ANSWERS = {
+    Target.CLASS: ", probabilities",
+    Target.LABELS: ", probabilities",
+    Target.NUMBER: ", predicted numbers",
+    Target.NONE: "",
+}
+MEASURED = {
+    Target.LABELS: ", for which the store measures the share of right labels, and of samples whose "
+    "labels are all right",
+    Target.NUMBER: ", for which the store measures the mean absolute error",
+    Target.NONE: "",
+}
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -128,7 +142,7 @@ def _capture(options: argparse.Namespace) -> None:
     refuse_existing(options.out, overwrite=record.overwrite)
     model, dataset = opened(options)
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
-    if options.expect_accuracy is not None and dataset.test.labels is None:
+    if options.expect_accuracy is not None and dataset.test.truth is None:
         raise DatasetError("--expect-accuracy needs labels, and the images have none")
     preprocessing = _preprocessing(options, dataset)
     started = time.perf_counter()
@@ -141,9 +155,7 @@ def _capture(options: argparse.Namespace) -> None:
             model_source=options.model,
             preprocessing=preprocessing,
             on_decision=_say_decision,
-            on_plan=lambda plan: (
-                _say_target(plan) and (not options.dry_run or _say_plan(plan, options.out))
-            ),
+            on_plan=lambda plan: _begins(plan, options),
             on_progress=progress.update,
         )
     if options.dry_run:
@@ -186,11 +198,6 @@ def _require_accuracy(store: Store, expected: Decimal) -> None:
     Raises:
         ModelError: with both numbers; the store stays.
     """
-    if not store.has_outcomes:
-        raise ModelError(
-            f"{store.path} has no accuracy to compare with --expect-accuracy {expected}: "
-            f"{store.why_no_outcomes}; the store is kept"
-        )
     accuracy = float(store.about()["model"]["test_accuracy"])
     room = Decimal(5).scaleb(int(expected.as_tuple().exponent) - 1)
     if abs(Decimal(repr(accuracy)) - expected) > room:
@@ -225,11 +232,21 @@ def _say_decision(decision: Decision) -> None:
     say(f"Preprocessing: {decision.words}; {decision.sight}")
 
 
-def _say_target(plan: CapturePlan) -> bool:
-    """Prints what the model's output is taken for, and why; True, so that the capture goes on."""
+def _begins(plan: CapturePlan, options: argparse.Namespace) -> bool:
+    """Prints what the model's output is taken for, and why; whether the capture is to begin.
+
+    Raises:
+        ModelError: if an accuracy is expected, and nobody will measure it.
+    """
+    target = plan.store.target
     if plan.output is not None:
-        say(f"Target: {plan.output.target}; {plan.output.record}")
-    return True
+        say(f"Target: {target}; {plan.output.record}")
+    if options.expect_accuracy is not None and target != Target.CLASS:
+        raise ModelError(
+            f"--expect-accuracy {options.expect_accuracy}: an accuracy is that of one class for "
+            f"each image, and the target is {target}{MEASURED[target]}; leave it out"
+        )
+    return not options.dry_run or _say_plan(plan, options.out)
 
 
 def _say_plan(plan: CapturePlan, out: Path) -> bool:
@@ -241,7 +258,7 @@ def _say_plan(plan: CapturePlan, out: Path) -> bool:
             f"{layer.path:{width}}  {layer.policy:8} {layer.codec:15} "
             f"{size_text(layer.map_bytes):>13} {size_text(layer.stored_bytes):>13}"
         )
-    others = "images, labels, probabilities" if plan.store.has_predictions else "images, labels"
+    others = f"images, labels{ANSWERS[plan.store.target]}"
     print(f"{others}: {size_text(plan.estimate.other_bytes)}")
     print(f"the store: about {size_text(plan.estimate.store_bytes)}")
     shards = plan.estimate.n_shards

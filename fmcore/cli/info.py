@@ -35,6 +35,7 @@ def _info(options: argparse.Namespace) -> None:
             "bytes": store.path.stat().st_size,
             "samples": store.n_samples,
             "classes": list(store.class_names),
+            "targets": list(store.target_names),
             "accuracy": store.accuracy_words,
             "predictions": store.has_predictions,
             "layers": layers,

@@ -101,7 +101,7 @@ def with_shared_names(dataset: Dataset) -> Dataset:
         dataclasses.replace(
             part,
             labels=np.array([names.index(name) for name in own])[part.known_labels],
-            targets=None,
+            targets=part.targets and dataclasses.replace(part.targets, names=names),
         )
         for part, own in zip(parts, by_part, strict=True)
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fmcore.dataset.images import Dataset, LabelledImages
 from fmcore.errors import DatasetError
 from fmcore.optional import missing_library
+from fmcore.records import Target, Truth
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -215,8 +216,11 @@ def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Data
         if not files:
             raise DatasetError(f"{path}: none of {len(bad):,} images can be decoded")
     images = FolderImages(files, fitting)
-    classes = np.asarray(labels, np.int64) if names else None
-    return Dataset(path.stem, source, names, LabelledImages(images, classes), None)
+    if not names:
+        return Dataset(path.stem, source, names, LabelledImages(images, None), None)
+    classes = np.asarray(labels, np.int64)
+    targets = Truth(Target.CLASS, classes, names, "names of folders", by_name=True)
+    return Dataset(path.stem, source, names, LabelledImages(images, classes, targets=targets), None)
 
 
 def _list_images(path: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:

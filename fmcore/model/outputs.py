@@ -108,7 +108,7 @@ def _then(before: Sequence[str], last: str) -> str:
 
 def read_outputs(model: keras.Model, trace: Trace) -> tuple[ModelOutput, ...]:
     """Every output of a model, in the order in which the trace has them."""
-    names = _unique(_names(model, trace))
+    names = output_names(model, len(trace.outputs), trace.output_names)
     losses = _losses(model, names)
     outputs = []
     for index, tensor in enumerate(trace.outputs):
@@ -159,12 +159,16 @@ def as_rows(tensor: tf.Tensor) -> tf.Tensor:
     return tf.cast(tensor[:, tf.newaxis] if tensor.shape.rank == 1 else tensor, tf.float32)
 
 
-def _names(model: keras.Model, trace: Trace) -> list[str]:
-    n_outputs = len(trace.outputs)
-    if len(trace.output_names) == n_outputs:  # a model that returns a dict
-        return list(trace.output_names)
-    names = _own_names(model)
-    return names if len(names) == n_outputs else [f"output_{n}" for n in range(n_outputs)]
+def output_names(model: keras.Model, n_outputs: int, keys: Sequence[str]) -> list[str]:
+    """The name of each output of a model, unique.
+
+    Args:
+        model: any Keras model.
+        n_outputs: the number of its outputs.
+        keys: the keys of the outputs, if the model returns a dict of them.
+    """
+    candidates = (keys, _own_names(model), [f"output_{index}" for index in range(n_outputs)])
+    return _unique(next(names for names in candidates if len(names) == n_outputs))
 
 
 def _own_names(model: keras.Model) -> list[str]:

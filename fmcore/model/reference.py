@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from fmcore.errors import ModelError
 from fmcore.model.inputs import ModelInputs
-from fmcore.model.trace import first_line, operations_of, pack_inputs, recording
+from fmcore.model.outputs import output_names
+from fmcore.model.trace import first_line, keys_of, operations_of, pack_inputs, recording
+from fmcore.records import Target
 
 # How far Keras' own results may lie apart, relative to the largest: sums in another order.
 RESOLUTION = 1e-5
@@ -55,7 +57,6 @@ class KerasReference:
     Attributes:
         inputs: the model's inputs.
         resolution: how far results may lie from each other, relative to the largest.
-        output_names: the name of each output of the model.
         is_eager: whether the model runs eagerly, because Keras knows no graph of a layer.
     """
 
@@ -73,7 +74,8 @@ class KerasReference:
         self.inputs = inputs
         self.resolution = _resolution(model)
         self._model, self._layers = model, tuple(layers)
-        self._heads: dict[tuple[int, float | None], keras.Model] = {}
+        self._heads: dict[str, keras.Model] = {}
+        self._names: list[str] = []
         tensors = _layer_outputs(model, layers)
         self.is_eager = tensors is None
         if tensors is None:
@@ -81,12 +83,11 @@ class KerasReference:
             self._all.compile(run_eagerly=True)
         else:
             self._all = keras.Model(model.inputs, [*model.outputs, *tensors])
-        self.output_names = tuple(getattr(model, "output_names", ()))
 
     def predict(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]]
-    ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-        """The model's outputs, and the activations of each layer as a store has them.
+    ) -> tuple[dict[str, NDArray[np.float32]], list[NDArray[np.float32]]]:
+        """The model's outputs by name, and the activations of each layer as a store has them.
 
         Args:
             images: <float32>[sample, image_y, image_x, image_channel], preprocessed.
@@ -115,53 +116,67 @@ class KerasReference:
             self._as_stored(layer, array)
             for layer, array in zip(self._layers, arrays[n_outputs:], strict=True)
         ]
-        return arrays[:n_outputs], maps
+        return dict(zip(self._output_names(n_outputs), arrays[:n_outputs], strict=True)), maps
 
-    def accuracy(
+    def evaluate(
         self,
         images: NDArray[np.float32],
         others: Mapping[str, NDArray[np.float32]],
-        labels: NDArray[np.int64],
+        truth: NDArray[np.generic],
         *,
-        output: int = 0,
-        threshold: float | None = None,
+        target: Target,
+        output: str,
+        threshold: float | None,
     ) -> float:
-        """The accuracy that Keras' `evaluate` measures.
+        """What Keras' `evaluate` measures: accuracy, or the mean absolute error of numbers.
 
         Args:
             images: <float32>[sample, image_y, image_x, image_channel], preprocessed.
             others: values of the model's other inputs, <float32>[sample, ...], by name.
-            labels: <int64>[sample], true class index.
-            output: index of the output that scores classes.
-            threshold: above which an output of one number means class 1; None where there is one
-                number for each class.
+            truth: <int64>[sample], true class index; <bool>[sample, n] for several labels,
+                <float32>[sample, n] for numbers.
+            target: the kind of answer; the same in each call.
+            output: the name of the output that gives it; call `predict` before.
+            threshold: above which a value of the output means class 1, or a label; None where there
+                is one value for each class, and for numbers.
         """
-        key = (output, threshold)
-        if key not in self._heads:
-            self._heads[key] = self._head(output, threshold)
-        targets = labels if threshold is None else labels.astype(np.float32)[:, np.newaxis]
-        results = self._heads[key].evaluate(
+        if output not in self._heads:
+            self._heads[output] = self._head(self._names.index(output), target, threshold)
+        if target != Target.CLASS or threshold is not None:
+            truth = truth.reshape(len(truth), -1).astype(np.float32)
+        results = self._heads[output].evaluate(
             self._arranged(images, others),
-            targets,
+            truth,
             batch_size=BATCH_SIZE,
             verbose=0,
             return_dict=True,
         )
-        return float(results["accuracy"])
+        return float(results["measure"])
 
-    def _head(self, output: int, threshold: float | None) -> keras.Model:
+    def _head(self, output: int, target: Target, threshold: float | None) -> keras.Model:
         """A compiled model of one output; compiling the caller's own would change it."""
         if self.is_eager:
             head: keras.Model = _Eager(self._model, (), output=output)
         else:
             head = keras.Model(self._model.inputs, self._model.outputs[output])
-        if threshold is None:
-            metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        loss = "mse"  # it is measured too, and says nothing
+        if target == Target.NUMBER:
+            metric = keras.metrics.MeanAbsoluteError(name="measure")
+        elif threshold is not None:
+            metric = keras.metrics.BinaryAccuracy(name="measure", threshold=threshold)
         else:
-            metric = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-        loss = "mse" if threshold is not None else "sparse_categorical_crossentropy"
+            metric = keras.metrics.SparseCategoricalAccuracy(name="measure")
+            loss = "sparse_categorical_crossentropy"
         head.compile(loss=loss, metrics=[metric], run_eagerly=self.is_eager)
         return head
+
+    def _output_names(self, n_outputs: int) -> list[str]:
+        """The names of the outputs; an eager model knows their keys when it was called."""
+        if not self._names:
+            graph = getattr(self._model, "_functional", self._model)
+            keys = self._all.keys if self.is_eager else keys_of(graph._outputs_struct)
+            self._names = output_names(self._model, n_outputs, keys)
+        return self._names
 
     def _arranged(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]]
@@ -186,13 +201,19 @@ class KerasReference:
 
 
 class _Eager(keras.Model):  # type: ignore[misc]
-    """Puts out a model's outputs, then what its layers return, each as it is called."""
+    """Puts out a model's outputs, then what its layers return, each as it is called.
+
+    Attributes:
+        inner: the model.
+        keys: the keys of its outputs, once it was called; empty if it returns no dict.
+    """
 
     def __init__(
         self, model: keras.Model, layers: Sequence[Stored], *, output: int | None = None
     ) -> None:
         super().__init__(name=f"eager_{model.name}")
         self.inner = model
+        self.keys: tuple[str, ...] = ()
         self._taps = tuple(layers)
         self._output_index = output
 
@@ -208,9 +229,8 @@ class _Eager(keras.Model):  # type: ignore[misc]
                 calls.append(_Node(_numbered(path, n_calls), operation, below, above[0]))
 
         with recording(self.inner, record):
-            outputs = keras.tree.flatten(
-                self.inner(pack_inputs(self.inner, tensors), training=False)
-            )
+            returned = self.inner(pack_inputs(self.inner, tensors), training=False)
+        self.keys, outputs = keys_of(returned), keras.tree.flatten(returned)
         if self._output_index is not None:
             return outputs[self._output_index]
         tapped = [_tapped(calls, layer) for layer in self._taps]

@@ -147,11 +147,7 @@ def trace_model(
         with recording(model, record):
             outputs = model(pack_inputs(model, inputs), training=False)
         flat = tuple(keras.tree.flatten(outputs))
-        keys = [
-            "/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(outputs) if path
-        ]
-        output_names = tuple(keys) if isinstance(outputs, Mapping) else ()
-        return list(choose(Trace(inputs, tuple(calls), flat, tuple(hidden), output_names)))
+        return list(choose(Trace(inputs, tuple(calls), flat, tuple(hidden), keys_of(outputs))))
 
     try:
         function = tf.function(
@@ -181,6 +177,14 @@ def _refuse_state(model: keras.Model) -> None:
                 "the order of batches; build the model with stateful=False, and give it these "
                 "weights: new.set_weights(model.get_weights())"
             )
+
+
+def keys_of(outputs: Any) -> tuple[str, ...]:
+    """The keys of what a model returns, in the order of its tensors; empty if it is no dict."""
+    if not isinstance(outputs, Mapping):
+        return ()
+    paths = [path for path, _ in keras.tree.flatten_with_path(outputs) if path]
+    return tuple("/".join(map(str, path)) for path in paths)
 
 
 def first_line(error: Exception) -> str:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+MOST_NAMED = 8  # more numbers than these are not listed in one line
+
 
 def open_store(path: str | Path) -> Store:
     """Opens a store for reading.
@@ -354,8 +356,11 @@ class Store:
             exact = self.about()[MODEL]["exact_match"]
             return f"labels right {quality.mean():.4f}, all labels of a sample {exact:.4f}"
         errors = [
-            f"{name} {error:.4g}" for name, error in zip(self.target_names, quality, strict=True)
+            f"{name}: {error:.4g}" for name, error in zip(self.target_names, quality, strict=True)
         ]
+        if len(errors) == 1 or len(errors) > MOST_NAMED:
+            over = "" if len(errors) == 1 else f" over {len(errors)} numbers"
+            return f"mean absolute error {quality.mean():.4g}{over}"
         return f"mean absolute error {', '.join(errors)}"
 
     def _predicted(self, name: str) -> str:

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.dataset import LabelledImages
+from fmcore.records import Target
 from fmcore.storage import Store
 from fmcore.verification.differences import Difference, Subject, first_unequal
+from fmcore.verification.outputs import AXES, NOUNS
 
 PIXEL_AXES = ("y", "x", "channel")
 SCANNED = 256  # images that are read together where a difference is looked for
@@ -36,7 +38,7 @@ def data_difference(
         if expected != stored:
             return Difference(Subject.PIXELS, what, str(expected), str(stored))
     fingerprint = store.about()["dataset"]["fingerprint"]
-    labels = _labels_by_name(samples, store, class_names)
+    labels = _as_in_store(samples, store, class_names)
     if isinstance(labels, Difference):
         return labels
     is_same = fingerprint == labels.fingerprint
@@ -56,11 +58,43 @@ def data_difference(
     )
 
 
+def _as_in_store(
+    samples: LabelledImages, store: Store, class_names: Sequence[str]
+) -> LabelledImages | Difference:
+    """The data with labels of the kind that the store holds: several, numbers, or its classes."""
+    truth = samples.truth
+    read = None if truth is None else truth.read_as(store.target)
+    n_targets = len(store.target_names)
+    if not n_targets:
+        return _labels_by_name(samples, store, class_names)
+    fits = read is not None and read.values.shape[1:] == (n_targets,)
+    if fits != (store.truth is not None):
+        held = (
+            f"{n_targets} {NOUNS[store.target]} of each image"
+            if store.truth is not None
+            else "none"
+        )
+        return Difference(Subject.LABELS, "", "none" if truth is None else truth.words, held)
+    if not fits:
+        if store.target == Target.LABELS and samples.labels is None:
+            samples = dataclasses.replace(samples, targets=read)
+        return _labels_by_name(samples, store, class_names)
+    names = store.target_names[: len(class_names)]
+    if class_names and tuple(class_names) != names:
+        expected, stored = (
+            ", ".join(map(repr, words[:MOST_NAMED])) for words in (class_names, store.target_names)
+        )
+        return Difference(Subject.LABELS, f"names of {NOUNS[store.target]}", expected, stored)
+    return dataclasses.replace(samples, labels=None, targets=read)
+
+
 def _labels_by_name(
     samples: LabelledImages, store: Store, class_names: Sequence[str]
 ) -> LabelledImages | Difference:
     """The data with the class indices of the store, which may number other classes too."""
-    stored = store.class_names
+    stored, targets = store.class_names, samples.targets
+    if not class_names and targets is not None and targets.by_name:
+        class_names = targets.names
     if samples.labels is None or not class_names:
         return samples
     absent = [name for name in class_names if name not in stored]
@@ -72,13 +106,18 @@ def _labels_by_name(
 
 
 def _label_difference(store: Store, samples: LabelledImages) -> Difference | None:
+    every, stored = np.arange(store.n_samples), store.truth
+    if stored is not None:
+        truth, axis = samples.truth, AXES[store.target]
+        assert truth is not None  # noqa: S101 (`_as_in_store` has refused other data)
+        return first_unequal(Subject.LABELS, truth.values, stored, every, (axis,))
     if samples.labels is None and not store.has_labels:
         return None
     if samples.labels is None or not store.has_labels:
         expected = "none" if samples.labels is None else "a label for each image"
         source = f"labels are {store.labels_are}" if store.has_labels else store.why_no_outcomes
         return Difference(Subject.LABELS, "", expected, source)
-    return first_unequal(Subject.LABELS, samples.labels, store.labels, np.arange(store.n_samples))
+    return first_unequal(Subject.LABELS, samples.labels, store.labels, every)
 
 
 def _image_difference(store: Store, samples: LabelledImages) -> Difference | None:

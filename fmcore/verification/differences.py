@@ -27,7 +27,7 @@ class Subject(StrEnum):
     DATA = "data set"
     MODEL = "model"
     OUTPUT = "output"
-    ACCURACY = "accuracy"
+    QUALITY = "quality"
     MAPS = "maps"
 
 
@@ -102,13 +102,23 @@ def first_distant(
     return _first(subject, what, distant, expected, stored, samples, axes)
 
 
-def tolerance(values: NDArray[np.float32], resolution: float) -> NDArray[np.float64]:
-    """How far equal results of one layer may lie apart, <float64> as `values`.
+def tolerance(
+    values: NDArray[np.float32],
+    resolution: float,
+    *,
+    largest: NDArray[np.float64] | float | None = None,
+) -> NDArray[np.float64]:
+    """How far equal results may lie apart, <float64> as `values`.
 
     `resolution · (|a| + max|a|)`: a sum in another order is off by a share of its largest terms.
+
+    Args:
+        values: the results, such as the activations of one layer.
+        resolution: how far results may lie apart, relative to the largest.
+        largest: max|a|, where it is that of more than `values`; broadcast to their shape.
     """
     sizes = np.abs(np.where(np.isfinite(values), values, 0)).astype(np.float64)
-    return resolution * (sizes + sizes.max(initial=0.0))
+    return resolution * (sizes + (sizes.max(initial=0.0) if largest is None else largest))
 
 
 def with_rounding(
@@ -225,40 +235,53 @@ def first_pooled_difference(
     return None
 
 
-def first_output_difference(
+def first_answer_difference(
     expected: NDArray[np.float32],
-    probability: NDArray[np.float32],
+    stored: NDArray[np.float32],
+    samples: NDArray[np.int64],
+    *,
+    slack: NDArray[np.float64],
+    axis: str,
+) -> Difference | None:
+    """The first probability or number that does not follow from the model's output.
+
+    Args:
+        expected: <float32>[sample, n], from the model's output.
+        stored: <float32>[sample, n].
+        samples: <int64>[sample], the index in the store of each row.
+        slack: <float64>[sample, n], how far each stored number may be from the expected one.
+        axis: what the columns are: `class`, `label` or `number`.
+    """
+    if expected.shape != stored.shape:
+        expected_size, stored_size = (values.shape[1] for values in (expected, stored))
+        return Difference(
+            Subject.OUTPUT, f"size of the axis {axis}", str(expected_size), str(stored_size)
+        )
+    what = "" if axis == "number" else "probability"
+    return first_distant(
+        Subject.OUTPUT, expected, stored, samples, slack=slack, axes=(axis,), what=what
+    )
+
+
+def first_prediction_difference(
+    expected: NDArray[np.float32],
     prediction: NDArray[np.int64],
     samples: NDArray[np.int64],
     *,
-    slack: float,
+    slack: NDArray[np.float64],
 ) -> Difference | None:
-    """The first probability, or else prediction, that does not follow from the model's output.
+    """The first prediction that is not the most probable class.
 
     Args:
-        expected: <float32>[sample, class], from the model's output.
-        probability: <float32>[sample, class] of the store.
+        expected: <float32>[sample, class], probabilities from the model's output.
         prediction: <int64>[sample] of the store.
         samples: <int64>[sample], the index in the store of each row.
-        slack: how far a probability may be from the expected one.
+        slack: <float64>[sample, class], how far a probability may be from the expected one.
     """
-    if expected.shape != probability.shape:
-        n_classes, n_stored = f"{expected.shape[1]} classes", f"{probability.shape[1]}"
-        return Difference(Subject.OUTPUT, "", n_classes, n_stored)
-    difference = first_distant(
-        Subject.OUTPUT,
-        expected,
-        probability,
-        samples,
-        slack=np.full(expected.shape, slack),
-        axes=("class",),
-        what="probability",
-    )
-    if difference is not None:
-        return difference
     # Where two classes are as probable as rounding can tell, either is right.
     at_prediction = np.take_along_axis(expected, prediction[:, np.newaxis], axis=1)[:, 0]
-    wrong = ~(at_prediction >= expected.max(axis=1) - 2 * slack) & np.isfinite(at_prediction)
+    room = 2 * slack.max(axis=1)
+    wrong = ~(at_prediction >= expected.max(axis=1) - room) & np.isfinite(at_prediction)
     return _first(
         Subject.OUTPUT, "prediction", wrong, expected.argmax(axis=1), prediction, samples, ()
     )

@@ -1,14 +1,79 @@
-"""What a store holds of a model's output, computed from the output by the words in the store."""
+"""What a store should hold of a model's output, by the fields that it records; in float64."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import ModelError
+from fmcore.records import Conversion, Target
+from fmcore.storage import Store
+
+AXES = {Target.CLASS: "class", Target.LABELS: "label", Target.NUMBER: "number"}
+# What is true of each sample, where it is no class.
+NOUNS = {Target.LABELS: "labels", Target.NUMBER: "numbers"}
+# Half as an output has it before it becomes a probability.
+_THRESHOLDS = {
+    Conversion.SIGMOID: 0.0,
+    Conversion.TWO_COLUMNS: 0.5,
+    Conversion.TWO_COLUMNS_OF_SIGMOID: 0.0,
+}
+_SIGMOIDS = (Conversion.SIGMOID, Conversion.TWO_COLUMNS_OF_SIGMOID)
+_TWO_COLUMNS = (Conversion.TWO_COLUMNS, Conversion.TWO_COLUMNS_OF_SIGMOID)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a store records of the answer that it holds.
+
+    Attributes:
+        target: the kind of answer.
+        conversion: how the values of the output became what is stored.
+        output: the name of the output.
+    """
+
+    target: Target
+    conversion: Conversion
+    output: str
+
+    @classmethod
+    def of(cls, store: Store) -> Recorded | None:
+        """Reads the fields; None if a store holds no answers.
+
+        Raises:
+            ModelError: if another version wrote what this one cannot compute.
+        """
+        about = store.about()["model"]
+        if not store.has_predictions and not store.target_names:
+            return None
+        conversion = str(about["conversion"])
+        if conversion not in tuple(Conversion):
+            raise ModelError(
+                f"the store says that its answers are a {conversion!r} of the model's output, "
+                "which this version cannot compute; verify it with the version of fmcore that "
+                "captured it"
+            )
+        return cls(store.target, Conversion(conversion), str(about["output_name"]))
+
+    @property
+    def axis(self) -> str:
+        """What the columns of the answers are: `class`, `label` or `number`."""
+        return AXES[self.target]
+
+    @property
+    def words(self) -> str:
+        """Which output it is, and as what it is stored."""
+        return f"output {self.output!r} as {self.target}"
+
+    @property
+    def threshold(self) -> float | None:
+        """Above which a value of the output means yes; None where values are not yes or no."""
+        if self.target == Target.LABELS:
+            return _THRESHOLDS.get(self.conversion, 0.5)
+        return _THRESHOLDS.get(self.conversion) if self.target == Target.CLASS else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,79 +81,44 @@ class Answers:
     """What a store should hold of a model's output.
 
     Attributes:
-        output: index of the output that scores classes.
-        probability: <float32>[sample, class].
-        threshold: above which an output of one number means class 1; None where there is one number
-            for each class.
+        values: <float32>[sample, n], probabilities or numbers.
         size: the largest number in the output; what rounding may change grows with it.
     """
 
-    output: int
-    probability: NDArray[np.float32]
-    threshold: float | None
+    values: NDArray[np.float32]
     size: float
 
-    def fits(self, n_classes: int) -> bool:
-        """Whether there is a probability for each class of the store."""
-        return self.probability.shape[1:] == (n_classes,)
 
-    def n_ties(self, slack: float) -> int:
-        """The number of samples of which rounding decides the most probable class."""
-        largest = np.sort(self.probability, axis=1)[:, -2:]
-        return int((largest[:, -1] - largest[:, 0] <= slack).sum())
-
-
-def answers_of(outputs: Sequence[NDArray[np.float32]], names: Sequence[str], words: str) -> Answers:
+def answers_of(outputs: Mapping[str, NDArray[np.float32]], recorded: Recorded) -> Answers:
     """What a store should hold of a model's outputs.
 
     Args:
-        outputs: <float32>[sample, …] for each output, as Keras predicts them.
-        names: the name of each output; empty where they have none.
-        words: the attribute `output` of `/model` in the store, as the capture wrote it.
+        outputs: <float32>[sample, …] for each output by its name, as Keras predicts them.
+        recorded: what the store records of its answers.
 
     Raises:
-        ModelError: if the words name no output of the model, or it is no output of that form.
+        ModelError: if the model has no such output, or the output is not of the form that the
+            conversion takes.
     """
-    index = _index(len(outputs), names, words)
-    values = outputs[index]
-    size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-    if words.endswith("own probability of class 1"):
-        return Answers(index, _two_classes(values, words), 0.5, size)
-    if words.startswith("sigmoid of") and words.endswith("the probability of class 1"):
-        second = (1 / (1 + np.exp(-values.astype(np.float64)))).astype(np.float32)
-        return Answers(index, _two_classes(second, words), 0.0, size)
-    if words.endswith("own probabilities"):
-        return Answers(index, values, None, size)
-    if words.startswith("softmax of"):
-        powers = np.exp(values.astype(np.float64) - values.max(axis=1, keepdims=True))
-        probability = powers / powers.sum(axis=1, keepdims=True)
-        return Answers(index, probability.astype(np.float32), None, size)
-    raise ModelError(
-        f"the store says of the model's output {words!r}, which this version cannot compute; "
-        "verify it with the version of fmcore that captured it"
-    )
-
-
-def _index(n_outputs: int, names: Sequence[str], words: str) -> int:
-    """The output that the words are about; there is only one where they name none."""
-    if " 1 of " not in words:
-        index = 0
-    else:
-        names = names or [str(number) for number in range(n_outputs)]
-        index = next(
-            (
-                number
-                for number, name in enumerate(names)
-                if f"output {name!r}, 1 of {n_outputs}," in words
-            ),
-            n_outputs,
+    name, conversion = recorded.output, recorded.conversion
+    if name not in outputs:
+        raise ModelError(f"the model's outputs are {', '.join(outputs)}; the store holds {name!r}")
+    raw = outputs[name]
+    raw = raw[:, np.newaxis] if raw.ndim == 1 else raw
+    if raw.ndim != 2 or (conversion in _TWO_COLUMNS and raw.shape[1] != 1):
+        expected = "one number" if conversion in _TWO_COLUMNS else "a row of numbers"
+        raise ModelError(
+            f"output {name!r} of the model is {raw.shape[1:]} for each image; expected {expected}, "
+            f"which the store holds as {conversion}"
         )
-    if index >= n_outputs:
-        raise ModelError(f"the model's outputs are {', '.join(names)}; the store holds {words}")
-    return index
-
-
-def _two_classes(second: NDArray[np.float32], words: str) -> NDArray[np.float32]:
-    if second.ndim != 2 or second.shape[1] != 1:
-        raise ModelError(f"the model puts out {second.shape[1:]} for each image; expected {words}")
-    return np.concatenate([1 - second, second], axis=1)
+    size = float(np.abs(raw[np.isfinite(raw)]).max(initial=0.0))
+    values = raw.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if conversion == Conversion.SOFTMAX:
+            values = np.exp(values - values.max(axis=1, keepdims=True))
+            values /= values.sum(axis=1, keepdims=True)
+        if conversion in _SIGMOIDS:
+            values = 1 / (1 + np.exp(-values))
+    if conversion in _TWO_COLUMNS:
+        values = np.hstack([1 - values, values])
+    return Answers(values.astype(np.float32), size)

@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 
 from fmcore.dataset import LabelledImages, preprocessing_of_words
 from fmcore.errors import ModelError
-from fmcore.records import ModelInfo
+from fmcore.records import ModelInfo, Target
 from fmcore.storage import Layer, Store
 from fmcore.verification.data import data_difference, images_of
 from fmcore.verification.differences import (
     SUBJECTS,
     Difference,
     Subject,
+    first_answer_difference,
     first_map_difference,
-    first_output_difference,
     first_pooled_difference,
+    first_prediction_difference,
     largest_deviation,
+    tolerance,
 )
-from fmcore.verification.outputs import answers_of
+from fmcore.verification.measures import Total, measures, recorded_difference
+from fmcore.verification.outputs import NOUNS, Answers, Recorded, answers_of
 
 # Maps of this size are in memory at once; with what comparing them takes, 0.6 GB were measured.
 BLOCK_BYTES = 64_000_000
@@ -38,25 +41,22 @@ class Reference(Protocol):
     def resolution(self) -> float:
         """How far results may lie apart, relative to the largest."""
 
-    @property
-    def output_names(self) -> Sequence[str]:
-        """The name of each output of the model."""
-
     def predict(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]]
-    ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-        """The model's outputs, and <float32>[sample, y, x, filter] for each layer of the store."""
+    ) -> tuple[dict[str, NDArray[np.float32]], list[NDArray[np.float32]]]:
+        """The model's outputs by name, and <float32>[sample, y, x, filter] for each layer."""
 
-    def accuracy(
+    def evaluate(
         self,
         images: NDArray[np.float32],
         others: Mapping[str, NDArray[np.float32]],
-        labels: NDArray[np.int64],
+        truth: NDArray[np.generic],
         *,
-        output: int,
+        target: Target,
+        output: str,
         threshold: float | None,
     ) -> float:
-        """The accuracy that Keras' `evaluate` measures."""
+        """The accuracy, or mean absolute error, that Keras' `evaluate` measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ class Verification:
         n_stored: the number of samples in the store.
         seed: what chose the samples.
         compared: what was compared with Keras, in words; empty where the data differ.
-        accuracy: the accuracy that Keras measures on these samples; None where the store has none.
+        measured: how right the model is on these samples, by Keras' `evaluate` and `predict`:
+            `accuracy`; `labels right` and `exact match`; or `mean absolute error`. Empty where the
+            store holds no answers or no labels of their kind.
         deviation: how far a stored activation lies from that of Keras at most, relative to the
             largest activation of its layer.
         differences: the first difference of each kind, in the order of `SUBJECTS`.
@@ -80,7 +82,7 @@ class Verification:
     n_stored: int
     seed: int
     compared: tuple[str, ...]
-    accuracy: float | None
+    measured: Mapping[str, float]
     deviation: float
     differences: tuple[Difference, ...]
 
@@ -139,15 +141,16 @@ def verify(
     """
     rows = random_rows(store.n_samples, n_samples, seed)
     comparison = _Comparison(store, samples, on_progress)
-    accuracy: float | None = None
+    measured: dict[str, float] = {}
     compared: tuple[str, ...] = ()
     difference = data_difference(store, samples, rows, class_names)
     comparison.note(difference)
     if difference is None:
         comparison.note(_model_difference(store, model))
         try:
-            accuracy = comparison.run(rows, reference())
-            compared = _compared(store, accuracy, comparison.deviation)
+            measured = comparison.run(rows, reference())
+            comparison.note(recorded_difference(store))
+            compared = _compared(store, measured, comparison.deviation)
         except ModelError:
             if Subject.MODEL not in comparison.differences:  # another may have other layers
                 raise
@@ -158,7 +161,7 @@ def verify(
         n_stored=store.n_samples,
         seed=seed,
         compared=compared,
-        accuracy=accuracy,
+        measured=measured,
         deviation=comparison.deviation,
         differences=tuple(differences[what] for what in SUBJECTS if what in differences),
     )
@@ -178,16 +181,21 @@ def random_rows(n_stored: int, n_samples: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(n_stored, size, replace=False))
 
 
-def _compared(store: Store, accuracy: float | None, deviation: float) -> tuple[str, ...]:
+def _compared(store: Store, measured: Mapping[str, float], deviation: float) -> tuple[str, ...]:
     """What a comparison with Keras has covered, in words."""
     kept = [layer.path for layer in store.layers.values() if layer.has_maps]
     pooled = [path for path in store.layers if path not in kept]
+    recorded = Recorded.of(store)
     off = f"at most {deviation:.1g} of the largest activation off" if deviation else "exactly"
     return (
         "pixels",
         *(["labels"] if store.has_labels else []),
-        *(["output"] if store.has_predictions else []),
-        *([] if accuracy is None else [f"accuracy {accuracy:.4f}"]),
+        *([] if store.truth is None else [NOUNS[store.target]]),
+        *([] if recorded is None else [recorded.words]),
+        *(
+            f"{name} {value:.4{'g' if store.target == Target.NUMBER else 'f'}}"
+            for name, value in measured.items()
+        ),
         *([f"maps of {_layers_text(kept)} ({off})"] if kept else []),
         *([f"pooled tables of {_layers_text(pooled)}"] if pooled else []),
     )
@@ -232,7 +240,7 @@ class _Comparison:
         if difference is not None:
             self.differences.setdefault(difference.subject, difference)
 
-    def run(self, rows: NDArray[np.int64], reference: Reference) -> float | None:
+    def run(self, rows: NDArray[np.int64], reference: Reference) -> dict[str, float]:
         """Compares output and maps of some samples.
 
         Args:
@@ -240,53 +248,67 @@ class _Comparison:
             reference: the model.
 
         Returns:
-            The accuracy that Keras measures on them; None where the store has none.
+            How right the model is on them by Keras; see `Verification.measured`.
         """
         store = self.store
         preprocessing = preprocessing_of_words(str(store.about()["dataset"]["preprocessing"]))
-        predicted = _Predicted.read(store, rows) if store.has_predictions else None
+        held = _Held.read(store, rows)
         sample_bytes = sum(4 * math.prod(layer.shape) for layer in store.layers.values())
         step = max(1, BLOCK_BYTES // max(1, sample_bytes))
-        n_correct, n_ties, is_measured = 0, 0, store.has_outcomes
+        totals: dict[str, Total] = {}
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             block = rows[part]
             images = preprocessing(images_of(self.samples, block))
             others = {name: values[block] for name, values in self.samples.others.items()}
             outputs, activations = reference.predict(images, others)
-            if predicted is not None:
-                answers = answers_of(outputs, reference.output_names, predicted.words)
-                slack = reference.resolution * max(1.0, answers.size)
-                self.note(
-                    first_output_difference(
-                        answers.probability,
-                        predicted.probability[part],
-                        predicted.prediction[part],
-                        block,
-                        slack=slack,
-                    )
-                )
-                is_measured = is_measured and answers.fits(len(store.class_names))
-                if is_measured:
-                    share = reference.accuracy(
+            if held is not None:
+                answers = answers_of(outputs, held.recorded)
+                slack = held.slack(answers, reference.resolution)
+                self._compare_answers(held, answers, slack, part, block)
+                if held.truth is not None and answers.values.shape[1] == held.values.shape[1]:
+                    recorded, truth = held.recorded, held.truth[part]
+                    evaluated = reference.evaluate(
                         images,
                         others,
-                        predicted.label[part],
-                        output=answers.output,
-                        threshold=answers.threshold,
+                        truth,
+                        target=recorded.target,
+                        output=recorded.output,
+                        threshold=recorded.threshold,
                     )
-                    n_correct += round(share * len(block))
-                    n_ties += answers.n_ties(2 * slack)
+                    stored = held.values[part]
+                    for name, total in measures(
+                        recorded.target, evaluated, answers.values, stored, truth, slack
+                    ).items():
+                        totals[name] = totals.get(name, Total()) + total
             for layer, maps in zip(store.layers.values(), activations, strict=True):
                 self._compare_maps(layer, maps, block, reference.resolution)
             self.on_progress(len(block))
-        if predicted is None or not is_measured:
-            return None
-        accuracy = n_correct / len(rows)
-        if abs(n_correct - predicted.n_correct) > n_ties:
-            place, stored = f"over {len(rows):,} samples", predicted.n_correct / len(rows)
-            self.note(Difference(Subject.ACCURACY, place, f"{accuracy:.4f}", f"{stored:.4f}"))
-        return accuracy
+        for name, total in totals.items():
+            if not total.agrees:
+                expected, stored_text = (
+                    f"{value / len(rows):.6g}" for value in (total.keras, total.stored)
+                )
+                place = f"{name} over {len(rows):,} samples"
+                self.note(Difference(Subject.QUALITY, place, expected, stored_text))
+        return {name: total.keras / len(rows) for name, total in totals.items()}
+
+    def _compare_answers(
+        self,
+        held: _Held,
+        answers: Answers,
+        slack: NDArray[np.float64],
+        part: slice,
+        block: NDArray[np.int64],
+    ) -> None:
+        difference = first_answer_difference(
+            answers.values, held.values[part], block, slack=slack, axis=held.recorded.axis
+        )
+        if difference is None and held.prediction is not None:
+            difference = first_prediction_difference(
+                answers.values, held.prediction[part], block, slack=slack
+            )
+        self.note(difference)
 
     def _compare_maps(
         self, layer: Layer, maps: NDArray[np.float32], block: NDArray[np.int64], resolution: float
@@ -307,32 +329,44 @@ class _Comparison:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Predicted:
+class _Held:
     """What a store holds of the model's answers for some samples.
 
     Attributes:
-        words: how the probabilities were made from the model's output.
-        probability: <float32>[sample, class].
-        prediction: <int64>[sample].
-        label: <int64>[sample].
+        recorded: what the store records of its answers.
+        values: <float32>[sample, n], the probability of each class or label, or numbers.
+        prediction: <int64>[sample], the predicted class; None for other targets.
+        truth: <int64>[sample], <bool>[sample, n] or <float32>[sample, n], what is true of each
+            sample; None if unknown.
     """
 
-    words: str
-    probability: NDArray[np.float32]
-    prediction: NDArray[np.int64]
-    label: NDArray[np.int64]
+    recorded: Recorded
+    values: NDArray[np.float32]
+    prediction: NDArray[np.int64] | None
+    truth: NDArray[np.generic] | None
 
     @classmethod
-    def read(cls, store: Store, rows: NDArray[np.int64]) -> Self:
-        """Reads them once, because each is one array of the file."""
-        return cls(
-            words=str(store.about()["model"]["output"]),
-            probability=store.probabilities[rows],
-            prediction=store.predictions[rows],
-            label=store.labels[rows],
-        )
+    def read(cls, store: Store, rows: NDArray[np.int64]) -> Self | None:
+        """Reads them once, because each is one array of the file; None if there are no answers."""
+        recorded = Recorded.of(store)
+        if recorded is None:
+            return None
+        if recorded.target == Target.CLASS:
+            labels = store.labels[rows] if store.has_outcomes else None
+            return cls(recorded, store.probabilities[rows], store.predictions[rows], labels)
+        values, truth = store.answers, store.truth
+        assert values is not None  # noqa: S101 (FORMAT.md: each target with names has answers)
+        return cls(recorded, values[rows], None, None if truth is None else truth[rows])
 
-    @property
-    def n_correct(self) -> int:
-        """The number of predictions that are the label."""
-        return int((self.prediction == self.label).sum())
+    def slack(self, answers: Answers, resolution: float) -> NDArray[np.float64]:
+        """How far each answer may be from the expected one, <float64>[sample, n].
+
+        Numbers are measured by the largest of their own column, which may be in other units.
+        """
+        if (
+            self.recorded.target != Target.NUMBER
+            or answers.values.shape[1:] != self.values.shape[1:]
+        ):
+            return np.full(answers.values.shape, resolution * max(1.0, answers.size))
+        sizes = np.abs(np.where(np.isfinite(self.values), self.values, 0)).astype(np.float64)
+        return tolerance(answers.values, resolution, largest=sizes.max(axis=0))

@@ -199,3 +199,29 @@ def test_classes_group_samples_of_a_model_that_predicts_something_else(tmp_path)
         with open_store(tmp_path / name) as store:
             assert store.class_names == KINDS
             assert_array_equal(store.labels, INDICES)
+
+
+@pytest.mark.parametrize("source", ["names in a file", "names of folders"])
+def test_names_of_classes_are_never_taken_for_numbers(source, tmp_path, caplog):
+    """Their indices are numbers, whose order is that of letters."""
+    from PIL import Image
+
+    data = tmp_path / "data"
+    if source == "names in a file":
+        np.savez(data.with_suffix(".npz"), x_test=IMAGES, y_test=TEXTS)
+        data = data.with_suffix(".npz")
+    else:
+        for index, name in enumerate(TEXTS):
+            (data / name).mkdir(parents=True, exist_ok=True)
+            pixels = (IMAGES[index] * 255).astype(np.uint8)
+            Image.fromarray(pixels).save(data / name / f"{index}.png")
+    made = model(1, activation="linear")
+    made.compile(loss="mse")
+    made.save(tmp_path / "m.keras")
+    command = ["capture", tmp_path / "m.keras", "--data", data, "--out", tmp_path / "s.h5"]
+    assert main([*map(str, command)]) == 1
+    assert main([*map(str, command), "--target", "number"]) == 0
+    assert "are not compared with the answers, which are numbers (1 for" in caplog.text
+    with open_store(tmp_path / "s.h5") as store:
+        assert store.truth is None
+        assert store.class_names == KINDS

@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 from fmcore.dataset import Preprocessing, preprocessing_named, preprocessing_of_words
 from fmcore.dataset.preprocessing import NAMES
 from fmcore.errors import ModelError, SelectionError
+from fmcore.records import Conversion, Target
 from fmcore.verification.differences import (
     Subject,
+    first_answer_difference,
     first_map_difference,
-    first_output_difference,
     first_pooled_difference,
+    first_prediction_difference,
     first_unequal,
+    tolerance,
 )
-from fmcore.verification.outputs import answers_of
+from fmcore.verification.measures import measures
+from fmcore.verification.outputs import Recorded, answers_of
 
 RNG = np.random.default_rng(0)
 SAMPLES = np.array([3, 8, 40])
@@ -138,19 +142,52 @@ def test_a_map_without_a_finite_pixel_has_no_mean_and_no_maximum():
 PROBABILITY = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8], [0.4, 0.4, 0.2]], np.float32)
 
 
-def test_a_prediction_is_the_most_probable_class_and_at_a_tie_either():
-    def differ(probability, prediction):
-        predictions = np.array(prediction)
-        return first_output_difference(PROBABILITY, probability, predictions, SAMPLES, slack=1e-5)
+SLACK = np.full((3, 3), 1e-5)
 
-    assert differ(PROBABILITY, [1, 2, 0]) is None
-    assert differ(PROBABILITY, [1, 2, 1]) is None
-    assert str(differ(PROBABILITY, [1, 0, 0])) == (
-        "output, prediction, sample 8: expected 2, found 0"
-    )
+
+def test_a_prediction_is_the_most_probable_class_and_at_a_tie_either():
+    def differ(prediction):
+        predictions = np.array(prediction)
+        return first_prediction_difference(PROBABILITY, predictions, SAMPLES, slack=SLACK)
+
+    assert differ([1, 2, 0]) is None
+    assert differ([1, 2, 1]) is None
+    assert str(differ([1, 0, 0])) == "output, prediction, sample 8: expected 2, found 0"
+
+
+def test_an_answer_is_named_by_its_column():
+    def differ(stored, axis="class"):
+        return first_answer_difference(PROBABILITY, stored, SAMPLES, slack=SLACK, axis=axis)
+
+    assert differ(PROBABILITY) is None
     other = changed(PROBABILITY, (1, 0), np.float32(0.11))
-    assert differ(other, [1, 0, 0]).place == "probability, sample 8, class 0"
-    assert differ(PROBABILITY[:, :2], [1, 0, 0]).expected == "3 classes"
+    assert differ(other).place == "probability, sample 8, class 0"
+    assert differ(other, "label").place == "probability, sample 8, label 0"
+    assert differ(other, "number").place == "sample 8, number 0"
+    assert str(differ(PROBABILITY[:, :2])) == "output, size of the axis class: expected 3, found 2"
+
+
+def test_a_tolerance_may_be_that_of_each_column():
+    values = np.array([[1.0, 1000.0], [0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(tolerance(values, 1e-5)[1], [1e-2, 1e-2])
+    largest = np.abs(values).max(axis=0)
+    np.testing.assert_allclose(tolerance(values, 1e-5, largest=largest)[1], [1e-5, 1e-2])
+
+
+def test_rounding_at_one_half_is_no_difference_and_more_is():
+    expected = np.array([[0.5 - 2e-6, 0.9], [0.1, 0.2]], np.float32)
+    truth = np.array([[True, True], [False, False]])
+
+    def agree(stored, right):
+        totals = measures(Target.LABELS, right, expected, stored, truth, np.full((2, 2), 1e-5))
+        return {name: total.agrees for name, total in totals.items()}
+
+    stored = changed(expected, (0, 0), np.float32(0.5))
+    assert agree(stored, 0.75) == {"labels right": True, "exact match": True}
+    stored[1, 0] = 0.6
+    assert agree(stored, 0.75) == {"labels right": True, "exact match": True}, "one right, one not"
+    stored[0, 0] = expected[0, 0]
+    assert agree(stored, 1.0) == {"labels right": False, "exact match": True}
 
 
 def test_integers_are_equal_or_not():
@@ -161,34 +198,48 @@ def test_integers_are_equal_or_not():
     assert str(difference) == "labels, sample 1: expected 2, found 3"
 
 
-def test_the_output_becomes_what_the_words_of_the_store_say():
+def test_the_output_becomes_what_the_store_records():
     logits = np.array([[1.0, -2.0, 0.5]], np.float32)
     softmax = np.exp(logits) / np.exp(logits).sum()
     one, two = np.zeros((1, 4), np.float32), np.array([[0.25]], np.float32)
+    sigmoid = 1 / (1 + np.exp(-logits))
+    pair = [[1 / (1 + np.exp(0.25)), 1 / (1 + np.exp(-0.25))]]
     cases = (
-        ([logits], "the model's own probabilities", logits, 0, None),
-        ([logits], "softmax of the model's output", softmax, 0, None),
-        ([one, logits], "softmax of output 'b', 1 of 2, output", softmax, 1, None),
-        ([two], "the model's own probability of class 1", [[0.75, 0.25]], 0, 0.5),
-        (
-            [two],
-            "sigmoid of the model's output, the probability of class 1",
-            [[1 / (1 + np.exp(0.25)), 1 / (1 + np.exp(-0.25))]],
-            0,
-            0.0,
-        ),
+        (logits, Target.CLASS, Conversion.IDENTITY, logits, None),
+        (logits, Target.CLASS, Conversion.SOFTMAX, softmax, None),
+        (two, Target.CLASS, Conversion.TWO_COLUMNS, [[0.75, 0.25]], 0.5),
+        (two[:, 0], Target.CLASS, Conversion.TWO_COLUMNS_OF_SIGMOID, pair, 0.0),
+        (logits, Target.LABELS, Conversion.IDENTITY, logits, 0.5),
+        (logits, Target.LABELS, Conversion.SIGMOID, sigmoid, 0.0),
+        (logits, Target.NUMBER, Conversion.IDENTITY, logits, None),
+        (two[:, 0], Target.NUMBER, Conversion.IDENTITY, two, None),
     )
-    for outputs, words, expected, index, threshold in cases:
-        answers = answers_of(outputs, ["a", "b"], words)
-        np.testing.assert_allclose(answers.probability, expected, rtol=1e-6)
-        assert (answers.output, answers.threshold) == (index, threshold)
-    for outputs, words in (
-        ([logits], "something that a later version writes"),
-        ([one, logits], "softmax of output 'c', 1 of 2, output"),
-        ([logits], "the model's own probability of class 1"),
-    ):
-        with pytest.raises(ModelError):
-            answers_of(outputs, ["a", "b"], words)
+    for values, target, conversion, expected, threshold in cases:
+        recorded = Recorded(target, conversion, "b")
+        answers = answers_of({"a": one, "b": values}, recorded)
+        np.testing.assert_allclose(answers.values, expected, rtol=1e-6)
+        assert answers.size == np.abs(values).max()
+        assert recorded.threshold == threshold
+
+
+def test_logits_far_from_zero_become_zero_and_one_without_a_warning():
+    far = np.array([[-1e4, 1e4]], np.float32)
+    for conversion in (Conversion.SIGMOID, Conversion.SOFTMAX):
+        recorded = Recorded(Target.LABELS, conversion, "b")
+        np.testing.assert_array_equal(answers_of({"b": far}, recorded).values, [[0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "output", "conversion", "words"),
+    [
+        ((1, 3), "c", Conversion.SOFTMAX, "outputs are b; the store holds 'c'"),
+        ((1, 3), "b", Conversion.TWO_COLUMNS, r"is \(3,\) for each image; expected one number"),
+        ((1, 3, 2), "b", Conversion.IDENTITY, "expected a row of numbers"),
+    ],
+)
+def test_an_output_that_cannot_be_what_is_recorded_is_refused(shape, output, conversion, words):
+    with pytest.raises(ModelError, match=words):
+        answers_of({"b": np.zeros(shape, "f4")}, Recorded(Target.CLASS, conversion, output))
 
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).filter(lambda number: number != 0)

@@ -65,7 +65,7 @@ def test_a_store_is_what_keras_predicts(verify, folder):
     assert line.startswith(
         f"{folder / 's.h5'} is what Keras computes for 25 of 60 samples (seed 3)"
     )
-    assert "pixels, labels, output, accuracy 0." in line
+    assert "pixels, labels, output 'dense' as class, accuracy 0." in line
     assert "maps of conv1, conv2 (" in line
     assert verify()[1].count("60 of 60 samples (seed 0)") == 1
 
@@ -145,7 +145,7 @@ def test_another_model_is_known_by_its_digest_and_by_what_it_computes(verify, fo
     other.save(tmp_path / "seven.keras")
     code, line = verify(model=tmp_path / "seven.keras")
     assert code == 1
-    assert "; then output: expected 7 classes, found 4; name the model" in line
+    assert "; then output, size of the axis class: expected 7, found 4; name the model" in line
 
 
 def test_a_store_that_was_captured_again_with_a_changed_weight_differs(verify, folder, tmp_path):
@@ -255,7 +255,7 @@ def test_code_that_changed_after_the_capture_shows_in_the_maps(verify, tmp_path,
     keras.Model(x, out).save(model)
     monkeypatch.setitem(keras.saving.get_custom_objects(), "own>Scaled", own_scaling.Scaled)
     custom = ("--custom", "own_scaling:Scaled")
-    store = capture(model, data, tmp_path / "s.h5", *custom)
+    store = capture(model, data, tmp_path / "s.h5", *custom, "--target", "class")
     assert verify(*custom, store=store, model=model, data=data)[0] == 0
     monkeypatch.setattr(sys.modules["own_scaling"], "FACTOR", 1.001)
     code, line = verify(*custom, store=store, model=model, data=data)
@@ -275,7 +275,7 @@ def test_code_in_the_file_runs_only_where_it_is_trusted(folder, tmp_path, capsys
     model = tmp_path / "lambda.keras"
     keras.Model(x, keras.layers.GlobalMaxPooling2D()(maps)).save(model)
     data = save_data(tmp_path / "d.npz", labels=LABELS % 3)
-    store = capture(model, data, tmp_path / "s.h5", "--trust")
+    store = capture(model, data, tmp_path / "s.h5", "--trust", "--target", "class")
     command = [str(part) for part in ("verify", store, "--model", model, "--data", data)]
     assert main(command) == 1
     assert "give --trust for a file that you made yourself" in capsys.readouterr().err
@@ -298,7 +298,8 @@ def test_what_a_store_does_not_hold_is_not_claimed(verify, folder, tmp_path, pre
     store = capture(folder / "m.keras", data, tmp_path / "s.h5", *options)
     code, line = verify(store=store, data=data)
     assert code == 0
-    assert ("pixels, output, maps" if predictions else "pixels, maps") in line
+    output = "output 'dense' as class, " if predictions else ""
+    assert f"pixels, {output}maps" in line
     code, line = verify(store=store)
     assert code == 1
     assert "labels: expected a label for each image, found no " in line
@@ -329,7 +330,7 @@ def test_other_inputs_that_differ_show_in_the_fingerprint(tmp_path):
     model = keras.Model([x, extra], keras.layers.Dense(3)(flat))
     images = {"image": RNG.random((9, 8, 8, 1)), "extra": RNG.random((9, 2))}
     labels = np.arange(9) % 3
-    store = capture_activations(model, images, labels, tmp_path / "s.h5")
+    store = capture_activations(model, images, labels, tmp_path / "s.h5", target="class")
     assert verify_store(store, model, images, labels).agrees
     images["extra"] = images["extra"] + 1
     (difference,) = verify_store(store, model, images, labels).differences
@@ -357,7 +358,7 @@ def test_layers_inside_a_nested_model_stay_as_they_were(tmp_path):
     x = keras.Input((12, 12, 1))
     model = keras.Model(x, keras.layers.GlobalMaxPooling2D()(inner(x)))
     pixels, labels = IMAGES[..., np.newaxis] / np.float32(255), LABELS % 3
-    store = capture_activations(model, pixels, labels, tmp_path / "s.h5")
+    store = capture_activations(model, pixels, labels, tmp_path / "s.h5", target="class")
     output = inner.get_layer("one").output
     assert verify_store(store, model, pixels, labels).agrees
     assert inner.get_layer("one").output is output
@@ -371,7 +372,7 @@ def test_blocks_of_samples_give_what_all_at_once_give(folder, monkeypatch):
     blocks = verify_store(store, model, IMAGES, LABELS, on_progress=steps.append)
     assert len(steps) > 3
     assert sum(steps) == N
-    assert (blocks.agrees, blocks.accuracy) == (True, whole.accuracy)
+    assert (blocks.agrees, blocks.measured) == (True, whole.measured)
 
 
 def test_what_cannot_be_compared_is_refused_in_one_line(folder, tmp_path):
@@ -437,5 +438,5 @@ def test_an_accuracy_that_nobody_can_know_is_refused(folder, tmp_path, capsys):
     assert "needs labels, and the images have none" in capsys.readouterr().err
     assert not store.exists()
     assert main([*command, "--data", str(folder / "d.npz"), "--no-predictions"]) == 1
-    assert "has no accuracy to compare" in capsys.readouterr().err
-    assert store.exists()
+    assert "and the target is none; leave it out" in capsys.readouterr().err
+    assert not store.exists()
