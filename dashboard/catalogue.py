@@ -18,7 +18,11 @@ from fmcore.statistics import HEALTH_RULES
 EVERY_MS = 5000
 PAGE_ROWS = 50
 _COUNT = {"function": "params.value == null ? '–' : d3.format(',')(params.value)"}
-_SHARE = {"function": "params.value == null ? '–' : d3.format('.2%')(params.value)"}
+# Of several labels or numbers there is no one share, but words.
+_SHARE = {
+    "function": "params.value != null ? d3.format('.2%')(params.value) "
+    ": params.data.accuracy_words || '–'"
+}
 _SIZE = {"function": "d3.format(',.1f')(params.value) + ' MB'"}
 _NUMBER = {"type": "numericColumn"}
 _COLUMNS: tuple[dict[str, Any], ...] = (
@@ -26,7 +30,14 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
     {"field": "model", "headerName": "Model", "flex": 2},
     {"field": "dataset", "headerName": "Data", "flex": 3},
     {"field": "created", "headerName": "Captured, UTC", "width": 165, "sort": "desc"},
-    {"field": "accuracy", "headerName": "Accuracy", "width": 112, "valueFormatter": _SHARE}
+    {
+        "field": "accuracy",
+        "headerName": "Accuracy",
+        "minWidth": 112,
+        "flex": 2,
+        "valueFormatter": _SHARE,
+        "tooltipValueGetter": {"function": "params.data.accuracy_words"},
+    }
     | _NUMBER,
     {"field": "samples", "headerName": "Samples", "width": 108, "valueFormatter": _COUNT} | _NUMBER,
     {"field": "layers", "headerName": "Layers", "width": 96, "valueFormatter": _COUNT} | _NUMBER,
@@ -116,6 +127,7 @@ def _row(one: StoreSummary) -> dict[str, Any]:
         "dataset": one.dataset,
         "created": one.created[:16].replace("T", " "),
         "accuracy": one.test_accuracy,
+        "accuracy_words": one.accuracy,
         "samples": one.n_samples,
         "layers": one.n_layers,
         "health": _health(one),

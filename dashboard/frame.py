@@ -30,6 +30,7 @@ HELP = {
     "click": "select a filter, a sample or a cell",
     "?": "this list",
 }
+GOTO_WITHOUT_CLASSES = "go to a layer, a filter or a sample: conv2, filter 5, sample 812"
 
 
 def layout(source: Source, *, title: str) -> Component:
@@ -64,9 +65,14 @@ def layout(source: Source, *, title: str) -> Component:
                 placeholder="Go to …  /",
                 size="sm",
                 className="goto",
-                **{"aria-label": "Go to a layer, filter, sample or class"},
+                **{
+                    "aria-label": "Go to a layer, filter, sample or class"
+                    if snapshot.catalog.has_classes
+                    else "Go to a layer, filter or sample"
+                },
             ),
-            html.Div(_about(snapshot), className="about"),
+            # What is cut off where there is no room is in the tip.
+            html.Div(_about(snapshot), className="about", title=snapshot.store.accuracy_words),
             _tools(
                 dmc.ActionIcon(
                     "?",
@@ -85,7 +91,7 @@ def layout(source: Source, *, title: str) -> Component:
             dcc.Location(id=ids.URL, refresh=False),
             dcc.Store(id=ids.SCHEME),
             dcc.Store(id=ids.GOTO_ASKED),
-            dmc.Modal(facts(HELP), id=ids.HELP, title="Keys and pointer", size="lg"),
+            dmc.Modal(facts(_help(snapshot)), id=ids.HELP, title="Keys and pointer", size="lg"),
             header,
             html.Main(id=ids.PAGE),
         ]
@@ -111,6 +117,12 @@ def _tools(*buttons: Node, root: str = "") -> Node:
         **{"aria-label": "Light or dark"},
     )
     return dmc.Group([*buttons, scheme], gap="xs", wrap="nowrap")
+
+
+def _help(snapshot: Snapshot) -> dict[str, str]:
+    """The keys; without classes there is none to go to."""
+    goes = {} if snapshot.catalog.has_classes else {"/": GOTO_WITHOUT_CLASSES}
+    return HELP | goes
 
 
 def _about(snapshot: Snapshot) -> list[Node]:

@@ -33,8 +33,9 @@ def find(text: str, catalog: Catalog) -> tuple[dict[str, object], str]:
                 rest = rest[taken:].lstrip()
                 break
         else:
-            names = (*catalog.n_filters, *catalog.class_names)
-            near = near_matches(rest, names) or "; try a layer, a class, filter 5 or sample 812"
+            names = (*catalog.n_filters, *catalog.classes)
+            kinds = "a layer, a class," if catalog.classes else "a layer,"
+            near = near_matches(rest, names) or f"; try {kinds} filter 5 or sample 812"
             return {}, f"Nothing is called {rest!r}{near}"
     return found, ""
 
@@ -55,10 +56,10 @@ def _number(text: str, catalog: Catalog, found: dict[str, object]) -> int:
     if matched is None or text[matched.end() :][:1].strip():
         return 0
     kind = (matched[1] or ("f" if "layer" in found else "s"))[0].lower()
-    if not matched[1] and text in catalog.class_names and "layer" not in found:
+    if not matched[1] and text in catalog.classes and "layer" not in found:
         kind = "c"
-    if kind == "c" and matched[2] in catalog.class_names:
-        found["class_index"] = catalog.class_names.index(matched[2])
+    if kind == "c" and matched[2] in catalog.classes:
+        found["class_index"] = catalog.classes.index(matched[2])
     else:
         found[_KINDS[kind]] = int(matched[2])
     return matched.end()
@@ -66,9 +67,9 @@ def _number(text: str, catalog: Catalog, found: dict[str, object]) -> int:
 
 def _class(text: str, catalog: Catalog, found: dict[str, object]) -> int:
     lead = 6 if _begins(text, "class") and len(text) > 6 else 0
-    for name in sorted(catalog.class_names, key=len, reverse=True):
+    for name in sorted(catalog.classes, key=len, reverse=True):
         if name and _begins(text[lead:], name):
-            found["class_index"] = catalog.class_names.index(name)
+            found["class_index"] = catalog.classes.index(name)
             return lead + len(name)
     return 0
 

@@ -74,7 +74,7 @@ class Snapshot:
             n_samples=store.n_samples,
             class_names=store.class_names,
             statistics=_of_classes(store),
-            has_classes=store.labels_are != "none",
+            has_classes=store.has_classes,
             has_predictions=store.has_predictions,
             has_outcomes=store.has_outcomes,
         )
@@ -255,9 +255,16 @@ def _of_filter(stored: StoredArray, filter_index: int, rows: range) -> NDArray[A
 
 
 def _of_classes(store: Store) -> tuple[str, ...]:
-    """The statistics of class and filter that every layer has; a basic store has few."""
+    """The statistics of class and filter that every layer has; a basic store has few.
+
+    Without classes, not those that say how a filter tells them: these have no value.
+    """
     layers = [set(layer.statistics) for layer in store.layers.values()]
     common = set.intersection(*layers)
     return tuple(
-        name for name, one in STATISTICS.items() if name in common and one.axes == CLASS_FILTER
+        name
+        for name, one in STATISTICS.items()
+        if name in common
+        and one.axes == CLASS_FILTER
+        and (store.has_classes or not one.tells_classes)
     )

@@ -97,6 +97,16 @@ class Catalog:
         object.__setattr__(self, "plain", parse({}, self)[0])
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that samples are told apart by; none where all are in one."""
+        return self.class_names if self.has_classes else ()
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """What each row of a statistic of classes stands for."""
+        return self.classes or ("all samples",)
+
+    @property
     def outcomes(self) -> Mapping[str, str]:
         """Those of `OUTCOMES` that choose samples here."""
         return OUTCOMES if self.has_outcomes else {"all": OUTCOMES["all"]}
@@ -227,6 +237,9 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
         except ValueError:
             notes.append(f"The {KEYS[name]} {value!r} is no number.")
             return None
+        if not size:
+            notes.append(f"There is no {KEYS[name]} {number} here: samples have no classes.")
+            return None
         if not 0 <= number < size:
             near = min(max(number, 0), size - 1)
             notes.append(
@@ -259,8 +272,8 @@ def parse(values: Mapping[str, object], catalog: Catalog) -> tuple[State, tuple[
         layer=layer,
         sample=index("sample", catalog.n_samples) or 0,
         filter_index=index("filter_index", catalog.n_filters[layer]) or 0,
-        class_index=index("class_index", len(catalog.class_names)),
-        against=index("against", len(catalog.class_names)),
+        class_index=index("class_index", len(catalog.classes)),
+        against=index("against", len(catalog.classes)),
         outcome=choice("outcome", catalog.outcomes),
         picked=choice("picked", catalog.sample_orders),
         color_range=choice("color_range", RANGES),

@@ -19,6 +19,9 @@ class StoreSummary:
         model: the model's name.
         dataset: where its images came from.
         labels: `given`, `predicted` or `none`.
+        target: what kind of answer the model gives: `class`, `labels`, `number` or `none`.
+        target_names: the name of each of several labels, or of each number; empty for others.
+        accuracy: how right the model is, in words, or why that is unknown.
         created: when it was captured, ISO 8601.
         test_accuracy: share of samples whose prediction equals their label; None where unknown.
         n_samples: how many samples.
@@ -34,6 +37,9 @@ class StoreSummary:
     model: str = ""
     dataset: str = ""
     labels: str = ""
+    target: str = ""
+    target_names: tuple[str, ...] = ()
+    accuracy: str = ""
     created: str = ""
     test_accuracy: float | None = None
     n_samples: int = 0
@@ -76,6 +82,9 @@ def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
         model=str(about["model"]["name"]),
         dataset=str(about["dataset"]["source"]),
         labels=store.labels_are,
+        target=store.target,
+        target_names=store.target_names,
+        accuracy=store.accuracy_words,
         created=str(about["store"].get("created", "")),
         test_accuracy=None if accuracy is None else float(accuracy),
         n_samples=store.n_samples,

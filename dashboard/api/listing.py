@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 from dashboard.api import describe, reference
 from dashboard.source import Source
 from dashboard.summary import StoreSummary
-from fmcore.storage import Layer
+from fmcore.statistics import STATISTICS
+from fmcore.storage import Layer, Store
 
 
 def create_router(source: Source) -> APIRouter:
@@ -53,6 +54,10 @@ def create_router(source: Source) -> APIRouter:
             "dataset": about["dataset"]["source"],
             "labels": snapshot.store.labels_are,
             "has_predictions": snapshot.store.has_predictions,
+            "has_classes": snapshot.store.has_classes,
+            "target": snapshot.store.target,
+            "target_names": list(snapshot.store.target_names),
+            "accuracy": snapshot.store.accuracy_words,
             "test_accuracy": (
                 about["model"]["test_accuracy"] if snapshot.store.has_outcomes else None
             ),
@@ -68,8 +73,9 @@ def create_router(source: Source) -> APIRouter:
         **about,
     )
     def layers(store: str) -> list[dict[str, Any]]:
-        """In the model's order, with the names of what is stored of each."""
-        return [_layer_line(layer) for layer in source.snapshot(store).store.layers.values()]
+        """In the model's order, with the names of what is known of each."""
+        found = source.snapshot(store).store
+        return [_layer_line(layer, found) for layer in found.layers.values()]
 
     for route in [one for one in router.routes if isinstance(one, APIRoute)]:
         router.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
@@ -87,7 +93,7 @@ def create_router(source: Source) -> APIRouter:
     return router
 
 
-def _layer_line(layer: Layer) -> dict[str, Any]:
+def _layer_line(layer: Layer, store: Store) -> dict[str, Any]:
     height, width, filters = layer.shape
     return {
         "path": layer.path,
@@ -100,5 +106,9 @@ def _layer_line(layer: Layer) -> dict[str, Any]:
         "policy": layer.policy,
         "stored_bytes": layer.stored_bytes,
         "pooled": list(layer.pooled_names),
-        "statistics": list(layer.statistics),
+        "statistics": [
+            name
+            for name in layer.statistics
+            if store.has_classes or not STATISTICS[name].tells_classes
+        ],
     }

@@ -20,7 +20,9 @@ from dashboard.api.images import image_operation
 from dashboard.api.windows import window_operation
 from dashboard.source import Source
 from fmcore.export import Format
+from fmcore.records import Target
 from fmcore.selection import DTYPES, PARAMETERS
+from fmcore.statistics import STATISTICS
 
 _OWN = Path(str(files("dashboard") / "api" / "static"))
 _PAGE = """<!doctype html>
@@ -77,6 +79,10 @@ class StoreAbout(BaseModel):
     dataset: str
     labels: str
     has_predictions: bool
+    has_classes: bool
+    target: Target
+    target_names: list[str]
+    accuracy: str
     test_accuracy: float | None
     class_sizes: list[int]
     layers: list[str]
@@ -137,12 +143,14 @@ def _value_paths(source: Source) -> dict[str, Any]:
             _ARRAY_HEADERS,
         ),
         "statistics": (
-            "Statistics of filters and layers, a row a value, with chance level and n",
+            "Statistics of filters and layers, a row a value, with chance level and n; of several "
+            "labels or numbers, a row for each",
             ("layer", "filter", "class", "statistic"),
             rows,
         ),
         "samples": (
-            "Index, id, label and prediction of samples, a row each; without what nobody knows",
+            "Index, id, label and prediction of samples, or what is true and predicted of several "
+            "labels or numbers, a row each; without what nobody knows",
             ("sample", "class", "layer", "filter"),
             rows,
         ),
@@ -219,15 +227,21 @@ def _schema(form: Format) -> dict[str, Any]:
 
 def _schemas(source: Source, what: str) -> dict[str, dict[str, Any]]:
     """The schema of each parameter, with the names that the first store has as examples."""
-    catalog = source.snapshot(source.names[0]).catalog
-    layers, classes = list(catalog.n_filters), list(catalog.class_names)
+    snapshot = source.snapshot(source.names[0])
+    catalog = snapshot.catalog
+    layers, classes = list(catalog.n_filters), list(catalog.classes)
     n_filters = min(catalog.n_filters.values())
-    names = catalog.statistics if what == "statistics" else ("mean", "max", "zero_fraction")
+    names: tuple[str, ...] = ("mean", "max", "zero_fraction")
+    if what == "statistics":
+        of_targets = (
+            name for name in snapshot.statistics(layers[0]) if "target" in STATISTICS[name].axes
+        )
+        names = (*of_targets, *catalog.statistics)
     text, outcomes = {"type": "string"}, ["correct"] if catalog.has_outcomes else []
     return {
         "layer": {**text, "examples": layers},
         "filter": {**text, "examples": ["0", f"0:{n_filters}"]},
-        "class": {**text, "examples": [*classes[:20], "0"]},
+        "class": {**text, "examples": [*classes[:20], *(["0"] if classes else [])]},
         "sample": {**text, "examples": ["0", "0:10", *outcomes, "top:3"]},
         "statistic": {**text, "examples": [*names[:20]]},
         "dtype": {**text, "enum": list(DTYPES), "default": DTYPES[0]},

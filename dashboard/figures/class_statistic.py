@@ -26,6 +26,7 @@ def class_statistic_figure(
     title: str,
     neutral: float | None = None,
     class_names: Sequence[str],
+    of_classes: bool = True,
     selected: tuple[int | None, int],
     against: int | None = None,
     theme: Theme,
@@ -40,7 +41,8 @@ def class_statistic_figure(
         chance: <float64>[bound, class, filter], the chance level, or None where it has none.
         title: what the statistic is called.
         neutral: the value that means nothing, or None where there is none.
-        class_names: the name of each class.
+        class_names: the name of each row.
+        of_classes: whether a row is a class; else the only one stands for all samples.
         selected: (class index or None for all, filter index).
         against: the class that the selected one is compared with, or None.
         theme: the colours.
@@ -54,7 +56,8 @@ def class_statistic_figure(
     trace = {
         "type": "heatmap",
         "z": shown,
-        "hovertemplate": "class %{y}, filter %{x}<br><b>%{z:.9~g}</b>"
+        "hovertemplate": f"{'class ' if of_classes else ''}"
+        "%{y}, filter %{x}<br><b>%{z:.9~g}</b>"
         f"{_BY_CHANCE if told else ''}<extra></extra>",
         "hoverongaps": False,
         "colorbar": color_bar(title),
@@ -66,7 +69,7 @@ def class_statistic_figure(
         [trace, *([_gray(within[cells], theme)] if within.any() else [])],
         margin=MARGIN,
         shapes=_frames(classes, filters, selected=selected, against=against, theme=theme),
-        **_axes(names, filters),
+        **_axes(names, filters, "class" if of_classes else ""),
     )
 
 
@@ -98,14 +101,16 @@ def _gray(within: NDArray[np.bool_], theme: Theme) -> Trace:
     }
 
 
-def _axes(names: Sequence[str], filters: NDArray[np.intp]) -> dict[str, dict[str, object]]:
+def _axes(
+    names: Sequence[str], filters: NDArray[np.intp], of_rows: str
+) -> dict[str, dict[str, object]]:
     """Named by what each row and column shows.
 
     By aliases, not by tick texts: Plotly then shows as many as fit, also after a zoom.
     """
     found = box.axes((len(names), len(filters)), showgrid=False, zeroline=False)
     shown = {"xaxis": [str(index) for index in filters.tolist()], "yaxis": names}
-    for axis, title in (("xaxis", "filter"), ("yaxis", "class")):
+    for axis, title in (("xaxis", "filter"), ("yaxis", of_rows)):
         aliases = {str(place): name for place, name in enumerate(shown[axis])}
         found[axis] |= {"title": {"text": title}, "labelalias": aliases, "automargin": True}
         if len(aliases) <= ALL_NAMED:

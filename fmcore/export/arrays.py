@@ -169,7 +169,7 @@ def _statistic_arrays(
 
         return ArraySource(path, axes, tuple(map(len, indices)), np.dtype(dtype), blocks)
 
-    for statistic in chosen_statistics(resolved.query.statistic or None):
+    for statistic in chosen_statistics(store, resolved.query.statistic or None):
         if "layer" in statistic.axes or not layer.has(statistic):
             continue
         yield source(
@@ -191,7 +191,7 @@ def _statistic_arrays(
 def _similarity_arrays(store: Store, resolved: ResolvedQuery) -> Iterator[ArraySource]:
     paths = list(store.layers)
     indices = np.array([paths.index(name) for name in resolved.layers])
-    for statistic in chosen_statistics(resolved.query.statistic or None):
+    for statistic in chosen_statistics(store, resolved.query.statistic or None):
         if "layer" in statistic.axes and statistic.name in store.similarities:
             array = store.similarity(statistic.name)
             array = array[np.ix_(*[indices] * array.ndim)]

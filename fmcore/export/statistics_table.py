@@ -35,18 +35,22 @@ COLUMNS = {
 _NOT_DEFINED = "not defined for these values"
 
 
-def chosen_statistics(pattern: str | None) -> list[Statistic]:
+def chosen_statistics(store: Store, pattern: str | None) -> list[Statistic]:
     """The statistics that match a comma-separated list of globs, such as `auc*,mean`.
 
     A name without its pooling matches every pooling: `auc` is `auc_mean,auc_max`. Without a
-    pattern, all but those with a row for each pair of filters.
+    pattern, all but those with a row for each pair of filters and, in a store without classes,
+    those that say how filters tell classes.
 
     Raises:
         SelectionError: if a glob matches nothing.
     """
     if pattern is None:
         return [
-            statistic for statistic in STATISTICS.values() if "other_filter" not in statistic.axes
+            statistic
+            for statistic in STATISTICS.values()
+            if "other_filter" not in statistic.axes
+            and (store.has_classes or not statistic.tells_classes)
         ]
     names = dict.fromkeys(
         name for statistic in STATISTICS.values() for name in (statistic.name, statistic.family)
@@ -120,7 +124,7 @@ def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = Fal
         StatisticNotFoundError: if the store lacks a statistic that is named, with the reason.
     """
     names, pattern = list(resolved.layers), resolved.query.statistic
-    statistics = chosen_statistics(pattern or None)
+    statistics = chosen_statistics(store, pattern or None)
     from_pooled = any(statistic.origin == "pooled" for statistic in statistics)
     values = Values(store, again=again and from_pooled)
     # A statistic that is named must be stored, one that a glob matches may be missing; this is

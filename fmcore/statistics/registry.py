@@ -109,6 +109,11 @@ class Statistic:
         return self.basis not in (*BASES, NumberBlock, Covariances)
 
     @property
+    def tells_classes(self) -> bool:
+        """Whether it says how a filter tells classes: without classes it has no value."""
+        return self.target == Target.CLASS and self.basis in BASES
+
+    @property
     def origin(self) -> str:
         """`capture` if it streams; `pooled` if it can be recomputed from the pooled tables."""
         return "capture" if self.streams else "pooled"

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     import xarray
 
 MOST_NAMED = 8  # more numbers than these are not listed in one line
+# The arrays of several labels, and of numbers: a store has one of each pair, or none.
+_TRUTH = ("has_label", "number")
+_ANSWERS = ("label_probability", "predicted_number")
+_QUALITY = ("target_accuracy", "target_error")
 
 
 def open_store(path: str | Path) -> Store:
@@ -221,6 +225,11 @@ class Store:
         return self.labels_are == "given"
 
     @property
+    def has_classes(self) -> bool:
+        """Whether samples are told apart by class; else the only class stands for all of them."""
+        return self.labels_are != "none"
+
+    @property
     def has_outcomes(self) -> bool:
         """Whether there are labels and predictions, so that each prediction is correct or wrong."""
         return self.has_labels and self.has_predictions
@@ -261,7 +270,7 @@ class Store:
     @property
     def class_columns(self) -> tuple[str, ...]:
         """The class columns that the store has: `label` and `prediction`, one of them, or none."""
-        labels = () if self.labels_are == "none" else ("label",)
+        labels = ("label",) if self.has_classes else ()
         return (*labels, *(("prediction",) if self.has_predictions else ()))
 
     def classes_of_samples(self) -> dict[str, NDArray[np.int64]]:
@@ -303,9 +312,18 @@ class Store:
 
         <bool>[sample, target] for several labels, <float32>[sample, target] for numbers.
         """
-        if self._file.has("has_label"):
-            return np.asarray(self._file.read("has_label"), dtype=np.bool_)
-        return self._file.read("number") if self._file.has("number") else None
+        name = self._held(_TRUTH)
+        return None if name is None else _as_truth(name, self._file.read(name))
+
+    def truth_of(self, sample: int) -> NDArray[Any] | None:
+        """What `truth` holds of one sample, <bool or float32>[target]; None where there is none.
+
+        Raises:
+            SampleNotFoundError: if there is no such sample.
+        """
+        name = self._held(_TRUTH)
+        at = self.check_sample(sample)
+        return None if name is None else _as_truth(name, self._file.array(name).row(at))
 
     @property
     def answers(self) -> NDArray[np.float32] | None:
@@ -313,8 +331,18 @@ class Store:
 
         The probability of each of several labels, or numbers.
         """
-        names = [name for name in ("label_probability", "predicted_number") if self._file.has(name)]
-        return self._file.read(names[0]) if names else None
+        name = self._held(_ANSWERS)
+        return None if name is None else self._file.read(name)
+
+    def answer(self, sample: int) -> NDArray[np.float32] | None:
+        """What `answers` holds of one sample, <float32>[target]; None for other targets.
+
+        Raises:
+            SampleNotFoundError: if there is no such sample.
+        """
+        name = self._held(_ANSWERS)
+        at = self.check_sample(sample)
+        return None if name is None else self._file.array(name).row(at)
 
     def target_quality(self) -> NDArray[np.float64] | None:
         """How right the model is about each label or number, <float64>[target]; None if unknown.
@@ -322,8 +350,8 @@ class Store:
         The share of samples for which it is right about a label; the mean absolute error of a
         number.
         """
-        names = [name for name in ("target_accuracy", "target_error") if self._file.has(name)]
-        return self._file.read(names[0]) if names else None
+        name = self._held(_QUALITY)
+        return None if name is None else self._file.read(name)
 
     def check_sample(self, sample: int) -> int:
         """Returns the index if there is such a sample.
@@ -351,6 +379,10 @@ class Store:
             f"{len(self._facts)} layers ({', '.join(self._facts)})>"
         )
 
+    def _held(self, names: tuple[str, ...]) -> str | None:
+        """The first of some arrays that the store holds; None if it holds none of them."""
+        return next((name for name in names if self._file.has(name)), None)
+
     def _quality_words(self, quality: NDArray[np.float64]) -> str:
         if self.target == Target.LABELS:
             exact = self.about()[MODEL]["exact_match"]
@@ -369,6 +401,11 @@ class Store:
                 f"{self.path.name} holds no predictions: {self.about()[MODEL]['output']}"
             )
         return name
+
+
+def _as_truth(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Flags of labels as they are read in Python; numbers as they are."""
+    return values.astype(np.bool_) if name == "has_label" else values
 
 
 class _Layers(Mapping[str, Layer]):

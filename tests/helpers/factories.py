@@ -17,12 +17,22 @@ from numpy.typing import NDArray
 
 from fmcore.capture import CaptureOptions, capture, plan_capture, with_labels
 from fmcore.dataset import LabelledImages, Preprocessing
-from fmcore.records import Captured, LayerSpec, ModelInfo, OutputPlan, Target
+from fmcore.records import (
+    Captured,
+    LayerSpec,
+    ModelInfo,
+    ModelOutput,
+    OutputPlan,
+    Target,
+    Truth,
+)
 
 ROOT = Path(__file__).parents[2]
 # Of conv2 in the store of real digits: its bias is so low that no activation is above zero.
 DEAD_FILTER = 5
 CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")
+# Of several labels, the last of which nobody has; and of numbers.
+TARGET_NAMES = {Target.LABELS: ("cat", "dog/wolf", "<b>bird</b>"), Target.NUMBER: ("x", "y")}
 
 
 def count(few: int, many: int) -> int:
@@ -66,6 +76,82 @@ class NumpyEncoder(NumpyProbe):
 
     def __call__(self, images: NDArray[np.float32], others=None) -> Captured:
         return dataclasses.replace(super().__call__(images, others), probability=None)
+
+
+class NumpyAnswers(NumpyEncoder):
+    """A probe whose answers are several labels, or numbers."""
+
+    def __init__(self, target: Target, *, has_truth: bool = True) -> None:
+        super().__init__()
+        n = len(TARGET_NAMES[target])
+        self._answers = np.random.default_rng(1).normal(size=(20, n)).astype(np.float32) * 9
+        self._target = target
+        words = {Target.LABELS: f"{n} labels", Target.NUMBER: f"{n} numbers"}[target]
+        output = ModelOutput("out", 0, (n,))
+        self.output = OutputPlan(target, words, output=output, has_truth=has_truth)
+
+    def __call__(self, images: NDArray[np.float32], others=None) -> Captured:
+        captured = super().__call__(images, others)
+        answers = captured.activations[0].mean(axis=(1, 2)) @ self._answers
+        if self._target == Target.LABELS:
+            answers = 1 / (1 + np.exp(1 - answers))
+        return dataclasses.replace(captured, output=answers.astype(np.float32))
+
+
+def target_filter(n: int = 300) -> int:
+    """A filter of the first layer whose mean differs between samples: answers are made of it."""
+    return int(_pooled_means(n).std(axis=0).argmax())
+
+
+def make_truth(target: Target, n: int = 300) -> Truth:
+    """Labels or numbers of samples; the first of them follows `target_filter`."""
+    rng, first, at = np.random.default_rng(2), _pooled_means(n), target_filter(n)
+    if target == Target.NUMBER:
+        values = (first[:, [at, 0]] + 0.01 * rng.normal(size=(n, 2))).astype(np.float32)
+    else:
+        values = rng.random((n, 3)) < [0.5, 0.1, 0.0]
+        values[:, 0] = first[:, at] > np.median(first[:, at])
+    words = {Target.LABELS: "several labels", Target.NUMBER: "numbers"}[target]
+    return Truth(target, values, TARGET_NAMES[target], words)
+
+
+def _pooled_means(n: int) -> NDArray[np.float32]:
+    images = Preprocessing(scale=255.0)(make_samples(n).images)
+    return NumpyEncoder()(images).activations[0].mean(axis=(1, 2))
+
+
+def make_target_store(
+    path: Path, target: Target, n: int = 300, *, of_classes: bool = False, seed: int = 0, **options
+) -> Path:
+    """A real store of several labels or numbers; `of_classes`: the images came with classes."""
+    probe, preprocessing = (
+        NumpyAnswers(target, has_truth=not of_classes),
+        Preprocessing(scale=255.0),
+    )
+    samples = make_samples(n, seed=seed)
+    if not of_classes:
+        samples = dataclasses.replace(samples, labels=None, targets=make_truth(target, n))
+    samples, names = with_labels(
+        probe,
+        samples,
+        CLASS_NAMES if of_classes else (),
+        all_named=False,
+        preprocessing=preprocessing,
+        where="here",
+    )
+    chosen = CaptureOptions(**({"batch_size": 64} | options))
+    plan = plan_capture(
+        probe,
+        samples,
+        chosen,
+        class_names=names,
+        model=dataclasses.replace(NumpyEncoder.info, output=probe.output.record),
+        dataset_name="random",
+        dataset_source="random images",
+        preprocessing=preprocessing,
+        output=probe.output,
+    )
+    return capture(probe, samples, path, plan, chosen)
 
 
 def encoded_plan(n: int = 37, *, labelled: bool = True, batch_size: int = 10, **options):

@@ -48,21 +48,25 @@ def arranged(
     """
     known = finite(values)
     classes, filters = (np.arange(size) for size in known.shape)
+    alone = len(classes) == 1  # one row has no order
+    what = "Filters" if alone else "Classes and filters"
     if how == "value":
         if class_index is None:
-            by, words = np.fmax.reduce(known), "their largest value over classes"
+            over = "their value" if alone else "their largest value over classes"
+            by, words = np.fmax.reduce(known), over
         else:
             by, words = known[class_index], f"their value for class {class_name}"
         order = by_value(by)
-        return Arrangement(classes, order, f"Filters by {words}, largest first; classes by index.")
+        rest = "" if alone else "; classes by index"
+        return Arrangement(classes, order, f"Filters by {words}, largest first{rest}.")
     if how == "cluster":
         return Arrangement(
             by_similarity(known),
             by_similarity(known.T),
-            "Classes and filters with similar values side by side (average linkage of Euclidean "
-            "distances, optimal leaf order).",
+            f"{what} with similar values side by side (average linkage of Euclidean distances, "
+            "optimal leaf order).",
         )
-    return Arrangement(classes, filters, "Classes and filters by index.")
+    return Arrangement(classes, filters, f"{what} by index.")
 
 
 def by_value(values: NDArray[np.float64]) -> NDArray[np.intp]:

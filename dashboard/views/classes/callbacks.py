@@ -85,7 +85,8 @@ def _register_heatmap(app: Dash, source: Source) -> None:
             chance=chance,
             title=about.title,
             neutral=about.neutral,
-            class_names=snapshot.catalog.class_names,
+            class_names=snapshot.catalog.row_names,
+            of_classes=snapshot.catalog.has_classes,
             selected=(shown.class_index, shown.filter_index),
             against=cell.compared(shown),
             theme=theme_for(scheme),
@@ -93,7 +94,11 @@ def _register_heatmap(app: Dash, source: Source) -> None:
         # What was zoomed into is somewhere else in another order.
         axes = f"{shown.layer} {scheme} {parts.order_key(shown)}"
         legend = parts.legend(chance_words(values, within, about.chance), gray=bool(within.any()))
-        meaning = parts.meaning(about, n_samples=int(snapshot.class_sizes.sum()))
+        meaning = parts.meaning(
+            about,
+            n_samples=int(snapshot.class_sizes.sum()),
+            has_classes=snapshot.catalog.has_classes,
+        )
         return *redraw(figure, axes=axes, drawn=drawn), order.words, legend, meaning
 
     @app.callback(
@@ -118,6 +123,7 @@ def _register_heatmap(app: Dash, source: Source) -> None:
         if ctx.triggered_id == ids.CLASSES_HEATMAP:
             clicked = parts.order_of(snapshot, shown).cell(clicked_cell(click))
             row, column = clicked or (row, column)
+            row = row if snapshot.catalog.has_classes else None
         elif ctx.triggered_id == ids.CLASSES_STRONGEST:
             best = table.strongest(snapshot, shown)
             column = column if best is None else best[1]

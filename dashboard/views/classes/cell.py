@@ -115,6 +115,13 @@ def top_samples(snapshot: Snapshot, shown: State, *, most: int) -> list[tuple[in
 def numbers(snapshot: Snapshot, shown: State) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a table: every statistic of class and filter, and its chance level."""
     names, against = snapshot.catalog.class_names, compared(shown)
+    if not snapshot.catalog.has_classes:
+        values = {
+            name: snapshot.statistic(shown.layer, name)[0, shown.filter_index]
+            for name in snapshot.catalog.statistics
+        }
+        rows = [[STATISTICS[name].title, number_text(one)] for name, one in values.items()]
+        return ["Statistic", "All samples"], rows
     head = ["Statistic"]
     if shown.class_index is not None:
         head += [f"Class {names[shown.class_index]}", "By chance (95%)", "Verdict"]

@@ -17,6 +17,7 @@ from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.table import ONE_ROW, table
 from dashboard.figures.class_statistic import heatmap_height
 from dashboard.source import Snapshot
+from dashboard.views.judged import why_no_classes
 from fmcore.statistics import STATISTICS
 
 SPREAD_HEIGHT = "270px"
@@ -36,19 +37,18 @@ def layout(snapshot: Snapshot, shown: state.State) -> Node:
                 ],
                 className="side",
             ),
-            html.Div([*_no_classes(catalog), _heatmap(catalog), _cell(catalog), _table()]),
+            html.Div([*_no_classes(snapshot), _heatmap(catalog), _cell(catalog), _table(catalog)]),
         ],
         className="page classes-page",
     )
 
 
-def _no_classes(catalog: state.Catalog) -> list[Node]:
-    if catalog.has_classes:
+def _no_classes(snapshot: Snapshot) -> list[Node]:
+    if snapshot.catalog.has_classes:
         return []
     words = (
-        "The images have no labels, and the model predicts no class: the one row, "
-        f"{catalog.class_names[0]!r}, stands for all samples. Statistics of activations hold; "
-        "scores, which say how well a filter tells classes, have no value."
+        f"{why_no_classes(snapshot)} The one row stands for all samples, and there are no scores "
+        "of classes."
     )
     return [dmc.Alert(words, color="gray", variant="light", title="No classes")]
 
@@ -116,6 +116,7 @@ def _heatmap(catalog: state.Catalog) -> Node:
 
 
 def _cell(catalog: state.Catalog) -> Node:
+    of_what = "class and filter" if catalog.has_classes else "filter"
     return card(
         [
             html.Div(id=ids.CLASSES_CELL, role="status"),
@@ -146,7 +147,7 @@ def _cell(catalog: state.Catalog) -> Node:
             dmc.Accordion(
                 dmc.AccordionItem(
                     [
-                        dmc.AccordionControl("All numbers of this class and filter"),
+                        dmc.AccordionControl(f"All numbers of this {of_what}"),
                         dmc.AccordionPanel(
                             html.Div(id=ids.CLASSES_NUMBERS, className="classes-numbers")
                         ),
@@ -157,7 +158,7 @@ def _cell(catalog: state.Catalog) -> Node:
                 className="classes-open",
             ),
         ],
-        title="One class and filter" if catalog.has_classes else "One filter",
+        title=f"One {of_what}",
     )
 
 
@@ -169,7 +170,8 @@ def _note(component_id: str) -> Node:
     return dmc.Text(id=component_id, size="sm", c="dimmed")
 
 
-def _table() -> Node:
+def _table(catalog: state.Catalog) -> Node:
+    a_class = ", a class" if catalog.has_classes else ""
     return card(
         [
             html.Div(
@@ -190,7 +192,7 @@ def _table() -> Node:
                     dmc.TextInput(
                         id=ids.CLASSES_SEARCH,
                         label="Find filters",
-                        placeholder="dead, duplicate, a class …",
+                        placeholder=f"dead, duplicate{a_class} …",
                         size="sm",
                     ),
                     dmc.Text(id=ids.CLASSES_COUNT, size="sm", c="dimmed", className="grow"),
@@ -208,8 +210,8 @@ def _table() -> Node:
                 **ONE_ROW,
             ),
             dmc.Text(
-                "Click a heading to sort, a row to select its filter (Space on the keyboard). "
-                "Gray and slanted: within chance.",
+                "Click a heading to sort, a row to select its filter (Space on the keyboard)."
+                + (" Gray and slanted: within chance." if catalog.has_classes else ""),
                 size="sm",
                 c="dimmed",
             ),

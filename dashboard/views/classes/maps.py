@@ -52,44 +52,52 @@ def mean_maps(snapshot: Snapshot, shown: State) -> MeanMaps:
             return None
         return snapshot.layer(shown.layer).mean_map(index, shown.filter_index)
 
-    return MeanMaps(one(shown.class_index), one(compared(shown)))
+    return MeanMaps(one(_row(snapshot, shown)), one(compared(shown)))
+
+
+def _row(snapshot: Snapshot, shown: State) -> int | None:
+    """The row of the selected class; where there are no classes, that of all samples."""
+    return shown.class_index if snapshot.catalog.has_classes else 0
 
 
 def map_figures(
     snapshot: Snapshot, shown: State, found: MeanMaps, *, theme: Theme
 ) -> tuple[Drawn, Drawn, Drawn]:
     """The mean map of the selected class, of the other one, and the difference."""
-    against, names = compared(shown), snapshot.catalog.class_names
+    selected, against = _row(snapshot, shown), compared(shown)
+    names, has_classes = snapshot.catalog.class_names, snapshot.catalog.has_classes
 
     def of_class(values: NDArray[np.float32] | None, index: int) -> Drawn:
-        title = f"class {plain(names[index])}"
+        title = f"class {plain(names[index])}" if has_classes else "all samples"
         if values is not None:
             return _drawn(values, found.span, title, "mean activation", theme)
         figure = empty_figure(_missing(snapshot, shown.layer, index), theme=theme)
         return _titled(figure, title), box.MAP.fixed((1, 2), longest=LONGEST)
 
-    if shown.class_index is None:
+    if selected is None:
         return NONE, NONE, NONE
-    first = of_class(found.selected, shown.class_index)
+    first = of_class(found.selected, selected)
     if against is None:
         return first, NONE, NONE
     second = of_class(found.against, against)
     if found.difference is None:
         return first, second, NONE
-    title = f"{plain(names[shown.class_index])} minus {plain(names[against])}"
+    title = f"{plain(names[selected])} minus {plain(names[against])}"
     span = about_zero(found.difference)
     return first, second, _drawn(found.difference, span, title, "difference", theme)
 
 
 def maps_note(snapshot: Snapshot, shown: State, found: MeanMaps) -> str:
     """What is to be known of the mean maps, or done to see them."""
-    if shown.class_index is None:
+    if _row(snapshot, shown) is None:
         return "Click a cell, or choose a class, to see its mean map."
     said = []
     kept = str(snapshot.layer(shown.layer).attributes["class_maps"])
     if found.selected is not None and kept != "full":
         height, width = found.selected.shape
         said.append(f"Mean maps have {height}×{width} cells: {kept}.")
+    if not snapshot.catalog.has_classes:
+        return " ".join(said)
     if shown.against == shown.class_index:
         said.append("A class has no difference to itself: compare with another one.")
     elif shown.against is None:

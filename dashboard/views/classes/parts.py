@@ -44,8 +44,11 @@ def order_key(shown: state.State) -> str:
             return f"value {shown.statistic} {shown.class_index}"
 
 
-def meaning(about: Statistic, *, n_samples: int) -> Node:
+def meaning(about: Statistic, *, n_samples: int, has_classes: bool = True) -> Node:
     """What a statistic is, in words, with its source and its chance level."""
+    over = f"Over {n_samples:,} samples"
+    if not has_classes:
+        over = f"Here over all {n_samples:,} samples, which have no classes"
     rows = [("Source", about.source)]
     if about.chance:
         rows.insert(0, ("Chance", about.chance))
@@ -57,7 +60,7 @@ def meaning(about: Statistic, *, n_samples: int) -> Node:
                 dmc.Text([html.B(f"{name}: "), words], size="sm", c="dimmed")
                 for name, words in rows
             ),
-            dmc.Text(f"Over {n_samples:,} samples.", size="sm", c="dimmed"),
+            dmc.Text(f"{over}.", size="sm", c="dimmed"),
         ],
         gap=6,
     )

@@ -163,7 +163,9 @@ def health_summary(health: LayerHealth, *, most: int = 8) -> str:
 
 def scores_missing(snapshot: Snapshot, shown: State) -> str:
     """What to do where the store has no scores; empty where it has them."""
-    if any(STATISTICS[name].origin == "pooled" for name in snapshot.statistics(shown.layer)):
+    if not snapshot.catalog.has_classes or any(
+        STATISTICS[name].origin == "pooled" for name in snapshot.statistics(shown.layer)
+    ):
         return ""
     return (
         "This store was captured without scores, so there is no AUC and no best class; "

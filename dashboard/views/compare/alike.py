@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dashboard.source import Snapshot
 
@@ -35,13 +37,16 @@ def _alike(first: Snapshot, second: Snapshot) -> Alike:
     n_samples, prints = sizes[0], [_fingerprint(one) for one in (first, second)]
     if prints[0] and prints[0] == prints[1]:
         return Alike(True, f"Both are of the same {n_samples:,} images, in the same order.")
-    if not (first.store.has_labels and second.store.has_labels):
+    labels = [_labels(one) for one in (first, second)]
+    if labels[0] is None or labels[1] is None:
         return Alike(
             False,
             "Whether the samples are the same nobody can tell: the images differ, and not both "
             "stores have labels.",
         )
-    others = int(np.count_nonzero(first.labels != second.labels))
+    if labels[0].shape != labels[1].shape:
+        return Alike(False, "The samples are not the same: A has labels of another kind than B.")
+    others = int(np.count_nonzero((labels[0] != labels[1]).any(axis=1)))
     if others:
         return Alike(
             False,
@@ -58,6 +63,13 @@ def _alike(first: Snapshot, second: Snapshot) -> Alike:
         f"The {n_samples:,} samples are the same by number, label and id, but not the images: if "
         "these are not of one test set, as clean and corrupted ones are, differences mean nothing.",
     )
+
+
+def _labels(snapshot: Snapshot) -> NDArray[Any] | None:
+    """What is true of each sample, its class, labels or numbers, [sample, n]; None if unknown."""
+    if snapshot.store.has_labels:
+        return snapshot.labels[:, np.newaxis]
+    return snapshot.store.truth
 
 
 def _fingerprint(snapshot: Snapshot) -> str:

@@ -13,12 +13,13 @@ from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
 from dashboard.figures.span import about_zero, span_of
 from dashboard.figures.theme import Theme
 from dashboard.source import Snapshot
+from dashboard.state import Catalog
 from dashboard.views.classes.arrange import finite
 from dashboard.views.compare.pair import Pair
 from dashboard.views.compare.partners import partners
 from fmcore.statistics import STATISTICS
 
-HOVER = "class %{y}, filter %{x}<br><b>%{z:.6~g}</b>"
+HOVER = "%{y}, filter %{x}<br><b>%{z:.6~g}</b>"
 
 
 def statistic_of(snapshot: Snapshot, layer: str, name: str) -> NDArray[np.float64] | None:
@@ -37,6 +38,8 @@ def why_no_difference(pair: Pair) -> str:
     """Why there is no difference of classes; empty where there is one."""
     if not pair.alike.same:
         return "No difference: the samples are not the same."
+    if pair.first.catalog.has_classes != pair.second.catalog.has_classes:
+        return "No difference: the samples of only one of both have classes."
     if pair.first.catalog.class_names != pair.second.catalog.class_names:
         return "No difference: the classes have other names in B."
     if pair.shown.statistic not in pair.second.catalog.statistics:
@@ -56,42 +59,39 @@ def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Draw
     own = [str(index) for index in range(len(goes_with))]
     others = ["–" if index < 0 else str(index) for index in goes_with.tolist()]
     neutral, title = STATISTICS[name].neutral, STATISTICS[name].title
-    rows = [one.catalog.class_names for one in (pair.first, pair.second)]
-    margin = margin_of(*rows, below=others)
+    catalogs = [one.catalog for one in (pair.first, pair.second)]
+    margin = margin_of(*(one.row_names for one in catalogs), below=others)
     of: dict[str, Any] = {"span": span, "neutral": neutral, "title": title, "margin": margin}
     column = pair.shown.filter_index
-    drawn = [
-        _drawn(first, pair.first.catalog.class_names, own, "filter of A", HOVER, of, column, theme)
-    ]
+    drawn = [_drawn(first, catalogs[0], own, "filter of A", of, column, theme)]
     why = why_no_difference(pair)
     if second is None:
         return (drawn[0], NONE, NONE), why
-    names = pair.second.catalog.class_names
-    drawn.append(_drawn(second, names, others, "filter of B", HOVER, of, column, theme))
+    drawn.append(_drawn(second, catalogs[1], others, "filter of B", of, column, theme))
     if why:
         return (drawn[0], drawn[1], NONE), why
     minus = second - first
     of |= {"span": about_zero(minus), "neutral": 0.0, "title": "B − A"}
-    drawn.append(_drawn(minus, names, own, "filter of A", HOVER, of, column, theme))
+    drawn.append(_drawn(minus, catalogs[1], own, "filter of A", of, column, theme))
     return (drawn[0], drawn[1], drawn[2]), ""
 
 
 def _drawn(
     values: NDArray[np.float64],
-    rows: Sequence[str],
+    catalog: Catalog,
     columns: Sequence[str],
     title: str,
-    hover: str,
     scale: dict[str, Any],
     column: int,
     theme: Theme,
 ) -> Drawn:
+    rows = catalog.row_names
     figure = heatmap_figure(
         values,
         rows=rows,
         columns=columns,
-        axes=("class", title),
-        hover=hover,
+        axes=("class" if catalog.has_classes else "", title),
+        hover=f"class {HOVER}" if catalog.has_classes else HOVER,
         framed=(None, column),
         theme=theme,
         **scale,

@@ -78,7 +78,7 @@ def _selection(snapshot: Snapshot, shown: state.State) -> Node:
                 bool(catalog.statistics),
                 select(
                     ids.COMPARE_STATISTIC,
-                    caption="Statistic of classes",
+                    caption="Statistic of classes" if catalog.has_classes else "Statistic",
                     options={name: STATISTICS[name].title for name in catalog.statistics},
                     value=shown.statistic,
                 ),

@@ -19,7 +19,7 @@ from dashboard.views.classes.maps import LONGEST
 from dashboard.views.compare.about import page_of
 from dashboard.views.compare.pair import Pair
 from dashboard.views.compare.partners import partner, partner_words
-from dashboard.views.judged import judged, names_of
+from dashboard.views.judged import judged, names_of, target_lines
 from fmcore.errors import MapsNotStoredError
 
 
@@ -125,7 +125,8 @@ def input_panel(side: Side) -> list[Node]:
     words = f"Sample {side.sample} of {side.snapshot.name}"
     url = side.snapshot.image_url(side.sample)
     lines = [dmc.Text(f"Sample {side.sample}", size="sm", fw=500)]
-    lines += [dmc.Text(one, size="sm") for one in known.split(", ") if one]
+    told = [*filter(None, known.split(", ")), *target_lines(side.snapshot, side.sample)]
+    lines += [dmc.Text(one, size="sm") for one in told]
     lines += _link(side)
     if side.why:
         lines.append(dmc.Text(side.why, size="sm", c="dimmed"))

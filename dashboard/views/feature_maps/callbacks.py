@@ -20,6 +20,7 @@ from dashboard.views.feature_maps.facts import RANGE_WORDS, color_range, filter_
 from dashboard.views.feature_maps.picks import page_of, picks, position_text, thumbnails
 from dashboard.views.feature_maps.scripts import register_scripts
 from dashboard.views.feature_maps.wall import described, order_scores
+from dashboard.views.judged import sample_targets
 from fmcore.errors import MapsNotStoredError, StatisticNotFoundError
 
 
@@ -166,7 +167,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.MAPS_SETTLED, "data"),
         Input(ids.SCHEME, "data"),
     )
-    def draw_sample(sample: object, scheme: str) -> tuple[Node, Any]:
+    def draw_sample(sample: object, scheme: str) -> tuple[list[Node], Any]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(snapshot.state(sample=sample).sample)
         names, badges = snapshot.catalog.class_names, []
@@ -180,7 +181,13 @@ def _register_samples(app: Dash, source: Source) -> None:
             bars = probability_figure(
                 one.probability, class_names=names, label=one.label, theme=theme
             )
-        return dmc.Group(badges, gap="xs"), bars
+        head, rows, note = sample_targets(snapshot, one.index)
+        said: list[Node] = [dmc.Group(badges, gap="xs")] if badges else []
+        if rows:
+            said.append(dmc.Table(data={"head": head, "body": rows}, className="sample-targets"))
+        if note:
+            said.append(dmc.Text(note, size="sm", c="dimmed"))
+        return said, bars
 
 
 def _register_filter(app: Dash, source: Source) -> None:

@@ -18,9 +18,12 @@ from dashboard.components.graph import graph
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.source import Snapshot
 from dashboard.views.judged import why_no_predictions
+from fmcore.records import Target
 
 # What the script of the page only does, and gives nothing back: Dash wants an output of each.
 DOINGS = ("show", "mark", "outline", "fade", "save")
+# Of what is said of a sample where the model gives no class.
+TITLES = {Target.LABELS: "Labels", Target.NUMBER: "Numbers"}
 
 
 def layout(snapshot: Snapshot, shown: state.State) -> Node:
@@ -119,6 +122,9 @@ def _samples(catalog: state.Catalog, shown: state.State) -> Node:
 
 def _prediction(snapshot: Snapshot) -> Node:
     there = snapshot.catalog.has_predictions
+    title = "Prediction" if there else "Class"
+    if not snapshot.catalog.has_classes:
+        title = TITLES.get(snapshot.store.target, title)
     bars = [
         dmc.Text("Probability of each class", size="sm", fw=500),
         graph(ids.MAPS_PROBABILITY, height="230px", bare=True),
@@ -130,7 +136,7 @@ def _prediction(snapshot: Snapshot) -> Node:
             *([dmc.Text(why, size="sm", c="dimmed")] if why else []),
             only_if(there, html.Div(bars)),
         ],
-        title="Prediction" if there else "Class",
+        title=title,
     )
 
 

@@ -38,7 +38,11 @@ def register(app: Dash, source: Source) -> None:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         where = (snapshot, shown.layer, shown.filter_index)
+        n_samples = snapshot.catalog.n_samples
         try:
+            if not snapshot.catalog.has_classes:
+                numbers = tables.filter_numbers(scores.not_pooled(*where), n_samples)
+                return [panels.no_class_scores(snapshot), numbers]
             rows = scores.of_class(*where, shown.class_index)  # says best why there are none
             undefined = scores.undefined_reasons(*where)
             found = scores.of_filter(*where)
@@ -47,10 +51,9 @@ def register(app: Dash, source: Source) -> None:
         return panels.score_panel(
             undefined,
             tables.class_scores(snapshot, shown, rows),
-            tables.filter_scores(found, snapshot.catalog.n_samples),
+            tables.filter_scores(found, n_samples),
             n_rows=len(rows),
             n_classes=len(snapshot.catalog.class_names),
-            has_classes=snapshot.catalog.has_classes,
         )
 
     @app.callback(Output(ids.FILTER_RAW, "children"), *CHOICE, State(ids.URL, "href"))

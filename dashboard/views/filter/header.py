@@ -11,6 +11,7 @@ from dashboard.source import Snapshot
 from dashboard.views.filter.facts import Response, findings
 from dashboard.views.filter.panels import Pictures, badge, link
 from dashboard.views.filter.raw import map_url
+from dashboard.views.judged import target_lines
 
 
 def header(
@@ -60,8 +61,9 @@ def _praise(snapshot: Snapshot, shown: state.State) -> str:
 
 def _said(snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response) -> list[Node]:
     label, predicted = pictures.names(best)
-    known = f"label {label}" if label is not None else "without label"
-    lines = [f"Sample {best.sample}, {known}"]
+    targets = target_lines(snapshot, best.sample)
+    known = f"label {label}" if label is not None else "" if targets else "without label"
+    lines = [", ".join(filter(None, (f"Sample {best.sample}", known))), *targets]
     if predicted is not None:
         right = "✓ right" if label == predicted else "✗ wrong"
         lines.append(f"Predicted {predicted}{f': {right}' if label is not None else ''}")

@@ -9,16 +9,12 @@ from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.pictures import PixelBox, Thumbnail, picture, thumbnails
 from dashboard.source import Snapshot
 from dashboard.views.filter.facts import Finding, Response, band_titles, responses
-from dashboard.views.judged import judged, names_of, verdict
+from dashboard.views.judged import judged, names_of, verdict, why_no_classes
 from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import BANDS
 
 # Pixels of the longer side of an image that is fetched for a thumbnail, and for the largest one.
 THUMBNAIL, LARGE = 160, 448
-NO_CLASSES = (
-    "Scores say how well a filter tells classes. Nobody knows the classes of these samples: the "
-    "images have no labels, and the model predicts none."
-)
 # Samples in a row of one class; the page of the class shows all that are kept.
 IN_A_ROW = 9
 
@@ -127,9 +123,15 @@ def no_top(snapshot: Snapshot) -> Node:
     )
 
 
-def none(reason: StatisticNotFoundError | str) -> Node:
+def none(reason: StatisticNotFoundError | str, *, title: str = "Not in this store") -> Node:
     """Why a panel is empty, and what to do."""
-    return dmc.Alert(str(reason), color="gray", variant="light", title="Not in this store")
+    return dmc.Alert(str(reason), color="gray", variant="light", title=title)
+
+
+def no_class_scores(snapshot: Snapshot) -> Node:
+    """Why no score says how well a filter tells classes."""
+    words = f"Scores say how well a filter tells classes. {why_no_classes(snapshot)}"
+    return none(words, title="No classes")
 
 
 def badge(snapshot: Snapshot, layer: str, one: Finding) -> Node:
@@ -240,11 +242,8 @@ def score_panel(
     *,
     n_rows: int,
     n_classes: int,
-    has_classes: bool,
 ) -> list[Node]:
     """Both tables of scores, and before them why there are none."""
-    if not has_classes:
-        return [none(NO_CLASSES), of_filter]
     alerts = [dmc.Alert(reason, color="yellow", variant="light") for reason in undefined]
     said = (
         f"{n_rows} of {n_classes:,} classes: the selected one, and those that the filter tells "

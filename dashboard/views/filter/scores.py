@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,14 +134,24 @@ def of_filter(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Sc
     Raises:
         StatisticNotFoundError: if the store has no scores, with the reason.
     """
+    names = [f"{family}_{pooling}" for family in OF_FILTER for pooling in POOLINGS]
+    return _scores(snapshot, layer, filter_index, (*names, *NOT_POOLED))
 
+
+def not_pooled(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Score]:
+    """What is known of the filter that has nothing to do with classes, by name."""
+    return _scores(snapshot, layer, filter_index, NOT_POOLED)
+
+
+def _scores(
+    snapshot: Snapshot, layer: str, filter_index: int, names: Iterable[str]
+) -> dict[str, Score]:
     def score(name: str) -> Score:
         band = snapshot.chance(layer, name)
         ends = () if band is None else band[:, filter_index].tolist()
         return Score(float(snapshot.statistic(layer, name)[filter_index]), *ends)
 
-    names = [f"{family}_{pooling}" for family in OF_FILTER for pooling in POOLINGS]
-    return {name: score(name) for name in (*names, *NOT_POOLED)}
+    return {name: score(name) for name in names}
 
 
 def title(family: str) -> str:

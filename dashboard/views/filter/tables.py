@@ -60,10 +60,22 @@ def filter_scores(found: dict[str, Score], n_samples: int) -> Node:
         ]
         for family in scores.OF_FILTER
     ]
-    for name in scores.NOT_POOLED:
-        value: Cell = [html.Span(f"{found[name].value:.4g}"), html.Small(_NOT_POOLED)]
-        body.append([[scores_name(name)], value, "", f"{n_samples:,}"])
+    body += [[name, value, "", f"{n_samples:,}"] for name, value in _not_pooled(found)]
     return table(["Over all classes", *(f"Pooled {one}" for one in POOLINGS), "n"], body)
+
+
+def filter_numbers(found: dict[str, Score], n_samples: int) -> Node:
+    """What is known of the filter where there are no classes, a row each."""
+    body: list[list[Cell]] = [[name, value, f"{n_samples:,}"] for name, value in _not_pooled(found)]
+    return table(["Over all samples", "Value", "n"], body)
+
+
+def _not_pooled(found: dict[str, Score]) -> list[tuple[list[Node], list[Node]]]:
+    """Name and value of each number that is made of all values."""
+    return [
+        ([scores_name(name)], [html.Span(f"{found[name].value:.4g}"), html.Small(_NOT_POOLED)])
+        for name in scores.NOT_POOLED
+    ]
 
 
 def score_cell(one: Score) -> list[Node]:
