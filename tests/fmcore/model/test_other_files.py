@@ -65,7 +65,7 @@ def test_a_file_of_keras_2_is_named_and_its_weights_go_into_the_same_model(
     for stored, loaded in zip(expected, model.get_weights(), strict=True):
         assert_array_equal(stored, loaded)
     model.save(tmp_path / "model.keras")
-    capture_activations(tmp_path / "model.keras", IMAGES, LABELS, tmp_path / "s.h5")
+    capture_activations(tmp_path / "model.keras", IMAGES, LABELS, tmp_path / "s.h5", target="class")
 
 
 def test_the_older_format_does_not_hold_operations_and_the_newer_does(tmp_path):
@@ -135,7 +135,7 @@ def test_how_a_model_was_compiled_does_not_matter(name, suffix, tmp_path):
     model, path = depth(), tmp_path / f"model{suffix}"
     model.compile(**COMPILED[name])
     model.save(path)
-    capture_activations(path, IMAGES, LABELS, tmp_path / "s.h5")
+    capture_activations(path, IMAGES, LABELS, tmp_path / "s.h5", target="class")
 
 
 def test_a_lambda_layer_is_refused_all_the_same(tmp_path):

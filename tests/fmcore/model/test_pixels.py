@@ -18,6 +18,7 @@ from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore import capture_activations, capture_callback, open_store
+from fmcore.capture import CaptureOptions, classifier_of
 from fmcore.capture.plan import identity, plan_capture
 from fmcore.cli import main
 from fmcore.dataset import (
@@ -56,7 +57,10 @@ def decided(model: keras.Model, images=PIXELS, labels=None, **options) -> Decisi
     samples = labelled_images(images, labels, where="x")
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fit_to_model(inputs, samples, where="x")
-    classify = KerasProbe(model).predict if labels is not None else None
+    classify = None
+    if labels is not None:
+        first = [default_preprocessing(samples.images), AS_GIVEN]
+        classify = classifier_of(KerasProbe(model), samples, CaptureOptions(target="class"), first)
     return decide(model, samples, inputs, classify=classify, **options)
 
 
@@ -665,8 +669,9 @@ def test_python_says_nothing_where_images_are_right(form, tmp_path, caplog):
     }[form]
     with caplog.at_level(logging.INFO):
         capture_activations(model, images, BRIGHT, tmp_path / "s.h5")
-    (record,) = [r for r in caplog.records if r.name == "fmcore.api"]
-    assert record.levelno == logging.INFO
+    records = [r for r in caplog.records if r.name == "fmcore.api"]
+    assert {record.levelno for record in records} == {logging.INFO}
+    (record,) = [record for record in records if record.getMessage().startswith("preprocessing")]
     assert "none: images as given; conv will see" in record.getMessage()
 
 

@@ -131,7 +131,8 @@ def test_rows_with_channels_first_are_captured(tmp_path):
         return layers.Conv1D(4, 3, data_format="channels_first", name="conv")(x)
 
     image = keras.Input((12, 30))
-    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(build(image))))
+    scores = layers.Dense(3, activation="softmax")(layers.Flatten()(build(image)))
+    model = keras.Model(image, scores)
     images = IMAGES.reshape(6, 12, 30)
     capture_activations(model, images, LABELS, tmp_path / "s.h5")
     assert list(problems(tmp_path / "s.h5")) == []
@@ -211,7 +212,7 @@ def test_a_layer_without_maps_is_refused_without_advice_that_does_not_help(tmp_p
     image = keras.Input(SHAPE)
     number = ops.mean(image, axis=(1, 2, 3))
     conv = layers.Flatten()(layers.Conv2D(2, 3, name="conv")(image))
-    model = keras.Model(image, [layers.Dense(3)(conv), number])
+    model = keras.Model(image, [layers.Dense(3, activation="softmax")(conv), number])
     with pytest.raises(ModelError, match=r"one number for each image.*--layers") as caught:
         capture_activations(model, IMAGES, LABELS, tmp_path / "s.h5", kind="all")
     assert "--size" not in str(caught.value)
