@@ -25,6 +25,7 @@ from fmcore.dataset import (
     AS_GIVEN,
     Decision,
     Preprocessing,
+    default_preprocessing,
     labelled_images,
     preprocessing_named,
 )
