@@ -312,6 +312,8 @@ def _capture(
     samples = fit_to_model(inputs, samples, where=dataset_source)
     samples = capturing.in_order_of(class_names, samples, where=dataset_source)
     probe = KerasProbe(model, options, image_shape=inputs.image_shape)
+    usual = [declared] if declared else [default_preprocessing(samples.images), AS_GIVEN]
+    answer, target = capturing.answers_before_pixels(probe, samples, options, usual)
     decision = decide(
         model,
         samples,
@@ -319,12 +321,8 @@ def _capture(
         declared=declared,
         is_checked=is_checked,
         source=model_source,
-        classify=capturing.classifier_of(
-            probe,
-            samples,
-            options,
-            [declared] if declared else [default_preprocessing(samples.images), AS_GIVEN],
-        ),
+        answer=answer,
+        target=target,
     )
     log.info("preprocessing: %s; %s", decision.words, decision.sight)
     if decision.warning:

@@ -11,7 +11,7 @@ from fmcore.capture.options import DEFAULTS, CaptureOptions, with_options
 from fmcore.capture.plan import CapturePlan, plan_capture
 from fmcore.capture.probe import Probe
 from fmcore.capture.run import capture
-from fmcore.capture.targets import classifier_of, plan_output
+from fmcore.capture.targets import answers_before_pixels, plan_output
 
 __all__ = [
     "DEFAULTS",
@@ -22,8 +22,8 @@ __all__ = [
     "Estimate",
     "LayerEstimate",
     "Probe",
+    "answers_before_pixels",
     "capture",
-    "classifier_of",
     "in_order_of",
     "plan_capture",
     "plan_output",

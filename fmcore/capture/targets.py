@@ -119,34 +119,40 @@ def plan_output(
     return decide_output(model.outputs, samples.truth, sample, options, model=model.info.name)
 
 
-def classifier_of(
+# Answers for images and further inputs, <float32>[sample, n].
+Answers = Callable[[NDArray[np.float32], Mapping[str, NDArray[np.float32]]], NDArray[np.float32]]
+
+
+def answers_before_pixels(
     model: Answering,
     samples: LabelledImages,
     options: CaptureOptions,
     preprocessings: Sequence[Preprocessing],
-) -> Callable[[NDArray[np.float32], Mapping[str, NDArray[np.float32]]], NDArray[np.float32]] | None:
-    """Probabilities of the classes, before it is decided which pixels the model gets.
+) -> tuple[Answers | None, Target]:
+    """What a model answers, and the kind of that, before it is decided which pixels it gets.
+
+    None where there is no answer, or nothing tells yet what it is.
 
     Args:
         model: the model.
         samples: the test set.
         options: the options of the capture.
         preprocessings: what may be right; what a model puts out may be clear only with one of them.
-
-    Returns:
-        A function of images and further inputs, <float32>[sample, class]; None where the model
-        predicts no class, or nothing tells whether it does.
     """
     for preprocessing in preprocessings:
         try:
             plan = plan_output(model, samples, options, preprocessing=preprocessing)
         except FmcoreError:
             continue  # the same question comes again, once the pixels are decided
-        if plan.target != Target.CLASS or plan.output is None:
-            return None
-        index, convert = plan.output.index, plan.convert
-        return lambda images, others: convert(model.answers(images, others)[index])
-    return None
+        return _answers_as_planned(model, plan), plan.target
+    return None, Target.NONE
+
+
+def _answers_as_planned(model: Answering, plan: OutputPlan) -> Answers | None:
+    output = plan.output
+    if output is None:
+        return None
+    return lambda images, others: plan.convert(model.answers(images, others)[output.index])
 
 
 def decide_output(

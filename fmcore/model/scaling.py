@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,12 +30,13 @@ from fmcore.model.inputs import ModelInputs
 from fmcore.model.keras_names import application_inside, application_preprocessing
 from fmcore.model.sight import Arrays, Finding, FirstSight, Takes
 from fmcore.model.training_record import read_record
-from fmcore.records import LabelSource
+from fmcore.records import Target
 
 log = logging.getLogger(__name__)
 
-# Class probabilities of images, as a probe gives them.
-Classify = Callable[[NDArray[np.float32], Arrays], NDArray[np.float32]]
+# What a model answers for images and further inputs: probabilities [sample, class] or
+# [sample, label], or numbers [sample, n].
+Answer = Callable[[NDArray[np.float32], Arrays], NDArray[np.float32]]
 
 N_FIRST = 16  # samples whose pixels are described
 # Labeled samples on which preprocessings are compared: as many as have so many pixels.
@@ -67,7 +69,8 @@ def decide(
     declared: Preprocessing | None = None,
     is_checked: bool = True,
     source: str | Path = "",
-    classify: Classify | None = None,
+    answer: Answer | None = None,
+    target: Target = Target.CLASS,
 ) -> Decision:
     """The preprocessing of pixels for a model.
 
@@ -84,13 +87,14 @@ def decide(
         declared: the preprocessing that a person asks for.
         is_checked: whether to warn where what is declared looks wrong.
         source: the model's file or name.
-        classify: probabilities of the classes, where the model predicts any.
+        answer: what the model answers, where that is clear already.
+        target: the kind of answer.
 
     Raises:
         ModelError: if the record in the model's file cannot be read.
         DatasetError: if an image cannot be decoded.
     """
-    evidence = _Evidence(model, samples, inputs, classify)
+    evidence = _Evidence(model, samples, inputs, answer, target)
     recorded = read_record(Path(source)) if source else None
     if declared is not None:
         warning = evidence.doubt(recorded) if is_checked and declared == AS_GIVEN else ""
@@ -124,19 +128,23 @@ def decide(
 class _Trial:
     """A preprocessing, tried on labeled samples.
 
+    Of several labels, each label of a sample is a case by itself.
+
     Attributes:
         preprocessing: what was tried.
-        correct: <bool>[sample], whether the predicted class is the label.
-        losses: <float64>[sample], the cross-entropy of the label.
-        labels: <int64>[sample].
-        n_classes: the number of the model's classes.
+        correct: <bool>[case], whether the answer is right: the predicted class, whether a label is
+            there, or a number to half of the standard deviation of all.
+        losses: <float64>[case], the cross-entropy; of numbers, the squared error in units of their
+            variance.
+        labels: <int64>[case], what cases are balanced by: classes, a label and whether it is there.
+        ignorance: the mean loss of a model that knows nothing.
     """
 
     preprocessing: Preprocessing
     correct: NDArray[np.bool_]
     losses: NDArray[np.float64]
     labels: NDArray[np.int64]
-    n_classes: int
+    ignorance: float
 
     @property
     def words(self) -> str:
@@ -161,13 +169,13 @@ class _Trial:
     @property
     def is_useful(self) -> bool:
         """Whether the probabilities tell much of the classes."""
-        return self.loss <= USEFUL_LOSS * np.log(self.n_classes)
+        return self.loss <= USEFUL_LOSS * self.ignorance
 
     @property
     def is_too_unsure(self) -> bool:
         """Whether predictions are often right, while the probabilities are nearly all alike."""
         is_right = self.balanced > 1 / len(self.by_class) + UNSURE_BUT_RIGHT
-        return is_right and self.loss > UNSURE_LOSS * np.log(self.n_classes)
+        return is_right and self.loss > UNSURE_LOSS * self.ignorance
 
     def is_far_better(self, other: _Trial) -> bool:
         """Whether this preprocessing is better by more than chance makes it."""
@@ -212,9 +220,11 @@ class _Evidence:
         model: keras.Model,
         samples: LabelledImages,
         inputs: ModelInputs,
-        classify: Classify | None,
+        answer: Answer | None,
+        target: Target,
     ) -> None:
-        self._model, self._samples, self._classify = model, samples, classify
+        self._model, self._samples = model, samples
+        self._answer, self._target = answer, target
         self._sight = FirstSight(model, inputs)
         self._first = np.asarray(samples.images[:N_FIRST])
         self._others = samples.others_of(slice(N_FIRST))
@@ -327,39 +337,31 @@ class _Evidence:
 
     def _tried(self, first: Preprocessing) -> list[_Trial]:
         """The candidates on labeled samples; only the first where none can be far better."""
-        samples, classify = self._samples, self._classify
-        if classify is None or samples.labels is None or samples.labels_are != LabelSource.GIVEN:
+        samples, answer, target = self._samples, self._answer, self._target
+        truth = samples.truth
+        truth = None if truth is None else truth.read_as(target)
+        if answer is None or truth is None:
             return []
         pixels = max(1, int(np.prod(samples.image_shape)))
         most = int(np.clip(PIXELS_TRIED // pixels, FEWEST_TRIED, MOST_TRIED))
         rng = np.random.default_rng(0)
         rows = np.sort(rng.permutation(len(samples))[:most])
-        labels = np.asarray(samples.labels)[rows]
-        if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(np.unique(labels)) < 2:
+        true = np.asarray(truth.values)[rows]
+        if len(np.unique(true)) < 2:
             return []
         images = np.concatenate([np.asarray(samples.images[row : row + 1]) for row in rows])
         others = {name: values[rows] for name, values in samples.others.items()}
         trials: list[_Trial] = []
         for candidate in self._candidates(first):
-            probability = np.concatenate(
-                [
-                    classify(
-                        candidate(images[start : start + TRIED_TOGETHER]),
-                        {
-                            key: value[start : start + TRIED_TOGETHER]
-                            for key, value in others.items()
-                        },
-                    )
-                    for start in range(0, len(rows), TRIED_TOGETHER)
-                ]
-            )
-            n_classes = probability.shape[1]
-            if labels.max() >= n_classes:  # refused later, with all labels at hand
+            parts = []
+            for start in range(0, len(rows), TRIED_TOGETHER):
+                part = slice(start, start + TRIED_TOGETHER)
+                inputs = {name: values[part] for name, values in others.items()}
+                parts.append(answer(candidate(images[part]), inputs))
+            trial = _trial(candidate, np.concatenate(parts).astype(np.float64), true, target)
+            if trial is None:  # refused later, with all labels at hand
                 return []
-            of_label = probability[np.arange(len(labels)), labels].astype(np.float64)
-            losses = -np.log(np.clip(of_label, LEAST_PROBABILITY, 1))
-            correct = probability.argmax(axis=1) == labels
-            trials.append(_Trial(candidate, correct, losses, labels, n_classes))
+            trials.append(trial)
             if trials[0].balanced > 1 - FAR and trials[0].loss < LOWER_LOSS:
                 break
         return trials
@@ -402,6 +404,40 @@ class _Evidence:
                 f"trained otherwise, say so: --scale {self.largest:g} or --scale 1"
             )
         return ""
+
+
+def _trial(
+    preprocessing: Preprocessing, answers: NDArray[np.float64], true: NDArray[Any], target: Target
+) -> _Trial | None:
+    """How right answers are; None where they do not fit the labels.
+
+    Args:
+        preprocessing: what was tried.
+        answers: <float64>[sample, class], [sample, label] or [sample, n].
+        true: <int64>[sample], <bool>[sample, label] or <float32>[sample, n].
+        target: the kind of both.
+    """
+    if target == Target.CLASS:
+        if true.max() >= answers.shape[1]:
+            return None
+        of_label = answers[np.arange(len(true)), true]
+        correct = answers.argmax(axis=1) == true
+        return _Trial(preprocessing, correct, _entropy(of_label), true, np.log(answers.shape[1]))
+    if true.shape != answers.shape:
+        return None
+    columns = np.broadcast_to(np.arange(true.shape[1]), true.shape)
+    if target == Target.LABELS:
+        of_label = np.where(true, answers, 1 - answers).reshape(-1)
+        by_label = (2 * columns + true).reshape(-1)
+        return _Trial(preprocessing, of_label > 0.5, _entropy(of_label), by_label, np.log(2))
+    deviations = true.astype(np.float64).std(axis=0)
+    errors = (answers - true) / np.where(deviations > 0, deviations, 1)
+    correct = np.abs(errors).reshape(-1) < 0.5
+    return _Trial(preprocessing, correct, errors.reshape(-1) ** 2, columns.reshape(-1), 1.0)
+
+
+def _entropy(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    return -np.log(np.clip(probability, LEAST_PROBABILITY, 1))
 
 
 def _far_better(tried: Sequence[_Trial]) -> Preprocessing | None:

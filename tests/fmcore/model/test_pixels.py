@@ -18,7 +18,7 @@ from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore import capture_activations, capture_callback, open_store
-from fmcore.capture import CaptureOptions, classifier_of
+from fmcore.capture import CaptureOptions, answers_before_pixels
 from fmcore.capture.plan import identity, plan_capture
 from fmcore.cli import main
 from fmcore.dataset import (
@@ -58,11 +58,12 @@ def decided(model: keras.Model, images=PIXELS, labels=None, **options) -> Decisi
     samples = labelled_images(images, labels, where="x")
     inputs = inputs_of(model, image_shape=samples.image_shape)
     samples = fit_to_model(inputs, samples, where="x")
-    classify = None
     if labels is not None:
         first = [default_preprocessing(samples.images), AS_GIVEN]
-        classify = classifier_of(KerasProbe(model), samples, CaptureOptions(target="class"), first)
-    return decide(model, samples, inputs, classify=classify, **options)
+        chosen = CaptureOptions(target="class")
+        answer, target = answers_before_pixels(KerasProbe(model), samples, chosen, first)
+        options |= {"answer": answer, "target": target}
+    return decide(model, samples, inputs, **options)
 
 
 def normalization(mean: float, variance: float) -> layers.Normalization:
