@@ -1,0 +1,337 @@
+"""Changes one small thing in fmcore's code after the other: tests must notice each of them.
+
+Tests are collected once. Then a process is forked for each mutant: it swaps the code of the changed
+function, and runs the tests that run the changed line until the first fails. A mutant that no test
+notices is a law that no test states, or it changes nothing that can be seen: those are listed in
+`equivalent_mutants.txt`, each with its reason.
+
+    python tests/soak/mutants.py [--quick] [--share S] [--only TEXT …] [FILE …]
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import os
+import pickle
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+
+import coverage
+import pytest
+from hypothesis import Phase, settings
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from benchmarks.harness import Options
+from soak.mutations import Mutant, mutants_of
+
+# What is tried, and what in it is not.
+SCOPE = (
+    "fmcore/files.py",
+    "fmcore/selection",
+    "fmcore/storage/chunks",
+    "fmcore/storage/file",
+    "fmcore/statistics/streaming",
+    "fmcore/statistics/similarity.py",
+    "fmcore/statistics/scores",
+    "fmcore/capture/cost.py",
+)
+QUICK = ("fmcore/selection/names.py", "tests/fmcore/test_selection.py")
+FAST = "not (keras or browser or viewer or slow)"
+EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
+MEMORY = 3 << 30  # more than the tests need, for a mutant that allocates without end
+# Constants of a module that other modules have imported by name.
+PLAIN = (int, float, tuple, frozenset, dict)
+
+
+@dataclass(slots=True)
+class Baseline:
+    """What the tests do without a mutant.
+
+    Attributes:
+        tests: the tests that run each line, by file and line.
+        seconds: how long each test takes.
+    """
+
+    tests: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Mutation:
+    """A plugin of pytest that tests mutants in place of running the collected tests once.
+
+    Args:
+        files: the modules to change.
+        options: the command line.
+        out: where to print; pytest captures the standard output.
+    """
+
+    def __init__(self, files: Sequence[str], options, out) -> None:
+        self._files, self._options, self._out = files, options, out
+        self._items: dict[str, pytest.Item] = {}
+        self._failed = ""
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._killers: dict[str, Counter[str]] = defaultdict(Counter)
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self.unexpected: list[str] = []
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
+        if report.failed:
+            self._failed = report.nodeid
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self) -> tuple[str, str, str]:
+        """No letter for each test that a mutant fails."""
+        return "", "", ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            return None
+        self._items = {item.nodeid: item for item in session.items}
+        baseline = self._baseline()
+        equivalent = dict(read_equivalent(EQUIVALENT))
+        for file in self._files:
+            module = sys.modules[
+                file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            ]
+            code = LoadedModule(module, str(ROOT / file))
+            began = time.monotonic()
+            for mutant in self._drawn(file):
+                outcome, detail = self._outcome(mutant, code, baseline)
+                if outcome in ("survived", "not run") and mutant.name in equivalent:
+                    outcome = "equivalent"
+                self.counts[file][outcome] += 1
+                if outcome in ("survived", "not run"):
+                    self.unexpected.append(mutant.name)
+                if outcome in ("survived", "not run") or self._options.verbose:
+                    self._print(f"{outcome}: line {mutant.first}: {mutant.name}  {detail}".rstrip())
+            numbers = ", ".join(f"{n} {what}" for what, n in self.counts[file].items())
+            self._print(f"== {file}: {numbers or 'none'}; {time.monotonic() - began:.0f} s")
+        return True
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._out, flush=True)
+
+    def _drawn(self, file: str) -> Iterator[Mutant]:
+        """The mutants of a file, or the share of them that is wanted."""
+        draw = random.Random(f"{self._options.seed} {file}")
+        for mutant in mutants_of(ROOT, file):
+            is_drawn = draw.random() < self._options.share
+            if is_drawn and all(text in mutant.name for text in self._options.only):
+                yield mutant
+
+    def _baseline(self) -> Baseline:
+        """Runs all tests once in a process of its own, and records which lines each runs."""
+        with tempfile.NamedTemporaryFile() as file:
+            pid = os.fork()
+            if not pid:
+                files = [str(ROOT / name) for name in self._files]
+                lines = coverage.Coverage(data_file=None, include=files, config_file=False)
+                lines.start()
+                for nodeid, item in self._items.items():
+                    lines.switch_context(nodeid)
+                    self._run([item])
+                    lines.switch_context("")
+                lines.stop()
+                data = lines.get_data()
+                tests = {name: data.contexts_by_lineno(str(ROOT / name)) for name in self._files}
+                Path(file.name).write_bytes(pickle.dumps((self._failed, tests, self._seconds)))
+                os._exit(0)
+            os.waitpid(pid, 0)
+            failed, tests, seconds = pickle.loads(Path(file.name).read_bytes())
+        if failed:
+            raise pytest.UsageError(f"{failed} fails without a mutant")
+        self._print(f"{len(self._items)} tests take {sum(seconds.values()):.0f} s, measured")
+        return Baseline(
+            {
+                name: {line: {test for test in run_by if test} for line, run_by in lines.items()}
+                for name, lines in tests.items()
+            },
+            seconds,
+        )
+
+    def _run(self, items: Sequence[pytest.Item], *, stop: bool = False) -> None:
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if stop and self._failed:
+                return
+
+    def _outcome(self, mutant: Mutant, code: LoadedModule, baseline: Baseline) -> tuple[str, str]:
+        """What became of a mutant, and which test noticed it or how many did not."""
+        lines = baseline.tests[mutant.file]
+        covering = set().union(*(lines.get(line, set()) for line in code.users(mutant)))
+        if not mutant.scope:  # used by other modules only
+            covering = covering or set().union(*lines.values())
+        if not covering:
+            return "not run", ""
+        killers = self._killers[mutant.scope]
+        ranked = sorted(covering, key=lambda test: (-killers[test], baseline.seconds[test]))
+        chosen, seconds = [], 0.0
+        for test in ranked:
+            if seconds < self._options.seconds:
+                chosen.append(test)
+                seconds += baseline.seconds[test]
+        with tempfile.NamedTemporaryFile() as file:
+            pid = os.fork()
+            if not pid:
+                self._child(mutant, code, chosen, 10 + 5 * seconds, Path(file.name))
+            _, status = os.waitpid(pid, 0)
+            killer = Path(file.name).read_text("utf-8")
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+            return "timed out", ""
+        if os.WIFSIGNALED(status) or os.WEXITSTATUS(status):
+            if killer in covering:
+                killers[killer] += 1
+            return "killed", killer
+        return "survived", f"[{len(chosen)} of {len(covering)} tests]"
+
+    def _child(
+        self, mutant: Mutant, code: LoadedModule, tests: list[str], limit: float, out: Path
+    ) -> None:
+        """Runs tests on a mutant until the first fails, and ends this process."""
+        os.setpgid(0, 0)
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + MEMORY,) * 2)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        try:
+            code.swap(mutant)
+            self._run([self._items[test] for test in tests], stop=True)
+        except BaseException as error:
+            self._failed = repr(error)
+        out.write_text(self._failed, "utf-8")
+        os._exit(1 if self._failed else 0)
+
+
+class LoadedModule:
+    """A module in use, whose code can be changed.
+
+    Args:
+        module: the module.
+        path: its file.
+    """
+
+    def __init__(self, module: ModuleType, path: str) -> None:
+        self._module, self._path = module, path
+        self._functions = dict(_functions(vars(module)))
+        self._tree = ast.parse(Path(path).read_text("utf-8"))
+
+    def users(self, mutant: Mutant) -> set[int]:
+        """The lines that run the change: those of the statement, or that use what it defines."""
+        own = set(range(mutant.first, mutant.last + 1))
+        if mutant.scope:
+            return own
+        nodes = list(ast.walk(self._tree))
+        statement = next(
+            node for node in nodes if isinstance(node, ast.stmt) and node.lineno == mutant.first
+        )
+        names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        readers = {node.lineno for node in nodes if isinstance(node, ast.Name) and node.id in names}
+        is_function = isinstance(statement, ast.FunctionDef)
+        return set(range(statement.lineno, statement.end_lineno + 1)) if is_function else readers
+
+    def swap(self, mutant: Mutant) -> None:
+        """Puts a mutant's code in the place of the module's."""
+        compiled = compile(mutant.tree(ROOT), self._path, "exec", dont_inherit=True)
+        if mutant.scope:
+            for name, code in _codes(compiled):
+                if name == mutant.scope and (
+                    function := self._functions.get((name, code.co_firstlineno))
+                ):
+                    function.__code__ = code
+            return
+        fresh = ModuleType(self._module.__name__)
+        fresh.__package__, fresh.__file__ = self._module.__package__, self._path
+        exec(compiled, vars(fresh))
+        for key, function in _functions(vars(fresh)):
+            if old := self._functions.get(key):
+                old.__defaults__, old.__kwdefaults__ = (
+                    function.__defaults__,
+                    function.__kwdefaults__,
+                )
+        for name, value in vars(fresh).items():
+            old = vars(self._module).get(name)
+            if type(value) in PLAIN and not name.startswith("__") and old != value:
+                for module in list(sys.modules.values()):
+                    if module is not fresh and getattr(module, "__dict__", {}).get(name) is old:
+                        setattr(module, name, value)
+
+
+def _functions(namespace: dict[str, object]) -> Iterator[tuple[tuple[str, int], FunctionType]]:
+    """The functions of a module, also those behind decorators, by name and first line."""
+    for function in gc.get_objects():
+        if isinstance(function, FunctionType) and function.__globals__ is namespace:
+            yield (function.__code__.co_qualname, function.__code__.co_firstlineno), function
+
+
+def _codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:
+    """The code of all functions in a module's code, with their names."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant.co_qualname, constant
+            yield from _codes(constant)
+
+
+def read_equivalent(path: Path) -> Iterator[tuple[str, str]]:
+    """Mutants that change nothing which can be seen, and why."""
+    reason = ""
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            reason = line
+        elif line.strip():
+            yield line, reason
+
+
+def modules(paths: Sequence[str]) -> list[str]:
+    """The modules below some paths."""
+    files = (ROOT / path for path in paths)
+    below = (sorted(path.rglob("*.py")) if path.is_dir() else [path] for path in files)
+    return [str(file.relative_to(ROOT)) for group in below for file in group]
+
+
+def main() -> int:
+    parser = Options(__doc__)
+    parser.add_argument("files", nargs="*", help="modules or packages below the root")
+    parser.add_argument("--only", nargs="+", default=(), help="mutants whose name holds the words")
+    parser.add_argument("--verbose", action="store_true", help="all mutants, and what killed them")
+    parser.add_argument("--tests", nargs="+", help="where the tests lie")
+    parser.add_number("--share", 1.0, 0.2, help="the share of all mutants that is tried")
+    parser.add_number("--seconds", 15.0, 15.0, help="of tests for a mutant, the quickest first")
+    parser.add_number("--seed", 0, 0)
+    options = parser.parse_args()
+    files = modules(options.files or (QUICK[:1] if options.quick else SCOPE))
+    tests = options.tests or [QUICK[1] if options.quick else "tests/fmcore"]
+    out = os.fdopen(os.dup(1), "w")
+    # An example that fails is enough; its smallest form is not needed.
+    settings.register_profile("mutants", parent=settings.get_profile("ci"), deadline=None,
+        derandomize=True, database=None, phases=(Phase.explicit, Phase.generate))  # fmt: skip
+    plugin = Mutation(files, options, out)
+    os.chdir(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        code = pytest.main(
+            ["-q", "-p", "no:cacheprovider", "-m", FAST, f"--basetemp={folder}/tests",
+             "--hypothesis-profile=mutants", *tests], plugins=[plugin])  # fmt: skip
+    total = sum(plugin.counts.values(), Counter())
+    print(
+        f"{total.total()} mutants: " + ", ".join(f"{n} {what}" for what, n in total.items()),
+        file=out,
+    )
+    return int(bool(code or plugin.unexpected or not total))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
