@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,8 +52,11 @@ QUICK = ("fmcore/selection/names.py", "tests/fmcore/test_selection.py")
 FAST = "not (keras or browser or viewer or slow)"
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 MEMORY = 3 << 30  # more than the tests need, for a mutant that allocates without end
+# A test that waits, or works without end.
+TIMERS = (signal.SIGALRM, signal.SIGPROF)
+ERROR = 9  # the exit code of a process in which a mutant could not be tried
 # Constants of a module that other modules have imported by name.
-PLAIN = (int, float, tuple, frozenset, dict)
+PLAIN = (int, float, tuple, set, frozenset, dict)
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class Baseline:
 
     Attributes:
         tests: the tests that run each line, by file and line.
-        seconds: how long each test takes.
+        seconds: of the processor that each test takes.
     """
 
     tests: dict[str, dict[int, set[str]]] = field(default_factory=dict)
@@ -81,14 +85,12 @@ class Mutation:
         self._files, self._options, self._out = files, options, out
         self._items: dict[str, pytest.Item] = {}
         self._failed = ""
-        self._seconds: dict[str, float] = defaultdict(float)
         self._killers: dict[str, Counter[str]] = defaultdict(Counter)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.unexpected: list[str] = []
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[report.nodeid] += report.duration
         if report.failed:
             self._failed = report.nodeid
 
@@ -104,16 +106,19 @@ class Mutation:
         self._items = {item.nodeid: item for item in session.items}
         baseline = self._baseline()
         equivalent = dict(read_equivalent(EQUIVALENT))
-        for file in self._files:
-            module = sys.modules[
-                file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            ]
-            code = LoadedModule(module, str(ROOT / file))
+        names = {
+            file: file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            for file in self._files
+        }
+        codes = {file: LoadedModule(sys.modules[names[file]], str(ROOT / file)) for file in names}
+        gc.freeze()  # a collection in each process would copy all of this one's memory
+        for file, code in codes.items():
             began = time.monotonic()
             for mutant in self._drawn(file):
-                outcome, detail = self._outcome(mutant, code, baseline)
-                if outcome in ("survived", "not run") and mutant.name in equivalent:
-                    outcome = "equivalent"
+                if mutant.name in equivalent:
+                    outcome, detail = "equivalent", ""
+                else:
+                    outcome, detail = self._outcome(mutant, code, baseline)
                 self.counts[file][outcome] += 1
                 if outcome in ("survived", "not run"):
                     self.unexpected.append(mutant.name)
@@ -142,14 +147,16 @@ class Mutation:
                 files = [str(ROOT / name) for name in self._files]
                 lines = coverage.Coverage(data_file=None, include=files, config_file=False)
                 lines.start()
+                seconds = {}
                 for nodeid, item in self._items.items():
                     lines.switch_context(nodeid)
+                    began = time.process_time()
                     self._run([item])
-                    lines.switch_context("")
+                    seconds[nodeid] = time.process_time() - began
                 lines.stop()
                 data = lines.get_data()
                 tests = {name: data.contexts_by_lineno(str(ROOT / name)) for name in self._files}
-                Path(file.name).write_bytes(pickle.dumps((self._failed, tests, self._seconds)))
+                Path(file.name).write_bytes(pickle.dumps((self._failed, tests, seconds)))
                 os._exit(0)
             os.waitpid(pid, 0)
             failed, tests, seconds = pickle.loads(Path(file.name).read_bytes())
@@ -164,10 +171,14 @@ class Mutation:
             seconds,
         )
 
-    def _run(self, items: Sequence[pytest.Item], *, stop: bool = False) -> None:
-        for item, following in zip(items, [*items[1:], None], strict=True):
+    def _run(self, items: Sequence[pytest.Item], limits: Sequence[float] = ()) -> None:
+        """Runs tests; with limits, in seconds of the processor, until one fails or takes longer."""
+        for index, item in enumerate(items):
+            if limits:
+                signal.setitimer(signal.ITIMER_PROF, limits[index])
+            following = items[index + 1] if index + 1 < len(items) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if stop and self._failed:
+            if limits and self._failed:
                 return
 
     def _outcome(self, mutant: Mutant, code: LoadedModule, baseline: Baseline) -> tuple[str, str]:
@@ -188,11 +199,18 @@ class Mutation:
         with tempfile.NamedTemporaryFile() as file:
             pid = os.fork()
             if not pid:
-                self._child(mutant, code, chosen, 10 + 5 * seconds, Path(file.name))
+                try:
+                    limits = {test: 2 + 5 * baseline.seconds[test] for test in chosen}
+                    self._child(mutant, code, limits, Path(file.name))
+                finally:
+                    traceback.print_exc(file=self._out)
+                    os._exit(ERROR)
             _, status = os.waitpid(pid, 0)
             killer = Path(file.name).read_text("utf-8")
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in TIMERS:
             return "timed out", ""
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == ERROR:
+            return "not run", "the mutant could not be put in place"
         if os.WIFSIGNALED(status) or os.WEXITSTATUS(status):
             if killer in covering:
                 killers[killer] += 1
@@ -200,17 +218,18 @@ class Mutation:
         return "survived", f"[{len(chosen)} of {len(covering)} tests]"
 
     def _child(
-        self, mutant: Mutant, code: LoadedModule, tests: list[str], limit: float, out: Path
+        self, mutant: Mutant, code: LoadedModule, limits: dict[str, float], out: Path
     ) -> None:
         """Runs tests on a mutant until the first fails, and ends this process."""
         os.setpgid(0, 0)
         in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (in_use + MEMORY,) * 2)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, limit)
+        for number in TIMERS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 60 + 10 * sum(limits.values()))
+        code.swap(mutant)
         try:
-            code.swap(mutant)
-            self._run([self._items[test] for test in tests], stop=True)
+            self._run([self._items[test] for test in limits], list(limits.values()))
         except BaseException as error:
             self._failed = repr(error)
         out.write_text(self._failed, "utf-8")
@@ -248,11 +267,15 @@ class LoadedModule:
         """Puts a mutant's code in the place of the module's."""
         compiled = compile(mutant.tree(ROOT), self._path, "exec", dont_inherit=True)
         if mutant.scope:
-            for name, code in _codes(compiled):
-                if name == mutant.scope and (
-                    function := self._functions.get((name, code.co_firstlineno))
-                ):
-                    function.__code__ = code
+            swapped = [
+                (self._functions[name, code.co_firstlineno], code)
+                for name, code in _codes(compiled)
+                if name == mutant.scope and (name, code.co_firstlineno) in self._functions
+            ]
+            if not swapped:
+                raise LookupError(f"there is no function {mutant.scope} to change")
+            for function, code in swapped:
+                function.__code__ = code
             return
         fresh = ModuleType(self._module.__name__)
         fresh.__package__, fresh.__file__ = self._module.__package__, self._path
@@ -324,7 +347,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         code = pytest.main(
             ["-q", "-p", "no:cacheprovider", "-m", FAST, f"--basetemp={folder}/tests",
-             "--hypothesis-profile=mutants", *tests], plugins=[plugin])  # fmt: skip
+             "--hypothesis-profile=mutants", "--tb=native", *tests], plugins=[plugin])  # fmt: skip
     total = sum(plugin.counts.values(), Counter())
     print(
         f"{total.total()} mutants: " + ", ".join(f"{n} {what}" for what, n in total.items()),

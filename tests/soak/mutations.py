@@ -44,6 +44,8 @@ OPERATIONS: dict[type[ast.operator], type[ast.operator]] = {
 FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum",
              "maximum": "minimum", "floor": "ceil", "ceil": "floor"}  # fmt: skip
 SCOPES = (ast.FunctionDef, ast.ClassDef)
+# What a number is named together with.
+NAMED = (ast.expr, ast.keyword, ast.Assign, ast.AugAssign, ast.Return)
 TESTED = (ast.If, ast.While, ast.IfExp)
 Edit = tuple[str, str, Callable[[], None]]  # before, after, and what changes the copy of the tree
 
@@ -117,7 +119,8 @@ def _sites(tree: ast.Module) -> list[tuple[str, str, ast.stmt, Edit]]:
                     visit(child, inside, function, statement)
 
     for top in tree.body:
-        visit(top, (), "", top)
+        targets = ast.unparse(top.targets) if isinstance(top, ast.Assign) else ""
+        visit(top, (targets,) if targets else (), "", top)
     return sites
 
 
@@ -134,7 +137,7 @@ def _edits(node: ast.AST, function: str) -> Iterator[Edit]:
     if function:
         for name in ("body", "orelse", "finalbody"):
             statements = getattr(node, name, None)
-            if isinstance(statements, list):
+            if isinstance(statements, list) and not _is_skipped(node, name):
                 yield from _removals(statements, node)
     for field, value in ast.iter_fields(node):
         if _is_skipped(node, field) or (not function and isinstance(node, ast.ClassDef)):
@@ -216,7 +219,7 @@ def _replacements(
 
     def edit(new: ast.expr) -> Edit:
         new = ast.copy_location(new, node)
-        if not isinstance(node, ast.Constant) or not isinstance(parent, ast.expr | ast.keyword):
+        if not isinstance(node, ast.Constant) or not isinstance(parent, NAMED):
             return _text(node), _text(new), lambda: put(new)
         before = _text(parent)
         put(new)
@@ -238,8 +241,11 @@ def _replacements(
             yield edit(node.operand)
         case ast.Constant(value=bool(value)):
             yield edit(ast.Constant(not value))
-        case ast.Constant(value=int(value) | float(value)):
-            for other in {value + 1, value // 2 if isinstance(value, int) else value / 2} - {value}:
+        case ast.Constant(value=int(value)):
+            for other in {value + 1, value // 2} - {value}:
+                yield edit(ast.Constant(other))
+        case ast.Constant(value=float(value)):
+            for other in {value * 2, value / 2} - {value} or {1.0}:
                 yield edit(ast.Constant(other))
         case ast.IfExp():
             yield edit(node.body)
