@@ -126,6 +126,12 @@ def _sites(tree: ast.Module) -> list[tuple[str, str, ast.stmt, Edit]]:
 
 def _is_skipped(node: ast.AST, field: str) -> bool:
     """Whether changes in a part of a node say nothing: types, formats, the code of Windows."""
+    if (
+        field == "args"
+        and isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(".reshape")
+    ):
+        return True  # to numpy any negative length is the one to compute, and others do not fit
     if field in ("annotation", "returns", "decorator_list", "format_spec", "bases", "type_params"):
         return True
     windows = isinstance(node, ast.If) and "win32" in ast.unparse(node.test)
