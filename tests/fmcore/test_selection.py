@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from fmcore.cli import main
 from fmcore.errors import InputFileError, SelectionError
 from fmcore.export import resolve
 from fmcore.records import Policy
@@ -136,6 +137,7 @@ def test_names_with_commas_and_brackets_name_themselves():
     assert match_names(names, "a,b", what="layer") == ["a,b"]
     assert match_names(names, "a[1]", what="layer") == ["a[1]"]
     assert match_names(names, "b,a", what="layer") == ["a", "b"]
+    assert match_names(names, "b,a[1]", what="layer") == ["a[1]", "b"]
 
 
 def test_outcomes_and_top_narrow_what_indices_leave(store):
@@ -351,8 +353,9 @@ def test_files_of_samples_are_joined_and_not_mixed_with_indices(tmp_path):
     first.write_text("1\n\n x y \n")
     second.write_text("2")
     assert parse_samples(f"@{first},@{second},wrong").names == ("1", "x y", "2")
-    with pytest.raises(SelectionError, match="by indices or by a file, not both"):
+    with pytest.raises(SelectionError, match="by indices or by a file, not both") as caught:
         parse_samples(f"@{first},3")
+    assert caught.value.field == "sample"
     first.write_bytes(b"\xff\xfe")
     with pytest.raises(
         InputFileError, match=r"cannot read the list of samples .*codec can't decode"
@@ -382,3 +385,9 @@ def test_a_class_is_named_once_and_many_are_listed_in_part():
     with pytest.raises(SelectionError, match="',' selects no class") as caught:
         parse_classes(",", names)
     assert caught.value.field == "class"
+
+
+def test_where_files_can_be_read_the_help_names_them(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "@FILE, with one index or id per line" in " ".join(capsys.readouterr().out.split())

@@ -32,7 +32,7 @@ import pytest
 from hypothesis import Phase, settings
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.harness import Options
 from soak.mutations import Mutant, mutants_of
@@ -369,9 +369,10 @@ def main() -> int:
     plugin = Mutation(files, options, out)
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory() as folder:
-        code = pytest.main(
-            ["-q", "-p", "no:cacheprovider", "-m", FAST, f"--basetemp={folder}/tests",
-             "--hypothesis-profile=mutants", "--tb=native", *tests], plugins=[plugin])  # fmt: skip
+        words = ["-q", "-p", "no:cacheprovider", "--no-summary", "--disable-warnings"]
+        words += ["-m", FAST, f"--basetemp={folder}/tests", "--hypothesis-profile=mutants"]
+        words += ["--tb=native"]  # the quickest
+        code = pytest.main([*words, *tests], plugins=[plugin])
     total = sum(plugin.counts.values(), Counter())
     print(
         f"{total.total()} mutants: " + ", ".join(f"{n} {what}" for what, n in total.items()),
