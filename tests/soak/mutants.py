@@ -247,13 +247,19 @@ class Mutation:
         for number in TIMERS:
             signal.signal(number, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, 60 + 10 * sum(limits.values()))
-        code.swap(mutant)
         try:
+            code.swap(mutant)
             self._run([self._items[test] for test in limits], list(limits.values()))
+        except (NotInPlace, SyntaxError):
+            raise
         except BaseException as error:
             self._failed = repr(error)
         out.write_text(self._failed, "utf-8")
         os._exit(1 if self._failed else 0)
+
+
+class NotInPlace(Exception):
+    """A mutant whose code is not that of any function in use."""
 
 
 class LoadedModule:
@@ -293,7 +299,7 @@ class LoadedModule:
                 if name == mutant.scope and (name, code.co_firstlineno) in self._functions
             ]
             if not swapped:
-                raise LookupError(f"there is no function {mutant.scope} to change")
+                raise NotInPlace(f"there is no function {mutant.scope} to change")
             for function, code in swapped:
                 function.__code__ = code
             return
