@@ -44,6 +44,8 @@ OPERATIONS: dict[type[ast.operator], type[ast.operator]] = {
 FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum",
              "maximum": "minimum", "floor": "ceil", "ceil": "floor"}  # fmt: skip
 SCOPES = (ast.FunctionDef, ast.ClassDef)
+# An argument that asserts what holds anyway.
+ASSERTIONS = ("strict",)
 # What a number is named together with.
 NAMED = (ast.expr, ast.keyword, ast.Assign, ast.AugAssign, ast.Return)
 TESTED = (ast.If, ast.While, ast.IfExp)
@@ -134,6 +136,8 @@ def _is_skipped(node: ast.AST, field: str) -> bool:
         return True  # to numpy any negative length is the one to compute, and others do not fit
     if field in ("annotation", "returns", "decorator_list", "format_spec", "bases", "type_params"):
         return True
+    if isinstance(node, ast.keyword) and node.arg in ASSERTIONS:
+        return True
     windows = isinstance(node, ast.If) and "win32" in ast.unparse(node.test)
     return windows and field in ("test", "body")
 
@@ -157,7 +161,7 @@ def _edits(node: ast.AST, function: str) -> Iterator[Edit]:
     match node:
         case ast.Call(keywords=keywords):
             for index, keyword in enumerate(keywords):
-                if keyword.arg:
+                if keyword.arg not in (None, *ASSERTIONS):
                     yield _left_out(node, keywords, index)
         case ast.comprehension(ifs=conditions):
             for index, condition in enumerate(conditions):
