@@ -71,7 +71,7 @@ class Pooled:
         maps = values.reshape(n, height * width, filters)
         if maps.shape[1] == 1:
             return _reduce_single_pixels(maps[:, 0])
-        rows = min(n, max(1, BLOCK_BYTES // max(1, maps[:1].nbytes)))
+        rows = min(n, max(1, BLOCK_BYTES // maps[:1].nbytes))
         buffers = _Buffers.allocate((rows, filters, height * width), values.dtype)
         blocks = [_reduce_block(maps[start : start + rows], buffers) for start in range(0, n, rows)]
         joined = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
