@@ -176,7 +176,8 @@ def _reduce_block(maps: NDArray[np.floating], buffers: _Buffers) -> dict[str, ND
         finite_or_zero = np.where(finite, pixels, 0).astype(np.float64)
         mean = finite_or_zero.sum(axis=2) / np.maximum(n_values, 1)
         deviation = np.where(finite, finite_or_zero - mean[:, :, np.newaxis], 0)
-        m2 = np.vecdot(deviation, deviation)
+        with np.errstate(over="ignore"):
+            m2 = np.vecdot(deviation, deviation)
     argmax = high.argmax(axis=2)
     return {
         "n_values": n_values,

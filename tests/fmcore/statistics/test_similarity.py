@@ -96,6 +96,7 @@ def test_cka_is_one_up_to_rotation_and_scale_and_leaves_out_what_does_not_vary()
     other = [(x @ turn * 5).astype(np.float32), dead, np.zeros((100, 2), np.float32)]
     assert_allclose(cka_between([x], other), [[1, 1, np.nan]], rtol=1e-5)
     assert cka_between([], other).shape == (0, 3)
+    assert cka_between([], []).shape == (0, 0)
 
 
 def test_other_samples_are_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import warnings
 from functools import reduce
 
 import numpy as np
@@ -225,6 +226,15 @@ def test_counts_of_moments_are_integers_and_what_was_not_seen_is_none():
     for name in ("mean", "std", "min", "max", "zero_fraction"):
         assert_array_equal(np.isnan(read[name]), [[True] * 3, [False] * 3])
     assert_array_equal(read["n_values"], [[0] * 3, [2] * 3])
+
+
+def test_values_whose_squares_are_not_finite_have_their_moments_without_a_warning():
+    values = np.array([1e200, -1e200, 3e200, np.inf]).reshape(1, 2, 2, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pooled = Pooled.from_batch(values)
+    assert (pooled.n_values, pooled.min, pooled.max) == (3, -1e200, 3e200)
+    assert_allclose(pooled.mean, 1e200)
 
 
 def test_a_quantile_of_nothing_is_none():
