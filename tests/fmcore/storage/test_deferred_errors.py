@@ -48,3 +48,13 @@ def test_a_file_whose_disk_is_full_reads_back_what_was_written(steps, allowed):
         if held.error is not None:
             with pytest.raises(OSError, match="No space left"):
                 held.check()
+
+
+def test_little_is_kept_in_memory_of_what_the_disk_takes(tmp_path):
+    with deferred_errors.DeferredErrorFile(str(tmp_path / "a"), "w+") as held:
+        piece = bytes(1000)
+        for number in range(1, 4001):
+            held.write(piece)
+            on_disk = (tmp_path / "a").stat().st_size
+            assert number * len(piece) - on_disk <= deferred_errors.BUFFER_BYTES
+    assert (tmp_path / "a").read_bytes() == piece * 4000
