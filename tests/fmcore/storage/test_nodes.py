@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
@@ -59,6 +59,7 @@ def test_runs_and_gaps_share_out_every_byte(distances, random):
 
 
 @given(st.text())
+@example("")
 def test_a_text_is_read_back_and_what_is_no_unicode_is_escaped(tmp_path_factory, text):
     if "\0" in text:  # HDF5 ends a text there
         return
