@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.factories import CLASS_NAMES
@@ -295,6 +297,7 @@ def test_a_slice_and_a_list_of_anything_read_as_text():
         (np.int8(7), "7"),
         ((1, "correct", slice(4, 6)), "1,correct,4:6"),
         ({"conv1": 0}, "conv1"),
+        (Path("a/b"), "@a/b"),
     ]:
         assert parse_query({"sample": value}).sample == text
 
@@ -332,6 +335,8 @@ def test_a_step_of_a_range_is_at_least_1_and_an_end_may_be_the_size():
 
 def test_of_few_samples_each_may_be_named_often_and_of_many_once():
     assert len(numbers(",".join(["0:20"] * 50))) == 1000
+    with pytest.raises(SelectionError, match="1,001 indices are named, but only 20 exist"):
+        numbers(",".join(["0:20"] * 50) + ",0")
     assert len(numbers("0:2000", 2000)) == 2000
     with pytest.raises(SelectionError, match="2,001 indices are named, but only 2,000 exist"):
         numbers("0:2000,0", 2000)
@@ -370,6 +375,11 @@ def test_a_list_of_samples_may_be_as_long_as_is_stated(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("1" * 1001)
     with pytest.raises(InputFileError, match="it has more than 1,000 characters"):
         parse_samples(f"@{tmp_path / 'a'}")
+
+
+def test_a_hundred_thousand_samples_can_be_listed(tmp_path):
+    (tmp_path / "a").write_text(f"{10**17}\n" * 100_000)
+    assert len(parse_samples(f"@{tmp_path / 'a'}").names) == 100_000
 
 
 def test_a_class_is_named_once_and_many_are_listed_in_part():
