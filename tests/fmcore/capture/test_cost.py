@@ -28,6 +28,9 @@ from fmcore.statistics import (
 
 SHAPES = st.tuples(st.integers(1, 80), st.integers(1, 80), st.integers(1, 9))
 
+# Enough for all, for some, for none.
+MEMORY = st.one_of(*(st.integers(0, most) for most in (10_000, 300_000, 5_000_000, 60_000_000)))
+
 
 def array_bytes(n_classes: int, shape: tuple[int, int, int], factors: tuple[int, int]) -> int:
     """Bytes of the arrays that class maps are accumulated in."""
@@ -67,7 +70,8 @@ def test_histograms_take_the_bytes_that_are_stated(n_classes, n_filters, bits):
     assert histogram_bytes(n_classes, n_filters, bits) == counts.nbytes
 
 
-@given(st.lists(SHAPES, max_size=5), st.integers(1, 12), st.integers(0, 60_000_000))
+@given(st.lists(SHAPES, max_size=5), st.integers(1, 12), MEMORY)
+@example([(10, 10, 1), (40, 40, 1)], 1, 70_667)  # what the first takes decides on the second
 @example([(40, 33, 4)], 3, 16 * 3 * 40 * 33 * 4 * 8 // 3)  # fits to the byte
 @example([(40, 33, 4)], 3, 16 * 3 * 40 * 33 * 4 * 8 // 3 - 3)
 @example([(40, 33, 4), (5, 5, 4), (40, 33, 1)], 3, 2_000_000)
@@ -94,7 +98,8 @@ def test_class_maps_get_three_eighths_of_the_memory_smallest_layers_first(
     assert sum(taken) <= memory * 3 / 8
 
 
-@given(st.lists(SHAPES, max_size=5), st.integers(1, 12), st.integers(0, 20_000_000))
+@given(st.lists(SHAPES, max_size=5), st.integers(1, 12), MEMORY)
+@example([(1, 1, 1), (1, 1, 2)], 1, 264_000)  # what the first takes decides on the second
 @example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * Bins(FINEST).count)  # fits to the byte
 @example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * Bins(FINEST).count - 1)
 @example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * Bins(COARSEST).count)
