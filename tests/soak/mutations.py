@@ -260,6 +260,8 @@ def _replacements(
         case ast.IfExp():
             yield edit(node.body)
             yield edit(node.orelse)
+        case ast.Call(func=ast.Name(id=name)) if name.endswith("_bytes"):
+            yield edit(ast.BinOp(node, ast.FloorDiv(), ast.Constant(2)))  # memory counted half
         case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
             yield edit(ast.Call(ast.Name(FUNCTIONS[name], ast.Load()), node.args, node.keywords))
         case ast.Call(func=ast.Attribute(attr=name)) if name in FUNCTIONS:
