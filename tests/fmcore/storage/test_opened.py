@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
 
 from fmcore.errors import InputFileError, StoreError
@@ -37,21 +37,39 @@ def test_the_seal_is_tested_unless_that_is_not_wanted(copied):
         assert "layers" in store.hdf5
 
 
-def test_a_disk_that_refuses_is_said_with_its_reason(copied, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), OSError("own words")])
+def test_a_disk_that_refuses_is_said_with_its_reason(copied, monkeypatch, error):
     def refuse(path):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise error
 
     monkeypatch.setattr(opened, "FileBytes", refuse)
-    with pytest.raises(InputFileError, match=r"cannot open store .*copy\.h5: Input/output error$"):
+    why = error.strerror or "own words"
+    with pytest.raises(InputFileError, match=rf"cannot open store .*copy\.h5: {why}$"):
         open_file(copied)
 
 
 def test_a_store_that_is_replaced_again_and_again_is_given_up(copied, monkeypatch):
     attempts = []
-    monkeypatch.setattr(opened.FileBytes, "is_same_as", lambda *_: attempts.append(1))
+    monkeypatch.setattr(opened.FileBytes, "is_same_as", lambda *file: attempts.append(file))
     with pytest.raises(InputFileError, match="it is being replaced again and again"):
         open_file(copied)
     assert len(attempts) > 3
+    assert not any(hdf5 for _, hdf5 in attempts)  # all are closed
+
+
+def test_another_file_of_hdf5_is_refused_and_closed(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = 1
+    handed_out = []
+    compare = opened.FileBytes.is_same_as
+    monkeypatch.setattr(
+        opened.FileBytes,
+        "is_same_as",
+        lambda self, file: handed_out.append(file) or compare(self, file),
+    )
+    with pytest.raises(StoreError, match="is an HDF5 file but not a store"):
+        open_file(tmp_path / "a.h5")
+    assert [bool(file) for file in handed_out] == [False]
 
 
 @pytest.mark.parametrize("kind", ["folder", "missing", "text"])
