@@ -16,7 +16,7 @@ REGULAR = "re:"
 
 def near_matches(word: str, words: Sequence[str]) -> str:
     """A clause such as `; did you mean conv1?`; empty if no word is near."""
-    near = difflib.get_close_matches(str(word), words, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(word), words, cutoff=0.5)
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.factories import CLASS_NAMES
@@ -9,16 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from fmcore.cli import main
 from fmcore.errors import InputFileError, SelectionError
 from fmcore.export import resolve
+from fmcore.records import Policy
 from fmcore.selection import (
     PARAMETERS,
+    Parameter,
     Query,
+    SampleTerms,
+    is_index,
     match_names,
+    near_matches,
     parse_classes,
     parse_numbers,
+    parse_policies,
     parse_query,
     parse_samples,
+    policies_for,
+    query,
 )
 
 
@@ -128,6 +139,7 @@ def test_names_with_commas_and_brackets_name_themselves():
     assert match_names(names, "a,b", what="layer") == ["a,b"]
     assert match_names(names, "a[1]", what="layer") == ["a[1]"]
     assert match_names(names, "b,a", what="layer") == ["a", "b"]
+    assert match_names(names, "b,a[1]", what="layer") == ["a[1]", "b"]
 
 
 def test_outcomes_and_top_narrow_what_indices_leave(store):
@@ -171,10 +183,13 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
     file.write_text("5\nnobody\n")
     with pytest.raises(SelectionError, match=r"no sample 'nobody'"):
         resolve(store, Query(sample=f"@{file}"))
-    with pytest.raises(InputFileError, match="cannot read the list of samples"):
+    with pytest.raises(
+        InputFileError, match=r"the list of samples .*none\.txt: No such file or dir"
+    ):
         resolve(store, Query(sample=f"@{tmp_path / 'none.txt'}"))
-    with pytest.raises(SelectionError, match="on the command line and in Python only"):
+    with pytest.raises(SelectionError, match="on the command line and in Python only") as caught:
         parse_samples(f"@{file}", files=False)
+    assert caught.value.field == "sample"
     with pytest.raises(SelectionError, match="by indices or by a file, not both"):
         parse_samples(f"0:3,@{file}")
 
@@ -199,3 +214,195 @@ def test_a_selection_that_names_nothing_says_which_part(store, query, field, why
     with pytest.raises(SelectionError, match=why) as caught:
         resolve(store, query)
     assert caught.value.field == field
+
+
+def test_at_most_three_names_are_near_and_none_is_far():
+    assert near_matches("conv", ["conv1", "conv2", "conv3", "conv4", "x"]).count("conv") == 3
+    assert near_matches("conv1", ["conv1", "dense"]) == "; did you mean conv1?"
+    assert near_matches("cove", ["conv1", "zz"]) == "; did you mean conv1?"
+    # Of the characters of both together, half must match (the definition of difflib).
+    assert near_matches("abcd", ["abxy"]) == "; did you mean abxy?"
+    assert near_matches("abcd", ["axyz"]) == ""
+
+
+def test_a_glob_means_what_a_shell_means_and_a_pattern_the_whole_name():
+    names = ["conv1", "conv10", "block1_conv", "block2_conv", "Conv1"]
+    assert match_names(names, "conv1", what="layer") == ["conv1"]
+    assert match_names(names, "block?_*", what="layer") == ["block1_conv", "block2_conv"]
+    assert match_names(names, "re:conv1", what="layer") == ["conv1"]
+    assert match_names(names, "re:.*conv, Conv1 ,", what="layer") == names[2:]
+    assert match_names(["a", "re:a"], "re:a", what="layer") == ["re:a"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("conv1,none", r"^'none' matches no layer of m; there are conv1, conv2$"),
+        ("conv3", r"^'conv3' matches no layer of m; there are conv1, conv2; did you mean conv"),
+        ("re:(", r"^'re:\(' is not a valid regular expression: "),
+        (" , ", r"^' , ' matches no layer of m"),
+        ("re:conv", r"^'re:conv' matches no layer of m"),
+    ],
+)
+def test_a_pattern_that_matches_nothing_is_an_error_of_its_field(pattern, why):
+    with pytest.raises(SelectionError, match=why) as caught:
+        match_names(["conv1", "conv2"], pattern, what="layer of m", field="layers")
+    assert caught.value.field == "layers"
+    with pytest.raises(SelectionError) as caught:
+        match_names(["conv1", "conv2"], pattern, what="layer of m")
+    assert caught.value.field == "layer"
+    with pytest.raises(SelectionError, match="there are none"):
+        match_names([], "conv1", what="layer")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "float16",
+            r"^policy 'float16'; expected GLOB=POLICY with one of float32, float16, pooled",
+        ),
+        ("conv1=float", r"^policy 'conv1=float'; .*; did you mean float32, float16\?"),
+        ("conv1=", r"^policy 'conv1='; expected GLOB=POLICY"),
+        ("a=pooled,b", r"^policy 'b'; "),
+    ],
+)
+def test_what_is_no_policy_is_an_error_of_its_field(text, why):
+    with pytest.raises(SelectionError, match=why) as caught:
+        parse_policies(text)
+    assert caught.value.field == "policy"
+
+
+def test_of_several_policies_the_last_one_counts_and_by_default_maps_are_exact():
+    names = ["conv1", "conv2", "dense"]
+    assert policies_for(names, "") == [Policy.FLOAT32] * 3
+    assert policies_for(names, "conv*=pooled, conv2 = float16") == [
+        Policy.POOLED,
+        Policy.FLOAT16,
+        Policy.FLOAT32,
+    ]
+    with pytest.raises(SelectionError, match="'none' matches no captured layer; ") as caught:
+        policies_for(names, "none=pooled")
+    assert caught.value.field == "policy"
+
+
+def test_only_what_differs_from_the_defaults_is_in_a_link():
+    assert Query().as_dict() == {}
+    assert Query(class_="a", layer="*", what="pooled").as_dict() == {"class": "a", "what": "pooled"}
+    assert Parameter("a", "b", "c") == Parameter("a", "b", "c", choices=(), here="")
+
+
+def test_a_slice_and_a_list_of_anything_read_as_text():
+    for value, text in [
+        (slice(3), ":3"),
+        (slice(3, None), "3:"),
+        (slice(None), ":"),
+        (slice(1, 9, 2), "1:9:2"),
+        (slice(None, None, 2), "::2"),
+        (np.int8(7), "7"),
+        ((1, "correct", slice(4, 6)), "1,correct,4:6"),
+        ({"conv1": 0}, "conv1"),
+        (Path("a/b"), "@a/b"),
+    ]:
+        assert parse_query({"sample": value}).sample == text
+
+
+@pytest.mark.parametrize("name", ["class", "class_"])
+def test_an_unknown_parameter_lists_those_that_exist(name):
+    assert parse_query({name: "a"}) == Query(class_="a")
+    with pytest.raises(SelectionError, match="expected one of layer, filter, class, sample, what"):
+        parse_query({"": "x"})
+
+
+def test_an_index_has_at_most_18_digits():
+    assert is_index("9" * 18)
+    assert not is_index("9" * 19)
+    assert not is_index("")
+    assert numbers("0" * 17 + "7") == [7]
+    for text in ("0" * 18 + "7", "0:" + "0" * 18 + "7", "0" * 18 + "1:7", "0:7:" + "0" * 18 + "1"):
+        with pytest.raises(SelectionError, match="not the index of a sample"):
+            numbers(text)
+
+
+def test_a_step_of_a_range_is_at_least_1_and_an_end_may_be_the_size():
+    assert numbers("0:20:19") == [0, 19]
+    assert numbers("19:20") == [19]
+    assert numbers(":20:1", 20) == list(range(20))
+    with pytest.raises(
+        SelectionError, match=r"expected indices from 0 to 19, so a range ends at 20"
+    ):
+        numbers("0:21")
+    with pytest.raises(
+        SelectionError, match=r"^'3:3' selects no sample; expected indices from 0 to 19$"
+    ):
+        numbers("3:3")
+
+
+def test_of_few_samples_each_may_be_named_often_and_of_many_once():
+    assert len(numbers(",".join(["0:20"] * 50))) == 1000
+    with pytest.raises(SelectionError, match="1,001 indices are named, but only 20 exist"):
+        numbers(",".join(["0:20"] * 50) + ",0")
+    assert len(numbers("0:2000", 2000)) == 2000
+    with pytest.raises(SelectionError, match="2,001 indices are named, but only 2,000 exist"):
+        numbers("0:2000,0", 2000)
+
+
+def test_terms_of_samples_are_taken_apart():
+    assert parse_samples("") == SampleTerms("", None, "", None)
+    assert parse_samples(" 0:3 ,7, wrong ,top:25,wrong") == SampleTerms("0:3,7", None, "wrong", 25)
+    assert parse_samples("top:1,top:999999999").top == 999_999_999
+    for text in ("top:", "top:1000000000", "top:-1", "tops:1"):
+        with pytest.raises(SelectionError, match="expected indices such as 0:100, @FILE, correct"):
+            parse_samples(text)
+    with pytest.raises(SelectionError, match="such as 0:100, correct, wrong, or top:25"):
+        parse_samples("x", files=False)
+
+
+def test_files_of_samples_are_joined_and_not_mixed_with_indices(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_text("1\n\n x y \n")
+    second.write_text("2")
+    assert parse_samples(f"@{first},@{second},wrong").names == ("1", "x y", "2")
+    with pytest.raises(SelectionError, match="by indices or by a file, not both") as caught:
+        parse_samples(f"@{first},3")
+    assert caught.value.field == "sample"
+    first.write_bytes(b"\xff\xfe")
+    with pytest.raises(
+        InputFileError, match=r"cannot read the list of samples .*codec can't decode"
+    ):
+        parse_samples(f"@{first}")
+
+
+def test_a_list_of_samples_may_be_as_long_as_is_stated(tmp_path, monkeypatch):
+    monkeypatch.setattr(query, "LARGEST_LIST_CHARACTERS", 1000)
+    (tmp_path / "a").write_text("1" * 1000)
+    assert parse_samples(f"@{tmp_path / 'a'}").names == ("1" * 1000,)
+    (tmp_path / "a").write_text("1" * 1001)
+    with pytest.raises(InputFileError, match="it has more than 1,000 characters"):
+        parse_samples(f"@{tmp_path / 'a'}")
+
+
+def test_a_hundred_thousand_samples_can_be_listed(tmp_path):
+    (tmp_path / "a").write_text(f"{10**17}\n" * 100_000)
+    assert len(parse_samples(f"@{tmp_path / 'a'}").names) == 100_000
+
+
+def test_a_class_is_named_once_and_many_are_listed_in_part():
+    names = [f"c{index}" for index in range(21)]
+    assert parse_classes("c3, 20 ,3,,c0", names) == [3, 20, 0]
+    with pytest.raises(
+        SelectionError, match=r"from 0 to 20: c0, .*, c19, …; did you mean"
+    ) as caught:
+        parse_classes("21", names)
+    assert caught.value.field == "class"
+    with pytest.raises(SelectionError, match=r"from 0 to 19: c0, .*, c19; did you mean"):
+        parse_classes("20", names[:20])
+    with pytest.raises(SelectionError, match="',' selects no class") as caught:
+        parse_classes(",", names)
+    assert caught.value.field == "class"
+
+
+def test_where_files_can_be_read_the_help_names_them(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "@FILE, with one index or id per line" in " ".join(capsys.readouterr().out.split())

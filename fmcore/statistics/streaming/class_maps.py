@@ -123,7 +123,7 @@ class ClassMaps:
             return
         # Bytes of one sample whose rows are averaged and whose columns are not yet.
         sample_bytes = 8 * self.mean[0].size * int(self.factors[1])
-        step = max(1, WORK_BYTES // max(1, sample_bytes))
+        step = max(1, WORK_BYTES // sample_bytes)
         for start in range(0, len(labels), step):
             rows = slice(start, start + step)
             self._add(_block_means(values[rows], self.factors), labels[rows])

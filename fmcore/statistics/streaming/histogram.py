@@ -48,7 +48,7 @@ class Bins:
     @classmethod
     def numbering(cls, n_bins: int) -> Bins:
         """The bins of a histogram with `n_bins` bins."""
-        return cls(((n_bins - 5) // (2 * OCTAVES)).bit_length() - 1)
+        return cls((n_bins // (2 * OCTAVES)).bit_length() - 1)
 
     @property
     def per_sign(self) -> int:
@@ -151,7 +151,7 @@ class Histogram:
         indexer = _BinIndexer(flat.shape[1], n_filters, bins, width)
         for index in np.unique(labels):
             members = np.flatnonzero(labels == index)
-            counts = self.counts[index, :, first : first + width]
+            counts = self.counts[index, :, first:]
             for start in range(0, len(members), indexer.rows):
                 rows = members[start : start + indexer.rows]
                 indices = indexer.signed(flat[rows]) if signed else indexer.unsigned(flat, rows)

@@ -87,7 +87,7 @@ class Pooled:
         maps = values.reshape(n, height * width, filters)
         if maps.shape[1] == 1:
             return _reduce_single_pixels(maps[:, 0])
-        rows = min(n, max(1, BLOCK_BYTES // max(1, maps[:1].nbytes)))
+        rows = min(n, max(1, BLOCK_BYTES // maps[:1].nbytes))
         buffers = _Buffers.allocate((rows, filters, height * width), values.dtype)
         blocks = [_reduce_block(maps[start : start + rows], buffers) for start in range(0, n, rows)]
         joined = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -192,7 +192,8 @@ def _reduce_block(maps: NDArray[np.floating], buffers: _Buffers) -> dict[str, ND
         finite_or_zero = np.where(finite, pixels, 0).astype(np.float64)
         mean = finite_or_zero.sum(axis=2) / np.maximum(n_values, 1)
         deviation = np.where(finite, finite_or_zero - mean[:, :, np.newaxis], 0)
-        m2 = np.vecdot(deviation, deviation)
+        with np.errstate(over="ignore"):
+            m2 = np.vecdot(deviation, deviation)
     argmax = high.argmax(axis=2)
     return {
         "n_values": n_values,

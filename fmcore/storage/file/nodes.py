@@ -33,7 +33,7 @@ DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError
 def fixed_text(value: str) -> np.ndarray[Any, np.dtype[np.bytes_]]:
     """Encodes a string as HDF5 fixed-length UTF-8."""
     encoded = value.encode("utf-8", "backslashreplace")
-    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", len(encoded)))
 
 
 def read_text(node: h5py.Group, name: str) -> str:

@@ -78,6 +78,32 @@ def test_class_maps_taken_in_narrow_columns_are_the_same(monkeypatch):
     assert_allclose(narrow.m2, whole.m2, rtol=1e-12)
 
 
+def test_averaged_class_maps_taken_in_little_memory_are_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    values, labels = rng.normal(size=(40, 5, 7, 3)), rng.integers(0, 3, size=40)
+
+    def averaged():
+        maps = ClassMaps.empty(3, (5, 7, 3), factors=(2, 3))
+        maps.add(values, labels)
+        return maps
+
+    whole = averaged()
+    for work_bytes in (1, 8 * 3 * 3 * 3 * 3 * 7):  # less than one sample takes, and seven samples
+        monkeypatch.setattr(class_maps, "WORK_BYTES", work_bytes)
+        assert_allclose(averaged().mean, whole.mean, rtol=1e-12, atol=1e-15)
+        assert_allclose(averaged().m2, whole.m2, rtol=1e-12)
+
+
+def test_samples_are_counted_in_integers_and_maps_in_float64():
+    for maps in (
+        ClassMaps.empty(2, (1, 1, 1)),
+        ClassMaps.from_batch(np.ones((3, 1, 1, 1), np.float16), np.array([0, 0, 1]), n_classes=2),
+    ):
+        assert maps.n_samples.dtype == np.int64
+        assert maps.mean.dtype == maps.m2.dtype == np.float64
+        assert maps.n_samples.dtype == maps.merge(maps).n_samples.dtype
+
+
 def test_class_maps_keep_what_is_not_finite_in_its_pixel():
     values = np.ones((6, 2, 2, 1))
     values[1, 0, 1, 0], values[2, 1, 0, 0] = np.nan, np.inf

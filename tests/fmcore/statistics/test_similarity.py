@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.statistics import cka_between, match_filters
+from fmcore.statistics import centered_covariance, cka_between, correlation, match_filters
+from fmcore.statistics import similarity as module
+from fmcore.statistics.similarity import blocks, column_means, effective_rank, similarity
 
 
 def table(n: int, filters: int, seed: int) -> np.ndarray:
@@ -94,6 +96,7 @@ def test_cka_is_one_up_to_rotation_and_scale_and_leaves_out_what_does_not_vary()
     other = [(x @ turn * 5).astype(np.float32), dead, np.zeros((100, 2), np.float32)]
     assert_allclose(cka_between([x], other), [[1, 1, np.nan]], rtol=1e-5)
     assert cka_between([], other).shape == (0, 3)
+    assert cka_between([], []).shape == (0, 0)
 
 
 def test_other_samples_are_refused():
@@ -112,3 +115,76 @@ def test_a_store_beside_itself_has_its_own_numbers(store):
             layer.statistic("correlation_mean"),
             atol=2e-6,
         )
+
+
+@pytest.mark.parametrize("n_samples", [1, 6, 7, 8, 50])
+@pytest.mark.parametrize("row_bytes", [1, 8 * 3 * 7, 1 << 20])
+def test_blocks_are_all_rows_once_in_order_and_no_larger_than_stated(
+    monkeypatch, row_bytes, n_samples
+):
+    monkeypatch.setattr(module, "ROWS_BYTES", row_bytes)
+    parts = [np.arange(n_samples)[rows] for rows in blocks(3, n_samples)]
+    assert_array_equal(np.concatenate(parts), np.arange(n_samples))
+    most = max(1, row_bytes // (8 * 3))
+    assert all(0 < len(part) <= most for part in parts)
+    assert all(len(part) == most for part in parts[:-1])
+
+
+@pytest.mark.parametrize("row_bytes", [1, 8 * 5 * 7, 1 << 20])
+def test_tables_taken_in_blocks_give_numpys_numbers(monkeypatch, row_bytes):
+    monkeypatch.setattr(module, "ROWS_BYTES", row_bytes)
+    tables = [table(50, filters, seed) for seed, filters in enumerate((5, 3))]
+    tables[1][:, 1] = 4
+    result = similarity([(values.shape[1], values.__getitem__) for values in tables], 50)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = [np.corrcoef(values.astype(float).T) for values in tables]
+    for found, r in zip(result.correlation, expected, strict=True):
+        assert found.dtype == np.float32
+        assert_allclose(found, r, rtol=1e-5, atol=1e-6)
+    varying = [tables[0], tables[1][:, [0, 2]]]
+    cka = [[gram_cka(x, y) for y in varying] for x in varying]
+    assert_allclose(result.cka, cka, rtol=1e-6)
+    for found, values in zip(result.effective_rank, varying, strict=True):
+        singular = np.linalg.svd(values - values.mean(axis=0, dtype=float), compute_uv=False)
+        shares = singular / singular.sum()
+        assert found == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-6)
+    matches = match_filters(*tables)
+    together = np.corrcoef(tables[0].astype(float).T, varying[1].astype(float).T)[:5, 5:]
+    assert_allclose(matches.correlation[:, [0, 2]], together, rtol=1e-5, atol=1e-6)
+
+
+def test_the_mean_of_a_column_that_does_not_vary_or_is_not_finite_is_none():
+    values = table(20, 6, 3)
+    values[:, 1] = 7
+    values[4, 2], values[5, 3], values[6, 4] = np.nan, np.inf, -np.inf
+    means = column_means(6, values.__getitem__, 20)
+    assert_array_equal(np.isnan(means), [False, True, True, True, True, False])
+    assert_allclose(means[[0, 5]], values[:, [0, 5]].mean(axis=0, dtype=float), rtol=1e-12)
+
+
+def test_a_covariance_is_that_of_numpy_times_the_number_of_others():
+    values = table(30, 4, 9)
+    values[:, 2] = 1
+    covariance = centered_covariance(values)
+    assert_allclose(covariance, np.cov(values.astype(float).T) * 29, rtol=1e-9, atol=1e-12)
+    r = correlation(covariance)
+    assert_array_equal(np.diag(r), np.array([1, 1, np.nan, 1], np.float32))
+    assert np.isnan(r[2]).all()
+    assert np.isnan(r[:, 2]).all()
+
+
+def test_a_correlation_is_never_beyond_one():
+    beyond = np.array([[1.0, 1.1, -1.1], [1.1, 1.0, 0], [-1.1, 0, 1.0]])
+    assert_array_equal(
+        correlation(beyond), np.array([[1, 1, -1], [1, 1, 0], [-1, 0, 1]], np.float32)
+    )
+
+
+def test_the_effective_rank_is_that_of_filters_that_vary():
+    assert effective_rank(np.diag([4.0, 4.0, 4.0])) == pytest.approx(3)
+    assert effective_rank(np.diag([4.0, 0.0, 4.0])) == pytest.approx(2)
+    assert effective_rank(np.ones((3, 3))) == pytest.approx(1, rel=1e-6)
+    assert np.isnan(effective_rank(np.zeros((2, 2))))
+    # Shares of singular values, which are roots of the eigenvalues: 2/3 and 1/3.
+    expected = np.exp(-(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)))
+    assert effective_rank(np.diag([4.0, 1.0])) == pytest.approx(expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import warnings
 from functools import reduce
 
 import numpy as np
@@ -219,6 +220,42 @@ def test_quantiles_lie_within_the_stated_relative_error(batch):
             got = quantiles(counts[index], flat.min(axis=0), flat.max(axis=0), level=level)
             expected = np.quantile(flat, level, axis=0, method="inverted_cdf")
             assert_allclose(got, expected, rtol=Bins(4).relative_error, atol=2.0**-24)
+
+
+@given(batches(finite=False))
+def test_the_share_of_zeros_is_that_of_all_values_of_a_filter(batch):
+    values, labels, _ = batch
+    share = Moments.from_batch(values, labels, n_classes=N_CLASSES).zero_share()
+    assert_allclose(share, (values == 0).mean(axis=(0, 1, 2)), rtol=1e-12)
+    assert np.isnan(Moments.empty(N_CLASSES, 2).zero_share()).all()
+
+
+def test_counts_of_moments_are_integers_and_what_was_not_seen_is_none():
+    moments_of_one = Moments.from_batch(np.ones((2, 1, 1, 3)), np.array([1, 1]), n_classes=2)
+    for some in (Moments.empty(2, 3), moments_of_one, moments_of_one.merge(moments_of_one)):
+        for name in ("n_values", "n_zero", "n_nonfinite"):
+            assert getattr(some, name).dtype == np.int64
+    read = moments_of_one.read_out()
+    for name in ("mean", "std", "min", "max", "zero_fraction"):
+        assert_array_equal(np.isnan(read[name]), [[True] * 3, [False] * 3])
+    assert_array_equal(read["n_values"], [[0] * 3, [2] * 3])
+
+
+def test_values_whose_squares_are_not_finite_have_their_moments_without_a_warning():
+    values = np.array([1e200, -1e200, 3e200, np.inf]).reshape(1, 2, 2, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pooled = Pooled.from_batch(values)
+    assert (pooled.n_values, pooled.min, pooled.max) == (3, -1e200, 3e200)
+    assert_allclose(pooled.mean, 1e200)
+
+
+def test_a_quantile_of_nothing_is_none():
+    counts = Histogram.empty(2, 1).counts
+    counts[1, 0, Bins(4).zero] = 3
+    low, high = np.array([[np.inf], [0.0]]), np.array([[-np.inf], [0.0]])
+    for level in (0.0, 0.5, 1.0):
+        assert_array_equal(quantiles(counts, level, low, high), [[np.nan], [0.0]])
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import h5py
 import numpy as np
 import pytest
@@ -123,3 +125,56 @@ def test_h5py_reads_what_was_encoded(tmp_path, shape, each, dtype):
             mask, data = found.id.read_direct_chunk(corner)
             assert mask == 0
             np.testing.assert_array_equal(codec.decode(data, values.dtype, chunk, each), block)
+
+
+def test_a_long_stream_is_not_inflated_beyond_the_size_of_its_chunk():
+    # A small file must not fill the memory.
+    bomb = zlib.compress(bytes(100 << 20))
+    assert len(bomb) > codec.ONE_CALL_BYTES
+    with pytest.raises(ValueError, match="the chunk holds 1,001 bytes, expected 1,000"):
+        codec.undo_filters(bomb, np.dtype("u1"), (1000,), codec.DEFLATE)
+    assert codec.ONE_CALL_BYTES * 1032 < 70e6
+
+
+@pytest.mark.parametrize("n", [1000, 300_000])
+def test_streams_of_zlib_are_read_and_others_refused(n):
+    values = np.random.default_rng(0).integers(0, 255, n).astype("u1")
+    stream = zlib.compress(values)
+    shape, dtype = (n,), np.dtype("u1")
+    for data in (stream, memoryview(stream)):
+        np.testing.assert_array_equal(codec.undo_filters(data, dtype, shape, codec.DEFLATE), values)
+    with pytest.raises(ValueError, match="it is not a zlib stream"):
+        codec.undo_filters(bytes(values), dtype, shape, codec.DEFLATE)
+    for size in (n - 1, n + 1):
+        with pytest.raises(ValueError, match=rf"the chunk holds [\d,]+ bytes, expected {size:,}$"):
+            codec.undo_filters(stream, dtype, (size,), codec.DEFLATE)
+
+
+def test_the_first_damaged_chunk_is_named_and_a_checksum_is_cut_off():
+    chunks = codec.encode([np.full((3, 2), value, np.float32) for value in range(5)])
+    assert codec.first_damaged(chunks) is None
+    assert codec.strip_checksum(chunks[2]) == chunks[2][:-4]
+    for damaged in ({0}, {2}, {4, 3}):
+        spoiled = [
+            bytes([chunk[0] ^ 1]) + chunk[1:] if index in damaged else chunk
+            for index, chunk in enumerate(chunks)
+        ]
+        assert codec.first_damaged(spoiled) == min(damaged)
+        with pytest.raises(ValueError, match="its checksum does not match"):
+            codec.strip_checksum(spoiled[min(damaged)])
+
+
+def test_the_ratio_is_that_of_all_blocks_and_the_gain_of_shuffle_must_be_a_tenth(monkeypatch):
+    sizes = {"deflate": 100, "shuffle+deflate": 90}
+
+    def apply(block, kind):
+        return bytes(sizes[kind.name])
+
+    monkeypatch.setattr(codec, "_apply_filters", apply)
+    blocks = [np.zeros(100, np.float32), np.zeros(50, np.float32)]
+    assert codec.choose(blocks) == (codec.DEFLATE, 200 / 600)
+    sizes["shuffle+deflate"] = 89
+    assert codec.choose(blocks) == (codec.SHUFFLE_DEFLATE, 178 / 600)
+    for left, expected in ((285, codec.DEFLATE), (286, codec.NONE)):  # 0.95 of 300
+        sizes.update({"deflate": left, "shuffle+deflate": left})
+        assert codec.choose(blocks)[0] == expected

@@ -18,7 +18,7 @@ from fmcore.storage.chunks import codec, grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.chunks.codec import encode_run, fletcher32
 from fmcore.storage.chunks.grid import RUN_BYTES, run_length
-from fmcore.storage.chunks.index_patch import lookup3, patch_index
+from fmcore.storage.chunks.index_patch import _fixed_arrays, lookup3, patch_index
 from fmcore.storage.file import nodes
 from fmcore.storage.file.nodes import all_chunk_extents
 from fmcore.storage.file.seal import seal
@@ -168,3 +168,42 @@ def test_a_run_that_did_not_shrink_fits_into_the_size_of_a_chunk(chunk_bytes):
     n = run_length(chunk_bytes)
     assert n * (chunk_bytes * 1.01 + 64) < 256**size_bytes
     assert n == 1 or n * chunk_bytes <= RUN_BYTES
+
+
+def test_chunks_behind_4_gib_are_found_at_their_places(tmp_path):
+    path, values = tmp_path / "a.h5", np.arange(400, dtype=np.float32).reshape(200, 2)
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        # Allocated and never written: it takes no room on the disk.
+        large = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        large.set_chunk((1 << 30,))
+        large.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        large.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        h5py.h5d.create(
+            file.id, b"large", h5py.h5t.STD_U8LE, h5py.h5s.create_simple((5 << 30,)), large
+        )
+        space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.IEEE_F32LE
+        created = h5py.h5d.create(file.id, b"a", kind, space, nodes.creation_properties((1, 2)))
+        buffer = ChunkBuffer(h5py.Dataset(created), codec.DEFLATE)
+        for run in buffer.add(values):
+            buffer.put(encode_run(run, codec.DEFLATE))
+    extents = patch_index(path, {"a": buffer.sizes})
+    assert extents["a"].min() > 4 << 30
+    with h5py.File(path) as file:
+        assert_array_equal(file["a"][...], values)
+
+
+def test_a_header_right_behind_a_chunk_is_found(tmp_path):
+    path = tmp_path / "a.h5"
+    values = np.arange(400, dtype=np.float32).reshape(200, 2)
+    sizes = written(path, {"a": (values, (1, 2))})
+    start, size = path.read_bytes().index(b"FAHD"), path.stat().st_size
+    for covered in (np.zeros((0, 2), "<i8"), np.array([[0, start]], "<i8")):
+        with path.open("rb") as file:
+            ((first, _),) = _fixed_arrays(file, covered, size)
+        assert first == all_extents(path)["a"][0, 0]
+    assert len(sizes["a"]) == 200
+
+
+def all_extents(path):
+    with h5py.File(path) as file:
+        return all_chunk_extents(file, path)
