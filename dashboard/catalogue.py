@@ -34,7 +34,7 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
         "field": "accuracy",
         "headerName": "Accuracy",
         "minWidth": 112,
-        "flex": 2,
+        "flex": 3,
         "valueFormatter": _SHARE,
         "tooltipValueGetter": {"function": "params.data.accuracy_words"},
     }

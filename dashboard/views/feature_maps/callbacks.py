@@ -167,7 +167,7 @@ def _register_samples(app: Dash, source: Source) -> None:
         Input(ids.MAPS_SETTLED, "data"),
         Input(ids.SCHEME, "data"),
     )
-    def draw_sample(sample: object, scheme: str) -> tuple[list[Node], Any]:
+    def draw_sample(sample: object, scheme: str) -> tuple[Node, Any]:
         snapshot, theme = source.snapshot(), theme_for(scheme)
         one = snapshot.sample(snapshot.state(sample=sample).sample)
         names, badges = snapshot.catalog.class_names, []
@@ -187,7 +187,7 @@ def _register_samples(app: Dash, source: Source) -> None:
             said.append(dmc.Table(data={"head": head, "body": rows}, className="sample-targets"))
         if note:
             said.append(dmc.Text(note, size="sm", c="dimmed"))
-        return said, bars
+        return dmc.Stack(said, gap="xs"), bars
 
 
 def _register_filter(app: Dash, source: Source) -> None:

@@ -31,11 +31,14 @@ from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import Preprocessing
 from fmcore.errors import ArrayIndexError
 from fmcore.export import FORMATS, check_folder, export_store
-from fmcore.records import Captured, LayerSpec, ModelInfo
+from fmcore.records import Captured, LayerSpec, ModelInfo, Target
 from fmcore.selection import parse_query
-from fmcore.statistics import STATISTICS
+from fmcore.statistics import STATISTICS, Statistic
 from fmcore.storage import Store, open_store
 from fmcore.storage.chunks.stored_array import ChunkIndex
+
+# What a store holds whose model gives classes.
+OF_CLASSES = tuple(name for name, one in STATISTICS.items() if one.target == Target.CLASS)
 
 pytestmark = pytest.mark.slow  # many programs read many exports
 AXES = ("sample", "y", "x", "filter")
@@ -170,12 +173,12 @@ class Truth:
         """Group, name, value and chance level of each, as they lie in the file."""
         found = []
         with open_store(self.path) as store:
-            for one in STATISTICS.values():
+            for one in map(STATISTICS.get, OF_CLASSES):
                 of_layers = "layer" in one.axes
                 for group in (
                     ["similarity"] if of_layers else [f"layers/{each}" for each in self.maps]
                 ):
-                    path = one.path if of_layers else f"{group}/{one.path}"
+                    path = f"{group}/{one.name}" if of_layers else f"{group}/{_inside(one)}"
                     if one.is_stored:
                         value = self.stored[path]
                     else:  # a quantile: the file holds histograms only
@@ -184,6 +187,11 @@ class Truth:
                     chance = self.stored[f"{path}_chance"] if one.chance else None
                     found.append((group, one.name, value, chance))
         return found
+
+
+def _inside(statistic: Statistic) -> str:
+    """Where a statistic of filters lies in the group of its layer, as FORMAT.md has it."""
+    return f"{'class' if statistic.axes[0] == 'class' else 'filters'}/{statistic.name}"
 
 
 def made(
@@ -295,7 +303,7 @@ class Choice:
     filters: Any = ...
     samples: Any = ...
     classes: tuple[int, ...] | None = None
-    statistics: Sequence[str] = tuple(STATISTICS)
+    statistics: Sequence[str] = OF_CLASSES
 
     def text(self, what: str) -> dict[str, str]:
         """The query; of statistics nobody can choose samples or a dtype."""
@@ -355,7 +363,7 @@ def arrays_of(truth: Truth, what: str, choice: Choice) -> dict[str, dict[str, An
             if name not in choice.statistics:
                 continue
             one = STATISTICS[name]
-            name = name if group == "similarity" else one.path.replace("/", "_")
+            name = name if group == "similarity" else _inside(one).replace("/", "_")
             add(group, name, one.axes, value)
             if chance is not None:
                 add(group, f"{name}_chance", ("bound", *one.axes), chance)
@@ -412,7 +420,7 @@ def _statistics_table(truth: Truth, choice: Choice) -> dict[str, np.ndarray]:
         frame["chance_low"], frame["chance_high"] = low, high
         frame["n"] = sizes[places["class"]] if "class" in places else len(truth.samples["label"])
         frame["statistic"], frame["pooling"] = one.family, one.pooling
-        frame["class"] = frame["other"] = ""
+        frame["class"] = frame["target"] = frame["other"] = ""
         frame["filter"] = np.nan
         if group == "similarity":
             frame["layer"] = [paths[place] for place in places["layer"]]
@@ -469,7 +477,7 @@ def by_xarray(out: Path) -> Arrays:
                 yield group, str(name), array.values, array.dims
 
 
-TEXTS = ("id", "layer", "class", "other", "statistic", "pooling", "reason")
+TEXTS = ("id", "layer", "class", "target", "other", "statistic", "pooling", "reason")
 # Path without its suffix, and columns, of every table in a folder.
 Frames = Iterator[tuple[str, Mapping[str, np.ndarray]]]
 
