@@ -34,7 +34,7 @@ from fmcore.records import (
 )
 from fmcore.selection import policies_for
 from fmcore.statistics import Bins
-from fmcore.storage import FORMAT_VERSION, LayerPlan, StorePlan, choose
+from fmcore.storage import ARRAYS, FORMAT_VERSION, LayerPlan, StorePlan, choose
 from fmcore.storage.chunks import grid
 from fmcore.storage.format import chunk_shape
 from fmcore.storage.format.plan import sample_ids
@@ -189,6 +189,7 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "samples of a shard (they follow from --memory)": str(plan.shard_rows),
         "histograms": ", ".join(f"{layer.spec.path}={layer.histogram}" for layer in store.layers),
         "format version": FORMAT_VERSION,
+        "arrays of the format": hashlib.sha256(" ".join(ARRAYS).encode()).hexdigest()[:12],
         "machine": f"{platform.system()} {platform.machine()}",
     }
 

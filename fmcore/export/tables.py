@@ -42,7 +42,9 @@ def pooled_table(store: Store, layer: Layer, resolved: ResolvedQuery) -> Tables:
     names, filters = pooled_names(layer, resolved), resolved.filters[layer.path]
     tables = {name: layer.pooled(name) for name in names}
     kinds = {"sample": "int64", "id": TEXT}
-    kinds |= dict.fromkeys((*store.class_columns, "filter"), "int64")
+    kinds |= dict.fromkeys(store.class_columns, "int64")
+    kinds |= {name: rows.dtype.name for name, rows in store.numbers_of_samples().items()}
+    kinds["filter"] = "int64"
     for name, table in tables.items():
         is_float = table.dtype.kind == "f"
         kinds[name] = resolved.query.dtype if is_float else table.dtype.name
@@ -51,7 +53,8 @@ def pooled_table(store: Store, layer: Layer, resolved: ResolvedQuery) -> Tables:
 
     def pieces() -> Iterator[Table]:
         precision.begin()
-        ids, classes = np.array(store.ids, dtype=object), store.classes_of_samples()
+        ids = np.array(store.ids, dtype=object)
+        beside = store.classes_of_samples() | store.numbers_of_samples()
         step = max(1, BLOCK_BYTES // (8 * n_filters))
         for start in range(0, len(samples), step):
             rows = samples[start : start + step]
@@ -59,7 +62,7 @@ def pooled_table(store: Store, layer: Layer, resolved: ResolvedQuery) -> Tables:
             columns: dict[str, Column] = {
                 "sample": row_samples,
                 "id": ids[row_samples].tolist(),
-                **{name: column[row_samples] for name, column in classes.items()},
+                **{name: column[row_samples] for name, column in beside.items()},
                 "filter": np.tile(np.asarray(filters, dtype=np.int64), len(rows)),
             }
             for name, table in tables.items():

@@ -91,7 +91,7 @@ def of_class(
     Raises:
         StatisticNotFoundError: if the store has no scores, with the reason.
     """
-    names = [f"{family}_{pooling}" for family in OF_CLASS for pooling in POOLINGS]
+    names = _stored(snapshot, layer, OF_CLASS)
     values = {name: snapshot.statistic(layer, name)[:, filter_index] for name in names}
     bands = {name: snapshot.chance(layer, name) for name in names}
     best = best_classes(np.stack([values[f"auc_{pooling}"] for pooling in POOLINGS]), BEST)
@@ -134,8 +134,18 @@ def of_filter(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Sc
     Raises:
         StatisticNotFoundError: if the store has no scores, with the reason.
     """
-    names = [f"{family}_{pooling}" for family in OF_FILTER for pooling in POOLINGS]
+    names = _stored(snapshot, layer, OF_FILTER)
     return _scores(snapshot, layer, filter_index, (*names, *NOT_POOLED))
+
+
+def _stored(snapshot: Snapshot, layer: str, families: Iterable[str]) -> list[str]:
+    """The scores of a store on each pooled table; all of the families where it has none of them.
+
+    A store may be older than a score.
+    """
+    names = [f"{family}_{pooling}" for family in families for pooling in POOLINGS]
+    there = snapshot.statistics(layer)
+    return [name for name in names if name in there] or names
 
 
 def not_pooled(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Score]:

@@ -178,12 +178,19 @@ def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.
 def codec_of(array: h5py.Dataset) -> Codec | None:
     """The codec of an array in a file; None if its filters are not those of a codec."""
     properties = array.id.get_create_plist()
-    filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
-    expected = {
-        (*(step.number for step in codec.filters), h5py.h5z.FILTER_FLETCHER32): codec
-        for codec in CODECS
-    }
-    return expected.get(tuple(filters))
+    stored = [properties.get_filter(index) for index in range(properties.get_nfilters())]
+    if not stored or stored[-1][0] != h5py.h5z.FILTER_FLETCHER32:
+        return None
+    steps = [(number, values) for number, _, values, _ in stored[:-1]]
+    for codec in CODECS:
+        expected = [(step.number, step.settings) for step in codec.filters]
+        # HDF5 appends settings of its own, such as the bytes of a value to shuffle.
+        if len(steps) == len(expected) and all(
+            number == other and values[: len(settings)] == settings
+            for (number, values), (other, settings) in zip(steps, expected, strict=True)
+        ):
+            return codec
+    return None
 
 
 @contextlib.contextmanager

@@ -77,10 +77,13 @@ _SHUFFLE = Filter(
 class Codec:
     """The filters of an array's chunks, before the checksum that all chunks have.
 
+    Two codecs of the same filters with the same settings cannot be told apart in a file.
+
     Attributes:
         filters: in the order in which they are applied.
         worth: a layer gets this codec if it leaves less than this share of what the best codec
-            before it in `CODECS` leaves, since it costs more at every read.
+            before it in `CODECS` leaves, since it costs more at every read. So a codec that does
+            not make anything smaller is never chosen.
     """
 
     filters: tuple[Filter, ...]
@@ -94,7 +97,7 @@ class Codec:
     @property
     def content_encoding(self) -> str | None:
         """HTTP's name for a chunk as it is stored, empty for plain values; None if it has none."""
-        return {(): "", (_DEFLATE,): "deflate"}.get(self.filters)
+        return {(): "", ("deflate",): "deflate"}.get(tuple(step.name for step in self.filters))
 
 
 NONE = Codec((), 1.0)

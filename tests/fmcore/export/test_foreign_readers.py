@@ -36,13 +36,14 @@ from fmcore.selection import parse_query
 from fmcore.statistics import STATISTICS, Statistic
 from fmcore.storage import Store, open_store
 from fmcore.storage.chunks.stored_array import ChunkIndex
+from fmcore.storage.format.columns import NUMBERS
 
 # What a store holds whose model gives classes.
 OF_CLASSES = tuple(name for name, one in STATISTICS.items() if one.target == Target.CLASS)
 
 pytestmark = pytest.mark.slow  # many programs read many exports
 AXES = ("sample", "y", "x", "filter")
-BESIDE = ("index", "id", "label", "prediction")
+BESIDE = ("index", "id", "label", "prediction", *NUMBERS)
 ODD_NAN = np.uint32(0xFFC12345).view(np.float32)  # negative, and with a payload
 
 # What a spreadsheet takes for the begin of a formula.

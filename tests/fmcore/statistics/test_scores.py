@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
+from fmcore.records import Target
 from fmcore.statistics import (
     STATISTICS,
     Defined,
@@ -30,6 +31,12 @@ from fmcore.statistics import (
 )
 from fmcore.statistics.scores.chance import PERMUTATIONS
 from fmcore.statistics.scores.ranking import Ranking
+
+CLASS_SCORES = [
+    statistic.family
+    for statistic in STATISTICS.values()
+    if statistic.chance and statistic.target == Target.CLASS and statistic.pooling == "mean"
+]
 
 
 class Tables:
@@ -217,7 +224,7 @@ def test_of_noise_two_to_nine_percent_lie_outside_the_band(kind, balance):
         "heavy": np.exp(noise),
     }[kind]
     results = scored({"mean": values, "max": values}, labels, n_classes)
-    for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
+    for name in CLASS_SCORES:
         low, high = results[f"{name}_mean_chance"]
         score = results[f"{name}_mean"]
         assert np.isfinite(score).all()
@@ -229,7 +236,7 @@ def test_of_200_units_of_noise_two_to_nine_percent_lie_outside_the_band():
     labels = np.arange(2_000) % 10
     values = np.abs(np.random.default_rng(1).normal(size=(2_000, 200)))
     results = scored({"mean": values, "max": values}, labels, 10)
-    for name in ("auc", "ap", "dprime", "eta2", "f", "csi", "mi"):
+    for name in CLASS_SCORES:
         low, high = results[f"{name}_mean_chance"]
         score = results[f"{name}_mean"]
         outside = ((score < low) | (score > high)).mean()
@@ -250,7 +257,11 @@ def test_scores_that_mean_nothing_say_why_and_are_not_one():
     results = scored({"mean": signed, "max": signed}, labels, 3, low=low, high=high)
     reasons = [Defined.YES, Defined.DEAD, Defined.CONSTANT, Defined.NONFINITE, Defined.YES]
     assert results["undefined_max"].tolist() == reasons
-    scores = [name for name, statistic in STATISTICS.items() if statistic.chance]
+    scores = [
+        name
+        for name, statistic in STATISTICS.items()
+        if statistic.chance and statistic.target == Target.CLASS
+    ]
     assert len(scores) > 10
     for name in (*scores, *(f"{name}_chance" for name in scores)):
         array = results[name]
