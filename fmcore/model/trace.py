@@ -67,11 +67,13 @@ class Trace:
     makers: Mapping[str, Call] = field(init=False)
 
     def __post_init__(self) -> None:
-        # A layer that does nothing, such as dropout, returns its own input.
+        # A layer that does nothing, such as dropout, returns its own input: it made nothing. In
+        # mixed precision that is the model's input in another type.
         input_names = {tensor.name for tensor in self.inputs}
         makers: dict[str, Call] = {}
         for call in self.calls:
-            if call.output.name not in input_names:
+            own = {tensor.name for tensor in call.inputs}
+            if call.output.name not in input_names | own:
                 makers.setdefault(call.output.name, call)
         object.__setattr__(self, "makers", makers)
 

@@ -223,3 +223,17 @@ def test_a_store_keeps_the_box_of_each_unit(tmp_path):
         assert two.attributes["receptive_field"] == "exact"
         with pytest.raises(SelectionError, match=r"no unit at row 6.*maps are 6x5"):
             one.receptive_field(6, 0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_layers_that_do_nothing_are_walked_past_in_every_precision(precision):
+    keras.config.set_dtype_policy(precision)
+    try:
+        image = keras.Input((8, 8, 1))
+        x = layers.Dropout(0.5)(layers.RandomFlip()(layers.RandomRotation(0.1)(image)))
+        model = keras.Model(image, layers.Conv2D(2, 3, name="conv")(x))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    (layer,) = KerasProbe(model).layers
+    assert layer.field_words == "exact"
+    assert layer.receptive_field[0, 0].tolist() == [0, 0, 2, 2]
