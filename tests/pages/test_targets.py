@@ -283,7 +283,7 @@ def test_the_catalogue_has_the_words_of_the_store(source, target):
         for node in nodes_in(catalogue(source))
         if "rowData" in node["props"]
     ]
-    words = {Target.LABELS: "labels right ", Target.NUMBER: "mean absolute error x "}[target]
+    words = {Target.LABELS: "labels right ", Target.NUMBER: "mean absolute error x: "}[target]
     assert all(row["accuracy_words"].startswith(words) and row["accuracy"] is None for row in rows)
 
 

@@ -108,7 +108,7 @@ def choose(blocks: Sequence[NDArray[Any]]) -> tuple[Codec, float]:
     """
     raw = sum(block.nbytes for block in blocks)
     best, least = NONE, 1.0
-    for codec in CODECS:
+    for codec in CODECS[1:]:
         ratio = sum(len(_apply_filters(block, codec)) for block in blocks) / raw
         if ratio < codec.worth * least:
             best, least = codec, ratio

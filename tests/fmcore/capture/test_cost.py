@@ -34,7 +34,7 @@ MEMORY = st.one_of(*(st.integers(0, most) for most in (10_000, 300_000, 5_000_00
 
 def array_bytes(n_classes: int, shape: tuple[int, int, int], factors: tuple[int, int]) -> int:
     """Bytes of the arrays that class maps are accumulated in."""
-    maps = ClassMaps.empty(n_classes, shape, factors=factors)
+    maps = ClassMaps.of_size(n_classes, shape, factors=factors)
     return maps.mean.nbytes + maps.m2.nbytes
 
 
@@ -66,7 +66,7 @@ def test_class_maps_take_the_bytes_that_are_stated(shape, n_classes):
 
 @given(st.integers(1, 12), st.integers(1, 9), st.integers(COARSEST, FINEST))
 def test_histograms_take_the_bytes_that_are_stated(n_classes, n_filters, bits):
-    counts = Histogram.empty(n_classes, n_filters, bits=bits).counts
+    counts = Histogram.of_size(n_classes, n_filters, bits=bits).counts
     assert histogram_bytes(n_classes, n_filters, bits) == counts.nbytes
 
 
@@ -107,7 +107,10 @@ def test_class_maps_get_three_eighths_of_the_memory_smallest_layers_first(
 @example([(1, 1, 9), (1, 1, 1), (9, 9, 2)], 5, 3_000_000)
 def test_histograms_get_an_eighth_of_the_memory_fewest_filters_first(shapes, n_classes, memory):
     needs = [
-        [(Histogram.empty(n_classes, filters, bits=bits).counts.nbytes, bits) for bits in (4, 3, 2)]
+        [
+            (Histogram.of_size(n_classes, filters, bits=bits).counts.nbytes, bits)
+            for bits in (4, 3, 2)
+        ]
         for *_, filters in shapes
     ]
     order = sorted(range(len(shapes)), key=lambda index: shapes[index][2])

@@ -242,13 +242,13 @@ def test_files_that_are_no_whole_model_are_refused(model_path, tmp_path):
 
 def test_a_model_that_would_run_code_is_refused(tmp_path):
     model = small(
-        keras.layers.Lambda(lambda x: x * 2),
+        keras.layers.Lambda(lambda x: x * 2, name="twice"),
         keras.layers.Conv2D(2, 3),
         keras.layers.Flatten(),
         keras.layers.Dense(3),
     )
     model.save(tmp_path / "lambda.keras")
-    with pytest.raises(ModelError, match="'lambda' is a Lambda, which runs code"):
+    with pytest.raises(ModelError, match="'twice' is a Lambda, which runs code"):
         capture_activations(
             tmp_path / "lambda.keras", np.zeros((1, 8, 8, 1)), np.array([0]), tmp_path / "s.h5"
         )

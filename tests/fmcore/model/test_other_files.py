@@ -40,10 +40,11 @@ def depth() -> keras.Model:
     )
 
 
-def operations() -> keras.Model:
+def operations(activation: str | None = None) -> keras.Model:
     image = keras.Input((8, 8, 1))
     maps = keras.ops.relu(layers.Conv2D(2, 3, name="conv")(image / 255.0))
-    return keras.Model(image, layers.Dense(3, name="dense")(layers.Flatten()(maps)))
+    scores = layers.Dense(3, activation=activation, name="dense")(layers.Flatten()(maps))
+    return keras.Model(image, scores)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
@@ -169,7 +170,7 @@ def fmcore(*arguments, **environment) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize("backend", ["jax", "torch", "numpy", "nonsense"])
 def test_another_backend_is_named_and_tensorflow_helps(backend, tmp_path):
-    operations().save(tmp_path / "m.keras")
+    operations("softmax").save(tmp_path / "m.keras")
     ended = fmcore("layers", tmp_path / "m.keras", KERAS_BACKEND=backend)
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("fmcore: error")]
     assert ended.returncode == 1
@@ -214,7 +215,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
     missing, package, arguments, extra, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    operations().save("m.keras")
+    operations("softmax").save("m.keras")
     np.savez("d.npz", x_test=IMAGES, y_test=LABELS)
     ended = without(missing, package, *arguments)
     assert ended.returncode == 1, ended.stderr
@@ -230,7 +231,7 @@ DATA = {"images": IMAGES, "classes": LABELS, "weights": np.ones((5, 2))}
 
 
 def test_an_npz_file_with_other_names_lists_them_and_they_can_be_named(tmp_path, capsys):
-    operations().save(tmp_path / "m.keras")
+    operations("softmax").save(tmp_path / "m.keras")
     data = tmp_path / "d.npz"
     np.savez(data, **DATA)
     common = ("capture", str(tmp_path / "m.keras"), "--out", str(tmp_path / "s.h5"), "--data")
@@ -246,7 +247,7 @@ def test_an_npz_file_with_other_names_lists_them_and_they_can_be_named(tmp_path,
 
 def test_a_file_that_is_no_npz_file_says_how_it_becomes_one(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    operations().save("m.keras")
+    operations("softmax").save("m.keras")
     np.save("images.npy", IMAGES)
     np.savetxt("table.csv", IMAGES.reshape(5, -1), delimiter=",")
     __import__("scipy.io").io.savemat("d.mat", {"x": IMAGES})
@@ -276,7 +277,7 @@ def test_a_file_that_is_no_npz_file_says_how_it_becomes_one(tmp_path, capsys, mo
 def test_an_hdf5_file_without_names_lists_its_arrays(tmp_path, capsys):
     import h5py
 
-    operations().save(tmp_path / "m.keras")
+    operations("softmax").save(tmp_path / "m.keras")
     with h5py.File(tmp_path / "d.h5", "w") as file:
         file["test/x"], file["test/y"] = IMAGES, LABELS
     common = ("capture", str(tmp_path / "m.keras"), "--out", str(tmp_path / "s.h5"), "--data")

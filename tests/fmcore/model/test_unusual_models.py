@@ -212,10 +212,9 @@ def test_a_layer_without_maps_is_refused_without_advice_that_does_not_help(tmp_p
     image = keras.Input(SHAPE)
     number = ops.mean(image, axis=(1, 2, 3))
     conv = layers.Flatten()(layers.Conv2D(2, 3, name="conv")(image))
-    model = keras.Model(image, [layers.Dense(3, activation="softmax")(conv), number])
+    model = keras.Model(image, [layers.Dense(3, activation="softmax", name="scores")(conv), number])
     with pytest.raises(ModelError, match=r"one number for each image.*--layers") as caught:
         capture_activations(model, IMAGES, LABELS, tmp_path / "s.h5", kind="all")
     assert "--size" not in str(caught.value)
-    capture_activations(
-        model, IMAGES, LABELS, tmp_path / "s.h5", kind="all", layers="conv,flatten*,dense*"
-    )
+    named = {"kind": "all", "layers": "conv,flatten*,scores", "output": "scores"}
+    capture_activations(model, IMAGES, LABELS, tmp_path / "s.h5", **named)

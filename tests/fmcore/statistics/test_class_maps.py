@@ -83,8 +83,8 @@ def test_averaged_class_maps_taken_in_little_memory_are_the_same(monkeypatch):
     values, labels = rng.normal(size=(40, 5, 7, 3)), rng.integers(0, 3, size=40)
 
     def averaged():
-        maps = ClassMaps.empty(3, (5, 7, 3), factors=(2, 3))
-        maps.add(values, labels)
+        maps = ClassMaps.of_size(3, (5, 7, 3), factors=(2, 3))
+        maps.add_values(values, labels)
         return maps
 
     whole = averaged()
@@ -96,7 +96,7 @@ def test_averaged_class_maps_taken_in_little_memory_are_the_same(monkeypatch):
 
 def test_samples_are_counted_in_integers_and_maps_in_float64():
     for maps in (
-        ClassMaps.empty(2, (1, 1, 1)),
+        ClassMaps.of_size(2, (1, 1, 1)),
         ClassMaps.from_batch(np.ones((3, 1, 1, 1), np.float16), np.array([0, 0, 1]), n_classes=2),
     ):
         assert maps.n_samples.dtype == np.int64

@@ -10,7 +10,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.statistics import centered_covariance, cka_between, correlation, match_filters
 from fmcore.statistics import similarity as module
-from fmcore.statistics.similarity import blocks, column_means, effective_rank, similarity
+from fmcore.statistics.similarity import (
+    Covariances,
+    blocks,
+    cka,
+    column_means,
+    correlations,
+    effective_rank,
+    effective_ranks,
+)
 
 
 def table(n: int, filters: int, seed: int) -> np.ndarray:
@@ -135,16 +143,17 @@ def test_tables_taken_in_blocks_give_numpys_numbers(monkeypatch, row_bytes):
     monkeypatch.setattr(module, "ROWS_BYTES", row_bytes)
     tables = [table(50, filters, seed) for seed, filters in enumerate((5, 3))]
     tables[1][:, 1] = 4
-    result = similarity([(values.shape[1], values.__getitem__) for values in tables], 50)
+    readers = [(values.shape[1], values.__getitem__) for values in tables]
+    result = Covariances.of(readers, 50)
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = [np.corrcoef(values.astype(float).T) for values in tables]
-    for found, r in zip(result.correlation, expected, strict=True):
+    for found, r in zip(correlations(result), expected, strict=True):
         assert found.dtype == np.float32
         assert_allclose(found, r, rtol=1e-5, atol=1e-6)
     varying = [tables[0], tables[1][:, [0, 2]]]
-    cka = [[gram_cka(x, y) for y in varying] for x in varying]
-    assert_allclose(result.cka, cka, rtol=1e-6)
-    for found, values in zip(result.effective_rank, varying, strict=True):
+    expected = [[gram_cka(x, y) for y in varying] for x in varying]
+    assert_allclose(cka(result), expected, rtol=1e-6)
+    for found, values in zip(effective_ranks(result), varying, strict=True):
         singular = np.linalg.svd(values - values.mean(axis=0, dtype=float), compute_uv=False)
         shares = singular / singular.sum()
         assert found == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-6)

@@ -227,15 +227,19 @@ def test_the_share_of_zeros_is_that_of_all_values_of_a_filter(batch):
     values, labels, _ = batch
     share = Moments.from_batch(values, labels, n_classes=N_CLASSES).zero_share()
     assert_allclose(share, (values == 0).mean(axis=(0, 1, 2)), rtol=1e-12)
-    assert np.isnan(Moments.empty(N_CLASSES, 2).zero_share()).all()
+    assert np.isnan(Moments.empty(Extent(N_CLASSES, (1, 1, 2))).zero_share()).all()
 
 
 def test_counts_of_moments_are_integers_and_what_was_not_seen_is_none():
     moments_of_one = Moments.from_batch(np.ones((2, 1, 1, 3)), np.array([1, 1]), n_classes=2)
-    for some in (Moments.empty(2, 3), moments_of_one, moments_of_one.merge(moments_of_one)):
+    for some in (
+        Moments.empty(Extent(2, (1, 1, 3))),
+        moments_of_one,
+        moments_of_one.merge(moments_of_one),
+    ):
         for name in ("n_values", "n_zero", "n_nonfinite"):
             assert getattr(some, name).dtype == np.int64
-    read = moments_of_one.read_out()
+    read = statistics_of(moments_of_one)
     for name in ("mean", "std", "min", "max", "zero_fraction"):
         assert_array_equal(np.isnan(read[name]), [[True] * 3, [False] * 3])
     assert_array_equal(read["n_values"], [[0] * 3, [2] * 3])
@@ -251,11 +255,11 @@ def test_values_whose_squares_are_not_finite_have_their_moments_without_a_warnin
 
 
 def test_a_quantile_of_nothing_is_none():
-    counts = Histogram.empty(2, 1).counts
+    counts = Histogram.of_size(2, 1).counts
     counts[1, 0, Bins(4).zero] = 3
     low, high = np.array([[np.inf], [0.0]]), np.array([[-np.inf], [0.0]])
     for level in (0.0, 0.5, 1.0):
-        assert_array_equal(quantiles(counts, level, low, high), [[np.nan], [0.0]])
+        assert_array_equal(quantiles(counts, low, high, level=level), [[np.nan], [0.0]])
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])

@@ -14,7 +14,13 @@ from hypothesis.extra import numpy as hnp
 from fmcore.storage.chunks import codec, grid
 from fmcore.storage.file import nodes
 from fmcore.storage.format import chunk_shape
-from fmcore.storage.format.filters import CODECS, DEFLATE, NONE, SHUFFLE_DEFLATE
+from fmcore.storage.format.filters import (
+    CODECS,
+    DEFLATE,
+    NONE,
+    ONE_CALL_BYTES,
+    SHUFFLE_DEFLATE,
+)
 
 SHAPE = (14, 14, 64)
 
@@ -130,10 +136,10 @@ def test_h5py_reads_what_was_encoded(tmp_path, shape, each, dtype):
 def test_a_long_stream_is_not_inflated_beyond_the_size_of_its_chunk():
     # A small file must not fill the memory.
     bomb = zlib.compress(bytes(100 << 20))
-    assert len(bomb) > codec.ONE_CALL_BYTES
+    assert len(bomb) > ONE_CALL_BYTES
     with pytest.raises(ValueError, match="the chunk holds 1,001 bytes, expected 1,000"):
-        codec.undo_filters(bomb, np.dtype("u1"), (1000,), codec.DEFLATE)
-    assert codec.ONE_CALL_BYTES * 1032 < 70e6
+        codec.undo_filters(bomb, np.dtype("u1"), (1000,), DEFLATE)
+    assert ONE_CALL_BYTES * 1032 < 70e6
 
 
 @pytest.mark.parametrize("n", [1000, 300_000])
@@ -142,12 +148,12 @@ def test_streams_of_zlib_are_read_and_others_refused(n):
     stream = zlib.compress(values)
     shape, dtype = (n,), np.dtype("u1")
     for data in (stream, memoryview(stream)):
-        np.testing.assert_array_equal(codec.undo_filters(data, dtype, shape, codec.DEFLATE), values)
+        np.testing.assert_array_equal(codec.undo_filters(data, dtype, shape, DEFLATE), values)
     with pytest.raises(ValueError, match="it is not a zlib stream"):
-        codec.undo_filters(bytes(values), dtype, shape, codec.DEFLATE)
+        codec.undo_filters(bytes(values), dtype, shape, DEFLATE)
     for size in (n - 1, n + 1):
         with pytest.raises(ValueError, match=rf"the chunk holds [\d,]+ bytes, expected {size:,}$"):
-            codec.undo_filters(stream, dtype, (size,), codec.DEFLATE)
+            codec.undo_filters(stream, dtype, (size,), DEFLATE)
 
 
 def test_the_first_damaged_chunk_is_named_and_a_checksum_is_cut_off():
@@ -172,10 +178,10 @@ def test_the_ratio_is_that_of_all_blocks_and_the_gain_of_shuffle_must_be_a_tenth
 
     monkeypatch.setattr(codec, "_apply_filters", apply)
     blocks = [np.zeros(100, np.float32), np.zeros(50, np.float32)]
-    assert codec.choose(blocks) == (codec.DEFLATE, 200 / 600)
+    assert codec.choose(blocks) == (DEFLATE, 200 / 600)
     sizes["shuffle+deflate"] = 89
-    assert codec.choose(blocks) == (codec.SHUFFLE_DEFLATE, 178 / 600)
-    for left, expected in ((285, codec.DEFLATE), (286, codec.NONE)):  # 0.95 of 300
+    assert codec.choose(blocks) == (SHUFFLE_DEFLATE, 178 / 600)
+    for left, expected in ((284, DEFLATE), (285, NONE)):  # 0.95 of 300
         sizes.update({"deflate": left, "shuffle+deflate": left})
         assert codec.choose(blocks)[0] == expected
 

@@ -21,7 +21,7 @@ from fmcore.errors import ArrayIndexError, StoreError
 from fmcore.storage.chunks import stored_array
 from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
 from fmcore.storage.file.raw_bytes import FileBytes
-from fmcore.storage.format.schema import DEFLATE, SHUFFLE_DEFLATE
+from fmcore.storage.format.filters import DEFLATE, SHUFFLE_DEFLATE
 
 MAPS, N = "layers/block_conv_1/activation", 37
 
