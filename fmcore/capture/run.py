@@ -190,6 +190,7 @@ class _Run:
             for start in range(rows.start, rows.stop, step)
         ]
         in_flight: deque[_Batch] = deque()
+        truth = _true_targets(self.plan, self.samples)
         # The images of the next batch are decoded while the model runs on this one.
         with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
             loading = reader.submit(self._load, slices[0])
@@ -200,7 +201,6 @@ class _Run:
                 captured = self.probe(inputs, self.samples.others_of(batch_rows))
                 labels = self.samples.known_labels[batch_rows]
                 class_indices = self.plan.store.places(labels)
-                truth = _true_targets(self.plan, self.samples)
                 samples = SampleBatch(
                     images,
                     labels,

@@ -20,7 +20,7 @@ from fmcore.errors import FmcoreError
 from fmcore.files import size_text
 from fmcore.model.opening import need_keras, without_startup_notes
 from fmcore.storage import choose, problems
-from fmcore.storage.chunks.codec import decode, encode
+from fmcore.storage.codec import decode, encode
 
 WELL, IMPOSSIBLE, FAILED = "well", "impossible", "failed"
 

@@ -3,8 +3,8 @@
 Only this package and `fmcore.hdf5_guard` import h5py.
 """
 
-from fmcore.storage.chunks.codec import choose
 from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
+from fmcore.storage.codec import choose
 from fmcore.storage.file.opened import hdf5_version
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import (

@@ -14,7 +14,7 @@ from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import stated_digest
 from fmcore.storage.file.structure import require_structure
-from fmcore.storage.format.schema import ARRAYS, array_path
+from fmcore.storage.format.schema import ARRAYS
 
 
 class StoreFile:
@@ -91,7 +91,7 @@ class StoreFile:
 
     def has(self, name: str, layer: str = "") -> bool:
         """Whether the file has an array, by its name in the schema and its layer's group."""
-        return array_path(name, layer) in self.hdf5
+        return _path(name, layer) in self.hdf5
 
     def array(self, name: str, layer: str = "", *, dtype: Any = None) -> StoredArray:
         """An array of which indexing reads a part.
@@ -101,11 +101,11 @@ class StoreFile:
             layer: the name of the layer's group; empty for an array that is not a layer's.
             dtype: the type in which its values are read; the stored one if None.
         """
-        return StoredArray(self, array_path(name, layer), ARRAYS[name].axes, dtype=dtype)
+        return StoredArray(self, _path(name, layer), ARRAYS[name].axes, dtype=dtype)
 
     def read(self, name: str, layer: str = "") -> Any:
         """Reads a whole array, by its name in the schema and its layer's group."""
-        index = self.index(array_path(name, layer))
+        index = self.index(_path(name, layer))
         return index.rows(0, index.shape[0])
 
     def texts(self, name: str) -> list[str]:
@@ -136,3 +136,7 @@ class StoreFile:
         if opened is None:
             raise ClosedStoreError(f"I/O on the closed store {self.path.name!r}")
         return opened
+
+
+def _path(name: str, layer: str) -> str:
+    return ARRAYS[name].path.format(layer=layer)

@@ -16,10 +16,9 @@ from fmcore.records import Policy, StatisticsScope
 from fmcore.statistics import PERMUTATIONS, POOLED, SEED
 from fmcore.storage.chunks import grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
-from fmcore.storage.chunks.codec import encode
+from fmcore.storage.codec import DEFLATE, Codec, encode
 from fmcore.storage.file.nodes import creation_properties, fixed_text
 from fmcore.storage.format import chunk_shape
-from fmcore.storage.format.filters import DEFLATE, Codec
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import (
     ARRAYS,

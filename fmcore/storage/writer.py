@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from fmcore.files import publish
 from fmcore.records import LabelSource, Policy, SampleBatch
 from fmcore.statistics import LayerAccumulators, Rounding
-from fmcore.storage.chunks.buffer import ChunkBuffer
-from fmcore.storage.chunks.codec import ChunkRun, encode_run
+from fmcore.storage.chunks.buffer import ChunkBuffer, ChunkRun, encode_run
 from fmcore.storage.chunks.index_patch import patch_index
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
 from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text

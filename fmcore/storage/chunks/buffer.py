@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import math
 from array import array as array_of
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.storage.chunks.codec import ChunkRun, decode
 from fmcore.storage.chunks.grid import Blocks, block_runs, run_length
-from fmcore.storage.format.filters import Codec
+from fmcore.storage.codec import Codec, decode, encode
+
+
+class ChunkRun(NamedTuple):
+    """Consecutive chunks of one array, encoded as they will lie in the file.
+
+    Attributes:
+        corner: where the first chunk begins in the array.
+        data: the bytes of the chunks, back to back.
+        sizes: the number of bytes of each chunk.
+    """
+
+    corner: tuple[int, ...]
+    data: bytes
+    sizes: list[int]
+
+
+def encode_run(blocks: Blocks, codec: Codec) -> ChunkRun:
+    """Encodes consecutive chunks, at least one, as a run."""
+    corner, values = blocks
+    chunks = encode(values, codec)
+    return ChunkRun(corner, b"".join(chunks), [len(chunk) for chunk in chunks])
 
 
 class ChunkBuffer:

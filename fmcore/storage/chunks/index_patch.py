@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.storage.chunks.codec import CHECKSUM_BYTES
+from fmcore.storage.codec import CHECKSUM_BYTES
 from fmcore.storage.file.nodes import all_chunk_extents, gaps, merge_adjacent
 
 # Magic, version, client (1: chunks with filters), bytes of an entry, log2 of the entries in a

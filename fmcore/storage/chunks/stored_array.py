@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from fmcore.errors import ArrayIndexError, StoreError
 from fmcore.selection import Picks
-from fmcore.storage.chunks import codec
-from fmcore.storage.chunks.codec import CHECKSUM_BYTES, ChunkRun
+from fmcore.storage import codec
+from fmcore.storage.chunks.buffer import ChunkRun
 from fmcore.storage.chunks.grid import ChunkSlice, chunk_slices, copy_slice, run_length
+from fmcore.storage.codec import CHECKSUM_BYTES, Codec
 from fmcore.storage.file.nodes import address_of, codec_of
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
-from fmcore.storage.format.filters import Codec
 
 LARGEST_POOL = 4
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
-from fmcore.storage.format.filters import CODECS, DEFLATE, Codec
+from fmcore.storage.codec import CODECS, DEFLATE, Codec
 
 DIGEST = "attributes_sha256"
 # Written by HDF5's dimension scales: references, covered through the names they resolve to.

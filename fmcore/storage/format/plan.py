@@ -20,8 +20,8 @@ from fmcore.records import (
     Target,
 )
 from fmcore.statistics import FINEST, Bins, Extent, LayerAccumulators
+from fmcore.storage.codec import DEFLATE, Codec
 from fmcore.storage.format.columns import COLUMNS, SampleColumn
-from fmcore.storage.format.filters import DEFLATE, Codec
 from fmcore.storage.format.lack import Lack
 
 

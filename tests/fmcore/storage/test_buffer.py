@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from fmcore.storage.chunks.buffer import ChunkBuffer
-from fmcore.storage.chunks.codec import DEFLATE, ChunkRun, encode_run
+from fmcore.storage.chunks.buffer import ChunkBuffer, ChunkRun, encode_run
 from fmcore.storage.chunks.grid import run_length
+from fmcore.storage.codec import DEFLATE
 from fmcore.storage.file.nodes import creation_properties
 
 

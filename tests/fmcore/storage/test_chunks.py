@@ -22,11 +22,11 @@ from fmcore.cli import main
 from fmcore.errors import ClosedStoreError, MapsNotStoredError, StoreError
 from fmcore.storage import problems, validate
 from fmcore.storage.chunks.stored_array import index_of
+from fmcore.storage.codec import DEFLATE, NONE, SHUFFLE_DEFLATE
 from fmcore.storage.file import opened as opened_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import seal, verify_seal
 from fmcore.storage.format import chunk_shape
-from fmcore.storage.format.filters import DEFLATE, NONE, SHUFFLE_DEFLATE
 
 N = 37
 MAPS = "layers/block_conv_1/activation"

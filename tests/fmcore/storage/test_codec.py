@@ -11,16 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fmcore.storage.chunks import codec, grid
-from fmcore.storage.file import nodes
-from fmcore.storage.format import chunk_shape
-from fmcore.storage.format.filters import (
+from fmcore.storage import codec
+from fmcore.storage.chunks import grid
+from fmcore.storage.codec import (
     CODECS,
     DEFLATE,
     NONE,
     ONE_CALL_BYTES,
     SHUFFLE_DEFLATE,
 )
+from fmcore.storage.file import nodes
+from fmcore.storage.format import chunk_shape
 
 SHAPE = (14, 14, 64)
 

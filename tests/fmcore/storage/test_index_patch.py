@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from numcodecs import Fletcher32
 from numpy.testing import assert_array_equal
 
-from fmcore.storage.chunks import codec, grid
-from fmcore.storage.chunks.buffer import ChunkBuffer
-from fmcore.storage.chunks.codec import encode_run, fletcher32
+from fmcore.storage import codec
+from fmcore.storage.chunks import grid
+from fmcore.storage.chunks.buffer import ChunkBuffer, encode_run
 from fmcore.storage.chunks.grid import RUN_BYTES, run_length
 from fmcore.storage.chunks.index_patch import _fixed_arrays, lookup3, patch_index
+from fmcore.storage.codec import fletcher32
 from fmcore.storage.file import nodes
 from fmcore.storage.file.nodes import all_chunk_extents
 from fmcore.storage.file.seal import seal

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from fmcore.errors import InputFileError, StoreError
+from fmcore.storage.codec import DEFLATE, NONE, SHUFFLE_DEFLATE
 from fmcore.storage.file.nodes import (
     DEEPEST,
     all_chunk_extents,
@@ -24,7 +25,6 @@ from fmcore.storage.file.nodes import (
     read_attributes,
     read_text,
 )
-from fmcore.storage.format.filters import DEFLATE, NONE, SHUFFLE_DEFLATE
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from fmcore import open_store
 from fmcore.errors import ArrayIndexError, StoreError
 from fmcore.storage.chunks import stored_array
 from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
+from fmcore.storage.codec import DEFLATE, SHUFFLE_DEFLATE
 from fmcore.storage.file.raw_bytes import FileBytes
-from fmcore.storage.format.filters import DEFLATE, SHUFFLE_DEFLATE
 
 MAPS, N = "layers/block_conv_1/activation", 37
 
