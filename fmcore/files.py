@@ -118,16 +118,28 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         if partial.is_file() and partial.lstat().st_nlink > 1:
             partial.unlink()  # the leftover name of a published file, which stays
         busy = f"another process is writing {path} now; wait for it, or give another file"
-        with locked(partial, lambda _: busy) as descriptor:
-            os.ftruncate(descriptor, 0)  # what a killed process left
-            try:
-                yield partial
-                _flush(partial)
-                _give_name(partial, target, overwrite=overwrite)
-                _flush(target.parent)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+        try:
+            with locked(partial, lambda _: busy) as descriptor:
+                os.ftruncate(descriptor, 0)  # what a killed process left
+                try:
+                    yield partial
+                    _flush(partial)
+                    _give_name(partial, target, overwrite=overwrite)
+                    _flush(target.parent)
+                except BaseException:
+                    partial.unlink(missing_ok=True)
+                    raise
+        except KeyboardInterrupt:
+            _remove_empty_file(partial)  # made, but not locked yet
+            raise
+
+
+def _remove_empty_file(path: Path) -> None:
+    """Removes a file of no bytes that no process has locked."""
+    with contextlib.suppress(FmcoreError, FileNotFoundError):
+        if path.is_file() and not path.stat().st_size:
+            with locked(path, str):
+                path.unlink()
 
 
 @contextlib.contextmanager

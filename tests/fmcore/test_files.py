@@ -340,3 +340,19 @@ def test_devices_of_windows_are_no_names():
 )  # fmt: skip
 def test_a_size_has_the_unit_and_the_digits_of_its_range(n_bytes, text):
     assert size_text(n_bytes) == text
+
+
+def test_ctrl_c_before_the_lock_leaves_no_empty_file(tmp_path, monkeypatch):
+    calls = []
+    take_lock = files._take_lock
+
+    def interrupt_first(descriptor, path):
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return take_lock(descriptor, path)
+
+    monkeypatch.setattr(files, "_take_lock", interrupt_first)
+    with pytest.raises(KeyboardInterrupt), files.publish(tmp_path / "s.h5"):
+        pass
+    assert list(tmp_path.iterdir()) == []
