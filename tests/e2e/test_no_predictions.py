@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.browsing import drawn, until
+from helpers.browsing import drawn, ready, until
 from helpers.factories import make_encoded_store
 from helpers.servers import running
 
@@ -45,7 +45,7 @@ def test_every_page_opens_and_claims_nothing(page_of, encoded, tmp_path):
     page.screenshot(path=tmp_path / "classes.png", full_page=True)
 
     page.locator("nav a", has_text="Filter").click()
-    page.wait_for_selector("#filter-histogram .nsewdrag")
+    ready(page, "filter-histogram")  # hidden where the filter is dead
     page.wait_for_selector(".filter-best")
     page.wait_for_selector(".filter-thumbs .thumbnail")
     page.wait_for_selector("[data-dash-is-loading]", state="detached")

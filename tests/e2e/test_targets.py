@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.browsing import drawn, until
+from helpers.browsing import drawn, ready, until
 from helpers.factories import TARGET_NAMES, make_target_store, target_filter
 from helpers.servers import running
 
@@ -66,7 +66,7 @@ def test_every_page_opens_and_calls_no_label_a_class(page_of, labels, tmp_path):
     read(page, tmp_path, "clicked")
 
     page.locator("nav a", has_text="Filter").click()
-    page.wait_for_selector("#filter-histogram .nsewdrag")
+    ready(page, "filter-histogram")  # hidden where the filter is dead
     page.wait_for_selector("#filter-scores .filter-numbers")
     words = read(page, tmp_path, "filter")
     assert "True labels: " in words
