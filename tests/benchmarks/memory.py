@@ -56,7 +56,7 @@ images = np.random.default_rng(0).random((int(sys.argv[1]), 114, 114, 3), dtype=
 model(images[:1])
 before = peak()
 labels, memory = np.arange(len(images)) % 1000, int(sys.argv[3]) << 20
-capture_activations(model, images, labels, sys.argv[2] + "/store.h5", memory=memory)
+capture_activations(model, images, labels, sys.argv[2] + "/store.h5", memory=memory, target="class")
 print(peak() - before)
 """
 
