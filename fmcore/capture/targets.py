@@ -31,7 +31,7 @@ from fmcore.records import (
 from fmcore.selection import near_matches
 
 N_EVIDENCE = 256  # samples over which values are looked at, evenly spread
-EVIDENCE_BATCH = 32
+EVIDENCE_BATCH = 8  # whose activations are small beside any --memory
 # What it takes to believe that values say the label. They are strict on purpose: who is asked
 # types a word, and who is guessed for gets wrong numbers.
 LEAST_KAPPA = 0.3  # agreement with the labels beyond chance (Cohen 1960)

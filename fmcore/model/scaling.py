@@ -41,7 +41,7 @@ Answer = Callable[[NDArray[np.float32], Arrays], NDArray[np.float32]]
 N_FIRST = 16  # samples whose pixels are described
 # Labeled samples on which preprocessings are compared: as many as have so many pixels.
 MOST_TRIED, FEWEST_TRIED, PIXELS_TRIED = 512, 32, 1 << 22
-TRIED_TOGETHER = 64
+TRIED_TOGETHER = 16  # whose activations are small beside any --memory
 # A preprocessing is far better if it raises the mean accuracy of the classes by so much, and chance
 # does so more rarely than 1 in 1,000,
 FAR, RARE, DEVIATIONS = 0.1, 1e-3, 3.0
