@@ -6,6 +6,7 @@ stays fast and works without it.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -313,7 +314,12 @@ def _capture(
     samples = capturing.in_order_of(class_names, samples, where=dataset_source)
     probe = KerasProbe(model, options, image_shape=inputs.image_shape)
     usual = [declared] if declared else [default_preprocessing(samples.images), AS_GIVEN]
-    answer, target = capturing.answers_before_pixels(probe, samples, options, usual)
+    plan_for = functools.cache(  # the model may have to run for it
+        lambda preprocessing: capturing.plan_output(
+            probe, samples, options, preprocessing=preprocessing
+        )
+    )
+    answer, target = capturing.answers_before_pixels(probe, plan_for, usual)
     decision = decide(
         model,
         samples,
@@ -328,7 +334,7 @@ def _capture(
     if decision.warning:
         log.warning("%s", decision.warning)
     on_decision(decision)
-    output = capturing.plan_output(probe, samples, options, preprocessing=decision.preprocessing)
+    output = plan_for(decision.preprocessing)
     probe.use_output(output)
     log.info("target %s: %s", output.target, output.record)
     samples, names = capturing.with_labels(

@@ -107,11 +107,8 @@ def plan_output(
         rows = np.unique(np.linspace(0, n_samples - 1, N_EVIDENCE).astype(np.int64))
         parts: list[dict[int, NDArray[np.float32]]] = []
         for part in np.split(rows, range(EVIDENCE_BATCH, len(rows), EVIDENCE_BATCH)):
-            slices = [slice(int(row), int(row) + 1) for row in part]
-            images = np.concatenate([np.asarray(samples.images[rows]) for rows in slices])
-            others = [samples.others_of(rows) for rows in slices]
-            joined = {name: np.concatenate([o[name] for o in others]) for name in samples.others}
-            parts.append(model.answers(preprocessing(images), joined))
+            others = {name: values[part] for name, values in samples.others.items()}
+            parts.append(model.answers(preprocessing(samples.images_of(part)), others))
         return Sampled(
             rows, {index: np.concatenate([part[index] for part in parts]) for index in parts[0]}
         )
@@ -125,8 +122,7 @@ Answers = Callable[[NDArray[np.float32], Mapping[str, NDArray[np.float32]]], NDA
 
 def answers_before_pixels(
     model: Answering,
-    samples: LabelledImages,
-    options: CaptureOptions,
+    plan_for: Callable[[Preprocessing], OutputPlan],
     preprocessings: Sequence[Preprocessing],
 ) -> tuple[Answers | None, Target]:
     """What a model answers, and the kind of that, before it is decided which pixels it gets.
@@ -135,13 +131,12 @@ def answers_before_pixels(
 
     Args:
         model: the model.
-        samples: the test set.
-        options: the options of the capture.
+        plan_for: decides what is captured of the output with a preprocessing, as `plan_output`.
         preprocessings: what may be right; what a model puts out may be clear only with one of them.
     """
     for preprocessing in preprocessings:
         try:
-            plan = plan_output(model, samples, options, preprocessing=preprocessing)
+            plan = plan_for(preprocessing)
         except FmcoreError:
             continue  # the same question comes again, once the pixels are decided
         return _answers_as_planned(model, plan), plan.target

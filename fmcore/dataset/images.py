@@ -118,6 +118,16 @@ class LabelledImages:
             )
         return self.images.digests()
 
+    def images_of(self, rows: NDArray[np.integer]) -> NDArray[Any]:
+        """Images by their indices, [sample, image_y, image_x, image_channel].
+
+        Args:
+            rows: <int>[sample], at least one index.
+        """
+        if isinstance(self.images, np.ndarray):
+            return self.images[rows]
+        return np.concatenate([self.images[int(row) : int(row) + 1] for row in rows])
+
     def others_of(self, rows: slice) -> dict[str, NDArray[np.float32]]:
         """The values for the model's other inputs, for some samples, by name."""
         return {name: values[rows] for name, values in self.others.items()}

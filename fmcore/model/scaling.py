@@ -349,7 +349,7 @@ class _Evidence:
         true = np.asarray(truth.values)[rows]
         if len(np.unique(true)) < 2:
             return []
-        images = np.concatenate([np.asarray(samples.images[row : row + 1]) for row in rows])
+        images = samples.images_of(rows)
         others = {name: values[rows] for name, values in samples.others.items()}
         trials: list[_Trial] = []
         for candidate in self._candidates(first):

@@ -42,7 +42,7 @@ def data_difference(
     if isinstance(labels, Difference):
         return labels
     is_same = fingerprint == labels.fingerprint
-    if not is_same or not np.array_equal(images_of(samples, rows), store.images[rows]):
+    if not is_same or not np.array_equal(samples.images_of(rows), store.images[rows]):
         difference = _image_difference(store, samples)
         if difference is not None:
             return difference
@@ -137,7 +137,7 @@ def _image_difference(store: Store, samples: LabelledImages) -> Difference | Non
     first = next((index for index in unequal if expected[index] not in in_store), first)
     rows = np.array([first])
     return first_unequal(
-        Subject.PIXELS, images_of(samples, rows), store.images[rows], rows, PIXEL_AXES
+        Subject.PIXELS, samples.images_of(rows), store.images[rows], rows, PIXEL_AXES
     )
 
 
@@ -148,10 +148,3 @@ def _digests(images: Any) -> list[bytes]:
         for start in range(0, images.shape[0], SCANNED)
         for image in np.asarray(images[start : start + SCANNED])
     ]
-
-
-def images_of(samples: LabelledImages, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Some images, before preprocessing, [sample, image_y, image_x, image_channel]."""
-    if isinstance(samples.images, np.ndarray):
-        return samples.images[rows]
-    return np.concatenate([samples.images[int(row) : int(row) + 1] for row in rows])

@@ -14,7 +14,7 @@ from fmcore.dataset import LabelledImages, preprocessing_of_words
 from fmcore.errors import ModelError
 from fmcore.records import ModelInfo, Target
 from fmcore.storage import Layer, Store
-from fmcore.verification.data import data_difference, images_of
+from fmcore.verification.data import data_difference
 from fmcore.verification.differences import (
     SUBJECTS,
     Difference,
@@ -259,7 +259,7 @@ class _Comparison:
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             block = rows[part]
-            images = preprocessing(images_of(self.samples, block))
+            images = preprocessing(self.samples.images_of(block))
             others = {name: values[block] for name, values in self.samples.others.items()}
             outputs, activations = reference.predict(images, others)
             if held is not None:

@@ -18,7 +18,7 @@ from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore import capture_activations, capture_callback, open_store
-from fmcore.capture import CaptureOptions, answers_before_pixels
+from fmcore.capture import CaptureOptions, answers_before_pixels, plan_output
 from fmcore.capture.plan import identity, plan_capture
 from fmcore.cli import main
 from fmcore.dataset import (
@@ -61,7 +61,10 @@ def decided(model: keras.Model, images=PIXELS, labels=None, **options) -> Decisi
     if labels is not None:
         first = [default_preprocessing(samples.images), AS_GIVEN]
         chosen = CaptureOptions(target="class")
-        answer, target = answers_before_pixels(KerasProbe(model), samples, chosen, first)
+        probe = KerasProbe(model)
+        answer, target = answers_before_pixels(
+            probe, lambda tried: plan_output(probe, samples, chosen, preprocessing=tried), first
+        )
         options |= {"answer": answer, "target": target}
     return decide(model, samples, inputs, **options)
 
