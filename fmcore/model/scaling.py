@@ -41,7 +41,9 @@ Answer = Callable[[NDArray[np.float32], Arrays], NDArray[np.float32]]
 N_FIRST = 16  # samples whose pixels are described
 # Labeled samples on which preprocessings are compared: as many as have so many pixels.
 MOST_TRIED, FEWEST_TRIED, PIXELS_TRIED = 512, 32, 1 << 22
-TRIED_TOGETHER = 16  # whose activations are small beside any --memory
+# Samples that are tried together: as many as have so many pixels, whose activations are small beside
+# any --memory. Single small images would take most of their time to call the model.
+FEWEST_TOGETHER, MOST_TOGETHER, PIXELS_TOGETHER = 4, 256, 1 << 17
 # A preprocessing is far better if it raises the mean accuracy of the classes by so much, and chance
 # does so more rarely than 1 in 1,000,
 FAR, RARE, DEVIATIONS = 0.1, 1e-3, 3.0
@@ -344,6 +346,7 @@ class _Evidence:
             return []
         pixels = max(1, int(np.prod(samples.image_shape)))
         most = int(np.clip(PIXELS_TRIED // pixels, FEWEST_TRIED, MOST_TRIED))
+        together = int(np.clip(PIXELS_TOGETHER // pixels, FEWEST_TOGETHER, MOST_TOGETHER))
         rng = np.random.default_rng(0)
         rows = np.sort(rng.permutation(len(samples))[:most])
         true = np.asarray(truth.values)[rows]
@@ -354,8 +357,8 @@ class _Evidence:
         trials: list[_Trial] = []
         for candidate in self._candidates(first):
             parts = []
-            for start in range(0, len(rows), TRIED_TOGETHER):
-                part = slice(start, start + TRIED_TOGETHER)
+            for start in range(0, len(rows), together):
+                part = slice(start, start + together)
                 inputs = {name: values[part] for name, values in others.items()}
                 parts.append(answer(candidate(images[part]), inputs))
             trial = _trial(candidate, np.concatenate(parts).astype(np.float64), true, target)
