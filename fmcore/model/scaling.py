@@ -41,8 +41,8 @@ Answer = Callable[[NDArray[np.float32], Arrays], NDArray[np.float32]]
 N_FIRST = 16  # samples whose pixels are described
 # Labeled samples on which preprocessings are compared: as many as have so many pixels.
 MOST_TRIED, FEWEST_TRIED, PIXELS_TRIED = 512, 32, 1 << 22
-# Samples that are tried together: as many as have so many pixels, whose activations are small beside
-# any --memory. Single small images would take most of their time to call the model.
+# Samples that are tried together: as many as have so many pixels, whose activations are small
+# beside any --memory. For small images, most of the time goes into the calls of the model.
 FEWEST_TOGETHER, MOST_TOGETHER, PIXELS_TOGETHER = 4, 256, 1 << 17
 # A preprocessing is far better if it raises the mean accuracy of the classes by so much, and chance
 # does so more rarely than 1 in 1,000,
