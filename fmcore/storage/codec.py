@@ -10,6 +10,7 @@ deflate, so the codec of a layer is chosen by a trial on its first samples.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,13 +31,17 @@ _CHECKSUM = Fletcher32()
 
 # Checksums of many chunks at once: one at a time they are small calls that hold Python's lock, and
 # cost the capture 0.2 s for 20,000 chunks, where a matrix product for many costs 0.05 s outside it.
-# Data are summed in pieces of this many bytes: a product of 256 words stays far below 2**53.
-_PIECE = 512
-_WORDS = _PIECE // 2
-_ZEROS = bytes(_PIECE)
-_ROWS = 512  # pieces in one product: 1 MiB in float64, and too little for BLAS to start threads
+# Data are summed in rows of this many bytes, two words of 16 bits as one number of 32: the sums of
+# a row stay far below 2**53.
+_ROW = 1024
+_NUMBERS, _WORDS = _ROW // 4, _ROW // 2
+_ZEROS = bytes(_ROW)
+_ROWS = 128  # in one product: 256 KiB in float64, and too little for BLAS to start threads
+# Smaller pieces are copied to lie together; of larger ones only what is left of the last row.
+_LARGE = 64 << 10
 # A word counts once in the first sum; in the second, once for itself and for each word after it.
-_WEIGHTS = np.stack([np.ones(_WORDS), _WORDS - np.arange(_WORDS)], axis=1)
+# The upper word of a number counts once less than the lower one.
+_WEIGHTS = np.stack([np.ones(_NUMBERS), _WORDS - 2.0 * np.arange(_NUMBERS)], axis=1)
 
 DEFLATE_LEVEL = 1
 # Inflating in one call takes half the time of a stream that stops at a limit, but has no limit.
@@ -132,13 +137,48 @@ def encode(blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE) -> list[bytes
     """Encodes chunks: the filtered bytes of each, followed by four bytes of checksum.
 
     Args:
-        blocks: the values of each whole chunk, contiguous.
+        blocks: the values of each whole chunk.
         codec: the filters.
     """
+    data, sizes = encode_together(blocks, codec)
+    ends = itertools.accumulate(sizes)
+    return [bytes(data[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
+
+
+def encode_together(
+    blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE
+) -> tuple[bytes | memoryview, list[int]]:
+    """Encodes chunks as they lie in the file back to back; values without filters are copied once.
+
+    Args:
+        blocks: the values of each whole chunk, at least one.
+        codec: the filters.
+
+    Returns:
+        The filtered bytes of each chunk with its checksum, and how many these are.
+    """
+    if not codec.filters:
+        return _copy_together(blocks)
     filtered = [_apply_filters(block, codec) for block in blocks]
     sums = fletcher32(filtered).tobytes()
     ends = range(0, len(sums), CHECKSUM_BYTES)
-    return [data + sums[at : at + CHECKSUM_BYTES] for data, at in zip(filtered, ends, strict=True)]
+    parts = zip(filtered, (sums[at : at + CHECKSUM_BYTES] for at in ends), strict=True)
+    sizes = [len(data) + CHECKSUM_BYTES for data in filtered]
+    return b"".join(itertools.chain.from_iterable(parts)), sizes
+
+
+def _copy_together(blocks: Sequence[NDArray[Any]]) -> tuple[memoryview, list[int]]:
+    sizes = [block.nbytes + CHECKSUM_BYTES for block in blocks]
+    data = np.empty(sum(sizes), np.uint8).data
+    ends = itertools.accumulate(sizes)
+    parts = [data[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    for part, block in zip(parts, blocks, strict=True):
+        # The blocks may be cut out of larger arrays: NumPy copies them without Python's lock.
+        np.ndarray(block.shape, block.dtype, buffer=part)[...] = block
+    sums = fletcher32([part[:-CHECKSUM_BYTES] for part in parts])
+    for part, checksum in zip(parts, sums, strict=True):
+        part[-CHECKSUM_BYTES:] = checksum.tobytes()
+    return data, sizes
 
 
 def decode(
@@ -236,7 +276,7 @@ def choose(blocks: Sequence[NDArray[Any]], compression: Compression = Compressio
 
 
 def _apply_filters(block: NDArray[Any], codec: Codec) -> bytes:
-    data: Data = block
+    data: Data = np.ascontiguousarray(block)
     for step in codec.filters:
         data = step.apply(data, block.dtype.itemsize)
     return data if isinstance(data, bytes) else bytes(data)
@@ -252,23 +292,46 @@ def fletcher32(pieces: Sequence[bytes | memoryview]) -> NDArray[np.uint32]:
         pieces: at least one, each of them not empty and below 256 MiB.
     """
     sizes = np.array([len(piece) for piece in pieces])
-    padded = b"".join(part for piece in pieces for part in (piece, _ZEROS[: -len(piece) % _PIECE]))
-    words = np.frombuffer(padded, ">u2").reshape(-1, _WORDS)
-    sums = [
-        words[start : start + _ROWS].astype(np.float64) @ _WEIGHTS
-        for start in range(0, len(words), _ROWS)
+    wholes = np.where(sizes >= _LARGE, sizes // _ROW, 0)  # rows that are not copied
+    rests = [piece[whole * _ROW :] for piece, whole in zip(pieces, wholes.tolist(), strict=True)]
+    padded = b"".join(part for rest in rests for part in (rest, _ZEROS[: -len(rest) % _ROW]))
+    large = [
+        np.frombuffer(piece, "<u4", whole * _NUMBERS)
+        for piece, whole in zip(pieces, wholes.tolist(), strict=True)
+        if whole
     ]
-    first, second = np.concatenate(sums).astype(np.int64).T
-    n_rows = -(-sizes // _PIECE)
-    starts = np.cumsum(n_rows) - n_rows
-    row = np.arange(len(words)) - np.repeat(starts, n_rows)
-    behind = np.repeat(-(-sizes // 2), n_rows) - _WORDS * (row + 1)
-    # Reduced before the sum too, which would pass 2**63 for a piece of 32 MiB.
+    rows = [each.reshape(-1, _NUMBERS) for each in (*large, np.frombuffer(padded, "<u4"))]
+    first, second = np.concatenate([_row_sums(each) for each in rows]).T
+    # Of each row: its piece, and its place in it.
+    n_rests = -(-(sizes - wholes * _ROW) // _ROW)
+    of_piece = np.concatenate([np.repeat(np.arange(len(sizes)), n) for n in (wholes, n_rests)])
+    place = np.concatenate([_counts(wholes), _counts(n_rests) + np.repeat(wholes, n_rests)])
+    behind = (-(-sizes // 2))[of_piece] - _WORDS * (place + 1)
+    first = _modulo(first)
     high, low = (
-        _modulo(np.add.reduceat(_modulo(terms), starts))
+        # Sums of numbers below 2**16, exact in float64.
+        np.bincount(of_piece, _modulo(terms), len(sizes)).astype(np.int64)
         for terms in (second + first * behind, first)
     )
+    # Swapping the bytes of all words multiplies their sum by 256, modulo 65535 (RFC 1071).
+    high, low = (_modulo(256 * _modulo(sums)) for sums in (high, low))
     return (high << 16 | low).astype("<u4")
+
+
+def _row_sums(rows: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Both sums of the words of each row, not reduced, <int64>[row, 2]: see `_WEIGHTS`."""
+    sums = np.empty((len(rows), 2), np.int64)
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        part = sums[start : start + _ROWS]
+        part[:] = some.astype(np.float64) @ _WEIGHTS
+        part[:, 1] -= (some >> np.uint32(16)).sum(axis=1, dtype=np.uint32)
+    return sums
+
+
+def _counts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, … for each size, one after the other."""
+    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def _modulo(sums: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numcodecs import Fletcher32
 
 from fmcore.records import Compression
 from fmcore.storage import codec
@@ -152,6 +153,22 @@ def test_h5py_reads_what_was_encoded(tmp_path, shape, each, dtype):
             mask, data = found.id.read_direct_chunk(corner)
             assert mask == 0
             np.testing.assert_array_equal(codec.decode(data, values.dtype, chunk, each), block)
+
+
+@pytest.mark.parametrize("each", CODECS, ids=lambda each: each.name)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_blocks_that_are_cut_out_of_larger_arrays_are_encoded_as_their_copies(each, dtype):
+    values = np.random.default_rng(0).normal(size=(3, 20, 21, 64)).astype(dtype)
+    cuts = [values[0, ..., :5], values[1, ..., 59:], values[2, ::2], values[:, 3:4, ..., ::7]]
+    copies = [np.ascontiguousarray(cut) for cut in cuts]
+    data, sizes = codec.encode_together(cuts, each)
+    stored = codec.encode(copies, each)
+    assert bytes(data) == b"".join(stored)
+    assert sizes == [len(chunk) for chunk in stored]
+    for chunk, copy in zip(stored, copies, strict=True):
+        if each == NONE:  # numcodecs appends the checksum as HDF5 does
+            assert chunk == bytes(Fletcher32().encode(copy))
+        np.testing.assert_array_equal(codec.decode(chunk, copy.dtype, copy.shape, each), copy)
 
 
 def test_a_long_stream_is_not_inflated_beyond_the_size_of_its_chunk():
