@@ -79,13 +79,12 @@ def _inflate(data: bytes | memoryview, _: int, size: int) -> bytes:
         raise ValueError(f"it is not a zlib stream: {error}") from error
 
 
-_DEFLATE = Filter(
-    "deflate",
-    1,
-    (DEFLATE_LEVEL,),
-    lambda data, _: isal_zlib.compress(data, DEFLATE_LEVEL),
-    _inflate,
-)
+def deflate(data: Data) -> bytes:
+    """Deflates bytes to a zlib stream, without Python's lock; the same bytes to the same stream."""
+    return bytes(isal_zlib.compress(data, DEFLATE_LEVEL))
+
+
+_DEFLATE = Filter("deflate", 1, (DEFLATE_LEVEL,), lambda data, _: deflate(data), _inflate)
 _SHUFFLE = Filter(
     "shuffle",
     2,
