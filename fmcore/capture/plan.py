@@ -250,11 +250,14 @@ def _choose_codec(
 
 
 def _trial_blocks(maps: NDArray[np.float32], policy: Policy) -> Iterator[NDArray[np.float32]]:
-    """Yields the values of some chunks, spread evenly over samples and filters: they differ."""
+    """Yields the values of some chunks, spread evenly over samples and filters: they differ.
+
+    The last chunks of an axis, padded with zeros, are left out: they would be taken for many.
+    """
     itemsize = np.dtype(policy).itemsize
     chunk = chunk_shape.activation_chunk(len(maps), maps.shape[1:], itemsize=itemsize)
     rows, filters = chunk[0], chunk[3]
-    across = -(-maps.shape[3] // filters)
+    across = max(1, maps.shape[3] // filters)
     n_chunks = max(1, len(maps) // rows) * across
     n_tried = min(n_chunks, max(1, TRIAL_BYTES // (math.prod(chunk) * itemsize)))
     for place in np.linspace(0, n_chunks - 1, n_tried).astype(int):
