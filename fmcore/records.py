@@ -71,6 +71,14 @@ class Policy(StrEnum):
     POOLED = "pooled"
 
 
+class Compression(StrEnum):
+    """Which layers' maps are compressed: those for which it pays, all, or none."""
+
+    AUTO = "auto"
+    DEFLATE = "deflate"
+    NONE = "none"
+
+
 class StatisticsScope(StrEnum):
     """Which statistics a capture computes: all, or only moments, pooled tables and class maps."""
 

@@ -1,4 +1,7 @@
-"""The quickest answer: a chunk as it lies in the file is the body, and nothing inflates it here."""
+"""The quickest answer: a chunk as it lies in the file is the body, and nothing inflates it here.
+
+A chunk that lies in the file as plain values is deflated for clients that take this, if it pays.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,11 @@ from dashboard.api import answers
 from dashboard.api.limits import Limits
 from dashboard.source import Snapshot
 from fmcore.selection import Query, parse_numbers, parse_samples
+from fmcore.storage import deflate
 
 AXES = ("sample", "y", "x", "filter")
+# Plain values are deflated on their way where no more than this is left of them.
+WORTH_SENDING = 0.95
 
 
 def stored_chunk(
@@ -23,7 +29,7 @@ def stored_chunk(
     """The answer out of one stored chunk.
 
     None where what is asked for is not exactly one chunk, or must be sent in another form; and
-    where the disk would have to be waited for, unless `wait`.
+    where the disk would have to be waited for, or values deflated, unless `wait`.
     """
     headers = request.headers
     if query.class_ or query.layer not in snapshot.catalog.n_filters or "range" in headers:
@@ -35,8 +41,10 @@ def stored_chunk(
     maps = layer.activation
     if not (wait or maps.is_indexed):
         return None
-    if maps.is_deflated and not _takes_deflate(headers.get("accept-encoding", "")):
+    takes_deflate = _takes_deflate(headers.get("accept-encoding", ""))
+    if maps.is_deflated and not takes_deflate:
         return None
+    is_plain = takes_deflate and not maps.is_deflated
     if maps.stored_dtype != query.dtype:
         return None
     size = snapshot.catalog.n_samples
@@ -50,17 +58,23 @@ def stored_chunk(
         return None
     shape = (len(samples), *layer.shape[:2], len(filters))
     limits.check(math.prod(shape) * maps.stored_dtype.itemsize, is_text=False)
-    tag = caching.etag(snapshot.digest, "maps", layer.path, str(position), "stored")
+    # The same bytes have one tag: plain values differ from what is sent to those who take deflate.
+    form = "deflate if it pays" if is_plain else "stored"
+    tag = caching.etag(snapshot.digest, "maps", layer.path, str(position), form)
     told = answers.headers_of(shape, maps.stored_dtype, AXES, digest=snapshot.digest, tag=tag)
     if maps.is_deflated:
         told["content-encoding"] = "deflate"
     if caching.is_known(request, tag):
         return caching.not_modified(told)
+    if is_plain and not wait:
+        return None
     data = maps.raw_chunk_now(position)
     if data is None:
         if not wait:
             return None
         data = maps.raw_chunk(position).data
+    if is_plain and len(smaller := deflate(data)) < WORTH_SENDING * len(data):
+        data, told["content-encoding"] = smaller, "deflate"
     return Response(data, 200, told, answers.RAW.media_type)
 
 

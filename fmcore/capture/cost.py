@@ -138,7 +138,7 @@ class LayerEstimate:
     Attributes:
         path: the path of the layer in the model.
         policy: how its activations are stored.
-        codec: how its feature maps are compressed.
+        codec: how its feature maps are compressed, and why.
         map_bytes: bytes of its activations as float32, uncompressed.
         stored_bytes: approximate bytes in the store, including tables and class maps.
     """
@@ -218,7 +218,7 @@ def estimate_layer(
             stored_bytes += filled + (n_bytes - filled) // EMPTY_TABLES
         else:
             stored_bytes += n_bytes
-    codec = "no maps" if layer.policy == Policy.POOLED else layer.codec.name
+    codec = "no maps" if layer.policy == Policy.POOLED else layer.compression
     return LayerEstimate(layer.spec.path, layer.policy, codec, 4 * values, stored_bytes)
 
 

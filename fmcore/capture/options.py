@@ -15,7 +15,7 @@ import numpy as np
 
 from fmcore.capture.cost import DEFAULT_BATCH_SIZE
 from fmcore.errors import DatasetError, ModelError, ParameterError, SelectionError
-from fmcore.records import Kind, StatisticsScope, Tap
+from fmcore.records import Compression, Kind, StatisticsScope, Tap
 from fmcore.selection import near_matches, parse_policies
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,7 +94,7 @@ def _about(parse: Parse, doc: str, *, default: str = "") -> dict[str, Any]:
 class CaptureOptions:
     """What a person can choose about a capture; `help(fmcore.capture_activations)` explains it.
 
-    Text is accepted for `Kind`, `Tap` and `StatisticsScope`.
+    Text is accepted for `Kind`, `Tap`, `Compression` and `StatisticsScope`.
 
     Raises:
         ModelError, DatasetError, SelectionError: if a value is none that the option can have; their
@@ -131,6 +131,15 @@ class CaptureOptions:
             "float16, in half the bytes; pooled, without maps but with all tables and statistics. "
             "The last glob that matches a layer counts",
             default="float32",
+        ),
+    )
+    compression: Compression = field(
+        default=Compression.AUTO,
+        metadata=_about(
+            _one_of(Compression, SelectionError),
+            "auto compresses the maps of each layer for which a trial on the first samples saves "
+            "at least a third of the bytes; deflate those of all layers; none those of none. Any "
+            "HDF5 reads them",
         ),
     )
     batch_size: int | None = field(

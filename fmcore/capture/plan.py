@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from fmcore.capture.probe import Probe
 from fmcore.dataset import AS_GIVEN, LabelledImages, Preprocessing, class_names_for
 from fmcore.files import size_text
 from fmcore.records import (
+    Compression,
     DatasetInfo,
     LayerSpec,
     ModelInfo,
@@ -39,7 +40,7 @@ from fmcore.storage.chunks import grid
 from fmcore.storage.format import chunk_shape
 from fmcore.storage.format.plan import sample_ids
 
-# The codec of each layer is tried on at most so many samples and so many bytes.
+# The codec of each layer is tried on at most so many samples, and so many bytes of whole chunks.
 TRIAL_SAMPLES = 16
 TRIAL_BYTES = 1 << 20
 
@@ -114,7 +115,7 @@ def plan_capture(
     class_sizes = np.bincount(samples.known_labels, minlength=len(class_names))
     layers, ratios = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
-        layer, ratio = _choose_codec(spec, policy, trial.activations[index])
+        layer, ratio = _choose_codec(spec, policy, trial.activations[index], options.compression)
         layer = replace(
             layer,
             **_class_map_fields(factors[index], memory),
@@ -238,16 +239,31 @@ def _histogram_fields(bits: int | None, statistics: StatisticsScope) -> dict[str
 
 
 def _choose_codec(
-    spec: LayerSpec, policy: Policy, maps: NDArray[np.float32]
+    spec: LayerSpec, policy: Policy, maps: NDArray[np.float32], compression: Compression
 ) -> tuple[LayerPlan, float]:
     """How a layer is stored, and its compressed bytes divided by its bytes in the stored dtype."""
     if policy == Policy.POOLED:
         return LayerPlan(spec, policy), 0.0
     plan = LayerPlan(spec, policy)
-    trial = plan.stored(maps[: max(1, TRIAL_BYTES // maps[0].nbytes)])
-    chunk = chunk_shape.activation_chunk(len(trial), spec.shape, itemsize=trial.itemsize)
-    codec, ratio = choose([block for _, block in grid.blocks(trial, chunk, 0)])
-    return replace(plan, codec=codec), ratio
+    choice = choose([plan.stored(block) for block in _trial_blocks(maps, policy)], compression)
+    return replace(plan, codec=choice.codec, compression=choice.words), choice.ratio
+
+
+def _trial_blocks(maps: NDArray[np.float32], policy: Policy) -> Iterator[NDArray[np.float32]]:
+    """Yields the values of some chunks, spread evenly over samples and filters: they differ.
+
+    The last chunks of an axis, padded with zeros, are left out: they would be taken for many.
+    """
+    itemsize = np.dtype(policy).itemsize
+    chunk = chunk_shape.activation_chunk(len(maps), maps.shape[1:], itemsize=itemsize)
+    rows, filters = chunk[0], chunk[3]
+    across = max(1, maps.shape[3] // filters)
+    n_chunks = max(1, len(maps) // rows) * across
+    n_tried = min(n_chunks, max(1, TRIAL_BYTES // (math.prod(chunk) * itemsize)))
+    for place in np.linspace(0, n_chunks - 1, n_tried).astype(int):
+        row, column = place // across * rows, place % across * filters
+        part = maps[row : row + rows, ..., column : column + filters]
+        yield next(grid.blocks(part, chunk, 0))[1]
 
 
 def _shard_rows(

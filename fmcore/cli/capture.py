@@ -71,6 +71,7 @@ def add_verb(verb: AddVerb) -> None:
     add_capture_option(capture, "batch_size", "--batch-size", type=batch_size, metavar="N")
     add_capture_option(capture, "memory", "--memory", type=size, metavar="SIZE")
     add_capture_option(capture, "policy", "--policy", action=Join, metavar="GLOB=POLICY")
+    add_capture_option(capture, "compression", "--compression")
     add_capture_option(capture, "statistics", "--statistics")
     add_capture_option(capture, "target", "--target")
     add_capture_option(capture, "output", "--output", metavar="NAME")
@@ -252,11 +253,11 @@ def _begins(plan: CapturePlan, options: argparse.Namespace) -> bool:
 def _say_plan(plan: CapturePlan, out: Path) -> bool:
     """Prints what a capture to `out` would take; False, so that it does not begin."""
     width = max(5, *(len(layer.path) for layer in plan.estimate.layers))
-    say(f"{'layer':{width}}  policy   compression      in memory  in the store")
+    say(f"{'layer':{width}}  policy       in memory  in the store  compression")
     for layer in plan.estimate.layers:
         say(
-            f"{layer.path:{width}}  {layer.policy:8} {layer.codec:15} "
-            f"{size_text(layer.map_bytes):>13} {size_text(layer.stored_bytes):>13}"
+            f"{layer.path:{width}}  {layer.policy:8} "
+            f"{size_text(layer.map_bytes):>13} {size_text(layer.stored_bytes):>13}  {layer.codec}"
         )
     others = f"images, labels{ANSWERS[plan.store.target]}"
     print(f"{others}: {size_text(plan.estimate.other_bytes)}")

@@ -105,7 +105,8 @@ def _compression() -> tuple[str, dict[str, Any]]:
     rng = np.random.default_rng(0)
     maps = np.maximum(rng.standard_normal(_MAPS, np.float32), 0)
     blocks = [maps[index : index + 1] for index in range(len(maps))]
-    codec, share = choose(blocks[:16])
+    choice = choose(blocks[:16])
+    codec, share = choice.codec, choice.ratio
     seconds = []
     for _ in range(_ROUNDS):
         began = time.perf_counter()

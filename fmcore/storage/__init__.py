@@ -4,7 +4,7 @@ Only this package and `fmcore.hdf5_guard` import h5py.
 """
 
 from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
-from fmcore.storage.codec import choose
+from fmcore.storage.codec import choose, deflate
 from fmcore.storage.file.opened import hdf5_version
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import (
@@ -44,6 +44,7 @@ __all__ = [
     "array_path",
     "choose",
     "create_store",
+    "deflate",
     "hdf5_version",
     "join_shards",
     "layer_path",

@@ -4,12 +4,13 @@ To add a codec is to add an entry to `CODECS`: the trial of a layer's first samp
 writing, reading and the checks of a file follow.
 
 Measured on ReLU maps: ISA-L's deflate at level 1 without shuffle is about ten times as fast as
-zlib and no larger, and any HDF5 reads it back without a plugin. GELU and BatchNorm compress
-differently, so the codec of a layer is chosen by a trial on its first samples.
+zlib and no larger, and any HDF5 reads it back without a plugin. Values without zeros hardly
+deflate, so the codec of a layer is chosen by a trial on its first samples.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from isal import isal_zlib
 from numcodecs import Fletcher32, Shuffle
 from numpy.typing import NDArray
 
+from fmcore.records import Compression
+
 # The bytes of a chunk, or its values.
 Data = bytes | memoryview | NDArray[Any]
 
@@ -28,13 +31,17 @@ _CHECKSUM = Fletcher32()
 
 # Checksums of many chunks at once: one at a time they are small calls that hold Python's lock, and
 # cost the capture 0.2 s for 20,000 chunks, where a matrix product for many costs 0.05 s outside it.
-# Data are summed in pieces of this many bytes: a product of 256 words stays far below 2**53.
-_PIECE = 512
-_WORDS = _PIECE // 2
-_ZEROS = bytes(_PIECE)
-_ROWS = 512  # pieces in one product: 1 MiB in float64, and too little for BLAS to start threads
+# Data are summed in rows of this many bytes, two words of 16 bits as one number of 32: the sums of
+# a row stay far below 2**53.
+_ROW = 1024
+_NUMBERS, _WORDS = _ROW // 4, _ROW // 2
+_ZEROS = bytes(_ROW)
+_ROWS = 128  # in one product: 256 KiB in float64, and too little for BLAS to start threads
+# Smaller pieces are copied to lie together; of larger ones only what is left of the last row.
+_LARGE = 64 << 10
 # A word counts once in the first sum; in the second, once for itself and for each word after it.
-_WEIGHTS = np.stack([np.ones(_WORDS), _WORDS - np.arange(_WORDS)], axis=1)
+# The upper word of a number counts once less than the lower one.
+_WEIGHTS = np.stack([np.ones(_NUMBERS), _WORDS - 2.0 * np.arange(_NUMBERS)], axis=1)
 
 DEFLATE_LEVEL = 1
 # Inflating in one call takes half the time of a stream that stops at a limit, but has no limit.
@@ -72,13 +79,12 @@ def _inflate(data: bytes | memoryview, _: int, size: int) -> bytes:
         raise ValueError(f"it is not a zlib stream: {error}") from error
 
 
-_DEFLATE = Filter(
-    "deflate",
-    1,
-    (DEFLATE_LEVEL,),
-    lambda data, _: isal_zlib.compress(data, DEFLATE_LEVEL),
-    _inflate,
-)
+def deflate(data: Data) -> bytes:
+    """Deflates bytes to a zlib stream, without Python's lock; the same bytes to the same stream."""
+    return bytes(isal_zlib.compress(data, DEFLATE_LEVEL))
+
+
+_DEFLATE = Filter("deflate", 1, (DEFLATE_LEVEL,), lambda data, _: deflate(data), _inflate)
 _SHUFFLE = Filter(
     "shuffle",
     2,
@@ -96,13 +102,12 @@ class Codec:
 
     Attributes:
         filters: in the order in which they are applied.
-        worth: a layer gets this codec if it leaves less than this share of what the best codec
-            before it in `CODECS` leaves, since it costs more at every read. So a codec that does
-            not make anything smaller is never chosen.
+        worth: of those that compress, a layer gets this codec if it leaves less than this share
+            of what the best one before it in `CODECS` leaves, since it costs more at every read.
     """
 
     filters: tuple[Filter, ...]
-    worth: float
+    worth: float = 1.0
 
     @property
     def name(self) -> str:
@@ -115,26 +120,64 @@ class Codec:
         return {(): "", ("deflate",): "deflate"}.get(tuple(step.name for step in self.filters))
 
 
-NONE = Codec((), 1.0)
-# Deflate that leaves nearly everything is not worth inflating again at every read.
-DEFLATE = Codec((_DEFLATE,), 0.95)
+NONE = Codec(())
+DEFLATE = Codec((_DEFLATE,))
 # Shuffle costs a pass at every read, and the browser cannot undo it.
 SHUFFLE_DEFLATE = Codec((_SHUFFLE, _DEFLATE), 0.9)
 # The cheapest to read first.
 CODECS = (NONE, DEFLATE, SHUFFLE_DEFLATE)
+# What must be left at most for a layer to be compressed unless a person says so. To deflate 1 GB
+# of maps takes 1.2 to 3 s of one core, to inflate it 2 to 3 s at every read; the disks that were
+# measured write 1 GB in 2.6 to 3.5 s. On two cores a capture gains nothing above two thirds.
+WORTHWHILE = 2 / 3
 
 
 def encode(blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE) -> list[bytes]:
     """Encodes chunks: the filtered bytes of each, followed by four bytes of checksum.
 
     Args:
-        blocks: the values of each whole chunk, contiguous.
+        blocks: the values of each whole chunk.
         codec: the filters.
     """
+    data, sizes = encode_together(blocks, codec)
+    ends = itertools.accumulate(sizes)
+    return [bytes(data[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
+
+
+def encode_together(
+    blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE
+) -> tuple[bytes | memoryview, list[int]]:
+    """Encodes chunks as they lie in the file back to back; values without filters are copied once.
+
+    Args:
+        blocks: the values of each whole chunk, at least one.
+        codec: the filters.
+
+    Returns:
+        The filtered bytes of each chunk with its checksum, and how many these are.
+    """
+    if not codec.filters:
+        return _copy_together(blocks)
     filtered = [_apply_filters(block, codec) for block in blocks]
     sums = fletcher32(filtered).tobytes()
     ends = range(0, len(sums), CHECKSUM_BYTES)
-    return [data + sums[at : at + CHECKSUM_BYTES] for data, at in zip(filtered, ends, strict=True)]
+    parts = zip(filtered, (sums[at : at + CHECKSUM_BYTES] for at in ends), strict=True)
+    sizes = [len(data) + CHECKSUM_BYTES for data in filtered]
+    return b"".join(itertools.chain.from_iterable(parts)), sizes
+
+
+def _copy_together(blocks: Sequence[NDArray[Any]]) -> tuple[memoryview, list[int]]:
+    sizes = [block.nbytes + CHECKSUM_BYTES for block in blocks]
+    data = np.empty(sum(sizes), np.uint8).data
+    ends = itertools.accumulate(sizes)
+    parts = [data[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    for part, block in zip(parts, blocks, strict=True):
+        # The blocks may be cut out of larger arrays: NumPy copies them without Python's lock.
+        np.ndarray(block.shape, block.dtype, buffer=part)[...] = block
+    sums = fletcher32([part[:-CHECKSUM_BYTES] for part in parts])
+    for part, checksum in zip(parts, sums, strict=True):
+        part[-CHECKSUM_BYTES:] = checksum.tobytes()
+    return data, sizes
 
 
 def decode(
@@ -193,23 +236,46 @@ def strip_checksum(data: bytes) -> bytes:
         raise ValueError(f"its checksum does not match: {error}") from error
 
 
-def choose(blocks: Sequence[NDArray[Any]]) -> tuple[Codec, float]:
-    """Tries the codecs on the first chunks of a layer.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the chunks of a layer are made.
 
-    Returns:
-        The codec, and the share of the values' bytes that it leaves.
+    Attributes:
+        codec: the filters.
+        ratio: the share of the values' bytes that it leaves, by a trial.
+        words: the name of the codec, and why it is this one.
     """
+
+    codec: Codec
+    ratio: float
+    words: str
+
+
+def choose(blocks: Sequence[NDArray[Any]], compression: Compression = Compression.AUTO) -> Choice:
+    """Tries the codecs on some chunks of a layer; only their values count, so it can be repeated.
+
+    Args:
+        blocks: the values of whole chunks, at least one.
+        compression: whether to compress: where it pays, always or never.
+    """
+    if compression == Compression.NONE:
+        return Choice(NONE, 1.0, f"{NONE.name}, as asked for")
     raw = sum(block.nbytes for block in blocks)
-    best, least = NONE, 1.0
+    best, least = NONE, math.inf
     for codec in CODECS[1:]:
         ratio = sum(len(_apply_filters(block, codec)) for block in blocks) / raw
         if ratio < codec.worth * least:
             best, least = codec, ratio
-    return best, least
+    if compression == Compression.DEFLATE:
+        return Choice(best, least, f"{best.name}, as asked for; it leaves {least:.0%} of the bytes")
+    if least > WORTHWHILE:
+        words = f"{NONE.name}: {best.name} would leave {least:.0%} of the bytes"
+        return Choice(NONE, 1.0, words)
+    return Choice(best, least, f"{best.name}: it leaves {least:.0%} of the bytes")
 
 
 def _apply_filters(block: NDArray[Any], codec: Codec) -> bytes:
-    data: Data = block
+    data: Data = np.ascontiguousarray(block)
     for step in codec.filters:
         data = step.apply(data, block.dtype.itemsize)
     return data if isinstance(data, bytes) else bytes(data)
@@ -225,23 +291,46 @@ def fletcher32(pieces: Sequence[bytes | memoryview]) -> NDArray[np.uint32]:
         pieces: at least one, each of them not empty and below 256 MiB.
     """
     sizes = np.array([len(piece) for piece in pieces])
-    padded = b"".join(part for piece in pieces for part in (piece, _ZEROS[: -len(piece) % _PIECE]))
-    words = np.frombuffer(padded, ">u2").reshape(-1, _WORDS)
-    sums = [
-        words[start : start + _ROWS].astype(np.float64) @ _WEIGHTS
-        for start in range(0, len(words), _ROWS)
+    wholes = np.where(sizes >= _LARGE, sizes // _ROW, 0)  # rows that are not copied
+    rests = [piece[whole * _ROW :] for piece, whole in zip(pieces, wholes.tolist(), strict=True)]
+    padded = b"".join(part for rest in rests for part in (rest, _ZEROS[: -len(rest) % _ROW]))
+    large = [
+        np.frombuffer(piece, "<u4", whole * _NUMBERS)
+        for piece, whole in zip(pieces, wholes.tolist(), strict=True)
+        if whole
     ]
-    first, second = np.concatenate(sums).astype(np.int64).T
-    n_rows = -(-sizes // _PIECE)
-    starts = np.cumsum(n_rows) - n_rows
-    row = np.arange(len(words)) - np.repeat(starts, n_rows)
-    behind = np.repeat(-(-sizes // 2), n_rows) - _WORDS * (row + 1)
-    # Reduced before the sum too, which would pass 2**63 for a piece of 32 MiB.
+    rows = [each.reshape(-1, _NUMBERS) for each in (*large, np.frombuffer(padded, "<u4"))]
+    first, second = np.concatenate([_row_sums(each) for each in rows]).T
+    # Of each row: its piece, and its place in it.
+    n_rests = -(-(sizes - wholes * _ROW) // _ROW)
+    of_piece = np.concatenate([np.repeat(np.arange(len(sizes)), n) for n in (wholes, n_rests)])
+    place = np.concatenate([_counts(wholes), _counts(n_rests) + np.repeat(wholes, n_rests)])
+    behind = (-(-sizes // 2))[of_piece] - _WORDS * (place + 1)
+    first = _modulo(first)
     high, low = (
-        _modulo(np.add.reduceat(_modulo(terms), starts))
+        # Sums of numbers below 2**16, exact in float64.
+        np.bincount(of_piece, _modulo(terms), len(sizes)).astype(np.int64)
         for terms in (second + first * behind, first)
     )
+    # Swapping the bytes of all words multiplies their sum by 256, modulo 65535 (RFC 1071).
+    high, low = (_modulo(256 * _modulo(sums)) for sums in (high, low))
     return (high << 16 | low).astype("<u4")
+
+
+def _row_sums(rows: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Both sums of the words of each row, not reduced, <int64>[row, 2]: see `_WEIGHTS`."""
+    sums = np.empty((len(rows), 2), np.int64)
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        part = sums[start : start + _ROWS]
+        part[:] = some.astype(np.float64) @ _WEIGHTS
+        part[:, 1] -= (some >> np.uint32(16)).sum(axis=1, dtype=np.uint32)
+    return sums
+
+
+def _counts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, … for each size, one after the other."""
+    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def _modulo(sums: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -100,6 +100,7 @@ class Skeleton:
         for axis, size in zip(("y", "x", "filter"), layer.shape, strict=True):
             self._scale(scale_path(axis, array_path("activation", name)), size)
         if plan.policy != Policy.POOLED:
+            _set(group, compression=plan.compression)
             shape, dtype = (n_samples, *layer.shape), np.dtype(plan.policy)
             self._stream("activation", name, shape, dtype, plan.codec)
         for part in ("kernel", "bias", "receptive_field"):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -194,6 +195,58 @@ def test_a_stored_chunk_is_the_body(api, store_path):
     identity = {"accept-encoding": "identity"}
     answer = api.get("api/v1/stores/tiny/maps", params=query, headers=identity)
     assert answer.content == inflated.tobytes()
+
+
+def test_plain_values_are_deflated_on_their_way_for_those_who_take_it(tmp_path):
+    plain, small = (
+        make_store(tmp_path / f"{compression}.h5", compression=compression)
+        for compression in ("none", "deflate")
+    )
+    with running(create_app(Source(plain))) as url, running(create_app(Source(small))) as other:
+        where = "maps?layer=conv2&sample=0:37"
+        with httpx.stream("GET", f"{other}api/v1/stores/deflate/{where}") as answer:
+            stored = b"".join(answer.iter_raw())
+        where = f"{url}api/v1/stores/none/{where}"
+        tags = set()
+        for accepted in ("gzip, deflate", "deflate;q=0.5", "gzip", "deflate;q=0", ""):
+            headers = {"accept-encoding": accepted}
+            with httpx.stream("GET", where, headers=headers) as answer:
+                body = b"".join(answer.iter_raw())
+            is_deflated = answer.headers.get("content-encoding") == "deflate"
+            assert is_deflated == (accepted in ("gzip, deflate", "deflate;q=0.5"))
+            assert answer.headers["vary"] == "accept-encoding"
+            assert answer.headers["content-length"] == str(len(body))
+            assert len(body) <= len(stored) if is_deflated else len(body) > len(stored)
+            values = np.frombuffer(zlib.decompress(body) if is_deflated else body, "<f4")
+            assert_array_equal(values.reshape(37, 4, 4, 3), MAPS[SECOND])
+            tag = answer.headers["etag"]
+            tags.add((tag, is_deflated))
+            known = httpx.get(where, headers=headers | {"if-none-match": tag})
+            assert (known.status_code, known.headers["etag"], known.content) == (304, tag, b"")
+            head = httpx.head(where, headers=headers)
+            assert (head.status_code, head.content) == (200, b"")
+            for name in ("content-length", "content-encoding", "etag", "x-shape", "x-dtype"):
+                assert head.headers.get(name) == answer.headers.get(name), name
+            part = httpx.get(where, headers=headers | {"range": "bytes=4-9"})
+            assert (part.status_code, part.content) == (206, MAPS[SECOND].tobytes()[4:10])
+            assert "content-encoding" not in part.headers
+        assert len(tags) == len({tag for tag, _ in tags}) == 2, "other bytes, another tag"
+
+
+def test_noise_is_sent_as_it_is(tmp_path, monkeypatch):
+    noise = np.frombuffer(np.random.default_rng(0).bytes(37 * 9 * 8 * 20 * 4), "<f4")
+    noise = np.nan_to_num(noise.reshape(37, 9, 8, 20), posinf=1, neginf=1)
+
+    class Noisy(NumpyProbe):
+        def __call__(self, images, others=None):
+            captured = super().__call__(images)
+            return replace(captured, activations=(noise[: len(images)], captured.activations[1]))
+
+    path = capture(Noisy(), make_samples(37), tmp_path / "s.h5", make_plan(37, compression="none"))
+    with running(create_app(Source(path))) as url:
+        answer = httpx.get(f"{url}api/v1/stores/s/maps", params={"layer": FIRST, "sample": "0:2"})
+    assert "content-encoding" not in answer.headers
+    assert answer.content == noise[:2].tobytes()
 
 
 def test_pooled_tables_equal_the_store(api, store):

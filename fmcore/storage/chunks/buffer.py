@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.storage.chunks.grid import Blocks, block_runs, run_length
-from fmcore.storage.codec import Codec, decode, encode
+from fmcore.storage.codec import Codec, decode, encode_together
 
 
 class ChunkRun(NamedTuple):
@@ -24,15 +24,14 @@ class ChunkRun(NamedTuple):
     """
 
     corner: tuple[int, ...]
-    data: bytes
+    data: bytes | memoryview
     sizes: list[int]
 
 
 def encode_run(blocks: Blocks, codec: Codec) -> ChunkRun:
     """Encodes consecutive chunks, at least one, as a run."""
     corner, values = blocks
-    chunks = encode(values, codec)
-    return ChunkRun(corner, b"".join(chunks), [len(chunk) for chunk in chunks])
+    return ChunkRun(corner, *encode_together(values, codec))
 
 
 class ChunkBuffer:

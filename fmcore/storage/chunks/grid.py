@@ -100,7 +100,7 @@ def _outer_index(indices: tuple[Index, ...], shape: tuple[int, ...]) -> tuple[An
 
 
 def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator[Block]:
-    """Cuts values into whole, contiguous chunks; the last is padded with zeros, as HDF5 does.
+    """Cuts values into whole chunks, not copied; the last is padded with zeros, as HDF5 does.
 
     Args:
         values: [sample, …], cut along the first and the last axis.
@@ -119,7 +119,7 @@ def blocks(values: NDArray[Any], chunk: tuple[int, ...], start: int) -> Iterator
                 padded = np.zeros(chunk, dtype=values.dtype)
                 padded[tuple(map(slice, block.shape))] = block
                 block = padded
-            yield corner, np.ascontiguousarray(block)
+            yield corner, block
 
 
 def block_runs(
@@ -134,9 +134,8 @@ def block_runs(
         most: the largest number of chunks at a time.
     """
     if chunk == (1, *values.shape[1:]):  # one row a chunk: there are thousands
-        rows = np.ascontiguousarray(values)
-        for first in range(0, len(rows), most):
-            yield (start + first, *[0] * (values.ndim - 1)), list(rows[first : first + most])
+        for first in range(0, len(values), most):
+            yield (start + first, *[0] * (values.ndim - 1)), list(values[first : first + most])
         return
     cut = blocks(values, chunk, start)
     while run := list(itertools.islice(cut, most)):

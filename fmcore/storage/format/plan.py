@@ -33,6 +33,7 @@ class LayerPlan:
         spec: the layer as the model has it.
         policy: `float32`, `float16`, or `pooled` for no maps.
         codec: how the chunks of its maps are made.
+        compression: in words for the store, how that is, and why.
         map_factors: pixels (y, x) that its class maps average into one; None for no class maps.
         class_maps: in words for the store, how class maps are reduced, or why there are none.
         bin_bits: how fine its histograms are, see `fmcore.statistics.Bins`; None for none.
@@ -42,6 +43,7 @@ class LayerPlan:
     spec: LayerSpec
     policy: Policy = Policy.FLOAT32
     codec: Codec = DEFLATE
+    compression: str = DEFLATE.name
     map_factors: tuple[int, int] | None = (1, 1)
     class_maps: str = "full"
     bin_bits: int | None = FINEST

@@ -394,6 +394,11 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "policy": AttributeSpec(
             "how activations are kept: `float32` (exactly), `float16`, or `pooled` (not at all)"
         ),
+        "compression": AttributeSpec(
+            "the filters of `activation` before Fletcher32: `none`, `deflate` or "
+            "`shuffle+deflate`; and why",
+            absent=f"{Lack.MAPS}, or the store is older than this attribute",
+        ),
         "largest_error": AttributeSpec(
             "the largest |float16 - float32| of the layer's finite values",
             "number",

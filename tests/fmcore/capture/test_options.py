@@ -24,7 +24,7 @@ from fmcore.cli import _parser, main
 from fmcore.cli.options import capture_options
 from fmcore.command import size
 from fmcore.errors import DatasetError, ModelError, SelectionError
-from fmcore.records import Kind, LabelSource, Policy, StatisticsScope, Tap
+from fmcore.records import Compression, Kind, LabelSource, Policy, StatisticsScope, Tap
 from fmcore.selection import match_names, parse_policies, policies_for
 
 IMAGES, LABELS = np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1])
@@ -39,6 +39,14 @@ REFUSED = [
     ("policy", "conv1", SelectionError, "policy 'conv1'; expected GLOB=POLICY with one of float32"),
     ("policy", "conv1=flot16", SelectionError, "did you mean float16"),
     ("policy", {"conv1": "float16"}, SelectionError, "policy {'conv1': 'float16'}; expected text"),
+    (
+        "compression",
+        "gzip",
+        SelectionError,
+        "compression 'gzip'; expected auto, deflate, none$",
+    ),
+    ("compression", None, SelectionError, "compression None; expected auto, deflate, none$"),
+    ("compression", "defalte", SelectionError, "did you mean deflate"),
     ("batch_size", 0, DatasetError, "batch_size 0; expected a whole number from 1"),
     ("batch_size", -3, DatasetError, "batch_size -3; expected"),
     ("batch_size", 1.5, DatasetError, r"batch_size 1\.5; expected"),
@@ -110,7 +118,8 @@ def test_the_command_refuses_a_policy_before_it_looks_for_the_model(tmp_path, ca
 
 
 @pytest.mark.parametrize(
-    ("name", "vocabulary"), [("kind", Kind), ("tap", Tap), ("statistics", StatisticsScope)]
+    ("name", "vocabulary"),
+    [("kind", Kind), ("tap", Tap), ("compression", Compression), ("statistics", StatisticsScope)],
 )
 def test_text_becomes_a_member_and_equals_it(name, vocabulary):
     for member in vocabulary:
@@ -121,7 +130,9 @@ def test_text_becomes_a_member_and_equals_it(name, vocabulary):
         assert CaptureOptions(**dataclasses.asdict(options)) == options
 
 
-@pytest.mark.parametrize("vocabulary", [Kind, Tap, Policy, StatisticsScope, LabelSource])
+@pytest.mark.parametrize(
+    "vocabulary", [Kind, Tap, Policy, Compression, StatisticsScope, LabelSource]
+)
 def test_members_read_as_their_text(vocabulary):
     for member in vocabulary:
         assert f"{member}" == str(member) == member.value
@@ -180,8 +191,8 @@ def test_the_command_lines_defaults_are_those_of_the_record():
 def test_the_command_line_sets_every_option():
     words = (
         "capture m.keras --out s.h5 --layer conv* --kind all --tap activation --policy a=pooled "
-        "--policy b=float16,c=pooled --batch-size 7 --memory 2GiB --statistics basic "
-        "--target class --output scores --force --restart --yes"
+        "--policy b=float16,c=pooled --compression none --batch-size 7 --memory 2GiB "
+        "--statistics basic --target class --output scores --force --restart --yes"
     )
     options = capture_options(_parser().parse_args(words.split()))
     assert options == CaptureOptions(
@@ -189,6 +200,7 @@ def test_the_command_line_sets_every_option():
         kind=Kind.ALL,
         tap=Tap.ACTIVATION,
         policy="a=pooled,b=float16,c=pooled",
+        compression=Compression.NONE,
         batch_size=7,
         memory=2 << 30,
         statistics=StatisticsScope.BASIC,

@@ -86,7 +86,6 @@ def test_blocks_are_whole_chunks_padded_with_zeros_and_make_the_array(data):
     out = np.full(grown, -1, np.float32)
     for corner, block in blocks(values, chunk, start):
         assert block.shape == chunk
-        assert block.flags.c_contiguous
         where = (corner[0] - start, *corner[1:])
         out[tuple(slice(at, at + step) for at, step in zip(where, chunk, strict=True))] = block
     assert_array_equal(out, expected)
@@ -97,8 +96,10 @@ def test_rows_that_are_chunks_are_not_copied():
     runs = list(block_runs(values, (1, 2, 3), 7, 3))
     assert [(corner, len(parts)) for corner, parts in runs] == [((7, 0, 0), 3), ((10, 0, 0), 1)]
     assert all(np.shares_memory(part, values) for _, parts in runs for part in parts)
-    (_, parts), *_ = block_runs(values[..., ::2], (1, 2, 2), 0, 9)
-    assert all(part.flags.c_contiguous for part in parts)
+    # Nor are blocks of filters: the thread that runs the model leaves that to those that encode.
+    (_, parts), *_ = block_runs(values[..., :2], (1, 2, 1), 0, 9)
+    assert len(parts) == 8
+    assert all(np.shares_memory(part, values) for part in parts)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers.factories import CLASS_NAMES, count, make_samples, make_store, reference, tool
+from helpers.factories import (
+    CLASS_NAMES,
+    NumpyProbe,
+    count,
+    make_samples,
+    make_store,
+    reference,
+    tool,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore import open_store
@@ -106,6 +116,53 @@ def test_the_file_holds_exactly_the_schema(store_path):
             for group in groups if "{layer}" in place else [""]:
                 required = {name for name, attribute in names.items() if not attribute.optional}
                 assert required <= set(file[place.format(layer=group)].attrs) <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("compression", "filters", "words"),
+    [
+        ("auto", ["gzip", "gzip"], "deflate: it leaves"),  # ReLU maps, half of them zeros
+        ("deflate", ["gzip", "gzip"], "deflate, as asked for"),
+        ("none", [None, None], "none, as asked for"),
+    ],
+)
+def test_maps_are_compressed_as_asked_and_the_store_says_why(tmp_path, compression, filters, words):
+    path = make_store(tmp_path / "s.h5", compression=compression)
+    with h5py.File(path, locking=False) as file:
+        layers = sorted(file["layers"].values(), key=lambda group: group.attrs["layer_index"])
+        maps = [group["activation"] for group in layers]
+        assert [array.compression for array in maps] == filters
+        assert all(array.fletcher32 for array in maps)
+        for group, values in zip(layers, reference().activations, strict=True):
+            assert group.attrs["compression"].decode().startswith(words)
+            assert_array_equal(group["activation"][...], values)
+            assert group["pooled/mean"].compression == "gzip"
+    assert list(problems(path)) == []
+    with open_store(path) as store:
+        for name, values in zip(LAYERS, reference().activations, strict=True):
+            assert_array_equal(store.layers[name].activation[...], values)
+
+
+def test_values_without_zeros_are_stored_as_they_are_unless_asked(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).normal(size=(37, 9, 8, 20)).astype(np.float32)
+
+    def noisy(probe, images, others=None):
+        captured = as_it_is(probe, images, others)
+        return dataclasses.replace(
+            captured, activations=(noise[: len(images)], captured.activations[1])
+        )
+
+    as_it_is = NumpyProbe.__call__
+    monkeypatch.setattr(NumpyProbe, "__call__", noisy)
+    for compression, expected in (("auto", [None, "gzip"]), ("deflate", ["gzip", "gzip"])):
+        path = make_store(tmp_path / f"{compression}.h5", batch_size=37, compression=compression)
+        with h5py.File(path, locking=False) as file:
+            layers = sorted(file["layers"].values(), key=lambda group: group.attrs["layer_index"])
+            assert [group["activation"].compression for group in layers] == expected
+            assert_array_equal(layers[0]["activation"][...], noise)
+            if compression == "auto":
+                why = layers[0].attrs["compression"].decode()
+                assert re.fullmatch(r"none: .*deflate would leave \d+% of the bytes", why)
 
 
 def test_a_whole_store_has_no_problem(store_path):
