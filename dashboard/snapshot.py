@@ -123,6 +123,17 @@ class Snapshot:
         """
         return self.derived(("statistic", layer, name), lambda: self.layer(layer).statistic(name))
 
+    def correlations(self, layer: str, filter_index: int) -> NDArray[np.float32]:
+        """The correlation of a filter's pooled mean with that of each, <float32>[filter]; kept.
+
+        Raises:
+            LayerNotFoundError, StatisticNotFoundError: as `statistic`.
+        """
+        return self.derived(
+            ("correlations", layer, str(filter_index)),
+            lambda: self.layer(layer).correlations(filter_index),
+        )
+
     def statistics(self, layer: str) -> tuple[str, ...]:
         """The names of the statistics of a layer's filters."""
         return self.derived(("statistics", layer), lambda: self.layer(layer).statistics)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_of, say
 from fmcore.errors import OutputError
-from fmcore.export import FORMATS, resolve, statistics_table
-from fmcore.files import publish, refuse_existing
+from fmcore.export import FORMATS, Format, Table, Tables, resolve, statistics_table
+from fmcore.files import publish, refuse_existing, size_text
 from fmcore.storage import open_store
 
 # A table is written to a file or printed, if it is text.
 TABLE_FORMATS = {
     name: form for name, form in FORMATS.items() if form.holds_tables and "statistics" in form.takes
 }
+# The size of a table with more rows is said before it is written.
+LARGE_ROWS = 1_000_000
+# The pieces of a table of which the largest is written on trial; the first may be about layers.
+TRIED_PIECES = 8
+_FEWER = "--layer, --class, --filter and --statistic choose fewer"
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -53,7 +60,13 @@ def _stats(options: argparse.Namespace) -> None:
     with open_store(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
         tables = statistics_table(store, resolve(store, query), again=options.recompute)
-        next(tables.pieces(), None)  # an error comes before anything is printed
+        # An error comes before anything is printed.
+        pieces = list(itertools.islice(tables.pieces(), TRIED_PIECES))
+        if tables.n_rows > LARGE_ROWS:
+            size = size_text(_estimated_bytes(tables, pieces, form))
+            note = f"{tables.n_rows:,} rows, about {size}; {_FEWER}"
+            print(f"fmcore: {note}", file=sys.stderr, flush=True)
+        del pieces
         if out is None:
             assert form.table_text is not None  # noqa: S101 (it is refused above)
             sys.stdout.writelines(form.table_text(tables))
@@ -61,3 +74,13 @@ def _stats(options: argparse.Namespace) -> None:
         with publish(out, overwrite=options.force) as partial, partial.open("wb") as stream:
             form.write_table(tables, stream)
     say(f"Wrote {out}")
+
+
+def _estimated_bytes(tables: Tables, pieces: Sequence[Table], form: Format) -> int:
+    """Bytes of a table in a format, about; of text, as the largest of some pieces takes."""
+    if form.table_text is None:
+        return form.table_bytes(tables)
+    piece = max(pieces, key=lambda piece: piece.n_rows)
+    alone = dataclasses.replace(tables, pieces=lambda: iter([piece]), n_rows=piece.n_rows)
+    n_bytes = sum(len(text.encode()) for text in form.table_text(alone))
+    return n_bytes * tables.n_rows // piece.n_rows

@@ -15,7 +15,31 @@ from numpy.typing import NDArray
 from fmcore.statistics import Rounding
 
 TEXT = "string"
-Column = Sequence[Any] | NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """A column with few different values.
+
+    Attributes:
+        values: the different values; None for a missing one.
+        codes: <int>[row], the index of each row's value.
+    """
+
+    values: Sequence[Any]
+    codes: NDArray[np.integer]
+
+    @classmethod
+    def constant(cls, value: Any, n_rows: int) -> Coded:
+        """A column with the same value in each row."""
+        return cls([value], np.zeros(n_rows, np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+# Texts, numbers, or any values that repeat.
+Column = Sequence[str | None] | NDArray[Any] | Coded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +51,11 @@ class Table:
     """
 
     columns: Mapping[str, Column]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return len(next(iter(self.columns.values())))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

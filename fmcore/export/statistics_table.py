@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.export.contents import TEXT, Table, Tables
+from fmcore.export.contents import TEXT, Coded, Column, Table, Tables
 from fmcore.export.resolve import ResolvedQuery
 from fmcore.records import Target
 from fmcore.selection import match_names
@@ -32,6 +32,8 @@ COLUMNS = {
     "n": "int64",
     "reason": TEXT,
 }
+# Rows that are in memory at once, about.
+PIECE_ROWS = 1 << 15
 _NOT_DEFINED = "not defined for these values"
 
 
@@ -111,7 +113,7 @@ class Values:
 
 
 def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = False) -> Tables:
-    """Statistics of a store as a table, a piece for each statistic and layer.
+    """Statistics of a store as a table, in pieces of some rows of a statistic of a layer.
 
     Args:
         store: the store to read.
@@ -148,8 +150,7 @@ def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = Fal
         for name in names:
             for statistic in statistics:
                 if "layer" not in statistic.axes and name in owners[statistic.name]:
-                    table = _filters_table(values, name, statistic)
-                    yield _narrow(table, statistic, store, resolved, name)
+                    yield from _filters_tables(values, name, statistic, resolved)
 
     return Tables(COLUMNS, pieces, n_rows)
 
@@ -162,85 +163,110 @@ def _n_rows(store: Store, resolved: ResolvedQuery, statistic: Statistic, layer: 
     return math.prod(sizes.get(axis, len(resolved.layers)) for axis in statistic.axes)
 
 
-def _narrow(
-    table: Table, statistic: Statistic, store: Store, resolved: ResolvedQuery, layer: str
-) -> Table:
-    """A table with only the chosen filters and classes, in the order of the query."""
-    filters, n_filters = np.asarray(resolved.filters[layer]), store.layers[layer].n_filters
+def _picks(
+    store: Store, resolved: ResolvedQuery, statistic: Statistic, layer: str
+) -> list[NDArray[np.integer]]:
+    """The chosen indices of each axis of a statistic, in the order of the query."""
+    filters = np.asarray(resolved.filters[layer])
     n_classes, n_targets = len(store.class_names), len(store.target_names)
     classes = np.arange(n_classes) if resolved.classes is None else np.array(resolved.classes)
-    axes = {"class": (n_classes, classes), "target": (n_targets, np.arange(n_targets))}
-    sizes, picks = zip(
-        *(axes.get(axis, (n_filters, filters)) for axis in statistic.axes), strict=True
-    )
-    rows = np.arange(math.prod(sizes)).reshape(sizes)[np.ix_(*picks)].reshape(-1).tolist()
-    if rows == list(range(math.prod(sizes))):
-        return table
-    return Table({name: [values[row] for row in rows] for name, values in table.columns.items()})
+    axes = {"class": classes, "target": np.arange(n_targets)}
+    return [axes.get(axis, filters) for axis in statistic.axes]
 
 
 def _layers_table(values: Values, statistic: Statistic, names: Sequence[str]) -> Table:
     store, paths = values.store, list(values.store.layers)
     indices = [paths.index(name) for name in names]
     array = values.value(names[0], statistic)
+    places = np.arange(len(names))
     if len(statistic.axes) == 1:
-        array, layers, other = array[indices], list(names), None
+        array, varying = array[indices], {"layer": Coded(names, places)}
     else:
         array = array[np.ix_(indices, indices)].reshape(-1)
-        layers = [name for name in names for _ in names]
-        other = [name for _ in names for name in names]
-    reasons = [None if is_finite else _NOT_DEFINED for is_finite in np.isfinite(array)]
-    return _table(statistic, array, layers, other=other, n=store.n_samples, reason=reasons)
+        pairs = np.repeat(places, len(names)), np.tile(places, len(names))
+        varying = {"layer": Coded(names, pairs[0]), "other": Coded(names, pairs[1])}
+    reason = Coded([None, _NOT_DEFINED], (~np.isfinite(array)).astype(np.uint8))
+    return _table(statistic, array, {**varying, "reason": reason}, n=store.n_samples)
 
 
-def _filters_table(values: Values, layer: str, statistic: Statistic) -> Table:
-    store = values.store
+def _filters_tables(
+    values: Values, layer: str, statistic: Statistic, resolved: ResolvedQuery
+) -> Iterator[Table]:
+    """A statistic of a layer's filters, some of the first axis at a time."""
+    store, picks = values.store, _picks(values.store, resolved, statistic, layer)
     array, band = values.value(layer, statistic), values.chance(layer, statistic)
-    sizes, n_filters = store.class_sizes, array.shape[-1]
-    filters = np.broadcast_to(np.arange(n_filters), array.shape)
-    other: Any = None
-    classes: Any = None
-    targets: Any = None
-    n: Any = store.n_samples
-    if statistic.axes == ("filter", "other_filter"):
-        other, filters = filters.reshape(-1).tolist(), filters.T
-    elif statistic.axes[0] == "class":
-        classes = np.repeat(np.array(store.class_names, dtype=object), n_filters).tolist()
-        n = np.repeat(sizes, n_filters).tolist()
-    elif statistic.axes[0] == "target":
-        targets = np.repeat(np.array(store.target_names, dtype=object), n_filters).tolist()
-    return _table(
-        statistic,
-        array.reshape(-1),
-        layer,
-        filters=filters.reshape(-1).tolist(),
-        classes=classes,
-        targets=targets,
-        other=other,
-        n=n,
-        band=None if band is None else band.reshape(2, -1),
-        reason=_reasons(values, layer, statistic, array).reshape(-1).tolist(),
-    )
+    reasons = _reasons(values, layer, statistic, array)
+    chosen = np.ix_(*picks)
+    if array.dtype == np.float32:
+        array = array.astype(np.float64)
+    array, codes = (np.atleast_2d(each[chosen]) for each in (array, reasons.codes))
+    if band is not None:
+        band = np.stack([bound[chosen] for bound in band]).reshape(2, *array.shape)
+    n_columns = array.shape[1]
+    step = max(1, PIECE_ROWS // max(1, n_columns))
+    for start in range(0, len(array), step):
+        rows = slice(start, start + step)
+        part = array[rows].reshape(-1)
+        outer = np.repeat(np.arange(len(array[rows])), n_columns)
+        inner = np.tile(np.arange(n_columns), len(array[rows]))
+        varying: dict[str, Column] = {"filter": Coded(picks[-1].tolist(), inner)}
+        n: Any = store.n_samples
+        first = picks[0][rows].tolist()
+        if statistic.axes == ("filter", "other_filter"):
+            varying = {
+                "filter": Coded(first, outer),
+                "other": Coded(list(map(str, picks[1])), inner),
+            }
+        elif statistic.axes[0] == "class":
+            varying["class"] = Coded([store.class_names[index] for index in first], outer)
+            n = Coded(store.class_sizes[first].tolist(), outer)
+        elif statistic.axes[0] == "target":
+            varying["target"] = Coded([store.target_names[index] for index in first], outer)
+        if band is not None:
+            low, high = (bound[rows].reshape(-1) for bound in band)
+            varying |= {"chance_low": low, "chance_high": high}
+        if codes[rows].any():
+            varying["reason"] = Coded(reasons.words, codes[rows].reshape(-1))
+        yield _table(statistic, part, varying, layer=layer, n=n)
 
 
-def _reasons(
-    values: Values, layer: str, statistic: Statistic, array: NDArray[Any]
-) -> NDArray[np.object_]:
-    """Why a value is missing, in the shape of `array`; None where it is not."""
-    reasons = np.full(array.shape, None, dtype=object)
+class _Reasons:
+    """Why values are missing.
+
+    Attributes:
+        words: the reasons; the first is None, for a value that is not missing.
+        codes: <uint8>[…], the index of the reason of each value.
+    """
+
+    def __init__(self, missing: NDArray[np.bool_]) -> None:
+        self._missing = missing
+        self.words: list[str | None] = [None]
+        self.codes = np.zeros(missing.shape, np.uint8)
+        self.set(missing, _NOT_DEFINED)
+
+    def set(self, where: NDArray[np.bool_] | bool, words: str) -> None:
+        """Gives a reason for the missing values of some places, in place of an earlier one."""
+        self.codes[self._missing & where] = len(self.words)
+        self.words.append(words)
+
+
+def _reasons(values: Values, layer: str, statistic: Statistic, array: NDArray[Any]) -> _Reasons:
+    """Why a value is missing, in the shape of `array`."""
     missing = ~np.isfinite(array)
-    reasons[missing] = _NOT_DEFINED
+    reasons = _Reasons(missing)
+    if not missing.any():
+        return reasons
     if statistic.axes[0] == "class":
         sizes = values.store.class_sizes[:, np.newaxis]
-        reasons[missing & (sizes == values.store.n_samples)] = "all samples are of this class"
-        reasons[missing & (sizes == 0)] = "no samples of this class"
+        reasons.set(sizes == values.store.n_samples, "all samples are of this class")
+        reasons.set(sizes == 0, "no samples of this class")
     for reason in statistic.undefined_where:
         inputs = [values.value(layer, STATISTICS[name]) for name in reason.needs]
-        reasons[missing & reason.where(array, *inputs)] = reason.words
+        reasons.set(reason.where(array, *inputs), reason.words)
     one_class = (values.store.class_sizes > 0).sum() < 2
     of_classes = statistic.target == Target.CLASS and statistic.axes[-1] == "filter"
     if one_class and statistic.pooling and of_classes:
-        reasons[missing] = "only one class has samples"
+        reasons.set(True, "only one class has samples")
     if statistic.pooling:
         undefined = values.undefined(layer, statistic.pooling)
         for code, words in WHY_UNDEFINED.items():
@@ -249,39 +275,29 @@ def _reasons(
                 affected = affected | affected.T
                 if code == Defined.DEAD:
                     continue  # a filter that is always below zero still correlates
-            reasons[missing & affected] = words
+            reasons.set(affected, words)
     return reasons
 
 
 def _table(
     statistic: Statistic,
     array: NDArray[Any],
-    layer: str | list[str],
+    varying: dict[str, Column],
     *,
-    filters: Sequence[int] | None = None,
-    classes: Sequence[str] | None = None,
-    targets: Sequence[str] | None = None,
-    other: Sequence[Any] | None = None,
-    n: int | Sequence[int],
-    band: NDArray[np.float64] | None = None,
-    reason: Sequence[str | None],
+    layer: str = "",
+    n: int | Coded,
 ) -> Table:
+    """Some rows of the table.
+
+    Args:
+        statistic: the statistic.
+        array: <number>[row], its values.
+        varying: other columns that are not the same in each row.
+        layer: the layer, if that is the same.
+        n: the number of samples.
+    """
     size = len(array)
-    empty = [None] * size
-    low, high = (empty, empty) if band is None else band.tolist()
-    return Table(
-        {
-            "layer": [layer] * size if isinstance(layer, str) else layer,
-            "filter": filters or empty,
-            "class": classes or empty,
-            "target": targets or empty,
-            "other": other or empty,
-            "statistic": [statistic.family] * size,
-            "pooling": [statistic.pooling or None] * size,
-            "value": array.tolist(),
-            "chance_low": low,
-            "chance_high": high,
-            "n": [n] * size if isinstance(n, int) else n,
-            "reason": reason,
-        }
-    )
+    same = {"layer": layer, "statistic": statistic.family, "pooling": statistic.pooling or None}
+    columns: dict[str, Column] = {name: Coded.constant(same.get(name), size) for name in COLUMNS}
+    columns |= {"value": array, "n": n if isinstance(n, Coded) else Coded.constant(n, size)}
+    return Table(columns | varying)

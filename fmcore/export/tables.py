@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fmcore.export.contents import TEXT, ArraySource, Column, Precision, Table, Tables
+from fmcore.export.contents import TEXT, ArraySource, Coded, Column, Precision, Table, Tables
 from fmcore.export.resolve import ResolvedQuery
 from fmcore.selection import match_names
 from fmcore.storage import Layer, Store
@@ -53,17 +53,20 @@ def pooled_table(store: Store, layer: Layer, resolved: ResolvedQuery) -> Tables:
 
     def pieces() -> Iterator[Table]:
         precision.begin()
-        ids = np.array(store.ids, dtype=object)
+        store_ids = store.ids
         beside = store.classes_of_samples() | store.numbers_of_samples()
         step = max(1, BLOCK_BYTES // (8 * n_filters))
         for start in range(0, len(samples), step):
             rows = samples[start : start + step]
             row_samples = np.repeat(rows, n_filters)
+            of_row = np.repeat(np.arange(len(rows)), n_filters)
             columns: dict[str, Column] = {
-                "sample": row_samples,
-                "id": ids[row_samples].tolist(),
+                "sample": Coded(rows.tolist(), of_row),
+                "id": Coded([store_ids[row] for row in rows.tolist()], of_row),
                 **{name: column[row_samples] for name, column in beside.items()},
-                "filter": np.tile(np.asarray(filters, dtype=np.int64), len(rows)),
+                "filter": Coded(
+                    np.asarray(filters).tolist(), np.tile(np.arange(n_filters), len(rows))
+                ),
             }
             for name, table in tables.items():
                 values = table.outer((rows, filters)).reshape(-1)
@@ -87,9 +90,12 @@ def maps_table(layer: Layer, resolved: ResolvedQuery) -> Tables:
         for start in range(0, len(samples), step):
             rows = samples[start : start + step]
             values = array.outer((rows, range(height), range(width), filters), threads=1)
-            indices = np.meshgrid(rows, np.arange(height), np.arange(width), filters, indexing="ij")
-            names = ("sample", "y", "x", "filter")
-            columns = {name: grid.reshape(-1) for name, grid in zip(names, indices, strict=True)}
+            axes = {"sample": rows, "y": range(height), "x": range(width), "filter": filters}
+            grids = np.indices(values.shape).reshape(4, -1)
+            columns: dict[str, Column] = {
+                name: Coded(np.asarray(axis).tolist(), grid)
+                for (name, axis), grid in zip(axes.items(), grids, strict=True)
+            }
             columns["value"] = precision.convert(values.reshape(-1))
             yield Table(columns)
 

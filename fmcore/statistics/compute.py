@@ -23,7 +23,7 @@ from fmcore.statistics.scores.block import BASES, Block, Filters, Ranks
 from fmcore.statistics.scores.chance import Permutations
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.numbers import NumberBlock, Numbers
-from fmcore.statistics.similarity import Covariances
+from fmcore.statistics.similarity import MATRIX_FILTERS, RowTable, similar_arrays
 
 # Bytes of one block of a float64 table, and of the sums over permuted classes: each thread holds
 # about ten of them.
@@ -52,7 +52,7 @@ def _by_pooling(basis: type[Any], target: Target) -> dict[str, list[Statistic]]:
 CLASS_SCORES = {basis: _by_pooling(basis, Target.CLASS) for basis in BASES}
 LABEL_SCORES = {basis: _by_pooling(basis, Target.LABELS) for basis in BASES}
 NUMBER_SCORES = _by_pooling(NumberBlock, Target.NUMBER)
-SIMILARITIES = _by_pooling(Covariances, Target.CLASS)
+SIMILARITIES = _by_pooling(RowTable, Target.CLASS)
 # The axes of all arrays of one layer that follow from pooled tables and classes, by name.
 AXES: dict[str, tuple[str, ...]] = {
     **{
@@ -372,12 +372,20 @@ def compute_scores(
     """
     permutations.prepare()  # before several threads use them
     yield from enumerate(score_layers(layers, permutations, threads))
+    n_samples = permutations.classes.n_samples
     for pooling in POOLINGS:
-        readers = [(len(filters.dead), partial(tables.rows, pooling)) for filters, tables in layers]
-        covariances = Covariances.of(readers, permutations.classes.n_samples)
+        by_layer = [
+            RowTable(n_samples, len(filters.dead), partial(tables.rows, pooling))
+            for filters, tables in layers
+        ]
         for statistic in SIMILARITIES[pooling]:
             if "layer" in statistic.axes:
-                yield 0, {statistic.name: statistic.compute(covariances)}
+                yield 0, {statistic.name: statistic.compute(by_layer)}
                 continue
-            for index, array in enumerate(statistic.compute(covariances)):
-                yield index, {statistic.name: array}
+            for index, array in enumerate(statistic.compute(by_layer)):
+                if array is not None:
+                    yield index, {statistic.name: array}
+        if pooling == POOLINGS[0]:
+            for index, table in enumerate(by_layer):
+                if table.n_filters > MATRIX_FILTERS:
+                    yield index, similar_arrays(table)

@@ -38,8 +38,8 @@ class HealthInputs:
         n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
         n_samples: <int64>[class], the number of samples.
         pooled_max: <float32>[sample, filter], the largest activation of each map.
-        correlation: <float>[filter, other_filter], Pearson correlation of pooled means; NaN where
-            one of them does not vary.
+        alike: <bool>[filter, other_filter], whether the Pearson correlation of their pooled means
+            is above `DUPLICATE`.
     """
 
     low: NDArray[np.float64]
@@ -48,7 +48,7 @@ class HealthInputs:
     n_nonfinite: NDArray[np.int64]
     n_samples: NDArray[np.int64]
     pooled_max: NDArray[np.float32]
-    correlation: NDArray[np.floating]
+    alike: NDArray[np.bool_]
 
     @cached_property
     def nonfinite(self) -> NDArray[np.bool_]:
@@ -82,8 +82,7 @@ class HealthInputs:
     def duplicate_of(self) -> NDArray[np.int64]:
         """<int64>[filter], the first earlier filter that it duplicates; -1 for none."""
         enough = int(self.n_samples.sum()) >= DUPLICATE_SAMPLES
-        with np.errstate(invalid="ignore"):
-            duplicates = np.tril(self.correlation > DUPLICATE, -1) & enough
+        duplicates = np.tril(self.alike, -1) & enough
         duplicates[self.nonfinite] = duplicates[:, self.nonfinite] = False
         return np.where(duplicates.any(axis=1), duplicates.argmax(axis=1), -1)
 

@@ -23,7 +23,7 @@ from fmcore.statistics.scores.block import BASES, ClassSums, Ranks
 from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
 from fmcore.statistics.scores.numbers import NumberBlock, pearson_score, spearman_score
 from fmcore.statistics.scores.per_filter import CELL_SAMPLES, MOST_BINS
-from fmcore.statistics.similarity import Covariances
+from fmcore.statistics.similarity import RowTable
 from fmcore.statistics.streaming.histogram import Histogram, quantiles
 from fmcore.statistics.streaming.moments import Moments
 
@@ -73,7 +73,7 @@ class Statistic:
             None for any other statistic.
         target: the kind of labels that it needs; `class` also where it needs none.
         basis: the class of what it is computed from: an accumulator for what streams by, else one
-            of `BASES` for a score, `NumberBlock`, or `Covariances`.
+            of `BASES` for a score, `NumberBlock`, or `RowTable` of each layer.
         compute: makes it of its basis. A score comes as [filter] or [filter, present] with its
             chance band; a quantile is made of counts, `low` and `high`, see `quantiles`.
         short: its name where room is scarce, such as `AUC`; empty if its title is short enough.
@@ -106,7 +106,7 @@ class Statistic:
     @property
     def streams(self) -> bool:
         """Whether it is computed from all activations as they stream by."""
-        return self.basis not in (*BASES, NumberBlock, Covariances)
+        return self.basis not in (*BASES, NumberBlock, RowTable)
 
     @property
     def tells_classes(self) -> bool:
@@ -484,7 +484,7 @@ _POOLED_STATISTICS = (
         neutral=0,
         axes=("filter", "other_filter"),
         dtype="float32",
-        basis=Covariances,
+        basis=RowTable,
         compute=similarity.correlations,
     ),
     Statistic(
@@ -496,7 +496,7 @@ _POOLED_STATISTICS = (
         "Roy and Vetterli 2007",
         1,
         axes=("layer",),
-        basis=Covariances,
+        basis=RowTable,
         compute=similarity.effective_ranks,
     ),
     Statistic(
@@ -510,7 +510,7 @@ _POOLED_STATISTICS = (
         0,
         1,
         axes=("layer", "other_layer"),
-        basis=Covariances,
+        basis=RowTable,
         compute=similarity.cka,
     ),
 )

@@ -8,82 +8,280 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Bytes of a block of rows of a table, in float64.
 ROWS_BYTES = 4 << 20
+# Bytes of the Gram matrices of all layers, or of a product of filters, that are in memory at once.
+PRODUCT_BYTES = 64 << 20
+# Reading and centering a value takes as long as so many multiplications of a matrix product.
+READ_COST = 100
+# The correlations of all pairs of filters are stored up to so many filters: 16 KiB for a table.
+# Of more filters each has a list of the others that it correlates most with.
+MATRIX_FILTERS = 64
+SIMILAR = 25
+# The arrays of these lists, and their axes.
+SIMILAR_ARRAYS = {
+    "similar_filter": ("filter", "similar"),
+    "similar_r": ("filter", "similar"),
+}
 
 # Reads rows of one layer's table, <float32>[sample, filter].
 ReadRows = Callable[[slice], NDArray[np.float32]]
 
-# CKA is computed from Gram matrices if these have at most so many times the values of the tables.
-GRAM_FACTOR = 2
+TWO_BITS = 1 << 30  # the bits of the float32 2.0: those of any smaller size are smaller integers
 NO_FILTER = -1  # stands for the match of a filter that has none
 Table = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Covariances:
-    """How the filters of each layer vary together, and how much layers overlap.
+@dataclass(frozen=True, eq=False)
+class RowTable:
+    """A pooled table of one layer, of which some rows at a time are in memory.
 
     Attributes:
-        of_layers: for each layer, <float64>[filter, other_filter], sums of products of centered
-            columns.
-        overlaps: <float64>[layer, other_layer], |Yᵀ X|² of each pair of layers.
+        n_samples: the number of its rows.
+        n_filters: the number of its columns.
+        read: reads some of its rows.
     """
 
-    of_layers: list[NDArray[np.float64]]
-    overlaps: NDArray[np.float64]
+    n_samples: int
+    n_filters: int
+    read: ReadRows
 
     @classmethod
-    def of(cls, tables: Sequence[tuple[int, ReadRows]], n_samples: int) -> Self:
-        """Compares the filters of each layer, and the layers; each pair of layers is read once.
+    def of(cls, table: Table) -> RowTable:
+        """A table that is in memory, <float32>[sample, filter]."""
+        n_samples, n_filters = table.shape
+        return cls(n_samples, n_filters, table.__getitem__)
+
+    @cached_property
+    def means(self) -> NDArray[np.float64]:
+        """The mean of each column, <float64>[filter]; NaN if it is constant or not finite."""
+        return column_means(self.n_filters, self.read, self.n_samples)
+
+    @cached_property
+    def norms(self) -> NDArray[np.float64]:
+        """The Euclidean norm of each centered column, <float64>[filter]; 0 if its mean is NaN."""
+        total = np.zeros(self.n_filters)
+        for _, values in self.centered():
+            total += np.einsum("ij,ij->j", values, values)
+        return np.sqrt(total)
+
+    def centered(self, start: int = 0) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Rows from `start` on, some at a time, as `centered` makes them: where, and values."""
+        for rows in blocks(self.n_filters, self.n_samples, start):
+            yield rows, centered(self.read(rows), self.means)
+
+    def product(
+        self, other: RowTable, filters: NDArray[np.integer] | slice = slice(None)
+    ) -> NDArray[np.float64]:
+        """Sums of products of centered columns, <float64>[filter, other_filter].
 
         Args:
-            tables: for each layer, its number of filters, and a function that reads rows of its
-                table.
-            n_samples: the number of rows of each table.
+            other: another table of the same samples, or this one.
+            filters: which filters of this table.
         """
-        means = [column_means(n_filters, read, n_samples) for n_filters, read in tables]
-        covariances: list[NDArray[np.float64]] = []
-        overlaps = np.zeros((len(tables), len(tables)))
-        for first in range(len(tables)):
-            for second in range(first, len(tables)):
-                product = cross_product(tables, means, first, second, n_samples)
-                overlaps[first, second] = overlaps[second, first] = (product**2).sum()
-                if first == second:
-                    covariances.append(product)
-        return cls(covariances, overlaps)
+        n_filters = len(np.arange(self.n_filters)[filters])
+        product = np.zeros((n_filters, other.n_filters))
+        for rows in blocks(max(self.n_filters, other.n_filters), self.n_samples):
+            left = centered(self.read(rows), self.means)
+            right = left if other is self else centered(other.read(rows), other.means)
+            product += left[:, filters].T @ right
+        return product
+
+    def gram(self, rows: slice) -> NDArray[np.float64]:
+        """Sums of products of some centered rows with all from the first of them on.
+
+        Returns:
+            <float64>[row, sample], for the samples from `rows.start` on.
+        """
+        start, stop, _ = rows.indices(self.n_samples)
+        left = centered(self.read(rows), self.means)
+        gram = np.empty((stop - start, self.n_samples - start))
+        for others, right in self.centered(start):
+            gram[:, others.start - start : others.stop - start] = left @ right.T
+        return gram
 
 
-def correlations(covariances: Covariances) -> list[NDArray[np.float32]]:
-    """For each layer, the Pearson correlation of its filters, <float32>[filter, other_filter]."""
-    return [correlation(covariance) for covariance in covariances.of_layers]
+def correlations(tables: Sequence[RowTable]) -> Iterator[NDArray[np.float32] | None]:
+    """For each layer, `correlation_matrix`; None for one of more than `MATRIX_FILTERS` filters."""
+    for table in tables:
+        yield correlation_matrix(table) if table.n_filters <= MATRIX_FILTERS else None
 
 
-def effective_ranks(covariances: Covariances) -> NDArray[np.float64]:
+def effective_ranks(tables: Sequence[RowTable]) -> NDArray[np.float64]:
     """The effective rank of each layer's table, <float64>[layer]."""
-    return np.array([effective_rank(covariance) for covariance in covariances.of_layers])
+    return np.array([effective_rank(_smaller_product(table)) for table in tables])
 
 
-def cka(covariances: Covariances) -> NDArray[np.float64]:
+def cka(tables: Sequence[RowTable]) -> NDArray[np.float64]:
     """Linear CKA of layers, <float64>[layer, other_layer]; NaN where no filter of one varies.
 
     Kornblith et al. 2019, "Similarity of neural network representations revisited".
     """
-    norms = np.sqrt(np.diag(covariances.overlaps))
+    return _cka_of(overlaps(tables))
+
+
+def overlaps(tables: Sequence[RowTable], n_first: int | None = None) -> NDArray[np.float64]:
+    """|Yᵀ X|² in Frobenius norms for pairs of centered tables, <float64>[layer, other_layer].
+
+    It is also the sum of the products of the Gram matrices X Xᵀ and Y Yᵀ, which is less work where
+    there are fewer samples than filters, and layers share it.
+
+    Args:
+        tables: tables of the same samples.
+        n_first: the number of tables that are only compared with those after them and with
+            themselves, and those only with them; None to compare all with all.
+    """
+    n_tables = len(tables)
+    pairs = [
+        (first, second)
+        for first in range(n_tables)
+        for second in range(first, n_tables)
+        if first == second or n_first is None or first < n_first <= second
+    ]
+    if _is_gram_cheaper(tables, pairs):
+        return _gram_overlaps(tables)
+    result = np.full((n_tables, n_tables), np.nan)
+    for first, second in pairs:
+        left, right = tables[first], tables[second]
+        step = max(1, PRODUCT_BYTES // (8 * right.n_filters))
+        parts = (slice(start, start + step) for start in range(0, left.n_filters, step))
+        overlap = sum(float((left.product(right, part) ** 2).sum()) for part in parts)
+        result[first, second] = result[second, first] = overlap
+    return result
+
+
+def _is_gram_cheaper(tables: Sequence[RowTable], pairs: Sequence[tuple[int, int]]) -> bool:
+    """Whether Gram matrices take less work than products of filters, in multiplications."""
+    widths = [table.n_filters for table in tables]
+    n, total = (tables[0].n_samples if tables else 0), sum(widths)
+    passes = -(-8 * len(tables) * n**2 // PRODUCT_BYTES)
+    gram = n**2 * (total + len(tables) ** 2) // 2 + passes * n * total * READ_COST
+    of_filters = sum(
+        n * (widths[first] * widths[second] + READ_COST * (widths[first] + widths[second]))
+        for first, second in pairs
+    )
+    return gram < of_filters
+
+
+def _gram_overlaps(tables: Sequence[RowTable]) -> NDArray[np.float64]:
+    """`overlaps` of all pairs from Gram matrices, some rows of all of them at a time."""
+    n = tables[0].n_samples
+    total = np.zeros((len(tables), len(tables)))
+    step = max(1, PRODUCT_BYTES // (8 * len(tables) * n))
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        grams = np.empty((len(tables), rows.stop - start, n - start))
+        for gram, table in zip(grams, tables, strict=True):
+            gram[...] = table.gram(rows)
+        # What lies left of these rows was counted above them: the matrices are symmetric.
+        grams[:, :, step:] *= np.sqrt(2)
+        flat = grams.reshape(len(tables), -1)
+        total += flat @ flat.T
+    return total
+
+
+def _cka_of(
+    overlap: NDArray[np.float64], first: slice = slice(None), second: slice = slice(None)
+) -> NDArray[np.float64]:
+    """Linear CKA of some layers with others, from `overlaps` of all of them."""
+    norms = np.sqrt(np.diag(overlap))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return covariances.overlaps / np.outer(norms, norms)
+        return overlap[first, second] / np.outer(norms[first], norms[second])
 
 
-def blocks(n_filters: int, n_samples: int) -> Iterator[slice]:
-    """Slices of the rows of a table that are processed one after the other."""
+def _smaller_product(table: RowTable) -> NDArray[np.float64]:
+    """The Gram matrix of centered rows, or of centered columns: both have the same eigenvalues."""
+    if table.n_samples < table.n_filters:
+        return table.gram(slice(0, table.n_samples))
+    return table.product(table)
+
+
+def correlation_matrix(table: RowTable) -> NDArray[np.float32]:
+    """Pearson correlation of filters, <float32>[filter, other_filter]; NaN for constant filters."""
+    matrix = np.empty((table.n_filters, table.n_filters), np.float32)
+    for filters, rows in correlation_rows(table, np.arange(table.n_filters)):
+        matrix[filters] = rows
+    return matrix
+
+
+def correlation_rows(
+    table: RowTable, filters: NDArray[np.integer]
+) -> Iterator[tuple[NDArray[np.integer], NDArray[np.float32]]]:
+    """Pearson correlation of some filters with all of the layer, some filters at a time.
+
+    Args:
+        table: the pooled table.
+        filters: <int>[filter], which filters.
+
+    Yields:
+        Some of these filters, and their correlations, <float32>[filter, other_filter]; NaN where
+        one of the two is constant.
+    """
+    step = max(1, PRODUCT_BYTES // (8 * table.n_filters))
+    for start in range(0, len(filters), step):
+        part = filters[start : start + step]
+        product = table.product(table, part)
+        norms = table.norms
+        with np.errstate(invalid="ignore", divide="ignore"):
+            r = product / np.outer(norms[part], norms)
+        r[np.arange(len(part)), part] = np.where(norms[part] > 0, 1, np.nan)
+        yield part, np.clip(r, -1, 1).astype(np.float32)
+
+
+def similar_arrays(table: RowTable) -> dict[str, NDArray[np.generic]]:
+    """For each filter the others that it correlates most with, together or opposite.
+
+    Args:
+        table: the pooled table.
+
+    Returns:
+        `similar_filter`, their indices, <int32>[filter, similar], by the size of the correlation,
+        equal ones by index; and `similar_r`, their correlations, <float32>[filter, similar]. Where
+        fewer vary: filter -1, correlation NaN.
+    """
+    shape = table.n_filters, SIMILAR
+    indices, values = np.full(shape, NO_FILTER, np.int32), np.full(shape, np.nan, np.float32)
+    for filters, r in correlation_rows(table, np.arange(table.n_filters)):
+        nearest = most_similar(r, filters)
+        indices[filters, : nearest.shape[1]] = nearest
+        of_nearest = np.take_along_axis(r, np.maximum(nearest, 0), axis=1)
+        values[filters, : nearest.shape[1]] = np.where(nearest >= 0, of_nearest, np.nan)
+    return {"similar_filter": indices, "similar_r": values}
+
+
+def most_similar(r: NDArray[np.float32], filters: NDArray[np.integer]) -> NDArray[np.int32]:
+    """The other filters with the largest |r|, equal ones by index, <int32>[filter, similar].
+
+    Args:
+        r: <float32>[filter, other_filter], the correlations of some filters with all.
+        filters: <int>[filter], which filters these are.
+
+    Returns:
+        At most `SIMILAR` for each filter; -1 where fewer have a correlation.
+    """
+    # Size and index go into one integer: sorting those is quicker than a stable sort of floats.
+    keys = np.abs(r).view(np.int32).astype(np.int64)
+    np.subtract(TWO_BITS, keys, out=keys)
+    keys[np.isnan(r)] = TWO_BITS + 1
+    keys[np.arange(len(filters)), filters] = TWO_BITS + 1
+    keys <<= 32
+    keys |= np.arange(r.shape[1])
+    if r.shape[1] > SIMILAR:
+        keys = np.partition(keys, SIMILAR - 1, axis=1)[:, :SIMILAR]
+    keys.sort(axis=1)
+    return np.where(keys >> 32 > TWO_BITS, NO_FILTER, keys & 0xFFFFFFFF).astype(np.int32)
+
+
+def blocks(n_filters: int, n_samples: int, first: int = 0) -> Iterator[slice]:
+    """Slices of the rows of a table from `first` on, which are processed one after the other."""
     rows = max(1, ROWS_BYTES // (8 * n_filters))
-    for start in range(0, n_samples, rows):
-        yield slice(start, start + rows)
+    for start in range(first, n_samples, rows):
+        yield slice(start, min(start + rows, n_samples))
 
 
 def column_means(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.float64]:
@@ -97,44 +295,7 @@ def column_means(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.f
     return np.where(np.isfinite(low + high) & (low < high), total / n_samples, np.nan)
 
 
-def cross_product(
-    tables: Sequence[tuple[int, ReadRows]],
-    means: Sequence[NDArray[np.float64]],
-    first: int,
-    second: int,
-    n_samples: int,
-) -> NDArray[np.float64]:
-    """Sums of products of the centered columns of two tables, <float64>[filter, other_filter].
-
-    Args:
-        tables: for each layer, its number of filters, and a function that reads rows of its table.
-        means: for each layer, <float64>[filter], see `column_means`.
-        first: the index of the layer whose filters are the rows of the result.
-        second: the index of the layer whose filters are the columns of the result.
-        n_samples: the number of rows of each table.
-    """
-    product = np.zeros((tables[first][0], tables[second][0]))
-    for rows in blocks(max(product.shape), n_samples):
-        left = centered(tables[first][1](rows), means[first])
-        right = left if first == second else centered(tables[second][1](rows), means[second])
-        product += left.T @ right
-    return product
-
-
-def correlation(covariance: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Pearson correlation of filters, <float32>[filter, other_filter]; NaN for constant filters.
-
-    Args:
-        covariance: <float64>[filter, other_filter], sums of products of centered columns.
-    """
-    norms = np.sqrt(np.diag(covariance))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = covariance / np.outer(norms, norms)
-    np.fill_diagonal(r, np.where(norms > 0, 1, np.nan))
-    return np.clip(r, -1, 1).astype(np.float32)
-
-
-def effective_rank(covariance: NDArray[np.float64]) -> float:
+def effective_rank(product: NDArray[np.float64]) -> float:
     """Exp of the entropy of the normalized singular values, from 1 to the number of filters.
 
     Roy and Vetterli 2007, "The effective rank: a measure of effective dimensionality". NaN if no
@@ -142,25 +303,15 @@ def effective_rank(covariance: NDArray[np.float64]) -> float:
     largest.
 
     Args:
-        covariance: <float64>[filter, other_filter], sums of products of centered columns.
+        product: <float64>[filter, other_filter] or [sample, other_sample], sums of products of the
+            columns or of the rows of a table with centered columns.
     """
-    varying = np.diag(covariance) > 0
+    varying = np.diag(product) > 0
     if not varying.any():
         return float("nan")
-    values = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance[np.ix_(varying, varying)]), 0))
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh(product[np.ix_(varying, varying)]), 0))
     shares = values[values > 0] / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
-
-
-def centered_covariance(table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums of products of the centered columns of a table, <float64>[filter, other_filter].
-
-    Args:
-        table: <float32>[sample, filter].
-    """
-    n_samples, n_filters = table.shape
-    tables = [(n_filters, lambda rows: table[rows])]
-    return cross_product(tables, [column_means(*tables[0], n_samples)], 0, 0, n_samples)
 
 
 def centered(table: NDArray[np.float32], means: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -235,55 +386,17 @@ def cka_between(first: Sequence[Table], second: Sequence[Table]) -> NDArray[np.f
         ValueError: if the tables differ in their number of rows.
     """
     _require_same_rows([*first, *second])
-    tables = [_centered_columns(table) for table in (*first, *second)]
-    n_first, n_samples = len(first), len(tables[0]) if tables else 0
-    # With few samples, Gram matrices are smaller than products of filters, and one for each layer.
-    use_grams = n_samples * len(tables) <= GRAM_FACTOR * sum(table.shape[1] for table in tables)
-    squares, overlaps = (_gram_overlaps if use_grams else _filter_overlaps)(tables, n_first)
-    norms = np.sqrt(squares)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return overlaps / np.outer(norms[:n_first], norms[n_first:])
-
-
-def _gram_overlaps(
-    tables: Sequence[Table], n_first: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """|Xᵀ X|² of each layer and |Yᵀ X|² of each pair, from the Gram matrices X Xᵀ and Y Yᵀ."""
-    n_samples = len(tables[0]) if tables else 0
-    grams = np.empty((len(tables), n_samples**2))
-    for index, table in enumerate(tables):
-        values = table.astype(np.float64)
-        np.matmul(values, values.T, out=grams[index].reshape(n_samples, n_samples))
-    return np.einsum("ij,ij->i", grams, grams), grams[:n_first] @ grams[n_first:].T
-
-
-def _filter_overlaps(
-    tables: Sequence[Table], n_first: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """|Xᵀ X|² of each layer and |Yᵀ X|² of each pair, from the products Xᵀ X and Yᵀ X."""
-    squares = np.array([_overlap(table, table) for table in tables])
-    pairs = [[_overlap(x, y) for y in tables[n_first:]] for x in tables[:n_first]]
-    return squares, np.array(pairs).reshape(n_first, len(tables) - n_first)
+    tables = [RowTable.of(table) for table in (*first, *second)]
+    n_first = len(first)
+    return _cka_of(overlaps(tables, n_first), slice(n_first), slice(n_first, None))
 
 
 def _correlation(first: Table, second: Table) -> NDArray[np.float32]:
     """Pearson correlation of the columns of two tables, <float32>[filter, other_filter]."""
-    n_samples = len(first)
-    tables = [(table.shape[1], table.__getitem__) for table in (first, second)]
-    means = [column_means(n_filters, read, n_samples) for n_filters, read in tables]
-    covariance = cross_product(tables, means, 0, 1, n_samples)
-    norms = [_column_norms(*pair) for pair in zip((first, second), means, strict=True)]
+    left, right = RowTable.of(first), RowTable.of(second)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip(covariance / np.outer(*norms), -1, 1).astype(np.float32)
-
-
-def _column_norms(table: Table, means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Euclidean norm of each centered column, <float64>[filter]; 0 if the mean is NaN."""
-    n_samples, n_filters = table.shape
-    total = np.zeros(n_filters)
-    for rows in blocks(n_filters, n_samples):
-        total += (centered(table[rows], means) ** 2).sum(axis=0)
-    return np.sqrt(total)
+        r = left.product(right) / np.outer(left.norms, right.norms)
+    return np.clip(r, -1, 1).astype(np.float32)
 
 
 def _one_to_one(correlation: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -300,19 +413,6 @@ def _one_to_one(correlation: NDArray[np.float32]) -> NDArray[np.int64]:
         )
         partners[rows[row_indices]] = columns[column_indices]
     return partners
-
-
-def _centered_columns(table: Table) -> NDArray[np.float32]:
-    """The columns that vary minus their means, <float32>[sample, varying filter]."""
-    n_samples, n_filters = table.shape
-    means = column_means(n_filters, table.__getitem__, n_samples)
-    varying = np.isfinite(means)
-    return (table[:, varying] - means[varying]).astype(np.float32)
-
-
-def _overlap(x: Table, y: Table) -> float:
-    """|Yᵀ X|² in Frobenius norms, of centered tables."""
-    return float(((x.astype(np.float64).T @ y.astype(np.float64)) ** 2).sum())
 
 
 def _require_same_rows(tables: Sequence[Table]) -> None:

@@ -18,14 +18,18 @@ from fmcore.errors import (
 from fmcore.records import Target
 from fmcore.selection import near_matches
 from fmcore.statistics import (
+    DUPLICATE,
     POOLED,
+    SIMILAR_ARRAYS,
     STATISTICS,
     HealthInputs,
     LayerHealth,
+    RowTable,
     Statistic,
-    centered_covariance,
-    correlation,
+    correlation_matrix,
+    correlation_rows,
     layer_health,
+    most_similar,
 )
 from fmcore.storage.chunks.stored_array import StoredArray
 from fmcore.storage.file.nodes import read_attributes, read_text
@@ -121,12 +125,14 @@ class Layer:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The names of the `STATISTICS` that the store holds for this layer's filters."""
+        """The names of the `STATISTICS` that `statistic` gives of this layer's filters."""
         return tuple(statistic.name for statistic in STATISTICS.values() if self.has(statistic))
 
     def has(self, statistic: Statistic) -> bool:
-        """Whether the store holds a statistic of this layer's filters."""
+        """Whether the store holds a statistic of this layer's filters, or what it is made of."""
         name = statistic.name if statistic.is_stored else "histogram"
+        if "other_filter" in statistic.axes and self._has("similar_r"):
+            return True  # it has scores, and the correlations of many filters are computed
         return "layer" not in statistic.axes and self._has(name)
 
     def statistic(self, name: str, *, pooling: str = "mean") -> NDArray[Any]:
@@ -140,9 +146,54 @@ class Layer:
             StatisticNotFoundError: if the store has no such statistic, with the reason.
         """
         statistic = self._find(_full_name(name, pooling))
+        if "other_filter" in statistic.axes and not self._has(statistic.name):
+            return correlation_matrix(self._row_table(statistic.pooling))
         if statistic.is_stored:
             return self._read(statistic.name)
         return statistic.compute(*(self._read(name) for name in ("histogram", "min", "max")))
+
+    def correlations(self, filter_index: int, *, pooling: str = "mean") -> NDArray[np.float32]:
+        """The Pearson correlation of a filter with all of the layer, <float32>[filter].
+
+        It is NaN where one of the two does not vary. Of many filters, it is computed from their
+        pooled table, of which few rows at a time are in memory.
+
+        Args:
+            filter_index: which filter.
+            pooling: `mean` or `max`.
+
+        Raises:
+            SelectionError: if there is no such filter.
+            StatisticNotFoundError: if the store has no scores.
+        """
+        self._check_filter(filter_index)
+        name = self._find(f"correlation_{pooling}").name
+        if self._has(name):
+            return self._array(name).row(filter_index)
+        _, r = next(correlation_rows(self._row_table(pooling), np.array([filter_index])))
+        return r[0]
+
+    def similar(self, filter_index: int) -> list[tuple[int, float]]:
+        """The other filters that one correlates most with, together or opposite, and r.
+
+        At most 25, the largest |r| of pooled means first, equal ones by index; only filters that
+        vary.
+
+        Raises:
+            SelectionError: if there is no such filter.
+            StatisticNotFoundError: if the store has no scores.
+        """
+        self._check_filter(filter_index)
+        if self._has("similar_r"):
+            indices, r = (
+                self._array(name).row(filter_index) for name in ("similar_filter", "similar_r")
+            )
+        else:
+            all_r = self.correlations(filter_index)
+            indices = most_similar(all_r[np.newaxis], np.array([filter_index]))[0]
+            r = all_r[indices]
+        pairs = zip(indices.tolist(), r.tolist(), strict=True)
+        return [(index, value) for index, value in pairs if index >= 0]
 
     def chance(self, name: str, *, pooling: str = "mean") -> NDArray[np.float64] | None:
         """The chance level of a statistic, low and high, <float64>[bound, …]; None if it has none.
@@ -206,11 +257,14 @@ class Layer:
         return tuple(name for name in POOLED if self._has(f"pooled_{name}"))
 
     def arrays(self) -> dict[str, StoredArray | tuple[tuple[str, ...], NDArray[Any]]]:
-        """Maps and pooled tables, unread, and statistics with their axes, by name."""
+        """Maps, tables and lists, unread, and stored statistics with their axes, by name."""
         arrays: dict[str, Any] = {"activation": self.activation} if self.has_maps else {}
         arrays |= {f"pooled_{name}": self.pooled(name) for name in self.pooled_names}
+        arrays |= {name: self._array(name) for name in SIMILAR_ARRAYS if self._has(name)}
         for name in self.statistics:
-            arrays[name] = (STATISTICS[name].axes, self.statistic(name))
+            axes = STATISTICS[name].axes
+            if "other_filter" not in axes or self._has(name):
+                arrays[name] = (axes, self.statistic(name))
         return arrays
 
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
@@ -222,14 +276,8 @@ class Layer:
             SelectionError: if there is no such class or filter.
         """
         n_classes = self._file.array("class_name").shape[0]
-        for axis, index, size in (
-            ("class", class_index, n_classes),
-            ("filter", filter_index, self.n_filters),
-        ):
-            if not 0 <= index < size:
-                raise SelectionError(
-                    f"no {axis} {index} in layer {self.path}; it has 0 to {size - 1}"
-                )
+        self._check_index("class", class_index, n_classes)
+        self._check_filter(filter_index)
         if not self._has("mean_map"):
             return None
         maps = self._array("mean_map").row(class_index)
@@ -247,10 +295,6 @@ class Layer:
         n_nonfinite = self.statistic("n_nonfinite")
         n_values = self.statistic("n_values") + n_nonfinite
         zeros = np.nan_to_num(self.statistic("zero_fraction")) * n_values
-        if self._has("correlation_mean"):
-            filter_correlation = self.statistic("correlation_mean")
-        else:  # a store without scores
-            filter_correlation = correlation(centered_covariance(self.pooled("mean")[...]))
         inputs = HealthInputs(
             low=self.statistic("min"),
             high=self.statistic("max"),
@@ -258,9 +302,37 @@ class Layer:
             n_nonfinite=n_nonfinite,
             n_samples=sizes,
             pooled_max=self.pooled("max")[...],
-            correlation=filter_correlation,
+            alike=self._alike(),
         )
         return layer_health(inputs)
+
+    def _alike(self) -> NDArray[np.bool_]:
+        """Which filters have correlations above `DUPLICATE`, <bool>[filter, other_filter]."""
+        if self._has("correlation_mean"):
+            return np.asarray(self._read("correlation_mean") > DUPLICATE)
+        alike = np.zeros((self.n_filters, self.n_filters), dtype=np.bool_)
+        rest = np.arange(self.n_filters)
+        if self._has("similar_r"):
+            r, others = self._read("similar_r"), self._read("similar_filter")
+            rows, places = np.nonzero(r > DUPLICATE)
+            alike[rows, others[rows, places]] = True
+            # Those that are full of duplicates may leave out some.
+            rest = np.flatnonzero(np.abs(r).min(axis=1) > DUPLICATE)
+        for filters, of_all in correlation_rows(self._row_table("mean"), rest):
+            alike[filters] = of_all > DUPLICATE
+        return alike
+
+    def _row_table(self, pooling: str) -> RowTable:
+        """A pooled table whose rows are read when they are needed."""
+        table = self.pooled(pooling)
+        return RowTable(self._file.n_samples, self.n_filters, table.__getitem__)
+
+    def _check_filter(self, index: int) -> None:
+        self._check_index("filter", index, self.n_filters)
+
+    def _check_index(self, axis: str, index: int, size: int) -> None:
+        if not 0 <= index < size:
+            raise SelectionError(f"no {axis} {index} in layer {self.path}; it has 0 to {size - 1}")
 
     def receptive_field(self, y: int, x: int) -> tuple[int, int, int, int] | None:
         """First row, first column, last row and last column of the input that a unit sees.

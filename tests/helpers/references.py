@@ -36,13 +36,14 @@ def quantile_bins(values, n_classes: int) -> np.ndarray:
     return np.floor((rankdata(values) - 0.5) * n_bins / n + 1e-9).astype(int)
 
 
-def corrected_information(values, labels) -> tuple[float, float]:
+def corrected_information(values, labels, bins=None) -> tuple[float, float]:
     """Mutual information in bits after Miller and Madow, and without their correction."""
-    bins = quantile_bins(values, len(np.unique(labels)))
+    if bins is None:
+        bins = quantile_bins(values, len(np.unique(labels)))
     table = contingency_matrix(labels, bins)
     plug_in = mutual_info_score(None, None, contingency=table)
     cells, (k, b) = (table > 0).sum(), table.shape
-    correction = (cells - b - k + 1) / (2 * len(values))
+    correction = (cells - b - k + 1) / (2 * len(labels))
     return (plug_in - correction) / np.log(2), plug_in / np.log(2)
 
 

@@ -137,7 +137,7 @@ def test_a_sound_filter_and_a_dead_one(snapshot):
 
 
 def test_similar_filters_are_ordered_by_the_size_of_their_correlation(snapshot):
-    found = facts.similar(snapshot.statistic(FIRST, "correlation_mean"), 7)
+    found = snapshot.layer(FIRST).similar(7)
     means = snapshot.layer(FIRST).pooled("mean")[...]
     alive = [index for index in np.flatnonzero(means.std(axis=0)) if index != 7]
     assert sorted(index for index, _ in found) == alive
@@ -148,7 +148,7 @@ def test_similar_filters_are_ordered_by_the_size_of_their_correlation(snapshot):
 
 
 def test_a_filter_that_never_varies_is_similar_to_none(snapshot):
-    assert facts.similar(snapshot.statistic(SECOND, "correlation_mean"), 1) == []
+    assert snapshot.layer(SECOND).similar(1) == []
     shown = snapshot.state(layer=SECOND, filter_index=1)
     assert said(tables.similar_filters(snapshot, shown, [], {})).startswith("None: ")
 

@@ -136,7 +136,7 @@ def order_scores(snapshot: Snapshot, shown: state.State) -> tuple[list[float | N
         name = snapshot.catalog.class_names[label]
         words = f"By ROC-AUC of the pooled mean for class {name}, largest first."
     elif shown.filter_order == "similar":
-        scores = snapshot.statistic(shown.layer, "correlation_mean")[shown.filter_index]
+        scores = snapshot.correlations(shown.layer, shown.filter_index)
         words = f"By correlation of the pooled mean with filter {shown.filter_index}."
     elif shown.filter_order == "mean":
         words = "By mean activation in this sample, largest first."

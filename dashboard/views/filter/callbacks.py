@@ -117,10 +117,9 @@ def _register_selection(app: Dash, source: Source) -> None:
         snapshot = source.snapshot()
         shown = snapshot.state(layer=layer, filter_index=filter_index, class_index=class_index)
         try:
-            correlations = snapshot.statistic(shown.layer, "correlation_mean")
+            found = snapshot.layer(shown.layer).similar(shown.filter_index)
         except StatisticNotFoundError as error:
             return panels.none(error)
-        found = facts.similar(correlations, shown.filter_index)
         few = [index for index, _ in found[: tables.MOST_SIMILAR]]
         strongest = facts.strongest_of(snapshot, shown.layer, few)
         return tables.similar_filters(snapshot, shown, found, strongest)

@@ -107,19 +107,6 @@ def findings(health: LayerHealth, filter_index: int, class_names: Sequence[str])
     return found or [Finding("nothing found", nothing, grave=False)]
 
 
-def similar(correlations: NDArray[np.float32], filter_index: int) -> list[tuple[int, float]]:
-    """All other filters with their correlation, those that go most together or apart first.
-
-    Args:
-        correlations: <float32>[filter, other_filter]; NaN where one does not vary.
-        filter_index: which filter.
-    """
-    row = np.nan_to_num(np.abs(correlations[filter_index]), nan=-1.0)
-    row[filter_index] = -1.0
-    order = np.argsort(-row, kind="stable")[: int((row >= 0).sum())]
-    return [(int(one), float(correlations[filter_index, one])) for one in order]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
     """What the histogram draws.

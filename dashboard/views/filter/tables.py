@@ -152,8 +152,8 @@ def similar_filters(
     return html.Div(
         [
             dmc.Text(
-                f"{len(rows)} of {len(found)} by the size of r, the correlation of pooled means "
-                "over all samples.",
+                f"{len(rows)} of the {snapshot.catalog.n_filters[shown.layer] - 1:,} others by the "
+                "size of r, the correlation of pooled means over all samples.",
                 size="sm",
                 c="dimmed",
             ),

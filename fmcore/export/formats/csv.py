@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from fmcore.export.contents import TEXT, Column, Format, Tables, is_missing
+from fmcore.export.contents import Format, Tables, is_missing
+from fmcore.export.formats.rows import column_cells, number_texts, rows_text
 
 # A spreadsheet takes text that begins with one of these for a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+# Text with one of these stands in quotes; many readers end a line at a lone carriage return.
+_QUOTED = ',"\r\n'
 
 
 def csv_text(tables: Tables) -> Iterator[str]:
@@ -21,28 +23,24 @@ def csv_text(tables: Tables) -> Iterator[str]:
     Text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
     yield ",".join(tables.kinds) + "\n"
+    parts = ["", *[","] * (len(tables.kinds) - 1), "\n"]
     for table in tables.pieces():
-        columns = [_cells(table.columns[name], kind) for name, kind in tables.kinds.items()]
-        texts = [columns[index] for index, kind in enumerate(tables.kinds.values()) if kind == TEXT]
-        text = io.StringIO()
-        if any("\r" in str(cell) for cells in texts for cell in cells):
-            # Before Python 3.13 the csv module does not quote a lone carriage return.
-            writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        else:
-            writer = csv.writer(text, lineterminator="\n")
-        writer.writerows(zip(*columns, strict=True))
-        yield text.getvalue()
+        columns = [column_cells(table.columns[name], _cell, _numbers) for name in tables.kinds]
+        yield rows_text(columns, table.n_rows, parts)
 
 
-def _cells(values: Column, kind: str) -> Sequence[Any]:
-    if isinstance(values, np.ndarray):
-        # numpy's text of a float32 is the shortest that is read back as the same number.
-        is_float = values.dtype.kind == "f"
-        text = np.where(np.isnan(values), "", values.astype(str)) if is_float else values
-        return text.tolist()
-    if kind != TEXT:
-        return ["" if is_missing(value) else value for value in values]
-    return ["" if is_missing(value) else no_formula(str(value)) for value in values]
+def _cell(value: Any) -> str:
+    if is_missing(value):
+        return ""
+    if not isinstance(value, str):
+        return str(value)
+    text = no_formula(value)
+    quoted = any(character in text for character in _QUOTED)
+    return '"' + text.replace('"', '""') + '"' if quoted else text
+
+
+def _numbers(values: NDArray[Any]) -> list[str]:
+    return number_texts(values, missing="")
 
 
 def no_formula(text: str) -> str:

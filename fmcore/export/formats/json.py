@@ -10,29 +10,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.export.contents import TEXT, ArraySource, Column, Format, Tables, is_missing
+from fmcore.export.contents import ArraySource, Format, Tables
+from fmcore.export.formats.rows import column_cells, number_texts, rows_text
 
 
 def json_text(tables: Tables) -> Iterator[str]:
     """A table as an array of objects; null where a value is missing or not finite."""
+    names = [json.dumps(name, ensure_ascii=False) for name in tables.kinds]
+    parts = ["{" + f"{names[0]}: ", *(f", {name}: " for name in names[1:]), "}"]
     separator = "[\n"
     for table in tables.pieces():
-        columns = [_cells(table.columns[name], kind) for name, kind in tables.kinds.items()]
-        for row in zip(*columns, strict=True):
-            fields = dict(zip(tables.kinds, row, strict=True))
-            yield separator + json.dumps(fields, ensure_ascii=False)
-            separator = ",\n"
+        if not table.n_rows:
+            continue
+        columns = [column_cells(table.columns[name], _cell, _numbers) for name in tables.kinds]
+        rows = rows_text(columns, table.n_rows, [",\n" + parts[0], *parts[1:]])
+        yield separator + rows.removeprefix(",\n")
+        separator = ",\n"
     yield "[]\n" if separator.startswith("[") else "\n]\n"
 
 
-def _cells(values: Column, kind: str) -> list[Any]:
-    if isinstance(values, np.ndarray):
-        return _nested(values)
-    if kind == TEXT:
-        return [None if is_missing(value) else str(value) for value in values]
-    return [
-        None if isinstance(value, float) and not math.isfinite(value) else value for value in values
-    ]
+def _cell(value: Any) -> str:
+    missing = isinstance(value, float) and not math.isfinite(value)
+    return json.dumps(None if missing else value, ensure_ascii=False)
+
+
+def _numbers(values: NDArray[Any]) -> list[str]:
+    if values.dtype.kind == "f":
+        exact = values.astype(np.float64)
+        return number_texts(np.where(np.isfinite(exact), exact, np.nan), missing="null")
+    return list(map(json.dumps, values.tolist()))
 
 
 def array_text(array: ArraySource, about: Mapping[str, Any]) -> Iterator[str]:

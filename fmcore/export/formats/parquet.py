@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from fmcore.export.contents import TEXT, Column, Format, Tables, is_missing
+from fmcore.export.contents import TEXT, Coded, Column, Format, Tables, is_missing
 from fmcore.optional import import_optional
 
 
@@ -23,17 +23,20 @@ def write_parquet(tables: Tables, stream: BinaryIO) -> None:
     with parquet.ParquetWriter(stream, schema) as writer:
         for table in tables.pieces():
             columns = [
-                arrow.array(_arrow_values(table.columns[name], kind), type=types[name])
+                _arrow_column(arrow, table.columns[name], kind, types[name])
                 for name, kind in tables.kinds.items()
             ]
             writer.write_table(arrow.table(columns, schema=schema))
 
 
-def _arrow_values(values: Column, kind: str) -> Any:
+def _arrow_column(arrow: Any, values: Column, kind: str, form: Any) -> Any:
     if isinstance(values, np.ndarray):
-        return values
+        return arrow.array(values if kind == TEXT else values.astype(kind), type=form)
     convert = str if kind == TEXT else lambda value: value
-    return [None if is_missing(value) else convert(value) for value in values]
+    texts = values.values if isinstance(values, Coded) else values
+    cells = [None if is_missing(value) else convert(value) for value in texts]
+    column = arrow.array(cells, type=form)
+    return column.take(arrow.array(values.codes)) if isinstance(values, Coded) else column
 
 
 def need_parquet() -> Any:

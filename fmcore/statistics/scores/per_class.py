@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from fmcore.statistics.scores.block import ClassSums, Ranks, Score
 from fmcore.statistics.scores.chance import (
     PERMUTED_ROUNDING,
-    Permutations,
     auc_band,
     permutation_band,
 )
@@ -30,7 +29,7 @@ def roc_auc_score(ranks: Ranks) -> Score:
 
 def average_precision_score(ranks: Ranks) -> Score:
     """Average precision, with its band under permuted labels."""
-    permuted = permuted_average_precision(ranks.permutations, ranks.ranking)
+    permuted = ranks.permutations.precision(ranks.ranking.first, ranks.ranking.end)
     return average_precision(ranks.classes, ranks.ranking), permutation_band(permuted)
 
 
@@ -60,15 +59,8 @@ def roc_auc(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:
 def average_precision(classes: LabelGroups, ranking: Ranking) -> NDArray[np.float64]:
     """Sum of the precision at each threshold times the increase in recall, as in scikit-learn."""
     tied = ranking.end - ranking.first > 1
-    rows = zip(ranking.by_class[:, np.newaxis], tied, ranking.end, strict=True)
-    corrections = [tie_correction(classes, *row) for row in rows]
-    return untied_precision(classes, ranking.by_class) + np.concatenate(corrections)
-
-
-def permuted_average_precision(permutations: Permutations, ranking: Ranking) -> NDArray[np.float64]:
-    """Average precision under permuted labels, <float64>[permutation, filter, present]."""
-    rows = zip(ranking.first, ranking.end, strict=True)
-    return np.stack([permutations.precision(first, end) for first, end in rows], axis=1)
+    correction = tie_correction(classes, ranking.by_class, tied, ranking.end)
+    return untied_precision(classes, ranking.by_class) + correction
 
 
 def d_prime(

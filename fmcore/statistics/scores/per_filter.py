@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.scores.block import ClassSums, Ranks, Score
-from fmcore.statistics.scores.chance import f_band, information_band, permutation_band
+from fmcore.statistics.scores.chance import (
+    PERMUTATIONS,
+    Permutations,
+    f_band,
+    information_band,
+    permutation_band,
+)
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.per_class import ROUNDING
 
@@ -19,6 +25,8 @@ MOST_BINS = 32
 # A cell is a pair of bin and class. There are fewer bins if cells would have fewer samples than
 # this on average. If a cell expects fewer, chance comes from permutations (Cochran's rule).
 CELL_SAMPLES = 5
+# Bytes of the counts of cells that are in memory at once, so that they stay in the cache.
+BLOCK_BYTES = 1 << 20
 
 
 def eta_squared_score(sums: ClassSums) -> Score:
@@ -113,24 +121,62 @@ def mutual_information_score(ranks: Ranks) -> Score:
     if k < 2:
         return np.full(len(ranking.order), np.nan), np.full((2, len(ranking.order)), np.nan)
     bins = (2 * n - ranking.first.astype(np.int64) - ranking.end) * n_bins // (2 * n)
-    scores, bands = [], []
-    columns = zip(bins, ranking.by_class, ranking.order[:, 0], strict=True)
-    for rank_bins, by_class, first_sample in columns:
-        score, bias = information(classes, rank_bins[by_class], n_bins)
-        sizes = np.bincount(rank_bins, minlength=n_bins)
-        sizes = sizes[sizes > 0]
-        if sizes.min() * classes.sizes.min() >= CELL_SAMPLES * n:
-            bands.append(information_band(sizes, classes.sizes) - bias)
-        else:
-            # Ranks are rolled by another number for each filter, so that the errors of the shared
-            # permutations differ between filters.
-            rolled = np.roll(rank_bins, first_sample)
-            permuted = [
-                information(classes, rolled[order], n_bins)[0] for order in permutations.blocks()
-            ]
-            bands.append(permutation_band(np.concatenate(permuted)))
-        scores.append(score)
-    return np.array(scores), np.stack(bands, axis=1)
+    score, bias = information(classes, np.take_along_axis(bins, ranking.by_class, 1), n_bins)
+    cells = np.arange(len(bins))[:, np.newaxis] * n_bins + bins
+    bin_sizes = np.bincount(cells.reshape(-1), minlength=len(bins) * n_bins)
+    bin_sizes = bin_sizes.reshape(len(bins), n_bins)
+    smallest = np.where(bin_sizes > 0, bin_sizes, n).min(axis=1)
+    analytic = smallest * classes.sizes.min() >= CELL_SAMPLES * n
+    band = np.empty((2, len(bins)))
+    for index in np.flatnonzero(analytic):
+        sizes = bin_sizes[index]
+        band[:, index] = information_band(sizes[sizes > 0], classes.sizes) - bias[index]
+    rest = np.flatnonzero(~analytic)
+    if len(rest):
+        permuted = permuted_information(permutations, bin_sizes[rest], ranking.order[rest, 0])
+        band[:, rest] = permutation_band(permuted)
+    return score, band
+
+
+def permuted_information(
+    permutations: Permutations, bin_sizes: NDArray[np.int64], turns: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Mutual information under permuted labels, <float64>[permutation, filter]; see `information`.
+
+    Bins are ranges of ranks, so a bin has what lies before its end and not before its start.
+
+    Args:
+        permutations: permutations of the samples' labels.
+        bin_sizes: <int64>[filter, bin], samples of each bin, of the smallest values first.
+        turns: <int32>[filter], by how many ranks the bins are turned. It is another number for each
+            filter, so that the errors of the shared permutations differ between filters.
+    """
+    classes = permutations.classes
+    n, sizes, n_present = classes.n_samples, classes.sizes, len(classes.present)
+    edges = np.zeros((len(bin_sizes), bin_sizes.shape[1] + 1), dtype=np.int64)
+    np.cumsum(bin_sizes[:, ::-1], axis=1, out=edges[:, 1:])
+    edges += turns[:, np.newaxis]
+    # Turned past the last rank, a bin has what follows its start and what lies before its end.
+    wrapping = ((edges[:, :-1] < n) & (edges[:, 1:] >= n)).argmax(axis=1)
+    indices, tables = permutations.count_tables(edges % n)
+    possible = np.arange(sizes.max() + 1)
+    terms = _x_log_x(possible) - (possible > 0) / 2  # Miller-Madow counts the cells with samples
+    sums, row = np.empty((PERMUTATIONS, len(bin_sizes))), 0
+    for table in tables:
+        n_rows = table.shape[1]
+        step = max(1, BLOCK_BYTES // (8 * n_rows * n_present * bin_sizes.shape[1]))
+        for start in range(0, len(bin_sizes), step):
+            part = slice(start, start + step)
+            before = table[indices[part]]
+            counts = np.subtract(before[:, 1:], before[:, :-1], dtype=np.intp)
+            counts[np.arange(len(counts)), wrapping[part]] += sizes
+            of_cells = terms.take(counts, mode="clip")  # "clip" avoids a buffered copy
+            of_cells = of_cells.sum(axis=1).reshape(-1, n_rows, n_present)
+            sums[row : row + n_rows, part] = of_cells.sum(axis=2).T
+        row += n_rows
+    margins = _x_log_x(bin_sizes).sum(axis=1) + _x_log_x(sizes).sum()
+    used = (bin_sizes > 0).sum(axis=1) + n_present - 1
+    return ((sums - margins + used / 2) / n + np.log(n)) / np.log(2)
 
 
 def information(

@@ -97,22 +97,26 @@ def tie_correction(
     Args:
         classes: the samples grouped by label.
         ranks: <int32>[order, sample], the ranks of the samples class after class, for each order.
-        tied: <bool>[rank], whether other ranks have the same value; equal for all ranks of a value.
-        end: <int32>[rank], one after the last rank with the same value.
+        tied: <bool>[rank] or [order, rank], whether other ranks have the same value; equal for all
+            ranks of a value.
+        end: <int32>[rank] or [order, rank], one after the last rank with the same value.
 
     Returns:
         <float64>[order, present].
     """
-    flat = np.flatnonzero(tied[ranks])
-    starts = np.arange(len(ranks))[:, np.newaxis] * classes.n_samples + classes.starts
+    rows = np.arange(len(ranks))[:, np.newaxis]
+    flat = np.flatnonzero(tied[ranks] if tied.ndim == 1 else tied[rows, ranks])
+    starts = rows * classes.n_samples + classes.starts
     bounds = np.searchsorted(flat, np.append(starts.reshape(-1), ranks.size))
     rank = ranks.reshape(-1)[flat]
-    run_end = end[rank]
+    run_end = end[rank] if end.ndim == 1 else end[flat // classes.n_samples, rank]
     running_count = np.tile(classes.running_count, len(ranks))[flat]
     is_last = np.append(run_end[1:] != run_end[:-1], True)[: len(flat)]
     is_last[bounds[1:][np.diff(bounds) > 0] - 1] = True
     runs = np.flatnonzero(is_last)
     changes = -running_count / (rank + 1)
     changes[runs] += np.diff(runs, prepend=-1) * running_count[runs] / run_end[runs]
-    total = np.append(0, np.cumsum(changes))
-    return np.diff(total[bounds]).reshape(len(ranks), -1) / classes.sizes
+    total, is_filled = np.zeros(len(bounds) - 1), bounds[1:] > bounds[:-1]
+    if len(flat):
+        total[is_filled] = np.add.reduceat(changes, bounds[:-1][is_filled])
+    return total.reshape(len(ranks), -1) / classes.sizes

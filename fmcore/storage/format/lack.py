@@ -2,12 +2,16 @@
 
 from enum import StrEnum
 
+from fmcore.statistics import MATRIX_FILTERS
+
 
 class Lack(StrEnum):
     """Why an array is not in a store: something that the whole store or one layer goes without."""
 
     PREDICTIONS = "no predictions"
     SCORES = "no scores"
+    MATRIX = f"no scores, or more than {MATRIX_FILTERS} filters"
+    LISTS = f"no scores, or at most {MATRIX_FILTERS} filters"
     HISTOGRAMS = "no histograms"
     CLASS_MAPS = "no class maps"
     MAPS = "policy `pooled`"

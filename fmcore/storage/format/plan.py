@@ -19,7 +19,7 @@ from fmcore.records import (
     StatisticsScope,
     Target,
 )
-from fmcore.statistics import FINEST, Bins, Extent, LayerAccumulators
+from fmcore.statistics import FINEST, MATRIX_FILTERS, Bins, Extent, LayerAccumulators
 from fmcore.storage.codec import DEFLATE, Codec
 from fmcore.storage.format.columns import COLUMNS, SampleColumn
 from fmcore.storage.format.lack import Lack
@@ -82,6 +82,8 @@ class LayerPlan:
             Lack.KERNEL: self.spec.kernel is None,
             Lack.BIAS: self.spec.bias is None,
             Lack.RECEPTIVE_FIELD: self.spec.receptive_field is None,
+            Lack.MATRIX: self.spec.shape[2] > MATRIX_FILTERS,
+            Lack.LISTS: self.spec.shape[2] <= MATRIX_FILTERS,
         }
         return frozenset(lack for lack, applies in reasons.items() if applies)
 
@@ -136,7 +138,7 @@ class StorePlan:
         scored = self.statistics == StatisticsScope.ALL
         reasons = {
             Lack.PREDICTIONS: not self.has_predictions,
-            Lack.SCORES: not scored,
+            **dict.fromkeys((Lack.SCORES, Lack.MATRIX, Lack.LISTS), not scored),
             Lack.LABELS: not of_labels,
             Lack.TRUE_LABELS: not (of_labels and self.has_truth),
             Lack.LABEL_SCORES: not (of_labels and self.has_truth and scored),

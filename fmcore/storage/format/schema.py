@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fmcore.records import Target
-from fmcore.statistics import POOLED, POOLINGS, STATISTICS, Statistic, top
+from fmcore.statistics import POOLED, POOLINGS, SIMILAR_ARRAYS, STATISTICS, Statistic, top
 from fmcore.storage.format.columns import COLUMNS
 from fmcore.storage.format.lack import Lack
 
@@ -83,6 +83,8 @@ def _statistics() -> Iterator[ArraySpec]:
         is_score = statistic.origin == "pooled"
         meaning = statistic.title if is_score else statistic.definition.removesuffix(".")
         absent = _SCORES[statistic.target] if is_score else ""
+        if "other_filter" in axes:
+            absent = Lack.MATRIX
         yield ArraySpec(name, path, (statistic.dtype,), axes, meaning, absent)
         if statistic.chance:
             meaning, axes = f"chance level of `{name}`, low and high", ("bound", *axes)
@@ -122,6 +124,21 @@ def _top() -> Iterator[ArraySpec]:
                 f"{subjects[prefix]}: {meaning}",
                 Lack.SCORES,
             )
+
+
+def _similar() -> Iterator[ArraySpec]:
+    """For each filter of a layer with many, the others that it correlates most with."""
+    meanings = {
+        "similar_filter": (
+            "int32",
+            "indices of the other filters whose pooled means correlate most with it, together or "
+            "opposite, ties by index; -1 where no more vary",
+        ),
+        "similar_r": ("float32", "Pearson correlation with that filter; NaN where no more vary"),
+    }
+    for name, axes in SIMILAR_ARRAYS.items():
+        dtype, meaning = meanings[name]
+        yield _of_layer(name, f"filters/{name}", dtype, axes, meaning, Lack.LISTS)
 
 
 _MAP_AXES = ("class", "map_y", "map_x", "filter")
@@ -255,6 +272,7 @@ SCHEMA: tuple[ArraySpec, ...] = (
         )
         for pooling in POOLINGS
     ),
+    *_similar(),
     *_top(),
 )
 ARRAYS: dict[str, ArraySpec] = {spec.name: spec for spec in SCHEMA}

@@ -207,7 +207,7 @@ def test_a_filter_that_is_active_in_under_a_thousandth_of_samples_is_nearly_dead
         n_nonfinite=np.zeros((1, 3), np.int64),
         n_samples=np.array([5_000]),
         pooled_max=pooled_max,
-        correlation=np.eye(3),
+        alike=np.eye(3, dtype=bool),
     )
     found = layer_health(inputs).findings
     assert found["dead"].tolist() == [True, False, False]

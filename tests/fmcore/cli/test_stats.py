@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import io
 import json
+import re
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, make_store
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fmcore import open_store
 from fmcore.capture import capture
 from fmcore.cli import main
 from fmcore.cli.stats import TABLE_FORMATS
 from fmcore.errors import StatisticNotFoundError
-from fmcore.export import COLUMNS, export_store, resolve, statistics_table
+from fmcore.export import COLUMNS, Table, Tables, export_store, resolve, statistics_table
+from fmcore.export.contents import TEXT, Coded
+from fmcore.export.formats.csv import csv_text
+from fmcore.export.formats.json import json_text
+from fmcore.export.formats.rows import _fast, number_texts
 from fmcore.records import Captured, Target
 from fmcore.selection import Query
 from fmcore.statistics import STATISTICS
@@ -191,3 +199,67 @@ def test_tables_come_one_at_a_time(store):
     assert len(next(tables).columns["value"]) == 4 * 20
     assert len(next(tables).columns["value"]) == 4 * 3
     assert list(tables) == []
+
+
+def test_a_statistic_comes_in_pieces_of_bounded_size_with_the_same_rows(store, monkeypatch):
+    tables = statistics_table(store, resolve(store, Query(what="statistics", statistic="*")))
+    whole = "".join(csv_text(tables))
+    monkeypatch.setattr(sys.modules["fmcore.export.statistics_table"], "PIECE_ROWS", 1)
+    assert max(piece.n_rows for piece in tables.pieces()) == 20  # the filters of one class
+    assert "".join(csv_text(tables)) == whole
+    assert whole.count("\n") == tables.n_rows + 1
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_the_size_of_a_large_table_is_said_before_it_is_written(
+    store_path, capsys, monkeypatch, form
+):
+    assert main(["stats", str(store_path), "--format", form]) == 0
+    whole = capsys.readouterr()
+    assert whole.err == ""
+    monkeypatch.setattr("fmcore.cli.stats.LARGE_ROWS", 10)
+    assert main(["stats", str(store_path), "--format", form]) == 0
+    again = capsys.readouterr()
+    assert again.out == whole.out
+    n_rows = len(json.loads(whole.out)) if form == "json" else whole.out.count("\n") - 1
+    found = re.fullmatch(r"fmcore: ([\d,]+) rows, about ([\d.]+) kB; --layer.* fewer\n", again.err)
+    assert int(found[1].replace(",", "")) == n_rows
+    assert float(found[2]) == pytest.approx(len(whole.out) / 1e3, rel=0.5)
+
+
+FLOATS = st.floats(width=64) | st.sampled_from([1e-4, 1.1e-4, 1e15, 1e16, -0.0, 5e-324])
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=20), st.booleans())
+def test_numbers_are_what_python_and_numpy_write_with_orjson_and_without(values, is_plain):
+    wide = np.array(values)
+    expected = ["" if np.isnan(each) else repr(each) for each in wide.tolist()]
+    with np.errstate(over="ignore"):
+        narrow = wide.astype(np.float32)
+    of_narrow = ["" if np.isnan(each) else str(each) for each in narrow]
+    with pytest.MonkeyPatch.context() as patch:
+        if is_plain:
+            patch.setattr("fmcore.export.formats.rows._fast", lambda: None)
+        assert number_texts(wide, missing="") == expected
+        assert number_texts(narrow, missing="") == of_narrow
+
+
+def test_the_fast_way_to_write_numbers_is_there_in_this_environment():
+    assert _fast() is not None
+
+
+@pytest.mark.parametrize(
+    "texts", [["a", 'say "hi", she', "two\nlines", "a\rb", None, "100 %s %"], ["50%"], ["a\r"]]
+)
+def test_texts_come_back_from_a_csv_and_a_json_of_columns_that_repeat(texts):
+    codes = np.arange(40) % len(texts)
+    columns = {"name": Coded(texts, codes), "value": np.arange(40) / 8, "n": np.arange(40)}
+    kinds = {"name": TEXT, "value": "float64", "n": "int64"}
+    tables = Tables(kinds, lambda: iter([Table(columns)]), 40)
+    rows = list(csv.DictReader(io.StringIO("".join(csv_text(tables)), newline="")))
+    expected = [texts[code] for code in codes]
+    assert [row["name"] or None for row in rows] == expected
+    assert [float(row["value"]) for row in rows] == columns["value"].tolist()
+    objects = json.loads("".join(json_text(tables)))
+    assert [row["name"] for row in objects] == expected
+    assert [row["n"] for row in objects] == list(range(40))

@@ -13,6 +13,7 @@ from helpers.references import (
     corrected_information,
     d_prime,
     effective_rank,
+    quantile_bins,
     roc_auc,
 )
 from hypothesis import given
@@ -30,6 +31,7 @@ from fmcore.statistics import (
     compute_scores,
 )
 from fmcore.statistics.scores.chance import PERMUTATIONS
+from fmcore.statistics.scores.per_filter import permuted_information
 from fmcore.statistics.scores.ranking import Ranking
 
 CLASS_SCORES = [
@@ -185,27 +187,69 @@ def test_top_samples_and_bands_equal_a_sort(table):
             assert places[0] - 1 <= centre <= places[-1] + 1
 
 
-def test_permuted_average_precision_keeps_the_ties_of_the_filter(monkeypatch):
+@pytest.fixture(params=["kept", "summed for each block", "a permutation at a time"])
+def memory(request, monkeypatch):
+    """What permutations have before each rank: kept, or summed again in blocks of any size."""
+    module = "fmcore.statistics.scores.chance"
+    if request.param != "kept":
+        monkeypatch.setattr(f"{module}.COUNTS_BYTES", 0)
+    if request.param == "a permutation at a time":
+        monkeypatch.setattr(f"{module}.SUMS_BYTES", 1)
+        monkeypatch.setattr("fmcore.statistics.scores.per_filter.BLOCK_BYTES", 1)
+
+
+@pytest.mark.parametrize("summed_run", [0.5, 10, 1e9])  # from its ends, mixed, sample by sample
+def test_permuted_average_precision_keeps_the_ties_of_each_filter(monkeypatch, memory, summed_run):
+    monkeypatch.setattr("fmcore.statistics.scores.chance.SUMMED_RUN", summed_run)
     rng = np.random.default_rng(3)
-    labels = rng.integers(0, 3, size=500)
-    values = np.minimum(rng.integers(0, 40, size=500), 20).astype(np.float32)  # many at the top
-    classes = LabelGroups(labels, 3)
+    labels = rng.choice([0, 2, 3], size=500, p=[0.6, 0.3, 0.1])
+    values = rng.integers(0, 40, size=(3, 500)).astype(np.float32)
+    values[0] = np.minimum(values[0], 20)  # many at the top
+    values[2] = rng.normal(size=500)
+    values[2, 40:300] = -9
+    classes = LabelGroups(labels, 4)
     permutations = Permutations(classes)
-    ranking = Ranking.of(values[np.newaxis], classes)
-    about = permutations.precision(ranking.first[0], ranking.end[0])
+    ranking = Ranking.of(values, classes)
+    about = permutations.precision(ranking.first, ranking.end)
     monkeypatch.setattr("fmcore.statistics.scores.chance.TIE_TOLERANCE", 0)
-    got = permutations.precision(ranking.first[0], ranking.end[0])
-    assert np.abs((about - got).mean()) < 1e-3
+    got = permutations.precision(ranking.first, ranking.end)
+    assert np.abs((about - got).mean(axis=(0, 2))).max() < 1e-3
     dealt = np.concatenate(list(permutations.blocks()))
     assert dealt.shape == (PERMUTATIONS, 500)
-    assert not np.allclose(got, permutations.untied_precision, atol=1e-3)
-    ranked = np.sort(values)[::-1]
-    for row in range(0, PERMUTATIONS, 20):
-        for label, start, size in zip(range(3), classes.starts, classes.sizes, strict=True):
-            ranks = dealt[row, start : start + size]
-            assert (np.diff(ranks) > 0).all()
-            expected = average_precision(ranked, np.isin(np.arange(500), ranks))
-            assert got[row, label] == pytest.approx(expected)
+    assert not np.allclose(got[:, 0], permutations.untied_precision, atol=1e-3)
+    for column, of_filter in enumerate(values):
+        ranked = np.sort(of_filter)[::-1]
+        for row in range(0, PERMUTATIONS, 20):
+            for label, start, size in zip(range(3), classes.starts, classes.sizes, strict=True):
+                ranks = dealt[row, start : start + size]
+                assert (np.diff(ranks) > 0).all()
+                expected = average_precision(ranked, np.isin(np.arange(500), ranks))
+                assert got[row, column, label] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 9])
+def test_permuted_information_is_that_of_the_permuted_labels(memory, n_classes):
+    n, rng = 90, np.random.default_rng(7)
+    labels = rng.choice(n_classes, size=n, p=(w := np.arange(1, n_classes + 1)) / w.sum())
+    classes = LabelGroups(labels, n_classes)
+    permutations = Permutations(classes)
+    values = rng.normal(size=(4, n))
+    values[1] = np.maximum(values[1], 0)
+    values[2] = rng.integers(0, 3, size=n)
+    n_bins = len(np.unique(quantile_bins(values[0], n_classes)))
+    bins = np.stack([quantile_bins(each, n_classes) for each in values])
+    sizes = np.stack([np.bincount(each, minlength=n_bins) for each in bins])
+    turns = np.array([0, 1, 40, n - 1], np.int32)
+    got = permuted_information(permutations, sizes, turns)
+    assert got.shape == (PERMUTATIONS, 4)
+    dealt = np.concatenate(list(permutations.blocks()))
+    for row in range(0, PERMUTATIONS, 7):
+        permuted = np.empty(n, np.int64)
+        permuted[dealt[row]] = np.sort(labels)
+        for column, turn in enumerate(turns):
+            ranked = np.roll(np.sort(bins[column])[::-1], turn)
+            expected = corrected_information(None, permuted, bins=ranked)[0]
+            assert got[row, column] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.slow

@@ -8,16 +8,25 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fmcore.statistics import centered_covariance, cka_between, correlation, match_filters
+from fmcore.statistics import (
+    MATRIX_FILTERS,
+    SIMILAR,
+    RowTable,
+    cka_between,
+    correlation_matrix,
+    correlation_rows,
+    match_filters,
+)
 from fmcore.statistics import similarity as module
 from fmcore.statistics.similarity import (
-    Covariances,
     blocks,
     cka,
     column_means,
     correlations,
     effective_rank,
     effective_ranks,
+    overlaps,
+    similar_arrays,
 )
 
 
@@ -139,27 +148,115 @@ def test_blocks_are_all_rows_once_in_order_and_no_larger_than_stated(
 
 
 @pytest.mark.parametrize("row_bytes", [1, 8 * 5 * 7, 1 << 20])
-def test_tables_taken_in_blocks_give_numpys_numbers(monkeypatch, row_bytes):
+@pytest.mark.parametrize("product_bytes", [1, 8 * 2 * 50 * 7, 1 << 20])
+def test_tables_taken_in_blocks_give_numpys_numbers(monkeypatch, row_bytes, product_bytes):
     monkeypatch.setattr(module, "ROWS_BYTES", row_bytes)
-    tables = [table(50, filters, seed) for seed, filters in enumerate((5, 3))]
-    tables[1][:, 1] = 4
-    readers = [(values.shape[1], values.__getitem__) for values in tables]
-    result = Covariances.of(readers, 50)
+    monkeypatch.setattr(module, "PRODUCT_BYTES", product_bytes)
+    values = [table(50, filters, seed) for seed, filters in enumerate((5, 3))]
+    values[1][:, 1] = 4
+    tables = [RowTable.of(each) for each in values]
     with np.errstate(invalid="ignore", divide="ignore"):
-        expected = [np.corrcoef(values.astype(float).T) for values in tables]
-    for found, r in zip(correlations(result), expected, strict=True):
-        assert found.dtype == np.float32
-        assert_allclose(found, r, rtol=1e-5, atol=1e-6)
-    varying = [tables[0], tables[1][:, [0, 2]]]
+        expected = [np.corrcoef(each.astype(float).T) for each in values]
+    for got, r in zip(correlations(tables), expected, strict=True):
+        assert got.dtype == np.float32
+        assert_allclose(got, r, rtol=1e-5, atol=1e-6)
+    varying = [values[0], values[1][:, [0, 2]]]
     expected = [[gram_cka(x, y) for y in varying] for x in varying]
-    assert_allclose(cka(result), expected, rtol=1e-6)
-    for found, values in zip(effective_ranks(result), varying, strict=True):
-        singular = np.linalg.svd(values - values.mean(axis=0, dtype=float), compute_uv=False)
-        shares = singular / singular.sum()
-        assert found == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-6)
-    matches = match_filters(*tables)
-    together = np.corrcoef(tables[0].astype(float).T, varying[1].astype(float).T)[:5, 5:]
+    assert_allclose(cka(tables), expected, rtol=1e-6)
+    for got, each in zip(effective_ranks(tables), varying, strict=True):
+        assert got == pytest.approx(numpys_effective_rank(each), rel=1e-6)
+    matches = match_filters(*values)
+    together = np.corrcoef(values[0].astype(float).T, varying[1].astype(float).T)[:5, 5:]
     assert_allclose(matches.correlation[:, [0, 2]], together, rtol=1e-5, atol=1e-6)
+
+
+def numpys_effective_rank(values: np.ndarray) -> float:
+    singular = np.linalg.svd(values - values.mean(axis=0, dtype=float), compute_uv=False)
+    shares = singular[singular > 0] / singular.sum()
+    return np.exp(-(shares * np.log(shares)).sum())
+
+
+@pytest.mark.parametrize("is_gram", [True, False])
+@pytest.mark.parametrize("n", [7, 40])
+@pytest.mark.parametrize("product_bytes", [1, 8 * 3 * 40 * 3, 1 << 20])
+def test_overlaps_by_samples_and_by_filters_are_those_of_numpy(
+    monkeypatch, is_gram, n, product_bytes
+):
+    monkeypatch.setattr(module, "PRODUCT_BYTES", product_bytes)
+    monkeypatch.setattr(module, "ROWS_BYTES", 8 * 90 * 3)
+    monkeypatch.setattr(module, "_is_gram_cheaper", lambda *_: is_gram)
+    values = [table(n, filters, seed) for seed, filters in enumerate((4, 90, 11))]
+    values[1][:, 5], values[2][3, 2] = 7, np.nan
+    centered = [each.astype(float) - each.mean(axis=0, dtype=float) for each in values]
+    centered[2] = np.delete(centered[2], 2, axis=1)
+    expected = [[np.square(x.T @ y).sum() for y in centered] for x in centered]
+    tables = [RowTable.of(each) for each in values]
+    assert_allclose(overlaps(tables), expected, rtol=1e-9)
+    between = overlaps(tables, 1)
+    assert_allclose(between[0], expected[0], rtol=1e-9)
+    assert_allclose(np.diag(between), np.diag(expected), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n", "widths"), [(100, [2048] * 4), (1_000, [16, 32]), (1, [3])])
+def test_the_way_to_overlaps_that_takes_less_work_is_taken(n, widths):
+    tables = [RowTable(n, width, lambda _: None) for width in widths]
+    pairs = list(itertools.combinations_with_replacement(range(len(widths)), 2))
+    by_samples = n**2 * sum(widths)
+    by_filters = sum(n * widths[one] * widths[other] for one, other in pairs)
+    assert module._is_gram_cheaper(tables, pairs) == (by_samples < by_filters)
+
+
+@pytest.mark.parametrize(("n", "filters"), [(30, 80), (80, 30)])
+def test_the_effective_rank_is_numpys_with_more_filters_and_with_more_samples(n, filters):
+    values = table(n, filters, 1)
+    values[:, 4] = 1
+    ranks = effective_ranks([RowTable.of(values)])
+    assert ranks == pytest.approx(numpys_effective_rank(np.delete(values, 4, axis=1)), rel=1e-6)
+
+
+@pytest.mark.parametrize("product_bytes", [1, 8 * 70 * 9, 1 << 20])
+def test_similar_filters_are_those_with_numpys_largest_correlations(monkeypatch, product_bytes):
+    monkeypatch.setattr(module, "PRODUCT_BYTES", product_bytes)
+    values = table(40, 70, 2)
+    values[:, 9], values[:, 30], values[:, 31] = 5, -values[:, 29], values[:, 29]
+    arrays = similar_arrays(RowTable.of(values))
+    filters, r = arrays["similar_filter"], arrays["similar_r"]
+    assert filters.shape == r.shape == (70, SIMILAR)
+    assert (filters.dtype, r.dtype) == (np.int32, np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = np.corrcoef(values.astype(float).T)
+    for index in range(70):
+        if index == 9:
+            assert (filters[9] == -1).all()
+            assert np.isnan(r[9]).all()
+            continue
+        others = [each for each in range(70) if each not in (index, 9)]
+        sizes = np.sort(np.abs(expected[index, others]))[::-1]
+        assert_allclose(np.abs(r[index]), sizes[:SIMILAR], rtol=1e-5)
+        assert_allclose(r[index], expected[index, filters[index]], rtol=1e-5)
+        assert len(set(filters[index].tolist()) - {index, 9}) == SIMILAR
+    assert filters[29, :2].tolist() == [30, 31]  # both of size 1: by index
+    assert r[29, :2].tolist() == [-1, 1]
+
+
+def test_where_few_filters_vary_a_filter_is_similar_to_these_only():
+    values = np.ones((10, 70), np.float32)
+    values[:, [3, 60, 61]] = table(10, 3, 0)
+    arrays = similar_arrays(RowTable.of(values))
+    assert sorted(arrays["similar_filter"][3, :2].tolist()) == [60, 61]
+    assert (arrays["similar_filter"][3, 2:] == -1).all()
+    assert np.isnan(arrays["similar_r"][3, 2:]).all()
+
+
+def test_a_matrix_is_made_of_few_filters_and_rows_of_any():
+    wide, narrow = (RowTable.of(table(20, n, 1)) for n in (MATRIX_FILTERS + 1, MATRIX_FILTERS))
+    matrices = list(correlations([wide, narrow]))
+    assert matrices[0] is None
+    assert matrices[1].shape == (MATRIX_FILTERS, MATRIX_FILTERS)
+    (filters, r), *rest = correlation_rows(wide, np.array([7, 2]))
+    assert not rest
+    assert filters.tolist() == [7, 2]
+    assert_allclose(r, correlation_matrix(wide)[[7, 2]], rtol=1e-6, atol=1e-7)
 
 
 def test_the_mean_of_a_column_that_does_not_vary_or_is_not_finite_is_none():
@@ -171,21 +268,28 @@ def test_the_mean_of_a_column_that_does_not_vary_or_is_not_finite_is_none():
     assert_allclose(means[[0, 5]], values[:, [0, 5]].mean(axis=0, dtype=float), rtol=1e-12)
 
 
-def test_a_covariance_is_that_of_numpy_times_the_number_of_others():
+def test_a_product_is_numpys_covariance_times_the_number_of_others():
     values = table(30, 4, 9)
     values[:, 2] = 1
-    covariance = centered_covariance(values)
-    assert_allclose(covariance, np.cov(values.astype(float).T) * 29, rtol=1e-9, atol=1e-12)
-    r = correlation(covariance)
+    one = RowTable.of(values)
+    covariance = np.cov(values.astype(float).T) * 29
+    assert_allclose(one.product(one), covariance, rtol=1e-9, atol=1e-12)
+    assert_allclose(one.norms**2, np.diag(covariance), rtol=1e-9, atol=1e-12)
+    centered = values - values.mean(axis=0, dtype=float)
+    assert_allclose(one.gram(slice(4, 9)), (centered @ centered.T)[4:9, 4:], atol=1e-9)
+    r = correlation_matrix(one)
     assert_array_equal(np.diag(r), np.array([1, 1, np.nan, 1], np.float32))
     assert np.isnan(r[2]).all()
     assert np.isnan(r[:, 2]).all()
 
 
-def test_a_correlation_is_never_beyond_one():
+def test_a_correlation_is_never_beyond_one(monkeypatch):
+    one = RowTable.of(table(9, 3, 1))
     beyond = np.array([[1.0, 1.1, -1.1], [1.1, 1.0, 0], [-1.1, 0, 1.0]])
+    monkeypatch.setattr(RowTable, "product", lambda *_: beyond)
+    monkeypatch.setattr(RowTable, "norms", np.ones(3))
     assert_array_equal(
-        correlation(beyond), np.array([[1, 1, -1], [1, 1, 0], [-1, 0, 1]], np.float32)
+        correlation_matrix(one), np.array([[1, 1, -1], [1, 1, 0], [-1, 0, 1]], np.float32)
     )
 
 
