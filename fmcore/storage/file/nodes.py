@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from fmcore.storage.codec import CODECS, DEFLATE, Codec
 DIGEST = "attributes_sha256"
 # Written by HDF5's dimension scales: references, covered through the names they resolve to.
 _SCALE_ATTRIBUTES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+# The types that HDF5's dimension scales specification gives to the last two of these.
+_SCALES = h5py.vlen_dtype(h5py.ref_dtype)
+_ARRAYS = np.dtype([("dataset", h5py.ref_dtype), ("dimension", "<u4")], align=True)
 
 # The groups of a store are nested four deep.
 DEEPEST = 8
@@ -91,6 +94,25 @@ def scale_addresses(array: h5py.Dataset) -> list[list[int]]:
             h5py.h5ds.iterate(array.id, axis, scales.append, 0)
         addresses.append([int(h5py.h5o.get_info(scale).addr) for scale in scales])
     return addresses
+
+
+def refer_to_scales(array: h5py.Dataset, scales: Sequence[h5py.Dataset]) -> None:
+    """Writes which scale each axis of an array has; `refer_to_arrays` writes the way back.
+
+    HDF5's own `H5DSattach_scale` writes both, and the whole list of a scale anew for each array: of
+    200 layers, with 8,000 arrays on the axis `class`, that left 130 MB of holes in 256 MB.
+    """
+    references = np.empty(len(scales), _SCALES)
+    for axis, scale in enumerate(scales):
+        references[axis] = np.array([scale.ref], h5py.ref_dtype)
+    kind = h5py.h5t.py_create(_SCALES, logical=True)
+    space = h5py.h5s.create_simple(references.shape)
+    h5py.h5a.create(array.id, b"DIMENSION_LIST", kind, space).write(references)
+
+
+def refer_to_arrays(scale: h5py.Dataset, arrays: Sequence[tuple[h5py.Reference, int]]) -> None:
+    """Writes which arrays have a scale, and as which of their axes."""
+    scale.attrs.create("REFERENCE_LIST", np.array(arrays, _ARRAYS))
 
 
 def iter_nodes(

@@ -24,6 +24,8 @@ from fmcore.storage.file.nodes import (
     merge_adjacent,
     read_attributes,
     read_text,
+    refer_to_arrays,
+    refer_to_scales,
 )
 
 
@@ -180,6 +182,52 @@ def test_what_leads_out_of_the_file_or_in_circles_is_refused(file, tmp_path, kin
 def test_a_store_may_be_as_deep_as_is_stated(file, tmp_path):
     nested(file, DEEPEST)
     assert len(list(iter_nodes(file, tmp_path))) == DEEPEST
+
+
+def test_axes_are_what_hdf5_itself_would_have_written(file):
+    for group in ("theirs", "ours"):
+        for axis in ("x", "y"):
+            file[f"{group}/{axis}"] = np.arange(3)
+            file[f"{group}/{axis}"].make_scale(axis)
+        for array in ("a", "b"):
+            file[f"{group}/{array}"] = np.ones((3, 3))
+    for array in ("a", "b"):
+        for axis, scale in enumerate("xy"):
+            file[f"theirs/{array}"].dims[axis].attach_scale(file[f"theirs/{scale}"])
+        refer_to_scales(file[f"ours/{array}"], [file["ours/x"], file["ours/y"]])
+    arrays = [file["ours/a"].ref, file["ours/b"].ref]
+    for axis, scale in enumerate("xy"):
+        refer_to_arrays(file[f"ours/{scale}"], [(array, axis) for array in arrays])
+    for node in ("a", "b", "x", "y"):
+        theirs, ours = (file[f"{group}/{node}"].attrs for group in ("theirs", "ours"))
+        assert list(ours) == list(theirs)
+        for name in theirs:
+            kinds = [one.get_id(name).get_type() for one in (theirs, ours)]
+            assert kinds[0].equal(kinds[1]), name
+            assert theirs.get_id(name).shape == ours.get_id(name).shape
+    array, scale = file["ours/b"], file["ours/y"]
+    assert [axis[0] for axis in array.dims] == [file["ours/x"], scale]
+    assert h5py.h5ds.is_attached(array.id, scale.id, 1)
+    assert not h5py.h5ds.is_attached(array.id, scale.id, 0)
+    array.dims[1].detach_scale(scale)
+    assert [(file[one].name, axis) for one, axis in scale.attrs["REFERENCE_LIST"]] == [
+        ("/ours/a", 1)
+    ]
+
+
+def test_an_array_takes_as_many_bytes_however_many_share_its_axis(tmp_path):
+    def size(n: int) -> int:
+        with h5py.File(tmp_path / f"{n}.h5", "w", libver=("v110", "v110")) as file:
+            file["x"] = np.arange(3)
+            file["x"].make_scale("x")
+            arrays = [file.create_dataset(f"{index:04}", data=np.ones(3)) for index in range(n)]
+            for array in arrays:
+                refer_to_scales(array, [file["x"]])
+            refer_to_arrays(file["x"], [(array.ref, 0) for array in arrays])
+        return (tmp_path / f"{n}.h5").stat().st_size
+
+    few, more, most = map(size, (200, 1000, 3000))
+    assert (most - more) / 2000 < 1.1 * (more - few) / 800
 
 
 def test_the_digest_covers_attributes_and_axes_and_no_order(tmp_path):
