@@ -18,6 +18,7 @@ from fmcore.statistics import PERMUTATIONS, POOLED, SEED
 from fmcore.storage.chunks import grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.codec import DEFLATE, Codec, encode
+from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import (
     creation_properties,
     fixed_text,
@@ -146,8 +147,11 @@ class Skeleton:
         chunk = chunk_shape.table_chunk(array.shape, itemsize=array.dtype.itemsize)
         self._dataset(path, array.shape, array.dtype, chunk)[...] = array
 
-    def finish_axes(self) -> None:
-        """Writes which arrays have each axis, once there are all of them."""
+    def finish(self) -> None:
+        """Writes what each layer holds, and which arrays have each axis, once all are there."""
+        groups = [self._file[layer_path(layer)] for layer in self.layers]
+        facts = [LayerFacts.of_group(group).text() for group in groups]
+        self.put("layer_facts", _text_array(facts))
         for path, arrays in self._arrays_of.items():
             refer_to_arrays(self._scales[path], arrays)
 

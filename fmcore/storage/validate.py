@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, OutputError, StoreError
 from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
-from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, iter_nodes, read_text
-from fmcore.storage.file.opened import open_file
+from fmcore.storage.file.nodes import (
+    DAMAGE,
+    DIGEST,
+    attributes_digest,
+    damage_as_store_error,
+    iter_nodes,
+    read_text,
+)
+from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
 from fmcore.storage.file.structure import structure_problems
@@ -53,15 +60,14 @@ def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False
         file = opened.hdf5
         if seal:
             yield seal
-        for problem in structure_problems(file):
+        with damage_as_store_error(path):
+            for problem in structure_problems(file, path):
+                sound = False
+                yield problem
+        yield from _catch_damage("the attributes", _digest_problems(file))
+        for problem in () if quick else _catch_damage("the arrays", _value_problems(opened)):
             sound = False
             yield problem
-        yield from _catch_damage("the attributes", _digest_problems(file))
-        for where, node in iter_nodes(file, path) if not quick else ():
-            if isinstance(node, h5py.Dataset):
-                for problem in _catch_damage(where, _chunk_problems(node, opened.bytes)):
-                    sound = False
-                    yield problem
     if sound and not quick:
         with Store(path) as store:
             yield from _catch_damage("the samples", _content_problems(store))
@@ -78,8 +84,10 @@ def verify_store(path: Path, *, name: Path) -> None:
         OutputError: if the file cannot be opened, or its structure, seal or digest is wrong.
     """
     try:
-        with Store(path) as store:  # which checks seal and structure
-            problem = next(_digest_problems(store.file.hdf5), None)
+        with Store(path) as store:  # which checks the seal
+            file = store.file.hdf5
+            checks = structure_problems(file, path), _digest_problems(file)
+            problem = next(itertools.chain(*checks), None)
     except FmcoreError as error:
         problem = str(error)
     if problem is not None:
@@ -156,6 +164,12 @@ def _catch_damage(subject: str, problems: Iterator[str]) -> Iterator[str]:
         yield from problems
     except DAMAGE as error:
         yield f"{subject} cannot be read: {error}"
+
+
+def _value_problems(opened: OpenFile) -> Iterator[str]:
+    for where, node in iter_nodes(opened.hdf5, opened.bytes.path):
+        if isinstance(node, h5py.Dataset):
+            yield from _catch_damage(where, _chunk_problems(node, opened.bytes))
 
 
 def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,12 @@ def refer_to_arrays(scale: h5py.Dataset, arrays: Sequence[tuple[h5py.Reference, 
 
 
 def iter_nodes(
-    group: h5py.Group, path: Path, seen: set[int] | None = None
+    group: h5py.Group,
+    path: Path,
+    seen: set[int] | None = None,
+    *,
+    only: Collection[str] | None = None,
+    closed: Collection[str] = (),
 ) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """Yields every group and array with its path, sorted by name; touches nothing outside the file.
 
@@ -128,20 +133,39 @@ def iter_nodes(
         group: the group to start from.
         path: the path of the file, for error messages.
         seen: addresses of the objects met so far; a store has only one name for each object.
+        only: the names of the parts of `group` to look at; None for all.
+        closed: the paths of groups that are yielded, but not what is in them.
 
     Raises:
         StoreError: naming the first part that is not in the file itself.
     """
-    seen = set() if seen is None else seen
-    if group.name.count("/") > DEEPEST:
-        raise StoreError(f"{path}: {group.name} is nested deeper than any part of a store")
-    for name in sorted(group):
-        where = f"{group.name.rstrip('/')}/{name}"
-        if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+    yield from _below(
+        group, group.name.rstrip("/"), path, set() if seen is None else seen, only, closed
+    )
+
+
+def _below(
+    group: h5py.Group,
+    above: str,
+    path: Path,
+    seen: set[int],
+    only: Collection[str] | None,
+    closed: Collection[str],
+) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """As `iter_nodes`, with the path of the group, which HDF5 would have to put together."""
+    if above.count("/") > DEEPEST:
+        raise StoreError(f"{path}: {above} is nested deeper than any part of a store")
+    for name in sorted(group if only is None else only):
+        where, key = f"{above}/{name}", name.encode("utf-8", "surrogateescape")
+        if group.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
             raise StoreError(f"{path}: {where} is a link to another place; a store has no links")
-        node = group[name]
-        if isinstance(node, h5py.Dataset) and (node.is_virtual or node.external):
-            raise StoreError(f"{path}: {where} keeps its data in another file; a store does not")
+        node = _wrapped(h5py.h5o.open(group.id, key), group, name)
+        if isinstance(node, h5py.Dataset):
+            properties = node.id.get_create_plist()
+            if properties.get_layout() == h5py.h5d.VIRTUAL or properties.get_external_count():
+                raise StoreError(
+                    f"{path}: {where} keeps its data in another file; a store does not"
+                )
         address = address_of(node)
         if address in seen:
             raise StoreError(
@@ -149,8 +173,17 @@ def iter_nodes(
             )
         seen.add(address)
         yield where, node
-        if isinstance(node, h5py.Group):
-            yield from iter_nodes(node, path, seen)
+        if isinstance(node, h5py.Group) and where not in closed:
+            yield from _below(node, where, path, seen, None, closed)
+
+
+def _wrapped(identifier: Any, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    """An open object of HDF5 as h5py's, without another look-up of its path."""
+    if isinstance(identifier, h5py.h5d.DatasetID):
+        return h5py.Dataset(identifier)
+    if isinstance(identifier, h5py.h5g.GroupID):
+        return h5py.Group(identifier)
+    return group[name]
 
 
 def chunk_extents(dataset: h5py.Dataset) -> NDArray[np.int64]:
@@ -197,9 +230,8 @@ def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.
     return properties
 
 
-def codec_of(array: h5py.Dataset) -> Codec | None:
-    """The codec of an array in a file; None if its filters are not those of a codec."""
-    properties = array.id.get_create_plist()
+def codec_of(properties: h5py.h5p.PropDCID) -> Codec | None:
+    """The codec of an array by its creation properties; None if its filters are none's."""
     stored = [properties.get_filter(index) for index in range(properties.get_nfilters())]
     if not stored or stored[-1][0] != h5py.h5z.FILTER_FLETCHER32:
         return None
