@@ -50,6 +50,15 @@ class StoreFile:
             raise
 
     @property
+    def opened(self) -> OpenFile:
+        """The file as it was opened.
+
+        Raises:
+            ClosedStoreError: if the file is closed.
+        """
+        return self._open()
+
+    @property
     def hdf5(self) -> h5py.File:
         """HDF5's own handle, for metadata.
 

@@ -1,7 +1,7 @@
 """The nodes of an HDF5 file: iterating over them, their attributes, filters and chunk extents.
 
-HDF5 keeps variable-length strings and axis references outside every checksum. So text is stored
-with a fixed length, and a digest over attributes and references lets `validate` see a flipped bit.
+HDF5 keeps variable-length strings outside every checksum. So text is stored with a fixed length. A
+digest over attributes lets `validate` see what another program has changed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from fmcore.errors import FmcoreError, StoreError
 from fmcore.storage.codec import CODECS, DEFLATE, Codec
 
 DIGEST = "attributes_sha256"
-# Written by HDF5's dimension scales: references, covered through the names they resolve to.
-_SCALE_ATTRIBUTES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+# The digest itself, and what HDF5's dimension scales write.
+_LEFT_OUT = frozenset({DIGEST, "CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
 # The types that HDF5's dimension scales specification gives to the last two of these.
 _SCALES = h5py.vlen_dtype(h5py.ref_dtype)
 _ARRAYS = np.dtype([("dataset", h5py.ref_dtype), ("dimension", "<u4")], align=True)
@@ -46,25 +46,43 @@ def read_text(node: h5py.Group, name: str) -> str:
 
 
 def attributes_digest(file: h5py.File) -> str:
-    """SHA-256, in hex, of all other attributes and of the scale that each axis refers to."""
-    digest = hashlib.sha256()
-    nodes = list(iter_nodes(file, Path(file.name)))
-    # HDF5 has to search for the name of what a reference points to; here all names are at hand.
-    names = {address_of(node): path for path, node in nodes}
-
-    def add(path: str, node: h5py.Group | h5py.Dataset) -> None:
-        for name in sorted(set(node.attrs) - _SCALE_ATTRIBUTES - {DIGEST}):
-            value = np.asarray(node.attrs[name])
-            digest.update(f"{path}@{name}:{value.dtype.str}{value.shape}".encode())
-            digest.update(value.tobytes())
-        if isinstance(node, h5py.Dataset) and not node.is_scale:
-            axes = [[names[scale] for scale in scales] for scales in scale_addresses(node)]
-            digest.update(f"{path}#{axes}".encode())
-
-    add("/", file)
-    for path, node in nodes:
-        add(path, node)
+    """SHA-256, in hex, of all other attributes; see `AttributesDigest`."""
+    digest = AttributesDigest()
+    digest.add("/", file)
+    for path, node in iter_nodes(file, Path(file.name)):
+        digest.add(path, node)
     return digest.hexdigest()
+
+
+class AttributesDigest:
+    """Digests the attributes of a file, node by node, in any order.
+
+    What dimension scales refer to is not in it: the structure of a store says what that must be.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, path: str, node: h5py.Group | h5py.Dataset) -> None:
+        """Adds the attributes of a group or an array."""
+        names: list[bytes] = []
+        h5py.h5a.iterate(node.id, names.append)
+        for name in {name.decode("utf-8", "surrogateescape") for name in names} - _LEFT_OUT:
+            where = f"{path}@{name}".encode("utf-8", "surrogateescape")
+            try:
+                value = np.asarray(node.attrs[name])
+            except DAMAGE:  # a digest of something else than was written
+                self._parts.append(where)
+                continue
+            kind = f":{value.dtype.str}{value.shape}".encode()
+            self._parts.append(where + kind + value.tobytes())
+
+    def hexdigest(self) -> str:
+        """SHA-256 of what was added, in hex."""
+        digest = hashlib.sha256()
+        for part in sorted(self._parts):
+            digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()
 
 
 def read_attributes(node: h5py.Group) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def require_structure(file: h5py.File, path: Path) -> Structure:
     Raises:
         StoreError: naming the first problem.
     """
-    structure, problems = _structure_of_file(file, path)
+    structure, _, problems = _structure_of_file(file, path)
     for problem in problems:
         raise _damage_error(path, problem)
     return structure
@@ -129,31 +129,37 @@ def require_layer(
     Raises:
         StoreError: naming the first problem.
     """
-    seen = set(structure.addresses)
-    for problem in _layer_problems(file, path, structure, group, seen, references=not is_sealed):
+    nodes = _nodes_of_layer(file, path, group, set(structure.addresses))
+    for problem in _layer_problems(nodes, structure, group, references=not is_sealed):
         raise _damage_error(path, problem)
 
 
-def structure_problems(file: h5py.File, path: Path) -> Iterator[str]:
-    """Yields one sentence for each part that is missing or differs from the schema.
+def checked_parts(file: h5py.File, path: Path) -> Iterator[tuple[Nodes, list[str]]]:
+    """Yields all that lies in a file, layer by layer, and one sentence for each problem of it.
+
+    First comes what lies outside the layers. So a check of everything opens each array only once,
+    and holds few of them open.
 
     Raises:
         StoreError: if a part is not in the file itself.
     """
-    structure, problems = _structure_of_file(file, path)
-    yield from problems
-    layers = file.get(LAYERS)
+    structure, nodes, problems = _structure_of_file(file, path)
+    yield nodes, problems
+    layers = nodes.get(LAYERS)
     if not isinstance(layers, h5py.Group):
         return
     seen, paths = set(structure.addresses), []
     for group in layers:
+        nodes, problems = {}, []
         try:
-            yield from _layer_problems(file, path, structure, group, seen, references=True)
+            nodes = _nodes_of_layer(file, path, group, seen)
+            problems += _layer_problems(nodes, structure, group, references=True)
             paths.append(read_text(layers[group], "layer_path"))
         except DAMAGE as error:
-            yield f"/{layer_path(group)} cannot be read: {error}"
+            problems.append(f"/{layer_path(group)} cannot be read: {error}")
+        yield nodes, problems
     if len(set(paths)) < len(paths):
-        yield f"two groups under /{LAYERS} have the same layer_path"
+        yield {}, [f"two groups under /{LAYERS} have the same layer_path"]
 
 
 def _damage_error(path: Path, problem: str) -> StoreError:
@@ -163,8 +169,8 @@ def _damage_error(path: Path, problem: str) -> StoreError:
     )
 
 
-def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, list[str]]:
-    """What is known of a file without its layers, and the problems of that part."""
+def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, Nodes, list[str]]:
+    """What is known of a file without its layers, and the parts and problems of that."""
     seen: set[int] = set()
     parts = iter_nodes(file, path, seen, closed={f"/{LAYERS}"})
     nodes: Nodes = {where.lstrip("/"): node for where, node in parts}
@@ -172,7 +178,7 @@ def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, list[str
     axes = _axes(nodes, (scale_path(axis, spec.path) for spec in own for axis in spec.axes))
     layers, problems = nodes.get(LAYERS), list[str]()
     if not isinstance(layers, h5py.Group) or not len(layers):
-        return Structure({}, axes, frozenset(seen)), [f"/{LAYERS} is missing or empty"]
+        return Structure({}, axes, frozenset(seen)), nodes, [f"/{LAYERS} is missing or empty"]
     for place, attributes in ATTRIBUTES.items():
         if place != LAYER_ATTRIBUTES:
             problems += _attribute_problems(file.get(place), place, attributes)
@@ -184,7 +190,8 @@ def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, list[str
             problems += _caught(spec.path, _read_facts(nodes[spec.path], layers, stated))
     problems += _caught(SAMPLES, _prediction_problems(file))
     in_order = sorted(stated, key=lambda facts: facts.index)
-    return Structure({one.group: one for one in in_order}, axes, frozenset(seen)), problems
+    by_group = {one.group: one for one in in_order}
+    return Structure(by_group, axes, frozenset(seen)), nodes, problems
 
 
 def _caught(where: str, problems: Iterator[str]) -> Iterator[str]:
@@ -206,18 +213,15 @@ def _read_facts(array: h5py.Dataset, layers: h5py.Group, stated: list[LayerFacts
         stated += facts
 
 
-def _layer_problems(
-    file: h5py.File,
-    path: Path,
-    structure: Structure,
-    group: str,
-    seen: set[int],
-    *,
-    references: bool,
-) -> Iterator[str]:
-    """Checks a layer; before anything else, that nothing in it leads out of the file."""
+def _nodes_of_layer(file: h5py.File, path: Path, group: str, seen: set[int]) -> Nodes:
+    """The group of a layer and all that lies in it, by path; refuses what leads out of the file."""
     parts = iter_nodes(file[LAYERS], path, seen, only=(group,))
-    nodes: Nodes = {where.lstrip("/"): node for where, node in parts}
+    return {where.lstrip("/"): node for where, node in parts}
+
+
+def _layer_problems(
+    nodes: Nodes, structure: Structure, group: str, *, references: bool
+) -> Iterator[str]:
     where, maps = layer_path(group), array_path("activation", group)
     layer = nodes[where]
     if not isinstance(layer, h5py.Group):

@@ -336,7 +336,7 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "libraries": AttributeSpec("versions of numpy, h5py and HDF5 that wrote it"),
         "created": AttributeSpec("UTC, ISO 8601"),
         "attributes_sha256": AttributeSpec(
-            "SHA-256 over all other attributes and the references to axes, in hex"
+            "SHA-256 over all attributes but itself and those of dimension scales, in hex"
         ),
     },
     "/model": {
