@@ -102,7 +102,7 @@ scripts:
 	@$(NO_NPM)
 endif
 
-bench: $(READY_DEV) ## measure capture, images of files, chunks, memory, the server and its pages on this machine (ARGS=--quick: try that it runs)
+bench: $(READY_DEV) ## measure capture, images of files, chunks, memory, deep stores, the server and its pages on this machine (ARGS=--quick: try that it runs)
 	$(BIN)/python tests/benchmarks $(ARGS)
 
 ifeq ($(filter --quick,$(ARGS)),)

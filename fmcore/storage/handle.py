@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from fmcore.errors import ClosedStoreError, SampleNotFoundError, StoreError
 from fmcore.storage.chunks.stored_array import ChunkIndex, StoredArray, index_of
+from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import DIGEST, damage_as_store_error, read_text
 from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import stated_digest
-from fmcore.storage.file.structure import require_structure
-from fmcore.storage.format.schema import ARRAYS
+from fmcore.storage.file.structure import require_layer, require_structure
+from fmcore.storage.format.schema import ARRAYS, array_path, layer_of
 
 
 class StoreFile:
@@ -34,13 +37,26 @@ class StoreFile:
         self.path = path
         self._opened: OpenFile | None = open_file(path)
         self._indexes: dict[str, ChunkIndex] = {}
+        self._checked: set[str] = set()
         try:
             with damage_as_store_error(path):
-                require_structure(self.hdf5, path)
-                self.n_samples = int(self.hdf5["sample"].shape[0])
+                self._structure = require_structure(self.hdf5, path)
+            self.n_samples = self._structure.axes["sample"].shape[0]
+            # What was changed since it was written is refused as a whole, as early as possible.
+            for group in () if self._opened.is_sealed else self.layers:
+                self._check_layer(group)
         except StoreError:
             self.close()
             raise
+
+    @property
+    def opened(self) -> OpenFile:
+        """The file as it was opened.
+
+        Raises:
+            ClosedStoreError: if the file is closed.
+        """
+        return self._open()
 
     @property
     def hdf5(self) -> h5py.File:
@@ -61,6 +77,11 @@ class StoreFile:
         return self._open().bytes
 
     @property
+    def layers(self) -> Mapping[str, LayerFacts]:
+        """What the file states of each layer, by the name of its group, in the model's order."""
+        return self._structure.layers
+
+    @property
     def digest(self) -> str:
         """A digest, in hex, that differs between stores: over metadata and the places of chunks."""
         return stated_digest(self.bytes) or read_text(self.hdf5, DIGEST)
@@ -75,10 +96,11 @@ class StoreFile:
 
         Raises:
             ClosedStoreError: if the file is closed.
-            StoreError: if the index of its chunks is damaged.
+            StoreError: if the index of its chunks, or the layer that has the array, is damaged.
         """
         opened, index = self._open(), self._indexes.get(path)
         if index is None:
+            self._check_layer(layer_of(path))
             # Two threads may both read it; the results are equal.
             with damage_as_store_error(self.path):
                 index = index_of(opened.hdf5[path], opened.bytes)
@@ -91,7 +113,8 @@ class StoreFile:
 
     def has(self, name: str, layer: str = "") -> bool:
         """Whether the file has an array, by its name in the schema and its layer's group."""
-        return _path(name, layer) in self.hdf5
+        self._open()
+        return name in self.layers[layer].arrays if layer else array_path(name) in self.hdf5
 
     def array(self, name: str, layer: str = "", *, dtype: Any = None) -> StoredArray:
         """An array of which indexing reads a part.
@@ -101,11 +124,24 @@ class StoreFile:
             layer: the name of the layer's group; empty for an array that is not a layer's.
             dtype: the type in which its values are read; the stored one if None.
         """
-        return StoredArray(self, _path(name, layer), ARRAYS[name].axes, dtype=dtype)
+        spec = ARRAYS[name]
+        if dtype is None and len(spec.dtypes) == 1 and spec.dtypes[0] != "bytes":
+            dtype = np.dtype(spec.dtypes[0])
+        sizes = self._sizes(layer) if layer else {}
+        is_known = all(axis in sizes for axis in spec.axes)
+        shape = tuple(sizes[axis] for axis in spec.axes) if is_known else None
+        return StoredArray(self, array_path(name, layer), spec.axes, dtype=dtype, shape=shape)
+
+    def _sizes(self, layer: str) -> dict[str, int]:
+        """The length of each axis that is known before the layer is read."""
+        height, width, n_filters = self.layers[layer].shape
+        shared = {path: axis.shape[0] for path, axis in self._structure.axes.items()}
+        own = {"y": height, "x": width, "filter": n_filters, "other_filter": n_filters}
+        return shared | own
 
     def read(self, name: str, layer: str = "") -> Any:
         """Reads a whole array, by its name in the schema and its layer's group."""
-        index = self.index(_path(name, layer))
+        index = self.index(array_path(name, layer))
         return index.rows(0, index.shape[0])
 
     def texts(self, name: str) -> list[str]:
@@ -131,12 +167,19 @@ class StoreFile:
             self._opened = None
             self._indexes = {}  # a thread that is still reading keeps the bytes open
 
+    def _check_layer(self, group: str) -> None:
+        """Refuses a layer that is damaged or leads out of the file, before it is first read."""
+        if not group or group in self._checked:
+            return
+        opened = self._open()
+        with damage_as_store_error(self.path):  # two threads may both check it
+            require_layer(
+                opened.hdf5, self.path, self._structure, group, is_sealed=opened.is_sealed
+            )
+        self._checked.add(group)
+
     def _open(self) -> OpenFile:
         opened = self._opened
         if opened is None:
             raise ClosedStoreError(f"I/O on the closed store {self.path.name!r}")
         return opened
-
-
-def _path(name: str, layer: str) -> str:
-    return ARRAYS[name].path.format(layer=layer)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fmcore.optional import import_optional
 from fmcore.selection import Picks
-from fmcore.storage.chunks.stored_array import StoredArray
+from fmcore.storage.chunks.stored_array import ArrayInFile
 
 if TYPE_CHECKING:
     import pandas
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PURPOSE = "a store in xarray's form"
 # An array of a file, read when it is used; or the names of the axes, and the values.
-Arrays = StoredArray | tuple[tuple[str, ...], NDArray[Any]]
+Arrays = ArrayInFile | tuple[tuple[str, ...], NDArray[Any]]
 
 
 def data_frame(columns: Mapping[str, Any], *, index: str) -> pandas.DataFrame:
@@ -64,12 +64,11 @@ def data_tree(
 
 def _variables(arrays: Mapping[str, Arrays]) -> dict[str, Any]:
     return {
-        name: _lazy(array) if isinstance(array, StoredArray) else array
-        for name, array in arrays.items()
+        name: array if isinstance(array, tuple) else _lazy(array) for name, array in arrays.items()
     }
 
 
-def _lazy(array: StoredArray) -> Any:
+def _lazy(array: ArrayInFile) -> Any:
     """A variable of which indexing reads a part."""
     xr = import_optional("xarray", extra="xarray", purpose=PURPOSE)
     indexing = xr.core.indexing

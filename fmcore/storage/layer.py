@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +13,7 @@ from fmcore.errors import (
     StatisticNotFoundError,
 )
 from fmcore.records import Target
-from fmcore.selection import near_matches
+from fmcore.selection import Picks, near_matches
 from fmcore.statistics import (
     DUPLICATE,
     POOLED,
@@ -31,35 +28,10 @@ from fmcore.statistics import (
     layer_health,
     most_similar,
 )
-from fmcore.storage.chunks.stored_array import StoredArray
-from fmcore.storage.file.nodes import read_attributes, read_text
+from fmcore.storage.chunks.stored_array import ArrayInFile, StoredArray
+from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.format.schema import ARRAYS
 from fmcore.storage.handle import StoreFile
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFacts:
-    """The attributes and shape of a layer, read once when the store is opened; see `Layer`."""
-
-    group: str
-    path: str
-    index: int
-    policy: str
-    shape: tuple[int, int, int]
-    attributes: Mapping[str, Any]
-
-    @classmethod
-    def from_group(cls, node: h5py.Group) -> Self:
-        """Reads the facts from the group of a layer."""
-        height, width, filters = (int(node[axis].shape[0]) for axis in ("y", "x", "filter"))
-        return cls(
-            node.name.rsplit("/", 1)[-1],
-            read_text(node, "layer_path"),
-            int(node.attrs["layer_index"]),
-            read_text(node, "policy"),
-            (height, width, filters),
-            read_attributes(node),
-        )
 
 
 class Layer:
@@ -76,6 +48,7 @@ class Layer:
 
     def __init__(self, file: StoreFile, facts: LayerFacts) -> None:
         self._file = file
+        self._facts = facts
         self.group = facts.group
         self.path, self.index, self.policy = facts.path, facts.index, facts.policy
         self.attributes, self.shape = dict(facts.attributes), facts.shape
@@ -88,7 +61,7 @@ class Layer:
     @property
     def stored_bytes(self) -> int:
         """Bytes that the layer's maps take in the file; 0 if they are not stored."""
-        return self.activation.stored_bytes if self.has_maps else 0
+        return self._facts.stored_bytes
 
     def feature_maps(self, sample: int) -> NDArray[np.float32]:
         """All maps of one sample, <float32>[y, x, filter]; reads one chunk, or one a filter block.
@@ -256,15 +229,17 @@ class Layer:
         """The names of the pooled tables that the store holds for this layer."""
         return tuple(name for name in POOLED if self._has(f"pooled_{name}"))
 
-    def arrays(self) -> dict[str, StoredArray | tuple[tuple[str, ...], NDArray[Any]]]:
-        """Maps, tables and lists, unread, and stored statistics with their axes, by name."""
-        arrays: dict[str, Any] = {"activation": self.activation} if self.has_maps else {}
+    def arrays(self) -> dict[str, ArrayInFile]:
+        """Maps, pooled tables and statistics by name; nothing of them is read yet."""
+        arrays: dict[str, ArrayInFile] = {"activation": self.activation} if self.has_maps else {}
         arrays |= {f"pooled_{name}": self.pooled(name) for name in self.pooled_names}
         arrays |= {name: self._array(name) for name in SIMILAR_ARRAYS if self._has(name)}
         for name in self.statistics:
             axes = STATISTICS[name].axes
-            if "other_filter" not in axes or self._has(name):
-                arrays[name] = (axes, self.statistic(name))
+            if "other_filter" in axes and not self._has(name):
+                continue  # it would be computed
+            stored = STATISTICS[name].is_stored
+            arrays[name] = self._array(name) if stored else _Quantile(self, name)
         return arrays
 
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
@@ -415,6 +390,21 @@ class Layer:
 
     def _array(self, name: str, *, dtype: Any = None) -> StoredArray:
         return self._file.array(name, self.group, dtype=dtype)
+
+
+class _Quantile:
+    """A statistic that is computed of others when it is used, with the face of a `StoredArray`."""
+
+    def __init__(self, layer: Layer, name: str) -> None:
+        self._layer, self._name = layer, name
+        self.axes = STATISTICS[name].axes
+        self.shape = layer._array("mean").shape
+        self.dtype = np.dtype(STATISTICS[name].dtype)
+
+    def outer(self, picks: tuple[Picks, ...]) -> NDArray[Any]:
+        """The values at all combinations of picked indices."""
+        values: NDArray[Any] = self._layer.statistic(self._name)[np.ix_(*picks)]
+        return values
 
 
 def _full_name(name: str, pooling: str) -> str:

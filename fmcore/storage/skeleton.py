@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -17,7 +18,13 @@ from fmcore.statistics import PERMUTATIONS, POOLED, SEED
 from fmcore.storage.chunks import grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.codec import DEFLATE, Codec, encode
-from fmcore.storage.file.nodes import creation_properties, fixed_text
+from fmcore.storage.file.layer_facts import LayerFacts
+from fmcore.storage.file.nodes import (
+    creation_properties,
+    fixed_text,
+    refer_to_arrays,
+    refer_to_scales,
+)
 from fmcore.storage.format import chunk_shape
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import (
@@ -50,6 +57,7 @@ class Skeleton:
         # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.
         self._groups_by_path: dict[str, h5py.Group] = {"": file}
         self._scales: dict[str, h5py.Dataset] = {}
+        self._arrays_of: defaultdict[str, list[tuple[h5py.Reference, int]]] = defaultdict(list)
         self._create_all()
 
     def _create_all(self) -> None:
@@ -140,6 +148,14 @@ class Skeleton:
         chunk = chunk_shape.table_chunk(array.shape, itemsize=array.dtype.itemsize)
         self._dataset(path, array.shape, array.dtype, chunk)[...] = array
 
+    def finish(self) -> None:
+        """Writes what each layer holds, and which arrays have each axis, once all are there."""
+        groups = [self._file[layer_path(layer)] for layer in self.layers]
+        facts = [LayerFacts.of_group(group).text() for group in groups]
+        self.put("layer_facts", _text_array(facts))
+        for path, arrays in self._arrays_of.items():
+            refer_to_arrays(self._scales[path], arrays)
+
     def set_numbers(self, group: str, **numbers: float) -> None:
         """Sets attributes of a group."""
         for name, number in numbers.items():
@@ -162,8 +178,12 @@ class Skeleton:
         else:
             chunk = chunk_shape.table_chunk(shape, itemsize=dtype.itemsize)
         array = self._dataset(path, shape, dtype, chunk, codec)
-        for position, (axis, size) in enumerate(zip(spec.axes, shape, strict=True)):
-            array.dims[position].attach_scale(self._scale(scale_path(axis, path), size))
+        paths = [scale_path(axis, path) for axis in spec.axes]
+        scales = [self._scale(*axis) for axis in zip(paths, shape, strict=True)]
+        refer_to_scales(array, scales)
+        reference = array.ref
+        for axis, scale_of_axis in enumerate(paths):
+            self._arrays_of[scale_of_axis].append((reference, axis))
         return array
 
     def _scale(self, path: str, size: int) -> h5py.Dataset:

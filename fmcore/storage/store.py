@@ -24,12 +24,13 @@ from fmcore.records import Target
 from fmcore.selection import near_matches
 from fmcore.statistics import STATISTICS
 from fmcore.storage.chunks.stored_array import StoredArray
+from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import damage_as_store_error, read_attributes, read_text
 from fmcore.storage.format.columns import NUMBERS
-from fmcore.storage.format.schema import CAPTURE, DATASET, LAYERS, MODEL
+from fmcore.storage.format.schema import CAPTURE, DATASET, MODEL
 from fmcore.storage.handle import StoreFile
 from fmcore.storage.interop import Arrays, data_frame, data_tree
-from fmcore.storage.layer import Layer, LayerFacts
+from fmcore.storage.layer import Layer
 
 if TYPE_CHECKING:
     import pandas
@@ -71,10 +72,7 @@ class Store:
         hdf5 = self._file.hdf5
         try:
             with damage_as_store_error(path):
-                layers = map(LayerFacts.from_group, hdf5[LAYERS].values())
-                self._facts = {
-                    facts.path: facts for facts in sorted(layers, key=lambda facts: facts.index)
-                }
+                self._facts = {facts.path: facts for facts in self._file.layers.values()}
                 self.n_samples = self._file.n_samples
                 self.class_names = tuple(self._file.texts("class_name"))
                 # Read once, because every thumbnail needs it.
@@ -152,7 +150,8 @@ class Store:
     def to_xarray(self) -> xarray.DataTree:
         """The store as a tree: samples at the root, and a node for each layer by its group's name.
 
-        Images, maps and pooled tables are read when they are used, while the store is open.
+        Images, maps, pooled tables and statistics are read when they are used, while the store is
+        open; `load` of the tree, or of a part of it, reads all of that.
 
         Raises:
             MissingLibraryError: if xarray is not installed.

@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, OutputError, StoreError
 from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
-from fmcore.storage.file.nodes import DAMAGE, DIGEST, attributes_digest, iter_nodes, read_text
-from fmcore.storage.file.opened import open_file
+from fmcore.storage.file.nodes import (
+    DAMAGE,
+    DIGEST,
+    AttributesDigest,
+    damage_as_store_error,
+    read_text,
+)
+from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
-from fmcore.storage.file.structure import structure_problems
+from fmcore.storage.file.structure import checked_parts
 from fmcore.storage.format.schema import DATASET, array_path
 from fmcore.storage.store import Store
 
@@ -50,18 +56,14 @@ def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False
     except OSError:
         pass  # opening the file raises the error
     with open_file(path, check_seal=False) as opened:
-        file = opened.hdf5
         if seal:
             yield seal
-        for problem in structure_problems(file):
-            sound = False
-            yield problem
-        yield from _catch_damage("the attributes", _digest_problems(file))
-        for where, node in iter_nodes(file, path) if not quick else ():
-            if isinstance(node, h5py.Dataset):
-                for problem in _catch_damage(where, _chunk_problems(node, opened.bytes)):
-                    sound = False
-                    yield problem
+        digest = AttributesDigest()
+        with damage_as_store_error(path):
+            for problem in _problems_of_parts(opened, digest, values=not quick):
+                sound = False
+                yield problem
+        yield from _digest_problems(opened.hdf5, digest)
     if sound and not quick:
         with Store(path) as store:
             yield from _catch_damage("the samples", _content_problems(store))
@@ -78,8 +80,11 @@ def verify_store(path: Path, *, name: Path) -> None:
         OutputError: if the file cannot be opened, or its structure, seal or digest is wrong.
     """
     try:
-        with Store(path) as store:  # which checks seal and structure
-            problem = next(_digest_problems(store.file.hdf5), None)
+        with Store(path) as store:  # which checks the seal
+            opened, digest = store.file.opened, AttributesDigest()
+            problem = next(_problems_of_parts(opened, digest, values=False), None) or next(
+                _digest_problems(opened.hdf5, digest), None
+            )
     except FmcoreError as error:
         problem = str(error)
     if problem is not None:
@@ -158,9 +163,22 @@ def _catch_damage(subject: str, problems: Iterator[str]) -> Iterator[str]:
         yield f"{subject} cannot be read: {error}"
 
 
+def _problems_of_parts(
+    opened: OpenFile, digest: AttributesDigest, *, values: bool
+) -> Iterator[str]:
+    """Problems of structure, and of values if these are wanted; adds all attributes to a digest."""
+    digest.add("/", opened.hdf5)
+    for nodes, problems_of_part in checked_parts(opened.hdf5, opened.bytes.path):
+        yield from problems_of_part
+        for where, node in nodes.items():
+            digest.add(f"/{where}", node)
+            if values and isinstance(node, h5py.Dataset):
+                yield from _catch_damage(f"/{where}", _chunk_problems(node, opened.bytes))
+
+
 def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
     """Yields every damaged chunk; consecutive ones with the same damage share a sentence."""
-    index = index_of(array, file)
+    index, is_scale = index_of(array, file), array.is_scale
     damaged: dict[str, set[int]] = {}
     for position in index.positions(0, index.shape[0]):
         try:
@@ -169,7 +187,7 @@ def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
             reason = str(error).split(":")[0]  # without numbers, which differ between chunks
             damaged.setdefault(f"cannot be read: {reason}", set()).add(position[0])
             continue
-        if array.is_scale and not _is_scale(values, index, position[0]):
+        if is_scale and not _is_scale(values, index, position[0]):
             damaged.setdefault("an axis must count 0, 1, 2 …", set()).add(position[0])
     for text, rows in damaged.items():
         runs = itertools.groupby(enumerate(sorted(rows)), key=lambda row: row[1] - row[0])
@@ -186,9 +204,9 @@ def _is_scale(values: NDArray[Any], index: ChunkIndex, chunk: int) -> bool:
     return np.array_equal(inside, np.arange(start, start + len(inside)))
 
 
-def _digest_problems(file: h5py.File) -> Iterator[str]:
-    if attributes_digest(file) != read_text(file, DIGEST):
-        yield f"the attributes or axis references differ from their digest ({DIGEST})"
+def _digest_problems(file: h5py.File, digest: AttributesDigest) -> Iterator[str]:
+    if digest.hexdigest() != read_text(file, DIGEST):
+        yield f"the attributes differ from their digest ({DIGEST})"
 
 
 def _content_problems(store: Store) -> Iterator[str]:

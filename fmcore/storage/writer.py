@@ -207,6 +207,7 @@ class StoreWriter:
             self._skeleton.put("target_accuracy", self._n_right / n_samples)
         if Lack.TRUE_NUMBERS not in self._plan.lacks:
             self._skeleton.put("target_error", self._errors / n_samples)
+        self._skeleton.finish()
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 
     def close(self) -> None:

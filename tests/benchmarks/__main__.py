@@ -16,6 +16,7 @@ BENCHMARKS = (
     Script(HERE / "capture.py", packages=("keras", "zarr")),
     Script(HERE / "images.py", packages=("keras",)),
     Script(HERE / "server.py"),
+    Script(HERE / "deep.py", packages=("xarray",)),
     Script(HERE / "arrays_out.py", tools=("wrk",), packages=("keras",)),
 )
 

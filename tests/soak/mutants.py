@@ -50,7 +50,11 @@ LEFT_OUT = tuple(
         "estimate_layer",
         "(MOMENT_BYTES",
         "TOP_BYTES",
-        "(BINS_PER_BYTE",
+        "(HISTOGRAM",
+        "(CHANCE",
+        "SHARES",
+        "ARRAY_METADATA",
+        "_share",
         "(EMPTY_TABLES",
     )
 )

@@ -23,9 +23,10 @@ from fmcore.storage import codec
 from fmcore.storage.chunks.buffer import ChunkRun
 from fmcore.storage.chunks.grid import ChunkSlice, chunk_slices, copy_slice, run_length
 from fmcore.storage.codec import CHECKSUM_BYTES, Codec
-from fmcore.storage.file.nodes import address_of, codec_of
+from fmcore.storage.file.nodes import codec_of
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
+from fmcore.storage.format.schema import has_samples
 
 LARGEST_POOL = 4
 
@@ -291,13 +292,16 @@ def index_of(array: h5py.Dataset, file: FileBytes) -> ChunkIndex:
     Raises:
         StoreError: if the index is damaged or incomplete, or the array is not in the format.
     """
-    name, chunk, array_codec = array.name, array.chunks, codec_of(array)
-    if chunk is None or array_codec is None:
+    name, properties = array.name, array.id.get_create_plist()
+    is_chunked = properties.get_layout() == h5py.h5d.CHUNKED
+    array_codec = codec_of(properties) if is_chunked else None
+    if array_codec is None:
         raise StoreError(f"{name} has no chunks, or other filters than the codecs of this format")
-    nbytes = math.prod(chunk) * array.dtype.itemsize
+    chunk, shape, dtype = properties.get_chunk(), array.shape, array.dtype
+    nbytes = math.prod(chunk) * dtype.itemsize
     if nbytes > LARGEST_CHUNK_BYTES:
         raise StoreError(f"{name} has chunks of shape {chunk}, larger than fmcore writes")
-    grid = tuple(-(-size // step) for size, step in zip(array.shape, chunk, strict=True))
+    grid = tuple(-(-size // step) for size, step in zip(shape, chunk, strict=True))
     stored = array.id.get_num_chunks()
     if stored != math.prod(grid):  # checked before tables of that size are allocated
         raise StoreError(
@@ -323,14 +327,8 @@ def index_of(array: h5py.Dataset, file: FileBytes) -> ChunkIndex:
     if not sane.all() or (offsets < 0).any():
         where = entries[np.argmin(sane)] if not sane.all() else "a chunk is listed twice"
         raise StoreError(f"{name} has a damaged index of its chunks: {where}")
-    scales = array.dims[0]
-    # By its address: HDF5 would look through the whole file for the name of a scale.
-    samples = array.file.get("sample")
-    by_sample = (
-        len(scales) > 0 and samples is not None and (address_of(scales[0]) == address_of(samples))
-    )
     return ChunkIndex(
-        file, name, array.shape, chunk, array.dtype, array_codec, offsets, sizes, by_sample
+        file, name, shape, chunk, dtype, array_codec, offsets, sizes, has_samples(name.lstrip("/"))
     )
 
 
@@ -344,6 +342,25 @@ class Indexed(Protocol):
         """Whether the chunk index of an array was read before."""
 
 
+class ArrayInFile(Protocol):
+    """An array that is read, or computed of what is read, when it is used."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The name of each axis."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the values."""
+
+    def outer(self, picks: tuple[Picks, ...]) -> NDArray[Any]:
+        """The values at all combinations of picked indices, which must lie in the array."""
+
+
 class StoredArray:
     """`array[10:20, ..., 3]` reads the chunks that hold this part, checks and inflates them.
 
@@ -355,9 +372,25 @@ class StoredArray:
     """
 
     def __init__(
-        self, file: Indexed, path: str, axes: tuple[str, ...], *, dtype: Any = None
+        self,
+        file: Indexed,
+        path: str,
+        axes: tuple[str, ...],
+        *,
+        dtype: Any = None,
+        shape: tuple[int, ...] | None = None,
     ) -> None:
-        self._file, self.path, self.axes, self._dtype = file, path, axes, dtype
+        """Reads nothing yet.
+
+        Args:
+            file: the file.
+            path: the path of the array in it.
+            axes: the name of each axis.
+            dtype: the type in which its values are read; the stored one if None.
+            shape: the length of each axis, where it is known; else the file is asked for it.
+        """
+        self._file, self.path, self.axes = file, path, axes
+        self._dtype, self._shape = dtype, shape
 
     @property
     def _index(self) -> ChunkIndex:
@@ -367,7 +400,7 @@ class StoredArray:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return tuple(map(int, self._index.shape))
+        return self._shape or tuple(map(int, self._index.shape))
 
     @cached_property
     def chunks(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The nodes of an HDF5 file: iterating over them, their attributes, filters and chunk extents.
 
-HDF5 keeps variable-length strings and axis references outside every checksum. So text is stored
-with a fixed length, and a digest over attributes and references lets `validate` see a flipped bit.
+HDF5 keeps variable-length strings outside every checksum. So text is stored with a fixed length. A
+digest over attributes lets `validate` see what another program has changed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,11 @@ from fmcore.errors import FmcoreError, StoreError
 from fmcore.storage.codec import CODECS, DEFLATE, Codec
 
 DIGEST = "attributes_sha256"
-# Written by HDF5's dimension scales: references, covered through the names they resolve to.
-_SCALE_ATTRIBUTES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+# The digest itself, and what HDF5's dimension scales write.
+_LEFT_OUT = frozenset({DIGEST, "CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+# The types that HDF5's dimension scales specification gives to the last two of these.
+_SCALES = h5py.vlen_dtype(h5py.ref_dtype)
+_ARRAYS = np.dtype([("dataset", h5py.ref_dtype), ("dimension", "<u4")], align=True)
 
 # The groups of a store are nested four deep.
 DEEPEST = 8
@@ -43,25 +46,43 @@ def read_text(node: h5py.Group, name: str) -> str:
 
 
 def attributes_digest(file: h5py.File) -> str:
-    """SHA-256, in hex, of all other attributes and of the scale that each axis refers to."""
-    digest = hashlib.sha256()
-    nodes = list(iter_nodes(file, Path(file.name)))
-    # HDF5 has to search for the name of what a reference points to; here all names are at hand.
-    names = {address_of(node): path for path, node in nodes}
-
-    def add(path: str, node: h5py.Group | h5py.Dataset) -> None:
-        for name in sorted(set(node.attrs) - _SCALE_ATTRIBUTES - {DIGEST}):
-            value = np.asarray(node.attrs[name])
-            digest.update(f"{path}@{name}:{value.dtype.str}{value.shape}".encode())
-            digest.update(value.tobytes())
-        if isinstance(node, h5py.Dataset) and not node.is_scale:
-            axes = [[names[scale] for scale in scales] for scales in scale_addresses(node)]
-            digest.update(f"{path}#{axes}".encode())
-
-    add("/", file)
-    for path, node in nodes:
-        add(path, node)
+    """SHA-256, in hex, of all other attributes; see `AttributesDigest`."""
+    digest = AttributesDigest()
+    digest.add("/", file)
+    for path, node in iter_nodes(file, Path(file.name)):
+        digest.add(path, node)
     return digest.hexdigest()
+
+
+class AttributesDigest:
+    """Digests the attributes of a file, node by node, in any order.
+
+    What dimension scales refer to is not in it: the structure of a store says what that must be.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, path: str, node: h5py.Group | h5py.Dataset) -> None:
+        """Adds the attributes of a group or an array."""
+        names: list[bytes] = []
+        h5py.h5a.iterate(node.id, names.append)
+        for name in {name.decode("utf-8", "surrogateescape") for name in names} - _LEFT_OUT:
+            where = f"{path}@{name}".encode("utf-8", "surrogateescape")
+            try:
+                value = np.asarray(node.attrs[name])
+            except DAMAGE:  # a digest of something else than was written
+                self._parts.append(where)
+                continue
+            kind = f":{value.dtype.str}{value.shape}".encode()
+            self._parts.append(where + kind + value.tobytes())
+
+    def hexdigest(self) -> str:
+        """SHA-256 of what was added, in hex."""
+        digest = hashlib.sha256()
+        for part in sorted(self._parts):
+            digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()
 
 
 def read_attributes(node: h5py.Group) -> dict[str, Any]:
@@ -93,8 +114,32 @@ def scale_addresses(array: h5py.Dataset) -> list[list[int]]:
     return addresses
 
 
+def refer_to_scales(array: h5py.Dataset, scales: Sequence[h5py.Dataset]) -> None:
+    """Writes which scale each axis of an array has; `refer_to_arrays` writes the way back.
+
+    HDF5's own `H5DSattach_scale` writes both, and the whole list of a scale anew for each array: of
+    200 layers, with 8,000 arrays on the axis `class`, that left 130 MB of holes in 256 MB.
+    """
+    references = np.empty(len(scales), _SCALES)
+    for axis, scale in enumerate(scales):
+        references[axis] = np.array([scale.ref], h5py.ref_dtype)
+    kind = h5py.h5t.py_create(_SCALES, logical=True)
+    space = h5py.h5s.create_simple(references.shape)
+    h5py.h5a.create(array.id, b"DIMENSION_LIST", kind, space).write(references)
+
+
+def refer_to_arrays(scale: h5py.Dataset, arrays: Sequence[tuple[h5py.Reference, int]]) -> None:
+    """Writes which arrays have a scale, and as which of their axes."""
+    scale.attrs.create("REFERENCE_LIST", np.array(arrays, _ARRAYS))
+
+
 def iter_nodes(
-    group: h5py.Group, path: Path, seen: set[int] | None = None
+    group: h5py.Group,
+    path: Path,
+    seen: set[int] | None = None,
+    *,
+    only: Collection[str] | None = None,
+    closed: Collection[str] = (),
 ) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """Yields every group and array with its path, sorted by name; touches nothing outside the file.
 
@@ -106,20 +151,39 @@ def iter_nodes(
         group: the group to start from.
         path: the path of the file, for error messages.
         seen: addresses of the objects met so far; a store has only one name for each object.
+        only: the names of the parts of `group` to look at; None for all.
+        closed: the paths of groups that are yielded, but not what is in them.
 
     Raises:
         StoreError: naming the first part that is not in the file itself.
     """
-    seen = set() if seen is None else seen
-    if group.name.count("/") > DEEPEST:
-        raise StoreError(f"{path}: {group.name} is nested deeper than any part of a store")
-    for name in sorted(group):
-        where = f"{group.name.rstrip('/')}/{name}"
-        if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+    yield from _below(
+        group, group.name.rstrip("/"), path, set() if seen is None else seen, only, closed
+    )
+
+
+def _below(
+    group: h5py.Group,
+    above: str,
+    path: Path,
+    seen: set[int],
+    only: Collection[str] | None,
+    closed: Collection[str],
+) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """As `iter_nodes`, with the path of the group, which HDF5 would have to put together."""
+    if above.count("/") > DEEPEST:
+        raise StoreError(f"{path}: {above} is nested deeper than any part of a store")
+    for name in sorted(group if only is None else only):
+        where, key = f"{above}/{name}", name.encode("utf-8", "surrogateescape")
+        if group.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
             raise StoreError(f"{path}: {where} is a link to another place; a store has no links")
-        node = group[name]
-        if isinstance(node, h5py.Dataset) and (node.is_virtual or node.external):
-            raise StoreError(f"{path}: {where} keeps its data in another file; a store does not")
+        node = _wrapped(h5py.h5o.open(group.id, key), group, name)
+        if isinstance(node, h5py.Dataset):
+            properties = node.id.get_create_plist()
+            if properties.get_layout() == h5py.h5d.VIRTUAL or properties.get_external_count():
+                raise StoreError(
+                    f"{path}: {where} keeps its data in another file; a store does not"
+                )
         address = address_of(node)
         if address in seen:
             raise StoreError(
@@ -127,8 +191,17 @@ def iter_nodes(
             )
         seen.add(address)
         yield where, node
-        if isinstance(node, h5py.Group):
-            yield from iter_nodes(node, path, seen)
+        if isinstance(node, h5py.Group) and where not in closed:
+            yield from _below(node, where, path, seen, None, closed)
+
+
+def _wrapped(identifier: Any, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    """An open object of HDF5 as h5py's, without another look-up of its path."""
+    if isinstance(identifier, h5py.h5d.DatasetID):
+        return h5py.Dataset(identifier)
+    if isinstance(identifier, h5py.h5g.GroupID):
+        return h5py.Group(identifier)
+    return group[name]
 
 
 def chunk_extents(dataset: h5py.Dataset) -> NDArray[np.int64]:
@@ -175,9 +248,8 @@ def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.
     return properties
 
 
-def codec_of(array: h5py.Dataset) -> Codec | None:
-    """The codec of an array in a file; None if its filters are not those of a codec."""
-    properties = array.id.get_create_plist()
+def codec_of(properties: h5py.h5p.PropDCID) -> Codec | None:
+    """The codec of an array by its creation properties; None if its filters are none's."""
     stored = [properties.get_filter(index) for index in range(properties.get_nfilters())]
     if not stored or stored[-1][0] != h5py.h5z.FILTER_FLETCHER32:
         return None

@@ -1,4 +1,4 @@
-"""Opens a file as a store, if it is one, has a version we read, and lies in one file."""
+"""Opens a file as a store, if it is marked as one and has a version that we read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 import h5py
 
 from fmcore.errors import FmcoreError, InputFileError, StoreError
-from fmcore.storage.file.nodes import damage_as_store_error, iter_nodes
+from fmcore.storage.file.nodes import damage_as_store_error
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
 from fmcore.storage.file.structure import check_format
@@ -24,10 +24,12 @@ class OpenFile:
     Attributes:
         hdf5: the file as HDF5 has opened it.
         bytes: the file as fmcore has opened it.
+        is_sealed: whether it is, bit by bit, what a writer checked and sealed.
     """
 
     hdf5: h5py.File
     bytes: FileBytes
+    is_sealed: bool
 
     def close(self) -> None:
         """Closes both; safe to call twice."""
@@ -48,21 +50,22 @@ def hdf5_version() -> str:
 def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     """Opens a store read-only.
 
+    Nothing but two attributes is read of it: `require_structure` and `require_layer` check that the
+    rest lies in this file, before anything of that is read.
+
     Args:
         path: the file.
         check_seal: whether to refuse damaged metadata before HDF5, which may crash, sees them.
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
-        StoreError: if it is not a store, or refers to other files.
+        StoreError: if it is not a store.
         UnsupportedVersionError: if its format has another major version.
     """
     opened = _open_twice(path, check_seal=check_seal)
     try:
         with damage_as_store_error(path):
             check_format(opened.hdf5, path)
-            for _ in iter_nodes(opened.hdf5, path):
-                pass  # before anything is read, everything is checked to be in this file
     except FmcoreError:
         opened.close()
         raise
@@ -77,8 +80,7 @@ def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
         for _ in range(ATTEMPTS):
             # First, because h5py does not tell a file it may not read from one that is not HDF5.
             file_bytes = FileBytes(path)
-            if check_seal:
-                verify_seal(file_bytes)
+            is_sealed = check_seal and verify_seal(file_bytes)
             if not h5py.is_hdf5(path):
                 raise StoreError(
                     f"{path} is not a store: it is not an HDF5 file; `fmcore capture` writes one"
@@ -87,7 +89,7 @@ def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
             # is about to release its lock, or a file system without locks, causes no error.
             file = h5py.File(path, "r", locking=False)
             if file_bytes.is_same_as(file):
-                return OpenFile(file, file_bytes)
+                return OpenFile(file, file_bytes, is_sealed)
             file.close()  # it was replaced between the two openings
     except OSError as error:
         reason = error.strerror or str(error)

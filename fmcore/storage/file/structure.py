@@ -1,15 +1,16 @@
 """Checks from its metadata alone whether a file has the structure of a store.
 
-This is quick enough for every opening. A store that passes can be read without surprises: every
-array and attribute is there, with the type and size that the schema states, and no small file
-declares an array of terabytes.
+What passes can be read without surprises: every array and attribute is there, with the type and
+size that the schema states, and no small file declares an array of terabytes. All but the layers is
+checked when a file is opened, and a layer when it is first read; `fmcore validate`, and the writer
+before it publishes a store, check everything.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -17,7 +18,15 @@ import numpy as np
 
 from fmcore.errors import StoreError, UnsupportedVersionError
 from fmcore.records import LabelSource, Policy
-from fmcore.storage.file.nodes import DAMAGE, address_of, codec_of, read_text, scale_addresses
+from fmcore.storage.file.layer_facts import LayerFacts, is_kind
+from fmcore.storage.file.nodes import (
+    DAMAGE,
+    address_of,
+    codec_of,
+    iter_nodes,
+    read_text,
+    scale_addresses,
+)
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
 from fmcore.storage.format.columns import COLUMNS
 from fmcore.storage.format.lack import Lack
@@ -26,6 +35,8 @@ from fmcore.storage.format.schema import (
     DATASET,
     FORMAT,
     FORMAT_VERSION,
+    LAYER_ATTRIBUTES,
+    LAYER_SCHEMA,
     LAYERS,
     MODEL,
     SAMPLES,
@@ -36,6 +47,36 @@ from fmcore.storage.format.schema import (
     layer_path,
     scale_path,
 )
+
+# What lies in a file, by its path.
+Nodes = dict[str, h5py.Group | h5py.Dataset]
+_KINDS = {
+    dtype: h5py.h5t.py_create(np.dtype(dtype))
+    for dtype in {dtype for spec in SCHEMA for dtype in spec.dtypes if dtype != "bytes"}
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A dimension scale: its address in the file, and its shape."""
+
+    address: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """What is known of a file once all but its layers is checked.
+
+    Attributes:
+        layers: what the file states of each layer, by the name of its group, in the model's order.
+        axes: the axes outside the layers, by path.
+        addresses: of every object outside the layers; each has only one name.
+    """
+
+    layers: Mapping[str, LayerFacts]
+    axes: Mapping[str, Axis]
+    addresses: frozenset[int]
 
 
 def check_format(file: h5py.File, path: Path) -> None:
@@ -59,56 +100,154 @@ def check_format(file: h5py.File, path: Path) -> None:
         )
 
 
-def require_structure(file: h5py.File, path: Path) -> None:
-    """Refuses a file that does not have the structure of a store.
+def require_structure(file: h5py.File, path: Path) -> Structure:
+    """Refuses a file that, but for its layers, does not have the structure of a store.
 
     Raises:
         StoreError: naming the first problem.
     """
-    for problem in structure_problems(file):
-        raise StoreError(
-            f"{path} is a damaged or incomplete store: {problem}; `fmcore validate` lists all "
-            "problems; capture again, or restore it from a copy"
-        )
+    structure, _, problems = _structure_of_file(file, path)
+    for problem in problems:
+        raise _damage_error(path, problem)
+    return structure
 
 
-def structure_problems(file: h5py.File) -> Iterator[str]:
-    """Yields one sentence for each part that is missing or differs from the schema."""
-    layers = file.get(LAYERS)
-    if not isinstance(layers, h5py.Group) or not len(layers):
-        yield f"/{LAYERS} is missing or empty"
+def require_layer(
+    file: h5py.File, path: Path, structure: Structure, group: str, *, is_sealed: bool
+) -> None:
+    """Refuses a layer that leads out of the file, or does not have the structure of a layer.
+
+    Args:
+        file: the file.
+        path: its path, for the message.
+        structure: what is known of the rest of the file.
+        group: the name of the layer's group.
+        is_sealed: whether the file is, bit by bit, what a writer checked and sealed. Then it is
+            taken for granted which scale each axis refers to: looking that up takes most of the
+            time, and no reader of ours depends on it.
+
+    Raises:
+        StoreError: naming the first problem.
+    """
+    nodes = _nodes_of_layer(file, path, group, set(structure.addresses))
+    for problem in _layer_problems(nodes, structure, group, references=not is_sealed):
+        raise _damage_error(path, problem)
+
+
+def checked_parts(file: h5py.File, path: Path) -> Iterator[tuple[Nodes, list[str]]]:
+    """Yields all that lies in a file, layer by layer, and one sentence for each problem of it.
+
+    First comes what lies outside the layers. So a check of everything opens each array only once,
+    and holds few of them open.
+
+    Raises:
+        StoreError: if a part is not in the file itself.
+    """
+    structure, nodes, problems = _structure_of_file(file, path)
+    yield nodes, problems
+    layers = nodes.get(LAYERS)
+    if not isinstance(layers, h5py.Group):
         return
-    groups = list(layers)
-    for place, attributes in ATTRIBUTES.items():
-        for group in groups if "{layer}" in place else [""]:
-            yield from _attribute_problems(file, place.format(layer=group), attributes)
-    # Each axis belongs to many arrays, and HDF5 takes its time to look up a path.
-    axis_at = functools.cache(lambda path: _axis(file, path))
-    for spec in SCHEMA:
-        for group in groups if spec.of_layer else [""]:
-            path = array_path(spec.name, group)
-            try:
-                yield from _array_problems(file, spec, path, axis_at)
-            except DAMAGE as error:
-                yield f"/{path} cannot be read: {error}"
-    try:
-        yield from _prediction_problems(file)
-    except DAMAGE as error:
-        yield f"/{SAMPLES} cannot be read: {error}"
-    for group in groups:
+    seen, paths = set(structure.addresses), []
+    for group in layers:
+        nodes, problems = {}, []
         try:
-            yield from _policy_problems(file, group)
+            nodes = _nodes_of_layer(file, path, group, seen)
+            problems += _layer_problems(nodes, structure, group, references=True)
+            paths.append(read_text(layers[group], "layer_path"))
         except DAMAGE as error:
-            yield f"/{layer_path(group)} cannot be read: {error}"
-    paths = [read_text(layers[group], "layer_path") for group in groups]
+            problems.append(f"/{layer_path(group)} cannot be read: {error}")
+        yield nodes, problems
     if len(set(paths)) < len(paths):
-        yield f"two groups under /{LAYERS} have the same layer_path"
+        yield {}, [f"two groups under /{LAYERS} have the same layer_path"]
+
+
+def _damage_error(path: Path, problem: str) -> StoreError:
+    return StoreError(
+        f"{path} is a damaged or incomplete store: {problem}; `fmcore validate` lists all "
+        "problems; capture again, or restore it from a copy"
+    )
+
+
+def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, Nodes, list[str]]:
+    """What is known of a file without its layers, and the parts and problems of that."""
+    seen: set[int] = set()
+    parts = iter_nodes(file, path, seen, closed={f"/{LAYERS}"})
+    nodes: Nodes = {where.lstrip("/"): node for where, node in parts}
+    own = [spec for spec in SCHEMA if not spec.of_layer]
+    axes = _axes(nodes, (scale_path(axis, spec.path) for spec in own for axis in spec.axes))
+    layers, problems = nodes.get(LAYERS), list[str]()
+    if not isinstance(layers, h5py.Group) or not len(layers):
+        return Structure({}, axes, frozenset(seen)), nodes, [f"/{LAYERS} is missing or empty"]
+    for place, attributes in ATTRIBUTES.items():
+        if place != LAYER_ATTRIBUTES:
+            problems += _attribute_problems(file.get(place), place, attributes)
+    stated: list[LayerFacts] = []
+    for spec in own:
+        of_array = list(_caught(spec.path, _array_problems(nodes, spec, spec.path, axes)))
+        problems += of_array
+        if spec.name == "layer_facts" and not of_array:
+            problems += _caught(spec.path, _read_facts(nodes[spec.path], layers, stated))
+    problems += _caught(SAMPLES, _prediction_problems(file))
+    in_order = sorted(stated, key=lambda facts: facts.index)
+    by_group = {one.group: one for one in in_order}
+    return Structure(by_group, axes, frozenset(seen)), nodes, problems
+
+
+def _caught(where: str, problems: Iterator[str]) -> Iterator[str]:
+    """Yields the problems, and one more if HDF5 raises an error while they are looked for."""
+    try:
+        yield from problems
+    except DAMAGE as error:
+        yield f"/{where} cannot be read: {error}"
+
+
+def _read_facts(array: h5py.Dataset, layers: h5py.Group, stated: list[LayerFacts]) -> Iterator[str]:
+    """Reads what the file states of its layers, and checks that it holds these and no others."""
+    facts = [LayerFacts.parse(text.decode("utf-8", "replace")) for text in array[...].tolist()]
+    if sorted(one.group for one in facts) != sorted(layers):
+        yield f"{array.name} states other layers than /{LAYERS} holds"
+    elif len({one.path for one in facts}) < len(facts):
+        yield f"{array.name} states two layers with the same layer_path"
+    else:
+        stated += facts
+
+
+def _nodes_of_layer(file: h5py.File, path: Path, group: str, seen: set[int]) -> Nodes:
+    """The group of a layer and all that lies in it, by path; refuses what leads out of the file."""
+    parts = iter_nodes(file[LAYERS], path, seen, only=(group,))
+    return {where.lstrip("/"): node for where, node in parts}
+
+
+def _layer_problems(
+    nodes: Nodes, structure: Structure, group: str, *, references: bool
+) -> Iterator[str]:
+    where, maps = layer_path(group), array_path("activation", group)
+    layer = nodes[where]
+    if not isinstance(layer, h5py.Group):
+        yield f"/{where} is not a group"
+        return
+    yield from _attribute_problems(layer, f"/{where}", ATTRIBUTES[LAYER_ATTRIBUTES])
+    paths = [(spec, array_path(spec.name, group)) for spec in LAYER_SCHEMA]
+    own = (scale_path(axis, path) for spec, path in paths for axis in spec.axes)
+    axes = _axes(nodes, own) | dict(structure.axes)
+    for axis in ("y", "x", "filter"):
+        scale = axes.get(scale_path(axis, maps))
+        if scale is None or len(scale.shape) != 1 or scale.shape[0] < 1:
+            yield f"/{scale_path(axis, maps)} is missing or is not an axis"
+            return
+    for spec, of_array in paths:
+        problems = _array_problems(nodes, spec, of_array, axes, references=references)
+        yield from _caught(of_array, problems)
+    yield from _policy_problems(f"/{where}", read_text(layer, "policy"), maps, nodes.get(maps))
+    facts = structure.layers.get(group)
+    if facts is not None and facts != LayerFacts.of_group(layer):
+        yield f"/{where} is not as /{array_path('layer_facts')} states"
 
 
 def _attribute_problems(
-    file: h5py.File, where: str, attributes: dict[str, AttributeSpec]
+    node: h5py.Group | None, where: str, attributes: dict[str, AttributeSpec]
 ) -> Iterator[str]:
-    node = file.get(where)
     if not isinstance(node, h5py.Group):
         yield f"{where} is missing"
         return
@@ -118,29 +257,16 @@ def _attribute_problems(
                 continue
             if name not in node.attrs:
                 yield f"{where} lacks the attribute {name}"
-            elif not _is_kind(node.attrs[name], spec.kind):
+            elif not is_kind(node.attrs[name], spec):
                 yield f"{where}: the attribute {name} has the wrong type, expected {spec.kind}"
         except DAMAGE as error:
             yield f"{where}: the attribute {name} cannot be read: {error}"
 
 
-def _is_kind(value: object, kind: str) -> bool:
-    if kind == "text":
-        return isinstance(value, bytes | str)
-    array = np.asarray(value)
-    shape = (2,) if kind == "pair" else ()
-    return array.shape == shape and array.dtype.kind in ("iuf" if kind == "number" else "iu")
-
-
-def _policy_problems(file: h5py.File, group: str) -> Iterator[str]:
-    """Checks that maps are stored as the layer's policy states, and that their axes are there."""
-    where, path = f"/{layer_path(group)}", array_path("activation", group)
-    policy = read_text(file[where], "policy")
-    for axis in ("y", "x", "filter"):
-        scale = file.get(scale_path(axis, path))
-        if not isinstance(scale, h5py.Dataset) or scale.ndim != 1 or scale.size < 1:
-            yield f"/{scale_path(axis, path)} is missing or is not an axis"
-    maps = file.get(path)
+def _policy_problems(
+    where: str, policy: str, path: str, maps: h5py.Group | h5py.Dataset | None
+) -> Iterator[str]:
+    """Checks that maps are stored as the layer's policy states."""
     if policy not in list(Policy):
         yield f"{where}: the attribute policy is {policy!r}, expected {', '.join(Policy)}"
     elif policy == Policy.POOLED and maps is not None:
@@ -174,19 +300,16 @@ def _prediction_problems(file: h5py.File) -> Iterator[str]:
         yield f"/{DATASET}: the attribute labels is {labels!r}, but {paths[0]} is there"
 
 
-def _axis(file: h5py.File, path: str) -> tuple[int, tuple[int, ...]] | None:
-    """The address and the shape of an axis; None if it is missing."""
-    scale = file.get(path)
-    return None if scale is None else (address_of(scale), getattr(scale, "shape", ()))
+def _axes(nodes: Nodes, paths: Iterable[str]) -> dict[str, Axis]:
+    """The axes that are there, by path."""
+    present = ((path, nodes[path]) for path in sorted(set(paths)) if path in nodes)
+    return {path: Axis(address_of(node), getattr(node, "shape", ())) for path, node in present}
 
 
 def _array_problems(
-    file: h5py.File,
-    spec: ArraySpec,
-    path: str,
-    axis_at: Callable[[str], tuple[int, tuple[int, ...]] | None],
+    nodes: Nodes, spec: ArraySpec, path: str, axes: Mapping[str, Axis], *, references: bool = True
 ) -> Iterator[str]:
-    array = file.get(path)
+    array = nodes.get(path)
     if array is None:
         if not spec.optional:
             yield f"/{path} is missing"
@@ -194,35 +317,41 @@ def _array_problems(
     if not isinstance(array, h5py.Dataset):
         yield f"/{path} is not an array"
         return
-    dtype = "bytes" if array.dtype.kind == "S" else array.dtype.name
-    if dtype not in spec.dtypes:
-        yield f"/{path} has dtype {dtype}, expected {' or '.join(spec.dtypes)}"
-    if array.shape is None or array.ndim != len(spec.axes):
-        yield f"/{path} has shape {array.shape}, expected the axes {', '.join(spec.axes)}"
+    if not any(
+        _KINDS[dtype].equal(array.id.get_type()) for dtype in spec.dtypes if dtype in _KINDS
+    ):
+        dtype = "bytes" if array.dtype.kind == "S" else array.dtype.name
+        if dtype not in spec.dtypes:
+            yield f"/{path} has dtype {dtype}, expected {' or '.join(spec.dtypes)}"
+    shape = array.shape
+    if shape is None or len(shape) != len(spec.axes):
+        yield f"/{path} has shape {shape}, expected the axes {', '.join(spec.axes)}"
         return
-    addresses = scale_addresses(array)
-    for index, (axis, size) in enumerate(zip(spec.axes, array.shape, strict=True)):
+    addresses = scale_addresses(array) if references else None
+    for index, (axis, size) in enumerate(zip(spec.axes, shape, strict=True)):
         expected = scale_path(axis, path)
-        scale = axis_at(expected)
-        if scale is None or addresses[index] != [scale[0]]:
+        scale = axes.get(expected)
+        if scale is None or (addresses is not None and addresses[index] != [scale.address]):
             names = [(other.name or "?").lstrip("/") for other in array.dims[index].values()]
             yield f"/{path}: axis {axis} refers to {names or 'no scale'}, expected /{expected}"
-        elif scale[1] != (size,) or size < 1:
-            yield f"/{path}: length {size}, but /{expected} has the shape {scale[1]}"
-    yield from _storage_problems(array, path)
+        elif scale.shape != (size,) or size < 1:
+            yield f"/{path}: length {size}, but /{expected} has the shape {scale.shape}"
+    yield from _storage_problems(array, path, shape)
 
 
-def _storage_problems(array: h5py.Dataset, path: str) -> Iterator[str]:
-    if not array.chunks or not array.fletcher32:
+def _storage_problems(array: h5py.Dataset, path: str, shape: tuple[int, ...]) -> Iterator[str]:
+    properties = array.id.get_create_plist()
+    is_chunked = properties.get_layout() == h5py.h5d.CHUNKED
+    filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
+    if not is_chunked or h5py.h5z.FILTER_FLETCHER32 not in filters:
         yield f"/{path} has no chunks with Fletcher32, so damage would go unseen"
         return
-    if codec_of(array) is None:
+    if codec_of(properties) is None:
         yield f"/{path} has other filters than the codecs of this format"
-    if math.prod(array.chunks) * array.dtype.itemsize > LARGEST_CHUNK_BYTES:
-        yield f"/{path} has chunks of shape {array.chunks}, larger than fmcore writes"
-    needed = math.prod(
-        -(-size // step) for size, step in zip(array.shape, array.chunks, strict=True)
-    )
+    chunk = properties.get_chunk()
+    if math.prod(chunk) * array.id.get_type().get_size() > LARGEST_CHUNK_BYTES:
+        yield f"/{path} has chunks of shape {chunk}, larger than fmcore writes"
+    needed = math.prod(-(-size // step) for size, step in zip(shape, chunk, strict=True))
     stored = array.id.get_num_chunks()
     if stored != needed:
         yield f"/{path} has {stored:,} chunks of the {needed:,} that its shape needs"

@@ -18,6 +18,8 @@ FORMAT = "fmcore-store"
 FORMAT_VERSION = "1.0"
 # Groups that have attributes, and the group of all layers.
 MODEL, DATASET, CAPTURE, SAMPLES, LAYERS = "model", "dataset", "capture", "samples", "layers"
+# The key of `ATTRIBUTES` for the group of each layer.
+LAYER_ATTRIBUTES = f"/{LAYERS}/{{layer}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,13 @@ SCHEMA: tuple[ArraySpec, ...] = (
         ("byte",),
         "the model's configuration, JSON",
     ),
+    ArraySpec(
+        "layer_facts",
+        "contents/facts",
+        ("bytes",),
+        ("layer",),
+        "what the group of each layer holds, JSON; so a reader need not open each to know them",
+    ),
     ArraySpec("class_name", "classes/name", ("bytes",), ("class",), "the name of each class"),
     ArraySpec(
         "n_samples",
@@ -276,6 +285,8 @@ SCHEMA: tuple[ArraySpec, ...] = (
     *_top(),
 )
 ARRAYS: dict[str, ArraySpec] = {spec.name: spec for spec in SCHEMA}
+LAYER_SCHEMA = tuple(spec for spec in SCHEMA if spec.of_layer)
+_BY_PATH = {spec.path: spec for spec in SCHEMA}
 
 
 def array_path(name: str, layer: str = "") -> str:
@@ -286,6 +297,21 @@ def array_path(name: str, layer: str = "") -> str:
         layer: the name of the layer's group; empty for an array that is not a layer's.
     """
     return ARRAYS[name].path.format(layer=layer)
+
+
+def layer_of(path: str) -> str:
+    """The name of the layer's group in the path of an array; empty if it is not a layer's."""
+    parts = path.split("/", 2)
+    return parts[1] if parts[0] == LAYERS and len(parts) == 3 else ""
+
+
+def has_samples(path: str) -> bool:
+    """Whether the first axis of the array at a path is the samples."""
+    parts = path.split("/", 2)
+    if parts[0] == LAYERS:
+        parts[1] = "{layer}"
+    spec = _BY_PATH.get("/".join(parts))
+    return spec is not None and spec.axes[0] == "sample"
 
 
 def layer_path(layer: str) -> str:
@@ -328,7 +354,7 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "libraries": AttributeSpec("versions of numpy, h5py and HDF5 that wrote it"),
         "created": AttributeSpec("UTC, ISO 8601"),
         "attributes_sha256": AttributeSpec(
-            "SHA-256 over all other attributes and the references to axes, in hex"
+            "SHA-256 over all attributes but itself and those of dimension scales, in hex"
         ),
     },
     "/model": {
@@ -393,7 +419,7 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             absent="statistics `basic`",
         ),
     },
-    "/layers/{layer}": {
+    LAYER_ATTRIBUTES: {
         "layer_path": AttributeSpec("the layer's Keras path"),
         "layer_index": AttributeSpec("its place among the captured layers, from 0", "integer"),
         "kind": AttributeSpec("the layer's Keras class, such as `Conv2D`"),

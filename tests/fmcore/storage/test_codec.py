@@ -147,7 +147,7 @@ def test_h5py_reads_what_was_encoded(tmp_path, shape, each, dtype):
             array.write_direct_chunk(corner, *codec.encode([block], each))
     with h5py.File(tmp_path / "chunks.h5") as file:
         found = file["activation"]
-        assert nodes.codec_of(found) == each
+        assert nodes.codec_of(found.id.get_create_plist()) == each
         np.testing.assert_array_equal(found[()], values)
         for corner, block in grid.blocks(values, chunk, 0):
             mask, data = found.id.read_direct_chunk(corner)

@@ -24,6 +24,8 @@ from fmcore.storage.file.nodes import (
     merge_adjacent,
     read_attributes,
     read_text,
+    refer_to_arrays,
+    refer_to_scales,
 )
 
 
@@ -98,7 +100,7 @@ def test_an_array_has_the_filters_of_its_codec_and_no_times(file, codec):
     kind, space = h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((4, 3))
     h5py.h5d.create(file.id, b"a", kind, space, creation_properties((2, 3), codec))
     array = file["a"]
-    assert codec_of(array) == codec
+    assert codec_of(array.id.get_create_plist()) == codec
     has_shuffle = codec == SHUFFLE_DEFLATE
     assert (array.chunks, array.fletcher32, array.shuffle) == ((2, 3), True, has_shuffle)
     assert (array.compression, array.compression_opts) == (
@@ -114,7 +116,7 @@ def test_an_array_has_the_filters_of_its_codec_and_no_times(file, codec):
 )  # fmt: skip
 def test_other_filters_are_no_codec(file, options):
     array = file.create_dataset("a", data=np.ones(4, np.int32), chunks=(2,), **options)
-    assert codec_of(array) is None
+    assert codec_of(array.id.get_create_plist()) is None
 
 
 def test_filters_in_another_order_are_no_codec(file):
@@ -124,7 +126,7 @@ def test_filters_in_another_order_are_no_codec(file):
     properties.set_deflate(1)
     space = h5py.h5s.create_simple((4,))
     h5py.h5d.create(file.id, b"a", h5py.h5t.IEEE_F32LE, space, properties)
-    assert codec_of(file["a"]) is None
+    assert codec_of(file["a"].id.get_create_plist()) is None
 
 
 def test_nodes_come_by_name_from_outside_in_and_only_chunked_arrays_have_extents(file, tmp_path):
@@ -182,23 +184,66 @@ def test_a_store_may_be_as_deep_as_is_stated(file, tmp_path):
     assert len(list(iter_nodes(file, tmp_path))) == DEEPEST
 
 
-def test_the_digest_covers_attributes_and_axes_and_no_order(tmp_path):
+def test_axes_are_what_hdf5_itself_would_have_written(file):
+    for group in ("theirs", "ours"):
+        for axis in ("x", "y"):
+            file[f"{group}/{axis}"] = np.arange(3)
+            file[f"{group}/{axis}"].make_scale(axis)
+        for array in ("a", "b"):
+            file[f"{group}/{array}"] = np.ones((3, 3))
+    for array in ("a", "b"):
+        for axis, scale in enumerate("xy"):
+            file[f"theirs/{array}"].dims[axis].attach_scale(file[f"theirs/{scale}"])
+        refer_to_scales(file[f"ours/{array}"], [file["ours/x"], file["ours/y"]])
+    arrays = [file["ours/a"].ref, file["ours/b"].ref]
+    for axis, scale in enumerate("xy"):
+        refer_to_arrays(file[f"ours/{scale}"], [(array, axis) for array in arrays])
+    for node in ("a", "b", "x", "y"):
+        theirs, ours = (file[f"{group}/{node}"].attrs for group in ("theirs", "ours"))
+        assert list(ours) == list(theirs)
+        for name in theirs:
+            kinds = [one.get_id(name).get_type() for one in (theirs, ours)]
+            assert kinds[0].equal(kinds[1]), name
+            assert theirs.get_id(name).shape == ours.get_id(name).shape
+    array, scale = file["ours/b"], file["ours/y"]
+    assert [axis[0] for axis in array.dims] == [file["ours/x"], scale]
+    assert h5py.h5ds.is_attached(array.id, scale.id, 1)
+    assert not h5py.h5ds.is_attached(array.id, scale.id, 0)
+    array.dims[1].detach_scale(scale)
+    assert [(file[one].name, axis) for one, axis in scale.attrs["REFERENCE_LIST"]] == [
+        ("/ours/a", 1)
+    ]
+
+
+def test_an_array_takes_as_many_bytes_however_many_share_its_axis(tmp_path):
+    def size(n: int) -> int:
+        with h5py.File(tmp_path / f"{n}.h5", "w", libver=("v110", "v110")) as file:
+            file["x"] = np.arange(3)
+            file["x"].make_scale("x")
+            arrays = [file.create_dataset(f"{index:04}", data=np.ones(3)) for index in range(n)]
+            for array in arrays:
+                refer_to_scales(array, [file["x"]])
+            refer_to_arrays(file["x"], [(array.ref, 0) for array in arrays])
+        return (tmp_path / f"{n}.h5").stat().st_size
+
+    few, more, most = map(size, (200, 1000, 3000))
+    assert (most - more) / 2000 < 1.1 * (more - few) / 800
+
+
+def test_the_digest_covers_attributes_and_no_order(tmp_path):
     def digest(change=lambda file: None, *, names=("a", "b")) -> str:
         with h5py.File(tmp_path / "d.h5", "w") as file:
             for name in names:
                 file.attrs[name] = 1
             file["g/x"], file["g/y"], file["g/v"] = np.arange(2), np.arange(2), np.ones(2)
-            file["g/x"].make_scale("x")
-            file["g/y"].make_scale("y")
-            file["g/v"].dims[0].attach_scale(file["g/x"])
             file["g"].attrs["c"] = [1, 2]
             file["g/v"].attrs["d"] = fixed_text("text")
             change(file)
             return attributes_digest(file)
 
-    def attach_other(file):
-        file["g/v"].dims[0].detach_scale(file["g/x"])
-        file["g/v"].dims[0].attach_scale(file["g/y"])
+    def scale(file):
+        file["g/x"].make_scale("x")
+        file["g/v"].dims[0].attach_scale(file["g/x"])
 
     def move(file):
         del file.attrs["a"]
@@ -207,6 +252,7 @@ def test_the_digest_covers_attributes_and_axes_and_no_order(tmp_path):
     whole = digest()
     assert digest(names=("b", "a")) == whole
     assert digest(lambda file: file.attrs.modify("attributes_sha256", 1)) == whole
+    assert digest(scale) == whole  # what an axis refers to follows from the schema
     changes = [
         lambda file: file.attrs.modify("a", 2),
         lambda file: file.attrs.create("a", np.int32(1)),
@@ -214,7 +260,6 @@ def test_the_digest_covers_attributes_and_axes_and_no_order(tmp_path):
         lambda file: file.attrs.create("e", 1),
         lambda file: file["g"].attrs.create("c", [[1, 2]]),
         lambda file: file["g/v"].attrs.modify("d", fixed_text("Text")),
-        attach_other,
         move,
     ]
     digests = {digest(change) for change in changes}
