@@ -29,12 +29,24 @@ T = TypeVar("T")
 # On MNIST, 128 takes 1.3 times as long and 256 takes 1.1 times (sums over each class, NumPy calls);
 # 1024 and 2048 are no faster.
 DEFAULT_BATCH_SIZE = 512
+# Two batches, so that the model runs on one while the pool works on the other, are worth it where
+# this many samples fit. Else the model keeps all cores busy by itself, and one batch of twice the
+# size serves it better.
+OVERLAPPING_BATCH_SIZE = 128
 # A capture beyond this needs the user's consent, who may not know how large it gets.
 LARGE_STORE_BYTES = 10_000_000_000
-# The batch in the model, the batch on its way to the disk, what the model holds between its layers
-# while it runs, and temporaries of statistics and compression: each about a batch's size at most.
-BATCH_COPIES = 6
-
+# Between two checkpoints lie at most so many bytes of activations, unless the checkpoint itself is
+# large: the old and the new one together take at most a tenth of the store.
+CHECKPOINT_BYTES = 4 << 30
+CHECKPOINT_SHARE = 20
+# Maps beside those that are captured, while the model runs: inputs and outputs of its operations,
+# each of them at most as large as the largest layer.
+LARGEST_LAYERS = 4
+# Measured beyond the model itself: its graph, code of libraries, what the heap does not give back.
+FIXED_BYTES = 200 << 20
+# Temporaries of one task of the pool: blocks of `Pooled`, bins, deviations, chunks.
+TASK_BYTES = 24 << 20
+TASK_COPIES = 3  # and of those, per byte of one sample of the largest layer
 
 # Measured: a histogram of 1,541 bins takes 500 to 600 bytes, and 2 to 2.5 bytes for each bin that
 # is not empty (there are no more of them than values).
@@ -46,16 +58,89 @@ EMPTY_TABLES, EMPTY_BINS = 100, 800
 BOXES = 4
 
 
-def batch_size_for(sample_bytes: int, n_samples: int, memory: int) -> int:
-    """The number of samples that go through the model together: at most 512, in half the memory.
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How samples go through the model.
+
+    Attributes:
+        size: the number of samples that go through together.
+        in_flight: how many batches are in memory at a time.
+        needed_bytes: the memory that all of the capture takes with them, beyond the model and the
+            images.
+    """
+
+    size: int
+    in_flight: int
+    needed_bytes: int
+
+
+def batching_for(
+    layers_bytes: Sequence[int],
+    image_bytes: int,
+    held_bytes: int,
+    n_samples: int,
+    memory: int,
+    *,
+    size: int | None = None,
+    n_threads: int = 2,
+) -> Batching:
+    """The largest batches, in powers of two and at most 512 samples, that fit in the memory.
 
     Args:
-        sample_bytes: bytes of the activations of all layers and of the image, for one sample.
+        layers_bytes: bytes of the activations of each layer, for one sample.
+        image_bytes: bytes of an image as the model gets it.
+        held_bytes: bytes of the running sums of all statistics.
         n_samples: the number of samples in the test set.
         memory: bytes that the capture may take beyond the model and the images.
+        size: the size of a batch, if somebody chose it.
+        n_threads: the threads of the pool.
     """
-    fitting = max(1, memory // 2 // (BATCH_COPIES * sample_bytes))
-    return min(DEFAULT_BATCH_SIZE, 1 << (fitting.bit_length() - 1), n_samples)
+    maps = sum(layers_bytes)
+    running = maps + LARGEST_LAYERS * max(layers_bytes, default=0) + 3 * image_bytes
+    tasks = n_threads * (TASK_BYTES + TASK_COPIES * max(layers_bytes, default=0))
+    fixed = FIXED_BYTES + held_bytes + tasks
+
+    def needed(size: int, in_flight: int) -> int:
+        return fixed + size * (running + (in_flight - 1) * maps)
+
+    def fitting(in_flight: int) -> int:
+        powers = (1 << bits for bits in range(DEFAULT_BATCH_SIZE.bit_length() - 1, 0, -1))
+        return next((power for power in powers if needed(power, in_flight) <= memory), 1)
+
+    in_flight = 2 if needed(min(size or OVERLAPPING_BATCH_SIZE, n_samples), 2) <= memory else 1
+    chosen = min(size or fitting(in_flight), n_samples)
+    return Batching(chosen, in_flight, needed(chosen, in_flight))
+
+
+def held_bytes(layers: Sequence[LayerPlan], n_classes: int) -> int:
+    """Bytes of the running sums of all layers: what a checkpoint holds, and memory all the time.
+
+    Args:
+        layers: how each layer is stored.
+        n_classes: the number of classes that have samples.
+    """
+    return sum(
+        array.nbytes
+        for layer in layers
+        for array in layer.empty_accumulators(n_classes).state().values()
+    )
+
+
+def checkpoint_rows(
+    sample_bytes: int, stored_sample_bytes: int, held: int, memory: int, *, batch_size: int
+) -> int:
+    """After how many samples, in whole batches, a run could go on that was interrupted.
+
+    Args:
+        sample_bytes: bytes of the activations of all layers, for one sample.
+        stored_sample_bytes: bytes that a sample takes in the store.
+        held: bytes of a checkpoint, see `held_bytes`.
+        memory: bytes that the capture may take beyond the model and the images.
+        batch_size: the number of samples that go through the model together.
+    """
+    of_maps = min(memory, CHECKPOINT_BYTES) // sample_bytes
+    of_checkpoint = -(-CHECKPOINT_SHARE * held // stored_sample_bytes)
+    return max(1, of_maps // batch_size, -(-of_checkpoint // batch_size)) * batch_size
 
 
 def map_factors(
@@ -157,12 +242,12 @@ class Estimate:
     Attributes:
         layers: the estimate for each layer.
         other_bytes: bytes of images, labels and probabilities.
-        n_shards: the number of shards; if there is more than one, they are joined at the end.
+        checkpoint_bytes: bytes of a checkpoint; 0 if the capture makes none.
     """
 
     layers: tuple[LayerEstimate, ...]
     other_bytes: int
-    n_shards: int
+    checkpoint_bytes: int = 0
 
     @property
     def store_bytes(self) -> int:
@@ -171,8 +256,8 @@ class Estimate:
 
     @property
     def disk_bytes(self) -> int:
-        """Bytes needed on disk while the shards are joined."""
-        return self.store_bytes * (2 if self.n_shards > 1 else 1)
+        """Bytes needed on the disk: a checkpoint goes only when the next one is there."""
+        return self.store_bytes + 2 * self.checkpoint_bytes
 
 
 def estimate_layer(

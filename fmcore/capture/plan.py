@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from fmcore.capture.cost import (
     Estimate,
-    batch_size_for,
+    batching_for,
+    checkpoint_rows,
     estimate_layer,
+    held_bytes,
     histogram_bits,
     map_factors,
 )
@@ -51,14 +54,16 @@ class CapturePlan:
     Attributes:
         store: what the store will hold.
         preprocessing: the preprocessing of pixels for the model.
-        shard_rows: the number of samples of a shard.
+        batches_in_flight: how many batches are in memory at a time, at most.
+        checkpoint_rows: after how many samples a run could go on that was interrupted.
         estimate: the estimated size.
         output: what is captured of the model's output; None if the probe does not say.
     """
 
     store: StorePlan
     preprocessing: Preprocessing
-    shard_rows: int
+    batches_in_flight: int
+    checkpoint_rows: int
     estimate: Estimate
     output: OutputPlan | None = None
 
@@ -103,15 +108,27 @@ def plan_capture(
     policies = policies_for([spec.path for spec in specs], options.policy)
     image_shape = samples.image_shape
     layers_bytes = [4 * math.prod(spec.shape) for spec in specs]
-    sample_bytes = sum(layers_bytes) + 4 * math.prod(image_shape)
-    fitting = options.batch_size or batch_size_for(sample_bytes, n_samples, memory)
-    batch = min(fitting, n_samples)
+    image_bytes = 4 * math.prod(image_shape)
     shapes = [spec.shape for spec in specs]
     factors = map_factors(shapes, len(class_names), memory)
     bits = histogram_bits(shapes, len(class_names), memory)
-    rows = slice(min(batch, TRIAL_SAMPLES))
-    trial = probe(preprocessing(samples.images[rows]), samples.others_of(rows))
     class_sizes = np.bincount(samples.known_labels, minlength=len(class_names))
+    extents = [
+        LayerPlan(spec, policy, map_factors=of_maps, bin_bits=of_bins)
+        for spec, policy, of_maps, of_bins in zip(specs, policies, factors, bits, strict=True)
+    ]
+    held = held_bytes(extents, int(np.count_nonzero(class_sizes)))
+    batching = batching_for(
+        layers_bytes,
+        image_bytes,
+        held,
+        n_samples,
+        memory,
+        size=options.batch_size,
+        n_threads=os.cpu_count() or 1,
+    )
+    rows = slice(min(batching.size, TRIAL_SAMPLES))
+    trial = probe(preprocessing(samples.images[rows]), samples.others_of(rows))
     layers, ratios = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
         layer, ratio = _choose_codec(spec, policy, trial.activations[index])
@@ -136,24 +153,32 @@ def plan_capture(
             preprocessing_words or preprocessing.words,
             labels=samples.labels_are,
         ),
-        batch_size=batch,
+        batch_size=batching.size,
         has_predictions=trial.probability is not None,
         statistics=statistics,
         **_target_fields(output, samples),
         present=np.flatnonzero(class_sizes),
     )
-    shard_rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
     estimates = tuple(
         estimate_layer(
             layer, ratio, class_sizes, n_targets=len(store.target_names), lacks=store.lacks
         )
         for layer, ratio in zip(layers, ratios, strict=True)
     )
+    estimate = Estimate(estimates, n_samples * store.sample_bytes)
+    rows_between = checkpoint_rows(
+        sum(layers_bytes) + image_bytes,
+        -(-estimate.store_bytes // n_samples),
+        held,
+        memory,
+        batch_size=batching.size,
+    )
     return CapturePlan(
         store=store,
         preprocessing=preprocessing,
-        shard_rows=shard_rows,
-        estimate=Estimate(estimates, n_samples * store.sample_bytes, -(-n_samples // shard_rows)),
+        batches_in_flight=batching.in_flight,
+        checkpoint_rows=rows_between,
+        estimate=replace(estimate, checkpoint_bytes=held if rows_between < n_samples else 0),
         output=output,
     )
 
@@ -186,7 +211,6 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "class maps": ", ".join(f"{layer.spec.path}={layer.class_maps}" for layer in store.layers),
         "statistics": store.statistics,
         "batch size": str(store.batch_size),
-        "samples of a shard (they follow from --memory)": str(plan.shard_rows),
         "histograms": ", ".join(f"{layer.spec.path}={layer.histogram}" for layer in store.layers),
         "format version": FORMAT_VERSION,
         "arrays of the format": hashlib.sha256(" ".join(ARRAYS).encode()).hexdigest()[:12],
@@ -248,13 +272,3 @@ def _choose_codec(
     chunk = chunk_shape.activation_chunk(len(trial), spec.shape, itemsize=trial.itemsize)
     codec, ratio = choose([block for _, block in grid.blocks(trial, chunk, 0)])
     return replace(plan, codec=codec), ratio
-
-
-def _shard_rows(
-    specs: Sequence[LayerSpec], samples: LabelledImages, target: int, batch_size: int
-) -> int:
-    """The number of samples of a shard: near `target`, in whole batches and chunks."""
-    n_samples, images = len(samples), samples.images
-    chunks = [chunk_shape.activation_chunk(n_samples, spec.shape)[0] for spec in specs]
-    chunks.append(chunk_shape.table_chunk(images.shape, itemsize=images.dtype.itemsize)[0])
-    return chunk_shape.shard_rows(target, chunks, batch_size)

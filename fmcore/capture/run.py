@@ -1,8 +1,8 @@
 """The streaming pass, in which images, model, statistics, compression and writing overlap.
 
 The calling thread runs the model, and it alone touches HDF5. One thread reads the images of the
-next batch, and a pool compresses and reduces outside the GIL. At most two batches and the images of
-a third are in memory.
+next batch, and a pool compresses and reduces outside the GIL. At most two batches of small samples
+are in memory, or one of large ones, and the images of the next.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from fmcore.statistics import (
     Rounding,
 )
 from fmcore.storage import (
+    Checkpoints,
     Encoded,
     LayerWriter,
     ScoredTruth,
     StoreWriter,
     create_store,
-    join_shards,
-    open_shards,
+    open_checkpoints,
     partial_folder,
     write_scores,
 )
@@ -65,7 +65,7 @@ def capture(
 ) -> Path:
     """Runs the whole test set through a probe once and writes the store.
 
-    The same call resumes a run that was interrupted, and keeps its recorded shards. Apart from the
+    The same call resumes a run that was interrupted, from its last checkpoint. Apart from the
     images, memory does not grow with the number of samples.
 
     Args:
@@ -79,7 +79,7 @@ def capture(
 
     Raises:
         OutputError: if the store exists and `overwrite` is false, another capture is writing it,
-            there are shards of a different capture, the store is large and neither `allow_large`
+            there is a part of a different capture, the store is large and neither `allow_large`
             nor a policy is given, or the disk is too small or cannot be written.
     """
     refuse_existing(path, overwrite=options.overwrite)
@@ -89,59 +89,40 @@ def capture(
             "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
         )
     path = Path(os.path.realpath(path))
-    n_samples = plan.n_samples
-    ranges = [
-        range(start, min(start + plan.shard_rows, n_samples))
-        for start in range(0, n_samples, plan.shard_rows)
-    ]
-    # The identity digests every image, so it is made only if there may be shards to resume from.
-    has_shards = len(ranges) > 1 or partial_folder(path).exists()
-    run_identity = identity(plan, samples) if has_shards else {}
+    # The identity digests every image, so it is made only if there may be a run to go on with.
+    may_go_on = plan.checkpoint_rows < plan.n_samples or partial_folder(path).exists()
+    run_identity = identity(plan, samples) if may_go_on else {}
     with (
-        open_shards(path, run_identity, restart=options.restart) as shards,
+        open_checkpoints(path, run_identity, restart=options.restart) as checkpoints,
         # The BLAS threads of NumPy's matrix products would compete with the pool below.
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
     ):
         # Another run may have finished meanwhile.
         refuse_existing(path, overwrite=options.overwrite)
-        _require_disk_space(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
-        run = _Run(probe, samples, plan, threads, _scored_truth(plan, samples), on_progress)
-        if len(ranges) == 1:
-            accumulators = run.write_store(path, ranges[0], overwrite=options.overwrite)
-        else:
-            try:
-                for rows in ranges:
-                    if rows.start in shards.recorded:
-                        on_progress(len(rows))
-                        continue
-                    run.write_store(shards.path(rows.start), rows, is_shard=True)
-                    shards.record(rows.start, rows.stop)
-                files = [shards.path(rows.start) for rows in ranges]
-                accumulators = join_shards(
-                    path,
-                    plan.store,
-                    files,
-                    threads,
-                    truth=run.truth,
-                    overwrite=options.overwrite,
+        _require_disk_space(path, plan, checkpoints.store_bytes)
+        run = _Run(
+            probe, samples, plan, threads, _scored_truth(plan, samples), checkpoints, on_progress
+        )
+        try:
+            accumulators = run.write_store(path, overwrite=options.overwrite)
+        except BaseException:
+            if checkpoints.recorded is not None:
+                log.warning(
+                    "%d of %d samples are kept in %s; run the same command to resume",
+                    checkpoints.recorded.n_samples,
+                    plan.n_samples,
+                    partial_folder(path),
                 )
-            except BaseException:
-                if shards.recorded:
-                    log.warning(
-                        "%d of %d shards are kept beside the store; run the same command to resume",
-                        len(shards.recorded),
-                        len(ranges),
-                    )
-                raise
-        shards.remove()
+            raise
+        checkpoints.remove()
     _warn_about_values(plan, accumulators)
     return path
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of a capture: everything its shards share.
+    """One run of a capture.
 
     Attributes:
         probe: the model.
@@ -149,6 +130,7 @@ class _Run:
         plan: the plan of the capture.
         threads: the pool that compresses and reduces.
         truth: what scores are computed against; None without scores.
+        checkpoints: from where the run goes on, and where a later one could.
         on_progress: called with the number of samples written since the last call.
     """
 
@@ -157,37 +139,41 @@ class _Run:
     plan: CapturePlan
     threads: ThreadPoolExecutor
     truth: ScoredTruth | None
+    checkpoints: Checkpoints
     on_progress: Callable[[int], object]
 
-    def write_store(
-        self, path: Path, rows: range, *, is_shard: bool = False, overwrite: bool = True
-    ) -> list[LayerAccumulators]:
-        """Captures a range of samples into a store or a shard, and returns its accumulators."""
+    def write_store(self, path: Path, *, overwrite: bool) -> list[LayerAccumulators]:
+        """Captures the samples into a store, and returns the accumulators of its layers."""
         plan = self.plan.store
-        ids = plan.ids[rows.start : rows.stop]
-        file_plan = dataclasses.replace(plan, ids=ids, first_sample=rows.start)
         accumulators = plan.empty_accumulators()
-        with create_store(path, file_plan, self.threads, overwrite=overwrite) as writer:
-            truth = None if is_shard else self.truth
-            if truth is not None:
+        with create_store(
+            path,
+            plan,
+            self.threads,
+            overwrite=overwrite,
+            partial=self.checkpoints.store,
+            kept=lambda: self.checkpoints.store_bytes,
+        ) as writer:
+            if self.truth is not None:
                 # The pool has idle moments for this while the samples stream.
-                prepared = self.threads.submit(truth.permutations.prepare)
-            self._stream(rows, writer, accumulators)
+                prepared = self.threads.submit(self.truth.permutations.prepare)
+            n_captured = self.checkpoints.resume(writer, accumulators)
+            self.on_progress(n_captured)
+            self._stream(n_captured, writer, accumulators)
             for layer, layer_accumulators in zip(writer.layers, accumulators, strict=True):
-                layer.finish(layer_accumulators, keep_state=is_shard)
-            if truth is not None:
+                layer.finish(layer_accumulators)
+            if self.truth is not None:
                 prepared.result()
-                write_scores(writer, accumulators, truth, self.threads)
+                write_scores(writer, accumulators, self.truth, self.threads)
         return accumulators
 
     def _stream(
-        self, rows: range, writer: StoreWriter, accumulators: list[LayerAccumulators]
+        self, first: int, writer: StoreWriter, accumulators: list[LayerAccumulators]
     ) -> None:
-        """Moves a range of samples, batch by batch, from the images to the writer."""
-        step = self.plan.store.batch_size
+        """Moves the samples from `first` on, batch by batch, from the images to the writer."""
+        n_samples, step = self.plan.n_samples, self.plan.store.batch_size
         slices = [
-            slice(start, min(start + step, rows.stop))
-            for start in range(rows.start, rows.stop, step)
+            slice(start, min(start + step, n_samples)) for start in range(first, n_samples, step)
         ]
         in_flight: deque[_Batch] = deque()
         truth = _true_targets(self.plan, self.samples)
@@ -216,8 +202,13 @@ class _Run:
                     batch.add(*self._submit_layer(layer, values, class_indices, sums, previous))
                 del captured, values, inputs
                 in_flight.append(batch)
-                if len(in_flight) > 1:
+                is_checkpoint = (
+                    next_rows is not None and batch_rows.stop % self.plan.checkpoint_rows == 0
+                )
+                while len(in_flight) >= (1 if is_checkpoint else self.plan.batches_in_flight):
                     self.on_progress(in_flight.popleft().write(writer))
+                if is_checkpoint:
+                    self.checkpoints.record(writer, accumulators, batch_rows.stop)
             while in_flight:
                 self.on_progress(in_flight.popleft().write(writer))
 
@@ -306,9 +297,8 @@ def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:
     needed = plan.estimate.disk_bytes - recorded
     if needed > free:
         raise OutputError(
-            f"{path} needs about {size_text(needed)} on the disk (with the join of "
-            f"{plan.estimate.n_shards} shards), but only {size_text(free)} are free in "
-            f"{path.parent}; free some space, choose another folder, or choose a smaller policy, "
+            f"{path} needs about {size_text(needed)} on the disk, but only {size_text(free)} are "
+            f"free in {path.parent}; free some space, choose another folder, or choose a smaller policy, "
             "such as --policy 'block1*=pooled'"
         )
 

@@ -3,6 +3,7 @@
 Only this package and `fmcore.hdf5_guard` import h5py.
 """
 
+from fmcore.storage.checkpoints import UNFINISHED, Checkpoints, open_checkpoints, partial_folder
 from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
 from fmcore.storage.codec import choose
 from fmcore.storage.file.opened import hdf5_version
@@ -19,7 +20,6 @@ from fmcore.storage.format.schema import (
 )
 from fmcore.storage.layer import Layer
 from fmcore.storage.scoring import ScoredTruth, recompute, write_scores
-from fmcore.storage.shards import UNFINISHED, join_shards, open_shards, partial_folder
 from fmcore.storage.store import Store, open_store
 from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import Encoded, LayerWriter, StoreWriter, create_store
@@ -31,6 +31,7 @@ __all__ = [
     "SAMPLES",
     "SCHEMA",
     "UNFINISHED",
+    "Checkpoints",
     "Encoded",
     "Layer",
     "LayerPlan",
@@ -45,9 +46,8 @@ __all__ = [
     "choose",
     "create_store",
     "hdf5_version",
-    "join_shards",
     "layer_path",
-    "open_shards",
+    "open_checkpoints",
     "open_store",
     "partial_folder",
     "problems",

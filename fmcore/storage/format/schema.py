@@ -275,11 +275,6 @@ def layer_path(layer: str) -> str:
     return f"{LAYERS}/{layer}"
 
 
-def state_path(layer: str, name: str) -> str:
-    """The path of a part of a layer's accumulators in a shard, which the join merges."""
-    return f"{LAYERS}/{layer}/state/{name}"
-
-
 @dataclass(frozen=True, slots=True)
 class AttributeSpec:
     """One attribute of a group.
