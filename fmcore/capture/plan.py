@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.capture.cost import (
+    Batching,
     Estimate,
     batching_for,
     checkpoint_rows,
@@ -54,7 +55,7 @@ class CapturePlan:
     Attributes:
         store: what the store will hold.
         preprocessing: the preprocessing of pixels for the model.
-        batches_in_flight: how many batches are in memory at a time, at most.
+        batching: how samples go through the model, and the memory that this takes.
         checkpoint_rows: after how many samples a run could go on that was interrupted.
         estimate: the estimated size.
         output: what is captured of the model's output; None if the probe does not say.
@@ -62,7 +63,7 @@ class CapturePlan:
 
     store: StorePlan
     preprocessing: Preprocessing
-    batches_in_flight: int
+    batching: Batching
     checkpoint_rows: int
     estimate: Estimate
     output: OutputPlan | None = None
@@ -176,7 +177,7 @@ def plan_capture(
     return CapturePlan(
         store=store,
         preprocessing=preprocessing,
-        batches_in_flight=batching.in_flight,
+        batching=batching,
         checkpoint_rows=rows_between,
         estimate=replace(estimate, checkpoint_bytes=held if rows_between < n_samples else 0),
         output=output,

@@ -205,7 +205,7 @@ class _Run:
                 is_checkpoint = (
                     next_rows is not None and batch_rows.stop % self.plan.checkpoint_rows == 0
                 )
-                while len(in_flight) >= (1 if is_checkpoint else self.plan.batches_in_flight):
+                while len(in_flight) >= (1 if is_checkpoint else self.plan.batching.in_flight):
                     self.on_progress(in_flight.popleft().write(writer))
                 if is_checkpoint:
                     self.checkpoints.record(writer, accumulators, batch_rows.stop)
