@@ -52,6 +52,9 @@ from fmcore.storage import (
 
 log = logging.getLogger(__name__)
 Tables = Mapping[str, NDArray[Any]]
+# Of large samples, maps that threads work on or that wait for the disk: enough to keep all threads
+# busy, and little beside a batch.
+WAITING_BYTES = 96 << 20
 
 
 def capture(
@@ -175,8 +178,10 @@ class _Run:
         slices = [
             slice(start, min(start + step, n_samples)) for start in range(first, n_samples, step)
         ]
-        in_flight: deque[_Batch] = deque()
+        queue = _Queue(writer, self.on_progress)
         truth = _true_targets(self.plan, self.samples)
+        reductions: list[Future[Tables] | None] = [None] * len(writer.layers)
+        overlaps = self.plan.batching.in_flight > 1
         # The images of the next batch are decoded while the model runs on this one.
         with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
             loading = reader.submit(self._load, slices[0])
@@ -194,23 +199,35 @@ class _Run:
                     captured.output,
                     None if truth is None else truth[batch_rows],
                 )
-                batch = _Batch(len(labels), [writer.submit(samples)], [])
-                for layer, values in zip(writer.layers, captured.activations, strict=True):
+                n_before = len(queue)
+                queue.add(_Part(writer.submit(samples)))
+                maps = deque(captured.activations)
+                del captured, inputs
+                for layer in writer.layers:
+                    values = maps.popleft()  # it is freed when nobody works on it any more
                     # Batches are added in order, so that sums are the same in every run.
-                    previous = in_flight[-1].pooled[layer.index] if in_flight else None
-                    sums = accumulators[layer.index]
-                    batch.add(*self._submit_layer(layer, values, class_indices, sums, previous))
-                del captured, values, inputs
-                in_flight.append(batch)
+                    chunks, pooled = self._submit_layer(
+                        layer,
+                        values,
+                        class_indices,
+                        accumulators[layer.index],
+                        reductions[layer.index],
+                    )
+                    reductions[layer.index] = pooled
+                    queue.add(_Part(chunks, layer, pooled, values.nbytes))
+                    if not overlaps:
+                        queue.write(most_bytes=WAITING_BYTES)
+                del values
+                queue.end_batch(len(labels))
+                queue.write(n_parts=n_before)
                 is_checkpoint = (
                     next_rows is not None and batch_rows.stop % self.plan.checkpoint_rows == 0
                 )
-                while len(in_flight) >= (1 if is_checkpoint else self.plan.batching.in_flight):
-                    self.on_progress(in_flight.popleft().write(writer))
+                if is_checkpoint or not overlaps:
+                    queue.write(n_parts=len(queue))
                 if is_checkpoint:
                     self.checkpoints.record(writer, accumulators, batch_rows.stop)
-            while in_flight:
-                self.on_progress(in_flight.popleft().write(writer))
+            queue.write(n_parts=len(queue))
 
     def _load(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Reads images, and preprocesses them: what the store keeps, and what the model gets."""
@@ -251,30 +268,62 @@ class _Run:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Batch:
-    """A batch in flight: its chunks are being compressed and its maps are being reduced.
+class _Part:
+    """A part of a batch: its chunks are being compressed, and its maps are being reduced.
 
     Attributes:
-        n_samples: the number of samples.
-        chunks: the pending chunks of the images, labels and predictions, then of each layer.
-        pooled: the pending pooled tables of each layer.
+        chunks: the pending chunks of the samples, or of a layer.
+        layer: the writer of the layer; None for the samples.
+        pooled: the pending pooled tables of the layer.
+        n_bytes: the bytes of its maps.
     """
 
-    n_samples: int
-    chunks: list[Encoded]
-    pooled: list[Future[Tables]]
+    chunks: Encoded
+    layer: LayerWriter | None = None
+    pooled: Future[Tables] | None = None
+    n_bytes: int = 0
 
-    def add(self, chunks: Encoded, pooled: Future[Tables]) -> None:
-        """Adds the pending chunks and pooled tables of the next layer."""
-        self.chunks.append(chunks)
-        self.pooled.append(pooled)
 
-    def write(self, writer: StoreWriter) -> int:
-        """Waits for the batch, writes it, and returns the number of its samples."""
-        writer.write(list(itertools.chain.from_iterable(self.chunks)))
-        for layer, pooled in zip(writer.layers, self.pooled, strict=True):
-            layer.append(pooled.result())
-        return self.n_samples
+class _Queue:
+    """The parts of batches that are not written yet, in the order in which they will be."""
+
+    def __init__(self, writer: StoreWriter, on_progress: Callable[[int], object]) -> None:
+        self._writer = writer
+        self._on_progress = on_progress
+        self._parts: deque[_Part] = deque()
+        self._n_bytes = 0
+        self._n_written = 0
+        self._ends: deque[tuple[int, int]] = deque()  # of batches: parts before it, samples in it
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def add(self, part: _Part) -> None:
+        """Adds the next part."""
+        self._parts.append(part)
+        self._n_bytes += part.n_bytes
+
+    def end_batch(self, n_samples: int) -> None:
+        """Counts the samples of a batch as progress, once the parts so far are written."""
+        self._ends.append((self._n_written + len(self._parts), n_samples))
+
+    def write(self, n_parts: int | None = None, *, most_bytes: int = 0) -> None:
+        """Waits for the oldest parts, and writes them.
+
+        Args:
+            n_parts: how many; if left out, as many as leave no more than `most_bytes` of maps.
+            most_bytes: the bytes of maps that may be left.
+        """
+        while self._parts and (self._n_bytes > most_bytes if n_parts is None else n_parts > 0):
+            part = self._parts.popleft()
+            self._n_bytes -= part.n_bytes
+            self._n_written += 1
+            n_parts = n_parts and n_parts - 1
+            self._writer.write(part.chunks)
+            if part.layer is not None and part.pooled is not None:
+                part.layer.append(part.pooled.result())
+        while self._ends and self._ends[0][0] <= self._n_written:
+            self._on_progress(self._ends.popleft()[1])
 
 
 def _scored_truth(plan: CapturePlan, samples: LabelledImages) -> ScoredTruth | None:
