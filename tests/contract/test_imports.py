@@ -21,7 +21,7 @@ def test_importing_brings_neither_keras_nor_tensorflow(package):
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"keras", "tensorflow", "torch", "jax"} & set(loaded)
+    assert not {"keras", "tensorflow", "torch", "jax", "numba"} & set(loaded)
     if package.startswith("fmcore"):
         assert not {"dash", "plotly", "flask", "matplotlib"} & set(loaded)
 
@@ -75,6 +75,9 @@ def test_stores_of_either_h5py_are_read_by_the_other(viewer, store_path, tmp_pat
     write = (
         "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
         "import types; sys.modules['pytest'] = types.ModuleType('pytest')\n"
+        # A viewer has no numba: the kernels are plain Python, and here they run as such.
+        "numba = types.ModuleType('numba'); numba.njit = lambda **_: lambda kernel: kernel\n"
+        "sys.modules['numba'] = numba\n"
         "from helpers.factories import make_store; make_store(Path(sys.argv[1]))"
     )
     other = tmp_path / "other.h5"

@@ -9,19 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.streaming.batch import Batch, Extent
+from fmcore.statistics.streaming.kernels import (
+    add_to_maps,
+    average_blocks,
+    by_class,
+    compiled,
+)
 
 # Maps that do not fit in memory are averaged to at most this height and width.
 REDUCED_SIZE = 32
-# Bytes of float64 deviations at a time: few NumPy calls, and little memory beyond the cache.
+# Bytes of averaged maps at a time: few calls, and little memory beyond the cache.
 WORK_BYTES = 2 << 20
-# Samples of a class that are added together; more would make the blocks of columns too narrow.
-MOST_ROWS = 256
 
 
 def class_maps_bytes(n_classes: int, shape: tuple[int, int, int]) -> int:
     """Bytes that class maps take in memory: a mean and an m2 in float64.
 
-    While `add_values` runs, it takes up to twice `WORK_BYTES` more.
+    While `add_values` averages, it takes up to `WORK_BYTES` more, or one map.
 
     Args:
         n_classes: the number of classes.
@@ -121,60 +125,22 @@ class ClassMaps:
         if (self.factors == 1).all():
             self._add(values, labels)
             return
-        # Bytes of one sample whose rows are averaged and whose columns are not yet.
-        sample_bytes = 8 * self.mean[0].size * int(self.factors[1])
-        step = max(1, WORK_BYTES // sample_bytes)
+        step = max(1, WORK_BYTES // (8 * self.mean[0].size))
+        by_y, by_x = (int(factor) for factor in self.factors)
+        averages = np.empty((min(step, len(labels)), *self.mean.shape[1:]))
         for start in range(0, len(labels), step):
-            rows = slice(start, start + step)
-            self._add(_block_means(values[rows], self.factors), labels[rows])
+            part = values[start : start + step]
+            compiled(average_blocks)(part, by_y, by_x, averages[: len(part)])
+            self._add(averages[: len(part)], labels[start : start + step])
 
     def _add(self, values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
-        """Adds samples of the size of the maps, class by class."""
-        pixels = values.reshape(len(labels), -1)
-        work = np.empty(max(MOST_ROWS, min(WORK_BYTES // 8, MOST_ROWS * pixels.shape[1])))
-        for index in np.unique(labels):
-            members = np.flatnonzero(labels == index)
-            for start in range(0, len(members), MOST_ROWS):
-                self._add_class(index, pixels, members[start : start + MOST_ROWS], work)
-
-    def _add_class(
-        self,
-        index: int,
-        pixels: NDArray[np.floating],
-        members: NDArray[np.intp],
-        work: NDArray[np.float64],
-    ) -> None:
-        """Adds samples of one class, as many columns at a time as `work` holds.
-
-        Sums are taken of deviations from the mean so far (from the first sample if there is none),
-        so that no digits cancel. Then m2 grows by the sum of their squares minus the square of
-        their sum over the number of all samples (Chan et al. 1983, in one step).
-
-        Args:
-            index: the class.
-            pixels: <float>[sample, pixel], the whole batch.
-            members: <intp>[sample], the rows of `pixels` that belong to the class.
-            work: <float64>[value], scratch memory.
-        """
-        n_new, n_old = len(members), int(self.n_samples[index])
-        mean, m2 = self.mean[index].reshape(-1), self.m2[index].reshape(-1)
-        ones, width = np.ones(n_new), max(1, len(work) // n_new)
-        with np.errstate(invalid="ignore", over="ignore"):
-            for start in range(0, len(mean), width):
-                columns = slice(start, start + width)
-                center = mean[columns]
-                deviation = work[: n_new * len(center)].reshape(n_new, -1)
-                np.copyto(deviation, pixels[members, columns])
-                if not n_old:
-                    center[...] = deviation[0]
-                deviation -= center
-                total = ones @ deviation
-                m2[columns] += np.einsum("sp,sp->p", deviation, deviation)
-                step = total / (n_old + n_new)
-                center += step
-                total *= step
-                m2[columns] -= total
-        self.n_samples[index] += n_new
+        """Adds samples of the size of the maps."""
+        dtype = np.result_type(values, np.float32)
+        pixels = np.ascontiguousarray(values, dtype).reshape(len(labels), -1)
+        n_classes = len(self.n_samples)
+        mean, m2 = (sums.reshape(n_classes, -1, copy=False) for sums in (self.mean, self.m2))
+        compiled(add_to_maps)(pixels, *by_class(labels), self.n_samples, mean, m2)
+        self.n_samples[:] += np.bincount(labels, minlength=n_classes)
 
     def merge(self, other: ClassMaps) -> ClassMaps:
         """The class maps of both sets of samples together; associative (Chan et al. 1983)."""
@@ -193,22 +159,6 @@ class ClassMaps:
             "mean_map": (self.mean * (counts / counts)).astype(np.float32),
             "std_map": np.sqrt(self.m2 / counts).astype(np.float32),
         }
-
-
-def _block_means(values: NDArray[np.floating], factors: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Means over blocks of pixels, <float64>[sample, y, x, filter].
-
-    In float32, rounding made the standard deviation of averages of 1e3 ± 1 wrong by 3e-5.
-    """
-    n, height, width, filters = values.shape
-    rows, columns = np.arange(0, height, factors[0]), np.arange(0, width, factors[1])
-    areas = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
-    with np.errstate(invalid="ignore", over="ignore"):
-        row_sums = np.add.reduceat(
-            values.reshape(n, height, width * filters), rows, axis=1, dtype=np.float64
-        )
-        sums = np.add.reduceat(row_sums.reshape(n, len(rows), width, filters), columns, axis=2)
-        return sums / areas[:, :, np.newaxis]
 
 
 def _per_pixel(per_class: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.streaming.batch import Batch, Extent
+from fmcore.statistics.streaming.kernels import by_class, compiled, count_bins
 from fmcore.statistics.streaming.reduction import Pooled
 
 # Magnitudes from 6e-8 to 1.7e7 have bins; below and above them, there is one bin for each sign.
@@ -22,9 +23,6 @@ OCTAVES = HIGHEST_EXPONENT - LOWEST_EXPONENT
 # Bits of the mantissa that select a bin: 16 bins per octave, or fewer if memory is short.
 FINEST, COARSEST = 4, 2
 _BIAS, _MANTISSA = 127, 23
-# Values that are counted in one call. Alone, 65,536, which stay in the cache, are as fast; beside
-# threads that compress, fewer calls matter more.
-COUNTED_AT_ONCE = 1 << 18
 
 
 def histogram_bytes(n_classes: int, n_filters: int, bits: int) -> int:
@@ -66,6 +64,11 @@ class Bins:
         return self.per_sign + 2
 
     @property
+    def leading(self) -> tuple[int, int]:
+        """The leading bits of the first positive value above the tiny ones, and of the mantissa."""
+        return (LOWEST_EXPONENT + _BIAS) << self.bits, self.bits
+
+    @property
     def relative_error(self) -> float:
         """The largest distance of a value from the middle of its bin, relative to the value."""
         return float(2.0 ** -(self.bits + 1))
@@ -82,7 +85,7 @@ class Bins:
     def bounds(self) -> NDArray[np.float32]:
         """The smallest and the largest value of each bin, <float32>[bound, bin]."""
         shift = _MANTISSA - self.bits
-        first = (LOWEST_EXPONENT + _BIAS) << self.bits
+        first, _ = self.leading
         starts = (np.arange(first, first + self.per_sign + 1, dtype=np.int32) << shift).view("f4")
         low = np.concatenate([np.nextafter(np.zeros(1, np.float32), np.float32(1)), starts])
         high = np.nextafter(np.append(starts, np.float32(np.inf)), np.float32(0))
@@ -141,28 +144,10 @@ class Histogram:
 
     def add(self, batch: Batch) -> Self:
         """Counts a batch in place, and returns this histogram."""
-        values, labels, pooled = batch.values, batch.labels, batch.pooled
-        n_filters, bins = values.shape[3], Bins.numbering(self.counts.shape[2])
-        flat = np.ascontiguousarray(values).reshape(len(labels), -1)
-        finite = bool((pooled.n_values == pooled.n_pixels).all())
-        signed = not finite or bool((pooled.min < 0).any())
-        # If no value is negative, half of the bins are enough: from the tiny positive values on.
-        first, width = (0, bins.count) if signed else (bins.zero + 1, bins.per_sign + 2)
-        indexer = _BinIndexer(flat.shape[1], n_filters, bins, width)
-        for index in np.unique(labels):
-            members = np.flatnonzero(labels == index)
-            counts = self.counts[index, :, first:]
-            for start in range(0, len(members), indexer.rows):
-                rows = members[start : start + indexer.rows]
-                indices = indexer.signed(flat[rows]) if signed else indexer.unsigned(flat, rows)
-                if not finite:
-                    indices = indices[np.isfinite(flat[rows])]
-                batch_counts = np.bincount(indices.reshape(-1), minlength=n_filters * width)
-                counts += batch_counts.reshape(counts.shape)
-            # Exact zeros were counted as tiny positive values.
-            n_zero = pooled.n_zero[members].sum(axis=0)
-            self.counts[index, :, bins.zero + 1] -= n_zero
-            self.counts[index, :, bins.zero] += n_zero
+        n_filters, bins = batch.values.shape[3], Bins.numbering(self.counts.shape[2])
+        rows = np.ascontiguousarray(batch.values, np.float32).reshape(len(batch.labels), -1)
+        count = compiled(count_bins)
+        count(rows.view(np.int32), *by_class(batch.labels), n_filters, *bins.leading, self.counts)
         return self
 
     def merge(self, other: Histogram) -> Histogram:
@@ -173,47 +158,6 @@ class Histogram:
         """`histogram`, the counts, and `bin_bounds`, <float32>[bound, bin]."""
         bounds = Bins.numbering(self.counts.shape[2]).bounds
         return {"histogram": self.counts, "bin_bounds": bounds}
-
-
-class _BinIndexer:
-    """Computes the bin of each value, plus an offset for its filter, in buffers that are reused."""
-
-    def __init__(self, n_values: int, n_filters: int, bins: Bins, width: int) -> None:
-        self._bins = bins
-        self._shift = _MANTISSA - bins.bits
-        # The leading bits of the values just below the first bin, and just above the last.
-        self._below = ((LOWEST_EXPONENT + _BIAS) << bins.bits) - 1
-        self._above = self._below + bins.per_sign + 1
-        self.rows = max(1, COUNTED_AT_ONCE // n_values)
-        offsets = np.arange(0, n_filters * width, width, dtype=np.int32)
-        self._offsets = np.tile(offsets, n_values // n_filters)
-        self._unsigned_offsets = self._offsets - np.int32(self._below)
-        self._narrow = np.empty((self.rows, n_values), dtype=np.int32)
-        self._wide = np.empty((self.rows, n_values), dtype=np.int64)
-
-    def unsigned(self, values: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.int64]:
-        """The bins of rows of values of 0 or above, counted from that of tiny positive values."""
-        bits = self._narrow[: len(rows)]
-        # "clip" avoids a buffered copy.
-        np.take(values.view(np.int32), rows, axis=0, out=bits, mode="clip")
-        self._keep_leading_bits(bits)
-        return np.add(bits, self._unsigned_offsets, out=self._wide[: len(rows)])
-
-    def signed(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The bins of values of any sign, counted from the first bin."""
-        bits = (values + np.float32(0)).view(np.int32)  # + 0 turns -0.0 into 0.0
-        negative = bits < 0
-        bits &= 0x7FFFFFFF
-        self._keep_leading_bits(bits)
-        bits -= self._below - 1
-        np.negative(bits, out=bits, where=negative)
-        bits += self._bins.zero
-        return np.add(bits, self._offsets, out=self._wide[: len(values)])
-
-    def _keep_leading_bits(self, bits: NDArray[np.int32]) -> None:
-        """Reduces float bits to those that select a bin; tiny and large values get one bin each."""
-        np.right_shift(bits, self._shift, out=bits)
-        np.clip(bits, self._below, self._above, out=bits)
 
 
 def quantiles(

@@ -14,6 +14,7 @@ from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.statistics import (
+    FINEST,
     STATISTICS,
     Batch,
     Bins,
@@ -26,7 +27,8 @@ from fmcore.statistics import (
     Rounding,
     quantiles,
 )
-from fmcore.statistics.streaming import moments, reduction
+from fmcore.statistics.streaming import moments
+from fmcore.statistics.streaming.kernels import compiled
 
 
 def statistics_of(moments: Moments) -> dict:
@@ -164,11 +166,13 @@ def test_pooled_parts_of_different_maps_do_not_join():
             Pooled.concatenate(wrong)
 
 
-@pytest.mark.parametrize("shape", [(3, 26, 26, 16), (2, 9, 11, 200), (2, 60, 50, 64), (5, 1, 1, 9)])
+# Pixels side by side in lanes, with some left over; as many filters as lanes; more; single pixels.
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 26, 26, 16), (2, 9, 11, 200), (2, 3, 4, 256), (2, 5, 5, 700), (5, 1, 1, 9), (2, 9, 7, 1)],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_pooled_of_many_blocks_equals_numpy(shape, dtype, monkeypatch):
-    monkeypatch.setattr(reduction, "BLOCK_BYTES", 100 << 10)
-    monkeypatch.setattr(reduction, "TRANSPOSED_BYTES", 4 << 10)
+def test_pooled_of_any_number_of_filters_equals_numpy(shape, dtype):
     values = np.maximum(np.random.default_rng(0).normal(size=shape), 0).astype(dtype)
     values[1, 0, 0, 0] = np.nan
     pooled = Pooled.from_batch(values)
@@ -186,6 +190,32 @@ def test_pooled_of_many_blocks_equals_numpy(shape, dtype, monkeypatch):
     assert_allclose(pooled.m2, m2, rtol=1e-12, atol=1e-15)
     argmax = np.where(np.isnan(flat), -np.inf, flat).argmax(axis=1)
     assert_array_equal(pooled.max_y * shape[2] + pooled.max_x, argmax)
+
+
+def test_a_first_pixel_far_from_the_others_costs_no_digits():
+    values = 1e3 + np.random.default_rng(0).normal(size=(2, 40, 40, 3)) * 1e-3
+    values[:, 0, 0] = [0, -1e6, np.nan]
+    flat = values.reshape(2, -1, 3)
+    pooled = Pooled.from_batch(values)
+    assert_allclose(pooled.mean, np.nanmean(flat, axis=1), rtol=1e-12)
+    assert_allclose(pooled.m2, np.nanvar(flat, axis=1) * pooled.n_values, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_filters", [3, 64, 150])
+def test_histograms_of_any_number_of_filters_equal_numpy(n_filters):
+    rng = np.random.default_rng(0)
+    scales = 10.0 ** rng.integers(-12, 12, size=n_filters)
+    values = (rng.normal(size=(20, 5, 3, n_filters)) * scales).astype(np.float32)
+    values[rng.random(values.shape) < 0.1] = 0
+    values[rng.random(values.shape) < 0.05] = np.inf
+    labels = rng.integers(0, 3, size=20)
+    histogram = Histogram.from_batch(values, labels, n_classes=4)
+    low, high = Bins(FINEST).bounds
+    for index, column in ((index, column) for index in range(4) for column in range(n_filters)):
+        finite = values[labels == index, :, :, column]
+        finite = finite[np.isfinite(finite)]
+        expected = [((finite >= a) & (finite <= b)).sum() for a, b in zip(low, high, strict=True)]
+        assert_array_equal(histogram.counts[index, column], expected)
 
 
 @given(batches(finite=False))
@@ -321,3 +351,13 @@ def test_all_sums_of_a_layer_survive_being_saved_and_merged(batch):
             assert_array_equal(merged[path], whole[path])
         else:
             assert_allclose(merged[path], whole[path], rtol=1e-6, atol=unsure)
+
+
+def test_a_kernel_whose_machine_code_cannot_be_kept_is_compiled_anew_and_it_is_logged(caplog):
+    names: dict = {}
+    exec("def double(values):\n    values[:] *= 2", names)  # from no file: nothing lies beside it
+    values = np.ones(3)
+    with caplog.at_level("INFO"):
+        compiled(names["double"])(values)
+    assert_array_equal(values, [2, 2, 2])
+    assert "the statistics are compiled anew in each run" in caplog.text
