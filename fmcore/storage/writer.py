@@ -204,7 +204,7 @@ class StoreWriter:
             if run.size > len(nothing):
                 nothing = np.zeros(run.size, np.uint8)
             with self.writing(), self._disk.in_place(run.offset, run.size):
-                self._put(rows, rows.next_run(nothing[: run.size], run.sizes.tolist()))
+                self._put(rows, rows.next_run(nothing[: run.size].data, run.sizes.tolist()))
         for place, rows in enumerate(buffers):
             rows.resume(int(state["n_rows"][place]), state[f"waiting/{place}"])
         for name in _COUNTERS:

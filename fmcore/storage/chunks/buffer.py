@@ -24,7 +24,7 @@ class ChunkRun(NamedTuple):
     """
 
     corner: tuple[int, ...]
-    data: bytes | NDArray[np.uint8]
+    data: bytes | memoryview
     sizes: list[int]
 
 
@@ -79,7 +79,7 @@ class ChunkBuffer:
         self.has_runs |= len(run.sizes) > 1
         return int(self.array.id.get_chunk_info_by_coord(run.corner).byte_offset)
 
-    def next_run(self, data: NDArray[np.uint8], sizes: list[int]) -> ChunkRun:
+    def next_run(self, data: bytes | memoryview, sizes: list[int]) -> ChunkRun:
         """The run of the chunks that come next, with the bytes of them all."""
         shape, chunk = self.array.shape, self.array.chunks
         grid = [-(-size // step) for size, step in zip(shape, chunk, strict=True)]
