@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fmcore.capture.cost import LARGE_STORE_BYTES
+from fmcore.capture.heap import give_back
 from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
@@ -54,7 +55,9 @@ log = logging.getLogger(__name__)
 Tables = Mapping[str, NDArray[Any]]
 # Of large samples, maps that threads work on or that wait for the disk: enough to keep all threads
 # busy, and little beside a batch.
-WAITING_BYTES = 96 << 20
+WAITING_BYTES = 64 << 20
+# Of large samples, freed memory is given back to the system whenever there is this much of it.
+FREED_BYTES = 128 << 20
 
 
 def capture(
@@ -201,7 +204,7 @@ class _Run:
                 )
                 n_before = len(queue)
                 queue.add(_Part(writer.submit(samples)))
-                maps = deque(captured.activations)
+                maps, n_freed = deque(captured.activations), 0
                 del captured, inputs
                 for layer in writer.layers:
                     values = maps.popleft()  # it is freed when nobody works on it any more
@@ -216,8 +219,11 @@ class _Run:
                     reductions[layer.index] = pooled
                     queue.add(_Part(chunks, layer, pooled, values.nbytes))
                     if not overlaps:
-                        queue.write(most_bytes=WAITING_BYTES)
-                del values
+                        n_freed += queue.write(most_bytes=WAITING_BYTES)
+                        if n_freed > FREED_BYTES:
+                            give_back()
+                            n_freed = 0
+                del values, chunks, pooled
                 queue.end_batch(len(labels))
                 queue.write(n_parts=n_before)
                 is_checkpoint = (
@@ -225,6 +231,8 @@ class _Run:
                 )
                 if is_checkpoint or not overlaps:
                     queue.write(n_parts=len(queue))
+                if not overlaps:
+                    give_back()
                 if is_checkpoint:
                     self.checkpoints.record(writer, accumulators, batch_rows.stop)
             queue.write(n_parts=len(queue))
@@ -307,13 +315,17 @@ class _Queue:
         """Counts the samples of a batch as progress, once the parts so far are written."""
         self._ends.append((self._n_written + len(self._parts), n_samples))
 
-    def write(self, n_parts: int | None = None, *, most_bytes: int = 0) -> None:
+    def write(self, n_parts: int | None = None, *, most_bytes: int = 0) -> int:
         """Waits for the oldest parts, and writes them.
 
         Args:
             n_parts: how many; if left out, as many as leave no more than `most_bytes` of maps.
             most_bytes: the bytes of maps that may be left.
+
+        Returns:
+            The bytes of the maps of what was written.
         """
+        before = self._n_bytes
         while self._parts and (self._n_bytes > most_bytes if n_parts is None else n_parts > 0):
             part = self._parts.popleft()
             self._n_bytes -= part.n_bytes
@@ -324,6 +336,7 @@ class _Queue:
                 part.layer.append(part.pooled.result())
         while self._ends and self._ends[0][0] <= self._n_written:
             self._on_progress(self._ends.popleft()[1])
+        return before - self._n_bytes
 
 
 def _scored_truth(plan: CapturePlan, samples: LabelledImages) -> ScoredTruth | None:
