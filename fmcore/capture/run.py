@@ -107,6 +107,7 @@ def capture(
         # Another run may have finished meanwhile.
         refuse_existing(path, overwrite=options.overwrite)
         _require_disk_space(path, plan, checkpoints.store_bytes)
+        _warn_about_memory(plan, options.memory)
         run = _Run(
             probe, samples, plan, threads, _scored_truth(plan, samples), checkpoints, on_progress
         )
@@ -362,6 +363,26 @@ def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:
             f"{path} needs about {size_text(needed)} on the disk, but only {size_text(free)} are "
             f"free in {path.parent}; free some space, choose another folder, or choose a smaller policy, "
             "such as --policy 'block1*=pooled'"
+        )
+
+
+def _warn_about_memory(plan: CapturePlan, memory: int) -> None:
+    """Warns where not even the smallest batch fits."""
+    needed, layers = plan.batching.needed_bytes, plan.estimate.layers
+    if needed > memory:
+        largest = max(layers, key=lambda layer: layer.map_bytes)
+        of_all = sum(layer.map_bytes for layer in layers)
+        log.warning(
+            "%s takes about %s beyond the model and the images, more than a memory of %s: batches "
+            "of %d, the maps of one sample take %s (%s of them layer %r); give more --memory, "
+            "choose fewer layers, or --statistics basic",
+            plan.store.model.name,
+            size_text(needed),
+            size_text(memory),
+            plan.store.batch_size,
+            size_text(of_all // plan.n_samples),
+            size_text(largest.map_bytes // plan.n_samples),
+            largest.path,
         )
 
 

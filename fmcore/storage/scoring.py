@@ -73,8 +73,7 @@ def write_scores(
         shape = truth.permutations.classes.n_samples, len(filters.dead)
         layers.append((filters, _Tables(writer.layers[index].pooled_part, *shape)))
     for index, arrays in _scores(layers, truth, threads):
-        for name in list(arrays):  # with a thousand classes, those of one layer take a lot
-            writer.layers[index].put({name: arrays.pop(name)})
+        writer.layers[index].put(arrays)
 
 
 def _scores(
