@@ -50,6 +50,9 @@ LARGEST_LAYERS, SHARE_OF_MAPS = 1.5, 0.1
 # Measured beyond the model and the batches: the model's graph, compiled statistics, and chunks that
 # wait for the disk.
 FIXED_BYTES = 300 << 20
+# Arrays <float64>[class, filter] that are in memory while scores are written: measured for ResNet50
+# and a thousand classes.
+SCORE_COPIES = 10
 # Temporaries of each thread of the pool.
 TASK_BYTES = 24 << 20
 
@@ -87,6 +90,7 @@ def batching_for(
     n_samples: int,
     memory: int,
     *,
+    score_bytes: int = 0,
     size: int | None = None,
     n_threads: int = 2,
 ) -> Batching:
@@ -98,12 +102,13 @@ def batching_for(
         held_bytes: bytes of the running sums of all statistics.
         n_samples: the number of samples in the test set.
         memory: bytes that the capture may take beyond the model and the images.
+        score_bytes: bytes that scores take at the end, beside what the model keeps for itself.
         size: the size of a batch, if somebody chose it.
         n_threads: the threads of the pool.
     """
     maps, largest = sum(layers_bytes), max(layers_bytes, default=0)
     running = maps + int(LARGEST_LAYERS * largest + SHARE_OF_MAPS * maps) + 3 * image_bytes
-    fixed = FIXED_BYTES + n_threads * TASK_BYTES + held_bytes
+    fixed = FIXED_BYTES + n_threads * TASK_BYTES + held_bytes + score_bytes
 
     def of_batches(size: int, in_flight: int) -> int:
         return size * (running + (in_flight - 1) * maps)
@@ -119,6 +124,16 @@ def batching_for(
     in_flight = 2 if of_batches(size or OVERLAPPING_BATCH_SIZE, 2) <= left else 1
     size = min(size or fitting(in_flight), n_samples)
     return Batching(size, in_flight, fixed + of_batches(size, in_flight))
+
+
+def score_bytes(layers: Sequence[LayerPlan], n_classes: int) -> int:
+    """Bytes of the scores of the layer with the most filters while they are written.
+
+    Args:
+        layers: how each layer is stored.
+        n_classes: the number of classes, with samples or without.
+    """
+    return SCORE_COPIES * 8 * n_classes * max(layer.spec.shape[2] for layer in layers)
 
 
 def held_bytes(layers: Sequence[LayerPlan], n_classes: int) -> int:

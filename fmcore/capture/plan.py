@@ -20,6 +20,7 @@ from fmcore.capture.cost import (
     checkpoint_rows,
     estimate_layer,
     held_bytes,
+    score_bytes,
     histogram_bits,
     map_factors,
 )
@@ -125,6 +126,9 @@ def plan_capture(
         held,
         n_samples,
         memory,
+        score_bytes=(
+            score_bytes(extents, len(class_names)) if statistics == StatisticsScope.ALL else 0
+        ),
         size=options.batch_size,
         n_threads=os.cpu_count() or 1,
     )

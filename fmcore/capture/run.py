@@ -171,6 +171,7 @@ class _Run:
                 layer.finish(layer_accumulators)
             if self.truth is not None:
                 prepared.result()
+                give_back()
                 write_scores(writer, accumulators, self.truth, self.threads)
         return accumulators
 
