@@ -8,15 +8,20 @@ images of EfficientNetV2S.
 from __future__ import annotations
 
 import ctypes
+import functools
 
 
 def give_back() -> None:
     """Gives all free memory of the process back to the system, where the C library can: glibc."""
-    if _trim is not None:
-        _trim(0)
+    if (library := _library()) is not None:
+        library.malloc_trim(0)
 
 
-try:
-    _trim = ctypes.CDLL(None).malloc_trim
-except (AttributeError, OSError, TypeError):  # another C library; Windows
-    _trim = None
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """The C library, if it can give memory back."""
+    try:
+        library = ctypes.CDLL(None)
+    except (OSError, TypeError):  # Windows
+        return None
+    return library if hasattr(library, "malloc_trim") else None

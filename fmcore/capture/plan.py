@@ -20,9 +20,9 @@ from fmcore.capture.cost import (
     checkpoint_rows,
     estimate_layer,
     held_bytes,
-    score_bytes,
     histogram_bits,
     map_factors,
+    score_bytes,
 )
 from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.probe import Probe
@@ -88,7 +88,7 @@ def plan_capture(
     output: OutputPlan | None = None,
     preprocessing_words: str = "",
 ) -> CapturePlan:
-    """Plans batches, shards and the storage of each layer; tries codecs on the first samples.
+    """Plans batches, checkpoints and the storage of each layer; tries codecs on the first samples.
 
     Args:
         probe: the model.
@@ -189,7 +189,7 @@ def plan_capture(
 
 
 def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
-    """The fields in which a run must agree with an earlier one to reuse its shards, by name."""
+    """The fields in which a run must agree with an earlier one to go on with it, by name."""
     store = plan.store
     digests = np.empty(len(samples), "S32")  # a hundred thousand objects would take 10 MB
     for index, digest in enumerate(samples.digests()):

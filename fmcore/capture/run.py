@@ -362,8 +362,8 @@ def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:
     if needed > free:
         raise OutputError(
             f"{path} needs about {size_text(needed)} on the disk, but only {size_text(free)} are "
-            f"free in {path.parent}; free some space, choose another folder, or choose a smaller policy, "
-            "such as --policy 'block1*=pooled'"
+            f"free in {path.parent}; free some space, choose another folder, or choose a smaller "
+            "policy, such as --policy 'block1*=pooled'"
         )
 
 

@@ -236,7 +236,7 @@ def model_info(model: keras.Model, *, output: str = "") -> ModelInfo:
         value = keras.ops.convert_to_numpy(weight)
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         # Not copied: a dense layer of VGG16 has 411 MB.
-        digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
     return ModelInfo(
         name=model.name,
         digest=digest.hexdigest(),

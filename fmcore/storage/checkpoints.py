@@ -185,7 +185,7 @@ class Checkpoints:
             state |= {f"{index}/{key}": array for key, array in layer.state().items()}
         path = self._folder / f"checkpoint-{n_samples:09d}.npz"
         with publish(path, overwrite=True) as partial, partial.open("wb") as stream:
-            np.savez(stream, **state)
+            np.savez(stream, allow_pickle=False, **state)
         recorded = Checkpoint(
             path.name, n_samples, store_bytes, path.stat().st_size, sha256_of(path)
         )
@@ -243,7 +243,7 @@ def _cut(data: bytes, ends: NDArray[np.int64]) -> list[memoryview]:
 
 @contextlib.contextmanager
 def _lock_folder(store: Path) -> Iterator[Path]:
-    """Locks the folder of shards, so that no other capture writes there.
+    """Locks the folder of an unfinished store, so that no other capture writes there.
 
     The kernel releases the lock when the process ends; the file says which process holds it.
     """

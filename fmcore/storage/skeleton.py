@@ -60,7 +60,13 @@ class Skeleton:
         libraries = (
             f"numpy {np.__version__}, h5py {h5py.__version__}, HDF5 {h5py.version.hdf5_version}"
         )
-        _set(file, format=FORMAT, format_version=FORMAT_VERSION, created=_time_of_writing(), libraries=libraries)
+        _set(
+            file,
+            format=FORMAT,
+            format_version=FORMAT_VERSION,
+            created=_time_of_writing(),
+            libraries=libraries,
+        )
         _set(file, writer=f"fmcore {version('feature-map-dashboard')}")
         model = create_group(file, MODEL)
         _set(model, name=plan.model.name, digest=plan.model.digest)

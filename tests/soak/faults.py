@@ -1,6 +1,6 @@
-"""Kills and failing disks: a capture with checkpoints is hit anywhere, and the same command again must end
-in a store that equals an uninterrupted one, array by array, bit by bit. Two captures at once, and
-readers of a store that is replaced.
+"""Kills and failing disks: a capture with checkpoints is hit anywhere, and the same command again
+must end in a store that equals an uninterrupted one, array by array, bit by bit. Two captures at
+once, and readers of a store that is replaced.
 
 python tests/soak/faults.py [--quick] [--kills N] [--keras N] [--races N] [--readers SECONDS] …
 """
@@ -223,9 +223,7 @@ def kills_at_random(folder: Path, whole: dict[str, str], count: int, seed: int) 
     return Result(count, ", ".join(f"{what} {n}x" for what, n in sorted(seen.items())), wrong)
 
 
-def kills_inside(
-    folder: Path, whole: dict[str, str], where: str, count: int, seed: int
-) -> Result:
+def kills_inside(folder: Path, whole: dict[str, str], where: str, count: int, seed: int) -> Result:
     """Kills while a checkpoint is made, or while a killed run is taken up, at any of its I/O."""
 
     def begin(path: Path, how: str, wanted: int) -> tuple[str, int]:
@@ -380,7 +378,9 @@ def by_reader(path: Path) -> dict[str, bytes]:
 def readers_while_replaced(folder: Path, seconds: float) -> Result:
     """Four readers of a store that captures of two data sets replace in turn."""
     path, stores = folder / "replaced.h5", []
-    plans = [(n, make_plan(n, batch_size=BATCH, checkpoint_rows=CHECKPOINT_ROWS)) for n in (40, 300)]
+    plans = [
+        (n, make_plan(n, batch_size=BATCH, checkpoint_rows=CHECKPOINT_ROWS)) for n in (40, 300)
+    ]
     for n, plan in plans:
         capture(NumpyProbe(), make_samples(n), path, plan, CaptureOptions(overwrite=True))
         stores.append(by_reader(path))

@@ -353,7 +353,7 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             "number of samples that went through the model together", "integer"
         ),
         "first_sample": AttributeSpec(
-            "index of the first sample in the whole test set; 0 unless the file is a shard",
+            "index of the first sample in the whole test set; 0 unless the file holds a part of it",
             "integer",
         ),
         "statistics": AttributeSpec(

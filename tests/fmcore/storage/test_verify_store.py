@@ -124,7 +124,9 @@ def test_an_unreadable_store_is_never_published(fault, rows, good, monkeypatch):
     left = ["store.h5"] if rows == WHOLE else ["store.h5", "store.h5.partial"]
     assert sorted(path.name for path in good.parent.iterdir()) == left
     monkeypatch.undo()
-    make_store(good, N, batch_size=BATCH, checkpoint_rows=rows, overwrite=True)  # as the message says
+    make_store(
+        good, N, batch_size=BATCH, checkpoint_rows=rows, overwrite=True
+    )  # as the message says
     assert list(problems(good)) == []
 
 
