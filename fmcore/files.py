@@ -100,11 +100,24 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def publish(
+    path: Path,
+    *,
+    overwrite: bool = False,
+    partial: Path | None = None,
+    kept: Callable[[], int] = lambda: 0,
+) -> Iterator[Path]:
     """Yields the partial path to write to; on success the whole file appears as `path`.
 
     On any exception, and on Ctrl-C, the partial file is removed and `path` is left as it was. A
     symbolic link is followed: what it points to is written.
+
+    Args:
+        path: the file.
+        overwrite: whether to replace a file of that name.
+        partial: the partial path, on the same file system; by default beside the file.
+        kept: how many bytes of the partial file are worth keeping. Asked at the beginning, where a
+            killed process may have left them, and after a failure, which then removes nothing.
 
     Raises:
         OutputError: if `path` exists and `overwrite` is false, if another process writes it now,
@@ -114,20 +127,21 @@ def publish(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         refuse_existing(path, overwrite=overwrite)
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_name(target)
+        partial = partial or partial_name(target)
         if partial.is_file() and partial.lstat().st_nlink > 1:
             partial.unlink()  # the leftover name of a published file, which stays
         busy = f"another process is writing {path} now; wait for it, or give another file"
         try:
             with locked(partial, lambda _: busy) as descriptor:
-                os.ftruncate(descriptor, 0)  # what a killed process left
+                os.ftruncate(descriptor, kept())  # a killed process left the rest
                 try:
                     yield partial
                     _flush(partial)
                     _give_name(partial, target, overwrite=overwrite)
                     _flush(target.parent)
                 except BaseException:
-                    partial.unlink(missing_ok=True)
+                    if not kept():
+                        partial.unlink(missing_ok=True)
                     raise
         except KeyboardInterrupt:
             _remove_empty_file(partial)  # made, but not locked yet

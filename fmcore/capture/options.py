@@ -192,7 +192,7 @@ class CaptureOptions:
     )
     overwrite: bool = field(default=False, metadata=_about(_flag, "replace a store of that name"))
     restart: bool = field(
-        default=False, metadata=_about(_flag, "discard the shards of an interrupted run")
+        default=False, metadata=_about(_flag, "discard what an interrupted run left")
     )
     allow_large: bool = field(
         default=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.capture.cost import (
+    Batching,
     Estimate,
-    batch_size_for,
+    batching_for,
+    checkpoint_rows,
     estimate_layer,
+    held_bytes,
     histogram_bits,
     map_factors,
+    score_bytes,
 )
 from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.probe import Probe
@@ -52,14 +57,16 @@ class CapturePlan:
     Attributes:
         store: what the store will hold.
         preprocessing: the preprocessing of pixels for the model.
-        shard_rows: the number of samples of a shard.
+        batching: how samples go through the model, and the memory that this takes.
+        checkpoint_rows: after how many samples a run could go on that was interrupted.
         estimate: the estimated size.
         output: what is captured of the model's output; None if the probe does not say.
     """
 
     store: StorePlan
     preprocessing: Preprocessing
-    shard_rows: int
+    batching: Batching
+    checkpoint_rows: int
     estimate: Estimate
     output: OutputPlan | None = None
 
@@ -82,7 +89,7 @@ def plan_capture(
     output: OutputPlan | None = None,
     preprocessing_words: str = "",
 ) -> CapturePlan:
-    """Plans batches, shards and the storage of each layer; tries codecs on the first samples.
+    """Plans batches, checkpoints and the storage of each layer; tries codecs on the first samples.
 
     Args:
         probe: the model.
@@ -104,15 +111,30 @@ def plan_capture(
     policies = policies_for([spec.path for spec in specs], options.policy)
     image_shape = samples.image_shape
     layers_bytes = [4 * math.prod(spec.shape) for spec in specs]
-    sample_bytes = sum(layers_bytes) + 4 * math.prod(image_shape)
-    fitting = options.batch_size or batch_size_for(sample_bytes, n_samples, memory)
-    batch = min(fitting, n_samples)
+    image_bytes = 4 * math.prod(image_shape)
     shapes = [spec.shape for spec in specs]
     factors = map_factors(shapes, len(class_names), memory)
     bits = histogram_bits(shapes, len(class_names), memory)
-    rows = slice(min(batch, TRIAL_SAMPLES))
-    trial = probe(preprocessing(samples.images[rows]), samples.others_of(rows))
     class_sizes = np.bincount(samples.known_labels, minlength=len(class_names))
+    extents = [
+        LayerPlan(spec, policy, map_factors=of_maps, bin_bits=of_bins)
+        for spec, policy, of_maps, of_bins in zip(specs, policies, factors, bits, strict=True)
+    ]
+    held = held_bytes(extents, int(np.count_nonzero(class_sizes)))
+    batching = batching_for(
+        layers_bytes,
+        image_bytes,
+        held,
+        n_samples,
+        memory,
+        score_bytes=(
+            score_bytes(extents, len(class_names)) if statistics == StatisticsScope.ALL else 0
+        ),
+        size=options.batch_size,
+        n_threads=os.cpu_count() or 1,
+    )
+    rows = slice(min(batching.size, TRIAL_SAMPLES))
+    trial = probe(preprocessing(samples.images[rows]), samples.others_of(rows))
     layers, ratios = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
         layer, ratio = _choose_codec(spec, policy, trial.activations[index], options.compression)
@@ -137,30 +159,38 @@ def plan_capture(
             preprocessing_words or preprocessing.words,
             labels=samples.labels_are,
         ),
-        batch_size=batch,
+        batch_size=batching.size,
         has_predictions=trial.probability is not None,
         statistics=statistics,
         **_target_fields(output, samples),
         present=np.flatnonzero(class_sizes),
     )
-    shard_rows = _shard_rows(specs, samples, memory // sample_bytes, batch)
     estimates = tuple(
         estimate_layer(
             layer, ratio, class_sizes, n_targets=len(store.target_names), lacks=store.lacks
         )
         for layer, ratio in zip(layers, ratios, strict=True)
     )
+    estimate = Estimate(estimates, n_samples * store.sample_bytes)
+    rows_between = checkpoint_rows(
+        sum(layers_bytes) + image_bytes,
+        -(-estimate.store_bytes // n_samples),
+        held,
+        memory,
+        batch_size=batching.size,
+    )
     return CapturePlan(
         store=store,
         preprocessing=preprocessing,
-        shard_rows=shard_rows,
-        estimate=Estimate(estimates, n_samples * store.sample_bytes, -(-n_samples // shard_rows)),
+        batching=batching,
+        checkpoint_rows=rows_between,
+        estimate=replace(estimate, checkpoint_bytes=held if rows_between < n_samples else 0),
         output=output,
     )
 
 
 def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
-    """The fields in which a run must agree with an earlier one to reuse its shards, by name."""
+    """The fields in which a run must agree with an earlier one to go on with it, by name."""
     store = plan.store
     digests = np.empty(len(samples), "S32")  # a hundred thousand objects would take 10 MB
     for index, digest in enumerate(samples.digests()):
@@ -187,7 +217,6 @@ def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
         "class maps": ", ".join(f"{layer.spec.path}={layer.class_maps}" for layer in store.layers),
         "statistics": store.statistics,
         "batch size": str(store.batch_size),
-        "samples of a shard (they follow from --memory)": str(plan.shard_rows),
         "histograms": ", ".join(f"{layer.spec.path}={layer.histogram}" for layer in store.layers),
         "format version": FORMAT_VERSION,
         "arrays of the format": hashlib.sha256(" ".join(ARRAYS).encode()).hexdigest()[:12],
@@ -264,13 +293,3 @@ def _trial_blocks(maps: NDArray[np.float32], policy: Policy) -> Iterator[NDArray
         row, column = place // across * rows, place % across * filters
         part = maps[row : row + rows, ..., column : column + filters]
         yield next(grid.blocks(part, chunk, 0))[1]
-
-
-def _shard_rows(
-    specs: Sequence[LayerSpec], samples: LabelledImages, target: int, batch_size: int
-) -> int:
-    """The number of samples of a shard: near `target`, in whole batches and chunks."""
-    n_samples, images = len(samples), samples.images
-    chunks = [chunk_shape.activation_chunk(n_samples, spec.shape)[0] for spec in specs]
-    chunks.append(chunk_shape.table_chunk(images.shape, itemsize=images.dtype.itemsize)[0])
-    return chunk_shape.shard_rows(target, chunks, batch_size)

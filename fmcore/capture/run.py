@@ -1,8 +1,8 @@
 """The streaming pass, in which images, model, statistics, compression and writing overlap.
 
 The calling thread runs the model, and it alone touches HDF5. One thread reads the images of the
-next batch, and a pool compresses and reduces outside the GIL. At most two batches and the images of
-a third are in memory.
+next batch, and a pool compresses and reduces outside the GIL. At most two batches of small samples
+are in memory, or one of large ones, and the images of the next.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fmcore.capture.cost import LARGE_STORE_BYTES
+from fmcore.capture.heap import give_back
 from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
@@ -39,19 +40,24 @@ from fmcore.statistics import (
     Rounding,
 )
 from fmcore.storage import (
+    Checkpoints,
     Encoded,
     LayerWriter,
     ScoredTruth,
     StoreWriter,
     create_store,
-    join_shards,
-    open_shards,
+    open_checkpoints,
     partial_folder,
     write_scores,
 )
 
 log = logging.getLogger(__name__)
 Tables = Mapping[str, NDArray[Any]]
+# Of large samples, maps that threads work on or that wait for the disk: enough to keep all threads
+# busy, and little beside a batch.
+WAITING_BYTES = 64 << 20
+# Of large samples, freed memory is given back to the system whenever there is this much of it.
+FREED_BYTES = 128 << 20
 
 
 def capture(
@@ -65,7 +71,7 @@ def capture(
 ) -> Path:
     """Runs the whole test set through a probe once and writes the store.
 
-    The same call resumes a run that was interrupted, and keeps its recorded shards. Apart from the
+    The same call resumes a run that was interrupted, from its last checkpoint. Apart from the
     images, memory does not grow with the number of samples.
 
     Args:
@@ -79,7 +85,7 @@ def capture(
 
     Raises:
         OutputError: if the store exists and `overwrite` is false, another capture is writing it,
-            there are shards of a different capture, the store is large and neither `allow_large`
+            there is a part of a different capture, the store is large and neither `allow_large`
             nor a policy is given, or the disk is too small or cannot be written.
     """
     refuse_existing(path, overwrite=options.overwrite)
@@ -89,59 +95,41 @@ def capture(
             "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
         )
     path = Path(os.path.realpath(path))
-    n_samples = plan.n_samples
-    ranges = [
-        range(start, min(start + plan.shard_rows, n_samples))
-        for start in range(0, n_samples, plan.shard_rows)
-    ]
-    # The identity digests every image, so it is made only if there may be shards to resume from.
-    has_shards = len(ranges) > 1 or partial_folder(path).exists()
-    run_identity = identity(plan, samples) if has_shards else {}
+    # The identity digests every image, so it is made only if there may be a run to go on with.
+    may_go_on = plan.checkpoint_rows < plan.n_samples or partial_folder(path).exists()
+    run_identity = identity(plan, samples) if may_go_on else {}
     with (
-        open_shards(path, run_identity, restart=options.restart) as shards,
+        open_checkpoints(path, run_identity, restart=options.restart) as checkpoints,
         # The BLAS threads of NumPy's matrix products would compete with the pool below.
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
     ):
         # Another run may have finished meanwhile.
         refuse_existing(path, overwrite=options.overwrite)
-        _require_disk_space(path, plan, sum(shard.bytes for shard in shards.recorded.values()))
-        run = _Run(probe, samples, plan, threads, _scored_truth(plan, samples), on_progress)
-        if len(ranges) == 1:
-            accumulators = run.write_store(path, ranges[0], overwrite=options.overwrite)
-        else:
-            try:
-                for rows in ranges:
-                    if rows.start in shards.recorded:
-                        on_progress(len(rows))
-                        continue
-                    run.write_store(shards.path(rows.start), rows, is_shard=True)
-                    shards.record(rows.start, rows.stop)
-                files = [shards.path(rows.start) for rows in ranges]
-                accumulators = join_shards(
-                    path,
-                    plan.store,
-                    files,
-                    threads,
-                    truth=run.truth,
-                    overwrite=options.overwrite,
+        _require_disk_space(path, plan, checkpoints.store_bytes)
+        _warn_about_memory(plan, options.memory)
+        run = _Run(
+            probe, samples, plan, threads, _scored_truth(plan, samples), checkpoints, on_progress
+        )
+        try:
+            accumulators = run.write_store(path, overwrite=options.overwrite)
+        except BaseException:
+            if checkpoints.recorded is not None:
+                log.warning(
+                    "%d of %d samples are kept in %s; run the same command to resume",
+                    checkpoints.recorded.n_samples,
+                    plan.n_samples,
+                    partial_folder(path),
                 )
-            except BaseException:
-                if shards.recorded:
-                    log.warning(
-                        "%d of %d shards are kept beside the store; run the same command to resume",
-                        len(shards.recorded),
-                        len(ranges),
-                    )
-                raise
-        shards.remove()
+            raise
+        checkpoints.remove()
     _warn_about_values(plan, accumulators)
     return path
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of a capture: everything its shards share.
+    """One run of a capture.
 
     Attributes:
         probe: the model.
@@ -149,6 +137,7 @@ class _Run:
         plan: the plan of the capture.
         threads: the pool that compresses and reduces.
         truth: what scores are computed against; None without scores.
+        checkpoints: from where the run goes on, and where a later one could.
         on_progress: called with the number of samples written since the last call.
     """
 
@@ -157,40 +146,47 @@ class _Run:
     plan: CapturePlan
     threads: ThreadPoolExecutor
     truth: ScoredTruth | None
+    checkpoints: Checkpoints
     on_progress: Callable[[int], object]
 
-    def write_store(
-        self, path: Path, rows: range, *, is_shard: bool = False, overwrite: bool = True
-    ) -> list[LayerAccumulators]:
-        """Captures a range of samples into a store or a shard, and returns its accumulators."""
+    def write_store(self, path: Path, *, overwrite: bool) -> list[LayerAccumulators]:
+        """Captures the samples into a store, and returns the accumulators of its layers."""
         plan = self.plan.store
-        ids = plan.ids[rows.start : rows.stop]
-        file_plan = dataclasses.replace(plan, ids=ids, first_sample=rows.start)
         accumulators = plan.empty_accumulators()
-        with create_store(path, file_plan, self.threads, overwrite=overwrite) as writer:
-            truth = None if is_shard else self.truth
-            if truth is not None:
+        with create_store(
+            path,
+            plan,
+            self.threads,
+            overwrite=overwrite,
+            partial=self.checkpoints.store,
+            kept=lambda: self.checkpoints.store_bytes,
+        ) as writer:
+            if self.truth is not None:
                 # The pool has idle moments for this while the samples stream.
-                prepared = self.threads.submit(truth.permutations.prepare)
-            self._stream(rows, writer, accumulators)
+                prepared = self.threads.submit(self.truth.permutations.prepare)
+            n_captured = self.checkpoints.resume(writer, accumulators)
+            self.on_progress(n_captured)
+            self._stream(n_captured, writer, accumulators)
             for layer, layer_accumulators in zip(writer.layers, accumulators, strict=True):
-                layer.finish(layer_accumulators, keep_state=is_shard)
-            if truth is not None:
+                layer.finish(layer_accumulators)
+            if self.truth is not None:
                 prepared.result()
-                write_scores(writer, accumulators, truth, self.threads)
+                give_back()
+                write_scores(writer, accumulators, self.truth, self.threads)
         return accumulators
 
     def _stream(
-        self, rows: range, writer: StoreWriter, accumulators: list[LayerAccumulators]
+        self, first: int, writer: StoreWriter, accumulators: list[LayerAccumulators]
     ) -> None:
-        """Moves a range of samples, batch by batch, from the images to the writer."""
-        step = self.plan.store.batch_size
+        """Moves the samples from `first` on, batch by batch, from the images to the writer."""
+        n_samples, step = self.plan.n_samples, self.plan.store.batch_size
         slices = [
-            slice(start, min(start + step, rows.stop))
-            for start in range(rows.start, rows.stop, step)
+            slice(start, min(start + step, n_samples)) for start in range(first, n_samples, step)
         ]
-        in_flight: deque[_Batch] = deque()
+        queue = _Queue(writer, self.on_progress)
         truth = _true_targets(self.plan, self.samples)
+        reductions: list[Future[Tables] | None] = [None] * len(writer.layers)
+        overlaps = self.plan.batching.in_flight > 1
         # The images of the next batch are decoded while the model runs on this one.
         with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
             loading = reader.submit(self._load, slices[0])
@@ -208,18 +204,40 @@ class _Run:
                     captured.output,
                     None if truth is None else truth[batch_rows],
                 )
-                batch = _Batch(len(labels), [writer.submit(samples)], [])
-                for layer, values in zip(writer.layers, captured.activations, strict=True):
+                n_before = len(queue)
+                queue.add(_Part(writer.submit(samples)))
+                maps, n_freed = deque(captured.activations), 0
+                del captured, inputs
+                for layer in writer.layers:
+                    values = maps.popleft()  # it is freed when nobody works on it any more
                     # Batches are added in order, so that sums are the same in every run.
-                    previous = in_flight[-1].pooled[layer.index] if in_flight else None
-                    sums = accumulators[layer.index]
-                    batch.add(*self._submit_layer(layer, values, class_indices, sums, previous))
-                del captured, values, inputs
-                in_flight.append(batch)
-                if len(in_flight) > 1:
-                    self.on_progress(in_flight.popleft().write(writer))
-            while in_flight:
-                self.on_progress(in_flight.popleft().write(writer))
+                    chunks, pooled = self._submit_layer(
+                        layer,
+                        values,
+                        class_indices,
+                        accumulators[layer.index],
+                        reductions[layer.index],
+                    )
+                    reductions[layer.index] = pooled
+                    queue.add(_Part(chunks, layer, pooled, values.nbytes))
+                    if not overlaps:
+                        n_freed += queue.write(most_bytes=WAITING_BYTES)
+                        if n_freed > FREED_BYTES:
+                            give_back()
+                            n_freed = 0
+                del values, chunks, pooled
+                queue.end_batch(len(labels))
+                queue.write(n_parts=n_before)
+                is_checkpoint = (
+                    next_rows is not None and batch_rows.stop % self.plan.checkpoint_rows == 0
+                )
+                if is_checkpoint or not overlaps:
+                    queue.write(n_parts=len(queue))
+                if not overlaps:
+                    give_back()
+                if is_checkpoint:
+                    self.checkpoints.record(writer, accumulators, batch_rows.stop)
+            queue.write(n_parts=len(queue))
 
     def _load(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Reads images, and preprocesses them: what the store keeps, and what the model gets."""
@@ -260,30 +278,67 @@ class _Run:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Batch:
-    """A batch in flight: its chunks are being compressed and its maps are being reduced.
+class _Part:
+    """A part of a batch: its chunks are being compressed, and its maps are being reduced.
 
     Attributes:
-        n_samples: the number of samples.
-        chunks: the pending chunks of the images, labels and predictions, then of each layer.
-        pooled: the pending pooled tables of each layer.
+        chunks: the pending chunks of the samples, or of a layer.
+        layer: the writer of the layer; None for the samples.
+        pooled: the pending pooled tables of the layer.
+        n_bytes: the bytes of its maps.
     """
 
-    n_samples: int
-    chunks: list[Encoded]
-    pooled: list[Future[Tables]]
+    chunks: Encoded
+    layer: LayerWriter | None = None
+    pooled: Future[Tables] | None = None
+    n_bytes: int = 0
 
-    def add(self, chunks: Encoded, pooled: Future[Tables]) -> None:
-        """Adds the pending chunks and pooled tables of the next layer."""
-        self.chunks.append(chunks)
-        self.pooled.append(pooled)
 
-    def write(self, writer: StoreWriter) -> int:
-        """Waits for the batch, writes it, and returns the number of its samples."""
-        writer.write(list(itertools.chain.from_iterable(self.chunks)))
-        for layer, pooled in zip(writer.layers, self.pooled, strict=True):
-            layer.append(pooled.result())
-        return self.n_samples
+class _Queue:
+    """The parts of batches that are not written yet, in the order in which they will be."""
+
+    def __init__(self, writer: StoreWriter, on_progress: Callable[[int], object]) -> None:
+        self._writer = writer
+        self._on_progress = on_progress
+        self._parts: deque[_Part] = deque()
+        self._n_bytes = 0
+        self._n_written = 0
+        self._ends: deque[tuple[int, int]] = deque()  # of batches: parts before it, samples in it
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def add(self, part: _Part) -> None:
+        """Adds the next part."""
+        self._parts.append(part)
+        self._n_bytes += part.n_bytes
+
+    def end_batch(self, n_samples: int) -> None:
+        """Counts the samples of a batch as progress, once the parts so far are written."""
+        self._ends.append((self._n_written + len(self._parts), n_samples))
+
+    def write(self, n_parts: int | None = None, *, most_bytes: int = 0) -> int:
+        """Waits for the oldest parts, and writes them.
+
+        Args:
+            n_parts: how many; if left out, as many as leave no more than `most_bytes` of maps.
+            most_bytes: the bytes of maps that may be left.
+
+        Returns:
+            The bytes of the maps of what was written.
+        """
+        before = self._n_bytes
+        while self._parts and (self._n_bytes > most_bytes if n_parts is None else n_parts > 0):
+            part = self._parts.popleft()
+            self._n_bytes -= part.n_bytes
+            self._n_written += 1
+            n_parts = n_parts and n_parts - 1
+            self._writer.write(part.chunks)
+            if part.layer is not None and part.pooled is not None:
+                part.layer.append(part.pooled.result())
+        while self._ends and self._ends[0][0] <= self._n_written:
+            self._on_progress(self._ends.popleft()[1])
+        return before - self._n_bytes
 
 
 def _scored_truth(plan: CapturePlan, samples: LabelledImages) -> ScoredTruth | None:
@@ -306,10 +361,29 @@ def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:
     needed = plan.estimate.disk_bytes - recorded
     if needed > free:
         raise OutputError(
-            f"{path} needs about {size_text(needed)} on the disk (with the join of "
-            f"{plan.estimate.n_shards} shards), but only {size_text(free)} are free in "
-            f"{path.parent}; free some space, choose another folder, or choose a smaller policy, "
-            "such as --policy 'block1*=pooled'"
+            f"{path} needs about {size_text(needed)} on the disk, but only {size_text(free)} are "
+            f"free in {path.parent}; free some space, choose another folder, or choose a smaller "
+            "policy, such as --policy 'block1*=pooled'"
+        )
+
+
+def _warn_about_memory(plan: CapturePlan, memory: int) -> None:
+    """Warns where not even the smallest batch fits."""
+    needed, layers = plan.batching.needed_bytes, plan.estimate.layers
+    if needed > memory:
+        largest = max(layers, key=lambda layer: layer.map_bytes)
+        of_all = sum(layer.map_bytes for layer in layers)
+        log.warning(
+            "%s takes about %s beyond the model and the images, more than a memory of %s: batches "
+            "of %d, the maps of one sample take %s (%s of them layer %r); give more --memory, "
+            "choose fewer layers, or --statistics basic",
+            plan.store.model.name,
+            size_text(needed),
+            size_text(memory),
+            plan.store.batch_size,
+            size_text(of_all // plan.n_samples),
+            size_text(largest.map_bytes // plan.n_samples),
+            largest.path,
         )
 
 

@@ -262,10 +262,9 @@ def _say_plan(plan: CapturePlan, out: Path) -> bool:
     others = f"images, labels{ANSWERS[plan.store.target]}"
     print(f"{others}: {size_text(plan.estimate.other_bytes)}")
     print(f"the store: about {size_text(plan.estimate.store_bytes)}")
-    shards = plan.estimate.n_shards
-    if shards > 1:
+    if plan.checkpoint_rows < plan.n_samples:
         on_disk = size_text(plan.estimate.disk_bytes)
-        print(f"{shards} shards of {plan.shard_rows:,} samples, and their join: {on_disk} on disk")
+        print(f"with a checkpoint after every {plan.checkpoint_rows:,} samples: {on_disk} on disk")
     free = shutil.disk_usage(folder := next(p for p in out.absolute().parents if p.is_dir())).free
     say(f"free in {folder}: {size_text(free)}")
     if plan.estimate.disk_bytes > free:

@@ -111,8 +111,8 @@ def score_layers(
         threads: the threads that compute.
 
     Yields:
-        For each layer, arrays by the names in `AXES`: scores, chance levels, reasons and top
-        samples.
+        For each layer, arrays of the classes that have samples, by the names in `AXES`: scores,
+        chance levels, reasons and top samples.
     """
     in_flight: deque[tuple[int, Future[Arrays]]] = deque()
     blocks: list[dict[str, list[NDArray[Any]]]] = [{} for _ in layers]
@@ -127,9 +127,7 @@ def score_layers(
             collect_oldest()
         layer_blocks, blocks[index] = blocks[index], {}
         return {
-            name: _expand_classes(
-                name, np.concatenate(arrays, axis=AXES[name].index("filter")), permutations.classes
-            )
+            name: np.concatenate(arrays, axis=AXES[name].index("filter"))
             for name, arrays in layer_blocks.items()
         }
 
@@ -371,7 +369,9 @@ def compute_scores(
         the index 0.
     """
     permutations.prepare()  # before several threads use them
-    yield from enumerate(score_layers(layers, permutations, threads))
+    for index, arrays in enumerate(score_layers(layers, permutations, threads)):
+        for name in list(arrays):  # one at a time: those of all classes may take a lot of memory
+            yield index, {name: _expand_classes(name, arrays.pop(name), permutations.classes)}
     n_samples = permutations.classes.n_samples
     for pooling in POOLINGS:
         by_layer = [

@@ -3,6 +3,7 @@
 Only this package and `fmcore.hdf5_guard` import h5py.
 """
 
+from fmcore.storage.checkpoints import UNFINISHED, Checkpoints, open_checkpoints, partial_folder
 from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
 from fmcore.storage.codec import choose, deflate
 from fmcore.storage.file.opened import hdf5_version
@@ -20,7 +21,6 @@ from fmcore.storage.format.schema import (
 )
 from fmcore.storage.layer import Layer
 from fmcore.storage.scoring import ScoredTruth, recompute, write_scores
-from fmcore.storage.shards import UNFINISHED, join_shards, open_shards, partial_folder
 from fmcore.storage.store import Store, open_store
 from fmcore.storage.validate import problems, problems_apart
 from fmcore.storage.writer import Encoded, LayerWriter, StoreWriter, create_store
@@ -33,6 +33,7 @@ __all__ = [
     "SCHEMA",
     "UNFINISHED",
     "ArraySpec",
+    "Checkpoints",
     "Encoded",
     "Layer",
     "LayerPlan",
@@ -48,9 +49,8 @@ __all__ = [
     "create_store",
     "deflate",
     "hdf5_version",
-    "join_shards",
     "layer_path",
-    "open_shards",
+    "open_checkpoints",
     "open_store",
     "partial_folder",
     "problems",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.errors import OutputError
 from fmcore.files import safe_names
 from fmcore.records import Policy, StatisticsScope
 from fmcore.statistics import PERMUTATIONS, POOLED, SEED
@@ -20,6 +22,7 @@ from fmcore.storage.chunks.buffer import ChunkBuffer
 from fmcore.storage.codec import DEFLATE, Codec, encode
 from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import (
+    create_group,
     creation_properties,
     fixed_text,
     refer_to_arrays,
@@ -63,21 +66,26 @@ class Skeleton:
     def _create_all(self) -> None:
         plan, file = self._plan, self._file
         n_samples = len(plan.ids)
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         libraries = (
             f"numpy {np.__version__}, h5py {h5py.__version__}, HDF5 {h5py.version.hdf5_version}"
         )
-        _set(file, format=FORMAT, format_version=FORMAT_VERSION, created=now, libraries=libraries)
+        _set(
+            file,
+            format=FORMAT,
+            format_version=FORMAT_VERSION,
+            created=_time_of_writing(),
+            libraries=libraries,
+        )
         _set(file, writer=f"fmcore {version('feature-map-dashboard')}")
-        model = file.create_group(MODEL, track_order=True)
+        model = create_group(file, MODEL)
         _set(model, name=plan.model.name, digest=plan.model.digest)
         _set(model, framework=plan.model.framework, output=plan.model.output, target=plan.target)
         _set(model, output_name=plan.output_name, conversion=plan.conversion)
         info = plan.dataset
-        dataset = file.create_group(DATASET, track_order=True)
+        dataset = create_group(file, DATASET)
         _set(dataset, name=info.name, source=info.source, fingerprint=info.fingerprint)
         _set(dataset, preprocessing=info.preprocessing, labels=info.labels)
-        capture = file.create_group(CAPTURE, track_order=True)
+        capture = create_group(file, CAPTURE)
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample
         _set(capture, statistics=plan.statistics)
@@ -97,7 +105,7 @@ class Skeleton:
 
     def _create_layer(self, index: int, plan: LayerPlan, n_samples: int) -> None:
         layer, name = plan.spec, self.layers[index]
-        group = self._file.create_group(layer_path(name), track_order=True)
+        group = create_group(self._file, layer_path(name))
         _set(group, layer_path=layer.path, kind=layer.kind, padding=layer.padding)
         _set(group, activation_function=layer.activation, policy=plan.policy)
         _set(group, class_maps=plan.class_maps, histogram=plan.histogram)
@@ -142,11 +150,6 @@ class Skeleton:
         corners, blocks = zip(*grid.blocks(array, stored.chunks, 0), strict=True)
         for corner, chunk in zip(corners, encode(blocks), strict=True):
             stored.id.write_direct_chunk(corner, chunk)
-
-    def put_flat(self, path: str, array: NDArray[Any]) -> None:
-        """Writes an array of one axis that is not in the schema."""
-        chunk = chunk_shape.table_chunk(array.shape, itemsize=array.dtype.itemsize)
-        self._dataset(path, array.shape, array.dtype, chunk)[...] = array
 
     def finish(self) -> None:
         """Writes what each layer holds, and which arrays have each axis, once all are there."""
@@ -207,14 +210,29 @@ class Skeleton:
         """Creates an empty array, and the groups above it."""
         group, _, name = path.rpartition("/")
         if group not in self._groups_by_path:
-            if group not in self._file:
-                self._file.create_group(group, track_order=True)
-            self._groups_by_path[group] = self._file[group]
+            self._groups_by_path[group] = create_group(self._file, group)
         parent = self._groups_by_path[group]
         space = h5py.h5s.create_simple(shape)
         kind = h5py.h5t.py_create(dtype, logical=True)
         properties = creation_properties(chunk, codec)
         return h5py.Dataset(h5py.h5d.create(parent.id, name.encode(), kind, space, properties))
+
+
+def _time_of_writing() -> str:
+    """The time now, or that of `SOURCE_DATE_EPOCH`: with it, equal captures are equal bytes.
+
+    Raises:
+        OutputError: if the variable is no time.
+    """
+    now, fixed = datetime.datetime.now(datetime.UTC), os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        time = datetime.datetime.fromtimestamp(int(fixed), datetime.UTC) if fixed else now
+    except (ValueError, OverflowError, OSError) as error:
+        raise OutputError(
+            f"the environment variable SOURCE_DATE_EPOCH is {fixed!r}; expected seconds since "
+            "1970, such as 1767225600; set it so, or unset it"
+        ) from error
+    return time.isoformat(timespec="seconds")
 
 
 def _set(node: h5py.Group, **texts: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from array import array as array_of
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,26 +19,29 @@ from fmcore.statistics import LayerAccumulators, Rounding
 from fmcore.storage.chunks.buffer import ChunkBuffer, ChunkRun, encode_run
 from fmcore.storage.chunks.index_patch import patch_index
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
-from fmcore.storage.file.nodes import DIGEST, attributes_digest, fixed_text
+from fmcore.storage.file.nodes import DIGEST, attributes_digest, create_file, fixed_text
 from fmcore.storage.file.seal import seal
 from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.plan import LayerPlan, StorePlan
-from fmcore.storage.format.schema import MODEL, array_path, layer_path, state_path
+from fmcore.storage.format.schema import MODEL, array_path, layer_path
 from fmcore.storage.skeleton import Skeleton
 from fmcore.storage.validate import verify_store
 
-# Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
-LIBRARY_VERSIONS = ("v110", "v110")
-
-# The columns of the samples that the summary is made of.
-_COUNTED = ("label", "prediction", "has_label", "label_probability", "number", "predicted_number")
+# What `StoreWriter.count` adds up.
+_COUNTERS = ("_n_samples", "_n_correct", "_n_exact", "_n_right", "_errors")
 # The chunks of some arrays that threads are encoding.
 Encoded = list[tuple[ChunkBuffer, list[Future[ChunkRun]]]]
 
 
 @contextlib.contextmanager
 def create_store(
-    path: Path, plan: StorePlan, threads: ThreadPoolExecutor, *, overwrite: bool = False
+    path: Path,
+    plan: StorePlan,
+    threads: ThreadPoolExecutor,
+    *,
+    overwrite: bool = False,
+    partial: Path | None = None,
+    kept: Callable[[], int] = lambda: 0,
 ) -> Iterator[StoreWriter]:
     """Opens a new store for writing; it appears as `path` when the block ends without an error.
 
@@ -47,13 +50,20 @@ def create_store(
         plan: the plan of the store.
         threads: the threads that compress chunks.
         overwrite: whether to replace a file of that name.
+        partial: the file until it is whole, as `publish` takes it.
+        kept: how many bytes of it hold chunks that a checkpoint keeps. Where an interrupted run
+            left some, they stay until `StoreWriter.resume` has entered them.
 
     Raises:
         OutputError: if `path` exists and `overwrite` is false, the disk refuses, or what was
             written cannot be opened.
     """
-    with publish(path, overwrite=overwrite) as partial, Interrupts() as interrupts:
-        with DeferredErrorFile(partial, "w+") as file:
+    with (
+        publish(path, overwrite=overwrite, partial=partial, kept=kept) as unfinished,
+        Interrupts() as interrupts,
+    ):
+        with DeferredErrorFile(unfinished, "r+" if kept() else "w+") as file:
+            file.kept_bytes = kept()
             with contextlib.ExitStack() as closing:
                 with interrupts.held():
                     writer = StoreWriter(file, plan, threads, interrupts)
@@ -67,8 +77,8 @@ def create_store(
                     raise
             file.check()
         with interrupts.held():
-            seal(partial, patch_index(partial, writer.sizes_of_runs()))
-            verify_store(partial, name=path)
+            seal(unfinished, patch_index(unfinished, writer.sizes_of_runs()))
+            verify_store(unfinished, name=path)
 
 
 class StoreWriter:
@@ -94,13 +104,16 @@ class StoreWriter:
         self._n_right = np.zeros(len(plan.target_names), dtype=np.int64)
         self._errors = np.zeros(len(plan.target_names))
         self._n_samples = np.zeros(len(plan.class_names), dtype=np.int64)
-        self._file = h5py.File(file, "w", libver=LIBRARY_VERSIONS, track_order=True)
+        # Of each run of chunks: the place of its array in `rows`, its chunks, its offset.
+        self._journal = array_of("q")
+        self._file = create_file(file)
         try:
             self._skeleton = Skeleton(self._file, plan)
         except BaseException:
             self._file.close()
             raise
         self.rows = self._skeleton.rows
+        self._places = {id(rows): place for place, rows in enumerate(self.rows.values())}
         self.layers = [
             LayerWriter(self, index, layer, self._skeleton.layers[index])
             for index, layer in enumerate(plan.layers)
@@ -111,11 +124,6 @@ class StoreWriter:
         columns = {column.name: column.rows(batch) for column in self._plan.columns}
         self.count(columns)
         return self.submit_rows({array_path(name): rows for name, rows in columns.items()})
-
-    @property
-    def counted(self) -> list[str]:
-        """The columns of the samples that `count` needs."""
-        return [column.name for column in self._plan.columns if column.name in _COUNTED]
 
     def submit_rows(self, arrays: Mapping[str, NDArray[Any]]) -> Encoded:
         """Hands the next rows of some arrays to the threads; `write` waits for them.
@@ -138,7 +146,7 @@ class StoreWriter:
         with self.writing():
             for rows, tasks in encoded:
                 for task in tasks:
-                    rows.put(task.result())
+                    self._put(rows, task.result())
 
     def append_rows(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Writes the next rows of small arrays in this thread; in the others they would queue.
@@ -153,7 +161,55 @@ class StoreWriter:
             for path, values in arrays.items():
                 rows = self.rows[path]
                 for blocks in rows.add(values):
-                    rows.put(encode_run(blocks, rows.codec))
+                    self._put(rows, encode_run(blocks, rows.codec))
+
+    def _put(self, rows: ChunkBuffer, run: ChunkRun) -> None:
+        self._journal.extend((self._places[id(rows)], len(run.sizes), rows.put(run)))
+
+    def checkpoint(self) -> tuple[int, dict[str, NDArray[Any]]]:
+        """Writes the chunks so far through to the disk.
+
+        Returns:
+            The bytes of the file, and all that `resume` needs beside them, by name.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        with self.writing():
+            n_bytes = self._disk.sync()
+        state: dict[str, NDArray[Any]] = {"journal": np.array(self._journal).reshape(-1, 3)}
+        for place, rows in enumerate(self.rows.values()):
+            state[f"sizes/{place}"] = rows.sizes
+            state[f"waiting/{place}"] = rows.waiting
+        state["n_rows"] = np.array([rows.n_rows for rows in self.rows.values()])
+        state |= {name: np.asarray(getattr(self, name)) for name in _COUNTERS}
+        return n_bytes, state
+
+    def resume(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Goes on after a checkpoint, whose chunks must be in the file.
+
+        HDF5 kept nothing of them: its metadata were in memory. So it is given all chunks again in
+        the same order, puts them at the same places, and only what it says about them is written.
+
+        Args:
+            state: what `checkpoint` returned.
+
+        Raises:
+            ValueError: if HDF5 puts a chunk elsewhere.
+        """
+        buffers = list(self.rows.values())
+        nothing = np.zeros(0, np.uint8)
+        for run in journal_runs(state):
+            rows = buffers[run.place]
+            if run.size > len(nothing):
+                nothing = np.zeros(run.size, np.uint8)
+            with self.writing(), self._disk.in_place(run.offset, run.size):
+                self._put(rows, rows.next_run(nothing[: run.size].data, run.sizes.tolist()))
+        for place, rows in enumerate(buffers):
+            rows.resume(int(state["n_rows"][place]), state[f"waiting/{place}"])
+        for name in _COUNTERS:
+            setattr(self, name, state[name] if state[name].ndim else int(state[name]))
+        self._disk.kept_bytes = 0
 
     def sizes_of_runs(self) -> dict[str, NDArray[np.int64]]:
         """The chunk sizes in bytes, <int64>[chunk], of each array that was written in runs."""
@@ -216,6 +272,38 @@ class StoreWriter:
             self._file.close()
 
 
+class JournalRun(NamedTuple):
+    """A run of chunks that a checkpoint keeps.
+
+    Attributes:
+        place: the place of its array among all that samples are appended to.
+        offset: where it begins in the file.
+        sizes: <int64>[chunk], the bytes of each chunk.
+    """
+
+    place: int
+    offset: int
+    sizes: NDArray[np.int64]
+
+    @property
+    def size(self) -> int:
+        """The bytes of the run."""
+        return int(self.sizes.sum())
+
+
+def journal_runs(state: Mapping[str, NDArray[Any]]) -> Iterator[JournalRun]:
+    """The runs of chunks that a checkpoint keeps, in the order in which they were written.
+
+    Args:
+        state: what `StoreWriter.checkpoint` returned.
+    """
+    of_array = [state[f"sizes/{place}"] for place in range(len(state["n_rows"]))]
+    entered = [0] * len(of_array)
+    for place, n_chunks, offset in state["journal"].tolist():
+        first, entered[place] = entered[place], entered[place] + n_chunks
+        yield JournalRun(place, offset, of_array[place][first : entered[place]])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerWriter:
     """Appends one layer's part of the samples to a store, then its statistics.
@@ -267,27 +355,21 @@ class LayerWriter:
             for name, array in arrays.items():
                 skeleton.put(name, array, self.name)
 
-    def finish(self, accumulators: LayerAccumulators, *, keep_state: bool = False) -> None:
-        """Writes the statistics, once all samples are written.
-
-        Args:
-            accumulators: the accumulators of the layer.
-            keep_state: also write their full state, so that a shard can be merged with others.
+    def finish(self, accumulators: LayerAccumulators) -> None:
+        """Writes the statistics of the layer, once all samples are written.
 
         Raises:
             OSError: if the disk refuses.
         """
         self.put(self.store.expand(self.index, accumulators).arrays())
         rounding = accumulators.get(Rounding)
-        with self.store.writing() as skeleton:
-            if rounding is not None:
+        if rounding is not None:
+            with self.store.writing() as skeleton:
                 skeleton.set_numbers(
                     layer_path(self.name),
                     largest_error=float(rounding.largest_error),
                     n_overflow=int(rounding.n_overflow),
                 )
-            for key, array in accumulators.state().items() if keep_state else ():
-                skeleton.put_flat(state_path(self.name, key), array.reshape(-1))
 
     def _pooled_path(self, name: str) -> str:
         return array_path(f"pooled_{name}", self.name)

@@ -2,7 +2,8 @@
 
 First by the number of samples: random images stand in for MNIST, so that only their number differs.
 The images themselves are the caller's and are not counted. Then of one large layer with a thousand
-classes, beyond the model, beside the memory that the capture may take.
+classes, and of networks of `keras.applications` with all statistics, beyond the model and one
+prediction, beside the memory that the capture may take.
 
 python tests/benchmarks/memory.py [--quick] [--counts N,N]
 """
@@ -22,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.harness import Options, Table
 
 ROWS = SAMPLES, LARGE_LAYER = "the tutorial's network", "112x112x64, 1,000 classes"
+NETWORKS = "ResNet50", "VGG16", "MobileNetV3Large", "EfficientNetV2S"
+MEMORIES = 512, 1024, 4096  # MiB
 # The peak of this program alone: what getrusage tells begins with the parent's.
 PEAK = """
 import pathlib, re, sys
@@ -59,10 +62,38 @@ labels, memory = np.arange(len(images)) % 1000, int(sys.argv[3]) << 20
 capture_activations(model, images, labels, sys.argv[2] + "/store.h5", memory=memory, target="class")
 print(peak() - before)
 """
+NETWORK = """
+import logging
+import h5py
+import numpy as np
+from fmcore import capture_activations
+from fmcore.model.opening import need_keras
+need_keras()
+import keras
+n, path, memory, side = int(sys.argv[1]), sys.argv[2] + "/store.h5", int(sys.argv[3]), sys.argv[5]
+warnings = []
+logging.getLogger("fmcore.capture.run").addFilter(lambda record: warnings.append(record.msg))
+shape = int(side), int(side), 3
+model = getattr(keras.applications, sys.argv[4])(weights=None, input_shape=shape)
+images = np.random.default_rng(0).random((n, *shape), dtype=np.float32)
+model(images[:1])
+before, labels = peak(), np.arange(n) % 10
+capture_activations(model, images, labels, path, memory=memory << 20, target="class")
+after = peak()
+with h5py.File(path) as file:
+    print(file["capture"].attrs["batch_size"])
+print(int(any("beyond the model" in warning for warning in warnings)))
+print(after - before)
+"""
 
 
 def peak_megabytes(n: int, script: str = CAPTURE, *arguments: str) -> float:
     """The peak in MiB of a process that captures `n` samples."""
+    return float(printed(n, script, *arguments)[-1])
+
+
+def printed(n: int, script: str, *arguments: str) -> list[str]:
+    """The words that a process prints that captures `n` samples."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-c", PEAK + script, str(n), folder, *arguments],
@@ -70,7 +101,7 @@ def peak_megabytes(n: int, script: str = CAPTURE, *arguments: str) -> float:
             capture_output=True,
             text=True,
         )
-    return float(done.stdout.split()[-1])
+    return done.stdout.split()
 
 
 def main() -> None:
@@ -78,9 +109,12 @@ def main() -> None:
     parser.add_argument("--counts", help="such as 10000,40000: only these, as JSON")
     parser.add_number("--few", 10_000, 256)
     parser.add_number("--many", 100_000, 1_024)
-    # Both times shards of a third of the samples, and their join.
     parser.add_number("--large", 800, 48, help="samples of the large layer")
     parser.add_number("--memory", 1024, 64, help="MiB that the large capture may take")
+    parser.add_number("--networks", 4, 1, help="networks of keras.applications")
+    parser.add_number("--memories", 3, 1, help="sizes of memory for each of them")
+    parser.add_number("--images", 40, 2, help="that they get")
+    parser.add_number("--side", 224, 64, help="pixels of a side of these images")
     options = parser.parse_args()
     if options.counts:
         counts = [int(count) for count in options.counts.split(",")]
@@ -98,6 +132,19 @@ def main() -> None:
         table.add(SAMPLES, (few, "MiB"), (many, "MiB"), many / few, note=note)
         limit, peak = options.memory, large.result()
         table.add(LARGE_LAYER, (limit, "MiB"), (peak, "MiB"), peak / limit)
+        of_side = f"{options.side}x{options.side}"
+        cases = {
+            f"{network} {of_side}, {memory:,} MiB": (network, memory)
+            for memory in MEMORIES[: options.memories]
+            for network in NETWORKS[-options.networks :]
+        }
+        table.expect(cases)
+        for row, (network, limit) in cases.items():
+            words = (str(limit), network, str(options.side))
+            batch, is_warned, peak = printed(options.images, NETWORK, *words)[-3:]
+            fits = "does not fit, as it says beforehand" if int(is_warned) else "fits"
+            note = f"batches of {batch}; {fits}"
+            table.add(row, (limit, "MiB"), (float(peak), "MiB"), float(peak) / limit, note=note)
 
 
 if __name__ == "__main__":

@@ -195,9 +195,9 @@ def make_samples(
     return LabelledImages(images, rng.integers(0, 3, size=n) if labels is None else labels)
 
 
-def make_plan(n: int = 37, *, batch_size: int = 10, **options):
-    """How the probe's capture of `n` samples is made."""
-    return plan_capture(
+def make_plan(n: int = 37, *, batch_size: int = 10, checkpoint_rows: int = 0, **options):
+    """How the probe's capture of `n` samples is made; with a checkpoint after so many, if any."""
+    plan = plan_capture(
         NumpyProbe(),
         make_samples(n),
         CaptureOptions(batch_size=batch_size, **options),
@@ -207,6 +207,7 @@ def make_plan(n: int = 37, *, batch_size: int = 10, **options):
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),
     )
+    return dataclasses.replace(plan, checkpoint_rows=checkpoint_rows) if checkpoint_rows else plan
 
 
 def make_store(

@@ -31,7 +31,7 @@ def folder(tmp_path, store_path):
         path.write_bytes(store_path.read_bytes())
     (shelf / "damaged.h5").write_bytes(store_path.read_bytes()[:5000])
     (shelf / "one.h5.partial").mkdir()
-    (shelf / "one.h5.partial" / "shard-0.h5").write_bytes(b"")
+    (shelf / "one.h5.partial" / "store.h5").write_bytes(b"")
     (shelf / ".hidden.h5").write_bytes(b"")
     (shelf / "notes.txt").write_text("x")
     outside = tmp_path / "secret.h5"

@@ -1,6 +1,6 @@
-"""Kills and failing disks: a capture in shards is hit anywhere, and the same command again must end
-in a store that equals an uninterrupted one, array by array, bit by bit. Two captures at once, and
-readers of a store that is replaced.
+"""Kills and failing disks: a capture with checkpoints is hit anywhere, and the same command again
+must end in a store that equals an uninterrupted one, array by array, bit by bit. Two captures at
+once, and readers of a store that is replaced.
 
 python tests/soak/faults.py [--quick] [--kills N] [--keras N] [--races N] [--readers SECONDS] …
 """
@@ -36,22 +36,25 @@ from fmcore.cli import main as fmcore
 from fmcore.model.opening import without_startup_notes
 from fmcore.storage import open_store, partial_folder, problems
 
-N, BATCH, MEMORY = 500, 32, 1_500_000
+N, BATCH, CHECKPOINT_ROWS = 500, 32, 96
 HOW = {"before": "killed before", "after": "killed after", "fail": "failed as of a full disk"}
 
-# The child: a capture in shards whose Nth call of an I/O function kills it (before or after the
-# call), or fails as a full disk does.
+# Where captures are killed inside, and the functions that do it.
+INSIDE = {"checkpoint": ["record"], "resumption": ["look_up", "resume"]}
+
+# The child: a capture with checkpoints whose Nth call of an I/O function kills it (before or after
+# the call), or fails as a full disk does; where `how` is a key of INSIDE, the Nth call in there.
 CHILD = """
 import errno, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from soak import faults
 target, how, wanted = Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-calls = 0
+calls, inside = 0, how not in faults.INSIDE
 def hit(call, *arguments, **options):
     global calls
-    calls += 1
-    if calls != wanted:
+    calls += inside
+    if calls != wanted or not inside:
         return call(*arguments, **options)
     if how == "fail":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -82,6 +85,17 @@ elif how != "plain":
             return deferred_errors.io.BufferedWriter(Hooked(self, "a"))
         return opened(self, mode, *arguments, **options)
     Path.open = opens
+    def enter(call):
+        def entered(*arguments):
+            global inside
+            inside = True
+            result = call(*arguments)
+            inside = False
+            return result
+        return entered
+    from fmcore.storage import Checkpoints
+    for name in faults.INSIDE.get(how, []):
+        setattr(Checkpoints, name, enter(getattr(Checkpoints, name)))
 print("READY", flush=True)
 from fmcore import command
 import argparse
@@ -90,6 +104,16 @@ parser.set_defaults(run=lambda options: faults.run(target) and 0)
 code = command.run_command("fmcore", parser, [])
 print("CALLS", calls, flush=True)
 sys.exit(code)
+"""
+
+
+# The command with more checkpoints than so few images are worth.
+OFTEN = """
+import sys
+from fmcore.capture import plan
+from fmcore.cli import main
+plan.checkpoint_rows = lambda *_, **__: 128
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -104,7 +128,7 @@ class Result:
 
 def run(path: Path) -> Path:
     """The capture under test, in this process."""
-    plan = make_plan(N, batch_size=BATCH, memory=MEMORY)
+    plan = make_plan(N, batch_size=BATCH, checkpoint_rows=CHECKPOINT_ROWS)
     return capture(NumpyProbe(), make_samples(N), path, plan)
 
 
@@ -135,23 +159,39 @@ def child(path: Path, how: str = "plain", wanted: int = 0, **options) -> subproc
     )
 
 
-def lost_shards(path: Path) -> list[str]:
-    """Shards that the manifest records and that are not as it says."""
+def recorded(path: Path) -> dict[str, object] | None:
+    """What the manifest of an unfinished store records; None if there is none."""
     manifest = partial_folder(path) / "manifest.json"
-    if not manifest.is_file():
+    return json.loads(manifest.read_text())["checkpoint"] if manifest.is_file() else None
+
+
+def state(path: Path) -> str:
+    """What a hit left, in words."""
+    if path.exists():
+        return "finished"
+    checkpoint = recorded(path)
+    return "nothing kept" if checkpoint is None else f"{checkpoint['n_samples']} samples kept"
+
+
+def lost_checkpoint(path: Path) -> list[str]:
+    """What the manifest records and is not as it says."""
+    checkpoint, folder = recorded(path), partial_folder(path)
+    if checkpoint is None or path.exists():  # once the store has its name, nothing else counts
         return []
-    recorded = json.loads(manifest.read_text())["shards"]
-    files = [(manifest.parent / one["file"], one["sha256"]) for one in recorded]
-    return [
-        f"recorded shard {file.name} is lost"
-        for file, digest in files
-        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest
-    ]
+    file, store = folder / checkpoint["file"], folder / "store.h5"
+    if (
+        not file.is_file()
+        or hashlib.sha256(file.read_bytes()).hexdigest() != checkpoint["sha256"]
+        or not store.is_file()
+        or store.stat().st_size < checkpoint["store_bytes"]
+    ):
+        return [f"recorded checkpoint {file.name} is lost"]
+    return []
 
 
 def after_a_hit(path: Path, whole: dict[str, str], resume=run) -> list[str]:
     """What is wrong once a run was hit, and once the same command ran again."""
-    wrong = lost_shards(path)
+    wrong = lost_checkpoint(path)
     if path.exists():
         wrong += [f"broken under the final name: {one}" for one in problems(path)]
     else:
@@ -176,12 +216,44 @@ def kills_at_random(folder: Path, whole: dict[str, str], count: int, seed: int) 
         time.sleep(rng.uniform(0, seconds))
         process.kill()
         process.communicate()
-        state = "finished" if path.exists() else f"{len(list(folder.glob('kill*/shard-*')))} shards"
-        seen[state] += 1
+        seen[state(path)] += 1
         wrong += [f"kill {turn}: {one}" for one in after_a_hit(path, whole)]
         path.unlink()
         leave_nothing(path)
-    return Result(count, ", ".join(f"{state} {n}x" for state, n in sorted(seen.items())), wrong)
+    return Result(count, ", ".join(f"{what} {n}x" for what, n in sorted(seen.items())), wrong)
+
+
+def kills_inside(folder: Path, whole: dict[str, str], where: str, count: int, seed: int) -> Result:
+    """Kills while a checkpoint is made, or while a killed run is taken up, at any of its I/O."""
+
+    def begin(path: Path, how: str, wanted: int) -> tuple[str, int]:
+        """Runs a child to its end: what it printed, and its exit code."""
+        if how == "resumption":
+            child(path, "checkpoint", n_calls - 1).communicate(timeout=120)
+            if recorded(path) is None:
+                raise RuntimeError(f"{path}: nothing was recorded before the first kill")
+        process = child(path, how, wanted)
+        return process.communicate(timeout=120)[0], process.returncode
+
+    def calls_in(how: str) -> int:
+        out, _ = begin(path := folder / f"{how}-calls.h5", how, 0)
+        path.unlink()
+        return int(out.split("CALLS")[1])
+
+    wrong, seen, rng = [], Counter(), random.Random(seed)
+    n_calls = calls_in("checkpoint")
+    n_inside = n_calls if where == "checkpoint" else calls_in(where)
+    for turn in range(count):
+        path, wanted = folder / f"{where}-{turn}.h5", rng.randint(1, n_inside)
+        _, code = begin(path, where, wanted)
+        seen[state(path)] += 1
+        if code != -9:
+            wrong.append(f"{where}, call {wanted} of {n_inside}: exit code {code}")
+        wrong += [f"{where}, call {wanted}: {one}" for one in after_a_hit(path, whole)]
+        path.unlink()
+        leave_nothing(path)
+    met = ", ".join(f"{what} {n}x" for what, n in sorted(seen.items()))
+    return Result(count, f"of {n_inside} calls; {met}", wrong)
 
 
 def leave_nothing(path: Path) -> None:
@@ -216,7 +288,7 @@ def every_call(folder: Path, whole: dict[str, str], how: str, every: int) -> Res
 
 
 def limited_files(folder: Path, whole: dict[str, str], count: int, seed: int) -> Result:
-    """Files that may not grow beyond a size: shard, join and manifest."""
+    """Files that may not grow beyond a size: store, checkpoint and manifest."""
     wrong, rng = [], random.Random(seed)
     size = (folder / "whole.h5").stat().st_size
     for turn in range(count):
@@ -234,7 +306,7 @@ def limited_files(folder: Path, whole: dict[str, str], count: int, seed: int) ->
 
 
 def small_disks(folder: Path, whole: dict[str, str], count: int, seed: int) -> Result:
-    """A disk that is full at some moment of shard or join; then there is room, and it goes on."""
+    """A disk that is full at some moment; then there is room, and it goes on."""
     disk, wrong, rng = folder / "disk", [], random.Random(seed)
     disk.mkdir()
     size = (folder / "whole.h5").stat().st_size
@@ -306,7 +378,9 @@ def by_reader(path: Path) -> dict[str, bytes]:
 def readers_while_replaced(folder: Path, seconds: float) -> Result:
     """Four readers of a store that captures of two data sets replace in turn."""
     path, stores = folder / "replaced.h5", []
-    plans = [(n, make_plan(n, batch_size=BATCH, memory=MEMORY)) for n in (40, 300)]
+    plans = [
+        (n, make_plan(n, batch_size=BATCH, checkpoint_rows=CHECKPOINT_ROWS)) for n in (40, 300)
+    ]
     for n, plan in plans:
         capture(NumpyProbe(), make_samples(n), path, plan, CaptureOptions(overwrite=True))
         stores.append(by_reader(path))
@@ -346,7 +420,7 @@ def keras_kills(folder: Path, count: int, n_images: int, seed: int) -> Result:
     images = np.random.default_rng(0).integers(0, 256, (n_images, 28, 28), dtype=np.uint8)
     np.savez(folder / "d.npz", x_test=images, y_test=np.arange(n_images) % 10)
     words = ["capture", str(folder / "m.keras"), "--data", str(folder / "d.npz")]
-    words += ["--memory", "20MB", "--out"]
+    words += ["--batch-size", "64", "--out"]
 
     def again(path: Path) -> None:
         """The command, in this process, where TensorFlow is loaded."""
@@ -356,21 +430,21 @@ def keras_kills(folder: Path, count: int, n_images: int, seed: int) -> Result:
     began = time.perf_counter()
     again(folder / "keras.h5")
     seconds, whole = time.perf_counter() - began, contents(folder / "keras.h5")
-    wrong, shards = [], Counter()
+    wrong, seen = [], Counter()
     for turn in range(count):
         path = folder / f"keras-{turn}.h5"
-        command = [sys.executable, "-m", "fmcore.cli", *words, str(path)]
+        command = [sys.executable, "-c", OFTEN, *words, str(path)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not partial_folder(path).exists() and process.poll() is None:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, seconds))
         process.kill()
         process.wait()
-        shards[len(list(partial_folder(path).glob("shard-*")))] += 1
+        seen[state(path)] += 1
         wrong += [f"Keras kill {turn}: {what}" for what in after_a_hit(path, whole, again)]
         path.unlink()
         leave_nothing(path)
-    return Result(count, f"shards that lay there: {dict(sorted(shards.items()))}", wrong)
+    return Result(count, ", ".join(f"{what} {n}x" for what, n in sorted(seen.items())), wrong)
 
 
 def quiet() -> None:
@@ -382,6 +456,7 @@ def main() -> int:
     """All of it; one sentence for each thing that went wrong."""
     parser = Options(__doc__)
     parser.add_number("--kills", 180, 2)
+    parser.add_number("--inside", 20, 1, help="kills in checkpoints, and in resumptions")
     parser.add_number("--keras", 20, 1, help="kills of the real command")
     parser.add_number("--images", 3000, 600, help="that the real command captures")
     parser.add_number("--limits", 40, 1, help="limited files, and small disks")
@@ -408,6 +483,13 @@ def main() -> int:
                 *(kills_at_random, folder, whole),
                 *(options.kills, options.seed),
             ),
+            **{
+                f"kills inside a {where}": (
+                    *(kills_inside, folder, whole, where),
+                    *(options.inside, options.seed),
+                )
+                for where in INSIDE
+            },
             "files limited in size": (limited_files, folder, whole, options.limits, options.seed),
             "small disks": (small_disks, folder, whole, options.limits, options.seed),
             "races of two captures": (of_two, folder, whole, options.races),

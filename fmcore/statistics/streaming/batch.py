@@ -50,7 +50,7 @@ class Extent:
 class Accumulator(Protocol):
     """Sums over samples: those of any split of the samples merge to those of the whole.
 
-    An accumulator is a dataclass whose fields are arrays, which shards keep.
+    An accumulator is a dataclass whose fields are arrays, which checkpoints keep.
     """
 
     @classmethod

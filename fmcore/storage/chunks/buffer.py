@@ -41,7 +41,7 @@ class ChunkBuffer:
         array: the HDF5 array that gets the rows.
         codec: how its chunks are made.
         run_length: how many chunks HDF5 gets as one, at most.
-        n_rows: number of rows that were returned as blocks, or skipped.
+        n_rows: number of rows that were returned as blocks.
         has_runs: whether HDF5 got several chunks as one.
     """
 
@@ -67,11 +67,24 @@ class ChunkBuffer:
         """Returns the last rows as a chunk, full or not."""
         return self._cut(self._n_waiting)
 
-    def put(self, run: ChunkRun) -> None:
-        """Writes the chunks of a run; the runs of an array must come in the order of its rows."""
+    def put(self, run: ChunkRun) -> int:
+        """Writes the chunks of a run; the runs of an array must come in the order of its rows.
+
+        Returns:
+            Where the first chunk lies in the file.
+        """
         self.array.id.write_direct_chunk(run.corner, run.data)
         self._sizes.extend(run.sizes)
         self.has_runs |= len(run.sizes) > 1
+        return int(self.array.id.get_chunk_info_by_coord(run.corner).byte_offset)
+
+    def next_run(self, data: bytes | memoryview, sizes: list[int]) -> ChunkRun:
+        """The run of the chunks that come next, with the bytes of them all."""
+        shape, chunk = self.array.shape, self.array.chunks
+        grid = [-(-size // step) for size, step in zip(shape, chunk, strict=True)]
+        places = np.unravel_index(len(self._sizes), grid)
+        corner = tuple(int(place) * step for place, step in zip(places, chunk, strict=True))
+        return ChunkRun(corner, data, sizes)
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Reads a part of what was written to an array whose chunks are whole rows.
@@ -95,15 +108,16 @@ class ChunkBuffer:
         return np.array(self._sizes, np.int64)
 
     @property
-    def n_ready(self) -> int:
-        """The number of rows so far: returned as blocks, skipped or waiting."""
-        return self.n_rows + self._n_waiting
+    def waiting(self) -> NDArray[Any]:
+        """The rows that do not fill a chunk yet, [row, ...]."""
+        if not self._waiting:
+            return np.empty((0, *self.array.shape[1:]), self.array.dtype)
+        return np.concatenate(self._waiting)
 
-    def skip(self, n_rows: int) -> None:
-        """Counts rows whose chunks were copied; no other rows may be waiting."""
-        if self._n_waiting:
-            raise ValueError(f"{self._n_waiting} rows are waiting before rows that were copied")
-        self.n_rows += n_rows
+    def resume(self, n_rows: int, waiting: NDArray[Any]) -> None:
+        """Goes on behind rows whose chunks were put, and rows that wait."""
+        self.n_rows, self._n_waiting = n_rows, len(waiting)
+        self._waiting = [waiting] if len(waiting) else []
 
     def _cut(self, n_rows: int) -> list[Blocks]:
         if not n_rows:

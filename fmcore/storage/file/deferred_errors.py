@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -28,27 +29,41 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGT
 class DeferredErrorFile(io.FileIO):
     """A file whose writes never fail; `check` raises the error it kept.
 
+    To HDF5 it is empty at first, whatever bytes an interrupted run left in it: HDF5 makes its
+    metadata anew around them, see `in_place`.
+
     Attributes:
         error: the first error, or None; also a Ctrl-C that arrived while HDF5 was writing.
+        kept_bytes: the file is not made shorter than this.
     """
 
     error: BaseException | None = None
+    kept_bytes: int = 0
 
     def __init__(self, *arguments: Any) -> None:
         self._buffer = bytearray()
         self._position = 0  # where the next write goes; the buffered bytes end there
+        self._end = 0  # the length of the file to HDF5
+        self._in_place: tuple[int, int] | None = None  # position and size
         self._unwritten: list[tuple[int, bytes]] = []  # what the disk refused, with its place
         super().__init__(*arguments)
 
     def write(self, data: Any, /) -> int:
         """Writes the data or keeps the error; returns the full length either way."""
         view = memoryview(data)
-        if view.nbytes >= LARGE_BYTES:
+        if (self._position, view.nbytes) == self._in_place:
+            self._in_place = None
+            self.seek(self._position + view.nbytes)
+            self._end = max(self._end, self._position)
+            return view.nbytes
+        is_large = view.nbytes >= LARGE_BYTES
+        if is_large:
             self._flush_buffer()
-            self._position += view.nbytes
+        self._position += view.nbytes
+        self._end = max(self._end, self._position)
+        if is_large:
             self._write_all(view)
             return view.nbytes
-        self._position += view.nbytes
         self._buffer += view
         if len(self._buffer) >= BUFFER_BYTES:
             self._flush_buffer()
@@ -56,6 +71,8 @@ class DeferredErrorFile(io.FileIO):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Moves to a position; writes the buffer first, unless the file is there already."""
+        if whence == io.SEEK_END:
+            offset, whence = offset + self._end, io.SEEK_SET
         # After an error the file itself may be elsewhere.
         if whence != io.SEEK_SET or offset != self._position or self.error is not None:
             self._flush_buffer()
@@ -86,11 +103,25 @@ class DeferredErrorFile(io.FileIO):
     def truncate(self, size: int | None = None, /) -> int:
         """Sets the size of the file, or keeps the error."""
         self._flush_buffer()
+        self._end = self._position if size is None else size
         try:
-            return super().truncate(size)
+            return super().truncate(max(self._end, self.kept_bytes))
         except OSError as error:
             self.error = self.error or error
-            return size or 0
+            return self._end
+
+    @contextlib.contextmanager
+    def in_place(self, position: int, size: int) -> Iterator[None]:
+        """In this block a write of `size` bytes at `position` is left out: they lie there already.
+
+        Raises:
+            ValueError: if there was no such write.
+        """
+        self._in_place = position, size
+        yield
+        if self._in_place is not None:
+            self._in_place = None
+            raise ValueError(f"{size:,} bytes were not written at {position:,} again")
 
     def flush(self) -> None:
         """Writes the buffer, or keeps the error."""
@@ -101,6 +132,16 @@ class DeferredErrorFile(io.FileIO):
         if not self.closed:
             self._flush_buffer()
         super().close()
+
+    def sync(self) -> int:
+        """Writes all that HDF5 wrote through to the disk, and returns the bytes of the file.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        self.check()
+        os.fsync(self.fileno())
+        return os.fstat(self.fileno()).st_size
 
     def check(self) -> None:
         """Raises the first error, if there was one: usually an `OSError`."""

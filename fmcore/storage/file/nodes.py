@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -235,6 +236,37 @@ def gaps(runs: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
     """The parts of a file, (start, stop), that no run covers; `size` is the length of the file."""
     ends = [0, *runs.reshape(-1).tolist(), size]
     return zip(ends[::2], ends[1::2], strict=True)
+
+
+def create_file(file: io.FileIO) -> h5py.File:
+    """Creates an HDF5 file in an open file; it keeps no times, so that equal contents are equal."""
+    properties = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    _keep_order_not_times(properties)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, file)
+    name = str(file.name).encode()
+    return h5py.File(h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, properties, access))
+
+
+def create_group(parent: h5py.Group, path: str) -> h5py.Group:
+    """Creates a group, and those above it that are missing, without times."""
+    properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    _keep_order_not_times(properties)
+    for name in path.split("/"):
+        if name not in parent:
+            h5py.h5g.create(parent.id, name.encode(), gcpl=properties)
+        parent = parent[name]
+    return parent
+
+
+def _keep_order_not_times(properties: h5py.h5p.PropOCID) -> None:
+    order = h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED
+    properties.set_link_creation_order(order)
+    properties.set_attr_creation_order(order)
+    properties.set_obj_track_times(False)
 
 
 def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.h5p.PropDCID:

@@ -45,16 +45,6 @@ def table_chunk(shape: Sequence[int], *, itemsize: int) -> tuple[int, ...]:
     return min(shape[0], rows), *shape[1:]
 
 
-def shard_rows(target: int, chunk_rows: Sequence[int], batch_size: int) -> int:
-    """The number of samples in a shard: at most `target`, but at least one step.
-
-    A step is a number of whole batches and whole chunks. So shards are joined chunk by chunk, and
-    batches are the same with shards and without.
-    """
-    step = math.lcm(batch_size, *chunk_rows)
-    return max(1, target // step) * step
-
-
 def _power_of_two(number: int) -> int:
     """The smallest power of two that is not below a number; chunks with such rows end together."""
     return 1 << (number - 1).bit_length()

@@ -1,7 +1,7 @@
 """The columns of a store's samples: what is kept of each sample beside its maps.
 
-To add one is to add an entry here: captures compute and store it, and schema, size estimate, join
-of shards, tables, exports and the HTTP API follow.
+To add one is to add an entry here: captures compute and store it, and schema, size estimate,
+checkpoints, tables, exports and the HTTP API follow.
 """
 
 from __future__ import annotations

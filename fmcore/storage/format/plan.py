@@ -101,7 +101,7 @@ class StorePlan:
         model: the model.
         dataset: the test set.
         batch_size: samples that go through the model together.
-        first_sample: index of the first sample in the whole test set; not 0 only in a shard.
+        first_sample: index of the first sample in the whole test set; not 0 only in a part of it.
         has_predictions: whether the model puts out a distribution over classes.
         statistics: `all`, or `basic` for neither histograms nor scores.
         target: the kind of answer that the model gives.

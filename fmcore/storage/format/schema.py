@@ -319,11 +319,6 @@ def layer_path(layer: str) -> str:
     return f"{LAYERS}/{layer}"
 
 
-def state_path(layer: str, name: str) -> str:
-    """The path of a part of a layer's accumulators in a shard, which the join merges."""
-    return f"{LAYERS}/{layer}/state/{name}"
-
-
 @dataclass(frozen=True, slots=True)
 class AttributeSpec:
     """One attribute of a group.
@@ -402,7 +397,7 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             "number of samples that went through the model together", "integer"
         ),
         "first_sample": AttributeSpec(
-            "index of the first sample in the whole test set; 0 unless the file is a shard",
+            "index of the first sample in the whole test set; 0 unless the file holds a part of it",
             "integer",
         ),
         "statistics": AttributeSpec(

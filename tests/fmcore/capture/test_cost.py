@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fmcore.capture.cost import (
-    BATCH_COPIES,
     Estimate,
     LayerEstimate,
-    batch_size_for,
+    batching_for,
+    checkpoint_rows,
+    held_bytes,
     histogram_bits,
     map_factors,
 )
-from fmcore.records import Policy
+from fmcore.records import LayerSpec, Policy
 from fmcore.statistics import (
     COARSEST,
     FINEST,
@@ -25,6 +28,7 @@ from fmcore.statistics import (
     class_maps_bytes,
     histogram_bytes,
 )
+from fmcore.storage import LayerPlan
 
 SHAPES = st.tuples(st.integers(1, 80), st.integers(1, 80), st.integers(1, 9))
 
@@ -117,22 +121,75 @@ def test_histograms_get_an_eighth_of_the_memory_fewest_filters_first(shapes, n_c
     assert histogram_bits(shapes, n_classes, memory) == shares(memory // 8, order, needs)
 
 
-@given(st.integers(1, 10**9), st.integers(1, 10**6), st.integers(0, 10**11))
-@example(1, 10**6, 2 * BATCH_COPIES * 512)  # fits to the byte
-@example(1, 10**6, 2 * BATCH_COPIES * 512 - 1)
-@example(1, 10**6, 2 * BATCH_COPIES * 2048)
-@example(1, 3, 10**9)
-def test_the_largest_power_of_two_fits_half_of_the_memory(sample_bytes, n_samples, memory):
-    powers = [1 << bits for bits in range(10)]  # to 512
-    fitting = [power for power in powers if power * BATCH_COPIES * sample_bytes <= memory // 2] or [
-        1
+@given(SHAPES, st.integers(1, 6), st.booleans())
+def test_sums_take_the_bytes_that_their_arrays_have(shape, n_classes, float16):
+    policy = Policy.FLOAT16 if float16 else Policy.FLOAT32
+    plan = LayerPlan(LayerSpec("a", shape), policy, bin_bits=2)
+    arrays = [
+        array
+        for kind in plan.empty_accumulators(n_classes).by_kind.values()
+        for array in map(np.asarray, (getattr(kind, field.name) for field in fields(kind)))
     ]
-    assert batch_size_for(sample_bytes, n_samples, memory) == min(max(fitting), n_samples)
+    assert held_bytes([plan, plan], n_classes) == 2 * sum(array.nbytes for array in arrays)
 
 
-@pytest.mark.parametrize(("n_shards", "times"), [(1, 1), (2, 2), (9, 2)])
-def test_shards_and_the_store_are_on_the_disk_together(n_shards, times):
+LAYERS = st.lists(st.integers(1, 20_000_000), min_size=1, max_size=20)
+
+
+@given(LAYERS, st.integers(0, 10**9), st.integers(1, 10**5), st.integers(0, 8 << 30))
+@example([12_845_056, 40_000_000], 0, 60, 1 << 30)
+@example([43_264, 15_488], 10**7, 10_000, 1 << 30)
+def test_the_largest_batch_is_taken_that_fits(layers, held, n_samples, memory):
+    batching = batching_for(layers, 1000, held, n_samples, memory)
+    assert 1 <= batching.size <= min(n_samples, 512)
+    assert batching.in_flight in (1, 2)
+    maps = sum(layers)
+    assert batching.needed_bytes > held + batching.in_flight * batching.size * maps
+    others = [
+        batching_for(layers, 1000, held, n_samples, memory, size=size)
+        for size in range(1, min(n_samples, 32) + 1)
+    ]
+    if batching.needed_bytes > memory:  # then a quarter of the memory is for batches
+        assert batching.size == 1 or batching.in_flight * batching.size * maps <= memory // 4
+    for other in others:
+        larger = other.size > batching.size * 1.5 and other.in_flight == batching.in_flight
+        assert not (larger and other.needed_bytes <= memory)
+
+
+@pytest.mark.parametrize(
+    ("maps", "largest"),
+    [(40_500_000, 3_300_000), (54_200_000, 12_900_000), (46_500_000, 2_500_000)],
+    ids=["ResNet50", "VGG16", "EfficientNetV2S"],
+)
+def test_real_networks_get_batches_that_keep_the_model_busy(maps, largest):
+    layers = [largest, *[(maps - largest) // 50] * 50]
+    batching = batching_for(layers, 602_112, 30 << 20, 10_000, 1 << 30, score_bytes=90 << 20)
+    assert 6 <= batching.size <= 32
+    assert batching.in_flight == 1
+    assert batching.needed_bytes <= 1 << 30
+
+
+@given(
+    st.integers(1, 10**8),
+    st.integers(1, 10**8),
+    st.integers(0, 10**9),
+    st.integers(1, 10**11),
+    st.integers(1, 512),
+)
+def test_two_checkpoints_take_a_tenth_of_what_lies_between_them(
+    sample, stored, held, memory, batch
+):
+    rows = checkpoint_rows(sample, stored, held, memory, batch_size=batch)
+    assert rows > 0
+    assert rows % batch == 0
+    assert 20 * held <= rows * stored
+    if rows > batch:  # no later than it must be
+        assert (rows - batch) * stored < 20 * held or rows * sample <= min(memory, 4 << 30)
+
+
+@pytest.mark.parametrize("held", [0, 7])
+def test_two_checkpoints_are_on_the_disk_together_with_the_store(held):
     layers = tuple(LayerEstimate("a", Policy.FLOAT32, "deflate", 7, size) for size in (100, 20))
-    estimate = Estimate(layers, other_bytes=3, n_shards=n_shards)
+    estimate = Estimate(layers, other_bytes=3, checkpoint_bytes=held)
     assert estimate.store_bytes == 123
-    assert estimate.disk_bytes == 123 * times
+    assert estimate.disk_bytes == 123 + 2 * held

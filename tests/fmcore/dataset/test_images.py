@@ -100,19 +100,6 @@ def test_a_folder_of_images_is_captured_as_pillow_decodes_it(folder, model_path,
     assert list(problems(out)) == []
 
 
-def test_a_capture_of_files_in_shards_is_taken_up(folder, model_path, tmp_path):
-    for index in range(70):
-        picture(folder / "cat" / f"more{index}.png")
-    common = ("capture", model_path, "--data", folder, "--batch-size", 4)
-    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
-    assert run(*common, "--out", whole) == 0
-    assert run(*common, "--out", parts, "--memory", "1MB") == 0
-    with open_store(whole) as store, open_store(parts) as shards:
-        assert_array_equal(
-            store.layers["conv"].activation[:78], shards.layers["conv"].activation[:78]
-        )
-
-
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 def test_images_are_fitted_as_asked(fit, tmp_path):
     wide = Image.new("RGB", (40, 8), (255, 0, 0))

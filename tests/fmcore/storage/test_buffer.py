@@ -17,10 +17,11 @@ from fmcore.storage.codec import DEFLATE
 from fmcore.storage.file.nodes import creation_properties
 
 
-def buffer_of(file: h5py.File, shape, chunk, **options) -> ChunkBuffer:
+def buffer_of(file: h5py.File, shape, chunk, name="a", **options) -> ChunkBuffer:
     space = h5py.h5s.create_simple(shape)
-    h5py.h5d.create(file.id, b"a", h5py.h5t.IEEE_F32LE, space, creation_properties(chunk))
-    return ChunkBuffer(file["a"], DEFLATE, **options)
+    properties = creation_properties(chunk)
+    h5py.h5d.create(file.id, name.encode(), h5py.h5t.IEEE_F32LE, space, properties)
+    return ChunkBuffer(file[name], DEFLATE, **options)
 
 
 @pytest.fixture
@@ -39,11 +40,11 @@ def test_any_part_of_what_was_written_in_pieces_is_read(tmp_path_factory, n, ste
         for start, stop in itertools.pairwise(bounds):
             for run in buffer.add(values[start:stop]):
                 buffer.put(encode_run(run, DEFLATE))
-            assert buffer.n_ready == stop
+            assert_array_equal(buffer.waiting, values[stop // step * step : stop])
             assert buffer.n_rows == stop // step * step
         for run in buffer.flush():
             buffer.put(encode_run(run, DEFLATE))
-        assert (buffer.n_ready, buffer.n_rows, buffer.has_runs) == (n, n, False)
+        assert (len(buffer.waiting), buffer.n_rows, buffer.has_runs) == (0, n, False)
         assert buffer.flush() == []
         first, last = sorted((data.draw(st.integers(0, n)), data.draw(st.integers(0, n))))
         for rows, columns in (
@@ -88,12 +89,18 @@ def test_chunks_go_many_at_a_time_or_one_by_one(file):
     assert [len(parts) for _, parts in buffer.add(values)] == [1] * 200
 
 
-def test_rows_that_were_copied_are_counted_unless_others_wait(file):
-    buffer = buffer_of(file, (20, 4), (3, 4))
-    buffer.skip(6)
-    assert (buffer.n_rows, buffer.n_ready) == (6, 6)
-    (run,) = buffer.add(np.ones((4, 4), np.float32))
-    assert run[0] == (6, 0)
-    with pytest.raises(ValueError, match="1 rows are waiting before rows that were copied"):
-        buffer.skip(3)
-    assert buffer.n_ready == 10
+def test_a_buffer_that_goes_on_writes_what_one_that_was_never_stopped_writes(file):
+    values = np.arange(80, dtype=np.float32).reshape(20, 4)
+    first = buffer_of(file, (20, 4), (3, 4), in_runs=False)
+    places = [first.put(encode_run(run, DEFLATE)) for run in first.add(values[:10])]
+    whole = buffer_of(file, (20, 4), (3, 4), "b", in_runs=False)
+    data = [encode_run(run, DEFLATE) for run in whole.add(values)]
+    second = buffer_of(file, (20, 4), (3, 4), "c", in_runs=False)
+    for run in data[: len(places)]:
+        assert second.next_run(run.data, run.sizes) == run
+        second.put(run)
+    second.resume(first.n_rows, first.waiting)
+    for run in [*second.add(values[10:]), *second.flush()]:
+        second.put(encode_run(run, DEFLATE))
+    file.flush()
+    assert_array_equal(file["c"][...], values)

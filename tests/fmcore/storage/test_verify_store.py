@@ -29,7 +29,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from fmcore.storage import writer
 from helpers.factories import make_store
-path, moment, memory = Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+path, moment, rows = Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 replace, verify = Path.replace, writer.verify_store
@@ -45,18 +45,19 @@ elif moment == "renamed":
         return result
     Path.replace = replaced
 print("ready", flush=True)
-make_store(path, {n}, batch_size={batch}, memory=memory, overwrite=True)
+make_store(path, {n}, batch_size={batch}, checkpoint_rows=rows, overwrite=True)
 """.replace("{n}", str(N)).replace("{batch}", str(BATCH))
 
-WHOLE, IN_SHARDS = 1 << 30, 1_500_000
+# Samples between two checkpoints; WHOLE: more than there are.
+WHOLE, CHECKED = 2 * N, 2 * BATCH
 
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def child(path: Path, moment: str, memory: int, **options) -> subprocess.Popen:
-    command = [sys.executable, "-c", CHILD, str(TESTS), str(path), moment, str(memory)]
+def child(path: Path, moment: str, rows: int, **options) -> subprocess.Popen:
+    command = [sys.executable, "-c", CHILD, str(TESTS), str(path), moment, str(rows)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
@@ -110,18 +111,22 @@ def wrong_shape(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("fault", [broken_file, missing_attribute, wrong_digest, wrong_shape])
-@pytest.mark.parametrize("memory", [WHOLE, IN_SHARDS], ids=["whole", "in shards"])
-def test_an_unreadable_store_is_never_published(fault, memory, good, monkeypatch):
+@pytest.mark.parametrize("rows", [WHOLE, CHECKED], ids=["whole", "with checkpoints"])
+def test_an_unreadable_store_is_never_published(fault, rows, good, monkeypatch):
     before = digest(good)
     fault(monkeypatch)
     with pytest.raises(OutputError, match="was not written: what lies on the disk is no readable"):
-        make_store(good, N, batch_size=BATCH, memory=memory, overwrite=True)
+        make_store(good, N, batch_size=BATCH, checkpoint_rows=rows, overwrite=True)
     assert digest(good) == before
     with pytest.raises(OutputError, match=r"new\.h5.*was not written"):
         make_store(good.with_name("new.h5"), N, batch_size=BATCH)
-    assert [path.name for path in good.parent.iterdir()] == ["store.h5"]
+    # What a checkpoint keeps stays; the same command goes on there.
+    left = ["store.h5"] if rows == WHOLE else ["store.h5", "store.h5.partial"]
+    assert sorted(path.name for path in good.parent.iterdir()) == left
     monkeypatch.undo()
-    make_store(good, N, batch_size=BATCH, memory=memory, overwrite=True)  # as the message says
+    make_store(
+        good, N, batch_size=BATCH, checkpoint_rows=rows, overwrite=True
+    )  # as the message says
     assert list(problems(good)) == []
 
 
@@ -154,10 +159,10 @@ def what_is_there(path: Path, before: str) -> str:
 @pytest.mark.parametrize(
     ("moment", "expected"), [("unverified", "old"), ("verified", "old"), ("renamed", "new")]
 )
-@pytest.mark.parametrize("memory", [WHOLE, IN_SHARDS], ids=["whole", "in shards"])
-def test_a_kill_leaves_the_old_store_or_the_new_one(moment, expected, memory, good):
+@pytest.mark.parametrize("rows", [WHOLE, CHECKED], ids=["whole", "with checkpoints"])
+def test_a_kill_leaves_the_old_store_or_the_new_one(moment, expected, rows, good):
     before = digest(good)
-    process = child(good, moment, memory)
+    process = child(good, moment, rows)
     process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     assert what_is_there(good, before) == expected
@@ -166,13 +171,13 @@ def test_a_kill_leaves_the_old_store_or_the_new_one(moment, expected, memory, go
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_a_store_that_can_be_read(good):
     before, generator = digest(good), random.Random(0)
-    process = child(good.with_name("timing.h5"), "never", IN_SHARDS)
+    process = child(good.with_name("timing.h5"), "never", CHECKED)
     process.stdout.readline()
     began = time.perf_counter()
     process.communicate(timeout=300)
     seconds = time.perf_counter() - began
     for _ in range(count(2, 20)):
-        process = child(good, "never", IN_SHARDS)
+        process = child(good, "never", CHECKED)
         process.stdout.readline()
         time.sleep(generator.uniform(0, seconds))
         process.kill()

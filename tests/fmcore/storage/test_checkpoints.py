@@ -1,9 +1,8 @@
-"""A capture in shards: resumed after anything, never mixed, equal to one in one go."""
+"""A capture with checkpoints: resumed after anything, never mixed, equal to one in one go."""
 
 from __future__ import annotations
 
 import json
-import logging
 import multiprocessing
 import os
 from pathlib import Path
@@ -19,10 +18,9 @@ from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.records import ModelInfo
 from fmcore.storage import open_store, problems
-from fmcore.storage.shards import partial_folder
+from fmcore.storage.checkpoints import partial_folder
 
-N = 4_200
-SMALL = 10_000_000  # bytes of memory: several shards of the probe's layers, and their histograms
+N, ROWS = 4_200, 640
 
 
 def contents(path: Path) -> dict[str, np.ndarray]:
@@ -51,8 +49,8 @@ def assert_equal(one: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """An uninterrupted capture in shards."""
-    return make_store(tmp_path_factory.mktemp("whole") / "s.h5", N, batch_size=64, memory=SMALL)
+    """An uninterrupted capture without checkpoints."""
+    return make_store(tmp_path_factory.mktemp("whole") / "s.h5", N, batch_size=64)
 
 
 class Dying(NumpyProbe):
@@ -69,70 +67,136 @@ class Dying(NumpyProbe):
         return super().__call__(images)
 
 
-def run(path: Path, probe=None, n: int = N, **options) -> Path:
-    options = {"batch_size": 64, "memory": SMALL} | options
-    plan = make_plan(n, **options)
-    return capture(probe or NumpyProbe(), make_samples(n), path, plan, CaptureOptions(**options))
+def run(path: Path, probe=None, n: int = N, restart=False, **options) -> Path:
+    plan = make_plan(n, **({"batch_size": 64, "checkpoint_rows": ROWS} | options))
+    return capture(
+        probe or NumpyProbe(), make_samples(n), path, plan, CaptureOptions(restart=restart)
+    )
 
 
-def test_a_capture_in_shards_equals_one_in_one_go(whole, tmp_path):
-    one = make_store(tmp_path / "one.h5", N, batch_size=64)
-    assert make_plan(N, batch_size=64, memory=SMALL).estimate.n_shards > 2
-    first, second = contents(whole), contents(one)
-    assert first.keys() == second.keys()
-    for name in first:
-        if first[name].dtype.kind == "f" and not {"samples", "top", "pooled"} & {*name.split("/")}:
-            assert_allclose(first[name], second[name], rtol=1e-6, err_msg=name)
-        else:
-            assert_array_equal(first[name], second[name], err_msg=name)
-    assert list(problems(whole)) == []
-    assert not partial_folder(whole).exists()
+def recorded(path: Path) -> dict:
+    """What the manifest says of the last checkpoint."""
+    return json.loads((partial_folder(path) / "manifest.json").read_text())["checkpoint"]
+
+
+def test_a_capture_with_checkpoints_equals_one_without(whole, tmp_path):
+    path = run(tmp_path / "s.h5")
+    assert_equal(path, whole)
+    assert list(problems(path)) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["s.h5"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
-def test_boundaries_of_shards_need_not_be_those_of_every_table(batch_size, tmp_path):
-    options = {"batch_size": batch_size, "memory": 500_000}
-    assert make_plan(1_100, **options).estimate.n_shards > 1
-    path = make_store(tmp_path / "s.h5", 1_100, **options)
-    one = contents(make_store(tmp_path / "one.h5", 1_100, batch_size=64))
-    assert list(problems(path)) == []
-    for name, values in contents(path).items():
-        exact = name.startswith("samples/") and values.dtype.kind != "f"
-        if exact and "@" not in name:
-            assert_array_equal(values, one[name], err_msg=name)
-        elif ("/pooled/" in name or name == "samples/probability") and "@" not in name:
-            # Of a matrix product the size of the batch changes the last bits, on some processors.
-            assert_allclose(values, one[name], rtol=1e-5, atol=1e-6, err_msg=name)
+def test_a_checkpoint_may_lie_within_a_chunk_of_any_table(batch_size, tmp_path):
+    options = {"n": 700, "batch_size": batch_size, "checkpoint_rows": 7 * batch_size}
+    whole = make_store(tmp_path / "whole.h5", 700, batch_size=batch_size)
+    with pytest.raises(RuntimeError):
+        run(tmp_path / "s.h5", Dying(400 // batch_size), **options)
+    assert recorded(tmp_path / "s.h5")["n_samples"] % (7 * batch_size) == 0
+    assert_equal(run(tmp_path / "s.h5", **options), whole)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_batches", [1, 27, 39, 58])
+@pytest.mark.parametrize("n_batches", [1, 10, 27, 39, 65])
 def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_batches, caplog):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
         run(path, Dying(n_batches))
     assert not path.exists()
-    kept = sorted(file.name for file in tmp_path.glob("*/shard-*.h5"))
-    assert len(kept) == n_batches * 64 // make_plan(N, batch_size=64, memory=SMALL).shard_rows
-    with caplog.at_level(logging.WARNING):
-        run(path)
+    n_kept = n_batches * 64 // ROWS * ROWS
+    if n_kept:
+        assert recorded(path)["n_samples"] == n_kept
+        assert f"{n_kept} of {N} samples are kept" in caplog.text
+    else:
+        assert list(tmp_path.iterdir()) == []
+    left = Dying(-(-(N - n_kept) // 64))  # none of the samples goes through the model again
+    run(path, left)
+    assert left.left == 0
     assert_equal(path, whole)
     assert [file.name for file in tmp_path.iterdir()] == ["s.h5"]
 
 
-@pytest.mark.slow
-def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_path, caplog):
+def test_a_run_is_taken_up_as_often_as_it_fails(whole, tmp_path):
+    path = tmp_path / "s.h5"
+    for n_kept in range(ROWS, N, ROWS):
+        with pytest.raises(RuntimeError):
+            run(path, Dying(ROWS // 64 + 1))
+        assert recorded(path)["n_samples"] == n_kept
+        assert len(list(partial_folder(path).glob("checkpoint-*"))) == 1
+    run(path)
+    assert_equal(path, whole)
+
+
+def test_with_a_fixed_time_stores_are_equal_byte_by_byte(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
+    first, second, third = (tmp_path / f"{name}.h5" for name in "abc")
+    run(first)
+    run(second, checkpoint_rows=2 * N)
+    with pytest.raises(RuntimeError):
+        run(third, Dying(39))
+    run(third)
+    assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+    with h5py.File(first) as file:
+        assert file.attrs["created"] == b"2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("time", ["soon", "1e9", str(10**30)])
+def test_a_time_that_is_none_is_refused(tmp_path, monkeypatch, time):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", time)
+    with pytest.raises(OutputError, match=f"SOURCE_DATE_EPOCH is '{time}'; expected seconds"):
+        run(tmp_path / "s.h5", n=100)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["chunk", "cut", "lost", "checkpoint", "no checkpoint"])
+def test_what_changed_since_it_was_recorded_is_captured_anew(whole, tmp_path, caplog, damage):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
         run(path, Dying(39))
-    shard = sorted(tmp_path.glob("*/shard-*.h5"))[0]
-    data = bytearray(shard.read_bytes())
-    data[len(data) // 2] ^= 1
-    shard.write_bytes(data)
+    folder = partial_folder(path)
+    file = folder / (recorded(path)["file"] if "checkpoint" in damage else "store.h5")
+    if damage in ("lost", "no checkpoint"):
+        file.unlink()
+    elif damage == "cut":
+        os.truncate(file, recorded(path)["store_bytes"] - 1)
+    else:
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
     run(path)
-    assert "is not as it was recorded" in caplog.text
+    assert f"{folder} is not as it was recorded; the capture begins anew" in caplog.text
     assert_equal(path, whole)
+
+
+def test_what_a_killed_run_wrote_after_its_checkpoint_is_of_no_account(whole, tmp_path):
+    path = tmp_path / "s.h5"
+    with pytest.raises(RuntimeError):
+        run(path, Dying(39))
+    folder, kept = partial_folder(path), recorded(path)["store_bytes"]
+    with (folder / "store.h5").open("r+b") as file:
+        file.seek(kept)
+        file.write(b"half a chunk" * 1000)
+    (folder / "checkpoint-000002560.npz").write_bytes(b"half a checkpoint")
+    run(path)
+    assert_equal(path, whole)
+    assert [file.name for file in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_the_disk_holds_little_more_than_the_store(tmp_path):
+    """As measured after every batch; without histograms, whose sums are as large as this store."""
+
+    class Watching(NumpyProbe):
+        most = 0
+
+        def __call__(self, images, others=None):
+            used = sum(file.stat().st_size for file in tmp_path.rglob("*"))
+            self.most = max(self.most, used)
+            return super().__call__(images)
+
+    probe = Watching()
+    path = run(tmp_path / "s.h5", probe, statistics="basic", memory=10_000)
+    assert 0.8 * path.stat().st_size < probe.most < 1.1 * path.stat().st_size
 
 
 @pytest.mark.slow
@@ -141,7 +205,7 @@ def test_a_shard_that_changed_since_it_was_recorded_is_made_again(whole, tmp_pat
     [
         ("batch size", {"batch_size": 32}),
         ("policy", {"policy": "block*=float16"}),
-        ("samples of a shard", {"memory": 2 * SMALL}),
+        ("histograms", {"statistics": "basic"}),
     ],
 )
 def test_other_options_refuse_to_resume_and_name_the_field(tmp_path, field, options):
@@ -155,10 +219,19 @@ def test_other_options_refuse_to_resume_and_name_the_field(tmp_path, field, opti
     assert list(problems(path)) == []
 
 
+def test_another_hdf5_refuses_to_resume(tmp_path, monkeypatch):
+    path = tmp_path / "s.h5"
+    with pytest.raises(RuntimeError):
+        run(path, Dying(39))
+    monkeypatch.setattr("h5py.version.hdf5_version", "9.9.9")
+    with pytest.raises(OutputError, match=r"another capture: HDF5 was .*, now it is 9\.9\.9"):
+        run(path)
+
+
 @pytest.mark.parametrize("field", ["images", "order of images", "labels", "dtype of images"])
 def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
     path, samples = tmp_path / "s.h5", make_samples(N)
-    plan = make_plan(N, batch_size=64, memory=SMALL)
+    plan = make_plan(N, batch_size=64, checkpoint_rows=ROWS)
     with pytest.raises(RuntimeError):
         capture(Dying(39), samples, path, plan)
     if field == "images":

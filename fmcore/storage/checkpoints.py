@@ -1,0 +1,299 @@
+"""The checkpoints of an unfinished capture: `STORE.partial/`, its lock and its manifest.
+
+The store grows in that folder. Now and then its chunks are written through to the disk, and then a
+checkpoint that holds all else that a run needs to go on behind them. Only what the manifest records
+counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fmcore.errors import OutputError
+from fmcore.files import locked, output_errors, publish, sha256_of
+from fmcore.statistics import LayerAccumulators
+from fmcore.storage.codec import first_damaged
+from fmcore.storage.file.nodes import gaps, merge_adjacent
+from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.writer import StoreWriter, journal_runs
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+LOCK = "lock"
+# The suffix of the folder that holds a store until it is complete, after the name of the store.
+UNFINISHED = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The recorded checkpoint.
+
+    Attributes:
+        file: the name of the file in the folder.
+        n_samples: the number of samples that are captured.
+        store_bytes: the bytes of the unfinished store that hold their chunks.
+        bytes: the size of the file of the checkpoint.
+        sha256: the SHA-256 of that file, in hex.
+    """
+
+    file: str
+    n_samples: int
+    store_bytes: int
+    bytes: int
+    sha256: str
+
+
+def partial_folder(store: Path) -> Path:
+    """The folder that holds a store until it is complete."""
+    return store.with_name(f"{store.name}{UNFINISHED}")
+
+
+@contextlib.contextmanager
+def open_checkpoints(
+    store: Path, identity: Mapping[str, str], *, restart: bool
+) -> Iterator[Checkpoints]:
+    """Locks the folder of an unfinished store, and looks up what an earlier run recorded there.
+
+    The folder is removed at the end if nothing is recorded in it.
+
+    Args:
+        store: the path of the store that the capture makes.
+        identity: what a run must have in common with the run that it goes on with, in words.
+        restart: whether to discard what is in the folder.
+
+    Raises:
+        OutputError: if another run holds the lock, the earlier run had another identity, or the
+            disk refuses.
+    """
+    with output_errors(store), _lock_folder(store) as folder:
+        checkpoints = Checkpoints(folder, identity)
+        try:
+            if restart:
+                checkpoints.clear()
+            else:
+                checkpoints.look_up()
+            yield checkpoints
+        finally:
+            if checkpoints.recorded is None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+class Checkpoints:
+    """The folder of an unfinished store while its lock is held.
+
+    Attributes:
+        store: the unfinished store.
+        recorded: the last checkpoint; None if there is none.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
+        self._folder = folder
+        # HDF5 has to put chunks at the same places again.
+        self._identity = {**identity, "HDF5": h5py.version.hdf5_version}
+        self.store = folder / "store.h5"
+        self.recorded: Checkpoint | None = None
+
+    @property
+    def store_bytes(self) -> int:
+        """The bytes of the unfinished store that hold the chunks of the last checkpoint."""
+        return 0 if self.recorded is None else self.recorded.store_bytes
+
+    def look_up(self) -> None:
+        """Reads the manifest of an earlier run, and verifies what it recorded.
+
+        Raises:
+            OutputError: if the run had another identity, naming the field, or the manifest cannot
+                be read.
+        """
+        manifest = self._folder / MANIFEST
+        if not manifest.is_file():
+            self.clear()
+            return
+        try:
+            content = json.loads(manifest.read_text())
+            earlier = content["identity"]
+            recorded = Checkpoint(**content["checkpoint"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise OutputError(
+                f"{manifest} cannot be read ({error}); --restart discards what is beside it"
+            ) from error
+        for field in sorted(set(earlier) | set(self._identity)):
+            old, new = earlier.get(field, "nothing"), self._identity.get(field, "nothing")
+            if old != new:
+                raise OutputError(
+                    f"{self._folder} holds a part of another capture: {field} was {old}, now it is "
+                    f"{new}; give the old value to resume, or --restart to discard that part"
+                )
+        if self._is_sound(recorded):
+            self.recorded = recorded
+        else:
+            log.warning("%s is not as it was recorded; the capture begins anew", self._folder)
+            self.clear()
+
+    def _is_sound(self, recorded: Checkpoint) -> bool:
+        """Whether all is as it was recorded; reads the whole unfinished store.
+
+        What lies between its chunks is overwritten with zeros: HDF5 makes its metadata anew, and
+        what it leaves free must not differ from an uninterrupted run.
+        """
+        path = self._folder / recorded.file
+        if not path.is_file() or path.stat().st_size != recorded.bytes:
+            return False
+        if sha256_of(path) != recorded.sha256:
+            return False
+        if not self.store.is_file() or self.store.stat().st_size < recorded.store_bytes:
+            return False
+        with np.load(path) as state:
+            runs = list(journal_runs(state))
+        file = FileBytes(self.store)
+        for run in runs:
+            data, ends = file.read(run.offset, run.size), np.cumsum(run.sizes)
+            if len(data) != run.size or first_damaged(_cut(data, ends)) is not None:
+                return False
+        extents = np.array([(run.offset, run.offset + run.size) for run in runs], "<i8")
+        with self.store.open("r+b") as out:
+            for start, stop in gaps(merge_adjacent([extents]), recorded.store_bytes):
+                out.seek(start)
+                out.write(bytes(stop - start))
+        return True
+
+    def record(
+        self, writer: StoreWriter, accumulators: Sequence[LayerAccumulators], n_samples: int
+    ) -> None:
+        """Makes all samples so far durable; a run that is killed later goes on behind them.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        store_bytes, state = writer.checkpoint()
+        for index, layer in enumerate(accumulators):
+            state |= {f"{index}/{key}": array for key, array in layer.state().items()}
+        path = self._folder / f"checkpoint-{n_samples:09d}.npz"
+        with publish(path, overwrite=True) as partial, partial.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **state)
+        recorded = Checkpoint(
+            path.name, n_samples, store_bytes, path.stat().st_size, sha256_of(path)
+        )
+        text = json.dumps({"identity": self._identity, "checkpoint": asdict(recorded)}, indent=1)
+        with publish(self._folder / MANIFEST, overwrite=True) as partial:
+            partial.write_text(text)
+        before, self.recorded = self.recorded, recorded
+        if before is not None:
+            (self._folder / before.file).unlink(missing_ok=True)
+
+    def resume(self, writer: StoreWriter, accumulators: list[LayerAccumulators]) -> int:
+        """Brings a new writer and empty accumulators to the last checkpoint.
+
+        Returns:
+            The number of samples that are captured.
+
+        Raises:
+            OutputError: if HDF5 does not find its way through the unfinished store.
+        """
+        if self.recorded is None:
+            return 0
+        with np.load(self._folder / self.recorded.file) as state:
+            try:
+                writer.resume(state)
+            except ValueError as error:
+                raise OutputError(
+                    f"{self.store} cannot be taken up ({error}): it may be from another version of "
+                    "HDF5; --restart discards it"
+                ) from error
+            for index, layer in enumerate(accumulators):
+                accumulators[index] = layer.restored(
+                    {key: state[f"{index}/{key}"] for key in layer.state()}
+                )
+        return self.recorded.n_samples
+
+    def clear(self) -> None:
+        """Removes everything in the folder but the lock."""
+        for path in self._folder.iterdir():
+            if path.name != LOCK:
+                path.unlink()
+        self.recorded = None
+
+    def remove(self) -> None:
+        """Removes the folder, once the store is complete."""
+        self.recorded = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _cut(data: bytes, ends: NDArray[np.int64]) -> list[memoryview]:
+    """The chunks of a run."""
+    view = memoryview(data)
+    starts = [0, *ends[:-1].tolist()]
+    return [view[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
+
+
+@contextlib.contextmanager
+def _lock_folder(store: Path) -> Iterator[Path]:
+    """Locks the folder of an unfinished store, so that no other capture writes there.
+
+    The kernel releases the lock when the process ends; the file says which process holds it.
+    """
+    folder = partial_folder(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    busy = f"another capture is writing {store} now"
+    advice = "wait for it, or write to another store"
+    with contextlib.ExitStack() as lock:
+        try:
+            descriptor = lock.enter_context(
+                locked(path, lambda held: f"{busy}{_holder(held)}; {advice}")
+            )
+        except FileNotFoundError as error:
+            raise OutputError(f"{busy}, and is about to end; try again") from error
+        holder = _read(descriptor)
+        if holder and holder.get("host") != socket.gethostname():
+            raise OutputError(
+                f"{path} is held by pid {holder.get('pid')} on host {holder.get('host')} since "
+                f"{holder.get('since')}; whether that run still exists cannot be tested from this "
+                "host: if it does not, delete the file and run again"
+            )
+        if holder:
+            log.warning(
+                "an earlier capture (pid %s, begun %s) ended without finishing; its lock is stale",
+                holder.get("pid"),
+                holder.get("since"),
+            )
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        try:
+            yield folder
+        finally:
+            os.ftruncate(descriptor, 0)
+
+
+def _holder(descriptor: int) -> str:
+    """The process that holds a lock, in words; it writes this just after it gets the lock."""
+    for _ in range(20):
+        if holder := _read(descriptor):
+            return f" (pid {holder.get('pid')} on host {holder.get('host')}, {holder.get('since')})"
+        time.sleep(0.05)
+    return ""
+
+
+def _read(descriptor: int) -> dict[str, object]:
+    try:
+        content = json.loads(os.pread(descriptor, 4096, 0))
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
