@@ -86,16 +86,23 @@ def d_prime(
     """
     n, sizes = classes.n_samples, classes.sizes
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean, others = sums / sizes, -sums / (n - sizes)  # all values sum to 0
-        variances = _variance(squares / sizes, mean, rounding)
-        variances += _variance((total[..., np.newaxis] - squares) / (n - sizes), others, rounding)
-        distance = (mean - others) / np.sqrt(variances / 2)
+        mean, others = sums / sizes, sums / (sizes - n)  # all values sum to 0
+        distance = mean - others
+        variance = _variance(squares / sizes, mean, rounding)
+        square = np.subtract(total[..., np.newaxis], squares)
+        square /= n - sizes
+        variance += _variance(square, others, rounding)
+        variance /= 2
+        distance /= np.sqrt(variance, out=variance)
     return np.where(sizes < n, distance, np.nan)
 
 
 def _variance(
     square: NDArray[np.float64], mean: NDArray[np.float64], rounding: float
 ) -> NDArray[np.float64]:
-    """Mean square minus squared mean; zero where only rounding is left."""
-    variance = square - mean**2
-    return np.where(variance > rounding * square, variance, 0)
+    """Mean square minus squared mean; zero where only rounding is left. Both are overwritten."""
+    np.multiply(mean, mean, out=mean)
+    variance = np.subtract(square, mean, out=mean)
+    square *= rounding
+    variance *= variance > square
+    return variance
