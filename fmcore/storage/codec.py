@@ -321,10 +321,10 @@ def _row_sums(rows: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Both sums of the words of each row, not reduced, <int64>[row, 2]: see `_WEIGHTS`."""
     sums = np.empty((len(rows), 2), np.int64)
     for start in range(0, len(rows), _ROWS):
-        some = rows[start : start + _ROWS]
+        block = rows[start : start + _ROWS]
         part = sums[start : start + _ROWS]
-        part[:] = some.astype(np.float64) @ _WEIGHTS
-        part[:, 1] -= (some >> np.uint32(16)).sum(axis=1, dtype=np.uint32)
+        part[:] = block.astype(np.float64) @ _WEIGHTS
+        part[:, 1] -= (block >> np.uint32(16)).sum(axis=1, dtype=np.uint32)
     return sums
 
 
