@@ -67,12 +67,14 @@ class Tables:
         pieces: starts reading the table, piece by piece.
         n_rows: number of rows, about.
         notes: facts about the values once they are read, such as the errors of float16.
+        nan_is_missing: whether NaN stands for no value, for which some formats have a null.
     """
 
     kinds: Mapping[str, str]
     pieces: Callable[[], Iterator[Table]]
     n_rows: int
     notes: Callable[[], dict[str, float]] = dict
+    nan_is_missing: bool = False
 
 
 def is_missing(value: Any) -> bool:

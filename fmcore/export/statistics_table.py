@@ -152,7 +152,7 @@ def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = Fal
                 if "layer" not in statistic.axes and name in owners[statistic.name]:
                     yield from _filters_tables(values, name, statistic, resolved)
 
-    return Tables(COLUMNS, pieces, n_rows)
+    return Tables(COLUMNS, pieces, n_rows, nan_is_missing=True)
 
 
 def _n_rows(store: Store, resolved: ResolvedQuery, statistic: Statistic, layer: str) -> int:
@@ -196,12 +196,12 @@ def _filters_tables(
     store, picks = values.store, _picks(values.store, resolved, statistic, layer)
     array, band = values.value(layer, statistic), values.chance(layer, statistic)
     reasons = _reasons(values, layer, statistic, array)
-    chosen = np.ix_(*picks)
+    mesh = np.ix_(*picks)
     if array.dtype == np.float32:
         array = array.astype(np.float64)
-    array, codes = (np.atleast_2d(each[chosen]) for each in (array, reasons.codes))
+    array, codes = (np.atleast_2d(values_of[mesh]) for values_of in (array, reasons.codes))
     if band is not None:
-        band = np.stack([bound[chosen] for bound in band]).reshape(2, *array.shape)
+        band = np.stack([bound[mesh] for bound in band]).reshape(2, *array.shape)
     n_columns = array.shape[1]
     step = max(1, PIECE_ROWS // max(1, n_columns))
     for start in range(0, len(array), step):

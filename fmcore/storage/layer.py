@@ -33,6 +33,9 @@ from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.format.schema import ARRAYS
 from fmcore.storage.handle import StoreFile
 
+# A pooled table up to this size is read once for correlations, which take it three times.
+TABLE_BYTES = 64 << 20
+
 
 class Layer:
     """One captured layer of a store.
@@ -293,13 +296,16 @@ class Layer:
             alike[rows, others[rows, places]] = True
             # Those that are full of duplicates may leave out some.
             rest = np.flatnonzero(np.abs(r).min(axis=1) > DUPLICATE)
-        for filters, of_all in correlation_rows(self._row_table("mean"), rest):
-            alike[filters] = of_all > DUPLICATE
+        if len(rest):
+            for filters, of_all in correlation_rows(self._row_table("mean"), rest):
+                alike[filters] = of_all > DUPLICATE
         return alike
 
     def _row_table(self, pooling: str) -> RowTable:
-        """A pooled table whose rows are read when they are needed."""
+        """A pooled table, read at once if it is small, else each time its rows are needed."""
         table = self.pooled(pooling)
+        if table.dtype.itemsize * self._file.n_samples * self.n_filters <= TABLE_BYTES:
+            return RowTable.of(table[...])
         return RowTable(self._file.n_samples, self.n_filters, table.__getitem__)
 
     def _check_filter(self, index: int) -> None:

@@ -18,23 +18,28 @@ def write_parquet(tables: Tables, stream: BinaryIO) -> None:
     """
     arrow = need_parquet()
     parquet = import_optional("pyarrow.parquet", extra="parquet", purpose="Parquet")
-    types = {name: arrow.type_for_alias(kind) for name, kind in tables.kinds.items()}
-    schema = arrow.schema(list(types.items()))
+    schema = arrow.schema(
+        [(name, arrow.type_for_alias(kind)) for name, kind in tables.kinds.items()]
+    )
     with parquet.ParquetWriter(stream, schema) as writer:
         for table in tables.pieces():
             columns = [
-                _arrow_column(arrow, table.columns[name], kind, types[name])
+                _arrow_column(arrow, table.columns[name], kind, null=tables.nan_is_missing)
                 for name, kind in tables.kinds.items()
             ]
             writer.write_table(arrow.table(columns, schema=schema))
 
 
-def _arrow_column(arrow: Any, values: Column, kind: str, form: Any) -> Any:
-    if isinstance(values, np.ndarray):
-        return arrow.array(values if kind == TEXT else values.astype(kind), type=form)
+def _arrow_column(arrow: Any, values: Column, kind: str, *, null: bool) -> Any:
+    """A column of arrow's; `null`: whether NaN among numbers becomes null."""
+    form = arrow.type_for_alias(kind)
+    if isinstance(values, np.ndarray) and kind != TEXT:
+        numbers = values.astype(kind)
+        mask = np.isnan(numbers) if null and numbers.dtype.kind == "f" else None
+        return arrow.array(numbers, type=form, mask=mask)
     convert = str if kind == TEXT else lambda value: value
-    texts = values.values if isinstance(values, Coded) else values
-    cells = [None if is_missing(value) else convert(value) for value in texts]
+    different = values.values if isinstance(values, Coded) else list(values)
+    cells = [None if is_missing(value) else convert(value) for value in different]
     column = arrow.array(cells, type=form)
     return column.take(arrow.array(values.codes)) if isinstance(values, Coded) else column
 

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as parquet
 import pytest
 from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, make_store
 from hypothesis import given
@@ -263,3 +264,13 @@ def test_texts_come_back_from_a_csv_and_a_json_of_columns_that_repeat(texts):
     objects = json.loads("".join(json_text(tables)))
     assert [row["name"] for row in objects] == expected
     assert [row["n"] for row in objects] == list(range(40))
+
+
+def test_what_is_missing_is_null_in_parquet(store_path, tmp_path):
+    assert main(["stats", str(store_path), "--out", str(tmp_path / "t.parquet")]) == 0
+    rows = parquet.read_table(tmp_path / "t.parquet")
+    with_reason = rows["reason"].is_valid().to_numpy()
+    assert with_reason.any()
+    np.testing.assert_array_equal(rows["value"].is_null().to_numpy(), with_reason)
+    assert not rows["value"].is_null(nan_is_null=True).to_numpy()[~with_reason].any()
+    np.testing.assert_array_equal(rows["chance_low"].is_null(), rows["chance_high"].is_null())

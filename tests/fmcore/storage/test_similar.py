@@ -71,8 +71,10 @@ def test_a_layer_of_many_filters_has_lists_of_similar_ones_and_no_matrix(wide):
         assert {"correlation_mean", "correlation_max"} <= narrow
 
 
+@pytest.mark.parametrize("table_bytes", [0, 1 << 20])  # read when needed, and at once
 @pytest.mark.parametrize("name", ["wide", "conv2"])
-def test_correlations_are_numpys_whether_stored_or_computed(wide, name):
+def test_correlations_are_numpys_whether_stored_or_computed(wide, name, table_bytes, monkeypatch):
+    monkeypatch.setattr("fmcore.storage.layer.TABLE_BYTES", table_bytes)
     layer = wide.layers[name]
     for pooling in ("mean", "max"):
         with np.errstate(invalid="ignore", divide="ignore"):
