@@ -135,7 +135,8 @@ class StoreFile:
     def _sizes(self, layer: str) -> dict[str, int]:
         """The length of each axis that is known before the layer is read."""
         height, width, n_filters = self.layers[layer].shape
-        shared = {path: axis.shape[0] for path, axis in self._structure.axes.items()}
+        axes = self._structure.axes.items()
+        shared = {path: axis.shape[0] for path, axis in axes if len(axis.shape) == 1}
         own = {"y": height, "x": width, "filter": n_filters, "other_filter": n_filters}
         return shared | own
 

@@ -303,7 +303,9 @@ def _prediction_problems(file: h5py.File) -> Iterator[str]:
 def _axes(nodes: Nodes, paths: Iterable[str]) -> dict[str, Axis]:
     """The axes that are there, by path."""
     present = ((path, nodes[path]) for path in sorted(set(paths)) if path in nodes)
-    return {path: Axis(address_of(node), getattr(node, "shape", ())) for path, node in present}
+    return {
+        path: Axis(address_of(node), getattr(node, "shape", None) or ()) for path, node in present
+    }
 
 
 def _array_problems(

@@ -178,9 +178,9 @@ def test_validate_lists_every_damaged_chunk_and_goes_on(copied, capsys):
     damage(copied, "samples/image", 3)
     found = list(problems(copied))
     assert [one.split(":")[0] for one in found] == [
+        "/samples/image, samples 0 to 36",
         f"/{MAPS}, samples 6 to 9",
         f"/{MAPS}, samples 20 to 21",
-        "/samples/image, samples 0 to 36",
     ]
     assert main(["validate", str(copied)]) == 1
     assert "3 problems found" in capsys.readouterr().out
