@@ -243,8 +243,12 @@ def test_links_and_devices_are_not_overwritten(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
     (tmp_path / ".s.fmcore-partial.h5").symlink_to(precious)
-    with pytest.raises(OutputError):
-        make_store(tmp_path / "s.h5", 3)
+    with pytest.raises(OutputError), publish(tmp_path / "s.h5"):
+        pass
+    (tmp_path / "s.h5.partial").mkdir()
+    (tmp_path / "s.h5.partial" / "store.h5").symlink_to(precious)
+    make_store(tmp_path / "s.h5", 3)  # the link is removed, not followed
+    assert not (tmp_path / "s.h5").is_symlink()
     assert precious.read_text() == "mine"
     with pytest.raises(OutputError, match="not a regular file"):
         make_store(Path("/dev/null"), 3, overwrite=True)

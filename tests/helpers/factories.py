@@ -211,11 +211,18 @@ def make_plan(n: int = 37, *, batch_size: int = 10, checkpoint_rows: int = 0, **
 
 
 def make_store(
-    path: Path, n: int = 37, *, batch_size: int = 10, overwrite: bool = False, **options
+    path: Path,
+    n: int = 37,
+    *,
+    batch_size: int = 10,
+    overwrite: bool = False,
+    restart: bool = False,
+    **options,
 ) -> Path:
     """A real store of `n` samples, written by the real capture."""
     plan = make_plan(n, batch_size=batch_size, **options)
-    return capture(NumpyProbe(), make_samples(n), path, plan, CaptureOptions(overwrite=overwrite))
+    record = CaptureOptions(overwrite=overwrite, restart=restart)
+    return capture(NumpyProbe(), make_samples(n), path, plan, record)
 
 
 def reference(n: int = 37) -> Captured:

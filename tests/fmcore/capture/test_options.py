@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fmcore import capture_activations, capture_callback
-from fmcore.capture.cost import LARGE_STORE_BYTES, batch_size_for
+from fmcore.capture.cost import LARGE_STORE_BYTES, batching_for
 from fmcore.capture.options import (
     DEFAULTS,
     OPTIONS,
@@ -168,7 +168,8 @@ def test_defaults_in_words_are_the_defaults():
     assert size(words["memory"]) == DEFAULTS.memory
     assert policies_for(["a"], DEFAULTS.policy) == [Policy(words["policy"])]
     assert match_names(["a", "b/c"], DEFAULTS.layers, what="layer") == ["a", "b/c"]
-    assert words["batch_size"].endswith(f"at most {batch_size_for(1, 10**9, DEFAULTS.memory)}")
+    largest = batching_for([1], 1, 0, 10**9, DEFAULTS.memory).size
+    assert words["batch_size"].endswith(f"at most {largest}")
     assert LARGE_STORE_BYTES == 10e9
     assert "more than 10 GB" in OPTIONS["allow_large"].metadata["doc"]
 
