@@ -14,6 +14,7 @@ BENCHMARKS = (
     Script(HERE / "viewer.py", tools=("chromium",), packages=("keras", "playwright")),
     Script(HERE / "memory.py", packages=("keras",)),
     Script(HERE / "capture.py", packages=("keras", "zarr")),
+    Script(HERE / "networks.py", packages=("keras", "sklearn")),
     Script(HERE / "images.py", packages=("keras",)),
     Script(HERE / "server.py"),
     Script(HERE / "deep.py", packages=("xarray",)),

@@ -31,7 +31,10 @@ def activation_chunk(
         rows = _power_of_two(-(-SMALL_SAMPLE_BYTES // sample_bytes))
         return min(n_samples, rows), height, width, filters
     if sample_bytes > LARGE_SAMPLE_BYTES:
-        return 1, height, width, min(filters, max(1, LARGE_SAMPLE_BYTES // map_bytes))
+        fitting = max(1, LARGE_SAMPLE_BYTES // map_bytes)
+        n_blocks = -(-filters // fitting)
+        # Blocks of equal width: HDF5 pads the last one of them to a whole chunk.
+        return 1, height, width, -(-filters // n_blocks)
     return 1, height, width, filters
 
 

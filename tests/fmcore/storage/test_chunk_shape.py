@@ -69,6 +69,8 @@ def check_bounds(n_samples, shape, itemsize):
     else:
         assert chunk_bytes <= chunk_shape.LARGE_SAMPLE_BYTES
     assert chunk_bytes >= chunk_shape.SMALL_SAMPLE_BYTES or rows == n_samples
+    n_blocks = -(-shape[2] // filters)
+    assert n_blocks * filters - shape[2] < n_blocks  # less than one filter of a block is padding
 
 
 @pytest.mark.parametrize("shape", SHAPES)
