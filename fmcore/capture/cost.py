@@ -52,8 +52,8 @@ LARGEST_LAYERS, SHARE_OF_MAPS = 1.5, 0.1
 # wait for the disk.
 FIXED_BYTES = 300 << 20
 # Arrays <float64>[class, filter] that are in memory while scores are written: measured for ResNet50
-# and a thousand classes.
-SCORE_COPIES = 10
+# and EfficientNetV2S, with a thousand classes.
+SCORE_COPIES = 17
 # Temporaries of each thread of the pool.
 TASK_BYTES = 24 << 20
 
