@@ -74,7 +74,8 @@ n, path, memory, side = int(sys.argv[1]), sys.argv[2] + "/store.h5", int(sys.arg
 warnings = []
 logging.getLogger("fmcore.capture.run").addFilter(lambda record: warnings.append(record.msg))
 shape = int(side), int(side), 3
-model = getattr(keras.applications, sys.argv[4])(weights=None, input_shape=shape, classes=int(sys.argv[6]))
+network, n_classes = getattr(keras.applications, sys.argv[4]), int(sys.argv[6])
+model = network(weights=None, input_shape=shape, classes=n_classes)
 images = np.random.default_rng(0).random((n, *shape), dtype=np.float32)
 model(images[:1])
 before, labels = peak(), np.arange(n) % 10
