@@ -37,7 +37,8 @@ OVERLAPPING_BATCH_SIZE = 128
 # CPU time of the forward pass for an image of ResNet50: 0.104 s in batches of 1, 0.094 of 2, 0.076
 # of 8, 0.075 of 16; of EfficientNetV2S 0.081 in batches of 4, 0.074 of 8, 0.072 of 16.
 LARGE_SAMPLES_BATCH_SIZE = 32
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# The probe tries the model with 4 images, whose memory TensorFlow keeps: smaller batches save none.
+SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 # A capture beyond this needs the user's consent, who may not know how large it gets.
 LARGE_STORE_BYTES = 10_000_000_000
 # Between two checkpoints lie at most so many bytes of activations, unless the checkpoint itself is
@@ -52,8 +53,8 @@ LARGEST_LAYERS, SHARE_OF_MAPS = 1.5, 0.1
 # wait for the disk.
 FIXED_BYTES = 300 << 20
 # Arrays <float64>[class, filter] that are in memory while scores are written: measured for ResNet50
-# and a thousand classes.
-SCORE_COPIES = 10
+# and EfficientNetV2S, with a thousand classes.
+SCORE_COPIES = 17
 # Temporaries of each thread of the pool.
 TASK_BYTES = 24 << 20
 
@@ -128,11 +129,11 @@ def batching_for(
     def fitting(in_flight: int) -> int:
         most = DEFAULT_BATCH_SIZE if in_flight > 1 else LARGE_SAMPLES_BATCH_SIZE
         sizes = (size for size in SIZES if size <= most and of_batches(size, in_flight) <= left)
-        return max(sizes, default=1)
+        return max(sizes, default=SIZES[0])
 
     in_flight = 2 if of_batches(size or OVERLAPPING_BATCH_SIZE, 2) <= left else 1
     size = min(size or fitting(in_flight), n_samples)
-    return Batching(size, in_flight, fixed + of_batches(size, in_flight))
+    return Batching(size, in_flight, fixed + of_batches(max(size, SIZES[0]), in_flight))
 
 
 def score_bytes(layers: Sequence[LayerPlan], n_classes: int) -> int:

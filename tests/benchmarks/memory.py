@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.harness import Options, Table
 
 ROWS = SAMPLES, LARGE_LAYER = "the tutorial's network", "112x112x64, 1,000 classes"
-NETWORKS = "ResNet50", "VGG16", "MobileNetV3Large", "EfficientNetV2S"
+NETWORKS = "ResNet50", "VGG16", "EfficientNetV2S", "MobileNetV3Large"
 MEMORIES = 512, 1024, 4096  # MiB
 # The peak of this program alone: what getrusage tells begins with the parent's.
 PEAK = """
@@ -74,7 +74,8 @@ n, path, memory, side = int(sys.argv[1]), sys.argv[2] + "/store.h5", int(sys.arg
 warnings = []
 logging.getLogger("fmcore.capture.run").addFilter(lambda record: warnings.append(record.msg))
 shape = int(side), int(side), 3
-model = getattr(keras.applications, sys.argv[4])(weights=None, input_shape=shape)
+network, n_classes = getattr(keras.applications, sys.argv[4]), int(sys.argv[6])
+model = network(weights=None, input_shape=shape, classes=n_classes)
 images = np.random.default_rng(0).random((n, *shape), dtype=np.float32)
 model(images[:1])
 before, labels = peak(), np.arange(n) % 10
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_number("--memories", 3, 1, help="sizes of memory for each of them")
     parser.add_number("--images", 40, 2, help="that they get")
     parser.add_number("--side", 224, 64, help="pixels of a side of these images")
+    parser.add_number("--classes", 1000, 10, help="of these networks")
     options = parser.parse_args()
     if options.counts:
         counts = [int(count) for count in options.counts.split(",")]
@@ -140,7 +142,7 @@ def main() -> None:
         }
         table.expect(cases)
         for row, (network, limit) in cases.items():
-            words = (str(limit), network, str(options.side))
+            words = (str(limit), network, str(options.side), str(options.classes))
             batch, is_warned, peak = printed(options.images, NETWORK, *words)[-3:]
             fits = "does not fit, as it says beforehand" if int(is_warned) else "fits"
             note = f"batches of {batch}; {fits}"
