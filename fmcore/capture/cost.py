@@ -182,7 +182,7 @@ def map_factors(
 ) -> list[tuple[int, int] | None]:
     """Pixels (y, x) that the class maps of each layer average into one; None for no class maps.
 
-    Class maps get three eighths of the memory. Layers that need least are served first, so that one
+    Class maps get a quarter of the memory. Layers that need least are served first, so that one
     large layer does not leave the others without class maps.
 
     Args:
@@ -200,7 +200,7 @@ def map_factors(
         return class_maps_bytes(n_classes, (*size, filters)), factors
 
     order = sorted(range(len(shapes)), key=lambda index: math.prod(shapes[index]))
-    return _allot(memory * 3 // 8, order, fit)
+    return _allot(memory // 4, order, fit)
 
 
 def histogram_bits(

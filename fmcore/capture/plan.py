@@ -252,7 +252,7 @@ def _target_fields(output: OutputPlan | None, samples: LabelledImages) -> dict[s
 
 def _class_map_fields(factors: tuple[int, int] | None, memory: int) -> dict[str, Any]:
     if factors is None:
-        words = f"off: they do not fit in three eighths of the memory of {size_text(memory)}"
+        words = f"off: they do not fit in a quarter of the memory of {size_text(memory)}"
     else:
         words = "full" if factors == (1, 1) else f"mean over {factors[0]}x{factors[1]} pixels"
     return {"map_factors": factors, "class_maps": words}

@@ -28,7 +28,7 @@ from fmcore.statistics.similarity import MATRIX_FILTERS, RowTable, similar_array
 # Bytes of one block of a float64 table, and of the sums over permuted classes: each thread holds
 # about ten of them.
 BLOCK_BYTES = 1 << 20
-SUMS_BYTES = 8 << 20
+SUMS_BYTES = 4 << 20
 # Blocks of filters that wait for a thread or are being computed.
 MOST_IN_FLIGHT = 4
 

@@ -115,8 +115,8 @@ class ClassSums:
         sums: <float64>[filter, present], sums of deviations from it.
         squares: <float64>[filter, present], sums of their squares.
         scale: <float64>[filter], the standard deviation; 1 where it is 0.
-        permuted_sums: <float64>[permutation, filter, present], as `sums`, in units of `scale`.
-        permuted_squares: <float64>[permutation, filter, present], as `squares`, in these units.
+        permuted_sums: <float32>[permutation, filter, present], as `sums`, in units of `scale`.
+        permuted_squares: <float32>[permutation, filter, present], as `squares`, in these units.
     """
 
     classes: LabelGroups
@@ -126,8 +126,8 @@ class ClassSums:
     sums: NDArray[np.float64]
     squares: NDArray[np.float64]
     scale: NDArray[np.float64]
-    permuted_sums: NDArray[np.float64]
-    permuted_squares: NDArray[np.float64]
+    permuted_sums: NDArray[np.float32]
+    permuted_squares: NDArray[np.float32]
 
     @classmethod
     def of(cls, block: Block) -> Self:

@@ -224,7 +224,7 @@ class Permutations:
                 changed, at = np.unique(filters[runs], return_index=True)
                 of_filters[changed] += np.add.reduceat(changes, at) / self.classes.sizes
 
-    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    def sums(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Sums over each permuted class.
 
         They are taken in float32, which is twice as fast; the error is a millionth of a band's
@@ -234,7 +234,7 @@ class Permutations:
             values: <float32>[sample, column].
 
         Returns:
-            <float64>[permutation, present, column].
+            <float32>[permutation, present, column].
         """
         from scipy import sparse
 
@@ -247,7 +247,7 @@ class Permutations:
             membership = sparse.csr_array(
                 (np.ones(samples.size, np.float32), samples.reshape(-1), bounds), shape=shape
             )
-            sums = (membership @ values).astype(np.float64)
+            sums = membership @ values
             blocks.append(sums.reshape(rows, -1, values.shape[1]))
         return np.concatenate(blocks)
 
@@ -275,17 +275,17 @@ def significant_ties(first: NDArray[np.int32], end: NDArray[np.int32]) -> NDArra
     return (value_effect >= smallest) & (value_effect > 0) & matters
 
 
-def permutation_band(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def permutation_band(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """The band of the scores of permuted labels, <float64>[bound, …].
 
     It is widened by the rounding of permuted sums: a sparse filter has few possible scores, and a
     score that equals a bound lies inside.
 
     Args:
-        scores: <float64>[permutation, …].
+        scores: <float>[permutation, …].
     """
     ordered = np.sort(scores, axis=0)
-    low, high = ordered[BOUND_RANK - 1], ordered[-BOUND_RANK]
+    low, high = ordered[[BOUND_RANK - 1, -BOUND_RANK]].astype(np.float64)
     with np.errstate(invalid="ignore"):
         margin = PERMUTED_ROUNDING * np.maximum(np.abs(low), np.abs(high))
         margin = np.where(np.isfinite(margin), margin, 0)

@@ -6,6 +6,8 @@ samples, and its chance band.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,8 @@ from fmcore.statistics.scores.chance import (
 )
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking, tie_correction, untied_precision
+
+F = TypeVar("F", np.float32, np.float64)
 
 # A difference of squares below this share of them is rounding: 16 digits less what sums lose.
 ROUNDING = 1e-13
@@ -40,7 +44,7 @@ def d_prime_score(sums: ClassSums) -> Score:
         sums.classes,
         sums.permuted_sums,
         sums.permuted_squares,
-        np.where(sums.total > 0, n_samples, 0),
+        np.where(sums.total > 0, n_samples, 0).astype(np.float32),
         rounding=PERMUTED_ROUNDING,
     )
     score = d_prime(sums.classes, sums.sums, sums.squares, sums.total)
@@ -65,26 +69,26 @@ def average_precision(classes: LabelGroups, ranking: Ranking) -> NDArray[np.floa
 
 def d_prime(
     classes: LabelGroups,
-    sums: NDArray[np.float64],
-    squares: NDArray[np.float64],
-    total: NDArray[np.float64],
+    sums: NDArray[F],
+    squares: NDArray[F],
+    total: NDArray[F],
     *,
     rounding: float = ROUNDING,
-) -> NDArray[np.float64]:
+) -> NDArray[F]:
     """(mean of the class - mean of the others) / sqrt(mean of their two population variances).
 
     Args:
         classes: the samples grouped by label.
-        sums: <float64>[..., present], sums over each class of values minus their overall mean.
-        squares: <float64>[..., present], sums over each class of the squares of these differences.
-        total: <float64>[...], the sum of these squares over all samples.
+        sums: <float>[..., present], sums over each class of values minus their overall mean.
+        squares: <float>[..., present], sums over each class of the squares of these differences.
+        total: <float>[...], the sum of these squares over all samples.
         rounding: a difference of squares below this share of them counts as zero.
 
     Returns:
-        <float64>[..., present]; infinite where neither side varies and the means differ, NaN where
+        <float>[..., present]; infinite where neither side varies and the means differ, NaN where
         neither varies and the means are equal, and for a class that has all samples.
     """
-    n, sizes = classes.n_samples, classes.sizes
+    n, sizes = sums.dtype.type(classes.n_samples), classes.sizes.astype(sums.dtype)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, others = sums / sizes, sums / (sizes - n)  # all values sum to 0
         distance = mean - others
@@ -94,12 +98,10 @@ def d_prime(
         variance += _variance(square, others, rounding)
         variance /= 2
         distance /= np.sqrt(variance, out=variance)
-    return np.where(sizes < n, distance, np.nan)
+    return np.where(classes.sizes < classes.n_samples, distance, np.nan)
 
 
-def _variance(
-    square: NDArray[np.float64], mean: NDArray[np.float64], rounding: float
-) -> NDArray[np.float64]:
+def _variance(square: NDArray[F], mean: NDArray[F], rounding: float) -> NDArray[F]:
     """Mean square minus squared mean; zero where only rounding is left. Both are overwritten."""
     np.multiply(mean, mean, out=mean)
     variance = np.subtract(square, mean, out=mean)

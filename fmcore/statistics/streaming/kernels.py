@@ -144,6 +144,59 @@ def reduce_maps(
                     m2[sample, column] = max(0.0, all_squares - all_differences * offset)
 
 
+def add_to_moments(
+    labels: NDArray[np.int64],
+    n_pixels: int,
+    n_values: NDArray[np.int64],
+    n_zero: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    m2: NDArray[np.float64],
+    low: NDArray[np.floating],
+    high: NDArray[np.floating],
+    class_values: NDArray[np.int64],
+    class_zero: NDArray[np.int64],
+    class_nonfinite: NDArray[np.int64],
+    class_mean: NDArray[np.float64],
+    class_m2: NDArray[np.float64],
+    class_low: NDArray[np.float64],
+    class_high: NDArray[np.float64],
+) -> None:
+    """Adds reduced maps to the moments of their classes (Chan et al. 1983).
+
+    Args:
+        labels: <int64>[sample], the class of each sample.
+        n_pixels: the number of pixels of a map.
+        n_values: <int64>[sample, filter], the number of finite pixels.
+        n_zero: <int64>[sample, filter], the number of pixels that are exactly zero.
+        mean: <float64>[sample, filter]; 0 where no pixel is finite.
+        m2: <float64>[sample, filter], sum of squared deviations from the mean.
+        low: <float>[sample, filter], the smallest value.
+        high: <float>[sample, filter], the largest value.
+        class_values: <int64>[class, filter], the number of finite values; updated, as all below.
+        class_zero: <int64>[class, filter], the number of values that are exactly zero.
+        class_nonfinite: <int64>[class, filter], the number of values that are not finite.
+        class_mean: <float64>[class, filter]; 0 where nothing was seen.
+        class_m2: <float64>[class, filter], sum of squared deviations from the mean.
+        class_low: <float64>[class, filter], the smallest value.
+        class_high: <float64>[class, filter], the largest value.
+    """
+    for sample in range(len(labels)):
+        place = labels[sample]
+        for column in range(mean.shape[1]):
+            n_new, n_old = n_values[sample, column], class_values[place, column]
+            share = n_new / max(n_old + n_new, 1)
+            delta = mean[sample, column] - class_mean[place, column]
+            between = delta * delta * n_old * share
+            class_mean[place, column] += delta * share
+            class_m2[place, column] += m2[sample, column] + between
+            class_values[place, column] += n_new
+            class_zero[place, column] += n_zero[sample, column]
+            class_nonfinite[place, column] += n_pixels - n_new
+            smaller, larger = np.float64(low[sample, column]), np.float64(high[sample, column])
+            class_low[place, column] = min(class_low[place, column], smaller)
+            class_high[place, column] = max(class_high[place, column], larger)
+
+
 def count_bins(
     bits: NDArray[np.int32],
     order: NDArray[np.int64],
