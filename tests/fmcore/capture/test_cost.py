@@ -79,9 +79,7 @@ def test_histograms_take_the_bytes_that_are_stated(n_classes, n_filters, bits):
 @example([(40, 33, 4)], 3, 16 * 3 * 40 * 33 * 4 * 8 // 3)  # fits to the byte
 @example([(40, 33, 4)], 3, 16 * 3 * 40 * 33 * 4 * 8 // 3 - 3)
 @example([(40, 33, 4), (5, 5, 4), (40, 33, 1)], 3, 2_000_000)
-def test_class_maps_get_three_eighths_of_the_memory_smallest_layers_first(
-    shapes, n_classes, memory
-):
+def test_class_maps_get_a_quarter_of_the_memory_smallest_layers_first(shapes, n_classes, memory):
     needs = []
     for height, width, filters in shapes:
         halves = -(-height // 32), -(-width // 32)
@@ -93,13 +91,13 @@ def test_class_maps_get_three_eighths_of_the_memory_smallest_layers_first(
         )
     order = sorted(range(len(shapes)), key=lambda index: np.prod(shapes[index]))
     factors = map_factors(shapes, n_classes, memory)
-    assert factors == shares(memory * 3 // 8, order, needs)
+    assert factors == shares(memory // 4, order, needs)
     taken = [
         array_bytes(n_classes, shape, by)
         for shape, by in zip(shapes, factors, strict=True)
         if by is not None
     ]
-    assert sum(taken) <= memory * 3 / 8
+    assert sum(taken) <= memory / 4
 
 
 @given(st.lists(SHAPES, max_size=5), st.integers(1, 12), MEMORY)

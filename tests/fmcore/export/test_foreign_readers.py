@@ -84,14 +84,14 @@ class OddProbe(NumpyProbe):
 
 
 class WideProbe(NumpyProbe):
-    """Maps of which one sample takes two chunks; and noise that no codec makes smaller."""
+    """Maps of which a sample takes two chunks, the last one padded; noise that cannot shrink."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._ramp = np.arange(64 * 64 * 20, dtype=np.float32).reshape(64, 64, 20) / 7
+        self._ramp = np.arange(64 * 64 * 21, dtype=np.float32).reshape(64, 64, 21) / 7
         noise = np.random.default_rng(2).integers(0, 1 << 32, (9, 8, 40), dtype=np.uint32)
         self._noise = (noise & 0xBFFFFFFF).view(np.float32)  # finite
-        self.layers = (LayerSpec("wide", (64, 64, 20)), LayerSpec("noise", (9, 8, 40)))
+        self.layers = (LayerSpec("wide", (64, 64, 21)), LayerSpec("noise", (9, 8, 40)))
 
     def __call__(self, images, others=None):
         found = super().__call__(images)
@@ -283,7 +283,7 @@ def test_the_stores_hold_what_is_to_be_tried(odd, wide, hostile):
             return array.compression, array.shuffle, array.fletcher32, array.chunks
 
     assert codec(odd, "block_conv_1") == ("gzip", False, True, (2, 9, 8, 20))
-    assert codec(wide, "wide") == ("gzip", True, True, (1, 64, 64, 16))
+    assert codec(wide, "wide") == ("gzip", True, True, (1, 64, 64, 11))
     assert codec(wide, "noise")[:3] == (None, False, True)
     values = np.concatenate([each.reshape(-1) for each in odd.maps.values()])
     assert np.isnan(values).any()
