@@ -43,6 +43,9 @@ from fmcore.storage.format.schema import (
     scale_path,
 )
 
+# The corner and the bytes of each chunk of an array.
+Chunks = list[tuple[tuple[int, ...], bytes]]
+
 
 class Skeleton:
     """A new store without samples.
@@ -144,11 +147,19 @@ class Skeleton:
         array = self._create(ARRAYS[name], layer, shape, dtype, codec=codec)
         self.rows[array_path(name, layer)] = ChunkBuffer(array, codec, in_runs=not readable)
 
-    def put(self, name: str, array: NDArray[Any], layer: str = "") -> None:
-        """Writes a whole array of the schema, one of a layer into the group of that name."""
+    def put(
+        self, name: str, array: NDArray[Any], layer: str = "", chunks: Chunks | None = None
+    ) -> None:
+        """Writes a whole array of the schema, one of a layer into the group of that name.
+
+        Args:
+            name: the name of the array in the schema.
+            array: the array.
+            layer: the name of the layer's group; empty for an array of the whole store.
+            chunks: what `encode_array` made of it; None to do that here.
+        """
         stored = self._create(ARRAYS[name], layer, array.shape, array.dtype)
-        corners, blocks = zip(*grid.blocks(array, stored.chunks, 0), strict=True)
-        for corner, chunk in zip(corners, encode(blocks), strict=True):
+        for corner, chunk in encode_array(array) if chunks is None else chunks:
             stored.id.write_direct_chunk(corner, chunk)
 
     def finish(self) -> None:
@@ -216,6 +227,13 @@ class Skeleton:
         kind = h5py.h5t.py_create(dtype, logical=True)
         properties = creation_properties(chunk, codec)
         return h5py.Dataset(h5py.h5d.create(parent.id, name.encode(), kind, space, properties))
+
+
+def encode_array(array: NDArray[Any]) -> Chunks:
+    """The chunks of a whole array, as `Skeleton.put` writes them."""
+    chunk = chunk_shape.table_chunk(array.shape, itemsize=array.dtype.itemsize)
+    corners, blocks = zip(*grid.blocks(array, chunk, 0), strict=True)
+    return list(zip(corners, encode(blocks), strict=True))
 
 
 def _time_of_writing() -> str:

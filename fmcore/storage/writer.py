@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from array import array as array_of
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,9 +25,11 @@ from fmcore.storage.file.seal import seal
 from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import MODEL, array_path, layer_path
-from fmcore.storage.skeleton import Skeleton
+from fmcore.storage.skeleton import Chunks, Skeleton, encode_array
 from fmcore.storage.validate import verify_store
 
+# Whole arrays that wait until threads have encoded them: enough to keep all threads busy.
+WAITING_BYTES = 16 << 20
 # What `StoreWriter.count` adds up.
 _COUNTERS = ("_n_samples", "_n_correct", "_n_exact", "_n_right", "_errors")
 # The chunks of some arrays that threads are encoding.
@@ -106,6 +109,8 @@ class StoreWriter:
         self._n_samples = np.zeros(len(plan.class_names), dtype=np.int64)
         # Of each run of chunks: the place of its array in `rows`, its chunks, its offset.
         self._journal = array_of("q")
+        self._waiting: deque[_WholeArray] = deque()
+        self._waiting_bytes = 0
         self._file = create_file(file)
         try:
             self._skeleton = Skeleton(self._file, plan)
@@ -162,6 +167,34 @@ class StoreWriter:
                 rows = self.rows[path]
                 for blocks in rows.add(values):
                     self._put(rows, encode_run(blocks, rows.codec))
+
+    def put(self, layer: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Writes whole arrays of a layer, once threads have encoded them.
+
+        Until then they wait, in their order; at most `WAITING_BYTES` do, or one larger array. They
+        must not change any more.
+
+        Args:
+            layer: the name of the layer's group.
+            arrays: the arrays by their names in the schema.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        for name, array in arrays.items():
+            chunks = self._threads.submit(encode_array, array)
+            self._waiting.append(_WholeArray(layer, name, array, chunks))
+            self._waiting_bytes += array.nbytes
+            self._write_waiting(WAITING_BYTES)
+
+    def _write_waiting(self, most_bytes: int) -> None:
+        """Writes the oldest whole arrays, until no more than some bytes wait."""
+        while self._waiting and (self._waiting_bytes > most_bytes or not most_bytes):
+            layer, name, array, task = self._waiting.popleft()
+            self._waiting_bytes -= array.nbytes
+            chunks = task.result()
+            with self.writing() as skeleton:
+                skeleton.put(name, array, layer, chunks)
 
     def _put(self, rows: ChunkBuffer, run: ChunkRun) -> None:
         self._journal.extend((self._places[id(rows)], len(run.sizes), rows.put(run)))
@@ -245,7 +278,8 @@ class StoreWriter:
         self._disk.check()
 
     def finish(self) -> None:
-        """Writes the chunks that are not full, the summary, and the digest of all attributes."""
+        """Writes what waits, the summary, and the digest of all attributes."""
+        self._write_waiting(0)
         with self.writing():
             self._finish()
 
@@ -270,6 +304,15 @@ class StoreWriter:
         """Closes the HDF5 file; safe to call twice."""
         with self._interrupts.held():
             self._file.close()
+
+
+class _WholeArray(NamedTuple):
+    """A whole array that waits until it is encoded."""
+
+    layer: str
+    name: str
+    array: NDArray[Any]
+    chunks: Future[Chunks]
 
 
 class JournalRun(NamedTuple):
@@ -351,9 +394,7 @@ class LayerWriter:
         Raises:
             OSError: if the disk refuses.
         """
-        with self.store.writing() as skeleton:
-            for name, array in arrays.items():
-                skeleton.put(name, array, self.name)
+        self.store.put(self.name, arrays)
 
     def finish(self, accumulators: LayerAccumulators) -> None:
         """Writes the statistics of the layer, once all samples are written.

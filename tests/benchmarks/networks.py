@@ -32,6 +32,7 @@ from fmcore.dataset import LabelledImages, Preprocessing, class_names_for
 from fmcore.model.opening import need_keras
 
 NETWORKS = ("ResNet50", "MobileNetV3Large", "EfficientNetV2S", "VGG16")
+QUICK = ("MobileNet",)
 CLASSES = 10
 WAYS = {
     "auto": CaptureOptions(target="class", allow_large=True),
@@ -134,10 +135,10 @@ def main() -> None:
     parser.add_argument("--network", nargs="+", metavar="NAME", help=", ".join(NETWORKS))
     parser.add_argument("--folder", help="where stores are written; a temporary folder without it")
     parser.add_number("--samples", 100, 6)
-    parser.add_number("--size", 224, 64, help="pixels of an edge")
+    parser.add_number("--size", 224, 32, help="pixels of an edge")
     parser.add_number("--rounds", 3, 1)
     options = parser.parse_args()
-    names = options.network or (NETWORKS[1:2] if options.quick else NETWORKS)
+    names = options.network or (QUICK if options.quick else NETWORKS)
     if len(names) == 1:
         measure(names[0], options)
         return

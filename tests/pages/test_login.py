@@ -174,7 +174,8 @@ def test_forged_and_expired_sessions_are_none(client, people, monkeypatch):
     signed = people.begin_session("ada", "here")
     assert people.in_session(signed).name == "ada"
     secret, _, rest = signed.partition(".")
-    forged = ["", "x", secret, f"{secret}.{rest}x", f"{secret[:-1]}A.{rest}", "é", signed * 2]
+    other = "B" if secret.startswith("A") else "A"
+    forged = ["", "x", secret, f"{secret}.{rest}x", f"{other}{secret[1:]}.{rest}", "é", signed * 2]
     for one in forged:
         cookie = {"cookie": f"{COOKIE}={one}".encode()}
         assert client.get("/api/v1/stores", headers=cookie).status_code == 401, one
