@@ -236,7 +236,7 @@ def kills_inside(folder: Path, whole: dict[str, str], where: str, count: int, se
         return process.communicate(timeout=120)[0], process.returncode
 
     def calls_in(how: str) -> int:
-        out, _ = begin(path := folder / f"{how}-calls.h5", how, 0)
+        out, _ = begin(path := folder / f"{where}-{how}-calls.h5", how, 0)
         path.unlink()
         return int(out.split("CALLS")[1])
 

@@ -61,7 +61,7 @@ def test_the_same_samples_give_the_same_choice(monkeypatch, compression):
         assert (one.codec, one.compression) == (other.codec, other.compression)
 
 
-def test_shards_of_other_compression_are_not_used_again(monkeypatch):
+def test_a_part_of_other_compression_is_not_taken_up(monkeypatch):
     auto, deflate = (
         identity(planned(monkeypatch, noise(), compression=compression), make_samples(37))
         for compression in ("auto", "deflate")
