@@ -64,9 +64,14 @@ class Bins:
         return self.per_sign + 2
 
     @property
-    def leading(self) -> tuple[int, int]:
-        """The leading bits of the first positive value above the tiny ones, and of the mantissa."""
-        return (LOWEST_EXPONENT + _BIAS) << self.bits, self.bits
+    def shift(self) -> int:
+        """The number of bits of the mantissa that select no bin."""
+        return _MANTISSA - self.bits
+
+    @property
+    def lowest(self) -> int:
+        """The leading bits of the smallest values that are not tiny."""
+        return (LOWEST_EXPONENT + _BIAS) << self.bits
 
     @property
     def relative_error(self) -> float:
@@ -84,9 +89,8 @@ class Bins:
     @cached_property
     def bounds(self) -> NDArray[np.float32]:
         """The smallest and the largest value of each bin, <float32>[bound, bin]."""
-        shift = _MANTISSA - self.bits
-        first, _ = self.leading
-        starts = (np.arange(first, first + self.per_sign + 1, dtype=np.int32) << shift).view("f4")
+        keys = np.arange(self.lowest, self.lowest + self.per_sign + 1, dtype=np.int32)
+        starts = (keys << self.shift).view("f4")
         low = np.concatenate([np.nextafter(np.zeros(1, np.float32), np.float32(1)), starts])
         high = np.nextafter(np.append(starts, np.float32(np.inf)), np.float32(0))
         zero = np.zeros(1, dtype=np.float32)
@@ -146,8 +150,16 @@ class Histogram:
         """Counts a batch in place, and returns this histogram."""
         n_filters, bins = batch.values.shape[3], Bins.numbering(self.counts.shape[2])
         rows = np.ascontiguousarray(batch.values, np.float32).reshape(len(batch.labels), -1)
-        count = compiled(count_bins)
-        count(rows.view(np.int32), *by_class(batch.labels), n_filters, *bins.leading, self.counts)
+        compiled(count_bins)(
+            rows.view(np.int32),
+            *by_class(batch.labels),
+            n_filters,
+            bins.shift,
+            bins.lowest,
+            bins.per_sign,
+            bins.zero,
+            self.counts,
+        )
         return self
 
     def merge(self, other: Histogram) -> Histogram:

@@ -203,11 +203,13 @@ def count_bins(
     starts: NDArray[np.int64],
     classes: NDArray[np.int64],
     n_filters: int,
-    first_bin: int,
-    mantissa_bits: int,
+    shift: int,
+    lowest: int,
+    per_sign: int,
+    zero: int,
     counts: NDArray[np.int64],
 ) -> None:
-    """Counts values into bins that the leading bits of each float32 select.
+    """Counts values into bins that the leading bits of each float32 select, see `Bins`.
 
     Args:
         bits: <int32>[sample, pixel * filter], float32 values by their bits.
@@ -215,16 +217,16 @@ def count_bins(
         starts: <int64>[class in the batch + 1], where each class begins in `order`, and its length.
         classes: <int64>[class in the batch], the index of each class in `counts`.
         n_filters: the number of filters.
-        first_bin: the leading bits of the smallest positive values that have a bin of their own.
-        mantissa_bits: how many bits of the mantissa are among the leading bits.
-        counts: <int64>[class, filter, bin], see `Bins`; counted up.
+        shift: the number of bits of the mantissa that select no bin.
+        lowest: the leading bits of the smallest values that are not tiny.
+        per_sign: the number of bins of one sign, without the two for tiny and for large values.
+        zero: the index of the bin of exact zeros.
+        counts: <int64>[class, filter, bin]; counted up.
     """
-    shift = np.int32(23 - mantissa_bits)
+    # Of 32 bits, as the values are, so that the processor works on as many as it can at a time.
+    n_bits, middle = np.int32(shift), np.int32(zero)
+    below, above = np.int32(lowest - 1), np.int32(lowest + per_sign)
     n_pixels = bits.shape[1] // n_filters
-    per_sign = (counts.shape[2] - 5) // 2
-    zero = np.int32(per_sign + 2)
-    below = np.int32(first_bin - 1)
-    above = np.int32(below + per_sign + 1)
     not_finite = np.int32(0x7F800000)
     bins = np.empty(min(n_filters, COUNTED_FILTERS), np.int32)
     for first in range(0, n_filters, COUNTED_FILTERS):
@@ -239,9 +241,9 @@ def count_bins(
                     for column in range(width):
                         value = values[column]
                         magnitude = value & np.int32(0x7FFFFFFF)
-                        leading = min(max(magnitude >> shift, below), above) - below + np.int32(1)
+                        leading = min(max(magnitude >> n_bits, below), above) - below + np.int32(1)
                         distance = leading if magnitude != 0 else np.int32(0)
-                        place = zero - distance if value < 0 else zero + distance
+                        place = middle - distance if value < 0 else middle + distance
                         bins[column] = place if magnitude < not_finite else np.int32(-1)
                     for column in range(width):
                         if bins[column] >= 0:
