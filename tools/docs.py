@@ -15,7 +15,7 @@ from fmcore.statistics.health import HEALTH_RULES
 from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.scores.top import BANDS, TOP
 from fmcore.statistics.streaming.histogram import FINEST, Bins
-from fmcore.storage.format.schema import ATTRIBUTES, SCHEMA
+from fmcore.storage.format.schema import ARRAYS, ATTRIBUTES, SCHEMA
 
 ROOT = Path(__file__).parents[1]
 STATISTICS_PAGE = ROOT / "docs" / "statistics.md"
@@ -144,12 +144,13 @@ def _health() -> Iterator[str]:
 
 
 def format_page(text: str) -> str:
-    """FORMAT.md with its table of arrays and its lists of attributes as the schema has them.
+    """FORMAT.md with its lists of arrays, rows and attributes as the schema has them.
 
     Args:
         text: the page, of which everything else stays.
     """
     text = _replaced(text, r"\| path \| dtype \|.*?(?=\n\n)", "\n".join(_arrays()))
+    text = _replaced(text, r"\| table \| row \|.*?(?=\n\n)", "\n".join(_rows()))
     for place, attributes in ATTRIBUTES.items():
         heading = f"### `{place}`\n\n"
         lines = [
@@ -173,6 +174,15 @@ def _arrays() -> Iterator[str]:
         types, axes = " or ".join(spec.dtypes), ", ".join(spec.axes)
         presence = f"MAY: {spec.absent}" if spec.optional else "MUST"
         yield f"| `/{spec.path}` | {types} | [{axes}] | {presence} | {spec.meaning} |"
+
+
+def _rows() -> Iterator[str]:
+    yield "| table | row | what |"
+    yield "|---|---|---|"
+    for spec in ARRAYS.values():
+        if spec.part is not None and not spec.part.is_chance:
+            table = ARRAYS[spec.part.table].path.format(layer="{layer}")
+            yield f"| `/{table}` | `{spec.part.row}` | {spec.meaning} |"
 
 
 def main() -> None:

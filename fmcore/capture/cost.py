@@ -23,7 +23,7 @@ from fmcore.statistics import (
     histogram_bytes,
     map_size,
 )
-from fmcore.storage import ARRAYS, SCHEMA, ArraySpec, LayerPlan
+from fmcore.storage import ARRAYS, TABLES, ArraySpec, LayerPlan
 
 T = TypeVar("T")
 
@@ -315,10 +315,13 @@ def estimate_layer(
     n_classes, n_present = len(class_sizes), int(np.count_nonzero(class_sizes))
     values = math.prod(sizes[axis] for axis in ARRAYS["activation"].axes)
     stored_bytes = 0
-    for spec in SCHEMA:
+    for spec in ARRAYS.values():
         if not spec.of_layer or spec.absent in (*lacks, *layer.lacks):
             continue
-        stored_bytes += ARRAY_METADATA
+        if spec.part is None:
+            stored_bytes += ARRAY_METADATA
+        if spec.name in TABLES:  # its rows count by themselves
+            continue
         dtype = layer.policy if spec.name == "activation" else spec.dtypes[0]
         n_bytes = math.prod(sizes[axis] for axis in spec.axes) * np.dtype(dtype).itemsize
         if spec.name == "activation":

@@ -10,14 +10,22 @@ import h5py
 import numpy as np
 
 from fmcore.errors import ClosedStoreError, SampleNotFoundError, StoreError
-from fmcore.storage.chunks.stored_array import ChunkIndex, StoredArray, index_of
+from fmcore.storage.chunks.stored_array import ChunkIndex, Place, StoredArray, index_of
 from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import DIGEST, damage_as_store_error, read_text
 from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import stated_digest
 from fmcore.storage.file.structure import require_layer, require_structure
-from fmcore.storage.format.schema import ARRAYS, array_path, layer_of
+from fmcore.storage.format.schema import (
+    ARRAYS,
+    ESTIMATES,
+    TABLES,
+    Part,
+    array_path,
+    layer_of,
+    names_of,
+)
 
 
 class StoreFile:
@@ -38,6 +46,7 @@ class StoreFile:
         self._opened: OpenFile | None = open_file(path)
         self._indexes: dict[str, ChunkIndex] = {}
         self._checked: set[str] = set()
+        self._row_names: dict[str, list[str]] = {}
         try:
             with damage_as_store_error(path):
                 self._structure = require_structure(self.hdf5, path)
@@ -114,7 +123,20 @@ class StoreFile:
     def has(self, name: str, layer: str = "") -> bool:
         """Whether the file has an array, by its name in the schema and its layer's group."""
         self._open()
-        return name in self.layers[layer].arrays if layer else array_path(name) in self.hdf5
+        if not layer:
+            return array_path(name) in self.hdf5
+        part, arrays = ARRAYS[name].part, self.layers[layer].arrays
+        if part is None:
+            return name in arrays
+        return part.table in arrays and part.row in self._rows_of(part)
+
+    def _rows_of(self, part: Part) -> list[str]:
+        """The names of the rows of the table that holds an array; none if there is no table."""
+        axis = TABLES[part.table].rows
+        if axis not in self._row_names:
+            name = names_of(axis)
+            self._row_names[axis] = self.texts(name) if self.has(name) else []
+        return self._row_names[axis]
 
     def array(self, name: str, layer: str = "", *, dtype: Any = None) -> StoredArray:
         """An array of which indexing reads a part.
@@ -130,7 +152,15 @@ class StoreFile:
         sizes = self._sizes(layer) if layer else {}
         is_known = all(axis in sizes for axis in spec.axes)
         shape = tuple(sizes[axis] for axis in spec.axes) if is_known else None
-        return StoredArray(self, array_path(name, layer), spec.axes, dtype=dtype, shape=shape)
+        path, place = array_path(name, layer), Place()
+        if (part := spec.part) is not None:
+            path, row = array_path(part.table, layer), self._rows_of(part).index(part.row)
+            place = Place((row,))
+            if part.is_chance:
+                place = Place((row,), ESTIMATES.index("low"), 2)
+            elif TABLES[part.table].has_chance:
+                place = Place((row, ESTIMATES.index("value")))
+        return StoredArray(self, path, spec.axes, dtype=dtype, shape=shape, place=place)
 
     def _sizes(self, layer: str) -> dict[str, int]:
         """The length of each axis that is known before the layer is read."""
@@ -142,6 +172,8 @@ class StoreFile:
 
     def read(self, name: str, layer: str = "") -> Any:
         """Reads a whole array, by its name in the schema and its layer's group."""
+        if ARRAYS[name].part is not None:
+            return self.array(name, layer)[...]
         index = self.index(array_path(name, layer))
         return index.rows(0, index.shape[0])
 

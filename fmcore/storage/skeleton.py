@@ -17,9 +17,8 @@ from fmcore.errors import OutputError
 from fmcore.files import safe_names
 from fmcore.records import Policy, StatisticsScope
 from fmcore.statistics import PERMUTATIONS, POOLED, SEED
-from fmcore.storage.chunks import grid
 from fmcore.storage.chunks.buffer import ChunkBuffer
-from fmcore.storage.codec import DEFLATE, Codec, encode
+from fmcore.storage.codec import DEFLATE, Codec
 from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import (
     create_group,
@@ -40,11 +39,10 @@ from fmcore.storage.format.schema import (
     ArraySpec,
     array_path,
     layer_path,
+    names_of,
     scale_path,
 )
-
-# The corner and the bytes of each chunk of an array.
-Chunks = list[tuple[tuple[int, ...], bytes]]
+from fmcore.storage.tables import Chunks, PlacedArrays, TableRows
 
 
 class Skeleton:
@@ -53,6 +51,7 @@ class Skeleton:
     Attributes:
         layers: the name of the group of each layer of the plan, such as `conv1`.
         rows: the arrays that samples are appended to, by path.
+        tables: where whole arrays go.
     """
 
     def __init__(self, file: h5py.File, plan: StorePlan) -> None:
@@ -60,6 +59,8 @@ class Skeleton:
         self._plan = plan
         self.layers = safe_names([layer.spec.path for layer in plan.layers])
         self.rows: dict[str, ChunkBuffer] = {}
+        self.tables = TableRows(plan.lacks)
+        self._arrays: dict[str, h5py.Dataset] = {}
         # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.
         self._groups_by_path: dict[str, h5py.Group] = {"": file}
         self._scales: dict[str, h5py.Dataset] = {}
@@ -95,11 +96,14 @@ class Skeleton:
         if plan.statistics == StatisticsScope.ALL:
             capture.attrs["permutations"] = PERMUTATIONS
             capture.attrs["permutation_seed"] = SEED
-        self.put("architecture", np.frombuffer(plan.model.architecture.encode(), "u1"))
-        self.put("class_name", _text_array(plan.class_names))
+        self.write("architecture", np.frombuffer(plan.model.architecture.encode(), "u1"))
+        self.write("class_name", _text_array(plan.class_names))
         if plan.target_names:
-            self.put("target_name", _text_array(plan.target_names))
-        self.put("id", _text_array(plan.ids))
+            self.write("target_name", _text_array(plan.target_names))
+        for axis, names in self.tables.names.items():
+            if ARRAYS[names_of(axis)].absent not in plan.lacks:
+                self.write(names_of(axis), _text_array(names))
+        self.write("id", _text_array(plan.ids))
         for column in plan.columns:
             row, dtype = plan.column_row(column)
             self._stream(column.name, "", (n_samples, *row), dtype)
@@ -124,7 +128,7 @@ class Skeleton:
             self._stream("activation", name, shape, dtype, plan.codec)
         for part in ("kernel", "bias", "receptive_field"):
             if (values := getattr(layer, part)) is not None:
-                self.put(part, values, name)
+                self.write(part, values, name)
         for table_name, table in POOLED.items():
             rows = (n_samples, layer.shape[2])
             pooled_name, dtype = f"pooled_{table_name}", np.dtype(table.dtype)
@@ -144,29 +148,49 @@ class Skeleton:
 
         A readable one can be read before the file is closed; its chunks are not written in runs.
         """
-        array = self._create(ARRAYS[name], layer, shape, dtype, codec=codec)
+        if name == "activation":
+            n_samples, height, width, n_filters = shape
+            chunk: tuple[int, ...] = chunk_shape.activation_chunk(
+                n_samples, (height, width, n_filters), itemsize=dtype.itemsize
+            )
+        else:
+            chunk = chunk_shape.table_chunk(shape, itemsize=dtype.itemsize)
+        array = self._create(ARRAYS[name], layer, shape, dtype, chunk, codec)
         self.rows[array_path(name, layer)] = ChunkBuffer(array, codec, in_runs=not readable)
 
-    def put(
-        self, name: str, array: NDArray[Any], layer: str = "", chunks: Chunks | None = None
-    ) -> None:
-        """Writes a whole array of the schema, one of a layer into the group of that name.
+    def write(self, name: str, array: NDArray[Any], layer: str = "") -> None:
+        """Writes a whole array that lies in the file by itself.
 
         Args:
             name: the name of the array in the schema.
             array: the array.
             layer: the name of the layer's group; empty for an array of the whole store.
-            chunks: what `encode_array` made of it; None to do that here.
         """
-        stored = self._create(ARRAYS[name], layer, array.shape, array.dtype)
-        for corner, chunk in encode_array(array) if chunks is None else chunks:
+        placed = self.tables.place(name, array, layer)
+        if placed is not None:
+            self.put(placed, placed.encode())
+
+    def put(self, placed: PlacedArrays, chunks: Chunks) -> None:
+        """Writes values of an array, which is created with the first of them.
+
+        Args:
+            placed: the values.
+            chunks: what `placed.encode` returned.
+        """
+        path = array_path(placed.name, placed.layer)
+        if path not in self._arrays:
+            self._arrays[path] = self._create(
+                ARRAYS[placed.name], placed.layer, placed.shape, placed.dtype, placed.chunk
+            )
+        stored = self._arrays[path]
+        for corner, chunk in chunks:
             stored.id.write_direct_chunk(corner, chunk)
 
     def finish(self) -> None:
         """Writes what each layer holds, and which arrays have each axis, once all are there."""
         groups = [self._file[layer_path(layer)] for layer in self.layers]
         facts = [LayerFacts.of_group(group).text() for group in groups]
-        self.put("layer_facts", _text_array(facts))
+        self.write("layer_facts", _text_array(facts))
         for path, arrays in self._arrays_of.items():
             refer_to_arrays(self._scales[path], arrays)
 
@@ -181,16 +205,10 @@ class Skeleton:
         layer: str,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
+        chunk: tuple[int, ...],
         codec: Codec = DEFLATE,
     ) -> h5py.Dataset:
         path = array_path(spec.name, layer)
-        if spec.name == "activation":
-            n_samples, height, width, n_filters = shape
-            chunk: tuple[int, ...] = chunk_shape.activation_chunk(
-                n_samples, (height, width, n_filters), itemsize=dtype.itemsize
-            )
-        else:
-            chunk = chunk_shape.table_chunk(shape, itemsize=dtype.itemsize)
         array = self._dataset(path, shape, dtype, chunk, codec)
         paths = [scale_path(axis, path) for axis in spec.axes]
         scales = [self._scale(*axis) for axis in zip(paths, shape, strict=True)]
@@ -227,13 +245,6 @@ class Skeleton:
         kind = h5py.h5t.py_create(dtype, logical=True)
         properties = creation_properties(chunk, codec)
         return h5py.Dataset(h5py.h5d.create(parent.id, name.encode(), kind, space, properties))
-
-
-def encode_array(array: NDArray[Any]) -> Chunks:
-    """The chunks of a whole array, as `Skeleton.put` writes them."""
-    chunk = chunk_shape.table_chunk(array.shape, itemsize=array.dtype.itemsize)
-    corners, blocks = zip(*grid.blocks(array, chunk, 0), strict=True)
-    return list(zip(corners, encode(blocks), strict=True))
 
 
 def _time_of_writing() -> str:

@@ -25,7 +25,8 @@ from fmcore.storage.file.seal import seal
 from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import MODEL, array_path, layer_path
-from fmcore.storage.skeleton import Chunks, Skeleton, encode_array
+from fmcore.storage.skeleton import Skeleton
+from fmcore.storage.tables import Chunks, PlacedArrays
 from fmcore.storage.validate import verify_store
 
 # Whole arrays that wait until threads have encoded them: enough to keep all threads busy.
@@ -109,7 +110,7 @@ class StoreWriter:
         self._n_samples = np.zeros(len(plan.class_names), dtype=np.int64)
         # Of each run of chunks: the place of its array in `rows`, its chunks, its offset.
         self._journal = array_of("q")
-        self._waiting: deque[_WholeArray] = deque()
+        self._waiting: deque[tuple[PlacedArrays, Future[Chunks]]] = deque()
         self._waiting_bytes = 0
         self._file = create_file(file)
         try:
@@ -182,19 +183,20 @@ class StoreWriter:
             OSError: if the disk refuses.
         """
         for name, array in arrays.items():
-            chunks = self._threads.submit(encode_array, array)
-            self._waiting.append(_WholeArray(layer, name, array, chunks))
-            self._waiting_bytes += array.nbytes
-            self._write_waiting(WAITING_BYTES)
+            placed = self._skeleton.tables.place(name, array, layer)
+            if placed is not None:
+                self._waiting.append((placed, self._threads.submit(placed.encode)))
+                self._waiting_bytes += placed.nbytes
+                self._write_waiting(WAITING_BYTES)
 
     def _write_waiting(self, most_bytes: int) -> None:
         """Writes the oldest whole arrays, until no more than some bytes wait."""
         while self._waiting and (self._waiting_bytes > most_bytes or not most_bytes):
-            layer, name, array, task = self._waiting.popleft()
-            self._waiting_bytes -= array.nbytes
+            placed, task = self._waiting.popleft()
+            self._waiting_bytes -= placed.nbytes
             chunks = task.result()
             with self.writing() as skeleton:
-                skeleton.put(name, array, layer, chunks)
+                skeleton.put(placed, chunks)
 
     def _put(self, rows: ChunkBuffer, run: ChunkRun) -> None:
         self._journal.extend((self._places[id(rows)], len(run.sizes), rows.put(run)))
@@ -289,14 +291,14 @@ class StoreWriter:
             _flush(rows)
             if rows.n_rows != n_samples:
                 raise ValueError(f"{path}: {rows.n_rows} rows were written, expected {n_samples}")
-        self._skeleton.put("n_samples", self._n_samples)
+        self._skeleton.write("n_samples", self._n_samples)
         if self._plan.has_predictions and self._plan.dataset.labels == LabelSource.GIVEN:
             self._file[MODEL].attrs["test_accuracy"] = self._n_correct / n_samples
         if Lack.TRUE_LABELS not in self._plan.lacks:
             self._file[MODEL].attrs["exact_match"] = self._n_exact / n_samples
-            self._skeleton.put("target_accuracy", self._n_right / n_samples)
+            self._skeleton.write("target_accuracy", self._n_right / n_samples)
         if Lack.TRUE_NUMBERS not in self._plan.lacks:
-            self._skeleton.put("target_error", self._errors / n_samples)
+            self._skeleton.write("target_error", self._errors / n_samples)
         self._skeleton.finish()
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 
@@ -304,15 +306,6 @@ class StoreWriter:
         """Closes the HDF5 file; safe to call twice."""
         with self._interrupts.held():
             self._file.close()
-
-
-class _WholeArray(NamedTuple):
-    """A whole array that waits until it is encoded."""
-
-    layer: str
-    name: str
-    array: NDArray[Any]
-    chunks: Future[Chunks]
 
 
 class JournalRun(NamedTuple):

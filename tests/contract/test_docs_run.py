@@ -100,11 +100,12 @@ def test_the_specifications_examples_run(store_path, tmp_path):
     tool("h5dump", debian="hdf5-tools")
     tool("ncdump", debian="netcdf-bin")
     (commands,) = blocks("fmcore/storage/FORMAT.md", "sh")
-    (code,) = blocks("fmcore/storage/FORMAT.md", "python")
+    code, of_tables = blocks("fmcore/storage/FORMAT.md", "python")
     (tmp_path / "store.h5").write_bytes(store_path.read_bytes())
     # The tiny store has no layer called conv1.
     said = run(commands.replace("layers/conv1", "layers/conv2"), tmp_path)
     assert "sample: 37" in said
     assert "float activation(sample, y, x, filter)" in said
-    code = code.replace("layers/conv1", "layers/conv2") + "assert maps.shape == (4, 4, 3)"
+    code += f"assert maps.shape == (4, 4, 3)\n{of_tables}assert value.shape == high.shape == (4, 3)"
+    code = code.replace("layers/conv1", "layers/conv2")
     run(f"python - <<'END'\n{code}\nEND", tmp_path)

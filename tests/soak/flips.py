@@ -54,8 +54,8 @@ def by_reader(path: Path) -> dict[str, object]:
                 *_, kind, name = spec.path.split("/")
                 if kind == "pooled":
                     seen[f"{layer.path} {name}"] = layer.pooled(name)[...].tobytes()
-                elif kind == "class" and not spec.optional:
-                    seen[f"{layer.path} class {name}"] = layer.statistic(name).tobytes()
+            for name in layer.statistics:
+                seen[f"{layer.path} {name} of all"] = layer.statistic(name).tobytes()
             maps = [layer.mean_map(0, one) for one in range(layer.n_filters)]
             seen[f"{layer.path} mean maps"] = repr(
                 [None if m is None else m.tolist() for m in maps]

@@ -361,13 +361,50 @@ class ArrayInFile(Protocol):
         """The values at all combinations of picked indices, which must lie in the array."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which part of a table an array is; all of it if nothing is said.
+
+    Attributes:
+        index: its index along the first axes of the table.
+        start: where it begins along the next axis.
+        length: its length along that axis; None for all of it.
+    """
+
+    index: tuple[int, ...] = ()
+    start: int = 0
+    length: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the table."""
+        return not self.index
+
+    def shape(self, table: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the part of a table of some shape."""
+        first, *others = table[len(self.index) :]
+        return (first if self.length is None else self.length), *others
+
+    def picks(self, picks: Sequence[Picks]) -> list[Picks]:
+        """The indices in the table of picked indices of the part."""
+        first, *others = picks
+        if self.start and isinstance(first, range):
+            first = range(first.start + self.start, first.stop + self.start, first.step)
+        elif self.start:
+            first = np.asarray(first) + self.start
+        return [*(range(place, place + 1) for place in self.index), first, *others]
+
+
+WHOLE = Place()
+
+
 class StoredArray:
     """`array[10:20, ..., 3]` reads the chunks that hold this part, checks and inflates them.
 
     Nothing is read before it is asked for; `array[...]` and `numpy.asarray(array)` read all of it.
 
     Attributes:
-        path: the path of the array in the file.
+        path: the path in the file of the array, or of the table that it is a part of.
         axes: the name of each axis.
     """
 
@@ -379,6 +416,7 @@ class StoredArray:
         *,
         dtype: Any = None,
         shape: tuple[int, ...] | None = None,
+        place: Place = WHOLE,
     ) -> None:
         """Reads nothing yet.
 
@@ -388,9 +426,10 @@ class StoredArray:
             axes: the name of each axis.
             dtype: the type in which its values are read; the stored one if None.
             shape: the length of each axis, where it is known; else the file is asked for it.
+            place: which part it is of what lies at the path.
         """
         self._file, self.path, self.axes = file, path, axes
-        self._dtype, self._shape = dtype, shape
+        self._dtype, self._shape, self._place = dtype, shape, place
 
     @property
     def _index(self) -> ChunkIndex:
@@ -400,7 +439,7 @@ class StoredArray:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self._shape or tuple(map(int, self._index.shape))
+        return self._shape or self._place.shape(tuple(map(int, self._index.shape)))
 
     @cached_property
     def chunks(self) -> tuple[int, ...]:
@@ -468,7 +507,8 @@ class StoredArray:
 
     def outer(self, picks: tuple[Picks, ...], *, threads: int | None = None) -> NDArray[Any]:
         """Reads the values at all combinations of picked indices, which must lie in the array."""
-        return self._index.outer(picks, threads=threads).astype(self.dtype, copy=False)
+        values = self._index.outer(self._place.picks(picks), threads=threads)
+        return values[(0,) * len(self._place.index)].astype(self.dtype, copy=False)
 
     def row(self, index: int) -> NDArray[Any]:
         """Reads one row, [...]; its chunks are decoded in this thread.
@@ -480,6 +520,8 @@ class StoredArray:
             StoreError: if a chunk is damaged.
             ClosedStoreError: if the store is closed.
         """
+        if not self._place.is_whole:
+            return np.asarray(self[index])
         return self._index.row(index).astype(self.dtype, copy=False)
 
     def only_chunk(self, picks: Sequence[Picks]) -> tuple[int, ...] | None:
@@ -488,7 +530,9 @@ class StoredArray:
         It is a chunk that any HTTP client can inflate: deflate without shuffle, or uncompressed.
         """
         index = self._index
-        return None if index.codec.content_encoding is None else index.only_chunk(picks)
+        if index.codec.content_encoding is None or not self._place.is_whole:
+            return None
+        return index.only_chunk(picks)
 
     def raw_chunk(self, position: tuple[int, ...]) -> StoredChunk:
         """The chunk at a position in the grid, as it lies in the file, verified and not inflated.

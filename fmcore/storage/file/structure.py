@@ -41,6 +41,7 @@ from fmcore.storage.format.schema import (
     MODEL,
     SAMPLES,
     SCHEMA,
+    SHARED_AXES,
     ArraySpec,
     AttributeSpec,
     array_path,
@@ -175,7 +176,8 @@ def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, Nodes, l
     parts = iter_nodes(file, path, seen, closed={f"/{LAYERS}"})
     nodes: Nodes = {where.lstrip("/"): node for where, node in parts}
     own = [spec for spec in SCHEMA if not spec.of_layer]
-    axes = _axes(nodes, (scale_path(axis, spec.path) for spec in own for axis in spec.axes))
+    paths = {scale_path(axis, spec.path) for spec in own for axis in spec.axes}
+    axes = _axes(nodes, paths | SHARED_AXES)
     layers, problems = nodes.get(LAYERS), list[str]()
     if not isinstance(layers, h5py.Group) or not len(layers):
         return Structure({}, axes, frozenset(seen)), nodes, [f"/{LAYERS} is missing or empty"]

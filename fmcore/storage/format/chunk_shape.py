@@ -10,6 +10,8 @@ from collections.abc import Sequence
 SMALL_SAMPLE_BYTES = 8 << 10
 LARGE_SAMPLE_BYTES = 256 << 10
 TABLE_CHUNK_BYTES = 32 << 10
+# A table of several arrays up to this size is one chunk: to inflate it takes half a millisecond.
+SMALL_TABLE_BYTES = 128 << 10
 # A map of 4096 x 4096 values is 64 MiB; the writer makes no chunk that inflates to more than this.
 LARGEST_CHUNK_BYTES = 256 << 20
 
@@ -38,14 +40,23 @@ def activation_chunk(
     return 1, height, width, filters
 
 
-def table_chunk(shape: Sequence[int], *, itemsize: int) -> tuple[int, ...]:
+def table_chunk(shape: Sequence[int], *, itemsize: int, n_leading: int = 0) -> tuple[int, ...]:
     """The shape of a chunk of any other array: whole rows that fit in `TABLE_CHUNK_BYTES`.
 
     The number of rows is a power of two (or all rows), so such a chunk is at least half full.
+
+    Args:
+        shape: the shape of the array.
+        itemsize: bytes of one value.
+        n_leading: the number of axes along which a table holds several arrays: it is one chunk if
+            it is small, else each array has chunks of its own.
     """
+    if n_leading and itemsize * math.prod(shape) <= SMALL_TABLE_BYTES:
+        return tuple(shape)
+    shape = shape[n_leading:]
     limit = max(1, TABLE_CHUNK_BYTES // (itemsize * math.prod(shape[1:])))
     rows = limit if limit == _power_of_two(limit) else _power_of_two(limit) // 2
-    return min(shape[0], rows), *shape[1:]
+    return *(1 for _ in range(n_leading)), min(shape[0], rows), *shape[1:]
 
 
 def _power_of_two(number: int) -> int:

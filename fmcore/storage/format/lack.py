@@ -24,4 +24,5 @@ class Lack(StrEnum):
     TRUE_NUMBERS = "no numbers are known of the samples"
     TARGETS = "the model gives neither several labels nor numbers"
     LABEL_SCORES = "no scores, or no several labels are known of the samples"
+    TARGET_SCORES = "no scores, or neither several labels nor numbers are known of the samples"
     NUMBER_SCORES = "no scores, or no numbers are known of the samples"

@@ -136,15 +136,17 @@ class StorePlan:
         """What the whole store goes without."""
         of_labels, of_numbers = self.target == Target.LABELS, self.target == Target.NUMBER
         scored = self.statistics == StatisticsScope.ALL
+        scored_targets = (of_labels or of_numbers) and self.has_truth and scored
         reasons = {
             Lack.PREDICTIONS: not self.has_predictions,
             **dict.fromkeys((Lack.SCORES, Lack.MATRIX, Lack.LISTS), not scored),
             Lack.LABELS: not of_labels,
             Lack.TRUE_LABELS: not (of_labels and self.has_truth),
-            Lack.LABEL_SCORES: not (of_labels and self.has_truth and scored),
+            Lack.LABEL_SCORES: not (of_labels and scored_targets),
             Lack.NUMBERS: not of_numbers,
             Lack.TRUE_NUMBERS: not (of_numbers and self.has_truth),
-            Lack.NUMBER_SCORES: not (of_numbers and self.has_truth and scored),
+            Lack.NUMBER_SCORES: not (of_numbers and scored_targets),
+            Lack.TARGET_SCORES: not scored_targets,
             Lack.TARGETS: not (of_labels or of_numbers),
         }
         return frozenset(lack for lack, applies in reasons.items() if applies)

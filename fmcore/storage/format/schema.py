@@ -6,7 +6,7 @@ where it lies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fmcore.records import Target
@@ -23,6 +23,21 @@ LAYER_ATTRIBUTES = f"/{LAYERS}/{{layer}}"
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Where a table holds an array.
+
+    Attributes:
+        table: the name of the table in `TABLES`.
+        row: the name of the row.
+        is_chance: whether it is the chance level of the row, not the row's value.
+    """
+
+    table: str
+    row: str
+    is_chance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ArraySpec:
     """One array of the store.
 
@@ -33,6 +48,8 @@ class ArraySpec:
         axes: the names of its axes, each a dimension scale of that name (see `scale_path`).
         meaning: one sentence.
         absent: when a store lacks it; empty if every store has it.
+        part: where a table of the file holds it, and its path is only what exports call it; None if
+            it lies in the file by itself.
     """
 
     name: str
@@ -41,6 +58,7 @@ class ArraySpec:
     axes: tuple[str, ...]
     meaning: str
     absent: str = ""
+    part: Part | None = None
 
     @property
     def optional(self) -> bool:
@@ -52,6 +70,71 @@ class ArraySpec:
         """Whether each layer has one."""
         return "{layer}" in self.path
 
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """Arrays of a layer that lie in the file as one, because each takes HDF5 a millisecond.
+
+    Attributes:
+        name: what the table is called.
+        path: where it lies, in the layer's group.
+        rows: the axis along which the arrays lie; `/names` has a name for each.
+        meaning: one sentence.
+        has_chance: whether a second axis, `estimate`, has the value of a score, and the low and the
+            high end of its chance level.
+    """
+
+    name: str
+    path: str
+    rows: str
+    meaning: str
+    has_chance: bool = False
+
+    @property
+    def leading(self) -> tuple[str, ...]:
+        """The axes before those of its arrays."""
+        return (self.rows, ESTIMATE) if self.has_chance else (self.rows,)
+
+
+ESTIMATE, ESTIMATES = "estimate", ("value", "low", "high")
+TABLES: dict[str, TableSpec] = {
+    table.name: table
+    for table in (
+        TableSpec(
+            "class_moments", "class/moments", "moment", "what is measured of all activations"
+        ),
+        TableSpec("class_counts", "class/counts", "count", "what is counted of all activations"),
+        TableSpec("class_scores", "class/scores", "class_score", "scores of each class", True),
+        TableSpec("filter_scores", "filters/scores", "filter_score", "scores of each filter", True),
+        TableSpec(
+            "target_scores",
+            "target/scores",
+            "target_score",
+            "scores of each of several labels, or of each number",
+            True,
+        ),
+        TableSpec(
+            "undefined",
+            "filters/undefined",
+            "pooling",
+            "why the filter has no scores on a pooled table: 0 it has scores, 1 it is dead, 2 it "
+            "is the same for every sample, 3 it is not finite for a sample",
+        ),
+        TableSpec("top_places", "top/places", "place", "where the top samples of a filter are"),
+        TableSpec(
+            "top_class_places",
+            "top/class_places",
+            "place",
+            "where the top samples of a class and filter are",
+        ),
+        TableSpec(
+            "top_band_places",
+            "top/band_places",
+            "place",
+            "where the samples near some percentiles are",
+        ),
+    )
+}
 
 _SCORES = {
     Target.CLASS: Lack.SCORES,
@@ -67,10 +150,58 @@ def _of_layer(
     axes: tuple[str, ...],
     meaning: str,
     absent: str = "",
+    part: Part | None = None,
 ) -> ArraySpec:
     """An array that each layer has, by its path in the layer's group."""
     dtypes = (dtype,) if isinstance(dtype, str) else dtype
-    return ArraySpec(name, f"{LAYERS}/{{layer}}/{path}", dtypes, axes, meaning, absent)
+    return ArraySpec(name, f"{LAYERS}/{{layer}}/{path}", dtypes, axes, meaning, absent, part)
+
+
+def _of_table(table: TableSpec, parts: Sequence[ArraySpec]) -> ArraySpec:
+    """The array of the file that holds some arrays as its rows."""
+    first = parts[0]
+    absent = {part.absent for part in parts}
+    return _of_layer(
+        table.name,
+        table.path,
+        first.dtypes,
+        (*table.leading, *first.axes),
+        f"{table.meaning}: {', '.join(f'`{row}`' for row in _rows(parts))}",
+        first.absent if len(absent) == 1 else Lack.TARGET_SCORES,
+    )
+
+
+def _rows(parts: Iterable[ArraySpec]) -> list[str]:
+    """The names of the rows that hold some arrays, in order."""
+    return list(dict.fromkeys(spec.part.row for spec in parts if spec.part is not None))
+
+
+def _tables(arrays: Sequence[ArraySpec]) -> Iterator[ArraySpec]:
+    """The tables that hold some arrays, and the names of their rows."""
+    tables = {
+        table: _of_table(
+            table, [spec for spec in arrays if spec.part is not None and spec.part.table == name]
+        )
+        for name, table in TABLES.items()
+    }
+    yield from tables.values()
+    named: dict[str, ArraySpec] = {}
+    for table, spec in tables.items():
+        named = dict.fromkeys(table.leading, spec) | named
+    for axis, spec in named.items():
+        yield ArraySpec(
+            names_of(axis),
+            f"names/{axis}",
+            ("bytes",),
+            (axis,),
+            f"the name of each row along the axis `{axis}`",
+            spec.absent,
+        )
+
+
+def names_of(axis: str) -> str:
+    """The name of the array that has the names of the rows along an axis of tables."""
+    return f"{axis}_names"
 
 
 def _statistics() -> Iterator[ArraySpec]:
@@ -87,11 +218,23 @@ def _statistics() -> Iterator[ArraySpec]:
         absent = _SCORES[statistic.target] if is_score else ""
         if "other_filter" in axes:
             absent = Lack.MATRIX
-        yield ArraySpec(name, path, (statistic.dtype,), axes, meaning, absent)
+        table = _table_of(statistic)
+        part = Part(table, name) if table else None
+        yield ArraySpec(name, path, (statistic.dtype,), axes, meaning, absent, part)
         if statistic.chance:
             meaning, axes = f"chance level of `{name}`, low and high", ("bound", *axes)
+            part = Part(table, name, is_chance=True)
             name, path = statistic.chance_name, f"{path}_chance"
-            yield ArraySpec(name, path, ("float64",), axes, meaning, absent)
+            yield ArraySpec(name, path, ("float64",), axes, meaning, absent, part)
+
+
+def _table_of(statistic: Statistic) -> str:
+    """The table that holds a statistic; empty if it lies by itself."""
+    if statistic.chance:
+        return f"{statistic.axes[0]}_scores"
+    if statistic.axes != ("class", "filter"):
+        return ""
+    return "class_counts" if statistic.dtype == "int64" else "class_moments"
 
 
 def statistic_path(statistic: Statistic, layer: str = "{layer}") -> str:
@@ -125,6 +268,7 @@ def _top() -> Iterator[ArraySpec]:
                 axes,
                 f"{subjects[prefix]}: {meaning}",
                 Lack.SCORES,
+                None if column == "value" else Part(f"top_{prefix}places", column),
             )
 
 
@@ -144,7 +288,7 @@ def _similar() -> Iterator[ArraySpec]:
 
 
 _MAP_AXES = ("class", "map_y", "map_x", "filter")
-SCHEMA: tuple[ArraySpec, ...] = (
+_ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec(
         "architecture",
         f"{MODEL}/architecture",
@@ -275,16 +419,19 @@ SCHEMA: tuple[ArraySpec, ...] = (
             f"filters/undefined_{pooling}",
             "uint8",
             ("filter",),
-            f"why the filter has no scores on the pooled {pooling}: 0 it has scores, 1 it is dead, "
-            "2 it is the same for every sample, 3 it is not finite for a sample",
+            f"why the filter has no scores on the pooled {pooling}",
             Lack.SCORES,
+            Part("undefined", pooling),
         )
         for pooling in POOLINGS
     ),
     *_similar(),
     *_top(),
 )
-ARRAYS: dict[str, ArraySpec] = {spec.name: spec for spec in SCHEMA}
+# Every array by its name, also those that are parts of tables, and the tables.
+ARRAYS: dict[str, ArraySpec] = {spec.name: spec for spec in (*_ARRAYS, *_tables(_ARRAYS))}
+# What lies in a file.
+SCHEMA: tuple[ArraySpec, ...] = tuple(spec for spec in ARRAYS.values() if spec.part is None)
 LAYER_SCHEMA = tuple(spec for spec in SCHEMA if spec.of_layer)
 _BY_PATH = {spec.path: spec for spec in SCHEMA}
 
@@ -297,6 +444,24 @@ def array_path(name: str, layer: str = "") -> str:
         layer: the name of the layer's group; empty for an array that is not a layer's.
     """
     return ARRAYS[name].path.format(layer=layer)
+
+
+def rows_of(axis: str, lacks: Collection[str]) -> list[str]:
+    """The names of the rows along an axis of tables, in a store that goes without some parts.
+
+    Args:
+        axis: the axis, such as `class_score`.
+        lacks: what the store goes without, see `Lack`.
+    """
+    if axis == ESTIMATE:
+        return list(ESTIMATES)
+    return _rows(
+        spec
+        for spec in ARRAYS.values()
+        if spec.part is not None
+        and TABLES[spec.part.table].rows == axis
+        and spec.absent not in lacks
+    )
 
 
 def layer_of(path: str) -> str:
@@ -452,6 +617,15 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
 }
 
 
+# Axes that the whole file shares; every other belongs to a layer, or to an array.
+SHARED_AXES = frozenset(
+    {
+        *("sample", "class", "target", "bound", "side", "k", "class_k", "band", "similar"),
+        *(axis for table in TABLES.values() for axis in table.leading),
+    }
+)
+
+
 def scale_path(axis: str, array_path: str) -> str:
     """The path of the dimension scale of an axis.
 
@@ -459,8 +633,8 @@ def scale_path(axis: str, array_path: str) -> str:
         axis: name of the axis, such as `filter`.
         array_path: the path of the array that has the axis, with the name of the layer's group.
     """
-    if axis in ("sample", "class", "target"):
-        return axis  # shared by the whole file
+    if axis in SHARED_AXES:
+        return axis
     parts = array_path.split("/")
     # An axis of a layer belongs to the layer's group, also for arrays in groups below it.
     group = parts[:2] if parts[0] == "layers" else parts[:-1]

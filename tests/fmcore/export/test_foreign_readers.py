@@ -158,7 +158,7 @@ class Truth:
 
     @functools.cached_property
     def stored(self) -> dict[str, np.ndarray]:
-        """Every array of the file but the maps, as h5py reads it."""
+        """Every array of the file but the maps, as h5py reads it; rows of tables by their names."""
         found: dict[str, np.ndarray] = {}
 
         def add(path: str, node: Any) -> None:
@@ -167,6 +167,19 @@ class Truth:
 
         with h5py.File(self.path, locking=False) as file:
             file.visititems(add)
+        for axis, table in (
+            ("moment", "class/moments"),
+            ("count", "class/counts"),
+            ("class_score", "class/scores"),
+            ("filter_score", "filters/scores"),
+        ):
+            names = [name.decode() for name in found.get(f"names/{axis}", [])]
+            for path in [path for path in found if path.endswith(f"/{table}")]:
+                group = path.rpartition("/")[0]
+                for name, row in zip(names, found[path], strict=True):
+                    found[f"{group}/{name}"] = row[0] if "score" in axis else row
+                    if "score" in axis:
+                        found[f"{group}/{name}_chance"] = row[1:]
         return found
 
     @functools.cached_property

@@ -156,7 +156,7 @@ def test_an_array_with_foreign_filters_is_refused(copied):
 
 def test_a_damaged_chunk_is_named_by_array_and_samples_and_the_rest_is_read(copied):
     damage(copied, MAPS, 7)
-    damage(copied, "layers/conv2/class/mean", 0)
+    damage(copied, "layers/conv2/class/moments", 0)
     with open_store(copied) as store:
         layer = store.layers[LAYER]
         for read in (
@@ -167,7 +167,7 @@ def test_a_damaged_chunk_is_named_by_array_and_samples_and_the_rest_is_read(copi
             with pytest.raises(StoreError, match=rf"/{MAPS}, samples 6 to 7: its checksum"):
                 read(7)
         layer.feature_maps(5)
-        with pytest.raises(StoreError, match="/layers/conv2/class/mean, indices 0 to 3: "):
+        with pytest.raises(StoreError, match="/layers/conv2/class/moments, indices 0 to 4: "):
             store.layers["conv2"].statistic("mean")
 
 

@@ -102,7 +102,7 @@ def other_words(file):
 
 
 def lose_optional(file):
-    del file["layers/conv2/top/sample"]
+    del file["layers/conv2/top/places"]
 
 
 def link_outside(file):
@@ -209,8 +209,9 @@ def test_what_a_store_states_of_a_layer_is_what_its_group_holds(store_path):
             node = file["layers"][group]
             assert stated["shape"] == [node[axis].size for axis in ("y", "x", "filter")]
             assert stated["stored_bytes"] == node["activation"].id.get_storage_size()
-            assert {"activation", "mean", "pooled_max", "top_sample"} <= set(stated["arrays"])
-            assert ("kernel" in stated["arrays"]) == ("kernel" in node)
+            arrays = set(stated["arrays"])
+            assert {"activation", "class_moments", "pooled_max", "top_places"} <= arrays
+            assert ("kernel" in arrays) == ("kernel" in node)
             assert stated["attributes"]["layer_path"] == node.attrs["layer_path"].decode()
             assert stated["attributes"].keys() == node.attrs.keys()
 

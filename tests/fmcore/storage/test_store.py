@@ -206,7 +206,7 @@ def test_xarray_opens_a_layer_with_named_axes(store_path):
         assert layer["activation"].dims == ("sample", "y", "x", "filter")
         assert_array_equal(layer["activation"].values, reference().activations[1])
     with xarray.open_dataset(store_path, engine="h5netcdf", group="layers/conv2/class") as means:
-        assert means["mean"].dims == ("class", "filter")
+        assert means["moments"].dims == ("moment", "class", "filter")
 
 
 def test_xarray_opens_scores_top_samples_and_similarities_with_named_axes(store_path):
@@ -216,12 +216,12 @@ def test_xarray_opens_scores_top_samples_and_similarities_with_named_axes(store_
         return xarray.open_dataset(store_path, engine="h5netcdf", group=group)
 
     with opened("layers/conv2/class") as of_class:
-        assert of_class.auc_max_chance.dims == ("bound", "class", "filter")
+        assert of_class.scores.dims == ("class_score", "estimate", "class", "filter")
         assert of_class.histogram.dims == ("class", "filter", "bin")
     with opened("layers/conv2/filters") as of_filters:
         assert of_filters.correlation_mean.dims == ("filter", "other_filter")
     with opened("layers/conv2/top") as top:
-        assert top.class_sample.dims == ("class", "filter", "class_k")
+        assert top.class_places.dims == ("place", "class", "filter", "class_k")
         assert top.band_value.dims == ("band", "filter", "k")
     with opened("similarity") as similarity:
         assert similarity.cka_mean.dims == ("layer", "other_layer")
@@ -351,8 +351,8 @@ def change_attribute(file):
 
 
 def detach_axis(file):
-    array = file["layers/conv2/class/mean"]
-    array.dims[1].detach_scale(file["layers/conv2/filter"])
+    array = file["layers/conv2/class/moments"]
+    array.dims[2].detach_scale(file["layers/conv2/filter"])
 
 
 def shorten(file):

@@ -367,7 +367,7 @@ def test_an_entry_of_the_index_that_cannot_be_is_refused(store_path, kind):
 
 def test_an_array_says_whether_its_first_axis_is_that_of_samples(store_path):
     assert index_in(store_path).by_sample
-    assert not index_in(store_path, "layers/conv2/class/mean").by_sample
+    assert not index_in(store_path, "layers/conv2/class/moments").by_sample
     assert not index_in(store_path, "sample").by_sample
 
 
