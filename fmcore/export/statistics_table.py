@@ -69,8 +69,9 @@ class Values:
     """Statistics of a store, as stored, or computed again from the pooled tables."""
 
     def __init__(self, store: Store, *, again: bool) -> None:
-        self.store = store
+        self.store, self.class_sizes = store, store.class_sizes
         self._recomputed = recompute(store) if again else [{} for _ in store.layers]
+        self._quantiles: tuple[str, dict[str, NDArray[Any]]] = "", {}  # of the latest layer
 
     def has(self, layer: str, statistic: Statistic) -> bool:
         """Whether a layer has a statistic, or the store has it of layers."""
@@ -90,6 +91,10 @@ class Values:
         if "layer" in statistic.axes:
             array = self._recomputed[0].get(statistic.name)
             return self.store.similarity(statistic.name) if array is None else array
+        if not statistic.is_stored and self.store.layers[layer].has(statistic):
+            if self._quantiles[0] != layer:
+                self._quantiles = layer, self.store.layers[layer].quantiles()
+            return self._quantiles[1][statistic.name]
         return self._read(layer, statistic.name, lambda stored: stored.statistic(statistic.name))
 
     def chance(self, layer: str, statistic: Statistic) -> NDArray[np.float64] | None:
@@ -219,7 +224,7 @@ def _filters_tables(
             }
         elif statistic.axes[0] == "class":
             varying["class"] = Coded([store.class_names[index] for index in first], outer)
-            n = Coded(store.class_sizes[first].tolist(), outer)
+            n = Coded(values.class_sizes[first].tolist(), outer)
         elif statistic.axes[0] == "target":
             varying["target"] = Coded([store.target_names[index] for index in first], outer)
         if band is not None:
@@ -257,13 +262,13 @@ def _reasons(values: Values, layer: str, statistic: Statistic, array: NDArray[An
     if not missing.any():
         return reasons
     if statistic.axes[0] == "class":
-        sizes = values.store.class_sizes[:, np.newaxis]
+        sizes = values.class_sizes[:, np.newaxis]
         reasons.set(sizes == values.store.n_samples, "all samples are of this class")
         reasons.set(sizes == 0, "no samples of this class")
     for reason in statistic.undefined_where:
         inputs = [values.value(layer, STATISTICS[name]) for name in reason.needs]
         reasons.set(reason.where(array, *inputs), reason.words)
-    one_class = (values.store.class_sizes > 0).sum() < 2
+    one_class = (values.class_sizes > 0).sum() < 2
     of_classes = statistic.target == Target.CLASS and statistic.axes[-1] == "filter"
     if one_class and statistic.pooling and of_classes:
         reasons.set(True, "only one class has samples")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from fmcore.errors import ClosedStoreError, SampleNotFoundError, StoreError
 from fmcore.storage.chunks.stored_array import ChunkIndex, Place, StoredArray, index_of
@@ -47,6 +49,8 @@ class StoreFile:
         self._indexes: dict[str, ChunkIndex] = {}
         self._checked: set[str] = set()
         self._row_names: dict[str, list[str]] = {}
+        self._tables: dict[str, NDArray[Any]] = {}
+        self._sizes: dict[str, Mapping[str, int]] = {}
         try:
             with damage_as_store_error(path):
                 self._structure = require_structure(self.hdf5, path)
@@ -120,6 +124,27 @@ class StoreFile:
         """Whether the chunk index of an array was read before."""
         return path in self._indexes
 
+    def small_table(self, path: str) -> NDArray[Any] | None:
+        """The values of a table that is one chunk, not to be changed; None of a larger one.
+
+        Many arrays lie in one such chunk, so the latest chunks are kept: of a whole layer, at most
+        128 KiB each.
+
+        Raises:
+            ClosedStoreError: if the file is closed.
+            StoreError: if the table, or the layer that has it, is damaged.
+        """
+        index, values = self.index(path), self._tables.pop(path, None)
+        if values is None:
+            if index.chunk != index.shape:
+                return None
+            values = index.values((0,) * len(index.shape))
+        self._tables[path] = values  # the latest comes last
+        while len(self._tables) > len(TABLES):
+            with contextlib.suppress(KeyError, RuntimeError, StopIteration):  # another thread did
+                del self._tables[next(iter(self._tables))]
+        return values
+
     def has(self, name: str, layer: str = "") -> bool:
         """Whether the file has an array, by its name in the schema and its layer's group."""
         self._open()
@@ -149,7 +174,9 @@ class StoreFile:
         spec = ARRAYS[name]
         if dtype is None and len(spec.dtypes) == 1 and spec.dtypes[0] != "bytes":
             dtype = np.dtype(spec.dtypes[0])
-        sizes = self._sizes(layer) if layer else {}
+        if layer not in self._sizes:
+            self._sizes[layer] = self._sizes_in(layer) if layer else {}
+        sizes = self._sizes[layer]
         is_known = all(axis in sizes for axis in spec.axes)
         shape = tuple(sizes[axis] for axis in spec.axes) if is_known else None
         path, place = array_path(name, layer), Place()
@@ -162,7 +189,7 @@ class StoreFile:
                 place = Place((row, ESTIMATES.index("value")))
         return StoredArray(self, path, spec.axes, dtype=dtype, shape=shape, place=place)
 
-    def _sizes(self, layer: str) -> dict[str, int]:
+    def _sizes_in(self, layer: str) -> dict[str, int]:
         """The length of each axis that is known before the layer is read."""
         height, width, n_filters = self.layers[layer].shape
         axes = self._structure.axes.items()
@@ -198,6 +225,7 @@ class StoreFile:
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+            self._tables = {}
             self._indexes = {}  # a thread that is still reading keeps the bytes open
 
     def _check_layer(self, group: str) -> None:

@@ -128,6 +128,20 @@ class Layer:
             return self._read(statistic.name)
         return statistic.compute(*(self._read(name) for name in ("histogram", "min", "max")))
 
+    def quantiles(self) -> dict[str, NDArray[np.float64]]:
+        """All quantiles by name, <float64>[class, filter], of histograms that are read once.
+
+        Raises:
+            StatisticNotFoundError: if the store has no histograms, with the reason.
+        """
+        self._find("q50")
+        inputs = [self._read(name) for name in ("histogram", "min", "max")]
+        return {
+            name: statistic.compute(*inputs)
+            for name, statistic in STATISTICS.items()
+            if not statistic.is_stored
+        }
+
     def correlations(self, filter_index: int, *, pooling: str = "mean") -> NDArray[np.float32]:
         """The Pearson correlation of a filter with all of the layer, <float32>[filter].
 

@@ -229,8 +229,8 @@ class ChunkIndex:
         per_task = run_length(math.prod(self.chunk) * self.dtype.itemsize)
         n_tasks = -(-math.prod(map(len, axes)) // per_task)
         tasks = (list(itertools.islice(slices, per_task)) for _ in range(n_tasks))
-        threads = min(threads or LARGEST_POOL, os.cpu_count() or 1, n_tasks)
-        if threads <= 1:
+        threads = min(threads or LARGEST_POOL, n_tasks)
+        if threads <= 1 or (threads := min(threads, os.cpu_count() or 1)) <= 1:
             for task in tasks:
                 fill(task)
             return out
@@ -340,6 +340,9 @@ class Indexed(Protocol):
 
     def is_indexed(self, path: str) -> bool:
         """Whether the chunk index of an array was read before."""
+
+    def small_table(self, path: str) -> NDArray[Any] | None:
+        """The values of a table that is one chunk, not to be changed; None of a larger one."""
 
 
 class ArrayInFile(Protocol):
@@ -507,7 +510,12 @@ class StoredArray:
 
     def outer(self, picks: tuple[Picks, ...], *, threads: int | None = None) -> NDArray[Any]:
         """Reads the values at all combinations of picked indices, which must lie in the array."""
-        values = self._index.outer(self._place.picks(picks), threads=threads)
+        in_table = self._place.picks(picks)
+        table = None if self._place.is_whole else self._file.small_table(self.path)
+        if table is None:
+            values = self._index.outer(in_table, threads=threads)
+        else:  # a copy
+            values = table[np.ix_(*map(np.asarray, in_table))]
         return values[(0,) * len(self._place.index)].astype(self.dtype, copy=False)
 
     def row(self, index: int) -> NDArray[Any]:
