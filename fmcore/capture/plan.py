@@ -47,7 +47,10 @@ from fmcore.storage.format.plan import sample_ids
 
 # The codec of each layer is tried on at most so many samples, and so many bytes of whole chunks.
 TRIAL_SAMPLES = 16
-TRIAL_BYTES = 1 << 20
+# Compression is tried on so much of each layer, and on so much more in all, most of large layers.
+TRIAL_BYTES, SHARED_TRIAL_BYTES = 1 << 20, 32 << 20
+# Deflate looks back over 32 KiB, so a piece of this size leaves the share that a whole chunk does.
+TRIAL_PIECE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +140,10 @@ def plan_capture(
     trial = probe(preprocessing(samples.images[rows]), samples.others_of(rows))
     layers, ratios = [], []
     for index, (spec, policy) in enumerate(zip(specs, policies, strict=True)):
-        layer, ratio = _choose_codec(spec, policy, trial.activations[index], options.compression)
+        trial_bytes = TRIAL_BYTES + SHARED_TRIAL_BYTES * layers_bytes[index] // sum(layers_bytes)
+        layer, ratio = _choose_codec(
+            spec, policy, trial.activations[index], options.compression, trial_bytes
+        )
         layer = replace(
             layer,
             **_class_map_fields(factors[index], memory),
@@ -268,28 +274,40 @@ def _histogram_fields(bits: int | None, statistics: StatisticsScope) -> dict[str
 
 
 def _choose_codec(
-    spec: LayerSpec, policy: Policy, maps: NDArray[np.float32], compression: Compression
+    spec: LayerSpec,
+    policy: Policy,
+    maps: NDArray[np.float32],
+    compression: Compression,
+    trial_bytes: int,
 ) -> tuple[LayerPlan, float]:
     """How a layer is stored, and its compressed bytes divided by its bytes in the stored dtype."""
     if policy == Policy.POOLED:
         return LayerPlan(spec, policy), 0.0
     plan = LayerPlan(spec, policy)
-    choice = choose([plan.stored(block) for block in _trial_blocks(maps, policy)], compression)
+    choice = choose(
+        [plan.stored(block) for block in _trial_blocks(maps, policy, trial_bytes)], compression
+    )
     return replace(plan, codec=choice.codec, compression=choice.words), choice.ratio
 
 
-def _trial_blocks(maps: NDArray[np.float32], policy: Policy) -> Iterator[NDArray[np.float32]]:
-    """Yields the values of some chunks, spread evenly over samples and filters: they differ.
+def _trial_blocks(
+    maps: NDArray[np.float32], policy: Policy, trial_bytes: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yields values of some chunks, spread evenly over samples, filters and rows: they differ.
 
-    The last chunks of an axis, padded with zeros, are left out: they would be taken for many.
+    Of large chunks only some rows are taken, and so more of them. The last chunks of an axis, padded
+    with zeros, are left out: they would be taken for many.
     """
     itemsize = np.dtype(policy).itemsize
     chunk = chunk_shape.activation_chunk(len(maps), maps.shape[1:], itemsize=itemsize)
     rows, filters = chunk[0], chunk[3]
     across = max(1, maps.shape[3] // filters)
     n_chunks = max(1, len(maps) // rows) * across
-    n_tried = min(n_chunks, max(1, TRIAL_BYTES // (math.prod(chunk) * itemsize)))
-    for place in np.linspace(0, n_chunks - 1, n_tried).astype(int):
+    height = max(1, min(chunk[1], chunk[1] * TRIAL_PIECE_BYTES // (math.prod(chunk) * itemsize)))
+    piece = rows, height, *chunk[2:]
+    n_tried = min(n_chunks, max(1, trial_bytes // (math.prod(piece) * itemsize)))
+    for index, place in enumerate(np.linspace(0, n_chunks - 1, n_tried).astype(int)):
         row, column = place // across * rows, place % across * filters
-        part = maps[row : row + rows, ..., column : column + filters]
-        yield next(grid.blocks(part, chunk, 0))[1]
+        top = index % max(1, chunk[1] // height) * height
+        part = maps[row : row + rows, top : top + height, :, column : column + filters]
+        yield next(grid.blocks(part, piece, 0))[1]

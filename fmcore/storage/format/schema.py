@@ -620,7 +620,7 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
 # Axes that the whole file shares; every other belongs to a layer, or to an array.
 SHARED_AXES = frozenset(
     {
-        *("sample", "class", "target", "bound", "side", "k", "class_k", "band", "similar"),
+        *("sample", "class", "target", "bound", "side", "k", "band", "similar"),
         *(axis for table in TABLES.values() for axis in table.leading),
     }
 )

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from fmcore import open_store
 from fmcore.errors import StatisticNotFoundError
+from fmcore.statistics import top
 from fmcore.storage import problems
 from fmcore.storage.format import chunk_shape
 
@@ -99,3 +100,15 @@ def test_a_store_that_lacks_a_row_lacks_that_score_alone(path):
         with pytest.raises(StatisticNotFoundError, match="ap_max"):
             layer.statistic("ap_max")
     assert [one for one in problems(path) if "seal" not in one] == []
+
+
+def test_layers_may_keep_different_numbers_of_top_samples_for_each_class(tmp_path, monkeypatch):
+    """A layer of many filters keeps fewer, so that they fit in memory."""
+    monkeypatch.setattr(top, "CLASS_TOP_BYTES", 16 * 4 * 20 * 3)
+    path = make_store(tmp_path / "s.h5")
+    with h5py.File(path, locking=False) as file:
+        kept = [group["top/class_places"].shape[-1] for group in file["layers"].values()]
+    filters = [maps.shape[3] for maps in reference().activations]
+    assert kept == [60 // n if 60 // n < 25 else 25 for n in filters]
+    assert len(set(kept)) == 2
+    assert list(problems(path)) == []
