@@ -295,8 +295,8 @@ def _trial_blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """Yields values of some chunks, spread evenly over samples, filters and rows: they differ.
 
-    Of large chunks only some rows are taken, and so more of them. The last chunks of an axis, padded
-    with zeros, are left out: they would be taken for many.
+    Of large chunks only some rows are taken, and so more of them. The last chunks of an axis, which
+    are padded with zeros, are left out: they would be taken for many.
     """
     itemsize = np.dtype(policy).itemsize
     chunk = chunk_shape.activation_chunk(len(maps), maps.shape[1:], itemsize=itemsize)
