@@ -20,7 +20,8 @@ def within_chance(
         return np.zeros(values.shape, dtype=np.bool_)
     low, high = chance
     # Each comparison is false where one of the two is NaN.
-    return (values <= high) & ((values >= low) | ((not two_sided) & ~np.isnan(low)))
+    least = low if two_sided else np.where(np.isnan(low), np.nan, -np.inf)
+    return (values <= high) & (values >= least)
 
 
 def verdict(value: float, low: float, high: float, *, two_sided: bool) -> str:
@@ -40,10 +41,12 @@ def verdicts(
     """
     if chance is None:
         return np.full(values.shape, "", dtype=object)
+    low, high = chance
+    known = ~(np.isnan(low) | np.isnan(high))
     within = within_chance(values, chance, two_sided=two_sided)
     return np.select(
-        [within, values < chance[0], values > chance[1]],
-        ["within chance", "below chance", "above chance"],
+        [within, known & (values > high), known & (values < low)],
+        ["within chance", "above chance", "below chance"],
         "",
     ).astype(object)
 

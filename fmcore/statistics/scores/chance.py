@@ -26,10 +26,13 @@ LEVEL = 0.95
 PERMUTATIONS = 119
 BOUND_RANK = 3
 SEED = 0
-# Scores that are equal may differ by this share of them, or by this, because their sums are taken
-# in another order.
-ROUNDING = 1e-7
-LEAST_ROUNDING = 1e-11
+# Scores that are equal may differ by so much, and by this share of them, because their sums are
+# taken in another order. Where a class hardly varies, its variance has few digits.
+ROUNDING = 1e-12
+D_PRIME_ROUNDING = 1e-7
+# Binary digits of an end, rounded outward: the tables of bands then deflate to a third. It widens a
+# band by less than a hundredth up to a million samples.
+DIGITS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +150,10 @@ class Bands:
                 selectivity,
                 cells,
             )
-        both = (two_sided(smallest[0, :, score], largest[0, :, score]) for score in range(3))
+        both = (
+            two_sided(smallest[0, :, score], largest[0, :, score], rounding=share)
+            for score, share in enumerate((ROUNDING, ROUNDING, D_PRIME_ROUNDING))
+        )
         highs = (high_end(permuted) for permuted in (eta_squared, selectivity, cells))
         return cls(*both, *highs)
 
@@ -164,9 +170,17 @@ def cell_terms(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     return counts * np.log(np.maximum(counts, 1)) - (counts > 0) / 2
 
 
-def two_sided(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A band, <float64>[bound, …], wide enough that a score that equals a bound lies inside."""
-    return np.stack([low - _margin(low), high + _margin(high)])
+def two_sided(
+    low: NDArray[np.float64], high: NDArray[np.float64], *, rounding: float = ROUNDING
+) -> NDArray[np.float64]:
+    """A band, <float64>[bound, …], wide enough that a score that equals an end lies inside.
+
+    Args:
+        low: <float64>[…], the low end.
+        high: <float64>[…], the high end.
+        rounding: the share of it by which a score may differ from an equal one.
+    """
+    return np.stack([-_outward(-low, rounding), _outward(high, rounding)])
 
 
 def one_sided(least: float | NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -176,12 +190,21 @@ def one_sided(least: float | NDArray[np.float64], high: NDArray[np.float64]) -> 
         least: the smallest value that the score can have, which no score is below.
         high: <float64>[…], the high end.
     """
-    return np.stack([np.broadcast_to(least, high.shape), high + _margin(high)])
+    return np.stack([np.broadcast_to(least, high.shape), _outward(high, ROUNDING)])
 
 
-def _margin(bound: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What rounding may add to a score, <float64>[…]."""
-    return np.where(np.isfinite(bound), ROUNDING * np.abs(bound) + LEAST_ROUNDING, 0)
+def _outward(high: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
+    """The next larger number of few digits, <float64>[…]; an infinite one stays as it is.
+
+    Near 1 or -1, the largest value of many scores, the digits are those of the distance from it.
+    """
+    is_finite = np.isfinite(high)
+    wide = np.where(is_finite, high, 0)
+    wide = wide + rounding * np.abs(wide) + ROUNDING
+    _, exponent = np.frexp(np.minimum(np.abs(wide), np.abs(1 - np.abs(wide))))
+    return np.where(
+        is_finite, np.ldexp(np.ceil(np.ldexp(wide, DIGITS - exponent)), exponent - DIGITS), high
+    )
 
 
 def high_end(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,14 +16,19 @@ from fmcore.statistics.scores.labels import LabelGroups
 def eta_squared_score(sums: ClassSums) -> Score:
     """η², with its band under permuted labels."""
     eta2, _ = variance_ratio(sums.classes, _between(sums), sums.total)
-    return eta2, np.minimum(one_sided(0, sums.bands.eta_squared), 1)
+    return eta2, _eta_squared_band(sums)
 
 
 def f_score(sums: ClassSums) -> Score:
     """F, with its band under permuted labels, which is that of η²."""
     _, ratio = variance_ratio(sums.classes, _between(sums), sums.total)
-    _, high = variance_ratio(sums.classes, sums.bands.eta_squared, np.ones_like(sums.total))
+    high = _eta_squared_band(sums)[1]
+    _, high = variance_ratio(sums.classes, high, np.ones_like(high))
     return ratio, one_sided(0, high)
+
+
+def _eta_squared_band(sums: ClassSums) -> NDArray[np.float64]:
+    return np.minimum(one_sided(0, sums.bands.eta_squared), 1)
 
 
 def _between(sums: ClassSums) -> NDArray[np.float64]:

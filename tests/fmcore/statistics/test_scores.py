@@ -211,18 +211,18 @@ def test_bands_are_the_scores_of_permuted_labels_by_definition():
             ordered, band = np.sort(expected), results[f"{name}_mean_chance"][..., column]
             low = ordered[2] if least is None else least
             high = ordered[-3] if least is None else ordered[-6]
-            assert_allclose(band, [low, high], rtol=1e-5, atol=1e-9, err_msg=name)
+            assert_allclose(band, [low, high], rtol=2**-14, atol=1e-9, err_msg=name)
 
         for label in (0, 2, 3):
             for name, score in (("auc", roc_auc), ("ap", average_precision), ("dprime", d_prime)):
                 expected = np.sort([score(ranked, turn == label) for turn in turns])
                 band = results[f"{name}_mean_chance"][:, label, column]
-                assert_allclose(band, expected[[2, -3]], rtol=1e-5, err_msg=name)
+                assert_allclose(band, expected[[2, -3]], rtol=2**-14, err_msg=name)
         check("csi", [class_selectivity(ranked, turn) for turn in turns], 0)
         ratios = [stats.f_oneway(*(ranked[turn == one] for one in (0, 2, 3))) for turn in turns]
         check("f", [ratio.statistic for ratio in ratios], 0)
         high = np.sort([2 * one.statistic / (2 * one.statistic + n - 3) for one in ratios])[-6]
-        assert_allclose(results["eta2_mean_chance"][:, column], [0, high], rtol=1e-5)
+        assert_allclose(results["eta2_mean_chance"][:, column], [0, high], rtol=2**-14)
         expected = [corrected_information(ranked, turn)[0] for turn in turns]
         n_bins = len(np.unique(quantile_bins(ranked, 3)))
         check("mi", expected, -(n_bins - 1) * 2 / (2 * n * np.log(2)))
