@@ -22,15 +22,23 @@ STATISTICS_PAGE = ROOT / "docs" / "statistics.md"
 FORMAT_PAGE = ROOT / "fmcore" / "storage" / "FORMAT.md"
 
 _UNDEFINED = ";\n".join(f"- {reason}" for reason in WHY_UNDEFINED.values()) + "."
+_LARGE = dict.fromkeys(one.caption for one in STATISTICS.values() if not one.two_sided)
+_ONE_SIDED = f"{', '.join(list(_LARGE)[:-1])} and {list(_LARGE)[-1]}"
 _INTRODUCTION = f"""# Statistics
 
 Every statistic that a store holds about its filters, its definition and its chance level. This page
 is generated from `fmcore/statistics/registry.py`, as are the captions of the dashboard.
 
 **Compare every score with its chance level.** The score of a filter that knows nothing about a
-class lies outside its 95% band one time in twenty, so about 50 of 1,000 scores do. Each band is for
-one score: bands are not corrected for multiple comparisons. A class with few samples has a wide
+class lies outside its 95% band one time in twenty, so about 50 of 1,000 scores do; fewer where a
+score can take few values, as those of a filter that is nearly always zero. That holds for any
+distribution of values and any sizes of classes, since bands come from permuted labels. Each band is
+for one score: bands are not corrected for multiple comparisons. A class with few samples has a wide
 band, so every value comes with its n: the number of samples of the class, or of all samples.
+
+**Below the band.** A small ROC-AUC, AP or d′ is a finding: the filter responds less to the class
+than to others; so is a negative correlation with a number. Of {_ONE_SIDED} only a large value says
+anything: their bands begin at the smallest possible value, so nothing lies below them.
 
 **Pooled** means one number for each sample and filter: the mean or the maximum of the feature map.
 The name of a score ends with the pooled table that it is computed on: `auc_mean`, `auc_max`. The

@@ -7,37 +7,52 @@ from numpy.typing import NDArray
 
 
 def within_chance(
-    values: NDArray[np.generic], chance: NDArray[np.float64] | None
+    values: NDArray[np.generic], chance: NDArray[np.float64] | None, *, two_sided: bool
 ) -> NDArray[np.bool_]:
     """Which values their chance level spans, both ends included; none where there is no level.
 
     Args:
         values: [...].
         chance: <float64>[bound, ...], or None.
+        two_sided: whether a value below the level is a finding; else it counts as within.
     """
     if chance is None:
         return np.zeros(values.shape, dtype=np.bool_)
-    return (values >= chance[0]) & (values <= chance[1])  # false where one of them is NaN
+    low, high = chance
+    # Each comparison is false where one of the two is NaN.
+    least = low if two_sided else np.where(np.isnan(low), np.nan, -np.inf)
+    return (values <= high) & (values >= least)
 
 
-def verdict(value: float, low: float, high: float) -> str:
-    """The same of one value in words; empty where it, or its chance level, is NaN."""
-    if value < low:
-        return "below chance"
-    if value > high:
-        return "above chance"
-    return "within chance" if low <= value <= high else ""
+def verdict(value: float, low: float, high: float, *, two_sided: bool) -> str:
+    """One value beside chance, in words; empty where it, or its chance level, is NaN."""
+    return str(verdicts(np.asarray(value), np.array([low, high]), two_sided=two_sided))
 
 
 def verdicts(
-    values: NDArray[np.generic], chance: NDArray[np.float64] | None
+    values: NDArray[np.generic], chance: NDArray[np.float64] | None, *, two_sided: bool
 ) -> NDArray[np.object_]:
-    """The same of many, <str>[...]; empty where there is no value or no level."""
+    """Values beside chance in words, <str>[...]; empty where there is no value or no level.
+
+    Args:
+        values: [...].
+        chance: <float64>[bound, ...], or None.
+        two_sided: whether a value below the level is a finding; else it counts as within.
+    """
     if chance is None:
         return np.full(values.shape, "", dtype=object)
     low, high = chance
+    known = ~(np.isnan(low) | np.isnan(high))
+    within = within_chance(values, chance, two_sided=two_sided)
     return np.select(
-        [values < low, values > high, within_chance(values, chance)],
-        ["below chance", "above chance", "within chance"],
+        [within, known & (values > high), known & (values < low)],
+        ["within chance", "above chance", "below chance"],
         "",
     ).astype(object)
+
+
+def band_words(low: float, high: float, *, two_sided: bool, digits: int = 4) -> str:
+    """A chance level in words, of which only the high end counts if one-sided; a dash for none."""
+    if np.isnan(low):
+        return "–"
+    return f"{low:.{digits}g} to {high:.{digits}g}" if two_sided else f"up to {high:.{digits}g}"

@@ -25,10 +25,10 @@ from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.numbers import NumberBlock, Numbers
 from fmcore.statistics.similarity import MATRIX_FILTERS, RowTable, similar_arrays
 
-# Bytes of one block of a float64 table, and of the sums over permuted classes: each thread holds
-# about ten of them.
+# Bytes of one block of a float64 table, of which each thread holds about ten, and of the scores of
+# permuted labels that are kept for its bands.
 BLOCK_BYTES = 1 << 20
-SUMS_BYTES = 4 << 20
+ENDS_BYTES = 4 << 20
 # Blocks of filters that wait for a thread or are being computed.
 MOST_IN_FLIGHT = 4
 
@@ -166,9 +166,9 @@ def _tasks(
 
 
 def _column_blocks(n_filters: int, classes: LabelGroups) -> Iterator[slice]:
-    """The filters of a layer in blocks whose sums over permuted classes fit in memory."""
-    fitting_sums = SUMS_BYTES // (16 * chance.PERMUTATIONS * len(classes.present))
-    step = max(1, min(BLOCK_BYTES // (8 * classes.n_samples), fitting_sums))
+    """The filters of a layer in blocks whose bands fit in memory."""
+    fitting_ends = ENDS_BYTES // (48 * chance.BOUND_RANK * len(classes.present))
+    step = max(1, min(BLOCK_BYTES // (8 * classes.n_samples), fitting_ends))
     for start in range(0, n_filters, step):
         yield slice(start, start + step)
 
@@ -204,7 +204,7 @@ def _score_block(
     """
     values, undefined = _finite_values(table, filters)
     arrays: Arrays = {f"undefined_{pooling}": undefined}
-    block = Block(values, filters, permutations)
+    block = Block.of(values, filters, permutations)
     for basis in BASES:  # one after the other: each takes much memory
         shared = basis.of(block)
         for statistic in CLASS_SCORES[basis][pooling]:
@@ -286,11 +286,11 @@ def _score_label(
 ) -> Arrays:
     """The scores of one label for a block of filters, <float64>[filter], and their bands."""
     values, undefined = _finite_values(table, filters)
-    block = Block(values, filters, permutations)
+    several = len(permutations.classes.present) > 1
+    block = Block.of(values, filters, permutations) if several else None
     arrays: Arrays = {}
-    one_sided = len(block.classes.present) < 2
     for basis in BASES:
-        shared = None if one_sided else basis.of(block)
+        shared = None if block is None else basis.of(block)
         for statistic in LABEL_SCORES[basis][pooling]:
             if shared is None:
                 score = np.full(len(values), np.nan)
@@ -324,7 +324,7 @@ def compute_number_scores(
 
     def score(pooling: str, table: NDArray[np.float32], filters: Filters) -> Arrays:
         values, undefined = _finite_values(table, filters)
-        block = NumberBlock(values, shared)
+        block = NumberBlock(values, shared, filters.first)
         arrays: Arrays = {}
         for statistic in NUMBER_SCORES[pooling]:
             value, band = statistic.compute(block)

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from fmcore.records import Target
 from fmcore.statistics import similarity
 from fmcore.statistics.scores import per_class, per_filter
-from fmcore.statistics.scores.block import BASES, ClassSums, Ranks
-from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
+from fmcore.statistics.scores.block import BASES, CELL_SAMPLES, MOST_BINS, ClassSums, Ranks
+from fmcore.statistics.scores.chance import BOUND_RANK, LEVEL, PERMUTATIONS, SEED
 from fmcore.statistics.scores.numbers import NumberBlock, pearson_score, spearman_score
-from fmcore.statistics.scores.per_filter import CELL_SAMPLES, MOST_BINS
 from fmcore.statistics.similarity import RowTable
 from fmcore.statistics.streaming.histogram import Histogram, quantiles
 from fmcore.statistics.streaming.moments import Moments
@@ -66,6 +65,8 @@ class Statistic:
             direction means more.
         pooling: the pooled table it is computed from, `mean` or `max`; empty for none.
         chance: how its chance level is computed; empty if it has none.
+        two_sided: whether a value below its chance band is a finding, as one above it is; else only
+            a large value says anything, and the band begins at the smallest possible value.
         dtype: `float64`, `float32`, or `int64` for a count.
         neutral: the value that means no effect, the middle of a diverging color scale; None if it
             has no such value.
@@ -93,6 +94,7 @@ class Statistic:
     larger_is_more: bool | None = True
     pooling: str = ""
     chance: str = ""
+    two_sided: bool = True
     dtype: str = "float64"
     neutral: float | None = None
     level: float | None = None
@@ -148,9 +150,16 @@ _NO_VARIANCE = Undefined("infinite: no variance within classes", np.isinf)
 
 _OVER = "over all pixels of the feature maps of all samples of the class"
 _BASIC = "elementary"
-_PERMUTED = (
-    f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the labels (seed {SEED}): third smallest "
-    "to third largest score"
+_ENDS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ")
+_TWO_SIDED = (
+    f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the {{}} (seed {SEED}): "
+    f"{_ENDS[BOUND_RANK - 1]}smallest to {_ENDS[BOUND_RANK - 1]}largest score"
+)
+_PERMUTED = _TWO_SIDED.format("labels")
+_PERMUTED_SAMPLES = _TWO_SIDED.format("samples")
+_UP_TO = (
+    f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the labels (seed {SEED}): up to the "
+    f"{_ENDS[2 * BOUND_RANK - 1]}largest score; only a large one says anything"
 )
 
 _CAPTURE_STATISTICS = (
@@ -265,10 +274,6 @@ _HAS_LABEL = (
     "the filter's pooled {pooling} separates the samples that have the label from all others"
 )
 _ONE_SIDED = Undefined("all samples have this label, or none has", lambda values: np.isnan(values))
-_PERMUTED_SAMPLES = (
-    f"{LEVEL:.0%} band of {PERMUTATIONS} permutations of the samples (seed {SEED}): third smallest "
-    "to third largest score"
-)
 _SEPARATES = "the filter's pooled {pooling} separates the class from all other samples"
 _POOLED_STATISTICS = (
     Statistic(
@@ -281,7 +286,7 @@ _POOLED_STATISTICS = (
         "Mann-Whitney U; recommended for single units by Gale et al. 2020",
         0,
         1,
-        chance="95% band of the Mann-Whitney U statistic, normal approximation corrected for ties",
+        chance=_PERMUTED,
         neutral=0.5,
         basis=Ranks,
         compute=per_class.roc_auc_score,
@@ -327,7 +332,8 @@ _POOLED_STATISTICS = (
         0,
         1,
         axes=("filter",),
-        chance="95% band of Fisher's F distribution, converted to η²",
+        chance=_UP_TO,
+        two_sided=False,
         basis=ClassSums,
         compute=per_filter.eta_squared_score,
         short="η²",
@@ -341,7 +347,8 @@ _POOLED_STATISTICS = (
         "Fisher 1925; as SciPy's f_oneway",
         0,
         axes=("filter",),
-        chance="95% band of Fisher's F distribution",
+        chance=_UP_TO,
+        two_sided=False,
         basis=ClassSums,
         compute=per_filter.f_score,
         short="F",
@@ -360,7 +367,8 @@ _POOLED_STATISTICS = (
         0,
         1,
         axes=("filter",),
-        chance=_PERMUTED,
+        chance=_UP_TO,
+        two_sided=False,
         basis=ClassSums,
         compute=per_filter.class_selectivity_score,
         short="CSI",
@@ -376,8 +384,8 @@ _POOLED_STATISTICS = (
         "slightly below 0.",
         "Shannon 1948; Miller-Madow bias correction (Miller 1955)",
         axes=("filter",),
-        chance="95% band of the chi-squared distribution for 2 N I ln 2 (Wilks 1938) if every pair "
-        f"of bin and class has an expected count of at least {CELL_SAMPLES}, else {_PERMUTED}",
+        chance=_UP_TO,
+        two_sided=False,
         basis=Ranks,
         compute=per_filter.mutual_information_score,
         short="MI",
@@ -392,7 +400,7 @@ _POOLED_STATISTICS = (
         0,
         1,
         axes=TARGET_FILTER,
-        chance="95% band of the Mann-Whitney U statistic, normal approximation corrected for ties",
+        chance=_PERMUTED,
         neutral=0.5,
         target=Target.LABELS,
         basis=Ranks,

@@ -85,17 +85,17 @@ def test_by_similarity_neighbours_are_alike_and_rows_without_values_come_last():
 
 def test_within_chance_is_what_the_band_spans(store):
     values, chance = store.layers[LAYER].statistic("auc_mean"), store.layers[LAYER].chance("auc")
-    within = within_chance(values, chance)
+    within = within_chance(values, chance, two_sided=True)
     for row, column in np.ndindex(values.shape):
         low, high = chance[:, row, column]
         assert within[row, column] == (low <= values[row, column] <= high)
-    said = verdicts(values, chance)
+    said = verdicts(values, chance, two_sided=True)
     assert_array_equal(said == "within chance", within)
     assert_array_equal(said == "", np.isnan(values))
     band = np.array([[0.4] * 4, [0.6] * 4])
-    said = verdicts(np.array([0.1, 0.5, 0.9, np.nan]), band).tolist()
+    said = verdicts(np.array([0.1, 0.5, 0.9, np.nan]), band, two_sided=True).tolist()
     assert said == ["below chance", "within chance", "above chance", ""]
-    assert not within_chance(values, None).any()
+    assert not within_chance(values, None, two_sided=True).any()
     words = chance_words(values, within, "some")
     n_known = np.isfinite(values).sum()
     assert words.startswith(f"{within.sum()} of {n_known} cells are within chance (95%).")
@@ -103,8 +103,13 @@ def test_within_chance_is_what_the_band_spans(store):
 
 
 @given(*[st.floats(-2, 2, width=16) | st.just(np.nan)] * 3)
-def test_the_verdict_of_one_value_is_that_of_many(value, low, high):
-    assert verdict(value, low, high) == verdicts(np.array(value), np.array([low, high]))
+def test_a_small_value_is_a_finding_only_where_the_statistic_says_so(value, low, high):
+    known = not np.isnan([value, low, high]).any()
+    words = {side: verdict(value, low, high, two_sided=side) for side in (True, False)}
+    above = value > high
+    assert words[False] == ("" if not known else "above chance" if above else "within chance")
+    below = known and value < low and not above
+    assert words[True] == ("below chance" if below else words[False])
 
 
 def shown_by(snapshot, **changes):

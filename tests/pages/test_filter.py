@@ -261,6 +261,19 @@ def test_a_score_is_put_beside_chance_in_words():
     assert scores.Score(0.6, 0.4, 0.6).verdict == "within chance"
     assert scores.Score(float("nan"), 0.4, 0.6).verdict == "undefined"
     assert "above chance: 0.4 to 0.6" in said(tables.score_cell(scores.Score(0.9, 0.4, 0.6)))
+    infinite = scores.Score(0.1, float("-inf"), float("inf"))
+    assert "within chance: -inf to inf" in said(tables.score_cell(infinite))
+
+
+def test_a_small_score_of_which_only_a_large_one_counts_is_within_chance(snapshot):
+    for value, words in ((0.01, "within chance: up to 0.6"), (0.7, "above chance: up to 0.6")):
+        one_sided = scores.Score(value, 0.4, 0.6, two_sided=False)
+        assert words in said(tables.score_cell(one_sided))
+    for name, score in scores.of_filter(snapshot, FIRST, 5).items():
+        assert score.two_sided == (name == "apoz")
+        assert score.verdict != "below chance"
+    found = scores.of_class(snapshot, FIRST, 5, 2)
+    assert all(score.two_sided for one in found for score in one.scores.values())
 
 
 def test_a_dead_filter_has_no_scores_and_the_reason(snapshot):

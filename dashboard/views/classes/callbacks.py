@@ -76,7 +76,7 @@ def _register_heatmap(app: Dash, source: Source) -> None:
         about, order = STATISTICS[shown.statistic], parts.order_of(snapshot, shown)
         values = snapshot.statistic(shown.layer, shown.statistic)
         chance = snapshot.chance(shown.layer, shown.statistic)
-        within = within_chance(values, chance)
+        within = within_chance(values, chance, two_sided=about.two_sided)
         figure = class_statistic_figure(
             values,
             classes=order.classes,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dashboard.figures.distribution import Spread
 from dashboard.source import Snapshot
 from dashboard.state import State
-from dashboard.views.chance import verdicts
+from dashboard.views.chance import band_words, verdict
 from fmcore.statistics import STATISTICS, Bins
 from fmcore.storage import StoredArray
 
@@ -142,15 +142,11 @@ def _row(snapshot: Snapshot, shown: State, against: int | None, name: str) -> li
             row += ["", ""]
         else:
             at = band[:, shown.class_index, shown.filter_index]
-            row += [between(*at), str(verdicts(value, at))]
+            two_sided = STATISTICS[name].two_sided
+            row += [band_words(*at, two_sided=two_sided), verdict(value, *at, two_sided=two_sided)]
     if against is not None:
         row.append(number_text(across[against]))
     return [*row, number_text(np.fmin.reduce(across)), number_text(np.fmax.reduce(across))]
-
-
-def between(low: float, high: float) -> str:
-    """A range in words; a dash where there is none."""
-    return f"{low:.4g} to {high:.4g}" if np.isfinite(low) else "–"
 
 
 def number_text(value: Any) -> str:
@@ -173,8 +169,9 @@ def value_words(snapshot: Snapshot, shown: State) -> str:
     band = snapshot.chance(shown.layer, shown.statistic)
     if band is not None:
         at = band[:, shown.class_index, shown.filter_index]
-        verdict = str(verdicts(value, at))
-        said = f", {verdict} ({between(*at)})" if verdict else ""
+        two_sided = STATISTICS[shown.statistic].two_sided
+        words = verdict(value, *at, two_sided=two_sided)
+        said = f", {words} ({band_words(*at, two_sided=two_sided)})" if words else ""
     against = compared(shown)
     other = "" if against is None else f"; of class {snapshot.catalog.class_names[against]}: "
     return f"{title}: {number_text(value)}{said}{other}" + (

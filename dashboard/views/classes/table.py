@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dashboard.components.table import Column
 from dashboard.source import Snapshot
 from dashboard.state import State
-from dashboard.views.chance import verdicts
+from dashboard.views.chance import verdict, verdicts
 from dashboard.views.classes.arrange import finite
 from fmcore.export import no_formula
 from fmcore.statistics import (
@@ -52,15 +52,15 @@ def _of_class(snapshot: Snapshot, shown: State, row: int) -> list[Column]:
             continue
         about, band = STATISTICS[statistic], snapshot.chance(shown.layer, statistic)
         values = snapshot.statistic(shown.layer, statistic)[row]
-        verdict = f"{statistic}_verdict" if band is not None else ""
+        beside = f"{statistic}_verdict" if band is not None else ""
         found.append(
-            Column(statistic, f"{about.caption} for {name}", values, about.definition, verdict)
+            Column(statistic, f"{about.caption} for {name}", values, about.definition, beside)
         )
         if band is not None:
-            said = verdicts(values, band[:, row]).tolist()
+            said = verdicts(values, band[:, row], two_sided=about.two_sided).tolist()
             hidden = statistic != scores[0]
             header = f"{about.caption}'s verdict"
-            found.append(Column(verdict, header, said, about.chance, hidden=hidden))
+            found.append(Column(beside, header, said, about.chance, hidden=hidden))
     return found
 
 
@@ -128,9 +128,10 @@ def strongest_words(snapshot: Snapshot, shown: State) -> str:
     name, index, value = best
     of = snapshot.catalog.class_names[shown.class_index]
     band, at = snapshot.chance(shown.layer, name), (shown.class_index, index)
-    verdict = "" if band is None else f", {verdicts(np.asarray(value), band[:, *at])}"
-    title = STATISTICS[name].title
-    return f"Strongest for class {of}: filter {index} ({title} {value:.3f}{verdict})"
+    about = STATISTICS[name]
+    words = "" if band is None else verdict(value, *band[:, *at], two_sided=about.two_sided)
+    beside = f", {words}" if words else ""
+    return f"Strongest for class {of}: filter {index} ({about.title} {value:.3f}{beside})"
 
 
 HEALTH_TIP = "; ".join(f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values())

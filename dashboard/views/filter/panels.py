@@ -248,7 +248,8 @@ def score_panel(
     said = (
         f"{n_rows} of {n_classes:,} classes: the selected one, and those that the filter tells "
         "best. Below each value lies the band in which chance would put 95% of filters that know "
-        "nothing of the class. What is within it is gray, and says nothing."
+        "nothing of the class. What is within it is gray, and says nothing; below it, the filter "
+        "responds less to the class than to others."
     )
     return [*alerts, dmc.Text(said, size="sm", c="dimmed"), of_class, of_filter]
 

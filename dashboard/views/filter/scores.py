@@ -14,6 +14,7 @@ from dashboard.views.chance import verdict
 from fmcore.statistics import (
     CLASS_FILTER,
     POOLINGS,
+    STATISTICS,
     WHY_UNDEFINED,
     Defined,
     score_families,
@@ -36,20 +37,27 @@ class Score:
         value: NaN where it is undefined.
         low: the lower end of the band, NaN where there is none.
         high: the upper end.
+        two_sided: whether a value below the band is a finding.
     """
 
     value: float
     low: float = float("nan")
     high: float = float("nan")
+    two_sided: bool = True
 
     @property
     def verdict(self) -> str:
         """Beside chance, in words."""
         if not math.isfinite(self.value):
             return "undefined"
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+        if not self.has_band:
             return "no chance level"
-        return verdict(self.value, self.low, self.high)
+        return verdict(self.value, self.low, self.high, two_sided=self.two_sided)
+
+    @property
+    def has_band(self) -> bool:
+        """Whether there is a chance level; its ends may be infinite, as those of d′."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +111,8 @@ def of_class(
 
     def score(name: str, index: int) -> Score:
         band = bands[name]
-        ends = () if band is None else band[:, index, filter_index].tolist()
-        return Score(float(values[name][index]), *ends)
+        ends = None if band is None else band[:, index, filter_index]
+        return _score(name, values[name][index], ends)
 
     return [
         ClassScores(
@@ -158,10 +166,15 @@ def _scores(
 ) -> dict[str, Score]:
     def score(name: str) -> Score:
         band = snapshot.chance(layer, name)
-        ends = () if band is None else band[:, filter_index].tolist()
-        return Score(float(snapshot.statistic(layer, name)[filter_index]), *ends)
+        ends = None if band is None else band[:, filter_index]
+        return _score(name, snapshot.statistic(layer, name)[filter_index], ends)
 
     return {name: score(name) for name in names}
+
+
+def _score(name: str, value: np.generic, ends: NDArray[np.float64] | None) -> Score:
+    low, high = (math.nan, math.nan) if ends is None else ends.tolist()
+    return Score(float(value), low, high, STATISTICS[name].two_sided)
 
 
 def title(family: str) -> str:

@@ -9,6 +9,7 @@ from dashboard import state
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.pictures import picture
 from dashboard.source import Snapshot
+from dashboard.views.chance import band_words
 from dashboard.views.filter import scores
 from dashboard.views.filter.facts import Response
 from dashboard.views.filter.panels import Pictures
@@ -83,8 +84,9 @@ def score_cell(one: Score) -> list[Node]:
     said = verdict = one.verdict
     if not math.isfinite(one.value):
         return [html.B("–"), html.Small(said)]
-    if math.isfinite(one.low) and math.isfinite(one.high):
-        said = f"{verdict}: {one.low:.3g} to {one.high:.3g}"
+    if one.has_band:
+        words = band_words(one.low, one.high, two_sided=one.two_sided, digits=3)
+        said = f"{verdict}: {words}"
     beyond = verdict in ("above chance", "below chance")
     value = f"{one.value:.4g}"
     return [html.B(value) if beyond else html.Span(value, className="dim"), html.Small(said)]

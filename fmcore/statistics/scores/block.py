@@ -9,11 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.health import dead_filters
-from fmcore.statistics.scores.chance import Permutations
+from fmcore.statistics.scores.chance import Bands, Permutations
 from fmcore.statistics.scores.labels import LabelGroups
 from fmcore.statistics.scores.ranking import Ranking
 from fmcore.statistics.streaming.moments import Moments
 
+MOST_BINS = 32
+# A cell is a pair of bin and class. There are fewer bins if cells would have fewer samples than
+# this on average.
+CELL_SAMPLES = 5
+# A difference of squares below this share of them is rounding: 16 digits less what sums lose.
+ROUNDING = 1e-13
 # A score, <float64>[filter] or [filter, present], and its chance band, <float64>[bound, …].
 Score = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -25,10 +31,12 @@ class Filters:
     Attributes:
         dead: <bool>[filter], whether no activation is above zero.
         non_negative: <bool>[filter], whether no activation is below zero.
+        first: the index of the first of them in its layer.
     """
 
     dead: NDArray[np.bool_]
     non_negative: NDArray[np.bool_]
+    first: int = 0
 
     @classmethod
     def of(
@@ -49,7 +57,8 @@ class Filters:
 
     def part(self, columns: slice) -> Filters:
         """What is known about some of the filters."""
-        return Filters(self.dead[columns], self.non_negative[columns])
+        start = self.first + columns.start
+        return Filters(self.dead[columns], self.non_negative[columns], start)
 
     @classmethod
     def of_moments(cls, moments: Moments) -> Filters:
@@ -59,22 +68,57 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """The pooled values of some filters, from which their scores are computed.
+    """The pooled values of some filters, and what all of their scores share.
 
     Attributes:
-        values: <float32>[filter, sample], all finite.
+        classes: the samples grouped by label.
         filters: what is known about these filters.
-        permutations: permutations of the samples' labels.
+        deviations: <float64>[filter, sample], differences of the pooled values from their mean.
+        mean: <float64>[filter], the mean over all samples.
+        ranking: the ranking of the samples for each filter.
+        n_bins: the number of bins for mutual information.
+        bands: the chance bands.
     """
 
-    values: NDArray[np.float32]
+    classes: LabelGroups
     filters: Filters
-    permutations: Permutations
+    deviations: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    ranking: Ranking
+    n_bins: int
+    bands: Bands
 
-    @property
-    def classes(self) -> LabelGroups:
-        """The samples grouped by label."""
-        return self.permutations.classes
+    @classmethod
+    def of(cls, values: NDArray[np.float32], filters: Filters, permutations: Permutations) -> Self:
+        """What the scores of some filters share.
+
+        Args:
+            values: <float32>[filter, sample], all finite.
+            filters: what is known about these filters.
+            permutations: permutations of the samples' labels.
+        """
+        classes = permutations.classes
+        deviations = values.astype(np.float64)
+        mean = deviations.mean(axis=1)
+        deviations -= mean[:, np.newaxis]
+        deviations -= deviations.mean(axis=1, keepdims=True)  # removes what rounding left
+        ranking = Ranking.of(values, classes)
+        n_bins = n_quantile_bins(classes.n_samples, len(classes.present))
+        bands = Bands.of(
+            permutations,
+            ranking,
+            deviations,
+            mean,
+            first=filters.first,
+            n_bins=n_bins,
+            rounding=ROUNDING,
+        )
+        return cls(classes, filters, deviations, mean, ranking, n_bins, bands)
+
+
+def n_quantile_bins(n_samples: int, n_classes: int) -> int:
+    """The number of bins for mutual information: at most 32, at least 2."""
+    return min(MOST_BINS, max(2, n_samples // (CELL_SAMPLES * max(1, n_classes))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,30 +126,26 @@ class Ranks:
     """The order of the samples of a block.
 
     Attributes:
+        classes: the samples grouped by label.
         ranking: the ranking of the samples for each filter.
-        permutations: permutations of the samples' labels.
+        n_bins: the number of bins for mutual information.
+        bands: the chance bands.
     """
 
+    classes: LabelGroups
     ranking: Ranking
-    permutations: Permutations
+    n_bins: int
+    bands: Bands
 
     @classmethod
     def of(cls, block: Block) -> Self:
-        """Ranks the samples of a block."""
-        return cls(Ranking.of(block.values, block.classes), block.permutations)
-
-    @property
-    def classes(self) -> LabelGroups:
-        """The samples grouped by label."""
-        return self.permutations.classes
+        """The order of the samples of a block."""
+        return cls(block.classes, block.ranking, block.n_bins, block.bands)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassSums:
-    """Sums over each class of centered values and of their squares, true and permuted.
-
-    Permuted sums are in units of the standard deviation: d′ and the class selectivity index do not
-    depend on scale.
+    """Sums over each class of centered values and of their squares.
 
     Attributes:
         classes: the samples grouped by label.
@@ -114,9 +154,7 @@ class ClassSums:
         total: <float64>[filter], the sum of squared deviations from it.
         sums: <float64>[filter, present], sums of deviations from it.
         squares: <float64>[filter, present], sums of their squares.
-        scale: <float64>[filter], the standard deviation; 1 where it is 0.
-        permuted_sums: <float32>[permutation, filter, present], as `sums`, in units of `scale`.
-        permuted_squares: <float32>[permutation, filter, present], as `squares`, in these units.
+        bands: the chance bands.
     """
 
     classes: LabelGroups
@@ -125,37 +163,18 @@ class ClassSums:
     total: NDArray[np.float64]
     sums: NDArray[np.float64]
     squares: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    permuted_sums: NDArray[np.float32]
-    permuted_squares: NDArray[np.float32]
+    bands: Bands
 
     @classmethod
     def of(cls, block: Block) -> Self:
         """The sums of a block."""
-        classes, n_samples = block.classes, block.classes.n_samples
-        values = block.values.astype(np.float64)
-        mean = values.mean(axis=1)
-        values -= mean[:, np.newaxis]
-        values -= values.mean(axis=1, keepdims=True)  # removes what rounding left
-        squares = values**2
-        total = squares.sum(axis=1)
-        sums, square_sums = (classes.sums(array[:, classes.order]) for array in (values, squares))
-        scale = np.where(total > 0, np.sqrt(total / n_samples), 1)
-        column = scale[:, np.newaxis]
-        scaled = np.concatenate([values / column, squares / column**2])
-        permuted = block.permutations.sums(np.ascontiguousarray(scaled.T, dtype=np.float32))
-        permuted_sums, permuted_squares = np.split(permuted.swapaxes(1, 2), 2, axis=1)
-        return cls(
-            classes,
-            block.filters,
-            mean,
-            total,
-            sums,
-            square_sums,
-            scale,
-            permuted_sums,
-            permuted_squares,
+        classes = block.classes
+        squared = block.deviations**2
+        sums, squares = (
+            classes.sums(array[:, classes.order]) for array in (block.deviations, squared)
         )
+        total = squared.sum(axis=1)
+        return cls(classes, block.filters, block.mean, total, sums, squares, block.bands)
 
 
 # What scores are computed from, in the order in which a block makes them.

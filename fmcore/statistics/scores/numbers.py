@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.statistics.scores.chance import PERMUTATIONS, SEED, permutation_band
+from fmcore.statistics.scores.chance import PERMUTATIONS, SEED, permutation_band, shuffles
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +53,12 @@ class NumberBlock:
     Attributes:
         values: <float32>[filter, sample], all finite.
         numbers: the numbers.
+        first: the index of the first filter in its layer.
     """
 
     values: NDArray[np.float32]
     numbers: Numbers
+    first: int = 0
 
 
 # A score, <float64>[target, filter], and its band, <float64>[bound, target, filter].
@@ -65,24 +67,26 @@ NumberScore = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def pearson_score(block: NumberBlock) -> NumberScore:
     """Pearson's correlation; NaN where either side does not vary."""
-    return _correlate(standardized(block.values), block.numbers.standardized, block.numbers)
+    return _correlate(standardized(block.values), block.numbers.standardized, block)
 
 
 def spearman_score(block: NumberBlock) -> NumberScore:
     """Spearman's correlation, that of ranks, where equal values share their average rank."""
     values = standardized(ranks(block.values))
-    return _correlate(values, block.numbers.standardized_ranks, block.numbers)
+    return _correlate(values, block.numbers.standardized_ranks, block)
 
 
 def _correlate(
-    values: NDArray[np.float64], numbers: NDArray[np.float64], of: Numbers
+    values: NDArray[np.float64], numbers: NDArray[np.float64], block: NumberBlock
 ) -> NumberScore:
     """Mean products of standardized rows, true and permuted."""
-    n_samples = values.shape[1]
+    n_filters, n_samples = values.shape
     score = np.clip(numbers @ values.T / n_samples, -1, 1)
+    of_own = np.take_along_axis(values, shuffles(block.first, n_filters, n_samples), axis=1)
     # One target at a time: all permuted numbers together may take more than the pooled table.
-    permuted = np.stack([row[of.orders] @ values.T / n_samples for row in numbers], axis=1)
-    return score, permutation_band(np.clip(permuted, -1, 1))
+    orders = block.numbers.orders
+    permuted = np.stack([row[orders] @ of_own.T / n_samples for row in numbers], axis=1)
+    return score, np.clip(permutation_band(permuted), -1, 1)
 
 
 def standardized(rows: NDArray[np.floating]) -> NDArray[np.float64]:

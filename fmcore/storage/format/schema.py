@@ -574,7 +574,8 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             absent="statistics `basic`",
         ),
         "permutation_seed": AttributeSpec(
-            "seed of numpy's `default_rng` that made the permutations",
+            "seed of numpy's `default_rng` that made the permutations, and of the order that each "
+            "filter's samples begin from",
             "integer",
             absent="statistics `basic`",
         ),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 from scipy import stats
 
+from fmcore.records import Target
 from fmcore.statistics import (
     CLASS_FILTER,
     POOLINGS,
@@ -38,6 +39,20 @@ def test_what_explains_an_undefined_value_looks_at_statistics_that_are_there():
     for one in STATISTICS.values():
         for reason in one.undefined_where:
             assert set(reason.needs) <= STATISTICS.keys()
+
+
+def test_what_counts_only_where_it_is_large_has_no_band_below_it_and_says_so(store):
+    layer = store.layers["block/conv 1"]
+    for one in STATISTICS.values():
+        if not one.chance or one.target != Target.CLASS:
+            continue
+        (low, high), values = layer.chance(one.name), layer.statistic(one.name)
+        known = ~np.isnan(values)
+        assert (low[known] <= high[known]).all()
+        assert ("only a large one" in one.chance) != one.two_sided
+        if not one.two_sided:
+            assert one.axes == FILTER
+            assert (values >= low)[known].all()
 
 
 def test_a_statistic_that_tables_leave_out_ranks_filters_as_the_one_they_show(store):
