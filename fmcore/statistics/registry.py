@@ -24,7 +24,7 @@ from fmcore.statistics.scores.chance import LEVEL, PERMUTATIONS, SEED
 from fmcore.statistics.scores.numbers import NumberBlock, pearson_score, spearman_score
 from fmcore.statistics.scores.per_filter import CELL_SAMPLES, MOST_BINS
 from fmcore.statistics.similarity import RowTable
-from fmcore.statistics.streaming.histogram import Histogram, quantiles
+from fmcore.statistics.streaming.histogram import FINEST, Bins, Histogram, quantiles
 from fmcore.statistics.streaming.moments import Moments
 
 CLASS_FILTER = ("class", "filter")
@@ -75,7 +75,7 @@ class Statistic:
         basis: the class of what it is computed from: an accumulator for what streams by, else one
             of `BASES` for a score, `NumberBlock`, or `RowTable` of each layer.
         compute: makes it of its basis. A score comes as [filter] or [filter, present] with its
-            chance band; a quantile is made of counts, `low` and `high`, see `quantiles`.
+            chance band; a quantile is made of counts and their bins, see `quantiles`.
         short: its name where room is scarce, such as `AUC`; empty if its title is short enough.
         same_order_as: the family of the statistic that puts filters in the same order, beside
             which a table of filters leaves it out; empty for none.
@@ -235,8 +235,9 @@ _CAPTURE_STATISTICS = (
             f"Quantile {level:.0%}" if level != 0.5 else "Median",
             f"Q({level:g})",
             f"The smallest activation that at least {level:.0%} of all activations do not exceed, "
-            f"{_OVER}. Read from the histogram as the middle of a bin, so accurate to the relative "
-            "error that the store states.",
+            f"{_OVER}. Read from the histogram as the middle of a bin: within "
+            f"{Bins(FINEST).relative_error:.3%} of it, or of 1.2e-38 where that is smaller; where "
+            "bins are wider, within what the store states.",
             "NumPy's quantile, method inverted_cdf; bins follow the bits of a float32",
             level=level,
             basis=Histogram,

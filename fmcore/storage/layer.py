@@ -126,7 +126,8 @@ class Layer:
             return correlation_matrix(self._row_table(statistic.pooling))
         if statistic.is_stored:
             return self._read(statistic.name)
-        return statistic.compute(*(self._read(name) for name in ("histogram", "min", "max")))
+        basis = ("histogram", "bin_bounds", "min", "max")
+        return statistic.compute(*(self._read(name) for name in basis))
 
     def correlations(self, filter_index: int, *, pooling: str = "mean") -> NDArray[np.float32]:
         """The Pearson correlation of a filter with all of the layer, <float32>[filter].

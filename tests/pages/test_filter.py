@@ -156,7 +156,7 @@ def test_a_filter_that_never_varies_is_similar_to_none(snapshot):
 def test_shares_are_those_of_numpys_histogram_within_a_stored_bin():
     rng = np.random.default_rng(0)
     values = np.where(rng.random(20_000) < 0.3, 0, rng.gamma(2, 0.5, 20_000)).astype(np.float32)
-    bounds = Bins(4).bounds
+    bounds = Bins(4, (0, 255), (0, 255)).bounds
     counts = np.array([[((values >= low) & (values <= high)).sum() for low, high in bounds.T]])
     span = (float(values.min()), float(values.max()))
     found = shares(counts, bounds, span=span)
@@ -170,7 +170,7 @@ def test_shares_are_those_of_numpys_histogram_within_a_stored_bin():
 
 @pytest.mark.parametrize("span", [(-2.0, -1.0), (0.0, 0.0), (3.0, 3.0), (-1e-30, 5e8)])
 def test_shares_of_any_span_add_up_to_all(span):
-    bounds = Bins(2).bounds
+    bounds = Bins(2, (0, 255), (0, 255)).bounds
     counts = np.zeros((2, bounds.shape[1]), np.int64)
     inside = (bounds[1] >= np.float32(span[0])) & (bounds[0] <= np.float32(span[1]))
     counts[0, inside] = 3

@@ -84,13 +84,13 @@ def is_large(layer: Layer) -> bool:
 def percentiles(layer: Layer) -> list[float] | None:
     """The values that 1 % and 99 % of a layer's activations are not above; None if not stored."""
     try:
-        counts, _ = layer.histogram()
+        counts, bounds = layer.histogram()
     except StatisticNotFoundError:
         return None
     low, high = layer.filter_range()
     ends = np.fmin.reduce(low), np.fmax.reduce(high)
     summed = counts[...].sum(axis=(0, 1))
-    return [float(quantiles(summed, *ends, level=level)) for level in PERCENTILES]
+    return [float(quantiles(summed, bounds[...], *ends, level=level)) for level in PERCENTILES]
 
 
 def covered(fields: NDArray[np.int64], image: tuple[int, ...]) -> dict[str, float] | None:

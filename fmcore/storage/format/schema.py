@@ -257,7 +257,7 @@ SCHEMA: tuple[ArraySpec, ...] = (
         "bin_bounds",
         "float32",
         ("bound", "bin"),
-        "the smallest and the largest value that a bin counts; the same for any data",
+        "the smallest and the largest value that a bin counts, by the bits of a float32",
         Lack.HISTOGRAMS,
     ),
     _of_layer(
