@@ -50,10 +50,10 @@ POINTWISE = (
 OPERATIONS = frozenset(
     {
         *("Abs", "Absolute", "Add", "AddV2", "BiasAdd", "Clip", "ClipByValue", "Divide", "Elu"),
-        *("Erf", "Exp", "Gelu", "HardSigmoid", "HardSilu", "HardSwish", "LeakyRelu", "Log"),
+        *("Erf", "Erfc", "Exp", "Gelu", "HardSigmoid", "HardSilu", "HardSwish", "LeakyRelu", "Log"),
         *("Maximum", "Minimum", "Mul", "Multiply", "Neg", "Negative", "Pow", "Power", "RealDiv"),
         *("Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Silu", "Softplus", "Sqrt", "Square"),
-        *("Sub", "Subtract", "Swish", "Tanh", "TrueDivide"),
+        *("SquaredDifference", "Sub", "Subtract", "Swish", "Tanh", "TrueDivide"),
     }
 )
 # Layers whose output depends on all that lies along some axes, and operations that sum it up, of
@@ -208,6 +208,7 @@ class ReceptiveFields:
             UnknownFieldError: naming the layer, if the receptive fields of its kind are unknown.
         """
         source = self._trace.source(tensor)
+        calls, unknown = dict[str, Call](), None
         waiting = [source]  # in place of recursion: models are hundreds of layers deep
         while waiting:
             made = waiting[-1]
@@ -216,14 +217,21 @@ class ReceptiveFields:
             elif made.name not in self._seeing:
                 self._fields[waiting.pop().name] = NOTHING
             else:
-                call = self._trace.makers.get(made.name) or _call_of(made)
+                call = calls.get(made.name) or self._trace.makers.get(made.name) or _call_of(made)
                 below = [self._trace.source(argument) for argument in call.inputs]
                 if missing := [other for other in below if other.name not in self._fields]:
                     waiting.extend(missing)
                 else:
                     fields = [self._fields[other.name] for other in below]
                     first = self._trace.channels_first(call)
-                    made_field = _output(call, fields, channels_first=first)
+                    try:
+                        made_field = _output(call, fields, channels_first=first)
+                    except UnknownFieldError as error:
+                        if isinstance(call.operation, tf.Operation):
+                            raise unknown or error from None
+                        # What the layer is made of may be known.
+                        unknown, calls[made.name] = error, _call_of(made)
+                        continue
                     self._fields[waiting.pop().name] = made_field
         return self._fields[source.name]
 
