@@ -67,39 +67,37 @@ def moved_from(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> NDArray[np.int
     tables = [(places // BASE**digit) % BASE + 1 for digit in range(n_digits)] + proofs
     try:
         values = list(_run(inputs, output, [feeds(table) for table in tables]))
-    except (ClosedGraphError, ValueError, TypeError, tf.errors.OpError):
+    except (ClosedGraphError, ValueError, TypeError, RuntimeError, tf.errors.OpError):
         return None
     if any(one.shape != (n_samples, *output.shape[1:]) for one in values):
         return None
     numbers = np.stack(values).astype(np.float64)
     is_constant = (numbers == numbers[0]).all(axis=0)
     digits = np.clip(np.nan_to_num(numbers[:n_digits]), 1, BASE).astype(np.int64) - 1
-    found = sum(digit * BASE**index for index, digit in enumerate(digits))
-    found = np.minimum(found, places.size - 1)
+    origins = sum(digit * BASE**index for index, digit in enumerate(digits))
+    origins = np.minimum(origins, places.size - 1)
     for proof, number in zip(proofs, numbers[n_digits:], strict=True):
-        if not (is_constant | (proof.ravel()[found] == number)).all():
+        if not (is_constant | (proof.ravel()[origins] == number)).all():
             return None
-    found[is_constant] = -1
-    own = found - np.where(
-        is_constant, 0, n_values * np.arange(n_samples).reshape(-1, *[1] * (found.ndim - 1))
-    )
-    if not (own[0] == own[1]).all() or own.max(initial=-1) >= n_values or own.min(initial=0) < -1:
-        return None
-    return own[0]
+    # Of each sample's own values.
+    first = n_values * np.arange(n_samples).reshape(-1, *[1] * (origins.ndim - 1))
+    own = np.where(is_constant, -1, origins - first)
+    is_own = is_constant | ((own >= 0) & (own < n_values))
+    return own[0] if is_own.all() and (own[0] == own[1]).all() else None
 
 
-def resized_from(given: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[np.bool_] | None:
+def resized_from(tensor: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[np.bool_] | None:
     """Which places along an axis an operation weighs, if it is linear and works axis by axis.
 
     Args:
-        given: the tensor it takes, of fixed shape but for the number of samples.
+        tensor: what it takes, of fixed shape but for the number of samples.
         output: the tensor it makes.
         axis: the axis of both, without that of the samples.
 
     Returns:
         <bool>[place of the output, place of the tensor]; None if it cannot be run.
     """
-    shape = tuple(given.shape[1:])
+    shape = tuple(tensor.shape[1:])
     n_places, n_values = shape[axis], int(np.prod(shape))
     if n_places * n_values > MOST_VALUES * 64:
         return None
@@ -111,10 +109,10 @@ def resized_from(given: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[n
         for start in range(0, n_places, step):
             which = range(start, min(start + step, n_places))
             feed = np.stack([np.where(along == place, weights, 0) for place in which])
-            (values,) = _run([given], output, [[feed]])
+            (values,) = _run([tensor], output, [[feed]])
             others = tuple(index + 1 for index in range(len(shape)) if index != axis)
             parts.append(np.abs(values.astype(np.float64)).max(axis=others) > 1e-6)
-    except (ClosedGraphError, ValueError, TypeError, tf.errors.OpError):
+    except (ClosedGraphError, ValueError, TypeError, RuntimeError, tf.errors.OpError):
         return None
     return np.concatenate(parts).T
 
@@ -148,10 +146,10 @@ def _run(
         node.input.extend(data)
     with tf.Graph().as_default() as graph:
         fed = [tf.compat.v1.placeholder(tensor.dtype, tensor.shape) for tensor in inputs]
-        given = {tensor.name: place for tensor, place in zip(inputs, fed, strict=True)}
-        (made,) = tf.import_graph_def(
-            definition, input_map=given, return_elements=[output.name], name=""
+        places = {tensor.name: place for tensor, place in zip(inputs, fed, strict=True)}
+        (result,) = tf.import_graph_def(
+            definition, input_map=places, return_elements=[output.name], name=""
         )
         with tf.compat.v1.Session(graph=graph) as session:
             for feed in feeds:
-                yield np.asarray(session.run(made, dict(zip(fed, feed, strict=True))))
+                yield np.asarray(session.run(result, dict(zip(fed, feed, strict=True))))

@@ -139,14 +139,14 @@ class _Input:
     @property
     def hulls(self) -> Hulls:
         """<int32>[*axis, 4], an axis has length 1 where all along it is alike."""
-        return _some(self.field)
+        return _hulls_of(self.field)
 
     def whole(self) -> Hulls:
         """The hulls with all axes at full length."""
         return np.broadcast_to(self.hulls, (*self.shape, 4))
 
 
-def _some(field: Field) -> Hulls:
+def _hulls_of(field: Field) -> Hulls:
     assert field.hulls is not None  # noqa: S101 (what sees nothing is no input)
     return field.hulls
 
@@ -172,6 +172,9 @@ class ReceptiveFields:
         hulls = hulls[np.newaxis] if channels_first else hulls[..., np.newaxis, :]
         self._fields: dict[str, Field] = {tensor.name: Field(hulls)}
         self._trace = trace
+        # Why the rules for layers do not say what a tensor sees, and why nothing does.
+        self._unknown: dict[str, UnknownFieldError] = {}
+        self._closed: dict[str, UnknownFieldError] = {}
         self._seeing = _made_of(tensor)
 
     def boxes(self, tensor: tf.Tensor, *, channels_first: bool = False) -> tuple[Boxes | None, str]:
@@ -208,41 +211,47 @@ class ReceptiveFields:
             UnknownFieldError: naming the layer, if the receptive fields of its kind are unknown.
         """
         source = self._trace.source(tensor)
-        calls, unknown = dict[str, Call](), None
         waiting = [source]  # in place of recursion: models are hundreds of layers deep
         while waiting:
-            made = waiting[-1]
-            if made.name in self._fields:
+            name = waiting[-1].name
+            if name in self._fields:
                 waiting.pop()
-            elif made.name not in self._seeing:
+            elif name in self._closed:
+                raise self._closed[name]
+            elif name not in self._seeing:
                 self._fields[waiting.pop().name] = NOTHING
             else:
-                call = calls.get(made.name) or self._trace.makers.get(made.name) or _call_of(made)
+                call = self._call_that_made(waiting[-1])
                 below = [self._trace.source(argument) for argument in call.inputs]
                 if missing := [other for other in below if other.name not in self._fields]:
                     waiting.extend(missing)
-                else:
-                    fields = [self._fields[other.name] for other in below]
-                    first = self._trace.channels_first(call)
-                    try:
-                        made_field = _output(call, fields, channels_first=first)
-                    except UnknownFieldError as error:
-                        if isinstance(call.operation, tf.Operation):
-                            raise unknown or error from None
-                        # What the layer is made of may be known.
-                        unknown, calls[made.name] = error, _call_of(made)
-                        continue
-                    self._fields[waiting.pop().name] = made_field
+                    continue
+                fields = [self._fields[other.name] for other in below]
+                first = self._trace.channels_first(call)
+                try:
+                    self._fields[name] = _output(call, fields, channels_first=first)
+                except UnknownFieldError as error:
+                    if isinstance(call.operation, tf.Operation):
+                        layers_above = (other.name for other in reversed(waiting))
+                        named = (self._unknown[one] for one in layers_above if one in self._unknown)
+                        self._closed[name] = next(named, error)
+                    else:
+                        self._unknown[name] = error  # what the layer is made of may be known
         return self._fields[source.name]
+
+    def _call_that_made(self, tensor: tf.Tensor) -> Call:
+        """The call of a layer that made a tensor, or of the operation behind it."""
+        call = self._trace.makers.get(tensor.name)
+        return _call_of(tensor) if call is None or tensor.name in self._unknown else call
 
 
 def _made_of(image: tf.Tensor) -> set[str]:
     """The names of all tensors that are made of the image."""
-    made = {image.name}
+    names = {image.name}
     for operation in image.graph.get_operations():  # in the order in which they were made
-        if any(tensor.name in made for tensor in operation.inputs):
-            made |= {tensor.name for tensor in operation.outputs}
-    return made
+        if any(tensor.name in names for tensor in operation.inputs):
+            names |= {tensor.name for tensor in operation.outputs}
+    return names
 
 
 def _call_of(tensor: tf.Tensor) -> Call:
@@ -335,7 +344,7 @@ def _activated(operation: Any, field: Field) -> Field:
     if not str(getattr(activation, "__module__", "")).startswith("keras."):
         raise UnknownFieldError(f"{operation.name} has an activation of its own, {name}")
     if "softmax" in name.lower() or "sparsemax" in name:
-        return _weighed(operation, field, [_some(field).ndim - 2])
+        return _weighed(operation, field, [_hulls_of(field).ndim - 2])
     return field
 
 
@@ -347,7 +356,7 @@ def _attended(call: Call, inputs: Sequence[_Input]) -> Field:
 
 def _weighed(operation: Any, field: Field, axes: Sequence[int]) -> Field:
     """The field behind a softmax along some axes: beside a large value others say nothing."""
-    before = _some(field)
+    before = _hulls_of(field)
     hulls = hull_ops.over_axes(before, axes)
     is_same = bool((hulls == before).all())
     words = "" if is_same else f"{operation.name} weighs places by what is in them"
@@ -374,11 +383,11 @@ def _concatenated(call: Call, inputs: Sequence[_Input], *, filters: int) -> Fiel
         merged = hull_ops.merge([hull_ops.over_axes(one.hulls, [axis]) for one in inputs])
         return Field(merged, is_union=True)
     lengths = np.broadcast_shapes(
-        *(hull_ops.over_axes(one.hulls, [axis]).shape[:-1] for one in inputs)
+        *(hull_ops.over_axes(below.hulls, [axis]).shape[:-1] for below in inputs)
     )
     parts = [
-        np.broadcast_to(one.hulls, (*lengths[:axis], one.shape[axis], *lengths[axis + 1 :], 4))
-        for one in inputs
+        np.broadcast_to(below.hulls, (*lengths[:axis], below.shape[axis], *lengths[axis + 1 :], 4))
+        for below in inputs
     ]
     return Field(hull_ops.thinned(np.concatenate(parts, axis=axis)), is_union=is_union)
 
@@ -388,15 +397,16 @@ def _multiplied(call: Call, inputs: Sequence[_Input]) -> Field:
     rank = len(call.output.shape) - 1
     if any(len(one.shape) != rank for one in inputs) or rank < 2:
         raise UnknownFieldError(f"{call.operation.name} multiplies tensors of several ranks")
-    names = [tensor.name for tensor in call.inputs]
-    parts = [
-        hull_ops.over_axes(one.hulls, [rank - 1 if place == 0 else rank - 2])
-        for one in inputs
-        for place, name in enumerate(names)
-        if name == one.tensor.name
-    ]
-    excess = "" if not any(one.field.is_union for one in inputs) else "it multiplies filters"
-    return Field(hull_ops.merge(parts), excess)
+    left, right = call.inputs[0].name, call.inputs[1].name
+    parts = []
+    for below in inputs:
+        if below.tensor.name == left:
+            parts.append(hull_ops.over_axes(below.hulls, [rank - 1]))
+        if below.tensor.name == right:
+            parts.append(hull_ops.over_axes(below.hulls, [rank - 2]))
+    is_union = any(one.field.is_union for one in inputs)
+    excess = f"{call.operation.name} multiplies filters that see different pixels"
+    return Field(hull_ops.merge(parts), excess if is_union else "")
 
 
 def _reduced(call: Call, below: _Input) -> Field:

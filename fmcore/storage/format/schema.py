@@ -265,8 +265,8 @@ SCHEMA: tuple[ArraySpec, ...] = (
         "receptive_field",
         "int32",
         ("y", "x", "side"),
-        "first row, first column, last row and last column of the model's input that a unit sees; "
-        "-1 where it sees only padding",
+        "first row, first column, last row and last column of the model's input that the units of "
+        "all filters at a place see; -1 where they see only padding",
         Lack.RECEPTIVE_FIELD,
     ),
     *(
@@ -429,7 +429,10 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             "`full`, or how the class maps were reduced, or why there are none"
         ),
         "histogram": AttributeSpec("how wide the bins of histograms are, or why there are none"),
-        "receptive_field": AttributeSpec("`exact`, or why it is unknown"),
+        "receptive_field": AttributeSpec(
+            "`exact`; `at most: ` and why units may see less than their boxes; or `unknown: ` and "
+            "why there are none"
+        ),
         "policy": AttributeSpec(
             "how activations are kept: `float32` (exactly), `float16`, or `pooled` (not at all)"
         ),
