@@ -32,7 +32,9 @@ class lies outside its 95% band one time in twenty, so about 50 of 1,000 scores 
 one score: bands are not corrected for multiple comparisons. A class with few samples has a wide
 band, so every value comes with its n: the number of samples of the class, or of all samples.
 
-**Pooled** means one number for each sample and filter: the mean or the maximum of the feature map.
+**Pooled** means one number for each sample and filter: the mean or the maximum of the feature map,
+over its finite pixels; there is none only where all pixels are NaN or infinite. So a filter with
+some such pixels keeps its scores, `n_nonfinite` counts them, and `fmcore health` names it.
 The name of a score ends with the pooled table that it is computed on: `auc_mean`, `auc_max`. The
 two often differ, since a filter may respond to a small part of the image. Statistics marked
 *pooled* in the column *from* depend on these tables and the labels only, and can be recomputed from

@@ -158,7 +158,7 @@ _CAPTURE_STATISTICS = (
         "mean",
         "Mean",
         "µ",
-        f"Mean activation {_OVER}.",
+        f"Mean of the finite activations {_OVER}.",
         _BASIC,
         basis=Moments,
         compute=Moments.means,
@@ -167,7 +167,7 @@ _CAPTURE_STATISTICS = (
         "std",
         "Standard deviation",
         "σ",
-        f"Population standard deviation {_OVER}.",
+        f"Population standard deviation of the finite activations {_OVER}.",
         _BASIC,
         0,
         basis=Moments,
@@ -177,7 +177,7 @@ _CAPTURE_STATISTICS = (
         "min",
         "Minimum",
         "min",
-        f"Smallest activation {_OVER}.",
+        f"Smallest finite activation {_OVER}.",
         _BASIC,
         basis=Moments,
         compute=Moments.minima,
@@ -186,7 +186,7 @@ _CAPTURE_STATISTICS = (
         "max",
         "Maximum",
         "max",
-        f"Largest activation {_OVER}.",
+        f"Largest finite activation {_OVER}.",
         _BASIC,
         basis=Moments,
         compute=Moments.maxima,
@@ -195,8 +195,8 @@ _CAPTURE_STATISTICS = (
         "zero_fraction",
         "Zero fraction",
         "P(a = 0)",
-        f"Share of activations that are exactly zero, {_OVER}; after a ReLU, how often the filter "
-        "is inactive.",
+        f"Share of all activations, finite or not, that are exactly zero, {_OVER}; after a ReLU, "
+        "how often the filter is inactive.",
         _BASIC,
         0,
         1,
@@ -220,8 +220,9 @@ _CAPTURE_STATISTICS = (
         "n_nonfinite",
         "Non-finite values",
         "n(NaN, ∞)",
-        f"Number of activations that are NaN or infinite, {_OVER}; mean, standard deviation, "
-        "minimum and maximum leave them out.",
+        f"Number of activations that are NaN or infinite, {_OVER}. Mean, standard deviation, "
+        "minimum, maximum, quantiles and pooled values leave them out, and so do scores, as long "
+        "as each map has a finite value.",
         _BASIC,
         0,
         larger_is_more=None,
@@ -234,8 +235,8 @@ _CAPTURE_STATISTICS = (
             f"q{round(100 * level):02}",
             f"Quantile {level:.0%}" if level != 0.5 else "Median",
             f"Q({level:g})",
-            f"The smallest activation that at least {level:.0%} of all activations do not exceed, "
-            f"{_OVER}. Read from the histogram as the middle of a bin: within "
+            f"The smallest activation that at least {level:.0%} of all finite activations do not "
+            f"exceed, {_OVER}. Read from the histogram as the middle of a bin: within "
             f"{Bins(FINEST).relative_error:.3%} of it, or of 1.2e-38 where that is smaller; where "
             "bins are wider, within what the store states.",
             "NumPy's quantile, method inverted_cdf; bins follow the bits of a float32",
@@ -249,8 +250,8 @@ _CAPTURE_STATISTICS = (
         "apoz",
         "Average percentage of zeros",
         "APoZ",
-        "Share of activations that are exactly zero, over all pixels and samples. After a ReLU, a "
-        "high value suggests that the filter is redundant rather than important.",
+        "Share of all activations that are exactly zero, over all pixels and samples. After a "
+        "ReLU, a high value suggests that the filter is redundant rather than important.",
         "Hu et al. 2016, Network Trimming",
         0,
         1,
@@ -493,8 +494,10 @@ _POOLED_STATISTICS = (
         "Effective rank",
         "erank",
         "Effective number of independent directions in which the pooled {pooling} of the layer's "
-        "filters varies: exp of the entropy of the normalized singular values.",
-        "Roy and Vetterli 2007",
+        "filters varies: exp of the entropy of the normalized singular values of the table of "
+        "samples and filters, with centered columns. Filters without a value for every sample are "
+        "left out.",
+        "Roy and Vetterli 2007, of centered columns",
         1,
         axes=("layer",),
         basis=RowTable,

@@ -106,7 +106,10 @@ def _top() -> Iterator[ArraySpec]:
     """Top samples for each filter, for each class and filter, and near some percentiles."""
     columns = {
         "sample": ("int32", "index of the sample, -1 where there are no more"),
-        "value": ("float32", "largest value of the sample's map, NaN where there are no more"),
+        "value": (
+            "float32",
+            "largest finite value of the sample's map, NaN where there are no more",
+        ),
         "y": ("int32", "row of that value, -1 where there are no more"),
         "x": ("int32", "column of that value, -1 where there are no more"),
     }
@@ -233,7 +236,8 @@ SCHEMA: tuple[ArraySpec, ...] = (
         "class/mean_map",
         "float32",
         _MAP_AXES,
-        "mean over the samples of the class, pixel by pixel",
+        "mean over the samples of the class, pixel by pixel; not finite where that of a sample is "
+        "not",
         Lack.CLASS_MAPS,
     ),
     _of_layer(
@@ -241,7 +245,8 @@ SCHEMA: tuple[ArraySpec, ...] = (
         "class/std_map",
         "float32",
         _MAP_AXES,
-        "population standard deviation over the samples of the class, pixel by pixel",
+        "population standard deviation over the samples of the class, pixel by pixel; NaN where a "
+        "sample is not finite",
         Lack.CLASS_MAPS,
     ),
     _of_layer(
@@ -276,7 +281,7 @@ SCHEMA: tuple[ArraySpec, ...] = (
             "uint8",
             ("filter",),
             f"why the filter has no scores on the pooled {pooling}: 0 it has scores, 1 it is dead, "
-            "2 it is the same for every sample, 3 it is not finite for a sample",
+            "2 it is the same for every sample, 3 the map of a sample has no finite value",
             Lack.SCORES,
         )
         for pooling in POOLINGS
