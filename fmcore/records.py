@@ -27,7 +27,7 @@ class LayerSpec:
         bias: <float32>[filter], or None where the layer has none.
         receptive_field: <int32>[y, x, side], the first row, first column, last row and last column
             of the input that each unit sees; None where unknown. See `fmcore.model.hulls`.
-        field_words: `exact`, or why the receptive field is unknown.
+        field_words: `exact`; `at most` and why units may see less; or why it is unknown.
     """
 
     path: str

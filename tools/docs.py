@@ -14,7 +14,7 @@ from fmcore.statistics.compute import WHY_UNDEFINED
 from fmcore.statistics.health import HEALTH_RULES
 from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.scores.top import BANDS, TOP
-from fmcore.statistics.streaming.histogram import FINEST, Bins
+from fmcore.statistics.streaming.histogram import FINEST, PLANNED_OCTAVES, Bins
 from fmcore.storage.format.schema import ARRAYS, ATTRIBUTES, SCHEMA
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,9 @@ band, so every value comes with its n: the number of samples of the class, or of
 than to others; so is a negative correlation with a number. Of {_ONE_SIDED} only a large value says
 anything: their bands begin at the smallest possible value, so nothing lies below them.
 
-**Pooled** means one number for each sample and filter: the mean or the maximum of the feature map.
+**Pooled** means one number for each sample and filter: the mean or the maximum of the feature map,
+over its finite pixels; there is none only where all pixels are NaN or infinite. So a filter with
+some such pixels keeps its scores, `n_nonfinite` counts them, and `fmcore health` names it.
 The name of a score ends with the pooled table that it is computed on: `auc_mean`, `auc_max`. The
 two often differ, since a filter may respond to a small part of the image. Statistics marked
 *pooled* in the column *from* depend on these tables and the labels only, and can be recomputed from
@@ -54,11 +56,12 @@ any store with `fmcore stats STORE --recompute`.
 have 85% of its 100 strongest samples in that class, but an AUC of 0.55 for it. Look at several
 scores and at the top samples.
 
-**Histograms** count all finite activations of each class and filter in bins that do not depend on
-the data: {Bins(FINEST).words}.
-If `--memory` is short, bins are wider or histograms are left out, and the store says so. Exact
-zeros have a bin of their own; for each sign, so do values too small and too large for the other
-bins.
+**Histograms** count all finite activations of each class and filter in bins that follow the bits of
+a float32, for values of any size and sign:
+{Bins(FINEST).words}.
+Exact zeros have a bin of their own. If `--memory` is short, or the values of a large layer lie in
+more than {PLANNED_OCTAVES} octaves, bins are wider, or histograms are left out; the attribute
+`histogram` of the layer says so (`fmcore info --json` and the API show it).
 
 **Top samples** are the {TOP} samples with the largest pooled max, for each filter and for each
 class and filter; ties are ordered by the index of the sample. The store also has {TOP} samples

@@ -103,6 +103,8 @@ def _layer_line(layer: Layer, store: Store) -> dict[str, Any]:
         "n_filters": filters,
         "kind": layer.attributes["kind"],
         "activation_function": layer.attributes["activation_function"],
+        "histogram": layer.attributes["histogram"],
+        "receptive_field": layer.attributes["receptive_field"],
         "policy": layer.policy,
         "stored_bytes": layer.stored_bytes,
         "pooled": list(layer.pooled_names),

@@ -99,6 +99,8 @@ class LayerLine(BaseModel):
     n_filters: int
     kind: str
     activation_function: str
+    histogram: str
+    receptive_field: str
     policy: str
     stored_bytes: int
     pooled: list[str]

@@ -17,11 +17,11 @@ from fmcore.statistics import (
     FINEST,
     SIMILAR,
     TOP,
-    Bins,
     class_maps_bytes,
     class_top,
     histogram_bytes,
     map_size,
+    planned_bins,
 )
 from fmcore.storage import ARRAYS, TABLES, ArraySpec, LayerPlan
 
@@ -153,7 +153,12 @@ def held_bytes(layers: Sequence[LayerPlan], n_classes: int) -> int:
         layers: how each layer is stored.
         n_classes: the number of classes that have samples.
     """
-    return sum(
+    of_histograms = sum(
+        histogram_bytes(n_classes, layer.spec.shape[2], layer.bin_bits)
+        for layer in layers
+        if layer.bin_bits is not None
+    )
+    return of_histograms + sum(
         array.nbytes
         for layer in layers
         for array in layer.empty_accumulators(n_classes).state().values()
@@ -369,7 +374,7 @@ def _axis_sizes(layer: LayerPlan, class_sizes: NDArray[np.int64]) -> dict[str, i
         "class": len(class_sizes),
         "map_y": -(-height // by_y),
         "map_x": -(-width // by_x),
-        "bin": 0 if layer.bin_bits is None else Bins(layer.bin_bits).count,
+        "bin": 0 if layer.bin_bits is None else planned_bins(layer.bin_bits),
         "bound": 2,
         "side": 4,
         "k": TOP,

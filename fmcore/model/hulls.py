@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 # <int32>[y, x, (first row, first column, last row, last column)]; a unit that sees nothing but
 # padding has -1 for all four.
 Boxes = NDArray[np.int32]
-# Boxes while they are computed, [y, x, (first row, first column, -last row, -last column)]: the
-# hull of two boxes is their elementwise minimum, and an empty box is larger than any other.
+# Boxes of the values of a tensor while they are computed, <int32>[*axis, (first row, first column,
+# -last row, -last column)]: the hull of two boxes is their elementwise minimum, and an empty box is
+# larger than any other. An axis has length 1 where all along it is alike.
 Hulls = NDArray[np.int32]
 NOTHING = np.int32(1 << 30)
 
@@ -31,11 +32,32 @@ def input_hulls(height: int, width: int) -> Hulls:
 
 
 def boxes(hulls: Hulls) -> Boxes:
-    """Hulls as boxes in pixels, <int32>[y, x, 4]; -1 for units that see padding only."""
+    """Hulls as boxes in pixels; -1 for units that see padding only."""
     boxes = hulls.copy()
     boxes[..., 2:] *= -1
     boxes[hulls[..., 0] == NOTHING] = -1
     return boxes
+
+
+def moved(hulls: Sequence[Hulls], places: NDArray[np.int64]) -> Hulls:
+    """The hulls of values that were moved.
+
+    Args:
+        hulls: <int32>[*axis, 4] of each tensor below, with all axes at full length.
+        places: <int64>[*axis], the place of each value among those of all tensors, one after the
+            other; -1 for a constant.
+    """
+    flat = [one.reshape(-1, 4) for one in hulls]
+    return np.concatenate([*flat, np.full((1, 4), NOTHING)])[places]  # -1 takes the last one
+
+
+def thinned(hulls: Hulls) -> Hulls:
+    """Hulls whose first or last axis has length 1 if all along it is alike."""
+    for axis in {0, hulls.ndim - 2} if hulls.ndim > 1 else ():
+        first = hulls.take([0], axis)
+        if hulls.shape[axis] > 1 and (hulls == first).all():
+            hulls = first
+    return hulls
 
 
 def through_windows(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.intp]) -> Hulls:
@@ -49,13 +71,13 @@ def through_windows(hulls: Hulls, taps_y: NDArray[np.intp], taps_x: NDArray[np.i
     return _along(_along(hulls, 0, taps_y), 1, taps_x)
 
 
-def global_hull(hulls: Hulls) -> Hulls:
-    """The hull of a unit that sees all units, <int32>[1, 1, 4]."""
-    return hulls.min(axis=(0, 1), keepdims=True)
+def over_axes(hulls: Hulls, axes: Sequence[int]) -> Hulls:
+    """The hulls of units that see all along some axes, which get length 1."""
+    return hulls.min(axis=tuple(axes), keepdims=True) if axes else hulls
 
 
 def merge(branches: Sequence[Hulls]) -> Hulls:
-    """The hulls of units that see their own position in several maps; maps of 1x1 broadcast."""
+    """The hulls of units that see their own place in several tensors, which broadcast."""
     hulls, *others = branches
     for other in others:
         hulls = np.minimum(hulls, other)

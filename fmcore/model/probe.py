@@ -75,7 +75,10 @@ class KerasProbe:
             selected = choose_layers(available, options, model=model.name, trace=trace)
             reasons.update(left_out(trace, options.kind))
             fields = ReceptiveFields(
-                trace, image=self.inputs.image, size=(self.image_shape[0], self.image_shape[1])
+                trace,
+                image=self.inputs.image,
+                size=(self.image_shape[0], self.image_shape[1]),
+                channels_first=self.inputs.channels_first,
             )
             outputs = read_outputs(model, trace)
             choices.append((selected, fields, outputs))
@@ -189,7 +192,7 @@ class KerasProbe:
 
 
 def _layer_spec(candidate: Candidate, fields: ReceptiveFields) -> LayerSpec:
-    boxes, words = fields.boxes(candidate.tensor)
+    boxes, words = fields.boxes(candidate.tensor, channels_first=candidate.channels_first)
     return LayerSpec(
         path=candidate.path,
         shape=candidate.shape,

@@ -52,6 +52,7 @@ from fmcore.statistics.streaming.histogram import (
     Bins,
     Histogram,
     histogram_bytes,
+    planned_bins,
     quantiles,
 )
 from fmcore.statistics.streaming.moments import Moments
@@ -111,6 +112,7 @@ __all__ = [
     "map_size",
     "match_filters",
     "most_similar",
+    "planned_bins",
     "quantiles",
     "score_families",
     "top",

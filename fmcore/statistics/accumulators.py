@@ -77,7 +77,9 @@ class LayerAccumulators:
         def expand(value: NDArray[Any], all_classes: NDArray[Any]) -> NDArray[Any]:
             if np.shape(value) == np.shape(all_classes):  # there is no class axis
                 return value
-            expanded = all_classes.copy()
+            # A histogram that has seen values has more bins than an empty one.
+            shape = (len(all_classes), *value.shape[1:])
+            expanded = np.broadcast_to(all_classes[:1], shape).copy()
             expanded[present] = value
             return expanded
 

@@ -23,7 +23,7 @@ from fmcore.statistics.scores.block import BASES, CELL_SAMPLES, MOST_BINS, Class
 from fmcore.statistics.scores.chance import BOUND_RANK, LEVEL, PERMUTATIONS, SEED
 from fmcore.statistics.scores.numbers import NumberBlock, pearson_score, spearman_score
 from fmcore.statistics.similarity import RowTable
-from fmcore.statistics.streaming.histogram import Histogram, quantiles
+from fmcore.statistics.streaming.histogram import FINEST, Bins, Histogram, quantiles
 from fmcore.statistics.streaming.moments import Moments
 
 CLASS_FILTER = ("class", "filter")
@@ -76,7 +76,7 @@ class Statistic:
         basis: the class of what it is computed from: an accumulator for what streams by, else one
             of `BASES` for a score, `NumberBlock`, or `RowTable` of each layer.
         compute: makes it of its basis. A score comes as [filter] or [filter, present] with its
-            chance band; a quantile is made of counts, `low` and `high`, see `quantiles`.
+            chance band; a quantile is made of counts and their bins, see `quantiles`.
         short: its name where room is scarce, such as `AUC`; empty if its title is short enough.
         same_order_as: the family of the statistic that puts filters in the same order, beside
             which a table of filters leaves it out; empty for none.
@@ -167,7 +167,7 @@ _CAPTURE_STATISTICS = (
         "mean",
         "Mean",
         "µ",
-        f"Mean activation {_OVER}.",
+        f"Mean of the finite activations {_OVER}.",
         _BASIC,
         basis=Moments,
         compute=Moments.means,
@@ -176,7 +176,7 @@ _CAPTURE_STATISTICS = (
         "std",
         "Standard deviation",
         "σ",
-        f"Population standard deviation {_OVER}.",
+        f"Population standard deviation of the finite activations {_OVER}.",
         _BASIC,
         0,
         basis=Moments,
@@ -186,7 +186,7 @@ _CAPTURE_STATISTICS = (
         "min",
         "Minimum",
         "min",
-        f"Smallest activation {_OVER}.",
+        f"Smallest finite activation {_OVER}.",
         _BASIC,
         basis=Moments,
         compute=Moments.minima,
@@ -195,7 +195,7 @@ _CAPTURE_STATISTICS = (
         "max",
         "Maximum",
         "max",
-        f"Largest activation {_OVER}.",
+        f"Largest finite activation {_OVER}.",
         _BASIC,
         basis=Moments,
         compute=Moments.maxima,
@@ -204,8 +204,8 @@ _CAPTURE_STATISTICS = (
         "zero_fraction",
         "Zero fraction",
         "P(a = 0)",
-        f"Share of activations that are exactly zero, {_OVER}; after a ReLU, how often the filter "
-        "is inactive.",
+        f"Share of all activations, finite or not, that are exactly zero, {_OVER}; after a ReLU, "
+        "how often the filter is inactive.",
         _BASIC,
         0,
         1,
@@ -229,8 +229,9 @@ _CAPTURE_STATISTICS = (
         "n_nonfinite",
         "Non-finite values",
         "n(NaN, ∞)",
-        f"Number of activations that are NaN or infinite, {_OVER}; mean, standard deviation, "
-        "minimum and maximum leave them out.",
+        f"Number of activations that are NaN or infinite, {_OVER}. Mean, standard deviation, "
+        "minimum, maximum, quantiles and pooled values leave them out, and so do scores, as long "
+        "as each map has a finite value.",
         _BASIC,
         0,
         larger_is_more=None,
@@ -243,9 +244,10 @@ _CAPTURE_STATISTICS = (
             f"q{round(100 * level):02}",
             f"Quantile {level:.0%}" if level != 0.5 else "Median",
             f"Q({level:g})",
-            f"The smallest activation that at least {level:.0%} of all activations do not exceed, "
-            f"{_OVER}. Read from the histogram as the middle of a bin, so accurate to the relative "
-            "error that the store states.",
+            f"The smallest activation that at least {level:.0%} of all finite activations do not "
+            f"exceed, {_OVER}. Read from the histogram as the middle of a bin: within "
+            f"{Bins(FINEST).relative_error:.3%} of it, or of 1.2e-38 where that is smaller; where "
+            "bins are wider, within what the store states.",
             "NumPy's quantile, method inverted_cdf; bins follow the bits of a float32",
             level=level,
             basis=Histogram,
@@ -257,8 +259,8 @@ _CAPTURE_STATISTICS = (
         "apoz",
         "Average percentage of zeros",
         "APoZ",
-        "Share of activations that are exactly zero, over all pixels and samples. After a ReLU, a "
-        "high value suggests that the filter is redundant rather than important.",
+        "Share of all activations that are exactly zero, over all pixels and samples. After a "
+        "ReLU, a high value suggests that the filter is redundant rather than important.",
         "Hu et al. 2016, Network Trimming",
         0,
         1,
@@ -500,8 +502,10 @@ _POOLED_STATISTICS = (
         "Effective rank",
         "erank",
         "Effective number of independent directions in which the pooled {pooling} of the layer's "
-        "filters varies: exp of the entropy of the normalized singular values.",
-        "Roy and Vetterli 2007",
+        "filters varies: exp of the entropy of the normalized singular values of the table of "
+        "samples and filters, with centered columns. Filters without a value for every sample are "
+        "left out.",
+        "Roy and Vetterli 2007, of centered columns",
         1,
         axes=("layer",),
         basis=RowTable,

@@ -298,6 +298,7 @@ def column_means(n_filters: int, read: ReadRows, n_samples: int) -> NDArray[np.f
 def effective_rank(product: NDArray[np.float64]) -> float:
     """Exp of the entropy of the normalized singular values, from 1 to the number of filters.
 
+    Columns are centered, so it counts directions in which samples differ, and their mean is none.
     Roy and Vetterli 2007, "The effective rank: a measure of effective dimensionality". NaN if no
     filter varies. Singular values are square roots of eigenvalues, accurate to about 1e-8 of the
     largest.

@@ -126,7 +126,8 @@ class Layer:
             return correlation_matrix(self._row_table(statistic.pooling))
         if statistic.is_stored:
             return self._read(statistic.name)
-        return statistic.compute(*(self._read(name) for name in ("histogram", "min", "max")))
+        basis = ("histogram", "bin_bounds", "min", "max")
+        return statistic.compute(*(self._read(name) for name in basis))
 
     def quantiles(self) -> dict[str, NDArray[np.float64]]:
         """All quantiles by name, <float64>[class, filter], of histograms that are read once.
@@ -329,11 +330,21 @@ class Layer:
         if not 0 <= index < size:
             raise SelectionError(f"no {axis} {index} in layer {self.path}; it has 0 to {size - 1}")
 
+    @property
+    def field_words(self) -> str:
+        """Whether receptive fields are what units see: `exact`, or `at most` or `unknown` and why.
+
+        Exact means that each side of the box is moved out to a pixel that can change the unit, and
+        none beyond it can. A unit may see less than `at most`.
+        """
+        return str(self.attributes["receptive_field"])
+
     def receptive_field(self, y: int, x: int) -> tuple[int, int, int, int] | None:
         """First row, first column, last row and last column of the input that a unit sees.
 
-        All four are -1 if the unit sees only padding. None if the receptive field is unknown:
-        `attributes["receptive_field"]` then says why.
+        It holds what the units of all filters at that place see; they may see less where
+        `field_words` says so. All four are -1 if they see only padding. None if the receptive field
+        is unknown.
 
         Raises:
             SelectionError: if there is no such unit.
@@ -352,8 +363,7 @@ class Layer:
     def receptive_fields(self) -> NDArray[np.int64] | None:
         """The receptive field of every unit, <int64>[y, x, (first y, first x, last y, last x)].
 
-        All four are -1 if a unit sees only padding. None if the receptive fields are unknown:
-        `attributes["receptive_field"]` then says why.
+        All four are -1 if a unit sees only padding. None if the receptive fields are unknown.
         """
         if not self._has("receptive_field"):
             return None

@@ -199,6 +199,10 @@ class Skeleton:
         for name, number in numbers.items():
             self._file[group].attrs[name] = number
 
+    def set_words(self, group: str, **texts: str) -> None:
+        """Sets attributes of a group that are text."""
+        _set(self._file[group], **texts)
+
     def _create(
         self,
         spec: ArraySpec,

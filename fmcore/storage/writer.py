@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fmcore.files import publish
 from fmcore.records import LabelSource, Policy, SampleBatch
-from fmcore.statistics import LayerAccumulators, Rounding
+from fmcore.statistics import Histogram, LayerAccumulators, Rounding
 from fmcore.storage.chunks.buffer import ChunkBuffer, ChunkRun, encode_run
 from fmcore.storage.chunks.index_patch import patch_index
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
@@ -396,6 +396,10 @@ class LayerWriter:
             OSError: if the disk refuses.
         """
         self.put(self.store.expand(self.index, accumulators).arrays())
+        histogram = accumulators.get(Histogram)
+        if histogram is not None and (words := histogram.bins.words) != self.plan.histogram:
+            with self.store.writing() as skeleton:
+                skeleton.set_words(layer_path(self.name), histogram=words)
         rounding = accumulators.get(Rounding)
         if rounding is not None:
             with self.store.writing() as skeleton:

@@ -21,7 +21,7 @@ from dashboard.views.feature_maps.picks import (
     position_text,
     thumbnails,
 )
-from dashboard.views.feature_maps.wall import covered, order_scores, percentiles, wall_facts
+from dashboard.views.feature_maps.wall import boxes, covered, order_scores, percentiles, wall_facts
 from fmcore.capture import capture
 from fmcore.errors import StatisticNotFoundError
 
@@ -103,6 +103,19 @@ def test_maps_lie_where_their_units_look(kernel, stride, padding, size):
     middle = kernel / 2 - padding  # of the first unit's field
     expected = {"top": middle - stride / 2, "height": stride * count}
     assert found == expected | {"left": expected["top"], "width": expected["height"]}
+
+
+def test_units_whose_rows_depend_on_the_column_have_boxes_of_their_own():
+    y, x = np.mgrid[:5, :7]
+    turned = np.stack([x, y, x + 2, y + 2], axis=-1)  # behind a permutation of the axes
+    facts = boxes(turned, (9, 7))
+    assert facts["boxes"] == turned.tolist()
+    assert facts["rows"] is facts["columns"] is facts["grid"] is None
+    facts = boxes(np.stack([y, x, y + 2, x + 2], axis=-1), (7, 9))
+    assert facts["boxes"] is None
+    assert facts["rows"] == [[y, y + 2] for y in range(5)]
+    assert facts["columns"] == [[x, x + 2] for x in range(7)]
+    assert set(boxes(None, (7, 9)).values()) == {None}
 
 
 def test_maps_of_units_that_see_everything_cover_the_image():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import shlex
@@ -11,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from helpers.drawing import checked, values_of
-from helpers.factories import CLASS_NAMES, make_store
+from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, make_store
 from helpers.servers import running
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -22,8 +23,10 @@ from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
 from dashboard.figures.theme import LIGHT
 from dashboard.source import Source
 from dashboard.views.classes.table import health_summary, health_words
+from dashboard.views.feature_maps.wall import wall_facts
 from dashboard.views.filter import facts, panels, raw, scores, tables
 from dashboard.views.filter.header import header
+from fmcore.capture import capture
 from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import HEALTH_RULES, POOLINGS, STATISTICS, Bins, LayerHealth
 
@@ -156,7 +159,7 @@ def test_a_filter_that_never_varies_is_similar_to_none(snapshot):
 def test_shares_are_those_of_numpys_histogram_within_a_stored_bin():
     rng = np.random.default_rng(0)
     values = np.where(rng.random(20_000) < 0.3, 0, rng.gamma(2, 0.5, 20_000)).astype(np.float32)
-    bounds = Bins(4).bounds
+    bounds = Bins(4, (0, 255), (0, 255)).bounds
     counts = np.array([[((values >= low) & (values <= high)).sum() for low, high in bounds.T]])
     span = (float(values.min()), float(values.max()))
     found = shares(counts, bounds, span=span)
@@ -170,7 +173,7 @@ def test_shares_are_those_of_numpys_histogram_within_a_stored_bin():
 
 @pytest.mark.parametrize("span", [(-2.0, -1.0), (0.0, 0.0), (3.0, 3.0), (-1e-30, 5e8)])
 def test_shares_of_any_span_add_up_to_all(span):
-    bounds = Bins(2).bounds
+    bounds = Bins(2, (0, 255), (0, 255)).bounds
     counts = np.zeros((2, bounds.shape[1]), np.int64)
     inside = (bounds[1] >= np.float32(span[0])) & (bounds[0] <= np.float32(span[1]))
     counts[0, inside] = 3
@@ -380,6 +383,32 @@ def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
         assert pictures.box(found[0]) is None
     else:
         assert pictures.box(found[0]) == (None if field[0] < 0 else field)
+
+
+def test_a_box_that_is_a_bound_is_called_one_on_every_page(tmp_path):
+    plan = make_plan(12)
+    fields = np.zeros((*plan.store.layers[0].spec.shape[:2], 4), np.int32)
+    spec = dataclasses.replace(
+        plan.store.layers[0].spec,
+        receptive_field=fields,
+        field_words="at most: look weighs places by what is in them",
+    )
+    seen = dataclasses.replace(plan.store.layers[0], spec=spec)
+    store = dataclasses.replace(plan.store, layers=[seen, plan.store.layers[1]])
+    plan = dataclasses.replace(plan, store=store)
+    path = capture(NumpyProbe(), make_samples(12), tmp_path / "bound.h5", plan)
+    snapshot = Source(path).snapshot()
+    words = "A unit of this layer sees at most its box: look weighs places by what is in them."
+    pictures = panels.Pictures(snapshot, FIRST, 7)
+    assert pictures.note == words
+    assert pictures.box(facts.responses(snapshot, FIRST, 7)[0][0]) == (0, 0, 0, 0)
+    shown = snapshot.state(layer=FIRST, filter_index=7)
+    text = said(panels.strongest_panel(snapshot, shown, pictures))
+    assert words in text
+    assert "the box is what that unit sees" not in text
+    wall = wall_facts(snapshot, FIRST)
+    assert (wall["field_note"], wall["at_most"]) == (words, True)
+    assert not wall_facts(snapshot, SECOND)["at_most"]
 
 
 def test_no_image_excites_a_dead_filter(snapshot):

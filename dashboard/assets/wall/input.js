@@ -26,6 +26,8 @@ export class InputPicture {
 
   /** Shows the image of a sample. */
   show(facts, sample) {
+    const note = document.getElementById("maps-field-note");
+    if (note) note.textContent = facts.field_note;
     const address = `${facts.image}${sample}.png?v=${facts.digest}`;
     if (this.image.getAttribute("src") === address) return;
     this.image.src = address;
@@ -58,15 +60,21 @@ export class InputPicture {
   }
 
   /** A box about what the unit at (y, x) sees; none for null. */
-  outline(unit, { rows, columns, image_shape: shape }) {
-    const [down, across] = unit && rows ? [rows[unit.y], columns[unit.x]] : [null, null];
-    this.box.hidden = !down || !across || down[0] < 0 || across[0] < 0;
+  outline(unit, facts) {
+    const [top, left, bottom, right] = (unit && seen(unit, facts)) || [-1, -1, -1, -1];
+    this.box.hidden = top < 0 || left < 0;
     if (this.box.hidden) return;
-    place(this.box, {
-      top: down[0], left: across[0],
-      height: down[1] - down[0] + 1, width: across[1] - across[0] + 1,
-    }, shape);
+    this.box.classList.toggle("at-most", facts.at_most);
+    const box = { top, left, height: bottom - top + 1, width: right - left + 1 };
+    place(this.box, box, facts.image_shape);
   }
+}
+
+/** First row, first column, last row and last column that the unit at (y, x) sees, if known. */
+export function seen({ y, x }, { rows, columns, boxes }) {
+  if (boxes) return boxes[y]?.[x] ?? null;
+  const [down, across] = rows ? [rows[y], columns[x]] : [null, null];
+  return down && across ? [down[0], across[0], down[1], across[1]] : null;
 }
 
 // In per cent of the image, so that it holds at any size.

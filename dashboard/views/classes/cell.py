@@ -12,7 +12,7 @@ from dashboard.figures.distribution import Spread
 from dashboard.source import Snapshot
 from dashboard.state import State
 from dashboard.views.chance import band_words, verdict
-from fmcore.statistics import STATISTICS, Bins
+from fmcore.statistics import STATISTICS
 from fmcore.storage import StoredArray
 
 
@@ -44,7 +44,7 @@ def spreads(snapshot: Snapshot, shown: State) -> Spreads:
         StatisticNotFoundError: if the store has no histograms, with the reason.
     """
     column, against = shown.filter_index, compared(shown)
-    stored, _ = snapshot.layer(shown.layer).histogram()
+    stored, bounds = snapshot.layer(shown.layer).histogram()
     filled, totals = snapshot.derived(("histogram", shown.layer), lambda: _totals(stored))
     total = totals[column]
 
@@ -65,8 +65,8 @@ def spreads(snapshot: Snapshot, shown: State) -> Spreads:
             Spread("all classes", total, "others"),
         ]
     span = np.nan_to_num(snapshot.filter_range(shown.layer)[:, shown.filter_index])
-    bounds = Bins.numbering(stored.shape[2]).bounds[:, filled]
-    return Spreads([one for one in found if one.counts.any()], bounds, (span[0], span[1]))
+    shown_bounds = bounds[...][:, filled]
+    return Spreads([one for one in found if one.counts.any()], shown_bounds, (span[0], span[1]))
 
 
 def _totals(stored: StoredArray) -> tuple[NDArray[np.intp], NDArray[np.int64]]:

@@ -217,7 +217,7 @@ def _one_filter(snapshot: Snapshot) -> Node:
                     persistence_type="local",
                     thumbLabel="Opacity of the map",
                 ),
-                dmc.Text("Hover a map: the box is what that value sees.", size="xs", c="dimmed"),
+                dmc.Text(id=ids.MAPS_FIELD_NOTE, size="xs", c="dimmed"),
             ],
             className="input-panel",
         ),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dashboard import state
 from dashboard.source import Snapshot
+from dashboard.views.fields import is_bound, not_exact
 from fmcore.errors import StatisticNotFoundError
 from fmcore.statistics import dead_filters, quantiles
 from fmcore.storage import Layer
@@ -29,7 +30,9 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
     `percentiles`, all over the whole test set; whether some are below zero (`signed`) or not a
     number (`has_missing`); which filters are `dead`; `image`, the address of an image but for the
     sample, and its `image_shape` (y, x); `rows` and `columns`, the first and last one that a unit
-    at each y and x sees, and `grid`, the pixels that the maps cover, both None where unknown;
+    at each y and x sees, and `grid`, the pixels that the maps cover; `boxes`, what each unit sees,
+    in place of these where rows and columns do not tell it; all None where unknown;
+    `field_note`, which says so in words, and whether units may see less (`at_most`);
     `message`, why there is no wall.
     """
     one = snapshot.layer(layer)
@@ -64,9 +67,9 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
         "dead": dead_filters(one.statistic("max"), n_nonfinite).tolist(),
         "image": f"{snapshot.api}/images/",
         "image_shape": list(shape),
-        "rows": None if fields is None else fields[:, 0, [0, 2]].tolist(),
-        "columns": None if fields is None else fields[0, :, [1, 3]].T.tolist(),
-        "grid": None if fields is None else covered(fields, shape),
+        **boxes(fields, shape),
+        "field_note": not_exact(one) or "Hover a map: the box is what that value sees.",
+        "at_most": is_bound(one),
         "message": message,
     }
 
@@ -84,13 +87,33 @@ def is_large(layer: Layer) -> bool:
 def percentiles(layer: Layer) -> list[float] | None:
     """The values that 1 % and 99 % of a layer's activations are not above; None if not stored."""
     try:
-        counts, _ = layer.histogram()
+        counts, bounds = layer.histogram()
     except StatisticNotFoundError:
         return None
     low, high = layer.filter_range()
     ends = np.fmin.reduce(low), np.fmax.reduce(high)
     summed = counts[...].sum(axis=(0, 1))
-    return [float(quantiles(summed, *ends, level=level)) for level in PERCENTILES]
+    return [float(quantiles(summed, bounds[...], *ends, level=level)) for level in PERCENTILES]
+
+
+def boxes(fields: NDArray[np.int64] | None, image: tuple[int, ...]) -> dict[str, Any]:
+    """What each unit sees, for the script: in few numbers where rows and columns tell it.
+
+    Args:
+        fields: <int64>[y, x, (first y, first x, last y, last x)]; None where it is unknown.
+        image: pixels of the input, (y, x).
+    """
+    unknown = {"rows": None, "columns": None, "boxes": None, "grid": None}
+    if fields is None:
+        return unknown
+    rows, columns = fields[:, :1, [0, 2]], fields[:1, :, [1, 3]]
+    if not ((fields[..., [0, 2]] == rows).all() and (fields[..., [1, 3]] == columns).all()):
+        return unknown | {"boxes": fields.tolist()}
+    return unknown | {
+        "rows": rows[:, 0].tolist(),
+        "columns": columns[0].tolist(),
+        "grid": covered(fields, image),
+    }
 
 
 def covered(fields: NDArray[np.int64], image: tuple[int, ...]) -> dict[str, float] | None:

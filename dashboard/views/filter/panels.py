@@ -8,6 +8,7 @@ from dashboard import state
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.pictures import PixelBox, Thumbnail, picture, thumbnails
 from dashboard.source import Snapshot
+from dashboard.views.fields import not_exact
 from dashboard.views.filter.facts import Finding, Response, band_titles, responses
 from dashboard.views.judged import judged, names_of, verdict, why_no_classes
 from fmcore.errors import StatisticNotFoundError
@@ -23,7 +24,8 @@ class Pictures:
     """Makes pictures of samples for one layer and filter; looks up once what all of them need.
 
     Attributes:
-        note: why there are no boxes; empty where there are.
+        note: why there are no boxes, or that they are no more than bounds; empty where they are
+            exact.
     """
 
     def __init__(self, snapshot: Snapshot, layer: str, filter_index: int) -> None:
@@ -34,10 +36,7 @@ class Pictures:
         shown = snapshot.state(layer=layer, filter_index=filter_index)
         before, after = state.around_sample(shown, snapshot.catalog)
         self._href = (f"maps{before}", after)
-        self.note = ""
-        if self._fields is None:
-            why = str(one.attributes["receptive_field"]).removeprefix("unknown")
-            self.note = f"What a unit of this layer sees is unknown{why}: images have no box."
+        self.note = not_exact(one)
 
     def row(self, found: Sequence[Response]) -> Node:
         """Pictures side by side, to be scrolled."""

@@ -6,6 +6,7 @@ relative width is the same for small and large values, and histograms of any sam
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -14,54 +15,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.streaming.batch import Batch, Extent
-from fmcore.statistics.streaming.kernels import by_class, compiled, count_bins
+from fmcore.statistics.streaming.kernels import (
+    by_class,
+    compiled,
+    count_bins,
+    count_new_bins,
+    extreme_magnitudes,
+)
 from fmcore.statistics.streaming.reduction import Pooled
 
-# Magnitudes from 6e-8 to 1.7e7 have bins; below and above them, there is one bin for each sign.
-LOWEST_EXPONENT, HIGHEST_EXPONENT = -24, 24
-OCTAVES = HIGHEST_EXPONENT - LOWEST_EXPONENT
 # Bits of the mantissa that select a bin: 16 bins per octave, or fewer if memory is short.
 FINEST, COARSEST = 4, 2
-_BIAS, _MANTISSA = 127, 23
+# Octaves of both signs that a histogram is planned for: a ReLU layer's values lie in about 30.
+# Where they lie in more, and the table is not small, its bins become wider.
+PLANNED_OCTAVES = 96
+SMALL_BYTES = 32 << 20
+# The part of the first batch that tells in which octaves values lie.
+FIRST_SHARE = 16
+_MANTISSA = 23
+# A range of magnitudes, by the bits of a float32, before any is seen.
+NO_MAGNITUDES = (0x7F800000, 0)
 
 
 def histogram_bytes(n_classes: int, n_filters: int, bits: int) -> int:
-    """Bytes that the histograms of a layer take in memory."""
-    return 8 * n_classes * n_filters * Bins(bits).count
+    """Bytes that the histograms of a layer are planned to take in memory at most."""
+    return 8 * n_classes * n_filters * planned_bins(bits)
+
+
+def planned_bins(bits: int) -> int:
+    """The number of bins that a histogram is planned for, see `Bins`."""
+    return (PLANNED_OCTAVES << bits) + 1
 
 
 @dataclass(frozen=True)
 class Bins:
     """The bins of a histogram, in ascending order of value.
 
-    One bin for large negative values, `per_sign` negative bins, one for tiny negative values, one
-    for zero, one for tiny positive values, `per_sign` positive bins, one for large positive values.
+    Bins of negative values, one for exact zeros, and bins of positive values. Octaves are counted
+    as a float32 does: octave 127 begins at 1, and 0 has all that is smaller than 2**-126, in bins
+    of equal width.
 
     Attributes:
         bits: the number of leading bits of the mantissa; there are `2**bits` bins per octave.
+        negative: the first octave of the negative values, and that after the last.
+        positive: the same of the positive values.
     """
 
     bits: int
-
-    @classmethod
-    def numbering(cls, n_bins: int) -> Bins:
-        """The bins of a histogram with `n_bins` bins."""
-        return cls((n_bins // (2 * OCTAVES)).bit_length() - 1)
-
-    @property
-    def per_sign(self) -> int:
-        """The number of bins of one sign, without the two for tiny and for large values."""
-        return OCTAVES << self.bits
+    negative: tuple[int, int] = (0, 0)
+    positive: tuple[int, int] = (0, 0)
 
     @property
     def count(self) -> int:
         """The number of all bins."""
-        return 2 * self.per_sign + 5
+        return self.zero + 1 + ((self.positive[1] - self.positive[0]) << self.bits)
 
     @property
     def zero(self) -> int:
         """The index of the bin of exact zeros."""
-        return self.per_sign + 2
+        return (self.negative[1] - self.negative[0]) << self.bits
 
     @property
     def shift(self) -> int:
@@ -69,48 +81,61 @@ class Bins:
         return _MANTISSA - self.bits
 
     @property
-    def lowest(self) -> int:
-        """The leading bits of the smallest values that are not tiny."""
-        return (LOWEST_EXPONENT + _BIAS) << self.bits
-
-    @property
     def relative_error(self) -> float:
-        """The largest distance of a value from the middle of its bin, relative to the value."""
+        """The largest distance of a value from the middle of its bin, relative to the value.
+
+        Of a value below 2**-126, relative to 2**-126.
+        """
         return float(2.0 ** -(self.bits + 1))
 
     @property
     def words(self) -> str:
         """A description, which a store records."""
+        per_octave = "1 bin" if self.bits == 0 else f"{1 << self.bits} bins"
         return (
-            f"{1 << self.bits} bins an octave from 2**{LOWEST_EXPONENT} to 2**{HIGHEST_EXPONENT}; "
-            f"quantiles within {self.relative_error:.3%} of their value"
+            f"{per_octave} an octave; quantiles within {self.relative_error:.3%} of their value, "
+            "or of 1.2e-38 where that is smaller"
         )
+
+    def of_octaves(self, octaves: NDArray[np.int64]) -> Bins:
+        """Bins as fine as these of other octaves, <int64>[sign, (first, after the last)]."""
+        negative, positive = octaves.tolist()
+        return Bins(self.bits, tuple(negative), tuple(positive))
 
     @cached_property
     def bounds(self) -> NDArray[np.float32]:
         """The smallest and the largest value of each bin, <float32>[bound, bin]."""
-        keys = np.arange(self.lowest, self.lowest + self.per_sign + 1, dtype=np.int32)
-        starts = (keys << self.shift).view("f4")
-        low = np.concatenate([np.nextafter(np.zeros(1, np.float32), np.float32(1)), starts])
-        high = np.nextafter(np.append(starts, np.float32(np.inf)), np.float32(0))
-        zero = np.zeros(1, dtype=np.float32)
-        return np.stack(
-            [
-                np.concatenate([-high[::-1], zero, low]),
-                np.concatenate([-low[::-1], zero, high]),
-            ]
-        )
+        sides = []
+        for first, after in (self.negative, self.positive):
+            keys = np.arange(first << self.bits, (after << self.bits) + 1, dtype=np.int32)
+            starts = keys << self.shift
+            smallest = np.maximum(starts[:-1], 1)  # 0 is in no bin but its own
+            sides.append(np.stack([smallest, starts[1:] - 1]).view(np.float32))
+        (low, high), positive = sides
+        negative = -np.stack([high[::-1], low[::-1]])
+        zero = np.zeros((2, 1), dtype=np.float32)
+        return np.concatenate([negative, zero, positive], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
     """Counts of finite activations; a float64 value counts as the nearest float32.
 
+    It has bins for the octaves in which values lie, and gets more with them.
+
     Attributes:
         counts: <int64>[class, filter, bin], see `Bins`.
+        octaves: <int64>[sign, bound], the first octave of the negative values and that after the
+            last, and of the positive values; equal where there are none.
+        bits: <int64>[], the resolution.
+        planned_bits: <int64>[], the resolution without regard to the values; finer than `bits`
+            where these lie in so many octaves that the table would be too large.
     """
 
     counts: NDArray[np.int64]
+    octaves: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    planned_bits: NDArray[np.int64]
 
     @classmethod
     def empty(cls, extent: Extent) -> Self | None:
@@ -122,7 +147,8 @@ class Histogram:
     @classmethod
     def of_size(cls, n_classes: int, n_filters: int, *, bits: int = FINEST) -> Self:
         """A histogram that has seen nothing: `h.merge(empty)` equals `h`."""
-        return cls(np.zeros((n_classes, n_filters, Bins(bits).count), dtype=np.int64))
+        counts = np.zeros((n_classes, n_filters, 1), dtype=np.int64)
+        return cls(counts, np.zeros((2, 2), np.int64), np.array(bits), np.array(bits))
 
     @classmethod
     def from_batch(
@@ -146,43 +172,131 @@ class Histogram:
         histogram = cls.of_size(n_classes, values.shape[3], bits=bits)
         return histogram.add(Batch(single, labels, Pooled.from_batch(single), single))
 
-    def add(self, batch: Batch) -> Self:
-        """Counts a batch in place, and returns this histogram."""
-        n_filters, bins = batch.values.shape[3], Bins.numbering(self.counts.shape[2])
-        rows = np.ascontiguousarray(batch.values, np.float32).reshape(len(batch.labels), -1)
-        compiled(count_bins)(
-            rows.view(np.int32),
-            *by_class(batch.labels),
-            n_filters,
-            bins.shift,
-            bins.lowest,
-            bins.per_sign,
-            bins.zero,
-            self.counts,
-        )
-        return self
+    @property
+    def bins(self) -> Bins:
+        """The bins of the counts."""
+        return Bins(int(self.bits)).of_octaves(self.octaves)
 
-    def merge(self, other: Histogram) -> Histogram:
+    def add(self, batch: Batch) -> Self:
+        """Counts a batch, in place unless it has values outside of all bins."""
+        n_samples = len(batch.labels)
+        rows = np.ascontiguousarray(batch.values, np.float32).reshape(n_samples, -1)
+        # Few samples have most of the octaves, and the others have bins then.
+        n_first = 0 if self.octaves.any() else -(-n_samples // FIRST_SHARE)
+        histogram = self
+        for part in (slice(n_first), slice(n_first, None)):
+            histogram = histogram._add(rows[part].view(np.int32), batch.labels[part])
+        return histogram
+
+    def _add(self, bits: NDArray[np.int32], labels: NDArray[np.integer]) -> Self:
+        """Counts values by their bits, <int32>[sample, pixel * filter]; see `add`."""
+        n_filters, layout = self.counts.shape[1], self._layout()
+        is_incomplete = np.zeros(len(labels), dtype=np.bool_)
+        compiled(count_bins)(
+            bits, *by_class(labels), n_filters, *layout, self.counts, is_incomplete
+        )
+        if not is_incomplete.any():
+            return self
+        left = bits[is_incomplete]
+        extremes = np.array([NO_MAGNITUDES, NO_MAGNITUDES], dtype=np.int32)
+        compiled(extreme_magnitudes)(left, extremes)
+        histogram = self._covering(_octaves(extremes))
+        if histogram is not self:
+            counted = (self.octaves << _MANTISSA).astype(np.int32)
+            of_left = labels[is_incomplete].astype(np.int64)
+            compiled(count_new_bins)(
+                left, of_left, n_filters, *histogram._layout(), counted, histogram.counts
+            )
+        return histogram
+
+    def _layout(self) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
+        """The `shift`, `firsts` and `sizes` of the bins, as kernels take them."""
+        keys = (self.octaves << int(self.bits)).astype(np.int32)
+        return self.bins.shift, keys[:, 0], keys[:, 1] - keys[:, 0]
+
+    def merge(self, other: Self) -> Self:
         """The histograms of both sets of samples together; associative."""
-        return Histogram(self.counts + other.counts)
+        mine = self._covering(other.octaves)
+        theirs = other._covering(mine.octaves)
+        return dataclasses.replace(mine, counts=mine.counts + theirs.counts)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """`histogram`, the counts, and `bin_bounds`, <float32>[bound, bin]."""
-        bounds = Bins.numbering(self.counts.shape[2]).bounds
-        return {"histogram": self.counts, "bin_bounds": bounds}
+        return {"histogram": self.counts, "bin_bounds": self.bins.bounds}
+
+    def _covering(self, octaves: NDArray[np.int64]) -> Self:
+        """A histogram with bins for more octaves; this one if it has them.
+
+        How fine they are follows from the octaves alone, so that any order of batches makes the
+        same histogram.
+        """
+        wider = _union(self.octaves, octaves)
+        if np.array_equal(wider, self.octaves):
+            return self
+        n_classes, n_filters, _ = self.counts.shape
+        of_table = SMALL_BYTES // (8 * n_classes * n_filters)
+        n_octaves = int((wider[:, 1] - wider[:, 0]).sum())
+        bits, most = int(self.planned_bits), max(planned_bins(int(self.planned_bits)), of_table)
+        while bits > 0 and (n_octaves << bits) + 1 > most:
+            bits -= 1
+        before, after = self.bins, Bins(bits).of_octaves(wider)
+        counts = np.zeros((n_classes, n_filters, after.count), dtype=np.int64)
+        counts[..., after.zero] = self.counts[..., before.zero]
+        group = 1 << (before.bits - bits)
+        of_negative = (before.negative[0] - after.negative[0]) << bits
+        of_positive = (before.positive[0] - after.positive[0]) << bits
+        for source, stop, step in (
+            (self.counts[..., : before.zero], after.zero - of_negative, -1),
+            (self.counts[..., before.zero + 1 :], after.zero + 1 + of_positive, 1),
+        ):
+            width = source.shape[2] // group
+            if width:
+                start = stop - width if step < 0 else stop
+                grouped = source.reshape(n_classes, n_filters, width, group)
+                wanted = counts[..., start : start + width]
+                np.copyto(wanted, source) if group == 1 else np.sum(grouped, axis=3, out=wanted)
+        return dataclasses.replace(self, counts=counts, octaves=wider, bits=np.array(bits))
+
+
+def _octaves(magnitudes: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The octaves of a range of magnitudes, <int64>[sign, (first, after the last)].
+
+    Args:
+        magnitudes: <int32>[sign, (smallest, largest)], as the bits of a float32; the smallest is
+            larger than the largest where there are none.
+    """
+    octaves = np.add(magnitudes >> _MANTISSA, np.array([0, 1], dtype=np.int64))
+    octaves[magnitudes[:, 0] > magnitudes[:, 1]] = 0
+    return octaves
+
+
+def _union(octaves: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The octaves from the first to the last of both, sign by sign; equal bounds are none."""
+    low = np.minimum(octaves[:, 0], others[:, 0])
+    high = np.maximum(octaves[:, 1], others[:, 1])
+    union = np.stack([low, high], axis=1)
+    for without, with_values in ((octaves, others), (others, octaves)):
+        is_empty = without[:, 0] == without[:, 1]
+        union[is_empty] = with_values[is_empty]
+    return union
 
 
 def quantiles(
-    counts: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], *, level: float
+    counts: NDArray[np.int64],
+    bounds: NDArray[np.float32],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    *,
+    level: float,
 ) -> NDArray[np.float64]:
     """Quantiles from histograms.
 
     A quantile is the middle of the bin of numpy's `quantile(…, method="inverted_cdf")`, clipped to
-    the range of the values. So it is within `Bins.relative_error` of that for magnitudes that have
-    bins.
+    the range of the values. So it is within `Bins.relative_error` of that.
 
     Args:
         counts: <int64>[..., bin], see `Histogram`.
+        bounds: <float32>[bound, bin], the smallest and the largest value of each bin.
         low: <float64>[...], the smallest value.
         high: <float64>[...], the largest value.
         level: the share of values at or below the quantile, from 0 to 1.
@@ -190,9 +304,8 @@ def quantiles(
     Returns:
         <float64>[...]; NaN where nothing was counted.
     """
-    bounds = Bins.numbering(counts.shape[-1]).bounds.astype(np.float64)
     cumulative = np.cumsum(counts, axis=-1)
     rank = np.maximum(np.ceil(level * cumulative[..., -1:]), 1)
     indices = (cumulative < rank).sum(axis=-1)
-    middles = bounds.mean(axis=0)[np.minimum(indices, counts.shape[-1] - 1)]
+    middles = bounds.mean(axis=0, dtype=np.float64)[np.minimum(indices, counts.shape[-1] - 1)]
     return np.where(cumulative[..., -1] > 0, np.clip(middles, low, high), np.nan)

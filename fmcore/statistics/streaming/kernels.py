@@ -204,10 +204,10 @@ def count_bins(
     classes: NDArray[np.int64],
     n_filters: int,
     shift: int,
-    lowest: int,
-    per_sign: int,
-    zero: int,
+    firsts: NDArray[np.int32],
+    sizes: NDArray[np.int32],
     counts: NDArray[np.int64],
+    is_incomplete: NDArray[np.bool_],
 ) -> None:
     """Counts values into bins that the leading bits of each float32 select, see `Bins`.
 
@@ -218,36 +218,101 @@ def count_bins(
         classes: <int64>[class in the batch], the index of each class in `counts`.
         n_filters: the number of filters.
         shift: the number of bits of the mantissa that select no bin.
-        lowest: the leading bits of the smallest values that are not tiny.
-        per_sign: the number of bins of one sign, without the two for tiny and for large values.
-        zero: the index of the bin of exact zeros.
+        firsts: <int32>[sign], the leading bits of the smallest magnitudes that have a bin.
+        sizes: <int32>[sign], the number of bins.
         counts: <int64>[class, filter, bin]; counted up.
+        is_incomplete: <bool>[sample], set to True where a value has no bin, finite or not.
     """
     # Of 32 bits, as the values are, so that the processor works on as many as it can at a time.
-    n_bits, middle = np.int32(shift), np.int32(zero)
-    below, above = np.int32(lowest - 1), np.int32(lowest + per_sign)
+    n_bits, middle = np.int32(shift), sizes[0]
+    first_negative, first_positive = firsts[0], firsts[1]
+    n_negative, n_positive = sizes[0], sizes[1]
     n_pixels = bits.shape[1] // n_filters
-    not_finite = np.int32(0x7F800000)
     bins = np.empty(min(n_filters, COUNTED_FILTERS), np.int32)
+    signs = np.empty(min(n_filters, COUNTED_FILTERS), np.int32)
     for first in range(0, n_filters, COUNTED_FILTERS):
         width = min(COUNTED_FILTERS, n_filters - first)
         for index in range(len(classes)):
             table = counts[classes[index], first : first + width]
             for member in range(starts[index], starts[index + 1]):
                 sample = order[member]
+                signs[:] = 0
                 for pixel in range(n_pixels):
                     start = pixel * n_filters + first
                     values = bits[sample, start : start + width]
                     for column in range(width):
                         value = values[column]
                         magnitude = value & np.int32(0x7FFFFFFF)
-                        leading = min(max(magnitude >> n_bits, below), above) - below + np.int32(1)
-                        distance = leading if magnitude != 0 else np.int32(0)
-                        place = middle - distance if value < 0 else middle + distance
-                        bins[column] = place if magnitude < not_finite else np.int32(-1)
+                        is_negative = value < 0
+                        offset = magnitude >> n_bits
+                        offset -= first_negative if is_negative else first_positive
+                        size = n_negative if is_negative else n_positive
+                        distance = offset + np.int32(1)
+                        place = middle - distance if is_negative else middle + distance
+                        # As unsigned numbers, negative offsets are larger than any size.
+                        place = place if np.uint32(offset) < np.uint32(size) else np.int32(-1)
+                        bins[column] = middle if magnitude == 0 else place
+                        signs[column] |= bins[column]
                     for column in range(width):
                         if bins[column] >= 0:
                             table[column, bins[column]] += 1
+                for column in range(width):
+                    if signs[column] < 0:
+                        is_incomplete[sample] = True
+
+
+def extreme_magnitudes(bits: NDArray[np.int32], extremes: NDArray[np.int32]) -> None:
+    """Extends ranges to the finite values of each sign, without zeros, by the bits of magnitudes.
+
+    Args:
+        bits: <int32>[sample, value], float32 values by their bits.
+        extremes: <int32>[sign, (smallest, largest)], of negative and of positive values; extended.
+    """
+    not_finite = np.int32(0x7F800000)
+    for sample in range(bits.shape[0]):
+        for index in range(bits.shape[1]):
+            value = bits[sample, index]
+            magnitude = value & np.int32(0x7FFFFFFF)
+            if magnitude != 0 and magnitude < not_finite:
+                sign = 0 if value < 0 else 1
+                extremes[sign, 0] = min(extremes[sign, 0], magnitude)
+                extremes[sign, 1] = max(extremes[sign, 1], magnitude)
+
+
+def count_new_bins(
+    bits: NDArray[np.int32],
+    labels: NDArray[np.int64],
+    n_filters: int,
+    shift: int,
+    firsts: NDArray[np.int32],
+    sizes: NDArray[np.int32],
+    counted: NDArray[np.int32],
+    counts: NDArray[np.int64],
+) -> None:
+    """Counts what `count_bins` left out for want of a bin, now that all finite values have one.
+
+    Args:
+        bits: <int32>[sample, pixel * filter], float32 values by their bits.
+        labels: <int64>[sample], the class of each sample.
+        n_filters: the number of filters.
+        shift: the number of bits of the mantissa that select no bin.
+        firsts: <int32>[sign], the leading bits of the smallest magnitudes that have a bin.
+        sizes: <int32>[sign], the number of bins.
+        counted: <int32>[sign, (smallest, after the largest)], magnitudes that are counted already.
+        counts: <int64>[class, filter, bin]; counted up.
+    """
+    not_finite = np.int32(0x7F800000)
+    for sample in range(bits.shape[0]):
+        table = counts[labels[sample]]
+        for index in range(bits.shape[1]):
+            value = bits[sample, index]
+            magnitude = value & np.int32(0x7FFFFFFF)
+            sign = 0 if value < 0 else 1
+            is_counted = counted[sign, 0] <= magnitude < counted[sign, 1]
+            if magnitude != 0 and magnitude < not_finite and not is_counted:
+                distance = (magnitude >> shift) - firsts[sign] + 1
+                place = sizes[0] - distance if sign == 0 else sizes[0] + distance
+                table[index % n_filters, place] += 1
 
 
 def average_blocks(

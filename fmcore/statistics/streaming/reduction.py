@@ -26,13 +26,19 @@ class PooledTable:
 
 # The pooled tables that a store keeps.
 POOLED = {
-    "mean": PooledTable("mean over the pixels of the map"),
-    "max": PooledTable("largest value of the map"),
-    "max_y": PooledTable("row of the largest value (the first, where there are several)", "int32"),
-    "max_x": PooledTable(
-        "column of the largest value (the first, where there are several)", "int32"
+    "mean": PooledTable("mean over the finite pixels of the map; NaN where there are none"),
+    "max": PooledTable("largest finite value of the map; NaN where there is none"),
+    "max_y": PooledTable(
+        "row of the largest finite value (the first, where there are several); 0 where there is "
+        "none",
+        "int32",
     ),
-    "zero_fraction": PooledTable("share of the pixels that are exactly zero"),
+    "max_x": PooledTable(
+        "column of the largest finite value (the first, where there are several); 0 where there is "
+        "none",
+        "int32",
+    ),
+    "zero_fraction": PooledTable("share of all pixels, finite or not, that are exactly zero"),
 }
 
 

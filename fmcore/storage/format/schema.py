@@ -118,7 +118,7 @@ TABLES: dict[str, TableSpec] = {
             "filters/undefined",
             "pooling",
             "why the filter has no scores on a pooled table: 0 it has scores, 1 it is dead, 2 it "
-            "is the same for every sample, 3 it is not finite for a sample",
+            "is the same for every sample, 3 the map of a sample has no finite value",
         ),
         TableSpec("top_places", "top/places", "place", "where the top samples of a filter are"),
         TableSpec(
@@ -249,7 +249,10 @@ def _top() -> Iterator[ArraySpec]:
     """Top samples for each filter, for each class and filter, and near some percentiles."""
     columns = {
         "sample": ("int32", "index of the sample, -1 where there are no more"),
-        "value": ("float32", "largest value of the sample's map, NaN where there are no more"),
+        "value": (
+            "float32",
+            "largest finite value of the sample's map, NaN where there are no more",
+        ),
         "y": ("int32", "row of that value, -1 where there are no more"),
         "x": ("int32", "column of that value, -1 where there are no more"),
     }
@@ -377,7 +380,8 @@ _ARRAYS: tuple[ArraySpec, ...] = (
         "class/mean_map",
         "float32",
         _MAP_AXES,
-        "mean over the samples of the class, pixel by pixel",
+        "mean over the samples of the class, pixel by pixel; not finite where that of a sample is "
+        "not",
         Lack.CLASS_MAPS,
     ),
     _of_layer(
@@ -385,7 +389,8 @@ _ARRAYS: tuple[ArraySpec, ...] = (
         "class/std_map",
         "float32",
         _MAP_AXES,
-        "population standard deviation over the samples of the class, pixel by pixel",
+        "population standard deviation over the samples of the class, pixel by pixel; NaN where a "
+        "sample is not finite",
         Lack.CLASS_MAPS,
     ),
     _of_layer(
@@ -401,7 +406,7 @@ _ARRAYS: tuple[ArraySpec, ...] = (
         "bin_bounds",
         "float32",
         ("bound", "bin"),
-        "the smallest and the largest value that a bin counts; the same for any data",
+        "the smallest and the largest value that a bin counts, by the bits of a float32",
         Lack.HISTOGRAMS,
     ),
     _of_layer(
@@ -409,8 +414,8 @@ _ARRAYS: tuple[ArraySpec, ...] = (
         "receptive_field",
         "int32",
         ("y", "x", "side"),
-        "first row, first column, last row and last column of the model's input that a unit sees; "
-        "-1 where it sees only padding",
+        "first row, first column, last row and last column of the model's input that the units of "
+        "all filters at a place see; -1 where they see only padding",
         Lack.RECEPTIVE_FIELD,
     ),
     *(
@@ -595,7 +600,10 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             "`full`, or how the class maps were reduced, or why there are none"
         ),
         "histogram": AttributeSpec("how wide the bins of histograms are, or why there are none"),
-        "receptive_field": AttributeSpec("`exact`, or why it is unknown"),
+        "receptive_field": AttributeSpec(
+            "`exact`; `at most: ` and why units may see less than their boxes; or `unknown: ` and "
+            "why there are none"
+        ),
         "policy": AttributeSpec(
             "how activations are kept: `float32` (exactly), `float16`, or `pooled` (not at all)"
         ),

@@ -22,11 +22,11 @@ from fmcore.records import LayerSpec, Policy
 from fmcore.statistics import (
     COARSEST,
     FINEST,
-    Bins,
     ClassMaps,
     Histogram,
     class_maps_bytes,
     histogram_bytes,
+    planned_bins,
 )
 from fmcore.storage import LayerPlan
 
@@ -70,8 +70,12 @@ def test_class_maps_take_the_bytes_that_are_stated(shape, n_classes):
 
 @given(st.integers(1, 12), st.integers(1, 9), st.integers(COARSEST, FINEST))
 def test_histograms_take_the_bytes_that_are_stated(n_classes, n_filters, bits):
-    counts = Histogram.of_size(n_classes, n_filters, bits=bits).counts
-    assert histogram_bytes(n_classes, n_filters, bits) == counts.nbytes
+    # From 2**-24 to 2**24, of both signs: as many octaves as are planned.
+    values = np.array([2.0**-24, 2.0**23, -(2.0**-24), -(2.0**23)]).repeat(n_filters)
+    histogram = Histogram.from_batch(
+        values.reshape(1, 1, 4, n_filters), np.array([0]), n_classes=n_classes, bits=bits
+    )
+    assert histogram_bytes(n_classes, n_filters, bits) == histogram.counts.nbytes
 
 
 @given(st.lists(SHAPES, max_size=5), st.integers(1, 12), MEMORY)
@@ -102,17 +106,14 @@ def test_class_maps_get_a_quarter_of_the_memory_smallest_layers_first(shapes, n_
 
 @given(st.lists(SHAPES, max_size=5), st.integers(1, 12), MEMORY)
 @example([(1, 1, 1), (1, 1, 2)], 1, 264_000)  # what the first takes decides on the second
-@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * Bins(FINEST).count)  # fits to the byte
-@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * Bins(FINEST).count - 1)
-@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * Bins(COARSEST).count)
-@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * Bins(COARSEST).count - 1)
+@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * planned_bins(FINEST))  # fits to the byte
+@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * planned_bins(FINEST) - 1)
+@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * planned_bins(COARSEST))
+@example([(1, 1, 3)], 2, 8 * 8 * 2 * 3 * planned_bins(COARSEST) - 1)
 @example([(1, 1, 9), (1, 1, 1), (9, 9, 2)], 5, 3_000_000)
 def test_histograms_get_an_eighth_of_the_memory_fewest_filters_first(shapes, n_classes, memory):
     needs = [
-        [
-            (Histogram.of_size(n_classes, filters, bits=bits).counts.nbytes, bits)
-            for bits in (4, 3, 2)
-        ]
+        [(8 * n_classes * filters * (96 * 2**bits + 1), bits) for bits in (4, 3, 2)]
         for *_, filters in shapes
     ]
     order = sorted(range(len(shapes)), key=lambda index: shapes[index][2])
@@ -128,7 +129,9 @@ def test_sums_take_the_bytes_that_their_arrays_have(shape, n_classes, float16):
         for kind in plan.empty_accumulators(n_classes).by_kind.values()
         for array in map(np.asarray, (getattr(kind, field.name) for field in fields(kind)))
     ]
-    assert held_bytes([plan, plan], n_classes) == 2 * sum(array.nbytes for array in arrays)
+    planned = histogram_bytes(n_classes, shape[2], 2)  # an empty histogram has no bins yet
+    expected = 2 * (planned + sum(array.nbytes for array in arrays))
+    assert held_bytes([plan, plan], n_classes) == expected
 
 
 LAYERS = st.lists(st.integers(1, 20_000_000), min_size=1, max_size=20)

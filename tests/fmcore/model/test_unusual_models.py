@@ -139,7 +139,8 @@ def test_rows_with_channels_first_are_captured(tmp_path):
     expected = np.transpose(keras.Model(image, model.layers[1].output)(images), (0, 2, 1))
     with open_store(tmp_path / "s.h5") as store:
         assert_allclose(store.layers["conv"].activation[:, 0], expected, rtol=1e-5, atol=1e-6)
-        assert store.layers["conv"].receptive_fields() is None
+        # Along what the model calls x the convolution has its channels, and sees all of it.
+        assert (store.layers["conv"].receptive_fields() == [0, 0, 0, 11]).all()
 
 
 def test_a_convolution_that_is_not_captured_is_listed_with_the_reason(tmp_path, caplog):

@@ -14,7 +14,7 @@ from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.statistics import (
-    FINEST,
+    COARSEST,
     STATISTICS,
     Batch,
     Bins,
@@ -25,6 +25,7 @@ from fmcore.statistics import (
     Moments,
     Pooled,
     Rounding,
+    histogram_bytes,
     quantiles,
 )
 from fmcore.statistics.streaming import moments
@@ -210,7 +211,7 @@ def test_histograms_of_any_number_of_filters_equal_numpy(n_filters):
     values[rng.random(values.shape) < 0.05] = np.inf
     labels = rng.integers(0, 3, size=20)
     histogram = Histogram.from_batch(values, labels, n_classes=4)
-    low, high = Bins(FINEST).bounds
+    low, high = histogram.arrays()["bin_bounds"]
     for index, column in ((index, column) for index in range(4) for column in range(n_filters)):
         finite = values[labels == index, :, :, column]
         finite = finite[np.isfinite(finite)]
@@ -228,13 +229,13 @@ def test_histograms_of_any_split_equal_numpy_on_the_whole(batch):
         ]
         nothing = Histogram.of_size(N_CLASSES, n_filters, bits=bits)
         whole = reduce(Histogram.merge, reversed(parts), nothing)
-        low, high = Bins(bits).bounds
+        low, high = whole.arrays()["bin_bounds"]
         for index in range(N_CLASSES):
             of_class = values[labels == index].astype(np.float32).reshape(-1, n_filters)
             for column in range(n_filters):
                 finite = of_class[np.isfinite(of_class[:, column]), column]
                 places = np.searchsorted(low, finite, side="right") - 1
-                assert (finite <= high[places]).all()
+                assert ((finite >= low[places]) & (finite <= high[places])).all()
                 expected = np.bincount(places, minlength=len(low))
                 assert_array_equal(whole.counts[index, column], expected)
 
@@ -243,13 +244,95 @@ def test_histograms_of_any_split_equal_numpy_on_the_whole(batch):
 def test_quantiles_lie_within_the_stated_relative_error(batch):
     values, labels, _ = batch
     values = values.astype(np.float32)
-    counts = Histogram.from_batch(values, labels, n_classes=N_CLASSES).counts
+    histogram = Histogram.from_batch(values, labels, n_classes=N_CLASSES)
+    counts, bounds = histogram.arrays().values()
     for index in np.unique(labels):
         flat = values[labels == index].reshape(-1, values.shape[3])
         for level in (0.0, 0.05, 0.5, 0.99, 1.0):
-            got = quantiles(counts[index], flat.min(axis=0), flat.max(axis=0), level=level)
+            ends = flat.min(axis=0), flat.max(axis=0)
+            got = quantiles(counts[index], bounds, *ends, level=level)
             expected = np.quantile(flat, level, axis=0, method="inverted_cdf")
-            assert_allclose(got, expected, rtol=Bins(4).relative_error, atol=2.0**-24)
+            assert_allclose(got, expected, rtol=Bins(4).relative_error, atol=0)
+
+
+def of_scale(rng, shape, scale, signs):
+    """Values whose logarithms are spread evenly over some powers of ten, and some zeros."""
+    values = 10.0 ** rng.uniform(*scale, size=shape) * rng.choice(signs, size=shape)
+    return np.where(rng.random(shape) < 0.1, 0, values).astype(np.float32)
+
+
+@pytest.mark.parametrize("signs", [(1,), (-1,), (-1, 1)])
+@pytest.mark.parametrize("scale", [(-30, 30), (-45, 38.5), (-45, -37), (-12, -6), (6, 38.5)])
+def test_quantiles_hold_for_values_of_any_size(scale, signs):
+    rng = np.random.default_rng(0)
+    values = of_scale(rng, (40, 5, 5, 6), scale, signs)
+    labels = rng.integers(0, 2, size=40)
+    histogram = Histogram.of_size(2, 6)
+    for start in range(0, 40, 7):
+        part = values[start : start + 7], labels[start : start + 7]
+        histogram = histogram.merge(Histogram.from_batch(*part, n_classes=2))
+    counts, bounds = histogram.arrays().values()
+    assert counts.sum() == values.size
+    assert histogram.bins.relative_error == 1 / 32
+    assert "quantiles within 3.125% of their value, or of 1.2e-38" in histogram.bins.words
+    for index in range(2):
+        flat = values[labels == index].reshape(-1, 6).astype(np.float64)
+        for level in np.linspace(0, 1, 41):
+            ends = flat.min(axis=0), flat.max(axis=0)
+            got = quantiles(counts[index], bounds, *ends, level=level)
+            expected = np.quantile(flat, level, axis=0, method="inverted_cdf")
+            error = np.abs(got - expected) / np.maximum(np.abs(expected), 1.17549435e-38)
+            assert error.max() <= 1 / 32
+
+
+def test_quantiles_hold_behind_a_softmax():
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=(50, 4, 4, 10)) * 30
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    values = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    histogram = Histogram.from_batch(values, np.zeros(50, int), n_classes=1)
+    counts, bounds = histogram.arrays().values()
+    flat = values.reshape(-1, 10).astype(np.float64)
+    assert (np.median(flat, axis=0) < 6e-8).all()
+    for level in (0.05, 0.25, 0.5, 0.75, 0.95):
+        got = quantiles(counts[0], bounds, flat.min(axis=0), flat.max(axis=0), level=level)
+        expected = np.quantile(flat, level, axis=0, method="inverted_cdf")
+        assert (np.abs(got - expected) <= np.maximum(expected, 1.17549435e-38) / 32).all()
+
+
+@pytest.mark.parametrize("n_batches", [1, 3, 30])
+def test_a_large_table_gets_wider_bins_where_values_lie_in_many_octaves(n_batches):
+    rng = np.random.default_rng(0)
+    n_classes, n_filters = 700, 80  # 47 MB with 104 bins
+    values = of_scale(rng, (30, 2, 2, n_filters), (-30, 30), (-1, 1))
+    labels = rng.integers(0, n_classes, size=30)
+    histogram = Histogram.of_size(n_classes, n_filters, bits=COARSEST)
+    for part in np.array_split(np.arange(30), n_batches):
+        piece = values[part]
+        histogram = histogram.add(Batch(piece, labels[part], Pooled.from_batch(piece), piece))
+    counts, bounds = histogram.arrays().values()
+    assert int(histogram.bits) == 0
+    assert counts.nbytes <= 1.2 * histogram_bytes(n_classes, n_filters, COARSEST)
+    assert "1 bin an octave; quantiles within 50.000% of their value" in histogram.bins.words
+    whole = Histogram.from_batch(values, labels, n_classes=n_classes, bits=COARSEST)
+    assert_array_equal(counts, whole.counts)
+    places = np.searchsorted(bounds[0], values, side="right") - 1
+    assert ((values >= bounds[0][places]) & (values <= bounds[1][places])).all()
+    expected = np.zeros_like(counts)
+    columns = np.broadcast_to(np.arange(n_filters), values.shape)
+    classes = np.broadcast_to(labels[:, None, None, None], values.shape)
+    np.add.at(expected, (classes, columns, places), 1)
+    assert_array_equal(counts, expected)
+
+
+def test_a_layer_takes_bins_only_where_its_values_lie():
+    values = np.maximum(np.random.default_rng(0).normal(size=(50, 8, 8, 4)), 0).astype(np.float32)
+    histogram = Histogram.from_batch(values, np.zeros(50, int), n_classes=1)
+    low, high = histogram.arrays()["bin_bounds"]
+    positive = values[values > 0]
+    assert low[0] == high[0] == 0, "a ReLU leaves no negative values"
+    assert positive.min() / 2 < low[1] <= positive.min()
+    assert positive.max() <= high[-1] < 2 * positive.max()
 
 
 @given(batches(finite=False))
@@ -289,25 +372,27 @@ def test_a_quantile_of_nothing_is_none():
     counts[1, 0, Bins(4).zero] = 3
     low, high = np.array([[np.inf], [0.0]]), np.array([[-np.inf], [0.0]])
     for level in (0.0, 0.5, 1.0):
-        assert_array_equal(quantiles(counts, low, high, level=level), [[np.nan], [0.0]])
+        got = quantiles(counts, Bins(4).bounds, low, high, level=level)
+        assert_array_equal(got, [[np.nan], [0.0]])
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_bins_cover_every_float_once_and_zero_has_its_own(bits):
-    low, high = Bins(bits).bounds
-    assert Bins.numbering(len(low)) == Bins(bits)
+    bins = Bins(bits, (0, 255), (0, 255))
+    low, high = bins.bounds
+    assert len(low) == bins.count
     assert_array_equal(
         np.nextafter(high[:-1], np.float32(np.inf))[low[1:] != 0], low[1:][low[1:] != 0]
     )
-    assert low[Bins(bits).zero] == high[Bins(bits).zero] == 0
+    assert low[bins.zero] == high[bins.zero] == 0
     assert low[0] == -high[-1] == np.finfo(np.float32).min
     edges = np.array([0.0, -0.0, 1e-40, -1e-40, 2**-24, -(2**-24), 1, -1, 2**24, 3e38], np.float32)
     histogram = Histogram.from_batch(
         edges.reshape(1, -1, 1, 1), np.array([0]), n_classes=1, bits=bits
     )
-    places = np.searchsorted(low, edges, side="right") - 1
-    assert_array_equal(histogram.counts[0, 0], np.bincount(places, minlength=len(low)))
-    assert histogram.counts[0, 0, Bins(bits).zero] == 2
+    places = np.searchsorted(histogram.bins.bounds[0], edges, side="right") - 1
+    assert_array_equal(histogram.counts[0, 0], np.bincount(places, minlength=histogram.bins.count))
+    assert histogram.counts[0, 0, histogram.bins.zero] == 2
 
 
 @given(batches(finite=False))
