@@ -65,9 +65,6 @@ class HealthReport:
                 f"({layer.share(finding):.1%}): {self._filters_text(layer, finding)}"
                 for finding in present
             ]
-            if layer.signed:
-                rules = [HEALTH_RULES[finding] for finding in present]
-                lines += [f"  ({rule.words}: {rule.if_signed})" for rule in rules if rule.if_signed]
         lines.append("")
         lines += [f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values()]
         return lines

@@ -10,7 +10,6 @@ from fmcore.statistics.compute import (
     compute_scores,
 )
 from fmcore.statistics.health import (
-    DUPLICATE,
     HEALTH_RULES,
     Detail,
     HealthInputs,
@@ -46,6 +45,13 @@ from fmcore.statistics.similarity import (
 )
 from fmcore.statistics.streaming.batch import Accumulator, Batch, Extent
 from fmcore.statistics.streaming.class_maps import ClassMaps, class_maps_bytes, map_size
+from fmcore.statistics.streaming.duplicates import (
+    DUPLICATE,
+    DUPLICATE_ARRAYS,
+    DUPLICATE_VALUES,
+    Duplicates,
+    duplicate_arrays,
+)
 from fmcore.statistics.streaming.histogram import (
     COARSEST,
     FINEST,
@@ -63,6 +69,8 @@ __all__ = [
     "CLASS_FILTER",
     "COARSEST",
     "DUPLICATE",
+    "DUPLICATE_ARRAYS",
+    "DUPLICATE_VALUES",
     "FINEST",
     "HEALTH_RULES",
     "MATRIX_FILTERS",
@@ -81,6 +89,7 @@ __all__ = [
     "ClassMaps",
     "Defined",
     "Detail",
+    "Duplicates",
     "Extent",
     "Filters",
     "HealthInputs",
@@ -106,6 +115,7 @@ __all__ = [
     "correlation_matrix",
     "correlation_rows",
     "dead_filters",
+    "duplicate_arrays",
     "histogram_bytes",
     "layer_health",
     "map_size",
