@@ -18,6 +18,13 @@ from fmcore.statistics.health import (
     dead_filters,
     layer_health,
 )
+from fmcore.statistics.health_changes import (
+    HEALTH_CHANGES,
+    LOST_CLASS,
+    ClassAucs,
+    LayerChanges,
+    health_changes,
+)
 from fmcore.statistics.registry import (
     CLASS_FILTER,
     POOLINGS,
@@ -72,7 +79,9 @@ __all__ = [
     "DUPLICATE_ARRAYS",
     "DUPLICATE_VALUES",
     "FINEST",
+    "HEALTH_CHANGES",
     "HEALTH_RULES",
+    "LOST_CLASS",
     "MATRIX_FILTERS",
     "PERMUTATIONS",
     "POOLED",
@@ -86,6 +95,7 @@ __all__ = [
     "Accumulator",
     "Batch",
     "Bins",
+    "ClassAucs",
     "ClassMaps",
     "Defined",
     "Detail",
@@ -97,6 +107,7 @@ __all__ = [
     "Histogram",
     "LabelGroups",
     "LayerAccumulators",
+    "LayerChanges",
     "LayerHealth",
     "Matches",
     "Moments",
@@ -116,6 +127,7 @@ __all__ = [
     "correlation_rows",
     "dead_filters",
     "duplicate_arrays",
+    "health_changes",
     "histogram_bytes",
     "layer_health",
     "map_size",

@@ -24,13 +24,11 @@ ALWAYS_ON = 0.999
 # Activation functions whose values are above zero by nature, and others that are known, by their
 # names and those of layers and operations, without underscores and in lower case. `linear` is the
 # name for layers without a function too, such as pooling, so there the data tell.
-POSITIVE = frozenset(
-    "exp exponential hardsigmoid sigmoid softmax softplus sparsesigmoid squareplus".split()
-)
-NOT_POSITIVE = frozenset(
+POSITIVE = "exp exponential hardsigmoid sigmoid softmax softplus sparsesigmoid squareplus"
+NOT_POSITIVE = (
     "celu elu gelu glu hardshrink hardsilu hardswish hardtanh leakyrelu logsigmoid logsoftmax mish "
     "prelu relu relu6 selu silu softshrink softsign sparsemax sparseplus swish tanh tanhshrink "
-    "threshold thresholdedrelu".split()
+    "threshold thresholdedrelu"
 )
 # Classes that the words of one filter name before they count the rest.
 MOST_NAMED = 3
@@ -106,8 +104,8 @@ class HealthInputs:
         Where the activation function is not known, they are if all filters that are alive are on.
         """
         name = self.activation.replace("_", "").lower()
-        if name in POSITIVE or name in NOT_POSITIVE:
-            return name in POSITIVE
+        if name in (*POSITIVE.split(), *NOT_POSITIVE.split()):
+            return name in POSITIVE.split()
         return bool(self.on[self.alive].all())
 
 

@@ -27,9 +27,11 @@ def images(n_channels: int = 1) -> np.ndarray:
 
 
 def plant(layer: keras.Layer, to: int) -> None:
-    """From filter `to` on: an exact copy of filter 0, a larger one, an opposite one, a dead one,
-    one that nearly copies filter 1, and one that sees only the very brightest pixels, and its
-    copy."""
+    """Plants from filter `to` on copies of filter 0: exact, larger and opposite; and others.
+
+    Then a dead one, one that nearly copies filter 1, and one that sees only the very brightest
+    pixels, with its copy.
+    """
     kernel, bias = layer.get_weights()
     axis = 2 if isinstance(layer, layers.DepthwiseConv2D) else 3
     kernel = np.moveaxis(kernel, axis, 0)
@@ -135,12 +137,13 @@ def test_duplicates_are_those_whose_maps_correlate(make, policy, batch_size, sta
         batch_size=batch_size,
         statistics=statistics,
     )
-    outputs = keras.Model(
-        model.inputs, [model.get_layer(name).output for name in store_layers(path)]
-    )
     n_found = 0
     with open_store(path) as store:
-        for (name, layer), maps in zip(store.layers.items(), outputs.predict(x, verbose=0)):
+        outputs = keras.Model(model.inputs, [model.get_layer(name).output for name in store.layers])
+        outputs = keras.Model(model.inputs, [model.get_layer(name).output for name in store.layers])
+        for (name, layer), maps in zip(
+            store.layers.items(), outputs.predict(x, verbose=0), strict=True
+        ):
             maps = maps.reshape(N, *layer.shape)
             r = correlations(maps)
             health = layer.health()
@@ -157,8 +160,3 @@ def test_duplicates_are_those_whose_maps_correlate(make, policy, batch_size, sta
                 assert not expected[[10, 11]].any()
                 assert others[14] == 13
     assert n_found >= 3
-
-
-def store_layers(path) -> list[str]:
-    with open_store(path) as store:
-        return list(store.layers)
