@@ -273,7 +273,8 @@ def parse_limits(text: str) -> dict[str, float]:
     Raises:
         SelectionError: if a finding is unknown, or a limit is not a number from 0 to 1.
     """
-    words = {name: kind.words for name, kind in (*HEALTH_RULES.items(), *HEALTH_CHANGES.items())}
+    words = {name: rule.words for name, rule in HEALTH_RULES.items()}
+    words |= {name: change.words for name, change in HEALTH_CHANGES.items()}
     spellings = {_spelling(text): name for name, each in words.items() for text in (each, name)}
     limits = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

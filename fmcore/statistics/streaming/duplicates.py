@@ -21,13 +21,13 @@ from fmcore.statistics.streaming.kernels import add_products, add_to_sketch, com
 # A filter is a duplicate if its correlation with an earlier one is above this.
 DUPLICATE = 0.99
 # A pair is followed while its correlation so far is above this.
-FOLLOWED = 0.95
+FOLLOWED = 0.9
 # With fewer values, unrelated filters correlate as strongly as duplicates.
 DUPLICATE_VALUES = 10
 # Earlier filters that are followed for each filter.
 PARTNERS = 4
 # The rows of a sketch. The squared distance of two filters, 2 (1 - r), is then known to 13%
-# (standard deviation, sqrt(2 / 128)), and a duplicate is missed if it is wrong by a factor of 5.
+# (standard deviation, sqrt(2 / 128)), and a duplicate is missed if it is wrong by a factor of 10.
 SKETCH_ROWS = 128
 # Partners of a filter are looked for where it varies first, and again where a batch has so many
 # times the squared deviations of all batches before.
