@@ -199,7 +199,7 @@ def changes_report(store: Store, baseline: Store) -> ChangesReport:
         aucs = (None, None) if reason else (_aucs(before), _aucs(layer))
         layers[path] = health_changes(before.health(), layer.health(), *aucs)
     notes = []
-    tests = [each.about()["dataset"]["fingerprint"] for each in (store, baseline)]
+    tests = [one.about()["dataset"]["fingerprint"] for one in (store, baseline)]
     if tests[0] != tests[1]:
         notes.append(
             f"{store.path} and {baseline.path} are of different test sets: a change may come from "
@@ -249,10 +249,10 @@ def _why_without_classes(store: Store, baseline: Store) -> str:
     """Why it is not known which filters lost their class; empty if it is."""
     if not store.has_classes:
         return "there are no classes"
-    for each in (store, baseline):
-        if any("auc_mean" not in layer.statistics for layer in each.layers.values()):
+    for side in (store, baseline):
+        if any("auc_mean" not in layer.statistics for layer in side.layers.values()):
             return (
-                f"{each.path} was captured without scores (`fmcore stats STORE --recompute` "
+                f"{side.path} was captured without scores (`fmcore stats STORE --recompute` "
                 "prints them)"
             )
     return ""
@@ -275,7 +275,7 @@ def parse_limits(text: str) -> dict[str, float]:
     """
     words = {name: rule.words for name, rule in HEALTH_RULES.items()}
     words |= {name: change.words for name, change in HEALTH_CHANGES.items()}
-    spellings = {_spelling(text): name for name, each in words.items() for text in (each, name)}
+    spellings = {_spelling(text): name for name in words for text in (words[name], name)}
     limits = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, separator, number = (piece.strip() for piece in part.partition("="))

@@ -232,11 +232,9 @@ def _alike_pairs(
     searched = np.flatnonzero(m2 > GROWTH * before)
     if not len(searched):
         return np.zeros(0, np.int64)
-    rng = np.random.default_rng(0)
-    place = rng.integers(0, SKETCH_ROWS, len(values), np.uint8)
-    sign = rng.integers(0, 2, len(values), np.uint8) * 2.0 - 1.0
+    codes = np.random.default_rng(0).integers(0, 2 * SKETCH_ROWS, len(values), np.uint8)
     sketch = np.zeros((SKETCH_ROWS, n_filters))
-    compiled(add_to_sketch)(values, place, sign, mean, sketch)
+    compiled(add_to_sketch)(values, codes, mean, sketch)
     norms = np.sqrt(np.einsum("ij,ij->j", sketch, sketch))
     varies = (m2 > 0) & (norms > 0)
     units = np.where(varies, sketch / np.where(varies, norms, 1), 0).astype(np.float32)

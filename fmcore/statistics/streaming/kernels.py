@@ -329,8 +329,7 @@ def add_to_maps(
 
 def add_to_sketch(
     values: NDArray[np.floating],
-    place: NDArray[np.uint8],
-    sign: NDArray[np.float64],
+    codes: NDArray[np.uint8],
     mean: NDArray[np.float64],
     sketch: NDArray[np.float64],
 ) -> None:
@@ -338,20 +337,21 @@ def add_to_sketch(
 
     Args:
         values: <float>[row, filter].
-        place: <uint8>[row], the row of the sketch.
-        sign: <float64>[row], 1 or -1.
+        codes: <uint8>[row], the row of the sketch, plus the number of its rows for a minus sign.
         mean: <float64>[filter].
         sketch: <float64>[sketch_row, filter], updated.
     """
-    n_filters = values.shape[1]
+    n_rows, n_filters = sketch.shape
     for first in range(0, n_filters, LANES):
         width = min(LANES, n_filters - first)
         center = mean[first : first + width]
         for row in range(values.shape[0]):
-            total = sketch[place[row], first : first + width]
+            code = np.int64(codes[row])
+            sign = 1.0 if code < n_rows else -1.0
+            total = sketch[code % n_rows, first : first + width]
             pixels = values[row, first : first + width]
             for lane in range(width):
-                total[lane] += sign[row] * (np.float64(pixels[lane]) - center[lane])
+                total[lane] += sign * (np.float64(pixels[lane]) - center[lane])
 
 
 def add_products(
