@@ -73,7 +73,7 @@ def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
     about = store.about()
     accuracy = about["model"]["test_accuracy"] if store.has_outcomes else None
     dead = [
-        int(dead_filters(one.statistic("max"), one.statistic("n_nonfinite")).sum())
+        int(dead_filters(*map(one.statistic, ("min", "max", "n_nonfinite"))).sum())
         for one in store.layers.values()
     ]
     return StoreSummary(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fmcore.statistics.compute import WHY_UNDEFINED
 from fmcore.statistics.health import HEALTH_RULES
+from fmcore.statistics.health_changes import HEALTH_CHANGES
 from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.scores.top import BANDS, TOP
 from fmcore.statistics.streaming.histogram import FINEST, PLANNED_OCTAVES, Bins
@@ -68,6 +69,19 @@ class and filter; ties are ordered by the index of the sample. The store also ha
 around each of the percentiles {", ".join(map(str, BANDS))}, because the strongest samples are not
 typical.
 """
+
+_DUPLICATES = """
+Duplicates are found while the samples stream, whether maps are stored or not. Where filters first
+vary, a sketch of the batch says which pairs are alike; these are followed from then on, exactly,
+over all pixels of all samples. So what is called a duplicate is one. A filter could be missed that
+is unlike its original in the first batch and nearly alike over all; a copy, also a larger one,
+cannot. Where maps have one pixel, the pooled mean is the map.
+
+`fmcore health STORE --against BASELINE` compares with an earlier store of the same layers, filters
+and classes, such as the one of the training before:
+
+- **newly** dead, duplicate and so on (`new_dead`, `new_duplicate`, … for each finding): the filter
+  has it, and does not have it in the baseline."""
 
 _ACROSS = """
 ## Across two stores
@@ -152,6 +166,10 @@ def _health() -> Iterator[str]:
     yield "`fmcore health STORE` checks every filter over the whole test set for these findings:\n"
     for name, rule in HEALTH_RULES.items():
         yield f"- **{rule.words}** (`{name}`): {rule.definition}."
+    yield _DUPLICATES
+    for name, change in HEALTH_CHANGES.items():
+        if name.removeprefix("new_") not in HEALTH_RULES:
+            yield f"- **{change.words}** (`{name}`): {change.definition}."
 
 
 def format_page(text: str) -> str:

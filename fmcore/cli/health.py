@@ -1,22 +1,37 @@
-"""`fmcore health`: which filters are dead, useless or broken, and whether that is too many."""
+"""`fmcore health`: which filters are dead, useless or broken, or became so; is that too many?"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fmcore.cli.options import AddVerb, add_store, say
 from fmcore.errors import SelectionError
 from fmcore.selection import near_matches
-from fmcore.statistics import HEALTH_RULES, LayerHealth
-from fmcore.storage import Store, open_store
+from fmcore.statistics import (
+    HEALTH_CHANGES,
+    HEALTH_RULES,
+    LOST_CLASS,
+    POOLINGS,
+    ClassAucs,
+    LayerChanges,
+    LayerHealth,
+    health_changes,
+)
+from fmcore.storage import Layer, Store, open_store
 
 # Exit code where `health` finds more than its limits allow: neither an error nor wrong usage.
 BEYOND_LIMITS = 3
+# Filters, or names that differ, that a line lists before it counts the rest.
+MOST_LISTED = 12
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,21 +80,98 @@ class HealthReport:
                 f"({layer.share(finding):.1%}): {self._filters_text(layer, finding)}"
                 for finding in present
             ]
-            if layer.signed:
-                rules = [HEALTH_RULES[finding] for finding in present]
-                lines += [f"  ({rule.words}: {rule.if_signed})" for rule in rules if rule.if_signed]
         lines.append("")
         lines += [f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values()]
         return lines
 
-    def _filters_text(self, layer: LayerHealth, finding: str, most: int = 12) -> str:
-        filters = layer.filters_of(finding)
-        texts = [
+    def _filters_text(self, layer: LayerHealth, finding: str) -> str:
+        return _listed(
             f"{index} {layer.detail(finding, index, self.class_names).aside}".rstrip()
-            for index in filters[:most]
+            for index in layer.filters_of(finding)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChangesReport:
+    """What became worse in every captured layer since a baseline.
+
+    Attributes:
+        baseline: the path of the baseline.
+        class_names: the name of each class.
+        layers: the changes of each layer, by its path.
+        without_classes: why it is not known which filters lost their class; empty if it is.
+        notes: what else to know of the two stores.
+    """
+
+    baseline: str
+    class_names: tuple[str, ...]
+    layers: Mapping[str, LayerChanges]
+    without_classes: str
+    notes: tuple[str, ...]
+
+    def beyond(self, limits: Mapping[str, float]) -> list[str]:
+        """One sentence for each layer and change whose share of filters is above its limit.
+
+        Raises:
+            SelectionError: if there is a limit for what is not known.
+        """
+        if LOST_CLASS.name in limits and self.without_classes:
+            raise SelectionError(
+                f"--fail-on {LOST_CLASS.name}: {self.without_classes}; leave that limit out"
+            )
+        return [
+            f"{path}: {layer.share(change):.1%} of {layer.n_filters} filters are "
+            f"{HEALTH_CHANGES[change].words}, the limit is {limit:.1%} (filters "
+            f"{_listed(self._filter_text(layer, change, i) for i in layer.filters_of(change))})"
+            for path, layer in self.layers.items()
+            for change, limit in limits.items()
+            if layer.share(change) > limit
         ]
-        more = f" and {len(filters) - most} more (--json lists all)" if len(filters) > most else ""
-        return ", ".join(texts) + more
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole report as JSON, for programs."""
+        return {
+            "store": self.baseline,
+            "definitions": {name: change.definition for name, change in HEALTH_CHANGES.items()},
+            "not_compared": {LOST_CLASS.name: self.without_classes} if self.without_classes else {},
+            "notes": list(self.notes),
+            "layers": {
+                path: layer.as_json(self.class_names) for path, layer in self.layers.items()
+            },
+        }
+
+    def lines(self) -> list[str]:
+        """The report for people: the changes that occur, with the indices of the filters."""
+        lines = ["", f"Since {self.baseline}:"]
+        width = max(len(change.words) for change in HEALTH_CHANGES.values())
+        for path, layer in self.layers.items():
+            present = [name for name, flags in layer.changes.items() if flags.any()]
+            suffix = "" if present else ", nothing became worse"
+            lines.append(f"{path}: {layer.n_filters} filters{suffix}")
+            for change in present:
+                texts = [self._filter_text(layer, change, i) for i in layer.filters_of(change)]
+                lines.append(
+                    f"  {HEALTH_CHANGES[change].words:{width}} {len(texts):4} "
+                    f"({layer.share(change):.1%}): {_listed(texts)}"
+                )
+        if self.without_classes:
+            lines.append(f"{LOST_CLASS.words}: not compared, {self.without_classes}")
+        else:
+            lines += ["", f"{LOST_CLASS.words}: {LOST_CLASS.definition}"]
+        return [*lines, *self.notes]
+
+    def _filter_text(self, layer: LayerChanges, change: str, index: int) -> str:
+        if change != LOST_CLASS.name:
+            return str(index)
+        return f"{index} ({self.class_names[layer.lost_class[index]]})"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """Texts in a line, at most `MOST_LISTED` of them."""
+    first = list(texts)
+    more = len(first) - MOST_LISTED
+    rest = f" and {more} more (--json lists all)" if more > 0 else ""
+    return ", ".join(first[:MOST_LISTED]) + rest
 
 
 def health_report(store: Store) -> HealthReport:
@@ -92,23 +184,106 @@ def health_report(store: Store) -> HealthReport:
     return HealthReport(str(store.path), store.class_names, layers)
 
 
+def changes_report(store: Store, baseline: Store) -> ChangesReport:
+    """What became worse in every captured layer of a store since a baseline.
+
+    Raises:
+        SelectionError: if the stores differ in layers, numbers of filters or classes.
+        StoreError: if one of them is damaged.
+    """
+    _require_same(store, baseline)
+    reason = _why_without_classes(store, baseline)
+    layers = {}
+    for path, layer in store.layers.items():
+        before = baseline.layers[path]
+        aucs = (None, None) if reason else (_aucs(before), _aucs(layer))
+        layers[path] = health_changes(before.health(), layer.health(), *aucs)
+    notes = []
+    tests = [one.about()["dataset"]["fingerprint"] for one in (store, baseline)]
+    if tests[0] != tests[1]:
+        notes.append(
+            f"{store.path} and {baseline.path} are of different test sets: a change may come from "
+            "the images"
+        )
+    return ChangesReport(str(baseline.path), store.class_names, layers, reason, tuple(notes))
+
+
+def _require_same(store: Store, baseline: Store) -> None:
+    """Raises a `SelectionError` that says what differs, if stores cannot be compared."""
+    for what, of_store, of_baseline in (
+        ("layers", tuple(store.layers), tuple(baseline.layers)),
+        ("classes", store.class_names, baseline.class_names),
+    ):
+        texts = [
+            f"only {here.path} has {_named([name for name in mine if name not in other])}"
+            for here, mine, other in (
+                (store, of_store, of_baseline),
+                (baseline, of_baseline, of_store),
+            )
+            if set(mine) - set(other)
+        ]
+        if not texts and what == "classes" and of_store != of_baseline:
+            texts = ["they have the same classes in another order"]
+        if texts:
+            raise SelectionError(
+                f"{store.path} and {baseline.path} differ in {what}: {'; '.join(texts)}; compare "
+                f"captures of the same {what}",
+                field="against",
+            )
+    for path, layer in store.layers.items():
+        n_before = baseline.layers[path].n_filters
+        if layer.n_filters != n_before:
+            raise SelectionError(
+                f"layer {path} has {layer.n_filters} filters in {store.path}, but {n_before} in "
+                f"{baseline.path}; compare captures of the same layers",
+                field="against",
+            )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _why_without_classes(store: Store, baseline: Store) -> str:
+    """Why it is not known which filters lost their class; empty if it is."""
+    if not store.has_classes:
+        return "there are no classes"
+    for side in (store, baseline):
+        if any("auc_mean" not in layer.statistics for layer in side.layers.values()):
+            return (
+                f"{side.path} was captured without scores (`fmcore stats STORE --recompute` "
+                "prints them)"
+            )
+    return ""
+
+
+def _aucs(layer: Layer) -> ClassAucs:
+    """How well the filters of a layer tell each class, by each pooled table."""
+    aucs = [layer.statistic("auc", pooling=pooling) for pooling in POOLINGS]
+    bands = [layer.chance("auc", pooling=pooling) for pooling in POOLINGS]
+    return ClassAucs(np.stack(aucs), np.stack([band[1] for band in bands if band is not None]))
+
+
 def parse_limits(text: str) -> dict[str, float]:
     """The largest share of a layer's filters that may have each finding: `dead=0.1,nonfinite=0`.
+
+    Changes since a baseline are findings too: `new_dead=0,lost_class=0`.
 
     Raises:
         SelectionError: if a finding is unknown, or a limit is not a number from 0 to 1.
     """
-    spellings = {
-        _spelling(text): name for name, rule in HEALTH_RULES.items() for text in (rule.words, name)
-    }
+    words = {name: rule.words for name, rule in HEALTH_RULES.items()}
+    words |= {name: change.words for name, change in HEALTH_CHANGES.items()}
+    spellings = {_spelling(text): name for name in words for text in (words[name], name)}
     limits = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, separator, number = (piece.strip() for piece in part.partition("="))
         finding = spellings.get(_spelling(name))
         if finding is None:
             raise SelectionError(
-                f"no finding {name!r}; there are {', '.join(HEALTH_RULES)}"
-                f"{near_matches(_spelling(name), list(HEALTH_RULES))}"
+                f"no finding {name!r}; there are {', '.join(HEALTH_RULES)}, and with --against "
+                f"{', '.join(HEALTH_CHANGES)}{near_matches(_spelling(name), list(words))}"
             )
         try:
             limit = float(number) if separator else 0.0
@@ -134,13 +309,22 @@ def add_verb(verb: AddVerb) -> None:
     add_store(health)
     health.add_argument("--json", action="store_true", help="print everything as JSON")
     health.add_argument(
+        "--against",
+        type=Path,
+        metavar="BASELINE",
+        help="an earlier store of the same layers and classes: print which filters have died, come "
+        "to repeat another or lost their class since",
+    )
+    health.add_argument(
         "--fail-on",
         type=_limits,
         default={},
         metavar="FINDING=SHARE,…",
         help=f"exit with code {BEYOND_LIMITS} where a larger share of a layer's filters has a "
-        "finding, such as dead=0.1,nonfinite=0",
+        "finding, such as dead=0.1,nonfinite=0, or with --against "
+        "new_dead=0,new_duplicate=0,lost_class=0",
     )
+    health.set_defaults(usage_error=health.error)
 
 
 def _limits(text: str) -> dict[str, float]:
@@ -151,14 +335,25 @@ def _limits(text: str) -> dict[str, float]:
 
 
 def _health(options: argparse.Namespace) -> int:
+    limits = {name: share for name, share in options.fail_on.items() if name in HEALTH_RULES}
+    of_changes = {name: share for name, share in options.fail_on.items() if name not in limits}
+    if of_changes and options.against is None:
+        options.usage_error(
+            f"--fail-on {next(iter(of_changes))} needs --against BASELINE, the earlier store"
+        )
+    changes = None
     with open_store(options.store) as store:
         report = health_report(store)
+        if options.against is not None:
+            with open_store(options.against) as baseline:
+                changes = changes_report(store, baseline)
+    beyond = report.beyond(limits) + (changes.beyond(of_changes) if changes else [])
     if options.json:
-        print(json.dumps(report.as_json(), indent=2))
+        against = {} if changes is None else {"against": changes.as_json()}
+        print(json.dumps(report.as_json() | against, indent=2))
     else:
-        for line in report.lines():
+        for line in (*report.lines(), *(changes.lines() if changes else ())):
             say(line)
-    beyond = report.beyond(options.fail_on)
     for sentence in beyond:
         print(f"fmcore: {sentence}", file=sys.stderr)
     return BEYOND_LIMITS if beyond else 0

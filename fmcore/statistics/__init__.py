@@ -10,7 +10,6 @@ from fmcore.statistics.compute import (
     compute_scores,
 )
 from fmcore.statistics.health import (
-    DUPLICATE,
     HEALTH_RULES,
     Detail,
     HealthInputs,
@@ -18,6 +17,13 @@ from fmcore.statistics.health import (
     LayerHealth,
     dead_filters,
     layer_health,
+)
+from fmcore.statistics.health_changes import (
+    HEALTH_CHANGES,
+    LOST_CLASS,
+    ClassAucs,
+    LayerChanges,
+    health_changes,
 )
 from fmcore.statistics.registry import (
     CLASS_FILTER,
@@ -46,6 +52,13 @@ from fmcore.statistics.similarity import (
 )
 from fmcore.statistics.streaming.batch import Accumulator, Batch, Extent
 from fmcore.statistics.streaming.class_maps import ClassMaps, class_maps_bytes, map_size
+from fmcore.statistics.streaming.duplicates import (
+    DUPLICATE,
+    DUPLICATE_ARRAYS,
+    DUPLICATE_VALUES,
+    Duplicates,
+    duplicate_arrays,
+)
 from fmcore.statistics.streaming.histogram import (
     COARSEST,
     FINEST,
@@ -64,8 +77,12 @@ __all__ = [
     "CLASS_FILTER",
     "COARSEST",
     "DUPLICATE",
+    "DUPLICATE_ARRAYS",
+    "DUPLICATE_VALUES",
     "FINEST",
+    "HEALTH_CHANGES",
     "HEALTH_RULES",
+    "LOST_CLASS",
     "MATRIX_FILTERS",
     "PERMUTATIONS",
     "POOLED",
@@ -79,9 +96,11 @@ __all__ = [
     "Accumulator",
     "Batch",
     "Bins",
+    "ClassAucs",
     "ClassMaps",
     "Defined",
     "Detail",
+    "Duplicates",
     "Extent",
     "Filters",
     "HealthInputs",
@@ -89,6 +108,7 @@ __all__ = [
     "Histogram",
     "LabelGroups",
     "LayerAccumulators",
+    "LayerChanges",
     "LayerHealth",
     "Matches",
     "Moments",
@@ -107,6 +127,8 @@ __all__ = [
     "correlation_matrix",
     "correlation_rows",
     "dead_filters",
+    "duplicate_arrays",
+    "health_changes",
     "histogram_bytes",
     "layer_health",
     "map_size",

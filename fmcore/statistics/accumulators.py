@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fmcore.statistics.registry import STATISTICS
 from fmcore.statistics.streaming.batch import Accumulator, Batch, Extent
 from fmcore.statistics.streaming.class_maps import ClassMaps
+from fmcore.statistics.streaming.duplicates import Duplicates
 from fmcore.statistics.streaming.moments import Moments
 from fmcore.statistics.streaming.rounding import Rounding
 
@@ -24,6 +25,7 @@ ACCUMULATORS: tuple[type[Accumulator], ...] = tuple(
         [
             *(statistic.basis for statistic in STATISTICS.values() if statistic.streams),
             ClassMaps,
+            Duplicates,
             Rounding,
         ]
     )

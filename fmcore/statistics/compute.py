@@ -92,7 +92,7 @@ class Defined(IntEnum):
 
 
 WHY_UNDEFINED = {
-    Defined.DEAD: "dead: no activation above zero in the whole test set",
+    Defined.DEAD: "dead: the same activation in the whole test set",
     Defined.CONSTANT: "constant: the same pooled value for every sample",
     Defined.NONFINITE: "non-finite: a map without a single finite value, so no pooled value",
 }

@@ -15,14 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.statistics.streaming.duplicates import DUPLICATE
+
 # A filter is nearly dead if it is active in less than this share of the samples.
 NEARLY_DEAD = 0.001
 # A filter is always on if at least this share of its activations is above zero, none below.
 ALWAYS_ON = 0.999
-# Filters are duplicates if the correlation of their pooled means is above this.
-DUPLICATE = 0.99
-# With fewer samples, unrelated filters correlate as strongly.
-DUPLICATE_SAMPLES = 10
+# Activation functions whose values are above zero by nature, and others that are known, by their
+# names and those of layers and operations, without underscores and in lower case. `linear` is the
+# name for layers without a function too, such as pooling, so there the data tell.
+POSITIVE = "exp exponential hardsigmoid sigmoid softmax softplus sparsesigmoid squareplus"
+NOT_POSITIVE = (
+    "celu elu gelu glu hardshrink hardsilu hardswish hardtanh leakyrelu logsigmoid logsoftmax mish "
+    "prelu relu relu6 selu silu softshrink softsign sparsemax sparseplus swish tanh tanhshrink "
+    "threshold thresholdedrelu"
+)
 # Classes that the words of one filter name before they count the rest.
 MOST_NAMED = 3
 
@@ -37,9 +44,10 @@ class HealthInputs:
         zero_fraction: <float64>[filter], the share of all activations that are exactly zero.
         n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
         n_samples: <int64>[class], the number of samples.
-        pooled_max: <float32>[sample, filter], the largest activation of each map.
-        alike: <bool>[filter, other_filter], whether the Pearson correlation of their pooled means
-            is above `DUPLICATE`.
+        map_max: <float32>[sample, filter], the largest activation of each map.
+        map_zeros: <float32>[sample, filter], the share of each map that is exactly zero.
+        duplicate_of: <int64>[filter], the earlier filter that it repeats; -1 for none.
+        activation: name of the layer's activation function, such as `relu`; empty where unknown.
     """
 
     low: NDArray[np.float64]
@@ -47,8 +55,10 @@ class HealthInputs:
     zero_fraction: NDArray[np.float64]
     n_nonfinite: NDArray[np.int64]
     n_samples: NDArray[np.int64]
-    pooled_max: NDArray[np.float32]
-    alike: NDArray[np.bool_]
+    map_max: NDArray[np.float32]
+    map_zeros: NDArray[np.float32]
+    duplicate_of: NDArray[np.int64]
+    activation: str = ""
 
     @cached_property
     def nonfinite(self) -> NDArray[np.bool_]:
@@ -57,13 +67,19 @@ class HealthInputs:
 
     @cached_property
     def dead(self) -> NDArray[np.bool_]:
-        """<bool>[filter], whether no activation is above zero, and all are finite."""
-        return dead_filters(self.high, self.n_nonfinite)
+        """<bool>[filter], whether all activations are the same, and finite."""
+        return dead_filters(self.low, self.high, self.n_nonfinite)
 
     @cached_property
     def alive(self) -> NDArray[np.bool_]:
-        """<bool>[filter], whether an activation is above zero, and all are finite."""
+        """<bool>[filter], whether its activations vary, and all are finite."""
         return ~self.dead & ~self.nonfinite
+
+    @cached_property
+    def positive(self) -> NDArray[np.bool_]:
+        """<bool>[filter], whether an activation is above zero."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.high > 0).any(axis=0))
 
     @cached_property
     def negative(self) -> NDArray[np.bool_]:
@@ -74,17 +90,23 @@ class HealthInputs:
     @cached_property
     def dead_classes(self) -> NDArray[np.bool_]:
         """<bool>[class, filter], whether a filter that is alive is dead for a class."""
-        with np.errstate(invalid="ignore"):
-            inactive = ~(self.high > 0)
-        return inactive & self.alive & (self.n_samples > 0)[:, np.newaxis]
+        return (self.low == 0) & (self.high == 0) & self.alive
 
     @cached_property
-    def duplicate_of(self) -> NDArray[np.int64]:
-        """<int64>[filter], the first earlier filter that it duplicates; -1 for none."""
-        enough = int(self.n_samples.sum()) >= DUPLICATE_SAMPLES
-        duplicates = np.tril(self.alike, -1) & enough
-        duplicates[self.nonfinite] = duplicates[:, self.nonfinite] = False
-        return np.where(duplicates.any(axis=1), duplicates.argmax(axis=1), -1)
+    def on(self) -> NDArray[np.bool_]:
+        """<bool>[filter], whether a filter that is alive is above zero nearly everywhere."""
+        return self.alive & ~self.negative & (1 - self.zero_fraction >= ALWAYS_ON)
+
+    @cached_property
+    def is_above_zero(self) -> bool:
+        """Whether the layer's activations are above zero by nature, as those of a sigmoid.
+
+        Where the activation function is not known, they are if all filters that are alive are on.
+        """
+        name = self.activation.replace("_", "").lower()
+        if name in (*POSITIVE.split(), *NOT_POSITIVE.split()):
+            return name in POSITIVE.split()
+        return bool(self.on[self.alive].all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +136,6 @@ class HealthRule:
         definition: when a filter has it.
         flags: computes which filters have it, <bool>[filter].
         is_grave: whether it is more than worth knowing.
-        if_signed: what to know where the layer has activations below zero; empty for nothing.
         detail: puts it in words for a filter that has it, from the layer's health, the filter's
             index and the names of the classes; None where `words` say all.
     """
@@ -124,7 +145,6 @@ class HealthRule:
     definition: str
     flags: Callable[[HealthInputs], NDArray[np.bool_]]
     is_grave: bool = True
-    if_signed: str = ""
     detail: Callable[[LayerHealth, int, Sequence[str]], Detail] | None = None
 
 
@@ -135,14 +155,12 @@ class LayerHealth:
     Attributes:
         findings: for each of `HEALTH_RULES` by name, <bool>[filter], which filters have it.
         dead_classes: <bool>[class, filter], whether the filter is dead for the class.
-        duplicate_of: <int64>[filter], the first earlier filter that it duplicates; -1 for none.
-        signed: whether the layer has activations below zero: then `dead` may be harmless.
+        duplicate_of: <int64>[filter], the earlier filter that it repeats; -1 for none.
     """
 
     findings: dict[str, NDArray[np.bool_]]
     dead_classes: NDArray[np.bool_]
     duplicate_of: NDArray[np.int64]
-    signed: bool
 
     @property
     def n_filters(self) -> int:
@@ -170,7 +188,6 @@ class LayerHealth:
         duplicates = np.flatnonzero(self.duplicate_of >= 0).tolist()
         return {
             "filters": self.n_filters,
-            "signed": self.signed,
             "findings": {
                 finding: {"filters": self.filters_of(finding), "share": self.share(finding)}
                 for finding in self.findings
@@ -182,15 +199,23 @@ class LayerHealth:
         }
 
 
-def dead_filters(high: NDArray[np.float64], n_nonfinite: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Computes which filters have only finite activations, none above zero: <bool>[filter].
+def dead_filters(
+    low: NDArray[np.float64], high: NDArray[np.float64], n_nonfinite: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Computes which filters have only finite activations, all the same: <bool>[filter].
+
+    After a ReLU these are the filters that are never above zero, and those that a bias keeps at
+    one value. A filter of a linear layer that varies below zero is not dead.
 
     Args:
-        high: <float64>[class, filter], the largest finite activation; NaN where there is none.
+        low: <float64>[class, filter], the smallest finite activation; NaN, or anything above
+            `high`, where there is none.
+        high: <float64>[class, filter], the largest finite activation; NaN, or anything below `low`,
+            where there is none.
         n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
     """
-    with np.errstate(invalid="ignore"):
-        return np.asarray(~(high > 0).any(axis=0) & ~(n_nonfinite > 0).any(axis=0))
+    is_constant = np.fmin.reduce(low, axis=0) == np.fmax.reduce(high, axis=0)
+    return np.asarray(is_constant & ~(n_nonfinite > 0).any(axis=0))
 
 
 def _dead(layer: HealthInputs) -> NDArray[np.bool_]:
@@ -198,8 +223,8 @@ def _dead(layer: HealthInputs) -> NDArray[np.bool_]:
 
 
 def _nearly_dead(layer: HealthInputs) -> NDArray[np.bool_]:
-    with np.errstate(invalid="ignore"):
-        n_active = (layer.pooled_max > 0).sum(axis=0)
+    # A share of zeros is rounded to one where maps are huge; then the largest value tells.
+    n_active = ((layer.map_zeros < 1) | (layer.map_max != 0)).sum(axis=0)
     return np.asarray(layer.alive & (n_active < NEARLY_DEAD * int(layer.n_samples.sum())))
 
 
@@ -221,11 +246,16 @@ def _dead_for_class_detail(
 
 
 def _always_on(layer: HealthInputs) -> NDArray[np.bool_]:
-    return layer.alive & ~layer.negative & (1 - layer.zero_fraction >= ALWAYS_ON)
+    return layer.on & (not layer.is_above_zero)
+
+
+def _never_positive(layer: HealthInputs) -> NDArray[np.bool_]:
+    # Where no filter of the layer is ever above zero, that is its nature, as of a logarithm.
+    return layer.alive & ~layer.positive & bool(layer.positive.any())
 
 
 def _duplicate(layer: HealthInputs) -> NDArray[np.bool_]:
-    return layer.duplicate_of >= 0
+    return np.asarray(layer.duplicate_of >= 0)
 
 
 def _duplicate_detail(health: LayerHealth, filter_index: int, _: Sequence[str]) -> Detail:
@@ -244,36 +274,44 @@ HEALTH_RULES: dict[str, HealthRule] = {
         HealthRule(
             "dead",
             "dead",
-            "no activation is above zero in the whole test set",
+            "every activation of the whole test set is the same: after a ReLU, none is above zero",
             _dead,
-            if_signed="the layer has values below zero, so it may be harmless: a filter that is "
-            "never above zero may still matter to the next layer, such as a BatchNormalization",
         ),
         HealthRule(
             "nearly_dead",
             "nearly dead",
-            f"not dead, but under {NEARLY_DEAD:.1%} of samples have activations above zero",
+            f"not dead, but under {NEARLY_DEAD:.1%} of samples have activations other than zero",
             _nearly_dead,
         ),
         HealthRule(
             "dead_for_class",
             "dead for a class",
-            "not dead, but for at least one class no activation is above zero",
+            "not dead, but for at least one class every activation is zero",
             _dead_for_class,
             is_grave=False,
             detail=_dead_for_class_detail,
         ),
         HealthRule(
+            "never_positive",
+            "never positive",
+            "its activations vary, but none is above zero, while some of other filters are: a ReLU "
+            "behind it would put out zeros only, a normalization may still use it",
+            _never_positive,
+            is_grave=False,
+        ),
+        HealthRule(
             "always_on",
             "always on",
-            f"no activation is below zero, and at least {ALWAYS_ON:.1%} are above zero",
+            f"no activation is below zero, and at least {ALWAYS_ON:.1%} are above zero, in a layer "
+            "whose activation function, such as a sigmoid, does not make all of them so",
             _always_on,
             is_grave=False,
         ),
         HealthRule(
             "duplicate",
             "duplicate",
-            f"its pooled mean has a correlation above {DUPLICATE} with that of an earlier filter",
+            f"over all pixels of all samples, it has a correlation above {DUPLICATE} with an "
+            "earlier filter",
             _duplicate,
             detail=_duplicate_detail,
         ),
@@ -290,4 +328,4 @@ HEALTH_RULES: dict[str, HealthRule] = {
 def layer_health(layer: HealthInputs) -> LayerHealth:
     """Checks every filter of a layer by all `HEALTH_RULES`."""
     findings = {name: rule.flags(layer) for name, rule in HEALTH_RULES.items()}
-    return LayerHealth(findings, layer.dead_classes, layer.duplicate_of, bool(layer.negative.any()))
+    return LayerHealth(findings, layer.dead_classes, layer.duplicate_of)

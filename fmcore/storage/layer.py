@@ -16,6 +16,8 @@ from fmcore.records import Target
 from fmcore.selection import Picks, near_matches
 from fmcore.statistics import (
     DUPLICATE,
+    DUPLICATE_ARRAYS,
+    DUPLICATE_VALUES,
     POOLED,
     SIMILAR_ARRAYS,
     STATISTICS,
@@ -25,6 +27,7 @@ from fmcore.statistics import (
     Statistic,
     correlation_matrix,
     correlation_rows,
+    duplicate_arrays,
     layer_health,
     most_similar,
 )
@@ -251,7 +254,9 @@ class Layer:
         """Maps, pooled tables and statistics by name; nothing of them is read yet."""
         arrays: dict[str, ArrayInFile] = {"activation": self.activation} if self.has_maps else {}
         arrays |= {f"pooled_{name}": self.pooled(name) for name in self.pooled_names}
-        arrays |= {name: self._array(name) for name in SIMILAR_ARRAYS if self._has(name)}
+        for name in (*DUPLICATE_ARRAYS, *SIMILAR_ARRAYS):
+            if self._has(name):
+                arrays[name] = self._array(name)
         for name in self.statistics:
             axes = STATISTICS[name].axes
             if "other_filter" in axes and not self._has(name):
@@ -294,27 +299,55 @@ class Layer:
             zero_fraction=zeros.sum(axis=0) / np.maximum(n_values.sum(axis=0), 1),
             n_nonfinite=n_nonfinite,
             n_samples=sizes,
-            pooled_max=self.pooled("max")[...],
-            alike=self._alike(),
+            map_max=self.pooled("max")[...],
+            map_zeros=self.pooled("zero_fraction")[...],
+            duplicate_of=self.duplicates()[0],
+            activation=str(self.attributes["activation_function"]),
         )
         return layer_health(inputs)
 
-    def _alike(self) -> NDArray[np.bool_]:
-        """Which filters have correlations above `DUPLICATE`, <bool>[filter, other_filter]."""
-        if self._has("correlation_mean"):
-            return np.asarray(self._read("correlation_mean") > DUPLICATE)
-        alike = np.zeros((self.n_filters, self.n_filters), dtype=np.bool_)
-        rest = np.arange(self.n_filters)
-        if self._has("similar_r"):
-            r, others = self._read("similar_r"), self._read("similar_filter")
-            rows, places = np.nonzero(r > DUPLICATE)
-            alike[rows, others[rows, places]] = True
+    def duplicates(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The earlier filter that each repeats pixel by pixel, over all samples.
+
+        Returns:
+            The earlier filter with the largest Pearson correlation, if that is above 0.99, the
+            first of equal ones, <int64>[filter], -1 for none; and the correlation, <float32>
+            [filter], NaN for none. A filter with values that are not finite has none.
+        """
+        if self._has("duplicate_of"):
+            return self._read("duplicate_of").astype(np.int64), self._read("duplicate_r")
+        arrays = self._duplicates_of_pixels()
+        return arrays["duplicate_of"].astype(np.int64), arrays["duplicate_r"]
+
+    def _duplicates_of_pixels(self) -> dict[str, NDArray[Any]]:
+        """Duplicates where maps have one pixel: the pooled mean of a map is all of it."""
+        later, earlier, r = [], [], []
+
+        def collect(filters: NDArray[np.integer], others: NDArray[np.integer], of: Any) -> None:
+            rows, places = np.nonzero(of > DUPLICATE)
+            later.append(filters[rows])
+            earlier.append(others[rows, places])
+            r.append(of[rows, places])
+
+        every = np.arange(self.n_filters)
+        rest = every if self._file.n_samples >= DUPLICATE_VALUES else every[:0]
+        if len(rest) and self._has("correlation_mean"):
+            of_all = self._read("correlation_mean")
+            collect(every, np.broadcast_to(every, of_all.shape), of_all)
+            rest = every[:0]
+        elif len(rest) and self._has("similar_r"):
+            of_similar = self._read("similar_r")
+            collect(every, self._read("similar_filter"), of_similar)
             # Those that are full of duplicates may leave out some.
-            rest = np.flatnonzero(np.abs(r).min(axis=1) > DUPLICATE)
+            rest = np.flatnonzero(np.abs(of_similar).min(axis=1) > DUPLICATE)
         if len(rest):
             for filters, of_all in correlation_rows(self._row_table("mean"), rest):
-                alike[filters] = of_all > DUPLICATE
-        return alike
+                collect(filters, np.broadcast_to(every, of_all.shape), of_all)
+        if not later:
+            later, earlier, r = [every[:0]], [every[:0]], [np.zeros(0, np.float32)]
+        pairs = [np.concatenate(arrays) for arrays in (later, earlier, r)]
+        is_earlier = pairs[1] < pairs[0]
+        return duplicate_arrays(self.n_filters, *(array[is_earlier] for array in pairs))
 
     def _row_table(self, pooling: str) -> RowTable:
         """A pooled table, read at once if it is small, else each time its rows are needed."""

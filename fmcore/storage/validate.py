@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, OutputError, StoreError
+from fmcore.statistics import DUPLICATE
 from fmcore.storage.chunks.stored_array import ChunkIndex, index_of
 from fmcore.storage.file.nodes import (
     DAMAGE,
@@ -27,6 +28,7 @@ from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
 from fmcore.storage.file.structure import checked_parts
 from fmcore.storage.format.schema import DATASET, array_path
+from fmcore.storage.layer import Layer
 from fmcore.storage.store import Store
 
 # A minute, plus the time that the slowest disk and one slow core take.
@@ -222,6 +224,9 @@ def _content_problems(store: Store) -> Iterator[str]:
     if store.labels_are == "none" and store.labels.any():
         yield f"/{array_path('label')} is not 0, but the attribute labels of /{DATASET} is none"
     yield from _target_problems(store)
+    for layer in store.layers.values():
+        if "duplicate_of" in layer.arrays():
+            yield from _duplicate_problems(layer)
     if not store.has_predictions:
         return
     differs = store.probabilities.argmax(axis=1) != store.predictions
@@ -230,6 +235,20 @@ def _content_problems(store: Store) -> Iterator[str]:
         yield (
             f"/{array_path('prediction')} of sample {row} is not the most probable class; "
             f"{int(differs.sum()):,} samples have this problem"
+        )
+
+
+def _duplicate_problems(layer: Layer) -> Iterator[str]:
+    """Filters that repeat one that is not before them, or without a correlation."""
+    others, r = layer.duplicates()
+    is_one = others >= 0
+    wrong = (others < -1) | (others >= np.arange(len(others))) | (is_one != (r > DUPLICATE))
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        yield (
+            f"/{array_path('duplicate_of', layer.group)} of filter {index} is {others[index]} with "
+            f"a correlation of {r[index]:g}; expected an earlier filter and a correlation above "
+            f"{DUPLICATE}, or -1 and NaN"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,12 +64,13 @@ def test_the_commands_that_get_numbers_out_run(folder):
     tool("curl", debian="curl")
     *commands, line = blocks("docs/export.md", "sh")
     run("fmcore capture my_model.keras --data my_data.npz --out my_store.h5 --force", folder)
+    shutil.copy(folder / "my_store.h5", folder / "last_store.h5")
     # Its samples are twenty, and all may be predicted well.
     commands = "".join(commands).replace("0:100", "0:20").replace("--sample wrong", "--sample 0:9")
     said = run(commands, folder)
     assert "arrays: every file matches its checksum" in said
     assert "layer,filter,class,target,other,statistic,pooling,value" in said
-    assert "conv2: 32 filters" in said
+    assert "conv2: 32 filters, nothing became worse" in said
     assert (folder / "tables/layers/conv2.pooled.parquet").is_file()
     assert (folder / "statistics.parquet").is_file()
     with running(create_app(Source(folder / "my_store.h5"))) as url:

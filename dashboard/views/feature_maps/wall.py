@@ -64,7 +64,7 @@ def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
         "percentiles": percentiles(one) or span,
         "signed": span[0] < 0,
         "has_missing": bool(n_nonfinite.any()),
-        "dead": dead_filters(one.statistic("max"), n_nonfinite).tolist(),
+        "dead": dead_filters(one.statistic("min"), one.statistic("max"), n_nonfinite).tolist(),
         "image": f"{snapshot.api}/images/",
         "image_shape": list(shape),
         **boxes(fields, shape),

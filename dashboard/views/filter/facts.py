@@ -99,9 +99,7 @@ def findings(health: LayerHealth, filter_index: int, class_names: Sequence[str])
     for name, flags in health.findings.items():
         if flags[filter_index]:
             rule, detail = HEALTH_RULES[name], health.detail(name, filter_index, class_names)
-            signed = f"; {rule.if_signed}" if health.signed and rule.if_signed else ""
-            meaning = rule.definition + signed
-            found.append(Finding(detail.text, meaning, rule.is_grave, detail.other))
+            found.append(Finding(detail.text, rule.definition, rule.is_grave, detail.other))
     *words, last = (rule.words for rule in HEALTH_RULES.values())
     nothing = f"neither {', '.join(words)}, nor {last}"
     return found or [Finding("nothing found", nothing, grave=False)]

@@ -29,7 +29,7 @@ class Filters:
     """What scores need to know about the filters of a layer beyond the pooled tables.
 
     Attributes:
-        dead: <bool>[filter], whether no activation is above zero.
+        dead: <bool>[filter], whether all activations are the same.
         non_negative: <bool>[filter], whether no activation is below zero.
         first: the index of the first of them in its layer.
     """
@@ -53,7 +53,7 @@ class Filters:
             n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
         """
         with np.errstate(invalid="ignore"):
-            return cls(dead_filters(high, n_nonfinite), ~np.any(low < 0, axis=0))
+            return cls(dead_filters(low, high, n_nonfinite), ~np.any(low < 0, axis=0))
 
     def part(self, columns: slice) -> Filters:
         """What is known about some of the filters."""

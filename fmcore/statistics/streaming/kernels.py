@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # Sums that are kept at a time, a number that stays in the first-level cache.
 LANES = 256
+# Rows whose deviations are kept at a time, a multiple of four.
+ROWS = 64
 # Filters whose bins are counted together: their bins of one class stay in the second-level cache.
 COUNTED_FILTERS = 128
 # Columns of class maps whose sums are kept at a time.
@@ -388,6 +390,72 @@ def add_to_maps(
                 step = total[column] / n_all
                 center[column] += step
                 spread[column] += square[column] - total[column] * step
+
+
+def add_to_sketch(
+    values: NDArray[np.floating],
+    codes: NDArray[np.uint8],
+    mean: NDArray[np.float64],
+    sketch: NDArray[np.float64],
+) -> None:
+    """Adds each row of deviations, with its sign, to its row of a sketch.
+
+    Args:
+        values: <float>[row, filter].
+        codes: <uint8>[row], the row of the sketch, plus the number of its rows for a minus sign.
+        mean: <float64>[filter].
+        sketch: <float64>[sketch_row, filter], updated.
+    """
+    n_rows, n_filters = sketch.shape
+    for first in range(0, n_filters, LANES):
+        width = min(LANES, n_filters - first)
+        center = mean[first : first + width]
+        for row in range(values.shape[0]):
+            code = np.int64(codes[row])
+            sign = 1.0 if code < n_rows else -1.0
+            total = sketch[code % n_rows, first : first + width]
+            pixels = values[row, first : first + width]
+            for lane in range(width):
+                total[lane] += sign * (np.float64(pixels[lane]) - center[lane])
+
+
+def add_products(
+    values: NDArray[np.floating],
+    mean: NDArray[np.float64],
+    columns: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    products: NDArray[np.float64],
+) -> None:
+    """Adds the products of the deviations of pairs of filters, over all rows.
+
+    Args:
+        values: <float>[row, filter].
+        mean: <float64>[filter].
+        columns: <int64>[column], the filters that the pairs are of.
+        first: <int64>[pair], the place in `columns` of one filter of each pair.
+        second: <int64>[pair], that of the other filter.
+        products: <float64>[pair], updated.
+    """
+    deviation = np.empty((len(columns), ROWS))
+    for start in range(0, values.shape[0], ROWS):
+        rows = min(ROWS, values.shape[0] - start)
+        for column in range(len(columns)):
+            index = columns[column]
+            center = mean[index]
+            for row in range(rows):
+                deviation[column, row] = np.float64(values[start + row, index]) - center
+            deviation[column, rows:] = 0.0
+        for pair in range(len(products)):
+            left, right = deviation[first[pair]], deviation[second[pair]]
+            # Four sums: the next addition need not wait for the one before.
+            sum_0, sum_1, sum_2, sum_3 = 0.0, 0.0, 0.0, 0.0
+            for row in range(0, ROWS, 4):
+                sum_0 += left[row] * right[row]
+                sum_1 += left[row + 1] * right[row + 1]
+                sum_2 += left[row + 2] * right[row + 2]
+                sum_3 += left[row + 3] * right[row + 3]
+            products[pair] += (sum_0 + sum_1) + (sum_2 + sum_3)
 
 
 def by_class(

@@ -17,6 +17,7 @@ class Lack(StrEnum):
     MAPS = "policy `pooled`"
     KERNEL = "the layer has no kernel with these axes"
     BIAS = "the layer has no bias of one number for each filter"
+    DUPLICATES = "maps of one pixel"
     RECEPTIVE_FIELD = "no receptive field"
     LABELS = "the model does not give several labels"
     TRUE_LABELS = "no several labels are known of the samples"

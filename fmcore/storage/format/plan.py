@@ -81,6 +81,7 @@ class LayerPlan:
             Lack.HISTOGRAMS: self.bin_bits is None,
             Lack.KERNEL: self.spec.kernel is None,
             Lack.BIAS: self.spec.bias is None,
+            Lack.DUPLICATES: self.spec.shape[0] * self.spec.shape[1] == 1,
             Lack.RECEPTIVE_FIELD: self.spec.receptive_field is None,
             Lack.MATRIX: self.spec.shape[2] > MATRIX_FILTERS,
             Lack.LISTS: self.spec.shape[2] <= MATRIX_FILTERS,

@@ -10,7 +10,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fmcore.records import Target
-from fmcore.statistics import POOLED, POOLINGS, SIMILAR_ARRAYS, STATISTICS, Statistic, top
+from fmcore.statistics import (
+    DUPLICATE,
+    DUPLICATE_ARRAYS,
+    POOLED,
+    POOLINGS,
+    SIMILAR_ARRAYS,
+    STATISTICS,
+    Statistic,
+    top,
+)
 from fmcore.storage.format.columns import COLUMNS
 from fmcore.storage.format.lack import Lack
 
@@ -290,6 +299,21 @@ def _similar() -> Iterator[ArraySpec]:
         yield _of_layer(name, f"filters/{name}", dtype, axes, meaning, Lack.LISTS)
 
 
+def _duplicates() -> Iterator[ArraySpec]:
+    """For each filter the earlier one that it repeats."""
+    meanings = {
+        "duplicate_of": (
+            "int32",
+            f"index of the earlier filter with the largest Pearson correlation over all pixels of "
+            f"all samples, if that is above {DUPLICATE}, the first of equal ones; -1 for none",
+        ),
+        "duplicate_r": ("float32", "that correlation; NaN for none"),
+    }
+    for name, axes in DUPLICATE_ARRAYS.items():
+        dtype, meaning = meanings[name]
+        yield _of_layer(name, f"filters/{name}", dtype, axes, meaning, Lack.DUPLICATES)
+
+
 _MAP_AXES = ("class", "map_y", "map_x", "filter")
 _ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec(
@@ -409,6 +433,7 @@ _ARRAYS: tuple[ArraySpec, ...] = (
         "the smallest and the largest value that a bin counts, by the bits of a float32",
         Lack.HISTOGRAMS,
     ),
+    *_duplicates(),
     _of_layer(
         "receptive_field",
         "receptive_field",

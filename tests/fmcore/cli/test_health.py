@@ -87,16 +87,18 @@ def by_definition(raw: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     """The findings in plain numpy on <float>[sample, y, x, filter]."""
     finite = np.isfinite(raw).all(axis=(0, 1, 2))
     active = (raw > 0).any(axis=(1, 2))  # [sample, filter]
-    dead = ~active.any(axis=0) & finite
+    dead = (raw == raw[0, 0, 0]).all(axis=(0, 1, 2)) & finite
     alive = ~dead & finite
-    of_classes = np.stack([~active[labels == each].any(axis=0) for each in np.unique(labels)])
-    means = raw.mean(axis=(1, 2), dtype=np.float64)
+    zero = (raw == 0).all(axis=(1, 2))
+    of_classes = np.stack([zero[labels == each].all(axis=0) for each in np.unique(labels)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        alike = np.tril(np.corrcoef(means.T) > 0.99, -1)
+        r = np.corrcoef(raw.reshape(-1, raw.shape[-1]).T.astype(np.float64))
+        alike = np.tril(r > 0.99, -1)
     return {
         "dead": dead,
-        "nearly_dead": alive & (active.sum(axis=0) < 0.001 * len(raw)),
+        "nearly_dead": alive & ((~zero).sum(axis=0) < 0.001 * len(raw)),
         "dead_for_class": alive & of_classes.any(axis=0),
+        "never_positive": alive & ~active.any(axis=0) & active.any(),
         "always_on": alive
         & (raw >= 0).all(axis=(0, 1, 2))
         & ((raw > 0).mean(axis=(0, 1, 2)) >= 0.999),
@@ -106,11 +108,11 @@ def by_definition(raw: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("statistics", ["all", "basic"])
+@pytest.mark.parametrize(("statistics", "last"), [("all", "relu"), ("basic", "tanh")])
 def test_findings_in_random_models_equal_their_definition_on_the_raw_arrays(
-    seed, statistics, tmp_path
+    seed, statistics, last, tmp_path
 ):
-    model, rng = classifier(seed), np.random.default_rng(seed)
+    model, rng = classifier(seed, last), np.random.default_rng(seed)
     for name in ("first", "last"):
         kernel, bias = model.get_layer(name).get_weights()
         bias[:] = rng.normal(size=len(bias)) * 2  # some dead, some always on
@@ -170,18 +172,94 @@ def test_a_finding_is_known_by_its_name_and_by_its_words():
             assert parse_limits(f"{text}=0.5") == {name: 0.5}
 
 
-def test_where_the_layer_has_negative_values_a_dead_filter_may_be_harmless(planted, capsys):
-    assert main(["health", str(planted)]) == 0
-    first, last = capsys.readouterr().out.split("last: 6 filters")
-    assert "may be harmless" not in first
-    assert "(dead: the layer has values below zero, so it may be harmless" in last
+def inputs(low, high, activation: str = "", **fields) -> HealthInputs:
+    """A layer of which only the range of each class and filter is of interest."""
+    low, high = np.array(low, float), np.array(high, float)
+    defaults = {
+        "zero_fraction": np.zeros(low.shape[1]),
+        "n_nonfinite": np.zeros(low.shape, np.int64),
+        "n_samples": np.full(len(low), 50),
+        "map_max": np.ones((50 * len(low), low.shape[1]), np.float32),
+        "map_zeros": np.zeros((50 * len(low), low.shape[1]), np.float32),
+        "duplicate_of": np.full(low.shape[1], -1),
+    }
+    return HealthInputs(low=low, high=high, activation=activation, **(defaults | fields))
+
+
+def test_what_varies_below_zero_is_not_dead_for_a_class_nor_at_all():
+    signed = inputs([[-14, -3, 0, -2], [-9, -3, 0, -1]], [[-0.5, -3, 0, 4], [-0.7, -3, 0, 3]])
+    found = layer_health(signed).findings
+    assert found["dead"].tolist() == [False, True, True, False]
+    assert found["never_positive"].tolist() == [True, False, False, False]
+    for name in ("nearly_dead", "dead_for_class", "always_on"):
+        assert not found[name].any()
+    assert HEALTH_RULES["dead"].is_grave
+    assert not HEALTH_RULES["never_positive"].is_grave
+
+
+def test_a_layer_that_is_never_above_zero_is_so_by_nature():
+    logarithms = inputs([[-14, -3]], [[-0.5, 0]], "log_softmax")
+    assert not layer_health(logarithms).findings["never_positive"].any()
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        ("relu", [True, True]),
+        ("linear", [False, False]),  # the data say that it is positive by nature
+        ("my_function", [False, False]),
+        ("sigmoid", [False, False]),
+        ("hard_sigmoid", [False, False]),
+        ("Softmax", [False, False]),
+        ("LeakyReLU", [True, True]),
+    ],
+)
+def test_filters_are_not_always_on_where_the_activation_function_makes_them_so(
+    activation, expected
+):
+    on = inputs([[0.1, 0.2]], [[0.9, 3]], activation)
+    assert layer_health(on).findings["always_on"].tolist() == expected
+    mixed = inputs([[0.1, 0]], [[0.9, 3]], activation, zero_fraction=np.array([0, 0.5]))
+    is_positive = activation in ("sigmoid", "hard_sigmoid", "Softmax")
+    assert layer_health(mixed).findings["always_on"].tolist() == [not is_positive, False]
+
+
+@pytest.mark.parametrize("last", ["softmax", "sigmoid", "softplus", "exponential"])
+def test_every_activation_function_that_is_positive_by_nature_is_known(last, tmp_path):
+    path = capture_activations(classifier(last=last), images(), LABELS, tmp_path / "s.h5")
+    with open_store(path) as store:
+        layer = store.layers["last"]
+        assert (layer.activation[:N] > 0).all()
+        assert not layer.health().findings["always_on"].any()
+
+
+def test_a_filter_that_is_never_above_zero_in_a_linear_layer_has_scores(tmp_path):
+    model = classifier(last="linear")
+    kernel, bias = model.get_layer("last").get_weights()
+    bias[1] = -100
+    model.get_layer("last").set_weights([kernel, bias])
+    path = capture_activations(model, images(), LABELS, tmp_path / "s.h5")
+    with open_store(path) as store:
+        layer = store.layers["last"]
+        maps = layer.activation[:N][..., 1]
+        assert maps.max() < 0
+        assert not layer.health().findings["dead"].any()
+        assert layer.health().findings["never_positive"][1]
+        means = maps.mean(axis=(1, 2), dtype=np.float64)
+        between = sum(
+            (each == LABELS).sum() * (means[each == LABELS].mean() - means.mean()) ** 2
+            for each in range(N_CLASSES)
+        )
+        eta2 = between / ((means - means.mean()) ** 2).sum()
+        assert layer.statistic("eta2", pooling="mean")[1] == pytest.approx(eta2, rel=1e-4)
+        assert layer.undefined("mean")[1] == 0
 
 
 def test_details_name_some_classes_and_count_the_rest():
     dead_classes = np.ones((5, 2), bool)
     dead_classes[1:, 1] = False
     flags = {"dead_for_class": np.array([True, True]), "duplicate": np.array([False, True])}
-    health = LayerHealth(flags, dead_classes, np.array([-1, 0]), signed=False)
+    health = LayerHealth(flags, dead_classes, np.array([-1, 0]))
     many, single = (health.detail("dead_for_class", index, "abcde") for index in range(2))
     assert (many.text, many.short) == ("dead for classes a, b, c and 2 more", "dead for 5 classes")
     assert (many.aside, many.other) == ("(a, b, c and 2 more)", None)
@@ -192,23 +270,22 @@ def test_details_name_some_classes_and_count_the_rest():
 
 
 def test_a_filter_that_is_not_finite_is_not_dead():
-    high = np.array([[-1.0, 0.0, np.nan], [-2.0, 0.0, -1.0]])
+    high = np.array([[-1.0, 0.0, np.nan], [-1.0, 0.0, -1.0]])
     n_nonfinite = np.array([[0, 0, 9], [0, 1, 0]])
-    assert dead_filters(high, n_nonfinite).tolist() == [True, False, False]
+    assert dead_filters(high, high, n_nonfinite).tolist() == [True, False, False]
 
 
 def test_a_filter_that_is_active_in_under_a_thousandth_of_samples_is_nearly_dead():
-    pooled_max = np.zeros((5_000, 3), dtype=np.float32)
-    pooled_max[:4, 1] = pooled_max[:5, 2] = 1
-    inputs = HealthInputs(
-        low=np.zeros((1, 3)),
-        high=pooled_max.max(axis=0)[np.newaxis].astype(np.float64),
-        zero_fraction=np.ones(3),
-        n_nonfinite=np.zeros((1, 3), np.int64),
+    map_max = np.zeros((5_000, 3), dtype=np.float32)
+    map_max[:4, 1] = map_max[:5, 2] = 1
+    rare = inputs(
+        np.zeros((1, 3)),
+        map_max.max(axis=0)[np.newaxis],
         n_samples=np.array([5_000]),
-        pooled_max=pooled_max,
-        alike=np.eye(3, dtype=bool),
+        map_max=map_max,
+        map_zeros=1 - map_max / 9,
+        zero_fraction=np.ones(3),
     )
-    found = layer_health(inputs).findings
+    found = layer_health(rare).findings
     assert found["dead"].tolist() == [True, False, False]
     assert found["nearly_dead"].tolist() == [False, True, False]

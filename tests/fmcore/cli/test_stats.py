@@ -70,7 +70,7 @@ def test_what_is_not_defined_says_why(store_path, capsys):
     rows = table(store_path, "--layer", "conv2", "--statistic", "auc_mean,csi_max", capsys=capsys)
     dead = rows[(rows["filter"] == 1)]
     assert dead.value.isna().all()
-    assert set(dead.reason) == {"dead: no activation above zero in the whole test set"}
+    assert set(dead.reason) == {"dead: the same activation in the whole test set"}
     rows = table(store_path, "--layer", "block*", "--statistic", "auc_mean", capsys=capsys)
     alive = rows[(rows["class"] == CLASS_NAMES[0]) & rows.value.notna()]["filter"].iloc[0]
     nobody = rows[(rows["class"] == CLASS_NAMES[3]) & (rows["filter"] == alive)]

@@ -28,14 +28,17 @@ class WideProbe(NumpyProbe):
         self._wide[:, 20:60] = self._wide[:, 19:20]
         self._wide[:, 70] = -1000
         self._wide[:, 71] = -self._wide[:, 72]
-        self.layers = (LayerSpec("wide", (3, 8, 90), kind="Conv2D"), self.layers[1])
+        self.layers = (
+            LayerSpec("wide", (3, 8, 90), kind="Conv2D"),
+            self.layers[1],
+            LayerSpec("pixel", (1, 1, 90), kind="Conv2D"),
+        )
 
     def __call__(self, images, others=None):
         captured = super().__call__(images, others)
         thirds = images.reshape(len(images), 3, 3, 8).swapaxes(2, 3)
-        return dataclasses.replace(
-            captured, activations=(thirds @ self._wide, captured.activations[1])
-        )
+        wide, corner = thirds @ self._wide, thirds[:, :1, :1] @ self._wide
+        return dataclasses.replace(captured, activations=(wide, captured.activations[1], corner))
 
 
 def make_wide_store(path, **options):
@@ -109,19 +112,21 @@ def test_the_similar_filters_of_a_layer_are_those_with_the_largest_correlations(
             assert_allclose([value for _, value in similar], [by_index[i] for i, _ in similar])
 
 
-def earlier_duplicates(layer) -> np.ndarray:
-    """By definition, <bool>[filter, other_filter]."""
-    means = layer.pooled("mean")[...].astype(float)
+def expected_duplicates(layer) -> np.ndarray:
+    """By definition: the earlier filter with the largest correlation, <int>[filter]."""
+    values = layer.activation[: 2**20].reshape(-1, layer.n_filters).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.tril(np.corrcoef(means.T) > 0.99, -1)
+        r = np.nan_to_num(np.tril(np.corrcoef(values.T), -1)).round(6)
+    assert (r[59] > 0.99).sum() > 25
+    return np.where((r > 0.99).any(axis=1), r.argmax(axis=1), -1)
 
 
-def test_duplicates_are_seen_where_a_list_of_similar_filters_is_too_short_for_them(wide):
-    layer = wide.layers["wide"]
-    alike = earlier_duplicates(layer)
-    assert alike[59].sum() > 25
-    expected = np.where(alike.any(axis=1), alike.argmax(axis=1), -1)
-    assert_array_equal(layer.health().duplicate_of, expected)
+@pytest.mark.parametrize("name", ["wide", "pixel"])
+def test_duplicates_are_seen_where_a_list_of_similar_filters_is_too_short_for_them(wide, name):
+    layer = wide.layers[name]
+    assert_array_equal(layer.health().duplicate_of, expected_duplicates(layer))
+    with h5py.File(wide.path, locking=False) as file:
+        assert ("duplicate_of" in file[f"layers/{name}/filters"]) == (name == "wide")
 
 
 def test_a_wide_layer_without_scores_has_no_correlations_but_health(tmp_path):
@@ -131,7 +136,8 @@ def test_a_wide_layer_without_scores_has_no_correlations_but_health(tmp_path):
         for read in (layer.similar, layer.correlations):
             with pytest.raises(StatisticNotFoundError, match="captured without scores"):
                 read(0)
-        assert_array_equal(layer.health().duplicate_of >= 0, earlier_duplicates(layer).any(axis=1))
+        for each in (layer, store.layers["pixel"]):
+            assert_array_equal(each.health().duplicate_of, expected_duplicates(each))
         results = recompute(store)
         assert results[0]["similar_r"].shape == (90, 25)
         assert "correlation_mean" not in results[0]

@@ -342,6 +342,11 @@ def drop_labels(file):
     del file["samples/label"]
 
 
+def wrong_duplicate(file):
+    file["layers/conv2/filters/duplicate_of"][1] = 2
+    file["layers/conv2/filters/duplicate_r"][1] = 0.995
+
+
 def wrong_class(file):
     file["samples/label"][3] = 99
 
@@ -426,6 +431,7 @@ def test_a_store_that_is_not_whole_is_refused_at_once(tmp_path, store_path, edit
     [
         (wrong_class, "/samples/label of sample 3 is outside the 4 classes"),
         (change_attribute, "differ from their digest"),
+        (wrong_duplicate, "/layers/conv2/filters/duplicate_of of filter 1 is 2"),
     ],
 )
 def test_validate_names_what_is_wrong(tmp_path, store_path, edit, said):
