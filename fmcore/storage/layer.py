@@ -129,21 +129,23 @@ class Layer:
             return correlation_matrix(self._row_table(statistic.pooling))
         if statistic.is_stored:
             return self._read(statistic.name)
-        basis = ("histogram", "bin_bounds", "min", "max")
-        return statistic.compute(*(self._read(name) for name in basis))
+        return self.quantiles(statistic.name)[statistic.name]
 
-    def quantiles(self) -> dict[str, NDArray[np.float64]]:
-        """All quantiles by name, <float64>[class, filter], of histograms that are read once.
+    def quantiles(self, *names: str) -> dict[str, NDArray[np.float64]]:
+        """Quantiles by name, <float64>[class, filter], of histograms that are read once.
+
+        Args:
+            names: which, such as `q50`; all if none is named.
 
         Raises:
             StatisticNotFoundError: if the store has no histograms, with the reason.
         """
         self._find("q50")
-        inputs = [self._read(name) for name in ("histogram", "min", "max")]
+        inputs = [self._read(name) for name in ("histogram", "bin_bounds", "min", "max")]
         return {
             name: statistic.compute(*inputs)
             for name, statistic in STATISTICS.items()
-            if not statistic.is_stored
+            if not statistic.is_stored and (not names or name in names)
         }
 
     def correlations(self, filter_index: int, *, pooling: str = "mean") -> NDArray[np.float32]:
