@@ -48,8 +48,12 @@ class Permutations:
     classes: LabelGroups
 
     def prepare(self) -> None:
-        """Computes what all filters share, before several threads use it."""
-        _ = self.labels
+        """Computes what all filters share, before several threads use it.
+
+        Raises:
+            MissingLibraryError: if numba is not installed.
+        """
+        _ = self.labels, compiled(shuffle), compiled(permuted_scores)
 
     @cached_property
     def labels(self) -> NDArray[np.unsignedinteger]:
