@@ -26,8 +26,8 @@ def _info(options: argparse.Namespace) -> None:
                 "shape": list(layer.shape),
                 "kind": layer.attributes["kind"],
                 "activation_function": layer.attributes["activation_function"],
-                "histogram": layer.attributes["histogram"],
-                "receptive_field": layer.attributes["receptive_field"],
+                "histogram": layer.bin_words,
+                "receptive_field": layer.field_words,
                 "stored_bytes": layer.stored_bytes,
             }
             for layer in store.layers.values()

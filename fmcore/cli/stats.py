@@ -7,13 +7,23 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_of, say
 from fmcore.errors import OutputError
-from fmcore.export import FORMATS, Format, Table, Tables, resolve, statistics_table
+from fmcore.export import (
+    FORMATS,
+    Format,
+    ResolvedQuery,
+    Table,
+    Tables,
+    resolve,
+    statistics_table,
+)
 from fmcore.files import publish, refuse_existing, size_text
-from fmcore.storage import open_store
+from fmcore.statistics import FINEST, STATISTICS, Bins
+from fmcore.storage import Store, open_store
 
 # A table is written to a file or printed, if it is text.
 TABLE_FORMATS = {
@@ -23,6 +33,8 @@ TABLE_FORMATS = {
 LARGE_ROWS = 1_000_000
 # The pieces of a table of which the largest is written on trial; the first may be about layers.
 TRIED_PIECES = 8
+# Layers that a note names.
+NAMED = 5
 _FEWER = "--layer, --class, --filter and --statistic choose fewer"
 
 
@@ -59,7 +71,8 @@ def _stats(options: argparse.Namespace) -> None:
         refuse_existing(out, overwrite=options.force)
     with open_store(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
-        tables = statistics_table(store, resolve(store, query), again=options.recompute)
+        resolved = resolve(store, query)
+        tables = statistics_table(store, resolved, again=options.recompute)
         # An error comes before anything is printed.
         pieces = list(itertools.islice(tables.pieces(), TRIED_PIECES))
         if tables.n_rows > LARGE_ROWS:
@@ -67,6 +80,8 @@ def _stats(options: argparse.Namespace) -> None:
             note = f"{tables.n_rows:,} rows, about {size}; {_FEWER}"
             print(f"fmcore: {note}", file=sys.stderr, flush=True)
         del pieces
+        for note in _bins_notes(store, resolved):
+            print(f"fmcore: {note}", file=sys.stderr, flush=True)
         if out is None:
             assert form.table_text is not None  # noqa: S101 (it is refused above)
             sys.stdout.writelines(form.table_text(tables))
@@ -74,6 +89,24 @@ def _stats(options: argparse.Namespace) -> None:
         with publish(out, overwrite=options.force) as partial, partial.open("wb") as stream:
             form.write_table(tables, stream)
     say(f"Wrote {out}")
+
+
+def _bins_notes(store: Store, resolved: ResolvedQuery) -> list[str]:
+    """How accurate quantiles in the table are, where bins are wider than usual."""
+    patterns = [pattern.strip() for pattern in (resolved.query.statistic or "*").split(",")]
+    quantiles = [name for name, statistic in STATISTICS.items() if statistic.level is not None]
+    if not any(fnmatchcase(name, pattern) for name in quantiles for pattern in patterns):
+        return []
+    layers: dict[str, list[str]] = {}
+    for path in resolved.layers:
+        layer = store.layers[path]
+        if layer.has(STATISTICS[quantiles[0]]) and layer.bin_words != Bins(FINEST).words:
+            layers.setdefault(layer.bin_words, []).append(path)
+    return [
+        f"{', '.join(paths[:NAMED])}{f' and {len(paths) - NAMED} more' if paths[NAMED:] else ''}: "
+        f"{words}"
+        for words, paths in layers.items()
+    ]
 
 
 def _estimated_bytes(tables: Tables, pieces: Sequence[Table], form: Format) -> int:

@@ -366,6 +366,11 @@ class Layer:
             raise SelectionError(f"no {axis} {index} in layer {self.path}; it has 0 to {size - 1}")
 
     @property
+    def bin_words(self) -> str:
+        """How wide the bins of histograms are, and so how accurate quantiles; or why none are."""
+        return str(self.attributes["histogram"])
+
+    @property
     def field_words(self) -> str:
         """Whether receptive fields are what units see: `exact`, or `at most` or `unknown` and why.
 
@@ -432,7 +437,7 @@ class Layer:
                 "it was captured without scores; `fmcore stats STORE --recompute` computes them"
             )
         else:
-            reason = f"its histograms are {self.attributes['histogram']}"
+            reason = f"its histograms are {self.bin_words}"
         raise StatisticNotFoundError(f"{where} holds no {name} of layer {self.path}: {reason}")
 
     def _require(self, prefix: str, name: str) -> str:

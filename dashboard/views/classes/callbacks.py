@@ -96,6 +96,7 @@ def _register_heatmap(app: Dash, source: Source) -> None:
         legend = parts.legend(chance_words(values, within, about.chance), gray=bool(within.any()))
         meaning = parts.meaning(
             about,
+            bins=snapshot.layer(shown.layer).bin_words,
             n_samples=int(snapshot.class_sizes.sum()),
             has_classes=snapshot.catalog.has_classes,
         )

@@ -44,14 +44,23 @@ def order_key(shown: state.State) -> str:
             return f"value {shown.statistic} {shown.class_index}"
 
 
-def meaning(about: Statistic, *, n_samples: int, has_classes: bool = True) -> Node:
-    """What a statistic is, in words, with its source and its chance level."""
+def meaning(about: Statistic, *, bins: str, n_samples: int, has_classes: bool = True) -> Node:
+    """What a statistic is, in words, with its source and its chance level.
+
+    Args:
+        about: the statistic.
+        bins: how wide the bins are that quantiles of the layer are read from.
+        n_samples: the number of samples.
+        has_classes: whether the samples have classes.
+    """
     over = f"Over {n_samples:,} samples"
     if not has_classes:
         over = f"Here over all {n_samples:,} samples, which have no classes"
     rows = [("Source", about.source)]
     if about.chance:
         rows.insert(0, ("Chance", about.chance))
+    if about.level is not None:
+        rows.insert(0, ("In this layer", bins))
     return dmc.Stack(
         [
             dmc.Text([html.B(about.title), f" ({about.symbol})"], size="sm"),

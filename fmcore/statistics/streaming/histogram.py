@@ -30,8 +30,11 @@ FINEST, COARSEST = 4, 2
 # Where they lie in more, and the table is not small, its bins become wider.
 PLANNED_OCTAVES = 96
 SMALL_BYTES = 32 << 20
-# The part of the first batch that tells in which octaves values lie.
+# The part of the first batch that tells in which octaves values lie; and how many more there are
+# bins for, below and above: the smallest of a hundred samples is seven octaves below that of one.
 FIRST_SHARE = 16
+MORE_OCTAVES = np.array([-8, 1])
+N_OCTAVES = 255
 _MANTISSA = 23
 # A range of magnitudes, by the bits of a float32, before any is seen.
 NO_MAGNITUDES = (0x7F800000, 0)
@@ -102,6 +105,20 @@ class Bins:
         negative, positive = octaves.tolist()
         return Bins(self.bits, tuple(negative), tuple(positive))
 
+    def places(self, sign: int, first: int, last: int) -> slice:
+        """Where the bins lie of some octaves, which there must be.
+
+        Args:
+            sign: 0 of negative values, 1 of positive ones.
+            first: the first octave.
+            last: the octave after the last.
+        """
+        own_first = (self.negative, self.positive)[sign][0]
+        near, far = (first - own_first) << self.bits, (last - own_first) << self.bits
+        if sign == 0:
+            return slice(self.zero - far, self.zero - near)
+        return slice(self.zero + 1 + near, self.zero + 1 + far)
+
     @cached_property
     def bounds(self) -> NDArray[np.float32]:
         """The smallest and the largest value of each bin, <float32>[bound, bin]."""
@@ -121,12 +138,12 @@ class Bins:
 class Histogram:
     """Counts of finite activations; a float64 value counts as the nearest float32.
 
-    It has bins for the octaves in which values lie, and gets more with them.
+    It has bins for the octaves in which values lie and some beside them, and gets more as needed.
 
     Attributes:
         counts: <int64>[class, filter, bin], see `Bins`.
-        octaves: <int64>[sign, bound], the first octave of the negative values and that after the
-            last, and of the positive values; equal where there are none.
+        octaves: <int64>[sign, bound], the first octave that has bins, and that after the last, of
+            negative and of positive values; equal where there are none.
         bits: <int64>[], the resolution.
         planned_bits: <int64>[], the resolution without regard to the values; finer than `bits`
             where these lie in so many octaves that the table would be too large.
@@ -200,13 +217,15 @@ class Histogram:
         left = bits[is_incomplete]
         extremes = np.array([NO_MAGNITUDES, NO_MAGNITUDES], dtype=np.int32)
         compiled(extreme_magnitudes)(left, extremes)
-        histogram = self._covering(_octaves(extremes))
-        if histogram is not self:
-            counted = (self.octaves << _MANTISSA).astype(np.int32)
-            of_left = labels[is_incomplete].astype(np.int64)
-            compiled(count_new_bins)(
-                left, of_left, n_filters, *histogram._layout(), counted, histogram.counts
-            )
+        octaves = _octaves(extremes)
+        if np.array_equal(_union(self.octaves, octaves), self.octaves):
+            return self  # what has no bin is not finite
+        histogram = self._with_bins(self._bins_for(_union(self.occupied(), octaves)))
+        counted = (self.octaves << _MANTISSA).astype(np.int32)
+        of_left = labels[is_incomplete].astype(np.int64)
+        compiled(count_new_bins)(
+            left, of_left, n_filters, *histogram._layout(), counted, histogram.counts
+        )
         return histogram
 
     def _layout(self) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
@@ -216,46 +235,62 @@ class Histogram:
 
     def merge(self, other: Self) -> Self:
         """The histograms of both sets of samples together; associative."""
-        mine = self._covering(other.octaves)
-        theirs = other._covering(mine.octaves)
+        bins = self._bins_for(_union(self.occupied(), other.occupied()))
+        mine, theirs = self._with_bins(bins), other._with_bins(bins)
         return dataclasses.replace(mine, counts=mine.counts + theirs.counts)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """`histogram`, the counts, and `bin_bounds`, <float32>[bound, bin]."""
-        return {"histogram": self.counts, "bin_bounds": self.bins.bounds}
+        """`histogram`, the counts, and `bin_bounds`, <float32>[bound, bin]; no octave is empty."""
+        exact = self._with_bins(self.bins.of_octaves(self.occupied()))
+        return {"histogram": exact.counts, "bin_bounds": exact.bins.bounds}
 
-    def _covering(self, octaves: NDArray[np.int64]) -> Self:
-        """A histogram with bins for more octaves; this one if it has them.
+    def occupied(self) -> NDArray[np.int64]:
+        """The octaves from the first to the last that has values, as `octaves`."""
+        bins, used = self.bins, np.asarray(self.counts.any(axis=(0, 1)))
+        octaves = np.zeros((2, 2), dtype=np.int64)
+        for sign, side in enumerate((used[: bins.zero][::-1], used[bins.zero + 1 :])):
+            places = np.flatnonzero(side) >> bins.bits
+            if len(places):
+                octaves[sign] = self.octaves[sign, 0] + [places[0], places[-1] + 1]
+        return octaves
+
+    def _bins_for(self, octaves: NDArray[np.int64]) -> Bins:
+        """The bins for values in some octaves.
 
         How fine they are follows from the octaves alone, so that any order of batches makes the
-        same histogram.
+        same histogram. There are some for more octaves, if they fit: among more values there are
+        smaller ones.
         """
-        wider = _union(self.octaves, octaves)
-        if np.array_equal(wider, self.octaves):
-            return self
         n_classes, n_filters, _ = self.counts.shape
-        of_table = SMALL_BYTES // (8 * n_classes * n_filters)
-        n_octaves = int((wider[:, 1] - wider[:, 0]).sum())
-        bits, most = int(self.planned_bits), max(planned_bins(int(self.planned_bits)), of_table)
-        while bits > 0 and (n_octaves << bits) + 1 > most:
+        bits = int(self.planned_bits)
+        most = max(planned_bins(bits), SMALL_BYTES // (8 * n_classes * n_filters))
+        while bits > 0 and Bins(bits).of_octaves(octaves).count > most:
             bits -= 1
-        before, after = self.bins, Bins(bits).of_octaves(wider)
-        counts = np.zeros((n_classes, n_filters, after.count), dtype=np.int64)
+        is_used = octaves[:, :1] < octaves[:, 1:]
+        more = np.where(is_used, np.clip(octaves + MORE_OCTAVES, 0, N_OCTAVES), octaves)
+        roomy = Bins(bits).of_octaves(more)
+        return roomy if roomy.count <= most else Bins(bits).of_octaves(octaves)
+
+    def _with_bins(self, after: Bins) -> Self:
+        """The histogram with other bins, as fine or wider, for all octaves that have values."""
+        before, octaves = self.bins, np.array([after.negative, after.positive])
+        if before == after:
+            return self
+        shape = self.counts.shape[:2]
+        counts = np.zeros((*shape, after.count), dtype=np.int64)
         counts[..., after.zero] = self.counts[..., before.zero]
-        group = 1 << (before.bits - bits)
-        of_negative = (before.negative[0] - after.negative[0]) << bits
-        of_positive = (before.positive[0] - after.positive[0]) << bits
-        for source, stop, step in (
-            (self.counts[..., : before.zero], after.zero - of_negative, -1),
-            (self.counts[..., before.zero + 1 :], after.zero + 1 + of_positive, 1),
-        ):
-            width = source.shape[2] // group
-            if width:
-                start = stop - width if step < 0 else stop
-                grouped = source.reshape(n_classes, n_filters, width, group)
-                wanted = counts[..., start : start + width]
-                np.copyto(wanted, source) if group == 1 else np.sum(grouped, axis=3, out=wanted)
-        return dataclasses.replace(self, counts=counts, octaves=wider, bits=np.array(bits))
+        group = 1 << (before.bits - after.bits)
+        for sign in (0, 1):
+            first = max(int(self.octaves[sign, 0]), int(octaves[sign, 0]))
+            last = min(int(self.octaves[sign, 1]), int(octaves[sign, 1]))
+            if first < last:
+                source = self.counts[..., before.places(sign, first, last)]
+                target = counts[..., after.places(sign, first, last)]
+                if group == 1:
+                    target[:] = source
+                else:
+                    np.sum(source.reshape(*target.shape, group), axis=3, out=target)
+        return dataclasses.replace(self, counts=counts, octaves=octaves, bits=np.array(after.bits))
 
 
 def _octaves(magnitudes: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -75,7 +75,7 @@ def test_histograms_take_the_bytes_that_are_stated(n_classes, n_filters, bits):
     histogram = Histogram.from_batch(
         values.reshape(1, 1, 4, n_filters), np.array([0]), n_classes=n_classes, bits=bits
     )
-    assert histogram_bytes(n_classes, n_filters, bits) == histogram.counts.nbytes
+    assert histogram_bytes(n_classes, n_filters, bits) == histogram.arrays()["histogram"].nbytes
 
 
 @given(st.lists(SHAPES, max_size=5), st.integers(1, 12), MEMORY)

@@ -10,9 +10,10 @@ from helpers.factories import NumpyProbe, make_plan, make_samples
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.capture import capture
+from fmcore.cli import main
 from fmcore.records import Captured
 from fmcore.statistics import STATISTICS, Defined
-from fmcore.storage import open_store
+from fmcore.storage import open_store, problems
 
 N, LAYER = 37, "block/conv 1"
 # The smallest normal float32: below it, values have fewer digits.
@@ -94,6 +95,27 @@ def test_statistics_of_values_of_any_size_are_numpys(tmp_path, policy):
         means = wide.mean(axis=(1, 2))
         unsure = 1e-7 * np.abs(wide).max(axis=(1, 2)) + 1e-45
         assert (np.abs(layer.pooled("mean")[...] - means) <= unsure).all()
+
+
+def test_where_bins_are_wider_the_store_and_the_table_say_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fmcore.statistics.streaming.histogram.SMALL_BYTES", 0)
+    store, maps = captured_by(Changed(), tmp_path / "s.h5")
+    words = "2 bins an octave; quantiles within 25.000% of their value, or of 1.2e-38"
+    assert list(problems(tmp_path / "s.h5")) == []
+    with store:
+        layer = store.layers[LAYER]
+        assert layer.bin_words.startswith(words)
+        assert "16 bins an octave" in store.layers["conv2"].bin_words
+        for index in np.unique(store.labels):
+            flat = maps[store.labels == index].reshape(-1, maps.shape[3]).astype(np.float64)
+            expected = np.quantile(flat, 0.25, axis=0, method="inverted_cdf")
+            found = layer.statistic("q25")[index]
+            assert (np.abs(found - expected) / np.maximum(np.abs(expected), TINY)).max() <= 0.25
+    for statistic, noted in (("q25,mean", True), ("mean", False)):
+        assert main(["stats", str(tmp_path / "s.h5"), "--statistic", statistic]) == 0
+        said = capsys.readouterr().err
+        assert (f"fmcore: {LAYER}: {words}" in said) == noted
+        assert "conv2" not in said
 
 
 def test_a_subnormal_value_is_no_zero(tmp_path):
