@@ -33,6 +33,10 @@ class ClosedGraphError(Exception):
     """A part of a graph cannot be run by itself."""
 
 
+# What running a part of a graph may end in.
+FAILURES = (ClosedGraphError, ValueError, TypeError, RuntimeError, tf.errors.OpError)
+
+
 def moved_from(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> NDArray[np.int64] | None:
     """Where each value of an operation's output comes from, if it only moves values.
 
@@ -67,7 +71,7 @@ def moved_from(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> NDArray[np.int
     tables = [(places // BASE**digit) % BASE + 1 for digit in range(n_digits)] + proofs
     try:
         values = list(_run(inputs, output, [feeds(table) for table in tables]))
-    except (ClosedGraphError, ValueError, TypeError, RuntimeError, tf.errors.OpError):
+    except FAILURES:
         return None
     if any(one.shape != (n_samples, *output.shape[1:]) for one in values):
         return None
@@ -84,6 +88,26 @@ def moved_from(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> NDArray[np.int
     own = np.where(is_constant, -1, origins - first)
     is_own = is_constant | ((own >= 0) & (own < n_values))
     return own[0] if is_own.all() and (own[0] == own[1]).all() else None
+
+
+def always_zero(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> NDArray[np.bool_] | None:
+    """Where an operation puts out zero whatever it takes, as where it multiplies by a mask.
+
+    Args:
+        inputs: the tensors it takes, of fixed shape but for the number of samples.
+        output: the tensor it makes.
+
+    Returns:
+        <bool>[*axis of the output]; None if it cannot be run, for one because it has weights.
+    """
+    if max(int(np.prod(tensor.shape[1:])) for tensor in (*inputs, output)) > MOST_VALUES:
+        return None
+    feed = [np.ones((1, *tensor.shape[1:])) for tensor in inputs]
+    try:
+        (values,) = _run(inputs, output, [feed])
+    except FAILURES:
+        return None
+    return np.asarray(values[0] == 0) if values.shape == (1, *output.shape[1:]) else None
 
 
 def resized_from(tensor: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[np.bool_] | None:
@@ -112,7 +136,7 @@ def resized_from(tensor: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[
             (values,) = _run([tensor], output, [[feed]])
             others = tuple(index + 1 for index in range(len(shape)) if index != axis)
             parts.append(np.abs(values.astype(np.float64)).max(axis=others) > 1e-6)
-    except (ClosedGraphError, ValueError, TypeError, RuntimeError, tf.errors.OpError):
+    except FAILURES:
         return None
     return np.concatenate(parts).T
 

@@ -18,7 +18,7 @@ from keras import layers
 from fmcore.model import hulls as hull_ops
 from fmcore.model.hulls import Boxes, Hulls
 from fmcore.model.layers import pair
-from fmcore.model.local_graph import moved_from, resized_from
+from fmcore.model.local_graph import always_zero, moved_from, resized_from
 from fmcore.model.trace import Call, Trace
 
 # Layers whose output at a position depends on the input at that position only.
@@ -56,6 +56,7 @@ OPERATIONS = frozenset(
         *("SquaredDifference", "Sub", "Subtract", "Swish", "Tanh", "TrueDivide"),
     }
 )
+MULTIPLYING = frozenset({"Mul", "Multiply"})
 # Layers whose output depends on all that lies along some axes, and operations that sum it up, of
 # Keras and of TensorFlow.
 NORMALIZING = (layers.LayerNormalization, layers.UnitNormalization)
@@ -368,8 +369,18 @@ def _merged(call: Call, inputs: Sequence[_Input]) -> Field:
     rank = len(call.output.shape) - 1
     if any(len(one.shape) != rank for one in inputs):
         raise UnknownFieldError(f"{call.operation.name} merges tensors of several ranks")
-    hulls = hull_ops.merge([one.hulls for one in inputs])
-    return Field(hulls, is_union=any(one.field.is_union for one in inputs))
+    is_union = any(one.field.is_union for one in inputs)
+    hulls, excess = hull_ops.merge([one.hulls for one in inputs]), ""
+    if _kind(call.operation) in MULTIPLYING and len(inputs) == 1:
+        zero = always_zero([inputs[0].tensor], call.output)
+        if zero is not None and zero.any():
+            whole = np.broadcast_to(hulls, (*zero.shape, 4))
+            hulls = hull_ops.thinned(np.where(zero[..., np.newaxis], hull_ops.NOTHING, whole))
+    elif _kind(call.operation) in MULTIPLYING:
+        sees = hulls[..., 0] != hull_ops.NOTHING
+        if any((sees & (one.hulls[..., 0] == hull_ops.NOTHING)).any() for one in inputs):
+            excess = f"{call.operation.name} multiplies by padding, which may be zero"
+    return Field(hulls, excess, is_union)
 
 
 def _concatenated(call: Call, inputs: Sequence[_Input], *, filters: int) -> Field | None:
@@ -567,6 +578,9 @@ def _pooled(call: Call, below: _Input) -> Field:
 
 def _normalized(call: Call, below: _Input) -> Field:
     axes = _axes(call.operation.axis, len(below.shape), call.operation.name)
+    centers = type(call.operation) is layers.LayerNormalization and not call.operation.rms_scaling
+    if centers and all(below.shape[axis] == 1 for axis in axes):
+        return _blind(len(below.shape))
     is_union = below.field.is_union and len(axes) < len(below.shape)
     return Field(hull_ops.over_axes(below.hulls, axes), is_union=is_union)
 
@@ -574,9 +588,16 @@ def _normalized(call: Call, below: _Input) -> Field:
 def _normalized_in_groups(call: Call, below: _Input) -> Field:
     (filters,) = _axes(call.operation.axis, len(below.shape), call.operation.name)
     hulls = hull_ops.over_axes(below.hulls, range(len(below.shape)))
+    if int(np.prod(below.shape)) == call.operation.groups:
+        return _blind(len(below.shape))
     is_mixed = below.field.is_union or below.hulls.shape[filters] > 1
     is_excess = is_mixed and call.operation.groups != 1
     return Field(hulls, f"{call.operation.name} sees some filters only" if is_excess else "")
+
+
+def _blind(rank: int) -> Field:
+    """The field of what is the same for any image: a value minus itself."""
+    return Field(np.full((*[1] * rank, 4), hull_ops.NOTHING, dtype=np.int32))
 
 
 def _dense(_: Call, below: _Input) -> Field:

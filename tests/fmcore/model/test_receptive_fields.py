@@ -184,6 +184,10 @@ ARCHITECTURES = {
         lambda t: t - ops.mean(t, axis=1, keepdims=True)
     )(conv()(x)),
     "a constant for each column": constant_added,
+    "a mask": lambda x: conv()(x * np.tri(13, 11)[None, :, :, None]),
+    "a value minus itself": lambda x: layers.Add()(
+        [layers.LayerNormalization()(x), layers.ZeroPadding2D(1)(layers.Cropping2D(1)(x))]
+    ),
     "valid": lambda x: conv()(conv(kernel=(3, 2))(x)),
     "same, even kernel": lambda x: conv(kernel=4, padding="same")(conv(padding="same")(x)),
     "strides": lambda x: conv(strides=2, padding="same")(conv(strides=(2, 1), padding="same")(x)),
@@ -281,6 +285,19 @@ def test_boxes_of_every_unit_equal_those_found_by_moving_every_pixel(name):
     assert words == "exact"
     assert_array_equal(boxes, expected)
     assert (expected >= 0).any()
+
+
+@pytest.mark.usefixtures("in_float64")
+def test_a_product_with_padding_is_a_bound():
+    source = keras.Input(SHAPE)
+    mean = layers.GlobalAveragePooling2D(keepdims=True)(source)
+    model = keras.Model(source, layers.Multiply()([layers.ZeroPadding2D(1)(source), mean]))
+    seen = bounding_boxes(moved(model, SHAPE[0] * SHAPE[1]))
+    boxes, words = fields_of(model)
+    assert words.startswith("at most: multiply")
+    assert words.endswith("multiplies by padding, which may be zero")
+    assert (seen[0, 0] == -1).all()
+    assert (boxes == [0, 0, SHAPE[0] - 1, SHAPE[1] - 1]).all()
 
 
 @pytest.mark.usefixtures("in_float64")
