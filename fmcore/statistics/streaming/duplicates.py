@@ -133,8 +133,8 @@ class Duplicates:
         later, earlier = divmod(pairs, len(delta))
         comoment = delta[earlier] * delta[later] * (int(self.n_values) * share)
         unknown = np.zeros(len(pairs))
-        for of_part, (known, products, doubt) in ((self.m2, followed), (part.m2, part.pairs)):
-            at = np.searchsorted(pairs, known)
+        for of_part, (indices, products, doubt) in ((self.m2, followed), (part.m2, part.pairs)):
+            at = np.searchsorted(pairs, indices)
             bound = np.sqrt(of_part[earlier] * of_part[later])  # by Cauchy and Schwarz
             bound[at] = doubt
             comoment[at] += products
