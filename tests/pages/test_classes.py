@@ -167,7 +167,7 @@ def test_what_is_wrong_with_a_filter_is_said_in_words():
     dead_classes[:2, 0] = True
     duplicate = np.full(12, -1)
     duplicate[0] = 7
-    health = LayerHealth(found, dead_classes, duplicate, signed=False)
+    health = LayerHealth(found, dead_classes, duplicate)
     words = table.health_words(health, "abcd")
     assert words[0] == "dead for 2 classes, always on, duplicate of 7"
     assert words[1:3] == ["ok", "dead"]

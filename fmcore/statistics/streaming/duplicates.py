@@ -9,19 +9,22 @@ out of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.statistics.streaming.batch import Batch, Extent
 from fmcore.statistics.streaming.kernels import add_products, add_to_sketch, compiled
+from fmcore.statistics.streaming.moments import Moments
 
 # A filter is a duplicate if its correlation with an earlier one is above this.
 DUPLICATE = 0.99
-# A pair is followed while its correlation so far is above this.
-FOLLOWED = 0.9
+# A pair is followed while its correlation so far is above this: the share of it that the other does
+# not explain, 1 - r², is then less than ten times that of a duplicate. After so many samples it is
+# followed above another, where that is less than two and a half times as much.
+FOLLOWED, SURE, SURE_SAMPLES = 0.9, 0.975, 1_000
 # With fewer values, unrelated filters correlate as strongly as duplicates.
 DUPLICATE_VALUES = 10
 # Earlier filters that are followed for each filter.
@@ -43,11 +46,22 @@ DUPLICATE_ARRAYS = {"duplicate_of": ("filter",), "duplicate_r": ("filter",)}
 Pairs = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
+class _Part(NamedTuple):
+    """What is added to `Duplicates`, by the names of its fields."""
+
+    n_samples: int
+    n_values: int
+    mean: NDArray[np.float64]
+    m2: NDArray[np.float64]
+    pairs: Pairs
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Duplicates:
     """The pairs of filters that are alike so far, each of a filter and an earlier one.
 
     Attributes:
+        n_samples: <int64>[], the number of samples.
         n_values: <int64>[], the number of values of each filter: samples times pixels.
         mean: <float64>[filter].
         m2: <float64>[filter], sum of squared deviations from the mean; NaN where a value is not
@@ -58,6 +72,7 @@ class Duplicates:
             because of values before the pair was followed; 0 if one of the two was constant there.
     """
 
+    n_samples: NDArray[np.int64]
     n_values: NDArray[np.int64]
     mean: NDArray[np.float64]
     m2: NDArray[np.float64]
@@ -73,6 +88,7 @@ class Duplicates:
             return None
         size = (PARTNERS, n_filters)
         return cls(
+            n_samples=np.zeros((), np.int64),
             n_values=np.zeros((), np.int64),
             mean=np.zeros(n_filters),
             m2=np.zeros(n_filters),
@@ -85,13 +101,15 @@ class Duplicates:
         """The pairs with the values of a batch, and with those that are first alike in it."""
         values = np.ascontiguousarray(batch.values).reshape(-1, batch.values.shape[-1])
         mean, m2 = _moments(batch)
-        pairs = np.union1d(self._pairs()[0], _alike_pairs(values, mean, m2, before=self.m2))
+        followed = self._pairs()
+        pairs = np.union1d(followed[0], _alike_pairs(values, mean, m2, before=self.m2))
         comoment = np.zeros(len(pairs))
         if len(pairs):
             columns, places = np.unique(divmod(pairs, len(mean)), return_inverse=True)
             later, earlier = places.reshape(2, -1)
             compiled(add_products)(values, mean, columns, earlier, later, comoment)
-        return self._joined(len(values), mean, m2, (pairs, comoment, np.zeros(len(pairs))))
+        part = _Part(len(batch.labels), len(values), mean, m2, (pairs, comoment, 0 * comoment))
+        return self._joined(followed, part)
 
     def merge(self, other: Self) -> Self:
         """The pairs of both sets of samples together, also those that one of them does not follow.
@@ -99,30 +117,32 @@ class Duplicates:
         Comoments as in Chan et al. 1983. What a part leaves unknown stays unknown: all that the
         parts prove together is true of the whole, but the whole may prove more.
         """
-        return self._joined(int(other.n_values), other.mean, other.m2, other._pairs())
+        part = _Part(
+            int(other.n_samples), int(other.n_values), other.mean, other.m2, other._pairs()
+        )
+        return self._joined(self._pairs(), part)
 
-    def _joined(
-        self, n_other: int, mean: NDArray[np.float64], m2: NDArray[np.float64], others: Pairs
-    ) -> Self:
-        """The pairs of both sets of samples; the arguments are those of the other."""
-        n_values = int(self.n_values) + n_other
-        share = n_other / max(n_values, 1)
-        delta = mean - self.mean
-        both = self.m2 + m2 + delta**2 * int(self.n_values) * share
-        mine = self._pairs()
-        pairs = np.union1d(mine[0], others[0])
-        later, earlier = divmod(pairs, len(mean))
+    def _joined(self, followed: Pairs, part: _Part) -> Self:
+        """The pairs with those of other samples, see `merge`."""
+        n_samples = int(self.n_samples) + part.n_samples
+        n_values = int(self.n_values) + part.n_values
+        share = part.n_values / max(n_values, 1)
+        delta = part.mean - self.mean
+        m2 = self.m2 + part.m2 + delta**2 * (int(self.n_values) * share)
+        pairs = np.union1d(followed[0], part.pairs[0])
+        later, earlier = divmod(pairs, len(delta))
         comoment = delta[earlier] * delta[later] * (int(self.n_values) * share)
         unknown = np.zeros(len(pairs))
-        for of_part, (followed, products, doubt) in ((self.m2, mine), (m2, others)):
-            at = np.searchsorted(pairs, followed)
+        for of_part, (indices, products, doubt) in ((self.m2, followed), (part.m2, part.pairs)):
+            at = np.searchsorted(pairs, indices)
             bound = np.sqrt(of_part[earlier] * of_part[later])  # by Cauchy and Schwarz
             bound[at] = doubt
             comoment[at] += products
             unknown += bound
-        partner, *sums = _kept_pairs(both, pairs, comoment, unknown)
-        count = np.asarray(n_values, np.int64)
-        return type(self)(count, self.mean + delta * share, both, partner, *sums)
+        least = FOLLOWED if n_samples < SURE_SAMPLES else SURE
+        partner, *sums = _kept_pairs(least, m2, pairs, comoment, unknown)
+        counts = np.asarray(n_samples, np.int64), np.asarray(n_values, np.int64)
+        return type(self)(*counts, self.mean + delta * share, m2, partner, *sums)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a store keeps, by the names in `DUPLICATE_ARRAYS`.
@@ -143,6 +163,8 @@ class Duplicates:
 
     def _pairs(self) -> Pairs:
         """All pairs."""
+        if self.partner.max(initial=NO_PARTNER) == NO_PARTNER:
+            return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
         place, later = np.nonzero(self.partner >= 0)
         pairs = later * len(self.mean) + self.partner[place, later]
         order = np.argsort(pairs)
@@ -173,12 +195,13 @@ def duplicate_arrays(
 
 
 def _kept_pairs(
+    least: float,
     m2: NDArray[np.float64],
     pairs: NDArray[np.int64],
     comoment: NDArray[np.float64],
     unknown: NDArray[np.float64],
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    """The pairs that may still be alike, at most `PARTNERS` for each filter, as fields."""
+    """The pairs whose correlation may be above `least`, at most `PARTNERS` a filter, as fields."""
     n_filters, size = len(m2), (PARTNERS, len(m2))
     partner, sums = np.full(size, NO_PARTNER, np.int32), (np.zeros(size), np.zeros(size))
     if not len(pairs):
@@ -186,7 +209,7 @@ def _kept_pairs(
     later, earlier = divmod(pairs, n_filters)
     with np.errstate(invalid="ignore", divide="ignore"):
         largest = (comoment + unknown) / np.sqrt(m2[earlier] * m2[later])
-    kept = np.flatnonzero(largest > FOLLOWED)
+    kept = np.flatnonzero(largest > least)
     # The most alike first, and the first of those that are equally alike.
     order = kept[np.lexsort((earlier[kept], -np.round(largest[kept], 3), later[kept]))]
     _, first, counts = np.unique(later[order], return_index=True, return_counts=True)
@@ -200,14 +223,9 @@ def _kept_pairs(
 
 def _moments(batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean and m2 of each filter over a batch, as `Duplicates` holds them."""
-    maps = batch.pooled
-    mean = maps.mean.mean(axis=0)
-    m2 = maps.m2.sum(axis=0) + maps.n_pixels * ((maps.mean - mean) ** 2).sum(axis=0)
-    # Rounding of a sum must not make a constant vary.
-    low, high = maps.min.min(axis=0), maps.max.max(axis=0)
-    mean, m2 = np.where(low == high, low, mean), np.where(low == high, 0, m2)
-    is_finite = (maps.n_values == maps.n_pixels).all(axis=0)
-    return np.where(is_finite, mean, 0), np.where(is_finite, m2, np.nan)
+    sums = Moments.empty(Extent(1, (1, 1, batch.values.shape[-1])))
+    sums.add(replace(batch, labels=np.zeros(len(batch.labels), np.int64)))
+    return sums.mean[0], np.where(sums.n_nonfinite[0] == 0, sums.m2[0], np.nan)
 
 
 def _alike_pairs(
@@ -257,15 +275,17 @@ def _most_alike(units: NDArray[np.float32], filters: NDArray[np.int64]) -> NDArr
         filters: <int64>[filter], which filters.
     """
     r = units[:, filters].T @ units
-    r[np.arange(len(filters)), filters] = 0
-    r[r <= FOLLOWED] = 0
-    full = np.flatnonzero(np.count_nonzero(r, axis=1) > PARTNERS)
+    is_alike = r > FOLLOWED
+    is_alike[np.arange(len(filters)), filters] = False
+    rows, others = np.nonzero(is_alike)
+    full = np.flatnonzero(np.bincount(rows, minlength=len(filters)) > PARTNERS)
     if len(full):
         # Thousandths and the index in one integer: of equally alike ones the first are kept.
         n_filters = units.shape[1]
         keys = np.round(1000 * r[full]).astype(np.int64) * n_filters
         keys += n_filters - 1 - np.arange(n_filters)
+        keys[~is_alike[full]] = -1
         rest = np.argpartition(keys, -PARTNERS, axis=1)[:, :-PARTNERS]
-        r[full[:, np.newaxis], rest] = 0
-    rows, others = np.nonzero(r)
+        is_alike[full[:, np.newaxis], rest] = False
+        rows, others = np.nonzero(is_alike)
     return np.stack([filters[rows], others])

@@ -153,3 +153,13 @@ def test_a_constant_beside_a_large_one_does_not_vary_by_rounding():
     sums = streamed(values, range(7, 30, 7))
     assert not sums.m2.any()
     assert (sums.arrays()["duplicate_of"] == -1).all()
+
+
+def test_a_pair_is_given_up_where_it_is_far_from_a_duplicate_and_sooner_after_many_samples():
+    rng = np.random.default_rng(0)
+    first, near, far = rng.normal(size=(3, 1_500, 2, 2, 1))
+    values = np.concatenate([first, first + 0.3 * near, first + 0.6 * far], axis=-1)
+    assert correlations(values)[1:, 0].round(2).tolist() == [0.96, 0.86]
+    few, many = streamed(values[:900], [300, 600]), streamed(values, range(300, 1_500, 300))
+    assert (few.partner >= 0).sum(axis=0).tolist() == [0, 1, 0]
+    assert not (many.partner >= 0).any()
