@@ -25,7 +25,11 @@ def contents(path):
 
     def add(where, node):
         if isinstance(node, h5py.Dataset):
-            arrays[where] = node[...], node.chunks, [axis[0].name for axis in node.dims if len(axis)]
+            arrays[where] = (
+                node[...],
+                node.chunks,
+                [axis[0].name for axis in node.dims if len(axis)],
+            )
         else:
             attributes.update({f"{where}@{name}": value for name, value in node.attrs.items()})
 
