@@ -110,8 +110,8 @@ def always_zero(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> NDArray[np.bo
     return np.asarray(values[0] == 0) if values.shape == (1, *output.shape[1:]) else None
 
 
-def resized_from(tensor: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[np.bool_] | None:
-    """Which places along an axis an operation weighs, if it is linear and works axis by axis.
+def resized_from(tensor: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[np.float64] | None:
+    """How much an operation weighs places along an axis, if it is linear and works axis by axis.
 
     Args:
         tensor: what it takes, of fixed shape but for the number of samples.
@@ -119,7 +119,7 @@ def resized_from(tensor: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[
         axis: the axis of both, without that of the samples.
 
     Returns:
-        <bool>[place of the output, place of the tensor]; None if it cannot be run.
+        <float64>[place of the output, place of the tensor], about; None if it cannot be run.
     """
     shape = tuple(tensor.shape[1:])
     n_places, n_values = shape[axis], int(np.prod(shape))
@@ -135,7 +135,7 @@ def resized_from(tensor: tf.Tensor, output: tf.Tensor, *, axis: int) -> NDArray[
             feed = np.stack([np.where(along == place, weights, 0) for place in which])
             (values,) = _run([tensor], output, [[feed]])
             others = tuple(index + 1 for index in range(len(shape)) if index != axis)
-            parts.append(np.abs(values.astype(np.float64)).max(axis=others) > 1e-6)
+            parts.append(np.abs(values.astype(np.float64)).max(axis=others))
     except FAILURES:
         return None
     return np.concatenate(parts).T

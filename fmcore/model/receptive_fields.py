@@ -97,6 +97,8 @@ ATTENDING = (
     layers.GroupQueryAttention,
     layers.MultiHeadAttention,
 )
+# A smaller weight of an interpolation may be what rounding leaves of zero.
+ROUNDING = 1e-4
 # Maps with more values are concatenated as the hull over their filters.
 APART_VALUES = 1 << 16
 
@@ -555,18 +557,21 @@ def _enlarge(call: Call, below: _Input) -> Field:
 def _resized(call: Call, below: _Input) -> Field:
     """The field of maps that are interpolated, with weights that are measured."""
     hulls = _maps_of(call, below)
-    taps = []
+    taps, excess = [], ""
     for axis in (0, 1):
         axis_of_tensor = axis + _is_channels_first(call.operation)
-        weighs = resized_from(below.tensor, call.output, axis=axis_of_tensor)
-        if weighs is None:
+        weights = resized_from(below.tensor, call.output, axis=axis_of_tensor)
+        if weights is None:
             raise UnknownFieldError(f"{call.operation.name} interpolates, and cannot be measured")
+        weighs = weights > 0
+        if (weighs & (weights < ROUNDING)).any():
+            excess = f"{call.operation.name} interpolates, in part with weights near zero"
         # The places that a place weighs, then padding.
         most = max(1, int(weighs.sum(axis=1).max()))
         order = np.argsort(~weighs, axis=1, kind="stable")[:, :most]
         taps.append(np.where(np.take_along_axis(weighs, order, axis=1), order, -1))
     hulls = _tensor_of(call, hull_ops.through_windows(hulls, *taps))
-    return Field(hulls, is_union=below.field.is_union)
+    return Field(hulls, excess, below.field.is_union)
 
 
 def _pooled(call: Call, below: _Input) -> Field:
@@ -579,25 +584,24 @@ def _pooled(call: Call, below: _Input) -> Field:
 def _normalized(call: Call, below: _Input) -> Field:
     axes = _axes(call.operation.axis, len(below.shape), call.operation.name)
     centers = type(call.operation) is layers.LayerNormalization and not call.operation.rms_scaling
-    if centers and all(below.shape[axis] == 1 for axis in axes):
-        return _blind(len(below.shape))
+    # A value minus itself is zero but for rounding.
+    is_alone = centers and all(below.shape[axis] == 1 for axis in axes)
+    excess = f"{call.operation.name} subtracts values from themselves" if is_alone else ""
     is_union = below.field.is_union and len(axes) < len(below.shape)
-    return Field(hull_ops.over_axes(below.hulls, axes), is_union=is_union)
+    return Field(hull_ops.over_axes(below.hulls, axes), excess, is_union)
 
 
 def _normalized_in_groups(call: Call, below: _Input) -> Field:
     (filters,) = _axes(call.operation.axis, len(below.shape), call.operation.name)
     hulls = hull_ops.over_axes(below.hulls, range(len(below.shape)))
-    if int(np.prod(below.shape)) == call.operation.groups:
-        return _blind(len(below.shape))
+    name, groups = call.operation.name, call.operation.groups
+    if (
+        groups in (-1, int(np.prod(below.shape)))
+        and int(np.prod(below.shape)) == below.shape[filters]
+    ):
+        return Field(hulls, f"{name} subtracts values from themselves")
     is_mixed = below.field.is_union or below.hulls.shape[filters] > 1
-    is_excess = is_mixed and call.operation.groups != 1
-    return Field(hulls, f"{call.operation.name} sees some filters only" if is_excess else "")
-
-
-def _blind(rank: int) -> Field:
-    """The field of what is the same for any image: a value minus itself."""
-    return Field(np.full((*[1] * rank, 4), hull_ops.NOTHING, dtype=np.int32))
+    return Field(hulls, f"{name} sees some filters only" if is_mixed and groups != 1 else "")
 
 
 def _dense(_: Call, below: _Input) -> Field:

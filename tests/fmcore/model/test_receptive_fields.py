@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.factories import count
 from keras import layers, ops
 from numpy.testing import assert_array_equal
 
@@ -24,7 +25,8 @@ SHAPE = (13, 11, 1)
 
 
 def conv(filters=2, kernel=3, **options):
-    return layers.Conv2D(filters, kernel, activation="relu", **options)
+    # A ReLU that is zero everywhere would hide what a unit sees.
+    return layers.Conv2D(filters, kernel, activation="leaky_relu", **options)
 
 
 def branch(x):
@@ -185,9 +187,6 @@ ARCHITECTURES = {
     )(conv()(x)),
     "a constant for each column": constant_added,
     "a mask": lambda x: conv()(x * np.tri(13, 11)[None, :, :, None]),
-    "a value minus itself": lambda x: layers.Add()(
-        [layers.LayerNormalization()(x), layers.ZeroPadding2D(1)(layers.Cropping2D(1)(x))]
-    ),
     "valid": lambda x: conv()(conv(kernel=(3, 2))(x)),
     "same, even kernel": lambda x: conv(kernel=4, padding="same")(conv(padding="same")(x)),
     "strides": lambda x: conv(strides=2, padding="same")(conv(strides=(2, 1), padding="same")(x)),
@@ -234,8 +233,10 @@ BOUNDS = {
 @pytest.fixture
 def in_float64():
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
 
 
 def fields_of(model) -> tuple:
@@ -256,7 +257,7 @@ def moved(model, n_pixels: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
     images = np.repeat(rng.uniform(0.1, 1, (1, *SHAPE)), n_pixels + 1, axis=0)
-    images[1:].reshape(n_pixels, n_pixels)[np.diag_indices(n_pixels)] += 10
+    images[1:].reshape(n_pixels, n_pixels)[np.diag_indices(n_pixels)] += 1000
     found = np.asarray(model(images))
     differ = np.abs(found[1:] - found[:1]) > 1e-11 * np.abs(found[:1]).max()
     shape = differ.shape[1:]
@@ -287,6 +288,14 @@ def test_boxes_of_every_unit_equal_those_found_by_moving_every_pixel(name):
     assert (expected >= 0).any()
 
 
+def test_a_value_minus_itself_sees_at_most_what_the_value_sees():
+    source = keras.Input(SHAPE)
+    boxes, words = fields_of(keras.Model(source, layers.LayerNormalization()(source)))
+    assert words.startswith("at most: layer_normalization")
+    assert words.endswith("subtracts values from themselves")
+    assert boxes[3, 4].tolist() == [3, 4, 3, 4]
+
+
 @pytest.mark.usefixtures("in_float64")
 def test_a_product_with_padding_is_a_bound():
     source = keras.Input(SHAPE)
@@ -311,6 +320,68 @@ def test_a_box_that_depends_on_the_data_is_called_a_bound_and_holds_what_moves_a
     assert words.endswith(" weighs places by what is in them")
     assert (boxes[..., :2] <= seen[..., :2]).all()
     assert (boxes[..., 2:] >= seen[..., 2:]).all()
+
+
+def random_step(x, rng):
+    """Any one of many layers and operations, with random settings that may not fit."""
+
+    def few() -> int:
+        return int(rng.integers(1, 4))
+
+    filters, sizes = x.shape[3], list(range(1, 25))
+    padding = str(rng.choice(["valid", "same"]))
+    steps = [
+        lambda: conv(few(), (few(), few()), padding=padding, strides=few())(x),
+        lambda: conv(padding="same", dilation_rate=2)(x),
+        lambda: layers.DepthwiseConv2D(few(), depth_multiplier=few(), padding="same")(x),
+        lambda: layers.SeparableConv2D(2, 3, padding=padding)(x),
+        lambda: layers.Conv2DTranspose(2, few(), strides=2, padding=padding)(x),
+        lambda: layers.AveragePooling2D(2, strides=few(), padding=padding)(x),
+        lambda: layers.UpSampling2D((few(), 2), interpolation="bilinear")(x),
+        lambda: layers.Resizing(*rng.integers(3, 14, size=2).tolist())(x),
+        lambda: layers.ZeroPadding2D(((few(), 0), (1, few())))(x),
+        lambda: layers.Cropping2D(((1, 0), (0, 1)))(x),
+        lambda: layers.Permute(tuple((1 + rng.permutation(3)).tolist()))(x),
+        lambda: layers.Reshape((*rng.choice(sizes, size=2).tolist(), -1))(x),
+        lambda: layers.LayerNormalization(axis=few())(x),
+        lambda: layers.Concatenate()([conv(padding="same")(x), x]),
+        lambda: layers.Add()([conv(filters, padding="same")(x), x]),
+        lambda: ops.roll(x, few(), axis=few()),
+        lambda: ops.transpose(ops.flip(x[:, few() - 1 :, ::2], axis=1), (0, 2, 1, 3)),
+        lambda: ops.pad(x, ((0, 0), (1, 0), (0, few()), (0, 0)), mode="reflect"),
+        lambda: layers.Lambda(lambda t: tf.nn.space_to_depth(t, 2))(x),
+        lambda: x[..., ::-1][..., : max(1, filters - 1)],
+    ]
+    return steps[rng.integers(len(steps))]()
+
+
+def random_model(seed: int):
+    rng = np.random.default_rng(seed)
+    source = x = keras.Input(SHAPE)
+    n_steps = int(rng.integers(2, 6))
+    while n_steps:
+        try:
+            following = random_step(x, rng)
+            keras.Model(source, following)(np.zeros((1, *SHAPE)))
+        except (ValueError, TypeError, NotImplementedError, tf.errors.OpError):
+            continue  # does not fit
+        if 0 < np.prod(following.shape[1:]) <= 3000:
+            x, n_steps = following, n_steps - 1
+    return keras.Model(source, x)
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize("seed", range(count(12, 600)))
+def test_random_chains_of_layers_see_what_moves_them(seed):
+    model = random_model(seed)
+    expected = bounding_boxes(moved(model, SHAPE[0] * SHAPE[1]))
+    boxes, words = fields_of(model)
+    if words == "exact":
+        assert_array_equal(boxes, expected)
+    else:
+        assert words.startswith("at most: ")
+        inside = (boxes[..., :2] <= expected[..., :2]) & (boxes[..., 2:] >= expected[..., 2:])
+        assert (inside.all(axis=-1) | (expected[..., 0] < 0)).all()
 
 
 class OfTensorFlow(keras.Model):
