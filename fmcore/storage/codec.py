@@ -45,8 +45,8 @@ _LARGE = 64 << 10
 _WEIGHTS = np.stack([np.ones(_NUMBERS), _WORDS - 2.0 * np.arange(_NUMBERS)], axis=1)
 
 DEFLATE_LEVEL = 1
-# Of 120 processes that deflated 86 small chunks, 6 made another stream of one of 32 to 192 bytes: for
-# so few ISA-L is not the same each time. zlib is, and as quick.
+# Of 120 processes that deflated 86 small chunks, 6 made another stream of one of 32 to 192 bytes:
+# of so few ISA-L does not always make the same. zlib does, and is as quick.
 LEAST_ISAL_BYTES = 4 << 10
 # Inflating in one call takes half the time of a stream that stops at a limit, but has no limit.
 # Deflate makes at most 1,032 bytes of one: a chunk of this size inflates to 66 MB at most.
@@ -85,8 +85,9 @@ def _inflate(data: bytes | memoryview, _: int, size: int) -> bytes:
 
 def deflate(data: Data) -> bytes:
     """Deflates bytes to a zlib stream, without Python's lock; the same bytes to the same stream."""
-    if memoryview(data).nbytes < LEAST_ISAL_BYTES:
-        return zlib.compress(data, DEFLATE_LEVEL)
+    size = len(data) if isinstance(data, bytes) else data.nbytes
+    if size < LEAST_ISAL_BYTES:
+        return zlib.compress(data if isinstance(data, bytes) else data.tobytes(), DEFLATE_LEVEL)
     return bytes(isal_zlib.compress(data, DEFLATE_LEVEL))
 
 
