@@ -66,6 +66,17 @@ def test_without_tensorflow_a_capture_says_what_to_install(viewer, tmp_path):
     assert "pip install 'feature-map-dashboard[train]'" in done.stderr
 
 
+def test_without_numba_scores_are_not_computed_again_and_it_says_what_to_install(
+    viewer, store_path
+):
+    command = ["-m", "fmcore.cli", "stats", str(store_path), "--recompute"]
+    done = subprocess.run([viewer, *command], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'feature-map-dashboard[scores]'" in done.stderr
+
+
 def test_stores_of_either_h5py_are_read_by_the_other(viewer, store_path, tmp_path):
     """TensorFlow allows h5py 3.14 at most; a viewer gets a newer one, with another HDF5."""
     which = "import h5py; print(h5py.__version__)"

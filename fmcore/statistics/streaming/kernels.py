@@ -40,7 +40,7 @@ def compiled(kernel: Callable[..., None]) -> Callable[..., None]:
     Raises:
         MissingLibraryError: if numba is not installed.
     """
-    with needing("train", purpose="computing statistics"):
+    with needing("scores", purpose="computing statistics"):
         import numba
     # NaN and infinities count; only the sign of zero and the rounding of a product may differ.
     flags = {"contract", "nsz"}
