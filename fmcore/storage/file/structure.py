@@ -33,6 +33,8 @@ from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.schema import (
     ATTRIBUTES,
     DATASET,
+    ESTIMATE,
+    ESTIMATES,
     FORMAT,
     FORMAT_VERSION,
     LAYER_ATTRIBUTES,
@@ -46,6 +48,7 @@ from fmcore.storage.format.schema import (
     AttributeSpec,
     array_path,
     layer_path,
+    names_of,
     scale_path,
 )
 
@@ -190,6 +193,8 @@ def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, Nodes, l
         problems += of_array
         if spec.name == "layer_facts" and not of_array:
             problems += _caught(spec.path, _read_facts(nodes[spec.path], layers, stated))
+        if spec.name == names_of(ESTIMATE) and spec.path in nodes and not of_array:
+            problems += _caught(spec.path, _estimate_problems(nodes[spec.path]))
     problems += _caught(SAMPLES, _prediction_problems(file))
     in_order = sorted(stated, key=lambda facts: facts.index)
     by_group = {one.group: one for one in in_order}
@@ -213,6 +218,12 @@ def _read_facts(array: h5py.Dataset, layers: h5py.Group, stated: list[LayerFacts
         yield f"{array.name} states two layers with the same layer_path"
     else:
         stated += facts
+
+
+def _estimate_problems(names: h5py.Dataset) -> Iterator[str]:
+    """Checks that the places of a score and of its chance level are those that readers take."""
+    if [name.decode("utf-8", "replace") for name in names[...].tolist()] != list(ESTIMATES):
+        yield f"{names.name} is not {', '.join(ESTIMATES)}"
 
 
 def _nodes_of_layer(file: h5py.File, path: Path, group: str, seen: set[int]) -> Nodes:

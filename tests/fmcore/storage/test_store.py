@@ -392,6 +392,10 @@ def no_model(file):
     del file["model"]
 
 
+def mix_estimates(file):
+    file["names/estimate"][...] = np.array([b"low", b"value", b"high"], "S5")
+
+
 def lacking(group, attribute):
     return lambda file: file[group].attrs.__delitem__(attribute)
 
@@ -415,6 +419,7 @@ def accuracy_of_predicted_labels(file):
         (lacking("capture", "statistics"), "capture lacks the attribute statistics"),
         (lacking("layers/conv2", "histogram"), "conv2 lacks the attribute histogram"),
         (lacking("layers/conv2", "receptive_field"), "conv2 lacks the attribute receptive_field"),
+        (mix_estimates, "/names/estimate is not value, low, high"),
         (accuracy_of_predicted_labels, "test_accuracy, but labels of /dataset is 'predicted'"),
     ],
 )
