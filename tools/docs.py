@@ -75,7 +75,8 @@ Duplicates are found while the samples stream, whether maps are stored or not. W
 vary, a sketch of the batch says which pairs are alike; these are followed from then on, exactly,
 over all pixels of all samples. So what is called a duplicate is one. A filter could be missed that
 is unlike its original in the first batch and nearly alike over all; a copy, also a larger one,
-cannot, but where its first batches are each of one value, and not of the same. Where maps have one pixel, the pooled mean is the map.
+cannot, but where its first batches are each of one value, and not of the same. Where maps have one
+pixel, the pooled mean is the map.
 
 `fmcore health STORE --against BASELINE` compares with an earlier store of the same layers, filters
 and classes, such as the one of the training before:
