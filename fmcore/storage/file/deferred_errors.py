@@ -13,6 +13,7 @@ to get it back from the threads that compress.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -180,11 +181,20 @@ class Interrupts:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Holds signals back until the end of the block, in which HDF5 is at work."""
+        """Holds signals back until the end of the block, in which HDF5 is at work.
+
+        Python collects no garbage meanwhile: HDF5 writes through a Python file, and there Python
+        would close objects of HDF5 that an earlier file left behind, inside of HDF5, which then
+        fails ("no VOL object wrap context").
+        """
         self._depth += 1
+        collects = gc.isenabled()
+        gc.disable()
         try:
             yield
         finally:
+            if collects:
+                gc.enable()
             self._depth -= 1
             self._deliver(None)
 
