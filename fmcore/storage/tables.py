@@ -20,7 +20,8 @@ from fmcore.storage.format.schema import ARRAYS, ESTIMATES, TABLES, rows_of
 
 # The corner and the bytes of each chunk of an array.
 Chunks = list[tuple[tuple[int, ...], bytes]]
-Place = tuple[int, ...]
+# The index of some values along the first axes of an array.
+Index = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ class PlacedArrays:
     layer: str
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
-    values: dict[Place, NDArray[Any]]
+    values: dict[Index, NDArray[Any]]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -54,9 +55,9 @@ class PlacedArrays:
     def encode(self) -> Chunks:
         """The chunks of the values, as `Skeleton.put` writes them."""
         chunks: Chunks = []
-        for place, values in self.values.items():
-            corners, blocks = zip(*grid.blocks(values, self.chunk[len(place) :], 0), strict=True)
-            chunks += zip(((*place, *corner) for corner in corners), encode(blocks), strict=True)
+        for index, values in self.values.items():
+            corners, blocks = zip(*grid.blocks(values, self.chunk[len(index) :], 0), strict=True)
+            chunks += zip(((*index, *corner) for corner in corners), encode(blocks), strict=True)
         return chunks
 
 
@@ -75,7 +76,7 @@ class TableRows:
         """
         axes = {axis for table in TABLES.values() for axis in table.leading}
         self.names = {axis: rows_of(axis, lacks) for axis in sorted(axes)}
-        self._waiting: dict[tuple[str, str], dict[Place, NDArray[Any]]] = {}
+        self._waiting: dict[tuple[str, str], dict[Index, NDArray[Any]]] = {}
 
     def place(self, name: str, array: NDArray[Any], layer: str = "") -> PlacedArrays | None:
         """Where an array goes; None if it waits for other rows of its table.
@@ -91,7 +92,7 @@ class TableRows:
             return PlacedArrays(name, layer, array.shape, chunk, {(): array})
         table = TABLES[part.table]
         row = self.names[table.rows].index(part.row)
-        values: dict[Place, NDArray[Any]] = {(row,): array}
+        values: dict[Index, NDArray[Any]] = {(row,): array}
         if part.is_chance:
             values = {(row, ESTIMATES.index("low") + bound): array[bound] for bound in range(2)}
         elif table.has_chance:
@@ -105,7 +106,7 @@ class TableRows:
             if len(waiting) < np.prod(leading):
                 return None
             whole = np.empty(shape, array.dtype)
-            for place, plane in self._waiting.pop((layer, table.name)).items():
-                whole[place] = plane
+            for index, plane in self._waiting.pop((layer, table.name)).items():
+                whole[index] = plane
             values = {(): whole}
         return PlacedArrays(table.name, layer, shape, chunk, values)
