@@ -20,14 +20,16 @@ from flask import Flask, Response, jsonify, request
 from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
-from dashboard import addresses, api, bundle, frame, middleware
+from dashboard import api
 from dashboard.auth.guard import Guard, Login
-from dashboard.auth.pages import account_routes
-from dashboard.bridge import Bridge
-from dashboard.callback_request import callback_problem
-from dashboard.compressed import Compressed
-from dashboard.source import Source
-from dashboard.views import VIEWS
+from dashboard.auth.routes import account_routes
+from dashboard.pages import VIEWS, shell
+from dashboard.server import bundle, paths
+from dashboard.server.callback_request import callback_problem
+from dashboard.server.limits import BodyLimit, Busy, KnownHosts, SecurityHeaders
+from dashboard.server.static_files import Compressed
+from dashboard.server.wsgi import Bridge
+from dashboard.stores.source import Source
 from fmcore import FmcoreError
 
 log = logging.getLogger(__name__)
@@ -86,14 +88,14 @@ def create_app(
     # Last, because it takes every path that is left.
     app.mount("/", Bridge(pages.server, threads=CALLBACK_THREADS))
     app.add_middleware(Compressed)
-    app.add_middleware(addresses.StorePages, source=source)
-    app.add_middleware(middleware.BodyLimit)
-    app.add_middleware(middleware.Busy)
+    app.add_middleware(paths.StorePages, source=source)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Busy)
     app.add_middleware(Guard, login=login)
-    app.add_middleware(middleware.KnownHosts, allowed_hosts=allowed_hosts)
+    app.add_middleware(KnownHosts, allowed_hosts=allowed_hosts)
     # Around all else, so that what is refused, and what fails, has the headers too.
-    guarded: ASGIApp = middleware.SecurityHeaders(app, script_hashes=pages.csp_hashes())
-    return addresses.Prefixed(guarded, prefix) if prefix else guarded
+    guarded: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes())
+    return paths.Prefixed(guarded, prefix) if prefix else guarded
 
 
 def _create_dash(source: Source) -> Dash:
@@ -110,11 +112,11 @@ def _create_dash(source: Source) -> Dash:
         serve_locally=True,
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
         assets_path_ignore=["wall"],  # modules, which wall.js imports
-        requests_pathname_prefix=addresses.HERE,
+        requests_pathname_prefix=paths.HERE,
         routes_pathname_prefix="/",
     )
-    server.before_request(addresses.begin)
-    server.after_request(addresses.place)
+    server.before_request(paths.begin)
+    server.after_request(paths.place)
     # All at once, before Dash's own scripts run: a module names the next ones only when it runs.
     modules = "".join(
         f'<link rel="modulepreload" href="{app.get_asset_url(f"wall/{module.name}")}">'
@@ -125,8 +127,8 @@ def _create_dash(source: Source) -> Dash:
         .replace("{%metas%}", "{%metas%}" + modules)
         .replace("{%favicon%}", f'<link rel="icon" href="{ICON}">')
     )
-    app.layout = lambda: frame.layout(source, title=TITLE)
-    frame.register(app, source)
+    app.layout = lambda: shell.layout(source, title=TITLE)
+    shell.register(app, source)
     for view in VIEWS:
         view.register(app, source)
     _answer_errors(app)

@@ -1,11 +1,11 @@
 """The HTTP side that is not a page: stores, layers, samples, statistics and arrays."""
 
 from dashboard.api.arrays import array_routes
+from dashboard.api.errors import answer_problems
 from dashboard.api.images import image_route
 from dashboard.api.limits import DEFAULT_LIMITS, Limits
-from dashboard.api.listing import create_router
-from dashboard.api.problem import answer_problems
 from dashboard.api.reference import mount_reference
+from dashboard.api.stores import create_router
 from dashboard.api.windows import window_route
 
 __all__ = [

@@ -13,8 +13,8 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from dashboard.background import streamed
-from dashboard.problem import problem
+from dashboard.server.background import streamed
+from dashboard.server.problem import problem
 from fmcore.errors import SelectionError
 from fmcore.export import FORMATS, ArraySource, Format
 

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard import caching
 from dashboard.api import answers
 from dashboard.api.answers import FORMATS_OF, RAW
 from dashboard.api.limits import Limits
 from dashboard.api.stored import stored_chunk
-from dashboard.source import Snapshot, Source
+from dashboard.server import headers as caching
+from dashboard.stores.source import Snapshot, Source
 from fmcore.errors import SelectionError
 from fmcore.export import (
     ArraySource,

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard import caching
 from dashboard.api import answers
-from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
+from dashboard.api.openapi import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.figures.picture import png_of
-from dashboard.source import Snapshot, Source
+from dashboard.server import headers as caching
+from dashboard.stores.source import Snapshot, Source
 from fmcore.errors import SampleNotFoundError, SelectionError
 
 LARGEST = 4096

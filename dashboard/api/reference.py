@@ -15,10 +15,10 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from dashboard.api.answers import FORMATS_OF, RAW
-from dashboard.api.describe import BINARY, VALUES, problems, store_parameter
 from dashboard.api.images import image_operation
+from dashboard.api.openapi import BINARY, VALUES, problems, store_parameter
 from dashboard.api.windows import window_operation
-from dashboard.source import Source
+from dashboard.stores.source import Source
 from fmcore.export import Format
 from fmcore.records import Target
 from fmcore.selection import DTYPES, PARAMETERS

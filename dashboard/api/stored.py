@@ -11,10 +11,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard import caching
 from dashboard.api import answers
 from dashboard.api.limits import Limits
-from dashboard.source import Snapshot
+from dashboard.server import headers as caching
+from dashboard.stores.source import Snapshot
 from fmcore.selection import Query, parse_numbers, parse_samples
 from fmcore.storage import deflate
 

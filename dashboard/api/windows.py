@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard import caching
 from dashboard.api import answers
-from dashboard.api.describe import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.api.limits import Limits
+from dashboard.api.openapi import BINARY, VALUES, WHOLE, problems, store_parameter
 from dashboard.figures.shrink import shrink
-from dashboard.source import Source
+from dashboard.server import headers as caching
+from dashboard.stores.source import Source
 from fmcore.errors import SelectionError
 from fmcore.selection import Picks, parse_numbers
 from fmcore.storage import Layer

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.auth.person import Person
-from dashboard.problem import problem
+from dashboard.server.problem import problem
 
 COOKIE = "fmdash_session"
 # What anybody may ask for: the door, and whether the server lives.

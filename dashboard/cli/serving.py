@@ -17,8 +17,8 @@ from fmcore.optional import needing
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from dashboard import server
     from dashboard.auth.guard import Login
+    from dashboard.server import listen
 
 DEFAULT_PORT = 8050
 EXTRA = "dashboard"
@@ -96,32 +96,32 @@ def add_to(verbs: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     with needing(EXTRA, purpose="fmdash serve"):
-        from dashboard import server
-        from dashboard.source import Source
+        from dashboard.server import listen
+        from dashboard.stores.source import Source
 
     for path in options.paths:
         if not path.exists():
             raise InputFileError(f"there is no store or folder {path}; `fmcore capture` writes one")
     source = Source(*options.paths)
     login = _login(options)
-    with server.bind(_address(options), guarded=login is not None) as listening:
+    with listen.bind(_address(options), guarded=login is not None) as listening:
         app = _app(options, source, login)
-        where = server.address(listening, tls=options.tls_cert is not None)
+        where = listen.address(listening, tls=options.tls_cert is not None)
         if options.check:
-            answers = server.check(app, listening)
+            answers = listen.check(app, listening)
             for path, status in answers.items():
                 print(f"{where}{path.lstrip('/')} answered {status}")
             return 0 if set(answers.values()) == {200} else 1
         what = ", ".join(map(str, options.paths))
         print(f"Feature Map Dashboard of {what} at {where} (Ctrl-C stops it)", flush=True)
         workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
-        opens = options.open and server.has_display()
+        opens = options.open and listen.has_display()
         tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
         with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
             if workers == 1 and tls is None:
-                server.serve(app, listening, open_browser=opens)
+                listen.serve(app, listening, open_browser=opens)
             else:
-                from dashboard.workers import serve_with
+                from dashboard.server.workers import serve_with
 
                 serve_with(app, listening, workers=workers, tls=tls, open_browser=opens)
     return 0
@@ -129,51 +129,51 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIApp:
     with needing(EXTRA, purpose="fmdash serve"):
-        from dashboard import server
         from dashboard.api import Limits
         from dashboard.app import create_app  # Dash takes a second to import; usage needs none
+        from dashboard.server import listen
 
     given = {"array_bytes": options.largest_array, "text_bytes": options.largest_text}
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
     hosts = ["127.0.0.1", "localhost", *options.allow_host]
-    if options.host not in server.EVERYWHERE:
+    if options.host not in listen.EVERYWHERE:
         hosts.append(options.host)
     return create_app(
         source, allowed_hosts=hosts, limits=limits, login=login, prefix=options.prefix
     )
 
 
-def _address(options: argparse.Namespace) -> server.Address:
+def _address(options: argparse.Namespace) -> listen.Address:
     """Where to listen; `ServerError` for what lets strangers in, or passwords be read."""
-    from dashboard import server
+    from dashboard.server import listen
 
     if bool(options.tls_cert) != bool(options.tls_key):
-        raise server.ServerError("TLS needs both --tls-cert and --tls-key")
+        raise listen.ServerError("TLS needs both --tls-cert and --tls-key")
     prefix = options.prefix
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-        raise server.ServerError(f"--prefix {prefix!r}: expected a path such as /maps")
+        raise listen.ServerError(f"--prefix {prefix!r}: expected a path such as /maps")
     if options.socket:
         return options.socket
-    if options.host not in server.LOOPBACK and options.users:
+    if options.host not in listen.LOOPBACK and options.users:
         if not (options.tls_cert or options.behind_tls):
-            raise server.ServerError(
+            raise listen.ServerError(
                 f"refusing to ask for passwords on {options.host} without TLS, where others could "
                 "read them: give --tls-cert and --tls-key, or say --behind-tls where a proxy "
                 "speaks TLS"
             )
-        if not options.allow_host and options.host in server.EVERYWHERE:
-            raise server.ServerError(
+        if not options.allow_host and options.host in listen.EVERYWHERE:
+            raise listen.ServerError(
                 "say with --allow-host NAME under which name browsers ask for this server"
             )
     return options.host, options.port
 
 
 def _login(options: argparse.Namespace) -> Login | None:
-    from dashboard import server
+    from dashboard.server import listen
 
     if options.users is None:
         if options.proxy_header or options.proxy_secret or options.socket:
-            raise server.ServerError(
+            raise listen.ServerError(
                 "a proxy's header and a socket need --users FILE too; `fmdash user add` makes one"
             )
         return None
@@ -187,25 +187,25 @@ def _login(options: argparse.Namespace) -> Login | None:
         secret = _secret(options.proxy_secret) if options.proxy_secret else ""
         proxy = Proxy(secret, options.proxy_header or "", options.proxy_role)
     elif options.proxy_header:
-        raise server.ServerError(
+        raise listen.ServerError(
             "anybody could send --proxy-header: prove that it is the proxy with --proxy-secret "
             "FILE, or listen on a --socket that only it can reach"
         )
     people = People(options.users)
     if not len(people) and not (proxy and proxy.role):
-        raise server.ServerError(f"nobody could log in: {options.users} has no people")
+        raise listen.ServerError(f"nobody could log in: {options.users} has no people")
     journal = Journal(options.log or options.users.with_suffix(".log.jsonl"))
     secure = bool(options.tls_cert or options.behind_tls or options.socket)
     return Login(people, journal, proxy, secure=secure)
 
 
 def _secret(path: Path) -> str:
-    from dashboard import server
+    from dashboard.server import listen
 
     try:
         secret = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"cannot read the proxy's secret in {path}: {error}") from error
     if len(secret) < 16:
-        raise server.ServerError(f"the secret in {path} is shorter than 16 characters")
+        raise listen.ServerError(f"the secret in {path} is shorter than 16 characters")
     return secret

@@ -29,8 +29,9 @@ from benchmarks.harness import Options, Table, tiny_store
 from benchmarks.serving import middle
 from benchmarks.stores import made_stores
 
-from dashboard import create_app, server
-from dashboard.source import Source
+from dashboard import create_app
+from dashboard.server import listen as server
+from dashboard.stores.source import Source
 from fmcore import open_store
 from fmcore.export import export_store
 

@@ -41,7 +41,7 @@ READS = {
         "store = open_store(path); next(iter(store.layers.values())).health()",
     ),
     "first page of the dashboard": (
-        "from dashboard import create_app; from dashboard.source import Source; "
+        "from dashboard import create_app; from dashboard.stores.source import Source; "
         "from pathlib import Path; from starlette.testclient import TestClient",
         "client = TestClient(create_app(Source(Path(path)))); "
         "answer = client.get('/', headers={'host': 'localhost'}); assert answer.status_code == 200",

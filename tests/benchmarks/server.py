@@ -23,9 +23,10 @@ from benchmarks.serving import command_for, ended, p95, started
 from helpers.factories import make_store
 from helpers.servers import SHOW_PAGE
 
-from dashboard import create_app, server
+from dashboard import create_app
 from dashboard.app import _create_dash
-from dashboard.source import Source
+from dashboard.server import listen as server
+from dashboard.stores.source import Source
 
 FIRST_REQUESTS = 12
 ROWS = STARTS, HEALTH, LONGEST = (

@@ -24,10 +24,11 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from dashboard import create_app, server
-from dashboard.middleware import SecurityHeaders
-from dashboard.source import Source
-from dashboard.views.feature_maps.wall import wall_facts
+from dashboard import create_app
+from dashboard.pages.feature_maps.wall import wall_facts
+from dashboard.server import listen as server
+from dashboard.server.limits import SecurityHeaders
+from dashboard.stores.source import Source
 
 HERE = Path(__file__).parent
 WALLS = ("wall linked", "wall free")

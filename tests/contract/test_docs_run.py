@@ -15,7 +15,7 @@ from helpers.factories import tool
 from helpers.servers import running
 
 from dashboard import create_app
-from dashboard.source import Source
+from dashboard.stores.source import Source
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.keras

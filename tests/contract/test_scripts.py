@@ -11,7 +11,7 @@ from plotly import colors
 
 from dashboard.app import _create_dash
 from dashboard.figures import theme
-from dashboard.source import Source
+from dashboard.stores.source import Source
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "dashboard/assets"

@@ -15,8 +15,7 @@ from helpers.factories import DEAD_FILTER, count
 from helpers.servers import running
 
 from dashboard import create_app
-from dashboard.source import Source
-from dashboard.state import (
+from dashboard.pages.state import (
     ARRANGEMENTS,
     DEAD,
     FILTER_ORDERS,
@@ -28,6 +27,7 @@ from dashboard.state import (
     ZOOMS,
     parse,
 )
+from dashboard.stores.source import Source
 from fmcore import open_store
 
 pytestmark = pytest.mark.browser

@@ -9,7 +9,7 @@ from helpers.factories import NumpyProbe, make_plan, make_samples, make_store
 from helpers.servers import running
 
 from dashboard import create_app
-from dashboard.source import Source
+from dashboard.stores.source import Source
 from fmcore import open_store
 from fmcore.capture import capture
 from fmcore.records import Captured

@@ -8,7 +8,7 @@ from helpers.factories import make_encoded_store
 from helpers.servers import running
 
 from dashboard import create_app
-from dashboard.source import Source
+from dashboard.stores.source import Source
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from helpers.factories import TARGET_NAMES, make_target_store, target_filter
 from helpers.servers import running
 
 from dashboard import create_app
-from dashboard.source import Source
+from dashboard.stores.source import Source
 from fmcore.records import Target
 
 pytestmark = pytest.mark.browser

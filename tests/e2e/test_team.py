@@ -11,7 +11,7 @@ from dashboard import create_app
 from dashboard.auth.guard import Login
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
-from dashboard.source import Source
+from dashboard.stores.source import Source
 
 pytestmark = pytest.mark.browser
 

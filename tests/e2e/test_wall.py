@@ -13,7 +13,7 @@ from helpers.servers import running
 from PIL import Image
 
 from dashboard import create_app
-from dashboard.source import Source
+from dashboard.stores.source import Source
 from fmcore import open_store
 from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import LabelledImages, Preprocessing

@@ -6,8 +6,8 @@ import contextlib
 import threading
 import time
 
-from dashboard import server
-from dashboard.views import VIEWS
+from dashboard.pages import VIEWS
+from dashboard.server import listen as server
 
 # The request that a browser makes to have a page built.
 _OUTPUTS = [("page", "children"), *((f"nav-{view.name}", "className") for view in VIEWS)]

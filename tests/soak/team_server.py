@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dashboard.auth.people import People
 from dashboard.cli import main
-from dashboard.source import STORE_HERE, Source
+from dashboard.stores.source import STORE_HERE, Source
 
 folder, users, n_people, password, slow, workers = sys.argv[1:]
 people = People(Path(users), create=True)

@@ -1,0 +1,59 @@
+"""How alike each layer of A is to each layer of B: linear CKA."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dashboard.components.graph import NONE, Drawn
+from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
+from dashboard.figures.theme import Theme
+from dashboard.pages.compare.pair import Pair, cka_of_layers
+
+
+def cka_figure(pair: Pair, *, theme: Theme) -> tuple[Drawn, str]:
+    """The heatmap with the style of its graph, and what it is; without the same samples only why.
+
+    Rows are the layers of A, columns those of B, in the order of each model.
+    """
+    if not pair.alike.same:
+        return NONE, (
+            "CKA asks how alike two layers arrange the same samples, so there is none here."
+        )
+    values, n_used = cka_of_layers(pair)
+    rows, columns = (list(one.catalog.n_filters) for one in (pair.first, pair.second))
+    at = rows.index(pair.shown.layer), columns.index(pair.shown.other)
+    margin = margin_of(rows, below=columns)
+    figure = heatmap_figure(
+        values,
+        rows=rows,
+        columns=columns,
+        axes=("layer of A", "layer of B"),
+        span=(0.0, 1.0),
+        title="linear CKA",
+        hover="A: %{y}<br>B: %{x}<br><b>%{z:.4f}</b>",
+        framed=at,
+        numbered=True,
+        margin=margin,
+        theme=theme,
+    )
+    height = heatmap_height(len(rows), margin, smallest=260, largest=620)
+    of = pair.first.catalog.n_samples
+    some = "all" if n_used == of else f"{n_used:,}, evenly spaced, of"
+    known = f"{values[at]:.3f}" if np.isfinite(values[at]) else "none, since one does not vary"
+    words = (
+        "Linear CKA of pooled means (Kornblith et al. 2019): 1 where two layers arrange the "
+        "samples alike up to rotation and scale, 0 where not at all; over "
+        f"{some} {of:,} samples; few of them, or some extreme ones, make it large. A click chooses "
+        f"the two layers. {pair.shown.layer} of A and {pair.shown.other} of B: {known}."
+    )
+    return (figure, {"height": height}), words
+
+
+def clicked_layers(pair: Pair, cell: tuple[int, int] | None) -> tuple[str, str] | None:
+    """The layers of A and B that a cell of the heatmap is of; None for none, or outside."""
+    if cell is None:
+        return None
+    rows, columns = (list(one.catalog.n_filters) for one in (pair.first, pair.second))
+    if not (0 <= cell[0] < len(rows) and 0 <= cell[1] < len(columns)):
+        return None
+    return rows[cell[0]], columns[cell[1]]

@@ -1,0 +1,176 @@
+"""A sample's map in A, the map of the filter that goes with it in B, and their difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.components.graph import NONE, Drawn
+from dashboard.components.nodes import Node, dmc, html
+from dashboard.components.thumbnails import picture
+from dashboard.figures import box
+from dashboard.figures.feature_map import feature_map_figure
+from dashboard.figures.span import about_zero, span_of
+from dashboard.figures.theme import Theme
+from dashboard.pages.classes.maps import LONGEST
+from dashboard.pages.compare.about import page_of
+from dashboard.pages.compare.pair import Pair
+from dashboard.pages.compare.partners import partner, partner_words
+from dashboard.pages.state import state_for
+from dashboard.pages.words import judged, names_of, target_lines
+from dashboard.stores.source import Snapshot
+from fmcore.errors import MapsNotStoredError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One store's share of the panel.
+
+    Attributes:
+        letter: A or B.
+        snapshot: the store.
+        layer: a path of its.
+        sample: the sample, or None where the store has not so many.
+        filter_index: the filter, or None for none.
+        values: <float32>[y, x], its map; None where there is none.
+        why: why there is none.
+    """
+
+    letter: str
+    snapshot: Snapshot
+    layer: str
+    sample: int | None
+    filter_index: int | None
+    values: NDArray[np.float32] | None = None
+    why: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the map is of."""
+        which = "no filter" if self.filter_index is None else f"filter {self.filter_index}"
+        return f"{self.letter}: {which} of {self.layer}"
+
+
+def sides(pair: Pair) -> tuple[Side, Side]:
+    """The map of each store; B's sample is of the same number, where there is one."""
+    shown, n_second = pair.shown, pair.second.catalog.n_samples
+    other_sample = shown.sample if shown.sample < n_second else None
+    return (
+        _side("A", pair.first, shown.layer, shown.sample, shown.filter_index),
+        _side("B", pair.second, shown.other, other_sample, partner(pair)),
+    )
+
+
+def _side(
+    letter: str, snapshot: Snapshot, layer: str, sample: int | None, filter_index: int | None
+) -> Side:
+    where = (letter, snapshot, layer, sample, filter_index)
+    if sample is None:
+        return Side(*where, why=f"{letter} has only {snapshot.catalog.n_samples:,} samples.")
+    if filter_index is None:
+        return Side(*where)  # the note says why
+    try:
+        values = snapshot.layer(layer).feature_maps(sample)[..., filter_index]
+    except MapsNotStoredError:
+        return Side(*where, why=f"{letter} keeps no maps of {layer}: its policy is pooled.")
+    return Side(*where, values=np.ascontiguousarray(values))
+
+
+def difference(pair: Pair, first: Side, second: Side) -> tuple[NDArray[np.float32] | None, str]:
+    """B minus A, <float32>[y, x], or why there is none."""
+    if not pair.alike.same:
+        return None, "No difference: the samples are not the same."
+    if first.values is None or second.values is None:
+        return None, "No difference: one of both maps is missing."
+    shapes = [one.values.shape for one in (first, second) if one.values is not None]
+    if shapes[0] != shapes[1]:
+        sizes = " and ".join("×".join(map(str, shape)) for shape in shapes)
+        return None, f"No difference: the maps have {sizes} values."
+    return second.values - first.values, ""
+
+
+def map_figures(
+    first: Side, second: Side, minus: NDArray[np.float32] | None, *, theme: Theme
+) -> tuple[Drawn, Drawn, Drawn]:
+    """The map of each and the difference; what is not there takes no room."""
+    span = span_of((first.values, second.values))
+    maps = [
+        NONE if one.values is None else _drawn(one.values, span, "activation", theme)
+        for one in (first, second)
+    ]
+    if minus is None:
+        return maps[0], maps[1], NONE
+    return maps[0], maps[1], _drawn(minus, about_zero(minus), "difference", theme, signed=True)
+
+
+def _drawn(
+    values: NDArray[np.float32],
+    span: tuple[float, float],
+    bar: str,
+    theme: Theme,
+    *,
+    signed: bool = False,
+) -> Drawn:
+    figure = feature_map_figure(values, span=span, theme=theme, title=bar, signed=signed)
+    height, width = values.shape
+    return figure, box.MAP.fixed((height, width), longest=LONGEST)
+
+
+def input_panel(side: Side) -> list[Node]:
+    """The sample as the model saw it, and what it makes of it."""
+    if side.sample is None:
+        return [dmc.Text(side.why, size="sm", c="dimmed")]
+    known = judged(*names_of(side.snapshot, side.sample))
+    words = f"Sample {side.sample} of {side.snapshot.name}"
+    url = side.snapshot.image_url(side.sample)
+    lines = [dmc.Text(f"Sample {side.sample}", size="sm", fw=500)]
+    told = [*filter(None, known.split(", ")), *target_lines(side.snapshot, side.sample)]
+    lines += [dmc.Text(one, size="sm") for one in told]
+    lines += _link(side)
+    if side.why:
+        lines.append(dmc.Text(side.why, size="sm", c="dimmed"))
+    return [
+        html.Div(
+            picture(url, words=words, shape=side.snapshot.image_shape), className="compare-picture"
+        ),
+        html.Div(lines),
+    ]
+
+
+def _link(side: Side) -> list[Node]:
+    """Where all that a store says of the filter is; from a page `/stores/A/compare`."""
+    if side.filter_index is None:
+        return []
+    snapshot = side.snapshot
+    shown = state_for(
+        snapshot.catalog, layer=side.layer, filter_index=side.filter_index, sample=side.sample or 0
+    )
+    folder = "" if side.letter == "A" else page_of(snapshot)
+    address = f"{folder}filter{shown.query(snapshot.catalog)}"
+    return [html.A(f"All of filter {side.filter_index}", href=address)]
+
+
+def difference_words(minus: NDArray[np.float32] | None, why: str) -> Node:
+    """What the difference comes to, or why there is none."""
+    if minus is None:
+        return dmc.Text(why, size="sm", c="dimmed")
+    known = np.abs(minus[np.isfinite(minus)].astype(np.float64))
+    if not known.size or not known.max():
+        return dmc.Text("Both maps are the same, value by value.", size="sm")
+    return html.Div(
+        [
+            dmc.Text("Red: more in B; blue: more in A.", size="sm"),
+            dmc.Text(f"Largest {known.max():.4g}", size="sm", c="dimmed"),
+            dmc.Text(f"Mean amount {known.mean():.4g}", size="sm", c="dimmed"),
+        ]
+    )
+
+
+def maps_note(pair: Pair) -> str:
+    """How B's filter was found, and what B's sample is."""
+    words = partner_words(pair)
+    if pair.alike.same or pair.shown.sample >= pair.second.catalog.n_samples:
+        return words
+    return f"{words} B's sample has the same number, but is another image."

@@ -1,0 +1,79 @@
+"""Which filter of B goes with each filter of A."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.pages.compare.pair import Pair
+from fmcore.statistics import Matches, match_filters
+
+NONE = -1
+
+
+def matches(pair: Pair) -> Matches:
+    """Filters of A beside those of B by the correlation of their pooled means; kept."""
+    paths = pair.layers
+
+    def make() -> Matches:
+        return match_filters(
+            pair.first.layer(paths[0]).pooled("mean")[...],
+            pair.second.layer(paths[1]).pooled("mean")[...],
+        )
+
+    return pair.first.derived(("matches", pair.second.digest, *paths), make)
+
+
+def partners(pair: Pair) -> NDArray[np.int64]:
+    """The filter of B that goes with each filter of A, <int64>[filter]; -1 for none."""
+    if not pair.by_number:
+        found = matches(pair)
+        return found.one_to_one if pair.shown.pairing == "one" else found.best
+    sizes = _sizes(pair)
+    numbers = np.arange(sizes[0])
+    return np.where(numbers < sizes[1], numbers, NONE)
+
+
+def partner(pair: Pair) -> int | None:
+    """The filter of B beside the selected one: the chosen one, else the one that goes with it."""
+    if pair.shown.other_filter is not None:
+        return pair.shown.other_filter
+    found = int(partners(pair)[pair.shown.filter_index])
+    return None if found == NONE else found
+
+
+def partner_words(pair: Pair) -> str:
+    """How B's filter was found, or why there is none; a sentence."""
+    index, number = pair.shown.filter_index, partner(pair)
+    said = ""
+    if pair.alike.same and number is not None:
+        r = float(matches(pair).correlation[index, number])
+        said = f"r = {r:.3f}" if np.isfinite(r) else "one of both does not vary, so no r"
+    if pair.shown.other_filter is not None:
+        return f"Chosen: filter {number} of B{f' ({said})' if said else ''}."
+    if number is None:
+        return _why_none(pair, index)
+    if not pair.alike.same:
+        return "The filter of the same number: without the same samples there are no matches."
+    if pair.by_number:
+        return f"The filter of the same number ({said})."
+    if pair.shown.pairing == "one":
+        return f"One to one, filter {number} of B goes with filter {index} of A ({said})."
+    return f"The match of filter {index} of A is filter {number} of B ({said})."
+
+
+def _why_none(pair: Pair, index: int) -> str:
+    """Why no filter of B goes with one of A."""
+    if pair.by_number:
+        return f"B's layer has only {_sizes(pair)[1]:,} filters, so none has the number {index}."
+    if matches(pair).best[index] == NONE:
+        return (
+            f"Nothing matches filter {index} of A: it is the same for every sample, as a dead "
+            "filter is, or not finite. Choose a filter of B yourself."
+        )
+    return f"One to one, no filter of B is left for filter {index} of A."
+
+
+def _sizes(pair: Pair) -> tuple[int, int]:
+    first, second = pair.layers
+    return pair.first.catalog.n_filters[first], pair.second.catalog.n_filters[second]

@@ -1,0 +1,1 @@
+"""Requests on their way to a page or the API; knows no filter and no class."""

@@ -1,0 +1,60 @@
+"""What was read or made once and may be asked for again, within a bound in bytes."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from cachetools import LRUCache
+
+T = TypeVar("T")
+
+CACHE_BYTES = 48 << 20
+
+
+class ByteCache:
+    """Values by key; where they take more than the bound, those that lay longest unused go."""
+
+    def __init__(self, n_bytes: int = CACHE_BYTES) -> None:
+        self._values: LRUCache[Hashable, Any] = LRUCache(n_bytes, getsizeof=size_of)
+        self._lock = threading.Lock()
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that are kept now."""
+        return int(self._values.currsize)
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of a key, made where it is not kept; two threads may make it at once."""
+        with self._lock:
+            if key in self._values:
+                found: T = self._values[key]
+                return found
+        made = make()
+        with self._lock:
+            if size_of(made) <= self._values.maxsize:
+                self._values[key] = made
+        return made
+
+    def held(self, key: Hashable) -> Any:
+        """The value of a key, or None where it is not kept."""
+        with self._lock:
+            return self._values.get(key)
+
+
+def size_of(value: object) -> int:
+    """About how many bytes a value takes, with all that it holds."""
+    own = sys.getsizeof(value)
+    if isinstance(value, np.ndarray):
+        return max(own, value.nbytes)
+    if isinstance(value, Mapping):
+        return own + sum(size_of(key) + size_of(one) for key, one in value.items())
+    if isinstance(value, tuple | list):
+        return own + sum(map(size_of, value))
+    if is_dataclass(value):
+        return own + sum(size_of(getattr(value, field.name)) for field in fields(value))
+    return own

@@ -1,0 +1,95 @@
+"""A store in one line of the catalogue: what it is of, how good the model is, what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmcore import FmcoreError, Store, open_store
+from fmcore.statistics import dead_filters
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSummary:
+    """What the catalogue says of one file.
+
+    Attributes:
+        name: the store's, in addresses.
+        n_bytes: size of the file.
+        model: the model's name.
+        dataset: where its images came from.
+        labels: `given`, `predicted` or `none`.
+        target: what kind of answer the model gives: `class`, `labels`, `number` or `none`.
+        target_names: the name of each of several labels, or of each number; empty for others.
+        accuracy: how right the model is, in words, or why that is unknown.
+        created: when it was captured, ISO 8601.
+        test_accuracy: share of samples whose prediction equals their label; None where unknown.
+        n_samples: how many samples.
+        n_layers: how many captured layers.
+        n_filters: filters of all layers.
+        n_dead: those that are dead, by the rule of health.
+        problem: why it cannot be opened; empty where it can.
+        digest: what tells the store from every other.
+    """
+
+    name: str
+    n_bytes: int = 0
+    model: str = ""
+    dataset: str = ""
+    labels: str = ""
+    target: str = ""
+    target_names: tuple[str, ...] = ()
+    accuracy: str = ""
+    created: str = ""
+    test_accuracy: float | None = None
+    n_samples: int = 0
+    n_layers: int = 0
+    n_filters: int = 0
+    n_dead: int = 0
+    problem: str = ""
+    digest: str = ""
+
+
+def summarize(name: str, path: Path) -> StoreSummary:
+    """The line of a file; whatever is wrong with it is said there."""
+    n_bytes = 0
+    try:
+        n_bytes = path.stat().st_size
+        with open_store(path) as store:
+            return _of(store, name, n_bytes)
+    except (FmcoreError, OSError) as error:
+        return StoreSummary(name=name, n_bytes=n_bytes, problem=without_folders(error, path.parent))
+
+
+def without_folders(error: Exception, *folders: Path) -> str:
+    """What an error says; where on the server folders lie is nobody's business who only looks."""
+    words = str(error)
+    for folder in folders:
+        words = words.replace(f"{folder}/", "")
+    return words
+
+
+def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
+    about = store.about()
+    accuracy = about["model"]["test_accuracy"] if store.has_outcomes else None
+    dead = [
+        int(dead_filters(*map(one.statistic, ("min", "max", "n_nonfinite"))).sum())
+        for one in store.layers.values()
+    ]
+    return StoreSummary(
+        name=name,
+        n_bytes=n_bytes,
+        model=str(about["model"]["name"]),
+        dataset=str(about["dataset"]["source"]),
+        labels=store.labels_are,
+        target=store.target,
+        target_names=store.target_names,
+        accuracy=store.accuracy_words,
+        created=str(about["store"].get("created", "")),
+        test_accuracy=None if accuracy is None else float(accuracy),
+        n_samples=store.n_samples,
+        n_layers=len(store.layers),
+        n_filters=sum(one.n_filters for one in store.layers.values()),
+        n_dead=sum(dead),
+        digest=store.digest,
+    )

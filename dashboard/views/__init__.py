@@ -1,8 +1,0 @@
-"""The pages of the dashboard, in the order of the navigation."""
-
-from dashboard.views import classes, compare, feature_maps, filter
-from dashboard.views.record import View
-
-VIEWS: tuple[View, ...] = (feature_maps.VIEW, classes.VIEW, filter.VIEW, compare.VIEW)
-
-__all__ = ["VIEWS", "View"]

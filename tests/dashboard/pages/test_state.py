@@ -1,0 +1,126 @@
+"""A link says what a page shows, and what does not exist becomes the nearest there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.pages.state import (
+    ARRANGEMENTS,
+    DEAD,
+    DEFAULT_STATISTIC,
+    FIELDS,
+    FILTER_ORDERS,
+    OUTCOMES,
+    PAIRINGS,
+    RANGES,
+    SAMPLE_ORDERS,
+    ZEROS,
+    ZOOMS,
+    State,
+    parse,
+    parse_query,
+    updated_query,
+)
+from dashboard.stores.catalog import Catalog
+from dashboard.stores.source import Source
+
+CATALOG = Catalog({"conv1": 16, "block/conv 2&": 3}, 50, ("a", "b"), ("mean", "std"))
+
+states = st.sampled_from(list(CATALOG.n_filters)).flatmap(
+    lambda layer: st.builds(
+        State,
+        layer=st.just(layer),
+        sample=st.integers(0, 49),
+        filter_index=st.integers(0, CATALOG.n_filters[layer] - 1),
+        class_index=st.none() | st.integers(0, 1),
+        against=st.none() | st.integers(0, 1),
+        outcome=st.sampled_from(list(OUTCOMES)),
+        picked=st.sampled_from(list(SAMPLE_ORDERS)),
+        color_range=st.sampled_from(list(RANGES)),
+        filter_order=st.sampled_from(list(FILTER_ORDERS)),
+        dead=st.sampled_from(list(DEAD)),
+        zeros=st.sampled_from(list(ZEROS)),
+        zoom=st.sampled_from(list(ZOOMS)),
+        window=st.sampled_from(["", "0,0,5,4.5", "2.125,3,9,1000"]),
+        statistic=st.sampled_from(CATALOG.statistics),
+        arrangement=st.sampled_from(list(ARRANGEMENTS)),
+        with_store=st.sampled_from(["", "a:zwei ü&="]),
+        other=st.sampled_from(["", "block/conv 2&"]),
+        other_filter=st.none() | st.integers(0, 2047),
+        pairing=st.sampled_from(list(PAIRINGS)),
+    )
+)
+
+
+def test_a_link_without_a_statistic_shows_the_same_one_whatever_comes_first(store_path):
+    every = Source(store_path).snapshot().catalog
+    for names in (every.statistics, every.statistics[::-1]):
+        assert parse({}, replace(every, statistics=names))[0].statistic == DEFAULT_STATISTIC
+    basic = replace(every, statistics=("std",))
+    state, notes = parse({"statistic": DEFAULT_STATISTIC}, basic)
+    assert state.statistic == "std"
+    assert len(notes) == 1
+
+
+@given(states)
+def test_a_link_opens_what_it_was_made_from(state):
+    assert parse_query(state.query(CATALOG), CATALOG) == (state, ())
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(list(FIELDS)),
+        st.none() | st.text() | st.integers() | st.floats() | st.lists(st.integers()),
+    )
+)
+def test_whatever_is_asked_for_something_that_exists_is_shown(values):
+    state, _ = parse(values, CATALOG)
+    assert state.layer in CATALOG.n_filters
+    assert 0 <= state.sample < 50
+    assert 0 <= state.filter_index < CATALOG.n_filters[state.layer]
+    assert state.class_index in (None, 0, 1)
+    assert parse_query(state.query(CATALOG), CATALOG)[0] == state
+
+
+def test_what_does_not_exist_is_said():
+    state, notes = parse_query("?layer=conv9&sample=99&filter=-1&class=x", CATALOG)
+    assert (state.layer, state.sample, state.filter_index, state.class_index) == (
+        "conv1",
+        49,
+        0,
+        None,
+    )
+    assert notes == (
+        "There is no layer 'conv9' here; showing 'conv1'.",
+        "There is no sample 99 here (0 to 49); showing 49.",
+        "There is no filter -1 here (0 to 15); showing 0.",
+        "The class 'x' is no number.",
+    )
+
+
+def test_names_of_other_stores_are_kept_as_they_are_unless_they_cannot_be_names():
+    state, notes = parse({"with_store": "mnist ü", "other": "a/conv 1"}, CATALOG)
+    assert (state.with_store, state.other, notes) == ("mnist ü", "a/conv 1", ())
+    state, notes = parse({"with_store": "x" * 256, "other": "a\n", "pairing": "luck"}, CATALOG)
+    assert (state.with_store, state.other, state.pairing) == ("", "", "match")
+    assert notes == (
+        "The store to compare with has a name of 256 characters; 255 at most.",
+        "The layer of the other store has a name of 2 characters that cannot be printed.",
+        "There is no way to pair filters 'luck' here; showing 'match'.",
+    )
+
+
+def test_an_empty_link_shows_the_first_of_everything_without_a_word():
+    assert parse_query("", CATALOG) == parse_query(None, CATALOG)
+    assert parse_query("", CATALOG)[1] == ()
+
+
+@given(states)
+def test_what_a_page_does_not_show_stays_in_its_link(state):
+    changed = parse_query(updated_query(state.query(CATALOG), CATALOG, class_index=None), CATALOG)[
+        0
+    ]
+    assert changed == replace(state, class_index=None)
