@@ -14,7 +14,7 @@ from helpers.drawing import nodes_in
 
 import dashboard
 from dashboard.components import nodes
-from dashboard.pages import VIEWS
+from dashboard.pages import PAGES
 from dashboard.pages.state import parse_query
 from dashboard.stores.source import Source
 
@@ -50,7 +50,7 @@ def test_there_is_no_component_that_dash_does_not_have():
         nodes.html.Duv("x")
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", PAGES, ids=lambda view: view.name)
 def test_dashs_own_classes_take_every_node_of_a_page(view, store_path):
     snapshot = Source(store_path).snapshot()
     libraries = {
