@@ -102,8 +102,8 @@ describe("table.js", () => {
   const rows = [{ filter: 0 }, { filter: 4 }, { filter: 7 }];
 
   test("a chosen row is its filter; the one that is shown already is not told again", () => {
-    expect(table.chosen([{ filter: 4 }], 0)).toBe(4);
-    for (const none of [null, [], [{ filter: 0 }]]) expect(table.chosen(none, 0)).toBe(NOTHING);
+    expect(table.selected([{ filter: 4 }], 0)).toBe(4);
+    for (const none of [null, [], [{ filter: 0 }]]) expect(table.selected(none, 0)).toBe(NOTHING);
   });
 
   test("the row of a filter is marked and scrolled to; one that is not there is unmarked", () => {

@@ -21,7 +21,7 @@ from dashboard.components.thumbnails import crop
 from dashboard.figures.histogram import N_BINS, histogram_figure, shares
 from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
 from dashboard.figures.theme import LIGHT
-from dashboard.pages.classes.table import health_summary, health_words
+from dashboard.pages.classes.filters import health_summary, health_words
 from dashboard.pages.feature_maps.wall import wall_facts
 from dashboard.pages.filter import distribution, downloads, header, samples, scores, similar
 from dashboard.pages.state import state_for
