@@ -5,15 +5,28 @@
   window.dash_clientside = window.dash_clientside || {};
   const clientside = window.dash_clientside;
 
-  // Panels that are to be redrawn once a person can see them, a little before it.
-  const observer = window.IntersectionObserver && new window.IntersectionObserver((entries) => {
+  // Observes panels until they come as near to the window as a margin says: then they are drawn.
+  const observer = (rootMargin) => new window.IntersectionObserver((entries, self) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
-      observer.unobserve(target);
-      clientside.set_props(waiting.get(target), { data: Date.now() });
+      self.unobserve(target);
+      clientside.set_props(`${target.id}-seen`, { data: Date.now() });
     }
-  }, { rootMargin: "200px" });
-  const waiting = new WeakMap();
+  }, { rootMargin });
+  // The first time wherever they are, unless they are folded up; later a little before they are seen.
+  const first = observer("1000000px");
+  const later = observer("200px");
+  // Which of the two is to observe a panel, by its id, until the panel is on the page: one that is
+  // folded up may not be, nor a table whose script is still on its way.
+  const absent = new Map();
+  const observe = () => absent.forEach((which, id) => {
+    const place = document.getElementById(id);
+    if (!place) return;
+    absent.delete(id);
+    [first, later].forEach((other) => other.unobserve(place));
+    which.observe(place);
+  });
+  new MutationObserver(observe).observe(document.documentElement, { subtree: true, childList: true });
 
   // A rectangle about a cell; about the whole column where there is no row.
   const frame = (row, column, nRows, line) => ({
@@ -26,13 +39,12 @@
   });
 
   window.dash_clientside.panels = {
-    // Has a panel redrawn when it is in sight; at once where it is. Its store ends in "-seen".
+    // Has a panel drawn when it is in sight, through its store.
     seen() {
-      const { id } = clientside.callback_context.outputs_list;
-      const place = document.getElementById(id.replace(/-seen$/, ""));
-      waiting.set(place, id);
-      observer.unobserve(place);
-      observer.observe(place);
+      const { outputs_list: { id }, triggered } = clientside.callback_context;
+      const isFirst = !triggered.some(({ prop_id: property }) => property !== ".");
+      absent.set(id.replace(/-seen$/, ""), isFirst ? first : later);
+      observe();
       return clientside.no_update;
     },
     // The filter after another layer was selected, and the last one there is.
@@ -51,6 +63,9 @@
       if (filter === undefined) return [no_update, no_update];
       return [drawing.classes ? String(drawing.classes[y]) : no_update, filter];
     },
+    // Figures with their styles, a list, one after the other; nothing where there are none.
+    drawings: (list) => (Array.isArray(list) ? list.flat() :
+      clientside.callback_context.outputs_list.map(() => clientside.no_update)),
     // The filter of a column that was clicked.
     column(click) {
       return click?.points?.[0]?.x ?? clientside.no_update;
@@ -63,7 +78,7 @@
     // The class that columns are ordered by: heatmaps ordered otherwise are not drawn for each.
     orderClass(arrangement, classIndex, before) {
       const after = arrangement === "value" ? classIndex ?? null : null;
-      return after === before ? clientside.no_update : after;
+      return after === (before ?? null) ? clientside.no_update : after;
     },
     // The figure with its frames. Where the axes are those that are there, its zoom stays.
     framed(drawing, classIndex, filter, against, present) {

@@ -1,4 +1,4 @@
-// Fills <div data-thumbnails="…"> with pictures that lead somewhere, as components/pictures.py
+// Fills <div data-thumbnails="…"> with pictures that lead somewhere, as components/thumbnails.py
 // describes them. One Dash component for each part of hundreds of pictures keeps a page busy for
 // seconds; these are plain elements, which React never touches because it gave the <div> none.
 (() => {

@@ -77,16 +77,17 @@ def thumbnails(
     """
     items = [
         [
-            str(sample.sample),
+            sample.sample,
             *sample.lines,
             sample.words,
-            sample.box and box_style(sample.box, shape),
-            sample.box and crop(sample.box, shape),
+            *((box_style(sample.box, shape), crop(sample.box, shape)) if sample.box else ()),
         ]
         for sample in samples
     ]
     about = {"url": url, "href": href, "ratio": f"{shape[1]} / {shape[0]}", "items": items}
-    attribute: Any = {"data-thumbnails": json.dumps(about, ensure_ascii=False)}
+    attribute: Any = {
+        "data-thumbnails": json.dumps(about, ensure_ascii=False, separators=(",", ":"))
+    }
     return html.Div(className=class_name, **attribute)
 
 

@@ -38,6 +38,8 @@ _NOTHING: Mapping[str, Any] = {
     "columnDefs": [],
     "rowData": [],
 }
+# Digits of a digest that travel with each callback: enough to notice that a store was replaced.
+DIGITS = 16
 REPLACED = "The store was replaced since this page was opened: reload the page."
 
 
@@ -77,7 +79,8 @@ class Panel:
         class_name: of what is around the panel and those beside it.
         also: further inputs of `draw`, by its names for them.
         themed: whether it has colors, and so is drawn again for another color scheme.
-        in_sight: whether it waits to be drawn again until a person scrolls to it.
+        in_sight: whether it is not drawn while it is folded up, nor again until a person scrolls
+            to it.
         is_there: whether a store has what it is about.
     """
 
@@ -101,8 +104,11 @@ class Panel:
         for panel in (self, *self.beside):
             body = panel.body or partial(_filled, page, panel.name)
             parts += _as_list(body(snapshot, state))
-            if panel.in_sight:
-                parts.append(dcc.Store(id=ids.SEEN.format(page=page, panel=panel.name)))
+        parts += [
+            dcc.Store(id=ids.SEEN.format(page=page, panel=panel.name))
+            for panel in (self, *self.beside, *self.within)
+            if panel.in_sight
+        ]
         title = self.title if isinstance(self.title, str) else self.title(snapshot.catalog)
         content = html.Div(parts, className=self.class_name) if self.class_name else parts
         framed = card(content, title=title)
@@ -179,7 +185,7 @@ class Page:
 
         return html.Div(
             [
-                dcc.Store(id=ids.DIGEST, data=snapshot.digest),
+                dcc.Store(id=ids.DIGEST, data=snapshot.digest[:DIGITS]),
                 dcc.Store(id=ids.LINK.format(page=self.name), data=self._link(snapshot.catalog)),
                 *column(self.above),
                 html.Div(column(self.side), id=f"{self.name}-side", className="side"),
@@ -224,16 +230,14 @@ def register(app: Dash, source: Source, page: Page, pages: Sequence[str]) -> Non
 def _register_panel(app: Dash, source: Source, page: Page, panel: Panel) -> None:
     needs = dict.fromkeys((*page.always, *panel.needs))
     controls = {name: page.controls[name] for name in needs}
-    scheme = (Input if panel.themed else dash.State)(ids.SCHEME, "data")
-    seen = {}
+    when = {"scheme": Input(ids.SCHEME, "data")} if panel.themed else {}
     if panel.in_sight:
         place = ids.SEEN.format(page=page.name, panel=panel.name)
-        seen = {"seen": Input(place, "data")}
+        when["seen"] = Input(place, "data")
         app.clientside_callback(
             ClientsideFunction("panels", "seen"),
             Output(place, "data"),
             *(Input(part.id, part.prop) for part in controls.values()),
-            prevent_initial_call=True,
         )
     needed = dash.State if panel.in_sight else Input
 
@@ -241,28 +245,23 @@ def _register_panel(app: Dash, source: Source, page: Page, panel: Panel) -> None
         output=[Output(f"{page.name}-{panel.name}{end}", prop) for end, prop in panel.fills],
         inputs={
             "values": {name: needed(part.id, part.prop) for name, part in controls.items()},
-            "scheme": scheme,
+            "when": when,
             "digest": dash.State(ids.DIGEST, "data"),
             "also": dict(panel.also),
-            "seen": seen,
         },
+        prevent_initial_call=panel.in_sight,
     )
     def draw(
-        values: dict[str, object],
-        scheme: str | None,
-        digest: object,
-        also: dict[str, Any],
-        seen: dict[str, object],
+        values: dict[str, object], when: dict[str, Any], digest: object, also: dict[str, Any]
     ) -> list[Any]:
-        del seen  # only that it was
         try:
             snapshot = source.snapshot()
-            if isinstance(digest, str) and digest != snapshot.digest:
+            if isinstance(digest, str) and digest != snapshot.digest[:DIGITS]:
                 return _nothing(panel, "Another store", REPLACED)
             fields = {name: controls[name].value(held) for name, held in values.items()}
             state = state_for(snapshot.catalog, **fields)
             subject, state = page.subject(source, snapshot, state)
-            content = panel.draw(subject, state, theme_for(scheme), **also)
+            content = panel.draw(subject, state, theme_for(when.get("scheme")), **also)
         except (StatisticNotFoundError, MapsNotStoredError) as error:
             return _nothing(panel, "Not in this store", str(error))
         except FmcoreError as error:

@@ -59,11 +59,13 @@ def test_from_a_cell_to_its_mean_map_the_other_class_and_the_difference(page, ur
     page.wait_for_url(f"**filter={order[0]}&class=1**")
     page.get_by_text(f"Filter {order[0]} of {LAYER}, class one").wait_for()
     page.get_by_role("button", name="All numbers of this class and filter").click()
-    row = page.locator("#classes-cell-numbers tr", has_text="Maximum")
+    row = page.locator("#classes-numbers tr", has_text="Maximum")
     row.get_by_text(f"{values[1, order[0]]:.6g}", exact=True).first.wait_for()
     ready(page, "classes-mean-maps-selected")
     mean = layer.mean_map(1, order[0])
-    until(page, lambda: np.float32(hover_map(page, "classes-mean-maps-selected", 3, 1)) == mean[3, 1])
+    until(
+        page, lambda: np.float32(hover_map(page, "classes-mean-maps-selected", 3, 1)) == mean[3, 1]
+    )
 
     page.click("#classes-against")
     page.get_by_role("option", name="zero").click()

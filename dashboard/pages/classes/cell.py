@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from dash import Input
 from dash import State as DashState
 
 from dashboard.components.nodes import Node, dcc, dmc, html
@@ -159,7 +158,8 @@ def top_strip(snapshot: Snapshot, state: State, query: str) -> list[Node]:
     names, labels = snapshot.catalog.class_names, snapshot.labels
 
     def class_words(sample: int) -> str:
-        return f", class {names[labels[sample]]}" if snapshot.catalog.has_classes else ""
+        of_all = state.class_index is None and snapshot.catalog.has_classes
+        return f", class {names[labels[sample]]}" if of_all else ""
 
     before, after = around_sample(parse_query(query, snapshot.catalog)[0], snapshot.catalog)
     strip = thumbnails(
@@ -181,16 +181,18 @@ def top_strip(snapshot: Snapshot, state: State, query: str) -> list[Node]:
 
 
 def draw(
-    snapshot: Snapshot, state: State, _: Theme, *, search: str | None, opened: object
-) -> tuple[list[Node], list[Node], Node | None]:
-    """The words, the strongest samples, and where they were opened all numbers."""
+    snapshot: Snapshot, state: State, _: Theme, *, search: str | None
+) -> tuple[list[Node], list[Node]]:
+    """The words and links, and the strongest samples."""
     fields = {name: getattr(state, name) for name in PANEL.needs}
     query = updated_query(search, snapshot.catalog, **fields)
-    table = None
-    if opened:
-        head, body = numbers(snapshot, state)
-        table = dmc.Table(data={"head": head, "body": body})
-    return header(snapshot, state, query), top_strip(snapshot, state, query), table
+    return header(snapshot, state, query), top_strip(snapshot, state, query)
+
+
+def draw_numbers(snapshot: Snapshot, state: State, _: Theme) -> Node:
+    """All numbers; folded up, they are not even read."""
+    head, body = numbers(snapshot, state)
+    return dmc.Table(data={"head": head, "body": body})
 
 
 def _body(snapshot: Snapshot, _: State) -> list[Node]:
@@ -200,13 +202,10 @@ def _body(snapshot: Snapshot, _: State) -> list[Node]:
         dmc.AccordionItem(
             [
                 dmc.AccordionControl(f"All numbers of this {what}"),
-                dmc.AccordionPanel(
-                    html.Div(id="classes-cell-numbers", className="classes-numbers")
-                ),
+                dmc.AccordionPanel(html.Div(id="classes-numbers", className="classes-numbers")),
             ],
             value="numbers",
         ),
-        id=ids.CLASSES_OPEN,
         className="classes-open",
     )
     strongest = [_heading("Strongest samples"), html.Div(id="classes-cell-top")]
@@ -229,13 +228,19 @@ def _heading(words: str) -> Node:
     return dmc.Title(words, order=3, className="classes-heading")
 
 
+NUMBERS = Panel(
+    "numbers",
+    draw_numbers,
+    needs=("layer", "filter_index", "class_index", "against"),
+    in_sight=True,
+)
 PANEL = Panel(
     "cell",
     draw,
     needs=("layer", "filter_index", "class_index", "against", "statistic", "arrangement"),
     title=lambda catalog: "One class and filter" if catalog.has_classes else "One filter",
-    fills=(("", "children"), ("-top", "children"), ("-numbers", "children")),
+    fills=(("", "children"), ("-top", "children")),
     body=_body,
-    within=(distribution.PANEL, mean_maps.PANEL),
-    also={"search": DashState(ids.URL, "search"), "opened": Input(ids.CLASSES_OPEN, "value")},
+    within=(distribution.PANEL, mean_maps.PANEL, NUMBERS),
+    also={"search": DashState(ids.URL, "search")},
 )

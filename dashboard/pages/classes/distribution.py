@@ -104,18 +104,17 @@ def draw(
     if spread.missing:
         return empty_figure(spread.missing, theme=theme), {"height": LOW}, ""
     figure = distribution_figure(spread.lines, spread.bounds, span=spread.span, theme=theme)
-    entries = [
-        html.Span([html.Span(className="classes-line", style={"borderTop": border}), name])
-        for name, border in key(spread.lines, spread.bounds, theme)
-    ]
-    return figure, {"height": HEIGHT}, [html.Div(entries, className="classes-key"), html.Span(NOTE)]
+    lines = key(spread.lines, spread.bounds, theme)
+    entries = [html.Span(name, style={"--line": border}) for name, border in lines]
+    return figure, {"height": HEIGHT}, entries
 
 
 def body() -> list[Node]:
     """What the panel fills, within that of the cell."""
     return [
         graph("classes-distribution", height=HEIGHT),
-        html.Div(id="classes-distribution-note", className="classes-note"),
+        html.Div(id="classes-distribution-note", className="classes-key"),
+        html.Div(NOTE, className="classes-note"),
     ]
 
 

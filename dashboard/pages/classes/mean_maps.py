@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from dash import ClientsideFunction, Dash, Input, Output
 from numpy.typing import NDArray
 
 from dashboard.components.graph import NONE, Drawn, graph
-from dashboard.components.nodes import Node, dmc, html
+from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.figures import box
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
 from dashboard.figures.theme import Figure, Theme, about_zero, plain, span_of
@@ -128,17 +129,28 @@ def _titled(figure: Figure, words: str) -> Figure:
     return figure | {"layout": figure["layout"] | {"title": title}}
 
 
-def draw(snapshot: Snapshot, state: State, theme: Theme) -> list[object]:
-    """Figure and style of each map, and a sentence."""
+def draw(snapshot: Snapshot, state: State, theme: Theme) -> tuple[tuple[Drawn, ...], str]:
+    """Figure and style of each map, for the browser to share out, and a sentence."""
     maps = mean_maps(snapshot, state)
-    figures = map_figures(snapshot, state, maps, theme=theme)
-    return [*(part for pair in figures for part in pair), note(snapshot, state, maps)]
+    return map_figures(snapshot, state, maps, theme=theme), note(snapshot, state, maps)
+
+
+def register(app: Dash) -> None:
+    """Shares out the maps in the browser: to name six properties in a request is half of it."""
+    graphs = [f"classes-mean-maps-{which}" for which in MAPS]
+    app.clientside_callback(
+        ClientsideFunction("panels", "drawings"),
+        [Output(graph_id, prop) for graph_id in graphs for prop in ("figure", "style")],
+        Input("classes-mean-maps-drawings", "data"),
+        prevent_initial_call=True,
+    )
 
 
 def body() -> list[Node]:
     """What the panel fills, within that of the cell."""
     graphs = [graph(f"classes-mean-maps-{which}") for which in MAPS]
     return [
+        dcc.Store(id="classes-mean-maps-drawings"),
         html.Div(graphs, className="classes-maps"),
         dmc.Text(id="classes-mean-maps-note", size="sm", c="dimmed"),
     ]
@@ -148,9 +160,6 @@ PANEL = Panel(
     "mean-maps",
     draw,
     needs=("layer", "filter_index", "class_index", "against"),
-    fills=(
-        *((f"-{which}", prop) for which in MAPS for prop in ("figure", "style")),
-        ("-note", "children"),
-    ),
+    fills=(("-drawings", "data"), ("-note", "children")),
     themed=True,
 )

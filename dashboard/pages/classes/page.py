@@ -16,7 +16,7 @@ from dashboard.components.controls import (
 )
 from dashboard.components.nodes import Node, dcc, dmc
 from dashboard.pages import ids
-from dashboard.pages.classes import cell, filters, heatmap, meaning
+from dashboard.pages.classes import cell, filters, heatmap, mean_maps, meaning
 from dashboard.pages.page import Control, Page
 from dashboard.pages.state import ARRANGEMENTS, State
 from dashboard.pages.words import why_no_classes
@@ -88,6 +88,7 @@ def register(app: Dash, _: Source) -> None:
         prevent_initial_call=True,
     )
     heatmap.register(app)
+    mean_maps.register(app)
     filters.register(app)
 
 

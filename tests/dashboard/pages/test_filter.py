@@ -368,8 +368,8 @@ def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
     pictures = samples.Pictures(snapshot, FIRST, 7)
     found = samples.responses(snapshot, FIRST, 7)[0]
     about = json.loads(pictures.rows(found)["props"]["data-thumbnails"])
-    assert [item[0] for item in about["items"]] == [str(one.sample) for one in found]
-    query = parse_qs(urlsplit(about["items"][0][0].join(about["href"])).query)
+    assert [item[0] for item in about["items"]] == [one.sample for one in found]
+    query = parse_qs(urlsplit(str(about["items"][0][0]).join(about["href"])).query)
     assert query == {"layer": [FIRST], "sample": [str(found[0].sample)], "filter": ["7"]}
     field = snapshot.layer(FIRST).receptive_field(found[0].y, found[0].x)
     if field is None:
