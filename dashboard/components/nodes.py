@@ -36,10 +36,10 @@ class Library:
 
 def _maker(kind: Any) -> Callable[..., Node]:
     name, namespace = kind._type, kind._namespace
-    known = frozenset(inspect.signature(kind.__init__).parameters)
+    allowed = frozenset(inspect.signature(kind.__init__).parameters)
 
     def make(**properties: Any) -> Node:
-        unknown = properties.keys() - known
+        unknown = properties.keys() - allowed
         if unknown and not all(one.startswith(("aria-", "data-")) for one in unknown):
             raise TypeError(f"{name} has no property {', '.join(sorted(unknown))}")
         return {"props": properties, "type": name, "namespace": namespace}
@@ -47,7 +47,7 @@ def _maker(kind: Any) -> Callable[..., Node]:
     def around(children: Any = None, **properties: Any) -> Node:
         return make(children=children, **properties)
 
-    return around if "children" in known else make
+    return around if "children" in allowed else make
 
 
 html, dcc = Library(dash.html), Library(dash.dcc)

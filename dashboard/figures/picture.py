@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def as_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image in colours where it has three channels, else its first channel in gray.
+    """The image in colors where it has three channels, else its first channel in gray.
 
     uint8 stays as it is; floats from 0 to 1 are multiplied by 255; others are stretched from their
     smallest to their largest value, since nobody knows what they mean.
@@ -20,12 +20,12 @@ def as_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
         image: <uint8 or float32>[image_y, image_x, image_channel].
 
     Returns:
-        <uint8>[image_y, image_x, 3] in colours, or <uint8>[image_y, image_x] in gray.
+        <uint8>[image_y, image_x, 3] in colors, or <uint8>[image_y, image_x] in gray.
     """
-    shown = image if image.shape[2] == 3 else image[:, :, 0]
-    if shown.dtype == np.uint8:
-        return shown
-    values = np.nan_to_num(shown.astype(np.float64), posinf=0.0, neginf=0.0)
+    channels = image if image.shape[2] == 3 else image[:, :, 0]
+    if channels.dtype == np.uint8:
+        return channels
+    values = np.nan_to_num(channels.astype(np.float64), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
         values = (values - low) / ((high - low) or 1.0)

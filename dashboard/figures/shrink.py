@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def shrink(maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Of each block of step x step values the one farthest from zero: sparse activity stays seen.
+    """The value farthest from zero in each block of step x step: sparse activity stays seen.
 
     NaN only where a block has nothing else.
 
@@ -31,9 +31,9 @@ def _of_blocks(function: np.ufunc, maps: NDArray[np.float32], step: int) -> NDAr
     for axis in (0, 1):
         cuts = range(min(step, maps.shape[axis]))
         parts = [maps[(slice(None),) * axis + (slice(at, None, step),)] for at in cuts]
-        found = parts[0].copy()
+        block = parts[0].copy()
         for part in parts[1:]:
-            inner = found[(slice(None),) * axis + (slice(part.shape[axis]),)]
+            inner = block[(slice(None),) * axis + (slice(part.shape[axis]),)]
             function(inner, part, out=inner)
-        maps = found
+        maps = block
     return maps

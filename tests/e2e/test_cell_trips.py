@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from helpers.browsing import asked, cell_position, hover, ready, until
-from helpers.factories import NumpyProbe, make_samples
+from helpers.factories import CLASS_NAMES, NumpyProbe, make_samples
 from helpers.servers import running
 
 from dashboard import create_app
@@ -73,7 +73,9 @@ class Trips:
         """Waits until nothing more is asked, answers it, and tells which components it is of."""
         n, routes = -1, self._waiting
         if self.bytes == 0:
-            until(self._page, lambda: routes)
+            until(
+                self._page, lambda: any("classes-cell" in one.request.post_data for one in routes)
+            )
         while len(routes) != n:
             n = len(routes)
             self._page.wait_for_timeout(1000)
@@ -97,13 +99,22 @@ def without_pictures(text: str) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
+def point_at(page, row: int, column: int, words: str) -> None:
+    """Moves the pointer to a cell, until the page says so: a click is of what it said last."""
+    label = page.locator("#classes-heatmap .hoverlayer .hovertext text").first
+    hover(page, "classes-heatmap", row, column)
+    until(page, lambda: label.count() and words in label.text_content())
+
+
 @pytest.mark.parametrize(
     ("store", "link"), [("wide", ""), ("wide", "&class=1"), ("tiny", "&class=1&against=0")]
 )
 def test_a_click_on_a_cell_asks_for_the_cell_alone(page_of, request, store, link):
     """Of 1,000 classes and 512 filters; and of a store with all statistics, which says most."""
     where = request.getfixturevalue("wide" if store == "wide" else "url")
-    layer, row, column = ("wide", 700, 77) if store == "wide" else ("block/conv 1", 2, 5)
+    layer, row, column, name = "wide", 700, 77, "class 700"
+    if store == "tiny":
+        layer, row, column, name = "block/conv 1", 2, 5, CLASS_NAMES[2]
     page = page_of(where, viewport={"width": 1280, "height": 900})
     page.goto(f"{where}classes?layer={quote(layer)}{link}")
     ready(page, "classes-heatmap")
@@ -112,7 +123,7 @@ def test_a_click_on_a_cell_asks_for_the_cell_alone(page_of, request, store, link
     page.locator("#classes-filters .ag-row").first.wait_for(state="attached")
     page.wait_for_timeout(500)
     trips = Trips(page)
-    hover(page, "classes-heatmap", row, column)
+    point_at(page, row, column, f"class {name}, filter {column}")
     page.mouse.click(*cell_position(page, "classes-heatmap", row, column))
     first = trips.settled()
     assert 0 < len(first) <= MOST_TRIPS
@@ -145,6 +156,7 @@ def test_zoom_stays_when_a_cell_is_clicked_or_the_statistic_changes(page_of, wid
     until(page, lambda: span() != whole)
     page.wait_for_timeout(500)
     zoomed = span()
+    point_at(page, 400, 100, "class class 400, filter 100")
     page.mouse.click(*cell_position(page, "classes-heatmap", 400, 100))
     page.get_by_text(re.compile("Filter 100 of wide, class class 400 ")).wait_for()
     assert span() == zoomed

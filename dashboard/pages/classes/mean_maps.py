@@ -73,7 +73,7 @@ def map_figures(
     def of_class(values: NDArray[np.float32] | None, index: int) -> Drawn:
         title = f"class {plain(names[index])}" if has_classes else "all samples"
         if values is not None:
-            return _drawn(values, maps.span, title, "mean activation", theme)
+            return _drawing(values, maps.span, title, "mean activation", theme)
         figure = empty_figure(_missing(snapshot, state.layer, index), theme=theme)
         return _titled(figure, title), box.MAP.fixed((1, 2), longest=LONGEST)
 
@@ -87,7 +87,7 @@ def map_figures(
         return first, second, NONE
     title = f"{plain(names[selected])} minus {plain(names[against])}"
     span = about_zero(maps.difference)
-    return first, second, _drawn(maps.difference, span, title, "difference", theme)
+    return first, second, _drawing(maps.difference, span, title, "difference", theme)
 
 
 def note(snapshot: Snapshot, state: State, maps: MeanMaps) -> str:
@@ -116,7 +116,7 @@ def _missing(snapshot: Snapshot, layer: str, class_index: int) -> str:
     return f"This store keeps no mean maps<br>({plain(str(policy))})"
 
 
-def _drawn(
+def _drawing(
     values: NDArray[np.float32], span: tuple[float, float], title: str, bar: str, theme: Theme
 ) -> Drawn:
     figure = feature_map_figure(values, span=span, theme=theme, title=bar)

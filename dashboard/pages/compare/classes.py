@@ -67,20 +67,20 @@ def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Draw
     margin = margin_of(*(catalog.row_names for catalog in catalogs), below=others)
     of: dict[str, Any] = {"span": span, "neutral": neutral, "title": title, "margin": margin}
     column = pair.state.filter_index
-    figures = [_drawn(first, catalogs[0], own, "filter of A", of, column, theme)]
+    figures = [_drawing(first, catalogs[0], own, "filter of A", of, column, theme)]
     why = why_no_difference(pair)
     if second is None:
         return (figures[0], NONE, NONE), why
-    figures.append(_drawn(second, catalogs[1], others, "filter of B", of, column, theme))
+    figures.append(_drawing(second, catalogs[1], others, "filter of B", of, column, theme))
     if why:
         return (figures[0], figures[1], NONE), why
     minus = second - first
     of |= {"span": about_zero(minus), "neutral": 0.0, "title": "B − A"}
-    figures.append(_drawn(minus, catalogs[1], own, "filter of A", of, column, theme))
+    figures.append(_drawing(minus, catalogs[1], own, "filter of A", of, column, theme))
     return (figures[0], figures[1], figures[2]), ""
 
 
-def _drawn(
+def _drawing(
     values: NDArray[np.float64],
     catalog: Catalog,
     columns: Sequence[str],

@@ -96,15 +96,15 @@ def map_figures(
     """The map of each and the difference; what is not there takes no room."""
     span = span_of((first.values, second.values))
     maps = [
-        NONE if side.values is None else _drawn(side.values, span, "activation", theme)
+        NONE if side.values is None else _drawing(side.values, span, "activation", theme)
         for side in (first, second)
     ]
     if minus is None:
         return maps[0], maps[1], NONE
-    return maps[0], maps[1], _drawn(minus, about_zero(minus), "difference", theme, signed=True)
+    return maps[0], maps[1], _drawing(minus, about_zero(minus), "difference", theme, signed=True)
 
 
-def _drawn(
+def _drawing(
     values: NDArray[np.float32],
     span: tuple[float, float],
     bar: str,
