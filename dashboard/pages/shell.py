@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.development.base_component import Component
-from dash_mantine_components import MantineProvider
 from flask import has_request_context, request
 
+from dashboard.components import mantine
 from dashboard.components.controls import facts, notes
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.pages import PAGES, catalogue, ids
@@ -102,7 +102,7 @@ def layout(source: Source, *, title: str) -> Component:
 def _provider(children: list[Node]) -> Component:
     # Dash takes nothing but one of its own components for the whole layout.
     theme = {"primaryColor": "indigo"}
-    return MantineProvider(children, defaultColorScheme="auto", theme=theme)
+    return mantine.library().MantineProvider(children, defaultColorScheme="auto", theme=theme)
 
 
 def _tools(*buttons: Node, root: str = "") -> Node:
