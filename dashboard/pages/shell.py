@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -34,6 +35,8 @@ HELP = {
     "click": "select a filter, a sample or a cell",
     "?": "this list",
 }
+# Of the grid, 1.3 MB: pages without one leave it to assets/grid_loader.js.
+_GRID_SCRIPT = re.compile(r'<script src="([^"]*/dash_ag_grid\.[^"]*)"></script>')
 GOTO_WITHOUT_CLASSES = "go to a layer, a filter or a sample: conv2, filter 5, sample 812"
 
 
@@ -271,8 +274,12 @@ def bring_first_page(app: Dash, source: Source, *, title: str) -> None:
             f'<script type="application/json" id="first-{name}">{_in_html(text)}</script>'
             for name, text in (("layout", layout_text), ("dependencies", dependencies))
         )
-        page = response.get_data(as_text=True)
-        response.set_data(page.replace("</head>", f"{''.join(blocks)}</head>", 1))
+        index = response.get_data(as_text=True)
+        if '"AgGrid"' not in layout_text:
+            index = _GRID_SCRIPT.sub(
+                r'<link rel="prefetch" as="script" id="grid-script" href="\1">', index
+            )
+        response.set_data(index.replace("</head>", f"{''.join(blocks)}</head>", 1))
         return response
 
     app.server.after_request(add)

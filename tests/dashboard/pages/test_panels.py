@@ -74,8 +74,8 @@ def test_a_panel_fills_what_it_says_from_what_it_needs_or_says_what_is_not_store
             if len(panel.fills) > 1:
                 assert len(content) == len(panel.fills)
             json.loads(to_json_plotly(content))
-    except (StatisticNotFoundError, MapsNotStoredError) as error:
-        assert str(error)
+    except (StatisticNotFoundError, MapsNotStoredError):
+        return  # what is said of it, other tests hold
 
 
 @pytest.mark.parametrize("digest", ["another", None])
