@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard import urls
 from dashboard.stores.cache import ByteCache
 from dashboard.stores.catalog import Catalog
 from fmcore import Layer, Store
@@ -92,16 +92,15 @@ class Snapshot:
     @property
     def api(self) -> str:
         """The address of the store in the HTTP API, relative to a page."""
-        return f"api/v1/stores/{quote(self.name, safe='')}"
+        return urls.store_api(self)
 
     def image_url(self, sample: int, *, size: int | None = None) -> str:
-        """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
-        return str(sample).join(self.image_url_parts(size=size))
+        """The address of a sample's image, relative to a page."""
+        return urls.image(self, sample, size=size)
 
     def image_url_parts(self, *, size: int | None = None) -> tuple[str, str]:
         """What stands before and after a sample's index in the address of its image."""
-        asked = {"v": self.digest} | ({} if size is None else {"size": str(size)})
-        return f"{self.api}/images/", f".png?{urlencode(asked)}"
+        return urls.image_parts(self, size=size)
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Attributes of the store, the model, the data set and the capture."""
