@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException
 from dashboard import api
 from dashboard.auth.guard import Guard, Login
 from dashboard.auth.routes import account_routes
-from dashboard.pages import VIEWS, shell
+from dashboard.pages import shell
 from dashboard.server import paths, static_files
 from dashboard.server.headers import SecurityHeaders
 from dashboard.server.limits import BodyLimit, Busy, KnownHosts
@@ -129,8 +129,6 @@ def _create_dash(source: Source) -> Dash:
     )
     app.layout = lambda: shell.layout(source, title=TITLE)
     shell.register(app, source)
-    for view in VIEWS:
-        view.register(app, source)
     _answer_errors(app)
     # One request before the first real one: Dash fills its registry in the first request, and
     # others that come meanwhile get a 500 (plotly/dash#3971).

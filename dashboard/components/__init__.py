@@ -1,1 +1,1 @@
-"""Arguments to Dash components; no callbacks, no stores."""
+"""Arguments to Dash components, all alike on every page; they see no store."""

@@ -177,3 +177,8 @@ def notes(sentences: Sequence[str]) -> list[Node]:
     return [
         dmc.Alert(sentence, color="yellow", withCloseButton=True, mb="md") for sentence in sentences
     ]
+
+
+def empty(reason: str, *, title: str = "Not in this store") -> Node:
+    """What stands in the place of a panel that has nothing to show: why, and what to do."""
+    return dmc.Alert(reason, color="gray", variant="light", title=title)

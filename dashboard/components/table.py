@@ -1,4 +1,4 @@
-"""Tables that sort, find and select: the grid, a column of it, and its rows."""
+"""Tables: plain ones, and grids of filters that sort, find and select."""
 
 from __future__ import annotations
 
@@ -7,16 +7,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dash import ClientsideFunction, Dash, Input, Output, State
 from numpy.typing import NDArray
 
-from dashboard.components.nodes import Node, dag
+from dashboard.components.nodes import Node, dag, dmc
 
+# What stands in a cell of a plain table.
+Cell = str | list[Node]
 WITHIN = "within chance"
 # For a table of filters: one row is selected, by a click or the space bar.
 ONE_ROW: Mapping[str, Any] = {
     "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
     "rowHeight": 32,
 }
+
+
+def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Node:
+    """A plain table of a few rows that scrolls sideways where there is no room."""
+    return dmc.TableScrollContainer(
+        dmc.Table(
+            [
+                dmc.TableThead(dmc.TableTr([dmc.TableTh(cell) for cell in head])),
+                dmc.TableTbody(
+                    [dmc.TableTr([dmc.TableTd(cell) for cell in cells]) for cells in body]
+                ),
+            ],
+            className="plain-table",
+        ),
+        minWidth=130 * len(head),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +97,7 @@ _FORMAT = "params.value == null ? '–' : d3.format(',.4~g')(params.value)"
 _GRAY = {"color": "var(--mantine-color-dimmed)", "fontStyle": "italic"}
 
 
-def table(
+def grid(
     component_id: str,
     *,
     height: str | None,
@@ -123,14 +142,36 @@ def table(
     )
 
 
-def records(of: Sequence[Column]) -> list[dict[str, Any]]:
-    """One dict a filter; None where there is no number."""
+def records(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """The rows of a grid, a dict for each filter; None where there is no number."""
     values = [
-        [None if one != one else one for one in column.values.tolist()]
+        [None if value != value else value for value in column.values.tolist()]
         if isinstance(column.values, np.ndarray)
         else column.values
-        for column in of
+        for column in columns
     ]
-    fields = [column.field for column in of]
+    fields = [column.field for column in columns]
     rows = [dict(zip(fields, row, strict=True)) for row in zip(*values, strict=True)]
     return [{"id": str(index), **row} for index, row in enumerate(rows)]
+
+
+def select_rows(app: Dash, table_id: str, filter_id: str) -> None:
+    """Ties the row that is selected in a grid to the number of the filter, and back.
+
+    In the browser, so that a row and the number never overtake each other.
+    """
+    app.clientside_callback(
+        ClientsideFunction("table", "chosen"),
+        Output(filter_id, "value", allow_duplicate=True),
+        Input(table_id, "selectedRows"),
+        State(filter_id, "value"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("table", "marked"),
+        [Output(table_id, "selectedRows"), Output(table_id, "scrollTo")],
+        Input(filter_id, "value"),
+        Input(table_id, "rowData"),
+        State(table_id, "selectedRows"),
+        prevent_initial_call=True,
+    )

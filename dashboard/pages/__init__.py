@@ -1,8 +1,10 @@
 """The pages of the dashboard, in the order of the navigation."""
 
-from dashboard.pages import classes, compare, feature_maps, filter
-from dashboard.pages.page import View
+from dashboard.pages import classes, compare, feature_maps
+from dashboard.pages.filter import page as filter_page
+from dashboard.pages.page import Page
+from dashboard.pages.record import View
 
-VIEWS: tuple[View, ...] = (feature_maps.VIEW, classes.VIEW, filter.VIEW, compare.VIEW)
+PAGES: tuple[Page | View, ...] = (feature_maps.VIEW, classes.VIEW, filter_page.PAGE, compare.VIEW)
 
-__all__ = ["VIEWS", "View"]
+__all__ = ["PAGES"]

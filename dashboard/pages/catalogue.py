@@ -8,7 +8,7 @@ from urllib.parse import quote
 from dash import ClientsideFunction, Dash, Input, Output, State
 
 from dashboard.components.nodes import Node, dcc, dmc, html
-from dashboard.components.table import table
+from dashboard.components.table import grid
 from dashboard.pages import ids
 from dashboard.stores.source import Source
 from dashboard.stores.summary import StoreSummary
@@ -64,7 +64,7 @@ def layout(source: Source) -> Node:
                 ],
                 className="controls stores-controls",
             ),
-            table(
+            grid(
                 ids.STORES_TABLE,
                 height=None,
                 columns=_COLUMNS,

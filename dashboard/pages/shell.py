@@ -8,13 +8,15 @@ from urllib.parse import unquote
 
 from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.development.base_component import Component
-from dash_mantine_components import MantineProvider
 from flask import has_request_context, request
 
+from dashboard.components import mantine
 from dashboard.components.controls import facts, notes
 from dashboard.components.nodes import Node, dcc, dmc, html
-from dashboard.pages import VIEWS, catalogue, ids
+from dashboard.pages import PAGES, catalogue, ids
 from dashboard.pages.goto import find
+from dashboard.pages.page import Page
+from dashboard.pages.page import register as register_page
 from dashboard.pages.state import parse, parse_query, updated_query
 from dashboard.stores.source import STORE_HERE, Snapshot, Source
 
@@ -51,12 +53,12 @@ def layout(source: Source, *, title: str) -> Component:
             html.Nav(
                 [
                     dcc.Link(
-                        view.title,
-                        id=ids.NAV.format(view=view.name),
-                        href=view.name,
-                        title=view.description,
+                        page.title,
+                        id=ids.NAV.format(page=page.name),
+                        href=page.name,
+                        title=page.description,
                     )
-                    for view in VIEWS
+                    for page in PAGES
                 ]
             ),
             dmc.TextInput(
@@ -100,7 +102,7 @@ def layout(source: Source, *, title: str) -> Component:
 def _provider(children: list[Node]) -> Component:
     # Dash takes nothing but one of its own components for the whole layout.
     theme = {"primaryColor": "indigo"}
-    return MantineProvider(children, defaultColorScheme="auto", theme=theme)
+    return mantine.library().MantineProvider(children, defaultColorScheme="auto", theme=theme)
 
 
 def _tools(*buttons: Node, root: str = "") -> Node:
@@ -145,24 +147,24 @@ def _page_of(path: object) -> str:
 
 def register(app: Dash, source: Source) -> None:
     """Adds the callbacks of the frame."""
-    names = [view.name for view in VIEWS]
+    names = [page.name for page in PAGES]
     catalogue.register(app, source)
 
     @app.callback(
         Output(ids.PAGE, "children"),
-        *(Output(ids.NAV.format(view=name), "className") for name in names),
+        *(Output(ids.NAV.format(page=name), "className") for name in names),
         Input(ids.URL, "pathname"),
         Input(ids.URL, "search"),
     )
     def show_page(path: object, search: object) -> tuple[list[Node] | str, ...]:
         snapshot = source.snapshot()
         name = _page_of(path) or names[0]
-        shown, problems = parse_query(search, snapshot.catalog)
-        view = next((view for view in VIEWS if view.name == name), None)
-        if view is None:
-            view, problems = VIEWS[0], (f"There is no page {name!r}.", *problems)
-        page = [*notes(problems), view.layout(snapshot, shown)]
-        return page, *("active" if one is view else "" for one in VIEWS)
+        state, problems = parse_query(search, snapshot.catalog)
+        page = next((page for page in PAGES if page.name == name), None)
+        if page is None:
+            page, problems = PAGES[0], (f"There is no page {name!r}.", *problems)
+        children = [*notes(problems), page.layout(snapshot, state)]
+        return children, *("active" if other is page else "" for other in PAGES)
 
     @app.callback(
         Output(ids.URL, "search"),
@@ -171,8 +173,8 @@ def register(app: Dash, source: Source) -> None:
         Input(ids.GOTO_ASKED, "data"),
         prevent_initial_call=True,
     )
-    def go(asked: object) -> tuple[Any, str, Any]:
-        match asked:
+    def go(goal: object) -> tuple[Any, str, Any]:
+        match goal:
             case {"text": str(text), "search": str(search)}:
                 catalog = source.snapshot().catalog
                 changes, problem = find(text, catalog)
@@ -180,8 +182,8 @@ def register(app: Dash, source: Source) -> None:
                     return no_update, problem, no_update
                 if "layer" in changes and "filter_index" not in changes:
                     changes["filter_index"] = 0
-                shown = parse_query(search, catalog)[0]
-                _, problems = parse(asdict(shown) | changes, catalog)
+                state = parse_query(search, catalog)[0]
+                _, problems = parse(asdict(state) | changes, catalog)
                 if problems:
                     return no_update, problems[0], no_update
                 # Another window was zoomed for another picture.
@@ -201,10 +203,14 @@ def register(app: Dash, source: Source) -> None:
         Input(ids.HELP_OPEN, "n_clicks"),
         prevent_initial_call=True,
     )
-    for view in VIEWS:
+    for page in PAGES:
+        if isinstance(page, Page):
+            register_page(app, source, page, names)
+            continue
+        page.register(app, source)
         app.clientside_callback(
             ClientsideFunction("address", "remember"),
-            [Output(ids.NAV.format(view=name), "href", allow_duplicate=True) for name in names],
-            Input(view.query_id, "data"),
+            [Output(ids.NAV.format(page=name), "href", allow_duplicate=True) for name in names],
+            Input(page.query_id, "data"),
             prevent_initial_call="initial_duplicate",
         )

@@ -1,6 +1,7 @@
-"""What is said of a sample's class: its label, what the model predicts, and whether it is right.
+"""Sentences on samples and layers that several pages say.
 
-And where there are no classes: why, and what is said of the sample instead.
+A sample's label and prediction; where there are no classes, why, and its labels or numbers instead;
+and what the boxes of receptive fields are where they are not exact.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ def names_of(snapshot: Snapshot, sample: int) -> tuple[str | None, str | None]:
     return label, None if predictions is None else names[predictions[sample]]
 
 
-def judged(label: str | None, predicted: str | None) -> str:
-    """Both in words; empty where neither is known."""
-    known = [] if label is None else [f"label {label}"]
+def outcome_words(label: str | None, predicted: str | None) -> str:
+    """A sample's label and prediction in words; empty where neither is known."""
+    words = [] if label is None else [f"label {label}"]
     if predicted is not None:
         right = "" if label is None else " (right)" if label == predicted else " (wrong)"
-        known.append(f"predicted {predicted}{right}")
-    return ", ".join(known)
+        words.append(f"predicted {predicted}{right}")
+    return ", ".join(words)
 
 
 def why_no_predictions(snapshot: Snapshot) -> str:
@@ -55,8 +56,8 @@ def why_no_predictions(snapshot: Snapshot) -> str:
     return f"This store has no {what}: {output}, no distribution over classes."
 
 
-def verdict(sample: int, label: str | None, predicted: str | None) -> str:
-    """The same in few signs; the sample's index where neither is known."""
+def outcome_signs(sample: int, label: str | None, predicted: str | None) -> str:
+    """A sample's label and prediction in few signs; its index where neither is known."""
     if label is None or predicted is None:
         return label or predicted or f"#{sample}"
     return f"{label} ✓" if label == predicted else f"{label} ✗ {predicted}"
@@ -67,15 +68,15 @@ def why_no_classes(snapshot: Snapshot) -> str:
     target = snapshot.store.target
     if target not in _GIVES:
         return "The images have no labels, and the model predicts no class."
-    said = f"The model gives {', '.join(_GIVES[target])}"
+    reason = f"The model gives {', '.join(_GIVES[target])}"
     family, what = _SCORES[target]
     command = f"fmcore stats {shlex.quote(snapshot.file_name)} --statistic {family}"
     if all(f"{family}_mean" in snapshot.statistics(path) for path in snapshot.catalog.n_filters):
-        return f"{said}; `{command}` has {what}."
+        return f"{reason}; `{command}` has {what}."
     if snapshot.store.truth_of(0) is None:
         kind = "labels" if target == Target.LABELS else "numbers"
-        return f"{said}. No {kind} of the samples are known, to score filters by."
-    return f"{said}; `{command} --recompute` computes {what}."
+        return f"{reason}. No {kind} of the samples are known, to score filters by."
+    return f"{reason}; `{command} --recompute` computes {what}."
 
 
 def sample_targets(snapshot: Snapshot, sample: int) -> tuple[list[str], list[list[str]], str]:
@@ -89,34 +90,37 @@ def sample_targets(snapshot: Snapshot, sample: int) -> tuple[list[str], list[lis
     if answer is None:
         return [], [], ""
     of_labels = store.target == Target.LABELS
-    shown: Sequence[int] = range(min(len(names), MOST_TARGETS))
+    places: Sequence[int] = range(min(len(names), MOST_TARGETS))
     if of_labels:
         true = np.zeros(len(names), np.bool_) if truth is None else truth
-        shown = np.lexsort((-answer, ~true))[:MOST_TARGETS].tolist()
-    head, columns = ["Label" if of_labels else "Number"], [[names[at] for at in shown]]
+        places = np.lexsort((-answer, ~true))[:MOST_TARGETS].tolist()
+    head, columns = ["Label" if of_labels else "Number"], [[names[at] for at in places]]
     if truth is not None:
         head.append("True")
-        columns.append([_text(truth[at], of_labels=of_labels) for at in shown])
+        columns.append([_text(truth[at], of_labels=of_labels) for at in places])
     head.append("Probability" if of_labels else "Predicted")
-    columns.append([_text(answer[at], of_labels=of_labels) for at in shown])
+    columns.append([_text(answer[at], of_labels=of_labels) for at in places])
     rows = [list(row) for row in zip(*columns, strict=True)]
-    if len(shown) == len(names):
+    if len(places) == len(names):
         return head, rows, ""
     which = "labels: true ones, then the likeliest" if of_labels else "numbers, the first"
-    return head, rows, f"{len(shown)} of {len(names):,} {which}."
+    return head, rows, f"{len(places)} of {len(names):,} {which}."
 
 
 def target_lines(snapshot: Snapshot, sample: int) -> list[str]:
-    """The same in few lines: each number, or the labels that are true and the likeliest ones."""
+    """A sample's labels or numbers in few lines: each number, or true labels and likeliest ones.
+
+    Empty where the model gives neither.
+    """
     store = snapshot.store
     truth, answer, names = store.truth_of(sample), store.answer(sample), store.target_names
     if answer is None:
         return []
     if store.target != Target.LABELS:
-        true = [""] * len(names) if truth is None else [f"true {one:.4g}, " for one in truth]
+        true = [""] * len(names) if truth is None else [f"true {value:.4g}, " for value in truth]
         return [
-            f"{name}: {said}predicted {value:.4g}"
-            for name, said, value in zip(names, true, answer, strict=True)
+            f"{name}: {words}predicted {value:.4g}"
+            for name, words, value in zip(names, true, answer, strict=True)
         ][:FEW_TARGETS]
     likeliest = (-answer).argsort(kind="stable")[:FEW_TARGETS].tolist()
     lines = [f"Likeliest: {', '.join(f'{names[at]} {answer[at]:.4f}' for at in likeliest)}"]

@@ -18,7 +18,7 @@ from fmcore.storage import StoredArray
 
 T = TypeVar("T")
 # What is known of a strongest sample.
-_TOP = ("sample", "value", "y", "x")
+TOP_COLUMNS = ("sample", "value", "y", "x")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,9 +208,11 @@ class Snapshot:
         """
         if not of:
             tops = self.tops(path)
-            return {name: tops[name][filter_index][np.newaxis] for name in _TOP}
+            return {name: tops[name][filter_index][np.newaxis] for name in TOP_COLUMNS}
         one = self.layer(path)
-        return {name: _of_filter(one.top(f"{of}_{name}"), filter_index, rows) for name in _TOP}
+        return {
+            name: _of_filter(one.top(f"{of}_{name}"), filter_index, rows) for name in TOP_COLUMNS
+        }
 
     def tops(self, path: str) -> dict[str, NDArray[Any]]:
         """The strongest samples of all filters, as `top`, each [filter, k].
@@ -221,7 +223,7 @@ class Snapshot:
 
         def read() -> dict[str, NDArray[Any]]:
             one = self.layer(path)
-            return {name: one.top(name)[...] for name in _TOP}
+            return {name: one.top(name)[...] for name in TOP_COLUMNS}
 
         return self.derived(("tops", path), read)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.cli import _parser as fmdash_parser
-from dashboard.pages import VIEWS
+from dashboard.pages import PAGES as DASHBOARD_PAGES
 from fmcore.cli import _parser as fmcore_parser
 from fmcore.export import FORMATS
 from fmcore.statistics import STATISTICS
@@ -46,8 +46,8 @@ def test_the_readme_or_the_docs_name_every_verb_page_and_format():
         assert f"fmcore {name}" in MANUAL, name
     for name in verbs(fmdash_parser()):
         assert f"fmdash {name}" in MANUAL, name
-    for view in VIEWS:
-        assert f"*{view.title}*" in MANUAL
+    for page in DASHBOARD_PAGES:
+        assert f"*{page.title}*" in MANUAL
     for name in FORMATS:
         assert f"\n| `{name}` | " in EXPORT, name
     for name in MAKE_VERBS:

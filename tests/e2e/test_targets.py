@@ -67,7 +67,7 @@ def test_every_page_opens_and_calls_no_label_a_class(page_of, labels, tmp_path):
 
     page.locator("nav a", has_text="Filter").click()
     ready(page, "filter-histogram")  # hidden where the filter is dead
-    page.wait_for_selector("#filter-scores .filter-numbers")
+    page.wait_for_selector("#filter-scores .plain-table")
     words = read(page, tmp_path, "filter")
     assert "True labels: " in words
     assert "AUC" not in words

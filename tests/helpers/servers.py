@@ -6,11 +6,11 @@ import contextlib
 import threading
 import time
 
-from dashboard.pages import VIEWS
+from dashboard.pages import PAGES
 from dashboard.server import listen as server
 
 # The request that a browser makes to have a page built.
-_OUTPUTS = [("page", "children"), *((f"nav-{view.name}", "className") for view in VIEWS)]
+_OUTPUTS = [("page", "children"), *((f"nav-{view.name}", "className") for view in PAGES)]
 SHOW_PAGE = {
     "output": f"..{'...'.join('.'.join(one) for one in _OUTPUTS)}..",
     "outputs": [{"id": name, "property": prop} for name, prop in _OUTPUTS],

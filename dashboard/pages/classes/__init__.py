@@ -3,7 +3,7 @@
 from dashboard.pages import ids
 from dashboard.pages.classes.callbacks import register
 from dashboard.pages.classes.layout import layout
-from dashboard.pages.page import View
+from dashboard.pages.record import View
 
 VIEW = View(
     name="classes",

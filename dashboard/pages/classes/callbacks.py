@@ -9,8 +9,7 @@ from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 from dashboard.components.controls import option
 from dashboard.components.graph import clicked_cell, redraw
 from dashboard.components.nodes import Node, dmc
-from dashboard.components.rows import select_rows
-from dashboard.components.table import records
+from dashboard.components.table import records, select_rows
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.distribution import distribution_figure, key
 from dashboard.figures.feature_map import empty_figure

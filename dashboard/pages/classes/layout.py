@@ -13,7 +13,7 @@ from dashboard.components.controls import (
 )
 from dashboard.components.graph import graph
 from dashboard.components.nodes import Node, dcc, dmc, html
-from dashboard.components.table import ONE_ROW, table
+from dashboard.components.table import ONE_ROW, grid
 from dashboard.figures.class_statistic import heatmap_height
 from dashboard.pages import ids, state
 from dashboard.pages.words import why_no_classes
@@ -203,7 +203,7 @@ def _table(catalog: Catalog) -> Node:
                 ],
                 className="controls classes-tools",
             ),
-            table(
+            grid(
                 ids.CLASSES_TABLE,
                 height="430px",
                 quickFilterText="",

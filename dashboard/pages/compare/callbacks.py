@@ -8,8 +8,7 @@ from dash import Dash, Input, Output, State, ctx, no_update
 
 from dashboard.components.graph import NONE, Drawn, clicked_cell
 from dashboard.components.nodes import Node
-from dashboard.components.rows import select_rows
-from dashboard.components.table import records
+from dashboard.components.table import records, select_rows
 from dashboard.figures.theme import theme_for
 from dashboard.pages import ids, state
 from dashboard.pages.compare import classes, layers, maps, table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboard.components.controls import card, layer_select, number, only_if, segments, select
 from dashboard.components.graph import graph
 from dashboard.components.nodes import Node, dcc, dmc, html
-from dashboard.components.table import ONE_ROW, table
+from dashboard.components.table import ONE_ROW, grid
 from dashboard.pages import ids, state
 from dashboard.stores.catalog import Catalog
 from dashboard.stores.source import Snapshot
@@ -121,7 +121,7 @@ def _table() -> Node:
     return card(
         [
             _note(ids.COMPARE_TABLE_NOTE),
-            table(ids.COMPARE_TABLE, height="400px", **ONE_ROW),
+            grid(ids.COMPARE_TABLE, height="400px", **ONE_ROW),
             dmc.Text(
                 "Click a heading to sort, a row to select its filter (Space on the keyboard).",
                 size="sm",

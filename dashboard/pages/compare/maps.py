@@ -19,7 +19,7 @@ from dashboard.pages.compare.about import page_of
 from dashboard.pages.compare.pair import Pair
 from dashboard.pages.compare.partners import partner, partner_words
 from dashboard.pages.state import state_for
-from dashboard.pages.words import judged, names_of, target_lines
+from dashboard.pages.words import names_of, outcome_words, target_lines
 from dashboard.stores.source import Snapshot
 from fmcore.errors import MapsNotStoredError
 
@@ -122,7 +122,7 @@ def input_panel(side: Side) -> list[Node]:
     """The sample as the model saw it, and what it makes of it."""
     if side.sample is None:
         return [dmc.Text(side.why, size="sm", c="dimmed")]
-    known = judged(*names_of(side.snapshot, side.sample))
+    known = outcome_words(*names_of(side.snapshot, side.sample))
     words = f"Sample {side.sample} of {side.snapshot.name}"
     url = side.snapshot.image_url(side.sample)
     lines = [dmc.Text(f"Sample {side.sample}", size="sm", fw=500)]

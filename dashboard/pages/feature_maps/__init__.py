@@ -3,7 +3,7 @@
 from dashboard.pages import ids
 from dashboard.pages.feature_maps.callbacks import register
 from dashboard.pages.feature_maps.layout import layout
-from dashboard.pages.page import View
+from dashboard.pages.record import View
 
 VIEW = View(
     name="maps",

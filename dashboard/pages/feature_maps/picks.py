@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dashboard.components.nodes import Node, html
 from dashboard.components.thumbnails import picture
 from dashboard.pages import state
-from dashboard.pages.words import judged, names_of
+from dashboard.pages.words import names_of, outcome_words
 from dashboard.stores.source import Snapshot
 
 A_PAGE = 20
@@ -91,7 +91,7 @@ def thumbnails(snapshot: Snapshot, chosen: dict[str, Any], samples: list[int]) -
         elif confidence is not None:
             number = f"{confidence[index]:.0%}"
             about = f"predicted with {confidence[index]:.1%}"
-        said = ", ".join(filter(None, (judged(label, predicted), about)))
+        said = ", ".join(filter(None, (outcome_words(label, predicted), about)))
         words = f"Sample {index}: {said}" if said else f"Sample {index}"
         found.append(
             html.Button(

@@ -2,49 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from dashboard.components.controls import facts
-from dashboard.components.nodes import Node, dmc, html
-from dashboard.pages import state
-from dashboard.pages.filter.facts import Response, findings
-from dashboard.pages.filter.panels import Pictures, badge, link
-from dashboard.pages.filter.raw import map_url
+from dashboard.components.nodes import Node, dcc, dmc, html
+from dashboard.figures.theme import Theme
+from dashboard.pages.filter import downloads, kernel
+from dashboard.pages.filter.samples import Pictures, Response, responses
+from dashboard.pages.page import Panel
+from dashboard.pages.state import State, query_for
 from dashboard.pages.words import target_lines
-from dashboard.stores.source import Snapshot
+from dashboard.stores.snapshot import Snapshot
+from fmcore.statistics import HEALTH_RULES, LayerHealth
 
 
-def header(
-    snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response | None
-) -> list[Node]:
-    """The strongest sample at the left, the filter's name, health and links beside it.
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a filter, or that nothing is.
 
-    Args:
-        snapshot: the store.
-        shown: which filter, and which class.
-        pictures: of this filter.
-        best: the strongest sample of all; None where no map has a finite value.
+    Attributes:
+        text: in a few words.
+        meaning: the definition.
+        grave: whether it is more than worth knowing.
+        other: the filter that it is about beside this one, or None.
     """
-    layer, filter_index = shown.layer, shown.filter_index
+
+    text: str
+    meaning: str
+    grave: bool = True
+    other: int | None = None
+
+
+def findings(health: LayerHealth, filter_index: int, class_names: Sequence[str]) -> list[Finding]:
+    """What is wrong with a filter; where nothing is, one that says so."""
+    present = []
+    for name, flags in health.findings.items():
+        if flags[filter_index]:
+            rule, detail = HEALTH_RULES[name], health.detail(name, filter_index, class_names)
+            present.append(Finding(detail.text, rule.definition, rule.is_grave, detail.other))
+    *words, last = (rule.words for rule in HEALTH_RULES.values())
+    nothing = f"neither {', '.join(words)}, nor {last}"
+    return present or [Finding("nothing found", nothing, grave=False)]
+
+
+def draw(snapshot: Snapshot, state: State, _: Theme) -> list[Node]:
+    """The strongest sample at the left, the filter's name, health and links beside it."""
+    layer, filter_index = state.layer, state.filter_index
+    pictures = Pictures(snapshot, layer, filter_index)
+    strongest = responses(snapshot, layer, filter_index)[0]
+    best = strongest[0] if strongest else None
     health = snapshot.health(layer)
     badges = [
-        badge(snapshot, layer, one)
-        for one in findings(health, filter_index, snapshot.catalog.class_names)
+        _badge(snapshot, layer, finding)
+        for finding in findings(health, filter_index, snapshot.catalog.class_names)
     ]
     about = [
         html.H2(f"{layer} · filter {filter_index}"),
         html.Div(badges, className="filter-findings"),
         facts(_numbers(snapshot, layer, filter_index)),
-        html.Div(_links(snapshot, shown, best), className="filter-links"),
+        html.Div(_links(snapshot, state, best), className="filter-links"),
     ]
-    if best is None:
+    if best is None:  # no map has a finite value
         return [html.Div(about)]
     return [
         html.Div(
             [
                 pictures.large(best),
-                dmc.Text(_praise(snapshot, shown), size="sm", fw=500),
-                *_said(snapshot, shown, pictures, best),
+                dmc.Text(_praise(snapshot, state), size="sm", fw=500),
+                *_lines(snapshot, state, pictures, best),
             ],
             className="filter-best",
         ),
@@ -52,52 +80,72 @@ def header(
     ]
 
 
-def _praise(snapshot: Snapshot, shown: state.State) -> str:
-    low, high = snapshot.filter_range(shown.layer)[:, shown.filter_index]
+def _badge(snapshot: Snapshot, layer: str, finding: Finding) -> Node:
+    """A finding with its definition; one of a duplicate leads to the filter that it repeats."""
+    color = "red" if finding.grave else "gray"
+    # tt: a class name is shown as it is, not in capitals.
+    badge = dmc.Badge(finding.text, color=color, variant="light", size="lg", tt="none")
+    if finding.other is not None:
+        query = query_for(snapshot.catalog, layer=layer, filter_index=finding.other)
+        badge = dcc.Link(badge, href=f"filter{query}")
+    meaning = dmc.Text(finding.meaning, size="sm", c="dimmed", span=True)
+    return html.Div([badge, meaning], className="filter-finding")
+
+
+def _praise(snapshot: Snapshot, state: State) -> str:
+    low, high = snapshot.filter_range(state.layer)[:, state.filter_index]
     if low == high:
         return f"No image excites it: every activation is {low:.6g}. This is the first"
     return "The image that excites it most"
 
 
-def _said(snapshot: Snapshot, shown: state.State, pictures: Pictures, best: Response) -> list[Node]:
+def _lines(snapshot: Snapshot, state: State, pictures: Pictures, best: Response) -> list[Node]:
     label, predicted = pictures.names(best)
     targets = target_lines(snapshot, best.sample)
-    known = f"label {label}" if label is not None else "" if targets else "without label"
-    lines = [", ".join(filter(None, (f"Sample {best.sample}", known))), *targets]
+    label_words = f"label {label}" if label is not None else "" if targets else "without label"
+    lines = [", ".join(filter(None, (f"Sample {best.sample}", label_words))), *targets]
     if predicted is not None:
         right = "✓ right" if label == predicted else "✗ wrong"
         lines.append(f"Predicted {predicted}{f': {right}' if label is not None else ''}")
     lines.append(f"Activation {best.value:.6g} at y {best.y}, x {best.x}")
-    said: list[Node] = [dmc.Text(line, size="sm") for line in lines]
-    if snapshot.layer(shown.layer).has_maps:
-        url = map_url(snapshot, shown.layer, shown.filter_index, best.sample)
-        said.append(html.A("Download its feature map (.npy)", href=url, download=""))
-    return said
+    nodes: list[Node] = [dmc.Text(line, size="sm") for line in lines]
+    if snapshot.layer(state.layer).has_maps:
+        url = downloads.map_url(snapshot, state.layer, state.filter_index, best.sample)
+        nodes.append(html.A("Download its feature map (.npy)", href=url, download=""))
+    return nodes
 
 
 def _numbers(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, str]:
-    one = snapshot.layer(layer)
     low, high = snapshot.filter_range(layer)[:, filter_index]
     n_values = snapshot.statistic(layer, "n_values")[:, filter_index]
     zeros = np.nan_to_num(snapshot.statistic(layer, "zero_fraction")[:, filter_index])
     n, n_zero = int(n_values.sum()), float((zeros * n_values).sum())
-    height, width, filters = one.shape
-    found = {
+    height, width, filters = snapshot.layer(layer).shape
+    numbers = {
         "Feature map": f"{height}×{width}, one of {filters} filters",
         "Whole test set": f"{low:.6g} to {high:.6g}" if np.isfinite(low) else "no finite value",
         "Exactly zero": f"{n_zero / n:.1%} of {n:,} values" if n else "–",
     }
     bad = int(snapshot.statistic(layer, "n_nonfinite")[:, filter_index].sum())
-    return found | ({"Not finite": f"{bad:,} values"} if bad else {})
+    return numbers | ({"Not finite": f"{bad:,} values"} if bad else {})
 
 
-def _links(snapshot: Snapshot, shown: state.State, best: Response | None) -> list[Node]:
-    this = {"layer": shown.layer, "filter_index": shown.filter_index}
+def _links(snapshot: Snapshot, state: State, best: Response | None) -> list[Node]:
+    of_filter = {"layer": state.layer, "filter_index": state.filter_index}
     links: list[Node] = []
     if best is not None:
-        text = "Feature maps of its strongest sample"
-        links.append(link(snapshot, "maps", text, **this, sample=best.sample))
-    with_class = this | {"class_index": shown.class_index}
-    links.append(link(snapshot, "classes", "In Classes, beside all filters", **with_class))
+        query = query_for(snapshot.catalog, **of_filter, sample=best.sample)
+        links.append(dcc.Link("Feature maps of its strongest sample", href=f"maps{query}"))
+    query = query_for(snapshot.catalog, **of_filter, class_index=state.class_index)
+    links.append(dcc.Link("In Classes, beside all filters", href=f"classes{query}"))
     links.append(html.A("Its raw arrays (.npy)", href="#filter-raw"))
     return links
+
+
+PANEL = Panel(
+    "header",
+    draw,
+    needs=("layer", "filter_index", "class_index"),
+    beside=(kernel.PANEL,),
+    class_name="filter-header",
+)

@@ -1,16 +1,23 @@
-"""How well a filter tells classes, each number beside what chance would give; no components."""
+"""How well a filter tells classes, each number beside what chance would give."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.pages.chance import verdict
-from dashboard.stores.source import Snapshot
+from dashboard.components.controls import empty
+from dashboard.components.nodes import Node, dcc, dmc, html
+from dashboard.components.table import Cell, table
+from dashboard.figures.theme import Theme
+from dashboard.pages.chance import band_words, verdict
+from dashboard.pages.page import Panel
+from dashboard.pages.state import State, query_for
+from dashboard.pages.words import why_no_classes
+from dashboard.stores.snapshot import Snapshot
 from fmcore.statistics import (
     CLASS_FILTER,
     POOLINGS,
@@ -25,6 +32,7 @@ OF_CLASS = score_families(CLASS_FILTER)
 OF_FILTER = score_families(("filter",))
 NOT_POOLED = unpooled_statistics(("filter",))
 _ABOUT = OF_CLASS | OF_FILTER | NOT_POOLED
+_NOT_POOLED = "of all values, not pooled"
 # Classes that are shown beside the selected one: those that the filter tells best.
 BEST = 3
 
@@ -47,7 +55,7 @@ class Score:
 
     @property
     def verdict(self) -> str:
-        """Beside chance, in words."""
+        """The value beside chance, in words."""
         if not math.isfinite(self.value):
             return "undefined"
         if not self.has_band:
@@ -103,11 +111,10 @@ def of_class(
     values = {name: snapshot.statistic(layer, name)[:, filter_index] for name in names}
     bands = {name: snapshot.chance(layer, name) for name in names}
     best = best_classes(np.stack([values[f"auc_{pooling}"] for pooling in POOLINGS]), BEST)
-    shown = {index: f"no. {place} by ROC-AUC" for place, index in enumerate(best, 1)}
+    reasons = {index: f"no. {place} by ROC-AUC" for place, index in enumerate(best, 1)}
     if class_index is not None:
-        shown = {class_index: _selected(shown.get(class_index))} | {
-            index: why for index, why in shown.items() if index != class_index
-        }
+        why = ", ".join(filter(None, ("selected", reasons.pop(class_index, ""))))
+        reasons = {class_index: why} | reasons
 
     def score(name: str, index: int) -> Score:
         band = bands[name]
@@ -121,12 +128,8 @@ def of_class(
             why,
             {name: score(name, index) for name in names},
         )
-        for index, why in shown.items()
+        for index, why in reasons.items()
     ]
-
-
-def _selected(why: str | None) -> str:
-    return "selected" if why is None else f"selected, {why}"
 
 
 def best_classes(auc: NDArray[np.float64], most: int) -> list[int]:
@@ -152,12 +155,12 @@ def _stored(snapshot: Snapshot, layer: str, families: Iterable[str]) -> list[str
     A store may be older than a score.
     """
     names = [f"{family}_{pooling}" for family in families for pooling in POOLINGS]
-    there = snapshot.statistics(layer)
-    return [name for name in names if name in there] or names
+    stored = snapshot.statistics(layer)
+    return [name for name in names if name in stored] or names
 
 
 def not_pooled(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, Score]:
-    """What is known of the filter that has nothing to do with classes, by name."""
+    """The numbers of the filter that have nothing to do with classes, by name."""
     return _scores(snapshot, layer, filter_index, NOT_POOLED)
 
 
@@ -177,11 +180,103 @@ def _score(name: str, value: np.generic, ends: NDArray[np.float64] | None) -> Sc
     return Score(float(value), low, high, STATISTICS[name].two_sided)
 
 
-def title(family: str) -> str:
-    """What a person reads for a statistic, without its pooled table."""
-    return _ABOUT[family].title.removesuffix(f" of pooled {POOLINGS[0]}")
+def draw(snapshot: Snapshot, state: State, _: Theme) -> list[Node]:
+    """Both tables of scores, and before them why there are none."""
+    where = (snapshot, state.layer, state.filter_index)
+    n_samples, n_classes = snapshot.catalog.n_samples, len(snapshot.catalog.class_names)
+    if not snapshot.catalog.has_classes:
+        words = f"Scores say how well a filter tells classes. {why_no_classes(snapshot)}"
+        numbers = not_pooled(*where)
+        body = [[name, value, f"{n_samples:,}"] for name, value in _not_pooled_cells(numbers)]
+        return [
+            empty(words, title="No classes"),
+            table(["Over all samples", "Value", "n"], body),
+        ]
+    classes = of_class(*where, state.class_index)  # says best why there are none
+    alerts = [
+        dmc.Alert(reason, color="yellow", variant="light") for reason in undefined_reasons(*where)
+    ]
+    words = (
+        f"{len(classes)} of {n_classes:,} classes: the selected one, and those that the filter "
+        "tells best. Below each value lies the band in which chance would put 95% of filters that "
+        "know nothing of the class. What is within it is gray, and says nothing; below it, the "
+        "filter responds less to the class than to others."
+    )
+    return [
+        *alerts,
+        dmc.Text(words, size="sm", c="dimmed"),
+        _class_table(snapshot, state, classes),
+        _filter_table(of_filter(*where), n_samples),
+    ]
 
 
-def meaning(family: str) -> str:
-    """Its definition, for the pooled mean where it is of one."""
-    return _ABOUT[family].definition
+def _class_table(snapshot: Snapshot, state: State, classes: Sequence[ClassScores]) -> Node:
+    """How well each of some classes, a column each, is told from all others; a name selects it."""
+    head: list[Cell] = [[html.Span("Class"), html.Small("against all others")]]
+    for column in classes:
+        query = query_for(
+            snapshot.catalog,
+            layer=state.layer,
+            filter_index=state.filter_index,
+            class_index=column.class_index,
+        )
+        name = dcc.Link(snapshot.catalog.class_names[column.class_index], href=f"filter{query}")
+        head.append([name, html.Small(f"n = {column.n:,}"), html.Small(column.why)])
+    body: list[list[Cell]] = [
+        [
+            [_title(family), html.Small(f"pooled {pooling}")],
+            *(score_cell(column.scores[f"{family}_{pooling}"]) for column in classes),
+        ]
+        for family in OF_CLASS
+        for pooling in POOLINGS
+    ]
+    return table(head, body)
+
+
+def _filter_table(scores: dict[str, Score], n_samples: int) -> Node:
+    """The scores over all classes, a row each."""
+    body: list[list[Cell]] = [
+        [
+            [_title(family)],
+            *(score_cell(scores[f"{family}_{pooling}"]) for pooling in POOLINGS),
+            f"{n_samples:,}",
+        ]
+        for family in OF_FILTER
+    ]
+    body += [[name, value, "", f"{n_samples:,}"] for name, value in _not_pooled_cells(scores)]
+    return table(["Over all classes", *(f"Pooled {name}" for name in POOLINGS), "n"], body)
+
+
+def _not_pooled_cells(scores: dict[str, Score]) -> list[tuple[Cell, Cell]]:
+    """Name and value of each number that is made of all values."""
+    return [
+        ([_title(name)], [html.Span(f"{scores[name].value:.4g}"), html.Small(_NOT_POOLED)])
+        for name in NOT_POOLED
+    ]
+
+
+def _title(family: str) -> Node:
+    """A statistic's title without its pooled table, and its definition as a tool tip."""
+    about = _ABOUT[family]
+    title = about.title.removesuffix(f" of pooled {POOLINGS[0]}")
+    return html.Span(title, title=about.definition)
+
+
+def score_cell(score: Score) -> list[Node]:
+    """The value; below it what chance would give, and in words whether it is beyond."""
+    words = score.verdict
+    if not math.isfinite(score.value):
+        return [html.B("–"), html.Small(words)]
+    value = f"{score.value:.4g}"
+    beyond = words in ("above chance", "below chance")
+    if score.has_band:
+        words += f": {band_words(score.low, score.high, two_sided=score.two_sided, digits=3)}"
+    return [html.B(value) if beyond else html.Span(value, className="dim"), html.Small(words)]
+
+
+PANEL = Panel(
+    "scores",
+    draw,
+    needs=("layer", "filter_index", "class_index"),
+    title="Scores, beside what chance gives",
+)

@@ -23,13 +23,12 @@ from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
 from dashboard.figures.theme import LIGHT
 from dashboard.pages.classes.table import health_summary, health_words
 from dashboard.pages.feature_maps.wall import wall_facts
-from dashboard.pages.filter import facts, panels, raw, scores, tables
-from dashboard.pages.filter.header import header
+from dashboard.pages.filter import distribution, downloads, header, samples, scores, similar
 from dashboard.pages.state import state_for
 from dashboard.stores.source import Source
 from fmcore.capture import capture
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import HEALTH_RULES, POOLINGS, STATISTICS, Bins, LayerHealth
+from fmcore.statistics import BANDS, HEALTH_RULES, POOLINGS, STATISTICS, Bins, LayerHealth
 
 FIRST, SECOND = "block/conv 1", "conv2"
 
@@ -67,7 +66,7 @@ def test_the_strongest_samples_are_numpys_order_of_the_pooled_maximum(which, req
     for layer, filter_index in ((FIRST, 7), (SECOND, 2)):
         maps = snapshot.layer(layer).activation[..., filter_index]
         largest = maps.max(axis=(1, 2))
-        found = facts.responses(snapshot, layer, filter_index)[0]
+        found = samples.responses(snapshot, layer, filter_index)[0]
         expected = np.argsort(-largest, kind="stable")[:25]
         assert_array_equal([one.sample for one in found], expected)
         for one in found:
@@ -76,20 +75,20 @@ def test_the_strongest_samples_are_numpys_order_of_the_pooled_maximum(which, req
 
 def test_the_strongest_of_a_class_are_of_the_class_and_an_empty_class_has_none(snapshot):
     largest = snapshot.layer(FIRST).pooled("max")[:, 7]
-    rows = facts.responses(snapshot, FIRST, 7, "class", range(4))
+    rows = samples.responses(snapshot, FIRST, 7, "class", range(4))
     for index, found in enumerate(rows):
         members = np.flatnonzero(snapshot.labels == index)
         expected = members[np.argsort(-largest[members], kind="stable")][:25]
         assert_array_equal([one.sample for one in found], expected)
     assert rows[3] == []
-    assert facts.responses(snapshot, FIRST, 7, "class", range(2, 3)) == rows[2:3]
+    assert samples.responses(snapshot, FIRST, 7, "class", range(2, 3)) == rows[2:3]
 
 
 def test_bands_are_those_of_the_store(snapshot):
-    rows = facts.responses(snapshot, FIRST, 7, "band", range(3))
+    rows = samples.responses(snapshot, FIRST, 7, "band", range(3))
     stored = snapshot.layer(FIRST).top("band_sample")[:, 7]
     assert_array_equal([[one.sample for one in row] for row in rows], stored)
-    assert len(facts.band_titles()) == 3
+    assert len(BANDS) == 3
 
 
 def test_findings_say_what_is_wrong_in_words():
@@ -104,7 +103,7 @@ def test_findings_say_what_is_wrong_in_words():
         dead_classes,
         np.array([-1, -1, -1, 1, -1]),
     )
-    found = [facts.findings(health, index, "abcdef") for index in range(5)]
+    found = [header.findings(health, index, "abcdef") for index in range(5)]
     texts = [[one.text for one in each] for each in found]
     assert texts[:2] == [["dead"], ["nearly dead"]]
     assert texts[2] == ["dead for classes a, b, c and 2 more"]
@@ -117,7 +116,7 @@ def test_every_rule_is_on_the_page_in_its_own_words(name):
     rule, none = HEALTH_RULES[name], dict.fromkeys(HEALTH_RULES, np.zeros(2, bool))
     findings = none | {name: np.array([False, True])}
     health = LayerHealth(findings, np.ones((1, 2), bool), np.array([-1, 0]))
-    sound, ill = (facts.findings(health, index, "a") for index in range(2))
+    sound, ill = (header.findings(health, index, "a") for index in range(2))
     assert [one.text for one in sound] == ["nothing found"]
     assert f" {rule.words}" in sound[0].meaning
     assert [(one.meaning, one.grave) for one in ill] == [(rule.definition, rule.is_grave)]
@@ -130,11 +129,11 @@ def test_every_rule_is_on_the_page_in_its_own_words(name):
 
 def test_a_sound_filter_and_a_dead_one(snapshot):
     health = snapshot.health(SECOND)
-    assert facts.findings(health, 1, CLASS_NAMES)[0].text == "dead"
+    assert header.findings(health, 1, CLASS_NAMES)[0].text == "dead"
     for layer in (FIRST, SECOND):
         health = snapshot.health(layer)
         for index in range(snapshot.layer(layer).n_filters):
-            texts = [one.text for one in facts.findings(health, index, CLASS_NAMES)]
+            texts = [one.text for one in header.findings(health, index, CLASS_NAMES)]
             sound = not any(found[index] for found in health.findings.values())
             assert (texts == ["nothing found"]) == sound
 
@@ -152,8 +151,8 @@ def test_similar_filters_are_ordered_by_the_size_of_their_correlation(snapshot):
 
 def test_a_filter_that_never_varies_is_similar_to_none(snapshot):
     assert snapshot.layer(SECOND).similar(1) == []
-    shown = state_for(snapshot.catalog, layer=SECOND, filter_index=1)
-    assert said(tables.similar_filters(snapshot, shown, [], {})).startswith("None: ")
+    state = state_for(snapshot.catalog, layer=SECOND, filter_index=1)
+    assert said(similar.draw(snapshot, state, LIGHT)).startswith("None: ")
 
 
 def test_shares_are_those_of_numpys_histogram_within_a_stored_bin():
@@ -184,7 +183,7 @@ def test_shares_of_any_span_add_up_to_all(span):
 
 
 def test_the_distribution_puts_the_selected_class_in_front_and_says_which_there_are(snapshot):
-    found = facts.distribution(snapshot, FIRST, 7, 1)
+    found = distribution.distribution(snapshot, FIRST, 7, 1)
     assert found.names == ["class zero", "class one", "class zwei ②", "all classes"]
     assert found.front == 1
     assert "3 of 4 classes; 1 without samples" in found.note
@@ -193,17 +192,17 @@ def test_the_distribution_puts_the_selected_class_in_front_and_says_which_there_
         found.shares.zeros[[1, 3]],
         [(values[snapshot.labels == 1] == 0).mean(), (values == 0).mean()],
     )
-    empty = facts.distribution(snapshot, FIRST, 7, 3)
+    empty = distribution.distribution(snapshot, FIRST, 7, 3)
     assert empty.front == 3
     assert "Class <b>three</b> has no samples" in empty.note
-    assert facts.distribution(snapshot, SECOND, 1, None) is None, "all of it is exactly zero"
+    assert distribution.distribution(snapshot, SECOND, 1, None) is None, "all of it is exactly zero"
 
 
 def test_of_many_classes_the_strongest_are_drawn_and_the_selected(monkeypatch, snapshot):
-    monkeypatch.setattr(facts, "MOST_LINES", 2)
+    monkeypatch.setattr(distribution, "MOST_LINES", 2)
     means = snapshot.statistic(FIRST, "mean")[:3, 7]
     weakest = int(means.argmin())
-    found = facts.distribution(snapshot, FIRST, 7, weakest)
+    found = distribution.distribution(snapshot, FIRST, 7, weakest)
     best = int(means.argmax())
     expected = [f"class {CLASS_NAMES[index]}" for index in sorted((best, weakest))]
     assert found.names == [*expected, "all classes"]
@@ -211,7 +210,7 @@ def test_of_many_classes_the_strongest_are_drawn_and_the_selected(monkeypatch, s
 
 
 def test_a_histogram_draws_every_line_in_few_traces_and_reads_no_markup(snapshot):
-    found = facts.distribution(snapshot, FIRST, 7, 0)
+    found = distribution.distribution(snapshot, FIRST, 7, 0)
     for is_log in (True, False):
         names = ["<b>a", *found.names[1:]]
         figure = checked(
@@ -263,15 +262,15 @@ def test_a_score_is_put_beside_chance_in_words():
     assert scores.Score(0.1, 0.4, 0.6).verdict == "below chance"
     assert scores.Score(0.6, 0.4, 0.6).verdict == "within chance"
     assert scores.Score(float("nan"), 0.4, 0.6).verdict == "undefined"
-    assert "above chance: 0.4 to 0.6" in said(tables.score_cell(scores.Score(0.9, 0.4, 0.6)))
+    assert "above chance: 0.4 to 0.6" in said(scores.score_cell(scores.Score(0.9, 0.4, 0.6)))
     infinite = scores.Score(0.1, float("-inf"), float("inf"))
-    assert "within chance: -inf to inf" in said(tables.score_cell(infinite))
+    assert "within chance: -inf to inf" in said(scores.score_cell(infinite))
 
 
 def test_a_small_score_of_which_only_a_large_one_counts_is_within_chance(snapshot):
     for value, words in ((0.01, "within chance: up to 0.6"), (0.7, "above chance: up to 0.6")):
         one_sided = scores.Score(value, 0.4, 0.6, two_sided=False)
-        assert words in said(tables.score_cell(one_sided))
+        assert words in said(scores.score_cell(one_sided))
     for name, score in scores.of_filter(snapshot, FIRST, 5).items():
         assert score.two_sided == (name == "apoz")
         assert score.verdict != "below chance"
@@ -288,7 +287,7 @@ def test_a_dead_filter_has_no_scores_and_the_reason(snapshot):
 
 
 def test_raw_arrays_are_the_stored_values_and_as_large_as_is_said(snapshot, store_path):
-    found = raw.parts(snapshot, FIRST, 6, 1, page="http://host/prefix/filter?x=1")
+    found = downloads.parts(snapshot, FIRST, 6, 1, page="http://host/prefix/filter?x=1")
     words = ["strongest sample", "25 strongest", "class one", "All 37"]
     assert all(word in part.words for word, part in zip(words, found, strict=True))
     maps = snapshot.layer(FIRST).activation[..., 6:7]
@@ -313,14 +312,14 @@ def test_raw_arrays_are_the_stored_values_and_as_large_as_is_said(snapshot, stor
             assert len(lines) == len(samples) + 1
             curl = shlex.split(part.commands["curl"])
             assert curl[-1] == f"http://host/prefix/{part.maps.url}"
-        one = np.load(io.BytesIO(got(raw.map_url(snapshot, FIRST, 6, 11))))
+        one = np.load(io.BytesIO(got(downloads.map_url(snapshot, FIRST, 6, 11))))
         assert_array_equal(one, maps[11:12])
 
 
 def test_the_command_line_exports_the_same(snapshot, store_path, tmp_path, monkeypatch):
     from fmcore.cli import main
 
-    part = raw.parts(snapshot, FIRST, 6, None, page="")[1]
+    part = downloads.parts(snapshot, FIRST, 6, None, page="")[1]
     monkeypatch.chdir(tmp_path)
     (tmp_path / store_path.name).symlink_to(store_path)
     words = shlex.split(part.commands["Command line, beside the store"])
@@ -333,35 +332,30 @@ def test_the_command_line_exports_the_same(snapshot, store_path, tmp_path, monke
 
 
 def test_without_maps_there_are_pooled_values_and_the_reason(without_maps):
-    found = raw.parts(without_maps, SECOND, 2, None, page="")
+    found = downloads.parts(without_maps, SECOND, 2, None, page="")
     assert all(part.maps is None for part in found)
     assert "/pooled?" in found[0].pooled["max"].url
     assert "--what=pooled" in found[0].commands["Command line, beside the store"]
-    text = said(tables.raw_arrays(found, why_no_maps="No maps here.", stored=""))
-    assert "No maps here." in text
-    shown = state_for(without_maps.catalog, layer=SECOND, filter_index=2)
-    pictures = panels.Pictures(without_maps, SECOND, 2)
-    best = facts.responses(without_maps, SECOND, 2)[0][0]
-    assert "Download" not in said(header(without_maps, shown, pictures, best))
+    state = state_for(without_maps.catalog, layer=SECOND, filter_index=2)
+    text = said(downloads.draw(without_maps, state, LIGHT, page=""))
+    assert "keeps no maps of conv2: it was captured with the policy pooled." in text
+    assert "Download" not in said(header.draw(without_maps, state, LIGHT))
 
 
 def test_a_basic_store_says_what_it_lacks_and_shows_the_rest(basic):
-    shown = state_for(basic.catalog, layer=FIRST, filter_index=2, class_index=1)
-    pictures = panels.Pictures(basic, FIRST, 2)
-    assert "without scores" in said(panels.none(_error(scores.of_class, basic, FIRST, 2, None)))
+    state = state_for(basic.catalog, layer=FIRST, filter_index=2, class_index=1)
+    assert "without scores" in str(_error(scores.of_class, basic, FIRST, 2, None))
     with pytest.raises(StatisticNotFoundError):
-        facts.distribution(basic, FIRST, 2, None)
-    strongest = said(panels.strongest_panel(basic, shown, pictures))
+        distribution.distribution(basic, FIRST, 2, None)
+    strongest = said(samples.draw_strongest(basic, state, LIGHT))
     assert "Strongest over all samples 25 of 37 samples" in strongest
     assert "keeps no strongest samples of classes" in strongest
     for panel in (
-        panels.bands_panel(basic, shown, pictures),
-        panels.classes_panel(basic, shown, pictures, range(4)),
+        samples.draw_bands(basic, state, LIGHT),
+        samples.draw_classes(basic, state, LIGHT, page=1),
     ):
         assert "basic.h5 keeps no strongest samples" in said(panel)
-    assert "Activation" in said(
-        header(basic, shown, pictures, facts.responses(basic, FIRST, 2)[0][0])
-    )
+    assert "Activation" in said(header.draw(basic, state, LIGHT))
 
 
 def _error(function, *arguments) -> StatisticNotFoundError:
@@ -371,8 +365,8 @@ def _error(function, *arguments) -> StatisticNotFoundError:
 
 
 def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
-    pictures = panels.Pictures(snapshot, FIRST, 7)
-    found = facts.responses(snapshot, FIRST, 7)[0]
+    pictures = samples.Pictures(snapshot, FIRST, 7)
+    found = samples.responses(snapshot, FIRST, 7)[0]
     about = json.loads(pictures.rows(found)["props"]["data-thumbnails"])
     assert [item[0] for item in about["items"]] == [str(one.sample) for one in found]
     query = parse_qs(urlsplit(about["items"][0][0].join(about["href"])).query)
@@ -399,11 +393,11 @@ def test_a_box_that_is_a_bound_is_called_one_on_every_page(tmp_path):
     path = capture(NumpyProbe(), make_samples(12), tmp_path / "bound.h5", plan)
     snapshot = Source(path).snapshot()
     words = "A unit of this layer sees at most its box: look weighs places by what is in them."
-    pictures = panels.Pictures(snapshot, FIRST, 7)
+    pictures = samples.Pictures(snapshot, FIRST, 7)
     assert pictures.note == words
-    assert pictures.box(facts.responses(snapshot, FIRST, 7)[0][0]) == (0, 0, 0, 0)
-    shown = state_for(snapshot.catalog, layer=FIRST, filter_index=7)
-    text = said(panels.strongest_panel(snapshot, shown, pictures))
+    assert pictures.box(samples.responses(snapshot, FIRST, 7)[0][0]) == (0, 0, 0, 0)
+    state = state_for(snapshot.catalog, layer=FIRST, filter_index=7)
+    text = said(samples.draw_strongest(snapshot, state, LIGHT))
     assert words in text
     assert "the box is what that unit sees" not in text
     wall = wall_facts(snapshot, FIRST)
@@ -412,24 +406,21 @@ def test_a_box_that_is_a_bound_is_called_one_on_every_page(tmp_path):
 
 
 def test_no_image_excites_a_dead_filter(snapshot):
-    shown = state_for(snapshot.catalog, layer=SECOND, filter_index=1)
-    pictures = panels.Pictures(snapshot, SECOND, 1)
-    best = facts.responses(snapshot, SECOND, 1)[0][0]
+    state = state_for(snapshot.catalog, layer=SECOND, filter_index=1)
     assert "No image excites it: every activation is 0." in said(
-        header(snapshot, shown, pictures, best)
+        header.draw(snapshot, state, LIGHT)
     )
-    text = said(panels.strongest_panel(snapshot, shown, pictures))
+    text = said(samples.draw_strongest(snapshot, state, LIGHT))
     assert "All of these are equal: they are the first by index" in text
     assert "unknown: images have no box" in text
 
 
 def test_a_class_without_samples_says_so(snapshot):
-    shown = state_for(snapshot.catalog, layer=FIRST, filter_index=7, class_index=3)
-    pictures = panels.Pictures(snapshot, FIRST, 7)
-    text = said(panels.strongest_panel(snapshot, shown, pictures))
+    state = state_for(snapshot.catalog, layer=FIRST, filter_index=7, class_index=3)
+    text = said(samples.draw_strongest(snapshot, state, LIGHT))
     assert "Strongest of class <b>three</b> 0 of 0 samples" in text
     assert "This class has no samples in the test set." in text
-    rows = said(panels.classes_panel(snapshot, shown, pictures, range(4)))
+    rows = said(samples.draw_classes(snapshot, state, LIGHT, page=1))
     assert "Classes 1 to 4 of 4" in rows
 
 

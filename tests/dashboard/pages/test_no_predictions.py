@@ -20,13 +20,14 @@ from helpers.factories import (
 from helpers.servers import running
 
 from dashboard import create_app
-from dashboard.pages import VIEWS
+from dashboard.figures.theme import LIGHT
+from dashboard.pages import PAGES
 from dashboard.pages.classes import cell, table
 from dashboard.pages.classes.parts import top_strip
 from dashboard.pages.feature_maps.picks import page_of, picks, thumbnails
-from dashboard.pages.filter.facts import distribution, responses
-from dashboard.pages.filter.header import header
-from dashboard.pages.filter.panels import Pictures, strongest_panel
+from dashboard.pages.filter import header, samples
+from dashboard.pages.filter.distribution import distribution
+from dashboard.pages.filter.samples import responses
 from dashboard.pages.state import parse_query, state_for
 from dashboard.stores.source import Source
 from fmcore.capture import capture
@@ -53,7 +54,7 @@ def hidden(page) -> str:
     return text_of([one for one in nodes_in(page) if one["props"].get("hidden")])
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", PAGES, ids=lambda view: view.name)
 def test_controls_that_choose_nothing_are_hidden(view, snapshot):
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
     has_classes = snapshot.catalog.has_classes
@@ -79,14 +80,13 @@ def test_a_link_to_an_outcome_says_that_there_is_none(snapshot):
 
 
 def test_pictures_claim_no_class_that_nobody_knows(snapshot):
-    pictures = Pictures(snapshot, LAYER, 0)
     shown = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
     best = responses(snapshot, LAYER, 0)[0][0]
     chosen = picks(snapshot, shown)
     said = [
         text_of(thumbnails(snapshot, chosen, page_of(chosen, 0))),
-        text_of(header(snapshot, shown, pictures, best)),
-        text_of(strongest_panel(snapshot, shown, pictures)),
+        text_of(header.draw(snapshot, shown, LIGHT)),
+        text_of(samples.draw_strongest(snapshot, shown, LIGHT)),
         text_of(top_strip(snapshot, shown, "")),
     ]
     for words in said:
@@ -149,7 +149,7 @@ def test_labels_of_the_models_own_are_neither_right_nor_wrong(tmp_path):
     about = dataclasses.replace(plan.store.dataset, labels="predicted")
     plan = dataclasses.replace(plan, store=dataclasses.replace(plan.store, dataset=about))
     snapshot = Source(capture(NumpyProbe(), samples, tmp_path / "s.h5", plan)).snapshot()
-    page = VIEWS[0].layout(snapshot, parse_query("", snapshot.catalog)[0])
+    page = PAGES[0].layout(snapshot, parse_query("", snapshot.catalog)[0])
     assert "maps-outcome" in hidden(page)
     assert "maps-probability" not in hidden(page)
     assert "confident" in text_of(page)

@@ -12,12 +12,11 @@ from helpers.drawing import nodes_in
 from helpers.factories import NumpyProbe, make_plan, make_samples
 
 from dashboard.components.graph import CONFIG
-from dashboard.pages import VIEWS, catalogue
+from dashboard.figures.theme import LIGHT
+from dashboard.pages import PAGES, catalogue
 from dashboard.pages import shell as frame
 from dashboard.pages.feature_maps.picks import thumbnails
-from dashboard.pages.filter.facts import responses
-from dashboard.pages.filter.header import header
-from dashboard.pages.filter.panels import Pictures
+from dashboard.pages.filter import header
 from dashboard.pages.state import parse_query
 from dashboard.stores.source import Source
 from fmcore.capture import capture
@@ -33,20 +32,19 @@ def ids_of(page) -> set[str]:
 
 
 def test_views_are_named_and_described_once():
-    assert len({view.name for view in VIEWS}) == len(VIEWS)
-    for view in VIEWS:
+    assert len({view.name for view in PAGES}) == len(PAGES)
+    for view in PAGES:
         assert view.title
         assert view.description.endswith(".")
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", PAGES, ids=lambda view: view.name)
 def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
     from dashboard.app import _create_dash
 
     snapshot = source.snapshot()
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
     there = ids_of(page)
-    assert view.query_id in there
     json.dumps(page)
     dash = _create_dash(source)
     around = ids_of(frame.layout(source, title="")) | {"page"} | ids_of(catalogue.layout(source))
@@ -55,15 +53,14 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
         for callback in dash.callback_map.values()
         for one in (*callback["inputs"], *callback["state"])
     }
-    prefix = view.query_id.split("-")[0]
-    assert {one for one in used if one.startswith(prefix)} <= there
+    assert {one for one in used if one.startswith(f"{view.name}-")} <= there
     known = around.union(
-        *(ids_of(v.layout(snapshot, parse_query("", snapshot.catalog)[0])) for v in VIEWS)
+        *(ids_of(v.layout(snapshot, parse_query("", snapshot.catalog)[0])) for v in PAGES)
     )
     assert used <= known
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", PAGES, ids=lambda view: view.name)
 def test_every_graph_begins_with_a_figure_that_can_be_patched(view, source):
     snapshot = source.snapshot()
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
@@ -112,11 +109,10 @@ def test_without_labels_no_page_says_one(tmp_path):
     snapshot = source.snapshot()
     shown = parse_query("?layer=conv2&filter=0", snapshot.catalog)[0]
     chosen = {"list": list(range(12)), "by": "index", "layer": "conv2", "filter": 0}
-    best = responses(snapshot, "conv2", 0)[0][0]
     pages = [
         frame.layout(source, title=""),
         *thumbnails(snapshot, chosen, list(range(12))),
-        header(snapshot, shown, Pictures(snapshot, "conv2", 0), best),
+        header.draw(snapshot, shown, LIGHT),
     ]
     said = json.dumps(pages, default=lambda one: one.to_plotly_json())
     assert "no labels: classes are what the model predicts" in said

@@ -23,7 +23,7 @@ from numpy.testing import assert_allclose
 
 from dashboard import create_app
 from dashboard.figures.theme import LIGHT
-from dashboard.pages import VIEWS
+from dashboard.pages import PAGES
 from dashboard.pages.catalogue import layout as catalogue
 from dashboard.pages.classes import cell, maps, parts, table
 from dashboard.pages.classes.arrange import arranged
@@ -32,9 +32,9 @@ from dashboard.pages.compare.alike import alike
 from dashboard.pages.compare.classes import class_figures
 from dashboard.pages.compare.maps import input_panel, sides
 from dashboard.pages.compare.pair import open_pair
-from dashboard.pages.filter import panels, scores, tables
-from dashboard.pages.filter.facts import distribution, responses
-from dashboard.pages.filter.header import header
+from dashboard.pages.filter import header, scores
+from dashboard.pages.filter.distribution import distribution
+from dashboard.pages.filter.samples import responses
 from dashboard.pages.goto import find
 from dashboard.pages.state import parse_query, state_for
 from dashboard.pages.words import sample_targets, target_lines, why_no_classes
@@ -86,12 +86,12 @@ def pair(source, snapshot, monkeypatch):
 
 
 def words_of(found) -> str:
-    """All that a person reads, sees in a tip or hears: no ids, and nothing that is hidden."""
+    """All that a person reads, sees in a tip or hears: no ids, nothing hidden or for scripts."""
     if isinstance(found, list | tuple):
         return "\n".join(filter(None, map(words_of, found)))
     if isinstance(found, dict):
         props = found.get("props", found)
-        if props.get("hidden"):
+        if props.get("hidden") or found.get("type") == "Store":
             return ""
         kept = {key: one for key, one in props.items() if key not in ("id", "className", "href")}
         return words_of(list(kept.values()))
@@ -109,7 +109,7 @@ def shown_ids(page) -> set[str]:
     return {node["props"]["id"] for node in nodes_in(page) if "id" in node["props"]} - inside
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", PAGES, ids=lambda view: view.name)
 def test_pages_show_no_control_of_classes_and_none_is_called_all(view, snapshot):
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
     away = {f"{view.name}-class", f"{view.name}-against", "maps-outcome", "maps-probability"}
@@ -121,7 +121,7 @@ def test_pages_show_no_control_of_classes_and_none_is_called_all(view, snapshot)
 
 @pytest.mark.parametrize("name", ["maps", "classes"])
 def test_pages_say_in_a_sentence_why_there_are_no_classes(name, snapshot, target):
-    view = next(one for one in VIEWS if one.name == name)
+    view = next(one for one in PAGES if one.name == name)
     words = words_of(view.layout(snapshot, parse_query("", snapshot.catalog)[0]))
     if name == "maps":
         assert "so it predicts no class" in words
@@ -241,15 +241,14 @@ def test_one_row_has_no_order_of_classes(how):
 def test_filter_says_no_score_of_classes_and_why(snapshot, target):
     shown = state_for(snapshot.catalog, layer=LAYER, filter_index=target_filter(N))
     where = snapshot, LAYER, shown.filter_index
-    numbers = tables.filter_numbers(scores.not_pooled(*where), N)
-    said = words_of([panels.no_class_scores(snapshot), numbers])
+    said = words_of(scores.draw(snapshot, shown, LIGHT))
     assert WHY[target] in said
     assert SCORES_OF[target] in said
     zeros = float((snapshot.layer(LAYER).activation[..., shown.filter_index] == 0).mean())
     assert f"{zeros:.4g}" in said
     assert "AUC" not in said
     best = responses(*where)[0][0]
-    head = words_of(header(snapshot, shown, panels.Pictures(*where), best))
+    head = words_of(header.draw(snapshot, shown, LIGHT))
     assert target_lines(snapshot, best.sample)[0] in head
     assert "without label" not in head
     assert distribution(*where, None).names == ["all samples"]
@@ -333,7 +332,7 @@ def test_images_that_came_with_classes_keep_them(tmp_path):
     for target in TARGET_NAMES:
         path = make_target_store(tmp_path / f"{target}.h5", target, 40, of_classes=True)
         snapshot = Source(path).snapshot()
-        page = VIEWS[0].layout(snapshot, parse_query("", snapshot.catalog)[0])
+        page = PAGES[0].layout(snapshot, parse_query("", snapshot.catalog)[0])
         assert {"maps-class"} <= shown_ids(page)
         assert not {"maps-outcome", "maps-probability"} & shown_ids(page)
         assert "so it predicts no class" in words_of(page)

@@ -194,11 +194,8 @@ def test_numbers_that_json_does_not_know_arrive_as_null():
 @pytest.mark.parametrize(
     ("output", "given"),
     [
-        ("filter-raw.children", {"url.href": "http://x/\ud800/filter"}),
-        (
-            "..filter-filter.value...filter-filter.max...filter-steps.data..",
-            {"filter-next.n_clicks": 10**30, "filter-steps.data": -(10**30)},
-        ),
+        ("..filter-raw.children..", {"url.href": "http://x/\ud800/filter"}),
+        ("..filter-classes.children..", {"filter-classes-page.value": 10**30}),
     ],
 )
 def test_what_json_cannot_say_is_not_said_back(url, output, given):
@@ -210,7 +207,7 @@ def test_what_json_cannot_say_is_not_said_back(url, output, given):
     }
     names = [one.rsplit(".", 1) for one in output.strip(".").split("...")]
     outputs = [{"id": one, "property": name} for one, name in names]
-    body = {"output": output, "outputs": outputs if len(outputs) > 1 else outputs[0], **parts}
+    body = {"output": output, "outputs": outputs, **parts}
     headers = {"content-type": "application/json"}
     answer = httpx.post(url + UPDATE, content=json.dumps(body), headers=headers)
     assert answer.status_code == 200, answer.text
