@@ -75,7 +75,7 @@ class _Selection:
 
     @property
     def tag(self) -> str:
-        """A validator of the answer."""
+        """The ETag of the answer."""
         form = self.call.form.name
         return caching.etag(self.snapshot.digest, *asdict(self.query).values(), form)
 

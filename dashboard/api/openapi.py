@@ -127,7 +127,7 @@ def _described(operation: Operation, source: Source) -> dict[str, Any]:
         form.media_type.partition(";")[0]: _text_or_bytes(form) for form in operation.formats
     }
     answer: dict[str, Any] = {
-        "description": "the values",
+        "description": "the answer",
         "content": {kind: {"schema": schema_of(values)} for kind, values in content.items()},
     }
     if operation.headers:

@@ -118,8 +118,8 @@ def _by_samples(query: QueryParams) -> Role:
 
 def _shared(*names: str) -> tuple[Parameter, ...]:
     """The parameters that the command line and Python have too."""
-    known = {parameter.name: parameter for parameter in PARAMETERS}
-    return tuple(Parameter(name, known[name].description) for name in names)
+    descriptions = {parameter.name: parameter.description for parameter in PARAMETERS}
+    return tuple(Parameter(name, descriptions[name]) for name in names)
 
 
 def _formats(default: Format, is_sent: Callable[[Format], object]) -> tuple[Format, ...]:
@@ -133,7 +133,7 @@ def _text(what: str) -> Callable[[Format], object]:
 
 _JSON, _PATH = "application/json", {"what": "what is said by the path"}
 _ONE_LAYER = Parameter("layer", "the path of one layer", required=True)
-_SAMPLES = _shared("filter", "class", "sample", "dtype")
+_SAMPLES = _shared("sample", "filter", "class", "dtype")
 _LAYER = (Parameter("layer", _shared("layer")[0].description, required=True),)
 _WHOLE_SET = "they are of the whole test set, in their own precision"
 

@@ -48,12 +48,12 @@ class Token:
 
     Attributes:
         label: what its owner calls it.
-        made: when, seconds since 1970.
-        ends: until when it is good.
+        begins: since when it is good, seconds since 1970.
+        ends: until when it is good, seconds since 1970.
     """
 
     label: str
-    made: float
+    begins: float
     ends: float
 
 
@@ -97,7 +97,7 @@ class People:
             yield Person(name, Role(role))
 
     def get(self, name: str) -> Person | None:
-        """The person of that name."""
+        """A person by name; None if nobody has it."""
         row = self._file.execute("SELECT name, role FROM person WHERE name = ?", (name,)).fetchone()
         return Person(row[0], Role(row[1])) if row else None
 
@@ -207,7 +207,7 @@ class People:
         return self._of("token", secret)
 
     def tokens(self, name: str) -> list[Token]:
-        """Somebody's tokens."""
+        """The tokens of a person, oldest first."""
         rows = self._file.execute(
             "SELECT label, made, ends FROM token WHERE name = ? ORDER BY made", (name,)
         )

@@ -22,7 +22,7 @@ def is_file(scope: Scope) -> bool:
 
 
 def etag(*facts: str) -> str:
-    """A strong validator of all that determines the bytes of an answer."""
+    """The ETag of an answer: a digest of all that determines its bytes."""
     digest = hashlib.blake2b("\0".join(facts).encode(), digest_size=12)
     return f'"{digest.hexdigest()}"'
 
