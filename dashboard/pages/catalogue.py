@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from dash import ClientsideFunction, Dash, Input, Output, State
 
+from dashboard import urls
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.table import grid
 from dashboard.pages import ids
@@ -122,7 +122,7 @@ def _row(one: StoreSummary) -> dict[str, Any]:
     if one.problem:
         return row | {"health": one.problem}
     return row | {
-        "href": f"stores/{quote(one.name, safe='')}/",
+        "href": urls.store_page(one.name),
         "model": one.model,
         "dataset": one.dataset,
         "created": one.created[:16].replace("T", " "),
