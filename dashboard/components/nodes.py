@@ -15,7 +15,8 @@ from typing import Any
 
 import dash
 import dash_ag_grid
-import dash_mantine_components
+
+from dashboard.components import mantine
 
 # `type`, the component's name, its `namespace`, and `props`, in which may be more of them.
 Node = dict[str, Any]
@@ -35,20 +36,20 @@ class Library:
 
 
 def _maker(kind: Any) -> Callable[..., Node]:
-    name, namespace = kind._type, kind._namespace
-    allowed = frozenset(inspect.signature(kind.__init__).parameters)
+    component, namespace = kind._type, kind._namespace
+    names = frozenset(inspect.signature(kind.__init__).parameters)
 
     def make(**properties: Any) -> Node:
-        unknown = properties.keys() - allowed
-        if unknown and not all(one.startswith(("aria-", "data-")) for one in unknown):
-            raise TypeError(f"{name} has no property {', '.join(sorted(unknown))}")
-        return {"props": properties, "type": name, "namespace": namespace}
+        unknown = properties.keys() - names
+        if unknown and not all(name.startswith(("aria-", "data-")) for name in unknown):
+            raise TypeError(f"{component} has no property {', '.join(sorted(unknown))}")
+        return {"props": properties, "type": component, "namespace": namespace}
 
     def around(children: Any = None, **properties: Any) -> Node:
         return make(children=children, **properties)
 
-    return around if "children" in allowed else make
+    return around if "children" in names else make
 
 
 html, dcc = Library(dash.html), Library(dash.dcc)
-dmc, dag = Library(dash_mantine_components), Library(dash_ag_grid)
+dmc, dag = Library(mantine.library()), Library(dash_ag_grid)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard import urls
 from dashboard.components.graph import NONE, Drawn, graph
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.components.thumbnails import picture
@@ -14,7 +15,7 @@ from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure
 from dashboard.figures.theme import Theme, about_zero, span_of
 from dashboard.pages.classes.mean_maps import LONGEST
-from dashboard.pages.compare.pair import SIDES, Pair, page_of
+from dashboard.pages.compare.pair import SIDES, Pair
 from dashboard.pages.compare.partners import partner, partner_words
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State, query_for
@@ -146,7 +147,7 @@ def _link(side: Side) -> list[Node]:
     query = query_for(
         snapshot.catalog, layer=side.layer, filter_index=side.filter_index, sample=side.sample or 0
     )
-    folder = "" if side.letter == "A" else page_of(snapshot)
+    folder = "" if side.letter == "A" else urls.other_store_page(snapshot.name)
     return [html.A(f"All of filter {side.filter_index}", href=f"{folder}filter{query}")]
 
 

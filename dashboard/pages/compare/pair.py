@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,11 +121,6 @@ class Pair:
         """Whether both are of one architecture with the same weights."""
         digests = [store.about()["model"].get("digest", "") for store in (self.first, self.second)]
         return bool(digests[0]) and digests[0] == digests[1]
-
-
-def page_of(snapshot: Snapshot) -> str:
-    """The address of another store, from a page of this one: `/stores/A/compare`."""
-    return f"../{quote(snapshot.name, safe='')}/"
 
 
 def other_stores(source: Source, first: Snapshot) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, ctx, no_update
 from dash import State as DashState
 
+from dashboard import urls
 from dashboard.components.controls import (
     card,
     choices,
@@ -24,7 +25,7 @@ from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.figures.theme import Theme
 from dashboard.pages import ids
 from dashboard.pages.compare import layers
-from dashboard.pages.compare.pair import Pair, open_pair, other_stores, page_of, second_store
+from dashboard.pages.compare.pair import Pair, open_pair, other_stores, second_store
 from dashboard.pages.page import Panel, sentence
 from dashboard.pages.state import PAIRINGS, State, state_for
 from dashboard.stores.snapshot import Snapshot
@@ -245,7 +246,9 @@ def draw_about(pair: Pair, _: State, __: Theme) -> list[Node]:
             words += " Filters of the same number are the same filter: choose “Number”."
     return [
         _line("A", pair.first, html.B(pair.first.name)),
-        _line("B", pair.second, html.A(pair.second.name, href=page_of(pair.second))),
+        _line(
+            "B", pair.second, html.A(pair.second.name, href=urls.other_store_page(pair.second.name))
+        ),
         dmc.Text(words, size="sm", mt=6),
     ]
 

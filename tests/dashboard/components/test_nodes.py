@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import dash_ag_grid as dag
@@ -62,3 +64,16 @@ def test_dashs_own_classes_take_every_node_of_a_page(view, store_path):
     for one in nodes_in(view.layout(snapshot, parse_query("", snapshot.catalog)[0])):
         kind = getattr(libraries[one["namespace"]], one["type"])
         assert kind(**one["props"]).to_plotly_json() == one
+
+
+def test_mantine_is_imported_by_the_component_and_serves_whoever_imports_it_too():
+    code = (
+        "import sys, dashboard.app\n"
+        "loaded = [name for name in sys.modules if name.startswith('dash_mantine_components.')]\n"
+        "assert 'dash_mantine_components.Heatmap' not in loaded and len(loaded) < 60, len(loaded)\n"
+        "from dash_mantine_components import Heatmap\n"
+        "assert Heatmap(data={})._type == 'Heatmap'\n"
+        "import dash_mantine_components as package\n"
+        "assert not hasattr(package, 'Duv')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import dashboard.figures
+from dashboard.api.images import as_pixels
+from dashboard.api.windows import shrink
 from dashboard.figures import box
 from dashboard.figures.feature_map import empty_figure, feature_map_figure
 from dashboard.figures.heatmap import heatmap_figure
@@ -25,9 +27,7 @@ from dashboard.figures.histogram import (
     shares,
 )
 from dashboard.figures.kernel import kernel_figure
-from dashboard.figures.picture import as_pixels
 from dashboard.figures.probability import probability_figure
-from dashboard.figures.shrink import shrink
 from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, span_of, theme_for, typed
 
 # What makes a figure is named so.
