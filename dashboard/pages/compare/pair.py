@@ -155,13 +155,12 @@ def second_store(source: Source, first: Snapshot, wanted: str) -> tuple[str, str
     return name, note
 
 
-def open_pair(source: Source, state: State) -> tuple[Pair, str]:
-    """The two stores of a state, and a sentence where B has no such layer or filter.
+def open_pair(source: Source, first: Snapshot, state: State) -> tuple[Pair, str]:
+    """The first store beside that of a state, and a sentence where B has no such layer or filter.
 
     Raises:
         StoreNotFoundError, InputFileError, StoreError: if B is not there, or is no store.
     """
-    first = source.snapshot()
     if not state.with_store:
         state = replace(state, with_store=second_store(source, first, "")[0])
     second = source.snapshot(state.with_store)
