@@ -129,6 +129,7 @@ def _create_dash(source: Source) -> Dash:
     )
     app.layout = lambda: shell.layout(source, title=TITLE)
     shell.register(app, source)
+    shell.bring_first_page(app, source, title=TITLE)
     _answer_errors(app)
     # One request before the first real one: Dash fills its registry in the first request, and
     # others that come meanwhile get a 500 (plotly/dash#3971).

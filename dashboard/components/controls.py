@@ -89,9 +89,9 @@ def class_select(
     )
 
 
-def only_if(there: bool, component: Node) -> Node:
-    """A control; hidden where it chooses nothing, since callbacks ask for its value."""
-    return component if there else html.Div(component, hidden=True)
+def only_if(has_use: bool, component: Node) -> Node:
+    """A control; hidden where it has no use, since callbacks ask for its value."""
+    return component if has_use else html.Div(component, hidden=True)
 
 
 def option(index: int | None) -> str | None:

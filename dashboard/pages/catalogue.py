@@ -114,34 +114,38 @@ def register(app: Dash, source: Source) -> None:
 
 
 def _rows(source: Source) -> list[dict[str, Any]]:
-    return [_row(one) for one in source.summaries()]
+    return [_row(summary) for summary in source.summaries()]
 
 
-def _row(one: StoreSummary) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": one.name, "name": one.name, "megabytes": one.n_bytes / 1e6}
-    if one.problem:
-        return row | {"health": one.problem}
+def _row(summary: StoreSummary) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": summary.name,
+        "name": summary.name,
+        "megabytes": summary.n_bytes / 1e6,
+    }
+    if summary.problem:
+        return row | {"health": summary.problem}
     return row | {
-        "href": urls.store_page(one.name),
-        "model": one.model,
-        "dataset": one.dataset,
-        "created": one.created[:16].replace("T", " "),
-        "accuracy": one.test_accuracy,
-        "accuracy_words": one.accuracy,
-        "samples": one.n_samples,
-        "layers": one.n_layers,
-        "health": _health(one),
+        "href": urls.store_page(summary.name),
+        "model": summary.model,
+        "dataset": summary.dataset,
+        "created": summary.created[:16].replace("T", " "),
+        "accuracy": summary.test_accuracy,
+        "accuracy_words": summary.accuracy,
+        "samples": summary.n_samples,
+        "layers": summary.n_layers,
+        "health": _health(summary),
     }
 
 
-def _health(one: StoreSummary) -> str:
+def _health(summary: StoreSummary) -> str:
     dead = HEALTH_RULES["dead"].words
-    if not one.n_dead:
-        return f"no {dead} filter of {one.n_filters:,}"
-    return f"{one.n_dead:,} of {one.n_filters:,} filters {dead}"
+    if not summary.n_dead:
+        return f"no {dead} filter of {summary.n_filters:,}"
+    return f"{summary.n_dead:,} of {summary.n_filters:,} filters {dead}"
 
 
 def _count(rows: list[dict[str, Any]]) -> str:
     broken = sum("href" not in row for row in rows)
-    said = f"{len(rows):,} store{'' if len(rows) == 1 else 's'}"
-    return said + (f", {broken:,} of which cannot be opened" if broken else "")
+    words = f"{len(rows):,} store{'' if len(rows) == 1 else 's'}"
+    return words + (f", {broken:,} of which cannot be opened" if broken else "")

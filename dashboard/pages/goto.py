@@ -1,4 +1,4 @@
-"""What a person means who types where to go: a layer, a filter, a sample, a class."""
+"""Parses what is typed under “Go to”: a layer, a filter, a sample, a class."""
 
 from __future__ import annotations
 
@@ -24,52 +24,52 @@ def find(text: str, catalog: Catalog) -> tuple[dict[str, object], str]:
     Returns:
         The changes, and a sentence where a part of it means nothing.
     """
-    found: dict[str, object] = {}
+    changes: dict[str, object] = {}
     rest = " ".join(text.split())
     while rest:
         for take in (_layer, _number, _class):
-            taken = take(rest, catalog, found)
-            if taken:
-                rest = rest[taken:].lstrip()
+            length = take(rest, catalog, changes)
+            if length:
+                rest = rest[length:].lstrip()
                 break
         else:
             names = (*catalog.n_filters, *catalog.classes)
             kinds = "a layer, a class," if catalog.classes else "a layer,"
             near = near_matches(rest, names) or f"; try {kinds} filter 5 or sample 812"
             return {}, f"Nothing is called {rest!r}{near}"
-    return found, ""
+    return changes, ""
 
 
-def _layer(text: str, catalog: Catalog, found: dict[str, object]) -> int:
+def _layer(text: str, catalog: Catalog, changes: dict[str, object]) -> int:
     """Takes a layer's whole path, or the last part of one; gives the length of what it took."""
     for path in sorted(catalog.n_filters, key=len, reverse=True):
         for name in (path, path.rsplit("/", 1)[-1]):
-            if _begins(text, name) and "layer" not in found:
-                found["layer"] = path
+            if _begins(text, name) and "layer" not in changes:
+                changes["layer"] = path
                 return len(name)
     return 0
 
 
-def _number(text: str, catalog: Catalog, found: dict[str, object]) -> int:
+def _number(text: str, catalog: Catalog, changes: dict[str, object]) -> int:
     """Takes a number with its kind; alone, it is a filter after a layer, else a sample."""
     matched = _NUMBER.match(text)
     if matched is None or text[matched.end() :][:1].strip():
         return 0
-    kind = (matched[1] or ("f" if "layer" in found else "s"))[0].lower()
-    if not matched[1] and text in catalog.classes and "layer" not in found:
+    kind = (matched[1] or ("f" if "layer" in changes else "s"))[0].lower()
+    if not matched[1] and text in catalog.classes and "layer" not in changes:
         kind = "c"
     if kind == "c" and matched[2] in catalog.classes:
-        found["class_index"] = catalog.classes.index(matched[2])
+        changes["class_index"] = catalog.classes.index(matched[2])
     else:
-        found[_KINDS[kind]] = int(matched[2])
+        changes[_KINDS[kind]] = int(matched[2])
     return matched.end()
 
 
-def _class(text: str, catalog: Catalog, found: dict[str, object]) -> int:
+def _class(text: str, catalog: Catalog, changes: dict[str, object]) -> int:
     lead = 6 if _begins(text, "class") and len(text) > 6 else 0
     for name in sorted(catalog.classes, key=len, reverse=True):
         if name and _begins(text[lead:], name):
-            found["class_index"] = catalog.classes.index(name)
+            changes["class_index"] = catalog.classes.index(name)
             return lead + len(name)
     return 0
 

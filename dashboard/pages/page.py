@@ -207,7 +207,7 @@ def register(app: Dash, source: Source, page: Page, pages: Sequence[str]) -> Non
         ClientsideFunction("navigation", "remember"),
         [Output(link, "href", allow_duplicate=True) for link in (*links, *page.links)],
         *(Input(control.id, control.prop) for control in page.controls.values()),
-        dash.State(ids.LINK.format(page=page.name), "data"),
+        Input(ids.LINK.format(page=page.name), "data"),
         prevent_initial_call="initial_duplicate",
     )
     page.register(app, source)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.development.base_component import Component
-from flask import has_request_context, request
+from flask import Response, has_request_context, request
+from plotly.io.json import to_json_plotly
 
 from dashboard.components import mantine
 from dashboard.components.controls import facts, notes
@@ -17,8 +19,10 @@ from dashboard.pages import PAGES, catalogue, ids
 from dashboard.pages.goto import find
 from dashboard.pages.page import Page
 from dashboard.pages.page import register as register_page
+from dashboard.pages.record import View
 from dashboard.pages.state import parse, parse_query, updated_query
 from dashboard.stores.source import STORE_HERE, Snapshot, Source
+from fmcore import FmcoreError
 
 HELP = {
     "← →": "the sample before, the one after",
@@ -31,11 +35,19 @@ HELP = {
     "click": "select a filter, a sample or a cell",
     "?": "this list",
 }
+# Of the grid, 1.3 MB: pages without one leave it to assets/grid_loader.js.
+_GRID_SCRIPT = re.compile(r'<script src="([^"]*/dash_ag_grid\.[^"]*)"></script>')
 GOTO_WITHOUT_CLASSES = "go to a layer, a filter or a sample: conv2, filter 5, sample 812"
 
 
-def layout(source: Source, *, title: str) -> Component:
-    """What stands around every page of a store; or the catalogue, where none is chosen."""
+def layout(source: Source, *, title: str, opened: Opened | None = None) -> Component:
+    """What stands around every page of a store; or the catalogue, where none is chosen.
+
+    Args:
+        source: where the stores are.
+        title: of the dashboard.
+        opened: the page within it; None for none, which is asked for when the browser has the rest.
+    """
     if source.has_catalogue and STORE_HERE.get() is None:
         return _provider(
             [
@@ -57,6 +69,7 @@ def layout(source: Source, *, title: str) -> Component:
                         id=ids.NAV.format(page=page.name),
                         href=page.name,
                         title=page.description,
+                        className="active" if opened and page is opened.page else "",
                     )
                     for page in PAGES
                 ]
@@ -89,12 +102,13 @@ def layout(source: Source, *, title: str) -> Component:
     )
     return _provider(
         [
-            dcc.Location(id=ids.URL, refresh=False),
+            # Where it is unknown, it tells itself, and has the page shown.
+            dcc.Location(id=ids.URL, refresh=False, **(opened.address if opened else {})),
             dcc.Store(id=ids.SCHEME),
             dcc.Store(id=ids.GOTO_ASKED),
             dmc.Modal(facts(_help(snapshot)), id=ids.HELP, title="Keys and pointer", size="lg"),
             header,
-            html.Main(id=ids.PAGE),
+            html.Main(opened.children if opened else None, id=ids.PAGE),
         ]
     )
 
@@ -139,10 +153,38 @@ def _about(snapshot: Snapshot) -> list[Node]:
     ]
 
 
-def _page_of(path: object) -> str:
-    """The page's name, the end of its address; before it is where server and store are."""
-    path = path if isinstance(path, str) else ""
-    return unquote(path).removeprefix(request.script_root).strip("/")
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A page as a link opens it.
+
+    Attributes:
+        page: the page.
+        children: its components.
+        address: `pathname` and `search`, as a browser has them.
+    """
+
+    page: Page | View
+    children: list[Node]
+    address: dict[str, str]
+
+
+def open_page(source: Source, path: object, search: object) -> Opened:
+    """The page that a link leads to, below sentences on what of it there is not.
+
+    Args:
+        source: where the stores are.
+        path: of the link; the page's name is its end, after where server and store are.
+        search: its query.
+    """
+    snapshot = source.snapshot()
+    path, search = (text if isinstance(text, str) else "" for text in (path, search))
+    name = unquote(path).removeprefix(request.script_root).strip("/") or PAGES[0].name
+    state, problems = parse_query(search, snapshot.catalog)
+    page = next((page for page in PAGES if page.name == name), None)
+    if page is None:
+        page, problems = PAGES[0], (f"There is no page {name!r}.", *problems)
+    children = [*notes(problems), page.layout(snapshot, state)]
+    return Opened(page, children, {"pathname": path, "search": search})
 
 
 def register(app: Dash, source: Source) -> None:
@@ -150,21 +192,17 @@ def register(app: Dash, source: Source) -> None:
     names = [page.name for page in PAGES]
     catalogue.register(app, source)
 
+    # The first page comes with the index: see `bring_first_page`.
     @app.callback(
         Output(ids.PAGE, "children"),
         *(Output(ids.NAV.format(page=name), "className") for name in names),
         Input(ids.URL, "pathname"),
         Input(ids.URL, "search"),
+        prevent_initial_call=True,
     )
     def show_page(path: object, search: object) -> tuple[list[Node] | str, ...]:
-        snapshot = source.snapshot()
-        name = _page_of(path) or names[0]
-        state, problems = parse_query(search, snapshot.catalog)
-        page = next((page for page in PAGES if page.name == name), None)
-        if page is None:
-            page, problems = PAGES[0], (f"There is no page {name!r}.", *problems)
-        children = [*notes(problems), page.layout(snapshot, state)]
-        return children, *("active" if other is page else "" for other in PAGES)
+        opened = open_page(source, path, search)
+        return opened.children, *("active" if page is opened.page else "" for page in PAGES)
 
     @app.callback(
         Output(ids.URL, "search"),
@@ -214,3 +252,48 @@ def register(app: Dash, source: Source) -> None:
             Input(page.query_id, "data"),
             prevent_initial_call="initial_duplicate",
         )
+
+
+def bring_first_page(app: Dash, source: Source, *, title: str) -> None:
+    """Has the index bring what a browser would ask for next: layout, callbacks and the first page.
+
+    assets/first_page.js gives them to Dash's renderer, so that a link takes two trips less.
+    """
+    dependencies = ""
+
+    def add(response: Response) -> Response:
+        nonlocal dependencies
+        if response.mimetype != "text/html" or request.method != "GET":
+            return response
+        dependencies = dependencies or app.dependencies().get_data(as_text=True)
+        try:
+            layout_text = to_json_plotly(_first_layout(source, title=title))
+        except FmcoreError:
+            return response  # the browser asks, and is told
+        blocks = (
+            f'<script type="application/json" id="first-{name}">{_in_html(text)}</script>'
+            for name, text in (("layout", layout_text), ("dependencies", dependencies))
+        )
+        index = response.get_data(as_text=True)
+        if '"AgGrid"' not in layout_text:
+            index = _GRID_SCRIPT.sub(
+                r'<link rel="prefetch" as="script" id="grid-script" href="\1">', index
+            )
+        response.set_data(index.replace("</head>", f"{''.join(blocks)}</head>", 1))
+        return response
+
+    app.server.after_request(add)
+
+
+def _first_layout(source: Source, *, title: str) -> Component:
+    if source.has_catalogue and STORE_HERE.get() is None:
+        return layout(source, title=title)
+    query = request.query_string.decode("utf-8", "replace")
+    path = quote(f"{request.script_root}{request.path}")
+    opened = open_page(source, path, f"?{query}" if query else "")
+    return layout(source, title=title, opened=opened)
+
+
+def _in_html(text: str) -> str:
+    """JSON that ends no script element early."""
+    return text.replace("<", "\\u003c")

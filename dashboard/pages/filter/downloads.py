@@ -139,7 +139,7 @@ def _url(snapshot: Snapshot, what: str, query: dict[str, str]) -> str:
 def _commands(
     snapshot: Snapshot, query: dict[str, str], file: Download, *, page: str
 ) -> dict[str, str]:
-    """The same array by `fmcore export`, by curl, and in Python."""
+    """What gives an array by `fmcore export`, by curl, and in Python."""
     address = urljoin(page, file.url)
     named = f"{snapshot.name}.{snapshot.layer(query['layer']).group}.{query['filter']}"
     what = {} if "/maps?" in file.url else {"what": "pooled", "statistic": "max"}
