@@ -156,11 +156,6 @@ class Body:
             place += len(data)
 
 
-def body_of(form: Format, array: ArraySource, rows: Callable[[int, int], ArraySource]) -> Body:
-    """An array as bytes: the header that the format has, and the values."""
-    return Body(form.array_header(array) if form.array_header else b"", array, rows)
-
-
 def send(
     request: Request, body: Body, headers: Mapping[str, str], *, media_type: str, filename: str
 ) -> Response:
