@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -46,8 +46,8 @@ PACE = Pace(readers=0, block_bytes=512 << 10)
 NUMBER_BYTES = 12
 # Plain values are deflated on their way where no more than this is left of them.
 WORTH_SENDING = 0.95
-# All that `stored_chunk` looks at: a query of anything else is not its own.
-_CHUNK_FIELDS = frozenset({"layer", "filter", "sample", "dtype"})
+# All that `stored_chunk` looks at: a request with anything else is not its own.
+_CHUNK_PARAMETERS = frozenset({"layer", "filter", "sample", "dtype", "format"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +75,8 @@ class _Selection:
 
     def headers(self, array: ArraySource | None = None) -> dict[str, str]:
         """The headers of the answer, which describe an array if it is one."""
-        digest, form = self.snapshot.digest, self.call.form.name
-        tag = caching.etag(digest, *asdict(self.query).values(), form)
+        digest = self.snapshot.digest
+        tag = self.call.tag(digest, self.query.what)
         if array is None:
             return {"etag": tag, "cache-control": "private, no-cache", "x-store-digest": digest}
         return answers.headers_of(array.shape, array.dtype, array.axes, digest=digest, tag=tag)
@@ -132,7 +132,7 @@ def samples(call: Call) -> Response:
 
 def _query(call: Call, what: str) -> Query:
     """The query of a request, parsed as on the command line; takes its parameters."""
-    names = [parameter.name for parameter in PARAMETERS if parameter.name in call.parameters]
+    names = [parameter.name for parameter in PARAMETERS if parameter.name in call.untaken]
     query = parse_query({name: call.take(name) for name in names} | {"what": what})
     call.refuse_rest()
     return query
@@ -212,12 +212,12 @@ def stored_chunk(call: Call, snapshot: Snapshot, query: Query, *, wait: bool) ->
     A chunk of plain values is deflated for clients that take this, if it pays.
 
     Returns:
-        None where the query is not exactly for one chunk, has anything that is not looked at
-        here, or wants another form; and, unless `wait`, where the disk would have to be waited
-        for, or values deflated.
+        None where the query is not exactly for one chunk, or the request has a parameter that is
+        not looked at here, or wants another form; and, unless `wait`, where the disk would have to
+        be waited for, or values deflated.
     """
     headers = call.request.headers
-    is_exact = query.as_dict().keys() <= _CHUNK_FIELDS
+    is_exact = call.query.keys() <= _CHUNK_PARAMETERS
     if not is_exact or call.form is not RAW or "range" in headers:
         return None
     if query.layer not in snapshot.catalog.n_filters:

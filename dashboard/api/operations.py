@@ -290,10 +290,11 @@ async def _answered(
             the operation but taken by nobody.
         MissingLibraryError: if the format needs a library that is not installed.
     """
-    values = parameters_of(request)
-    form = _format(operation, values.pop("format", None)) if operation.formats else RAW
-    _refuse_unknown(operation, values)
-    call = Call(request, source, limits, values, form)
+    query = parameters_of(request)
+    untaken = dict(query)
+    form = _format(operation, untaken.pop("format", None)) if operation.formats else RAW
+    _refuse_unknown(operation, untaken)
+    call = Call(request, source, limits, query, untaken, form)
     if iscoroutinefunction(operation.answer):
         answer: Response = await operation.answer(call)
     else:
