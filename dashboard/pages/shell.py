@@ -231,7 +231,7 @@ def register(app: Dash, source: Source) -> None:
                 return no_update, "", no_update
 
     app.clientside_callback(
-        ClientsideFunction("scheme", "current"),
+        ClientsideFunction("color_scheme", "current"),
         Output(ids.SCHEME, "data"),
         Input(ids.URL, "pathname"),
     )

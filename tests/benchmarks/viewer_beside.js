@@ -1,7 +1,7 @@
 // The same maps of one sample three ways, each alone on a page: the wall, one trace, subplots.
-import { arrayOf } from "/assets/wall/fetching.js";
-import { tilingOf } from "/assets/wall/tiling.js";
-import { Wall, cellsFor, roomIn } from "/assets/wall/wall.js";
+import { arrayOf } from "/assets/feature_maps/fetching.js";
+import { tilingOf } from "/assets/feature_maps/wall/tiling.js";
+import { Wall, cellsFor, roomIn } from "/assets/feature_maps/wall/wall.js";
 
 const host = document.getElementById("host");
 let wall = null;

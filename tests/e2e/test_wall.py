@@ -168,7 +168,7 @@ def test_filters_are_ordered_and_dead_ones_hidden(page, url, store):
     alive = np.flatnonzero((everything > 0).any(axis=(0, 1, 2)))
     means = everything[6].mean(axis=(0, 1), dtype=np.float64)
     expected = alive[np.argsort(-means[alive], kind="stable")].tolist()
-    order = """async () => (await import("/assets/wall/page.js")).wallHere().order"""
+    order = """async () => (await import("/assets/feature_maps/session.js")).session().wall.order"""
     assert page.evaluate(order) == expected
     dead = 20 - len(alive)
     assert page.inner_text("#maps-legend") == f"{len(alive)} of 20 filters, {dead} dead hidden"

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  ABOVE, BELOW, MISSING, ZERO, allZero, colourAt, extremes, means, paint, scaleOf, spans,
-} from "../../dashboard/assets/wall/palette.js";
+  ABOVE, BELOW, MISSING, ZERO, allZero, colorAt, extremes, means, paint, scaleOf, spans,
+} from "../../dashboard/assets/feature_maps/wall/palette.js";
 
 // Written by Python from plotly.colors; tests/contract/test_scripts.py sees that they still agree.
 const PLOTLY = JSON.parse(readFileSync(new URL("plotly_scales.json", import.meta.url), "utf8"));
@@ -19,21 +19,21 @@ describe("scales", () => {
       const at = (step / 255) * (anchors.length - 1);
       const low = anchors[Math.floor(at)];
       const high = anchors[Math.ceil(at)];
-      const found = rgb(colourAt(scale, step / 255));
+      const found = rgb(colorAt(scale, step / 255));
       for (const [part, value] of found.entries()) {
         const expected = low[part] + (high[part] - low[part]) * (at % 1);
         expect(Math.abs(value - expected)).toBeLessThanOrEqual(0.5 + 1e-9);
       }
     }
-    expect(rgb(colourAt(scale, 0))).toEqual(anchors[0]);
-    expect(rgb(colourAt(scale, 1))).toEqual(anchors.at(-1));
+    expect(rgb(colorAt(scale, 0))).toEqual(anchors[0]);
+    expect(rgb(colorAt(scale, 1))).toEqual(anchors.at(-1));
   });
 
   test("no scale has a colour that stands for something else", () => {
     for (const mark of [ABOVE, BELOW, MISSING, ZERO.light, ZERO.dark].map(hexToRgb)) {
       for (const scale of Object.keys(PLOTLY)) {
         for (let step = 0; step < 256; step += 1) {
-          expect(rgb(colourAt(scale, step / 255))).not.toEqual(mark);
+          expect(rgb(colorAt(scale, step / 255))).not.toEqual(mark);
         }
       }
     }
@@ -95,7 +95,7 @@ function painted(values, [height, width, n], { top, left, rows, columns, step },
     }
     if (value === 0 && marks.zero !== null) return hexToRgb(marks.zero);
     const share = (value - span.from[f]) / (span.to[f] - span.from[f]);
-    return rgb(colourAt(span.scale, Math.min(255, Math.floor(share * 256)) / 255));
+    return rgb(colorAt(span.scale, Math.min(255, Math.floor(share * 256)) / 255));
   };
   const tiles = Array.from({ length: n }, (_, f) => (
     Array.from({ length: rows }, (__, row) => Array.from({ length: columns }, (___, column) => {
