@@ -1,4 +1,5 @@
-// Tells the figures that the server draws whether the page is light or dark: Mantine keeps it on <html>.
+// Tells the server, which draws figures, whether the page is light or dark: Mantine keeps it on
+// <html>.
 (() => {
   const NAME = "data-mantine-color-scheme";
   const current = () => document.documentElement.getAttribute(NAME) || "light";

@@ -1,5 +1,6 @@
 // What is done where the server refuses: a session that ended leads to the login, by loading the
-// page anew; where there is too much to do, the request is sent again after the time the server said.
+// page anew; where there is too much to do, the request is sent again after the time that the
+// server names.
 (() => {
   const MOST_TIMES = 3;
   const fetchOnce = window.fetch;

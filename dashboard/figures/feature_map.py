@@ -17,14 +17,14 @@ def feature_map_figure(
     title: str = "activation",
     signed: bool = False,
 ) -> Figure:
-    """One map with its axes and a colour bar in the units of the activation.
+    """One map with its axes and a color bar in the units of the activation.
 
     Args:
         values: <float32>[y, x].
-        span: what the colours span, (low, high).
-        theme: the colours.
-        title: of the colour bar.
-        signed: colours about zero, though the span may lie on one side of it.
+        span: what the colors span, (low, high).
+        theme: the colors.
+        title: of the color bar.
+        signed: colors about zero, though the span may lie on one side of it.
     """
     trace = {
         "type": "heatmap",
@@ -54,9 +54,9 @@ def figure_template(shape: tuple[int, ...], *, theme: Theme, signed: bool) -> Fi
 def empty_figure(message: str, *, theme: Theme) -> Figure:
     """A figure that says why there is none."""
     hidden = {"visible": False}
-    said = {"text": message, "showarrow": False, "font": {"size": 14}}
+    words = {"text": message, "showarrow": False, "font": {"size": 14}}
     return base_figure(
-        theme, [], margin=box.MAP.margin, xaxis=hidden, yaxis=hidden, annotations=[said]
+        theme, [], margin=box.MAP.margin, xaxis=hidden, yaxis=hidden, annotations=[words]
     )
 
 

@@ -50,7 +50,7 @@ async function first(kind, facts, sample) {
 /** From asking for the middle half, or for all again, to its first picture, in ms. */
 async function zoom(kind, half) {
   if (kind === "wall linked" || kind === "wall free") {
-    wall.view.zoom = kind.split(" ")[1];
+    wall.show(wall.maps, { ...wall.view, zoom: kind.split(" ")[1] });
     const { width, height } = wall.world;
     const [from, to] = half ? [0.25, 0.75] : [0, 1];
     const started = performance.now();

@@ -58,10 +58,10 @@ def test_what_dash_calls_in_the_browser_is_in_a_script(store_path, tmp_path):
     # Dash keeps what it was made with, and so its store open: not one that others open.
     own = shutil.copy(store_path, tmp_path)
     scripts = "\n".join(path.read_text() for path in sorted(ASSETS.glob("*.js")))
+    callbacks = _create_dash(Source(Path(own)))._callback_list
+    functions = [callback["clientside_function"] for callback in callbacks]
     called = {
-        (one["clientside_function"]["namespace"], one["clientside_function"]["function_name"])
-        for one in _create_dash(Source(Path(own)))._callback_list
-        if one["clientside_function"]
+        (function["namespace"], function["function_name"]) for function in functions if function
     }
     assert called
     for namespace, name in called:

@@ -30,10 +30,10 @@ def posts(page):
     page.remove_listener("request", record)
 
 
-def opened(page, url: str, query: str, shown: str) -> None:
+def opened(page, url: str, query: str, picture: str) -> None:
     """Opens a link, and waits until its page is quiet."""
     page.goto(f"{url}maps?{query}")
-    drawn(page, shown)
+    drawn(page, picture)
     ready(page, "maps-enlarged")
     page.locator("#maps-thumbnails [data-sample]").first.wait_for()
     page.wait_for_timeout(REST)

@@ -83,7 +83,7 @@ export default [
   },
   {
     // These know no page: the language alone, and what it does for lists and numbers.
-    files: ["enlarged", "samples", "wall/numbers", "wall/palette", "wall/tiling"]
+    files: ["samples", "wall/numbers", "wall/palette", "wall/tiling"]
       .map((name) => `dashboard/assets/feature_maps/${name}.js`),
     languageOptions: { sourceType: "module", globals: off(globals.browser) },
   },

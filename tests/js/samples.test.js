@@ -76,7 +76,8 @@ describe("a position", () => {
     const picks = { list: [5, 2], n: 2, total: 50 };
     expect(positionText(picks, 2)).toBe("2 of 2 that match, of 50 samples");
     expect(positionText(picks, 4)).toBe("Not among the 2 that match, of 50 samples");
-    expect(positionText({ ...picks, list: [], n: 0 }, 4)).toBe("0 of 50 samples match; choose others.");
+    expect(positionText({ ...picks, list: [], n: 0 }, 4))
+      .toBe("0 of 50 samples match; choose others.");
     expect(positionText({ list: null, n: 9000, total: 9000 }, 4)).toBe("9,000 samples");
     const list = Array.from({ length: 5000 }, (_, at) => at);
     expect(positionText({ list, n: 9000, total: 9999 }, 2))

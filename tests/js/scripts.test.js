@@ -159,7 +159,8 @@ describe("color_scheme.js", () => {
 
 describe("feature_maps.js", () => {
   test("opens every door to a function that the session's module has", () => {
-    const document = { currentScript: { src: "http://localhost/prefix/assets/feature_maps.js?m=1" } };
+    const src = "http://localhost/prefix/assets/feature_maps.js?m=1";
+    const document = { currentScript: { src } };
     const doors = Object.keys(loaded("feature_maps.js", { document }).dash_clientside.feature_maps);
     const exported = [...source("feature_maps/session.js")
       .matchAll(/^export (?:(?:async )?function|const) (\w+)/gm)].map(([, name]) => name);

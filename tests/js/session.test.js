@@ -57,7 +57,8 @@ function answer(url, { value = 1, digest = "d", status = 200 } = {}) {
   const n = url.includes("&filter=") ? 1 : 3;
   const body = new Float32Array(4 * n).fill(value).buffer;
   const headers = { "x-shape": `1,2,2,${n}`, "x-dtype": "<f4", "x-store-digest": digest };
-  return new Response(status === 200 ? body : JSON.stringify({ detail: "too much" }), { status, headers });
+  const problem = JSON.stringify({ detail: "too much" });
+  return new Response(status === 200 ? body : problem, { status, headers });
 }
 
 beforeEach(() => {
@@ -67,7 +68,8 @@ beforeEach(() => {
   tell.mockReset();
   document.body.innerHTML = PAGE.map((id) => `<div id="${id}"></div>`).join("")
     + "<button id='maps-previous'></button><button id='maps-next'></button>"
-    + "<div id='maps-thumbnails'><button data-sample='3'></button><button data-sample='9'></button></div>"
+    + "<div id='maps-thumbnails'><button data-sample='3'></button>"
+    + "<button data-sample='9'></button></div>"
     + "<table id='maps-filter-note'><tr><td><span data-fact='largest'></span></td></tr></table>";
   samples += 1;
   facts = { ...FACTS, url: `maps?layer=conv1&test=${samples}`, exact: `exact?test=${samples}` };

@@ -1,5 +1,6 @@
-// One filter's map, enlarged: its figure and what is said beside it. Knows no page.
-import { spanOf } from "./wall/atlas.js";
+// The selected filter's map beside the input: its figure, and what is said of it.
+import { Latest, here, mapsUrl } from "./fetching.js";
+import { mapOf, spanOf } from "./wall/atlas.js";
 import { general } from "./wall/numbers.js";
 import { extremes, spans, spansOf } from "./wall/palette.js";
 
@@ -58,4 +59,72 @@ export function factsOf(values, width, [low, high]) {
     missing: n.finite < values.length ? of(values.length - n.finite) : "",
     whole: `${general(low)} to ${general(high)}`,
   };
+}
+
+/** The enlarged map of a page, in the graph that Dash made. */
+export class EnlargedMap {
+  #arrays = new Latest();
+  #latest = ""; // the map that is shown, or on its way
+  #axes = ""; // what the axes of the graph were made for
+
+  /**
+   * @param {HTMLElement} host which goes with its page
+   * @param {(id: string, props: object) => void} tell what Dash is told by
+   */
+  constructor(host, tell) {
+    this.host = host;
+    this.tell = tell;
+  }
+
+  /**
+   * Shows the map of a view; of large maps the stored values, which follow.
+   * @param {import("./session.js").View} view
+   */
+  async show({ facts, filter, range, sample, scheme }) {
+    if (!(Number.isInteger(filter) && filter < facts.shape[2])) return; // what is typed is none yet
+    const wanted = [facts.digest, facts.layer, sample, filter, range, scheme].join(" ");
+    if (wanted === this.#latest) return;
+    this.#latest = wanted;
+    const values = facts.message ? null : await this.#valuesOf(facts, sample, filter);
+    if (wanted !== this.#latest || !this.host.isConnected) return;
+    if (values === null) {
+      this.#clear();
+      return;
+    }
+    const width = facts.shape[1];
+    say(factsOf(values, width, [facts.low[filter], facts.high[filter]]));
+    const axes = [facts.digest, facts.layer, scheme].join(" ");
+    const layout = axes === this.#axes ? layoutOf(document.getElementById("maps-enlarged")) : null;
+    this.#axes = axes;
+    const template = facts.figures[scheme] ?? facts.figures.light;
+    const span = spanOfMap(range, facts, filter, values);
+    const figure = figureOf(template, values, width, span, layout);
+    this.tell("maps-enlarged", { figure, style: facts.figure_style });
+  }
+
+  #clear() {
+    this.#latest = this.#axes = "";
+    say({});
+    this.tell("maps-enlarged", { style: { display: "none" } });
+  }
+
+  // The map [y, x]; null where it is not to be had.
+  async #valuesOf(facts, sample, filter) {
+    const isLarge = Boolean(facts.windows);
+    const url = isLarge ? `${facts.exact}&sample=${sample}&filter=${filter}`
+      : mapsUrl(facts, sample, 1);
+    const array = here(url) ?? await this.#arrays.get(url).catch(() => null);
+    if (!array || array.digest !== facts.digest) return null;
+    return isLarge ? array.values : mapOf(array.values, facts.shape[2], filter);
+  }
+}
+
+// The layout of a graph as Plotly has changed it, with its zoom; null before it is plotted.
+const layoutOf = (graph) => graph?.querySelector(".js-plotly-plot")?.layout ?? null;
+
+// Puts words in their places in the table beside the map; the style hides a row without any.
+function say(words) {
+  for (const place of document.querySelectorAll("#maps-filter-note [data-fact]")) {
+    place.textContent = words[place.dataset.fact] ?? "";
+  }
 }

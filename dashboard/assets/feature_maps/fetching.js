@@ -42,6 +42,17 @@ const cache = new ByteCache();
 export const here = (url) => cache.get(url);
 
 /**
+ * The address of a sample's maps: of all their values, or of large ones of as many as are seen.
+ * @param {import("./session.js").WallFacts} facts
+ * @param {number} sample
+ * @param {number} step values each way that a cell of large maps stands for
+ */
+export function mapsUrl(facts, sample, step) {
+  if (!facts.windows) return `${facts.url}&sample=${sample}`;
+  return `${facts.windows}&sample=${sample}&step=${step}`;
+}
+
+/**
  * An array of the API, its shape and its values.
  * @param {string} url
  * @param {AbortSignal} [signal]

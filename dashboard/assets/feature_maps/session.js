@@ -1,12 +1,11 @@
 // What the Feature maps page shows: each fact in one place, whoever changes it, be it a control, a
 // key, a click or a gesture. The picture follows at once; Dash and the server hear of it after it.
-import { factsOf, figureOf, spanOfMap } from "./enlarged.js";
-import { Latest, Refusal, arrayOf, here } from "./fetching.js";
+import { EnlargedMap } from "./enlarged.js";
+import { Latest, Refusal, arrayOf, here, mapsUrl } from "./fetching.js";
 import { InputPicture } from "./input.js";
 import { explain } from "./legend.js";
 import { arrival, neighbor, pageOf, positionText, stepped } from "./samples.js";
 import { Tooltip } from "./tooltip.js";
-import { mapOf } from "./wall/atlas.js";
 import { tilingOf } from "./wall/tiling.js";
 import { Wall, cellsFor, roomIn } from "./wall/wall.js";
 
@@ -92,15 +91,13 @@ export class Session {
   #slow = 0; // the timer that says that something is on its way
   #arrays = new Latest();
   #parts = new Latest();
-  #exact = new Latest();
   #ahead = null;
-  #axes = ""; // what the axes of the enlarged map were made for
-  #enlarged = ""; // the map that is enlarged
 
   constructor(host) {
     this.host = host;
     const frame = element("maps-input");
     this.input = frame && new InputPicture(frame);
+    this.enlarged = new EnlargedMap(host, tell);
   }
 
   /** Follows Dash's controls, by the names of a view. */
@@ -115,7 +112,8 @@ export class Session {
     if (!isFirst && changed.every((name) => this.view[name] === news[name])) return;
     this.view = { ...this.view, ...news };
     // A window is one of a layer and of a kind of zoom: another shows all.
-    if (!isFirst && this.view.window && ("zoom" in news || "facts" in news) && !("window" in news)) {
+    const isOther = !isFirst && ("zoom" in news || "facts" in news) && !("window" in news);
+    if (isOther && this.view.window) {
       this.view.window = "";
       this.#tellWindow();
     }
@@ -182,7 +180,7 @@ export class Session {
     // A picture that is late, or never comes.
     this.#settling = setTimeout(() => this.#tellDash(), LATEST_AFTER);
     const step = this.#overviewStep();
-    const url = overviewUrl(facts, sample, step);
+    const url = mapsUrl(facts, sample, step);
     // The server makes a window to its end though nobody waits for it any more: one at a time.
     if (facts.windows && quick && !here(url)) {
       await new Promise((go) => { setTimeout(go, LARGE_AFTER); });
@@ -317,7 +315,7 @@ export class Session {
     this.#ask(false);
     this.mark();
     this.#place();
-    this.#enlarge();
+    this.enlarged.show(this.view);
   }
 
   // Asks the server for what only it knows, where the answer may be another one.
@@ -349,41 +347,6 @@ export class Session {
     this.#tellNews("maps-page", "data", { samples, by, layer, filter });
   }
 
-  // The selected filter's map beside the input: of large maps the stored values, which follow.
-  async #enlarge() {
-    const { facts, filter, range, sample, scheme } = this.view;
-    if (!isFilter(filter, facts)) return; // what is typed is none yet
-    const wanted = [facts.digest, facts.layer, sample, filter, range, scheme].join(" ");
-    if (wanted === this.#enlarged) return;
-    this.#enlarged = wanted;
-    const values = facts.message ? null : await this.#mapOf(facts, sample, filter);
-    if (wanted !== this.#enlarged || !this.host.isConnected) return;
-    if (values === null) {
-      fill({});
-      this.#enlarged = this.#axes = "";
-      tell("maps-enlarged", { style: { display: "none" } });
-      return;
-    }
-    fill(factsOf(values, facts.shape[1], [facts.low[filter], facts.high[filter]]));
-    const axes = `${facts.digest} ${facts.layer} ${scheme}`;
-    const layout = axes === this.#axes ? layoutOf(element("maps-enlarged")) : null;
-    this.#axes = axes;
-    const template = facts.figures[scheme] ?? facts.figures.light;
-    const span = spanOfMap(range, facts, filter, values);
-    const figure = figureOf(template, values, facts.shape[1], span, layout);
-    tell("maps-enlarged", { figure, style: facts.figure_style });
-  }
-
-  // One filter's map [y, x]; null where it is not to be had.
-  async #mapOf(facts, sample, filter) {
-    const isLarge = Boolean(facts.windows);
-    const url = isLarge ? `${facts.exact}&sample=${sample}&filter=${filter}`
-      : overviewUrl(facts, sample, 1);
-    const array = here(url) ?? await this.#exact.get(url).catch(() => null);
-    if (!array || array.digest !== facts.digest) return null;
-    return isLarge ? array.values : mapOf(array.values, facts.shape[2], filter);
-  }
-
   #fetchAhead(bytes) {
     const { facts, sample } = this.view;
     this.#ahead?.abort();
@@ -391,7 +354,7 @@ export class Session {
     if (bytes > AHEAD_BYTES || next === null || next === sample) return;
     this.#ahead = new AbortController();
     // Only a favor to the next step.
-    const url = overviewUrl(facts, next, this.#overviewStep());
+    const url = mapsUrl(facts, next, this.#overviewStep());
     arrayOf(url, this.#ahead.signal).catch(() => {});
   }
 
@@ -401,26 +364,10 @@ export class Session {
   }
 }
 
-// All values of a sample; of large maps as many as the screen has pixels for.
-function overviewUrl(facts, sample, step) {
-  if (!facts.windows) return `${facts.url}&sample=${sample}`;
-  return `${facts.windows}&sample=${sample}&step=${step}`;
-}
-
 const mapsOf = (array, step, origin, filters) => (
   { values: array.values, shape: array.shape.slice(1), step, origin, filters });
 
-// The layout of a graph as Plotly has changed it, with its zoom; null before it is plotted.
-const layoutOf = (graph) => graph?.querySelector(".js-plotly-plot")?.layout ?? null;
-
 const isFilter = (filter, facts) => Number.isInteger(filter) && filter < facts.shape[2];
-
-// Puts words in their places in the table beside the enlarged map; a row without any is hidden.
-function fill(words) {
-  for (const place of document.querySelectorAll("#maps-filter-note [data-fact]")) {
-    place.textContent = words[place.dataset.fact] ?? "";
-  }
-}
 
 /** What the server is asked to order the filters: only what the order depends on. */
 export function orderQuestion({ facts, filter, label, order, sample }) {

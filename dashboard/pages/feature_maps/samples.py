@@ -13,8 +13,7 @@ from dashboard.components.controls import card, select
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.thumbnails import picture
 from dashboard.pages import ids
-from dashboard.pages.feature_maps.scripts import have_done
-from dashboard.pages.feature_maps.wall import question_state
+from dashboard.pages.feature_maps.scripts import have_done, question_state
 from dashboard.pages.state import State, sample_orders_of, state_for
 from dashboard.pages.words import names_of, outcome_words
 from dashboard.stores.snapshot import Snapshot

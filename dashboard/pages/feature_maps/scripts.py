@@ -1,10 +1,12 @@
-"""Functions of assets/feature_maps/ that the page only does, and that give nothing back."""
+"""What assets/feature_maps/ is called for, and what it asks."""
 
 from __future__ import annotations
 
 from dash import ClientsideFunction, Dash, Input, Output
 
 from dashboard.pages import ids
+from dashboard.pages.state import State, state_for
+from dashboard.stores.snapshot import Snapshot
 
 
 def have_done(app: Dash, name: str, *inputs: Input, at_start: bool = True) -> None:
@@ -25,3 +27,9 @@ def have_done(app: Dash, name: str, *inputs: Input, at_start: bool = True) -> No
         *inputs,
         prevent_initial_call="initial_duplicate" if at_start else True,
     )
+
+
+def question_state(snapshot: Snapshot, question: object, names: tuple[str, ...]) -> State:
+    """The state of a question that a script asks by the names of a state's attributes."""
+    values = question if isinstance(question, dict) else {}
+    return state_for(snapshot.catalog, **{name: values.get(name) for name in names})

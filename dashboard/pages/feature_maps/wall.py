@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from dash import Dash, Input, Output
-from dash import State as Held
+from dash import State as DashState
 
 from dashboard.components.controls import card, segments, select, switch
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.pages import ids
 from dashboard.pages.feature_maps.facts import is_large, wall_facts
-from dashboard.pages.feature_maps.scripts import have_done
+from dashboard.pages.feature_maps.scripts import have_done, question_state
 from dashboard.pages.state import RANGES, ZOOMS, State, filter_orders_of, state_for
 from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
@@ -127,7 +127,7 @@ def register(app: Dash, source: Source) -> None:
         Output(ids.MAPS_FILTER, "value"),
         Output(ids.MAPS_FILTER, "max"),
         Input(ids.MAPS_LAYER, "value"),
-        Held(ids.MAPS_FILTER, "value"),
+        DashState(ids.MAPS_FILTER, "value"),
         prevent_initial_call=True,
     )
     def describe_layer(layer: str, filter_index: object) -> tuple[dict[str, Any], int, int]:
@@ -166,9 +166,3 @@ def register(app: Dash, source: Source) -> None:
     )
     clicks = (Input(button, "n_clicks") for _, button in SAVED)
     have_done(app, "save", *clicks, at_start=False)
-
-
-def question_state(snapshot: Snapshot, question: object, names: tuple[str, ...]) -> State:
-    """The state of a question that a script asks by the names of a state's attributes."""
-    values = question if isinstance(question, dict) else {}
-    return state_for(snapshot.catalog, **{name: values.get(name) for name in names})

@@ -1,5 +1,5 @@
-// Pointer, wheel, fingers and keys on a canvas as what they mean, in the grammar of Plotly's graphs:
-// drag a box, shift-drag to move, wheel to zoom, double click for all. Knows no wall.
+// Pointer, wheel, fingers and keys on a canvas as what they mean, in the grammar of Plotly's
+// graphs: drag a box, shift-drag to move, wheel to zoom, double click for all. Knows no wall.
 
 const CLICK = 4; // CSS pixels a pointer may move in a click
 const DOUBLE = 350; // ms between two clicks

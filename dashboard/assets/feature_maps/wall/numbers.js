@@ -40,7 +40,7 @@ export function exact(value) {
   return String(Number(value.toPrecision(9)));
 }
 
-/** A number as C's `%.6g` and Python's `:.6g` write it: six digits, exponents where they are shorter. */
+/** A number of six digits, as Python's `:.6g` writes it. */
 export function general(value) {
   if (!Number.isFinite(value)) return exact(value);
   const [digits, exponent] = value.toExponential(5).split("e");
