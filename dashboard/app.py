@@ -1,22 +1,22 @@
-"""Assembles the dashboard: Dash on Flask for the pages, FastAPI around it for everything else.
+"""Assembles the dashboard: Dash on Flask for the pages, Starlette around it for everything else.
 
 Callbacks stay plain functions in threads, so that a slow one holds up neither `/healthz` nor, up to
-`CALLBACK_THREADS` of them, another reader; docs/decisions/fastapi-and-dash.md has the measurements
-behind this form.
+`CALLBACK_THREADS` of them, another reader; docs/decisions/starlette-and-dash.md has the
+measurements behind this form.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
 from dash import Dash
 from dash.exceptions import DependencyException
-from fastapi import FastAPI
 from flask import Flask, Response, jsonify, request
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
@@ -24,12 +24,14 @@ from dashboard import api
 from dashboard.auth.guard import Guard, Login
 from dashboard.auth.routes import account_routes
 from dashboard.pages import shell
-from dashboard.server import bundle, paths
-from dashboard.server.callback_request import callback_problem
-from dashboard.server.limits import BodyLimit, Busy, KnownHosts, SecurityHeaders
-from dashboard.server.static_files import Compressed
-from dashboard.server.wsgi import Bridge
+from dashboard.server import paths, static_files
+from dashboard.server.headers import SecurityHeaders
+from dashboard.server.limits import BodyLimit, Busy, KnownHosts
+from dashboard.server.roles import Role
+from dashboard.server.routes import GuardedMount, guarded
+from dashboard.server.wsgi import Bridge, callback_problem
 from dashboard.stores.source import Source
+from dashboard.urls import HERE
 from fmcore import FmcoreError
 
 log = logging.getLogger(__name__)
@@ -64,38 +66,36 @@ def create_app(
 
     Raises:
         InputFileError, StoreError: if the store cannot be opened.
+        TypeError: if a route says no role.
     """
     if not source.has_catalogue:
         source.snapshot()  # a store that cannot be opened is better said now than in a page
     pages = _create_dash(source)
-    app = FastAPI(
-        title=TITLE,
-        version=version("feature-map-dashboard"),
-        routes=[
-            *api.array_routes(source, limits),
-            api.image_route(source),
-            api.window_route(source, limits),
+    routes = guarded(
+        (
             *(account_routes(login) if login else ()),
-        ],
-        docs_url=None,
-        redoc_url=None,
+            *api.operation_routes(source, limits),
+            *api.reference_routes(source),
+            *([static_files.plotly_route()] if static_files.plotly_fits() else ()),
+            # Last, because it takes every path that is left.
+            GuardedMount("/", Bridge(pages.server, threads=CALLBACK_THREADS), role=Role.VIEW),
+        )
     )
-    app.include_router(api.create_router(source))
-    api.mount_reference(app, source)
-    api.answer_problems(app)
-    if bundle.fits():
-        app.routes.append(bundle.route())
-    # Last, because it takes every path that is left.
-    app.mount("/", Bridge(pages.server, threads=CALLBACK_THREADS))
-    app.add_middleware(Compressed)
-    app.add_middleware(paths.StorePages, source=source)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(Busy)
-    app.add_middleware(Guard, login=login)
-    app.add_middleware(KnownHosts, allowed_hosts=allowed_hosts)
+    app = Starlette(
+        routes=routes,
+        middleware=[  # as a request meets them
+            Middleware(KnownHosts, allowed_hosts=allowed_hosts),
+            Middleware(Guard, routes=routes, login=login),
+            Middleware(Busy),
+            Middleware(BodyLimit),
+            Middleware(paths.StorePages, source=source),
+            Middleware(static_files.KeptFiles),
+        ],
+        exception_handlers=api.HANDLERS,
+    )
     # Around all else, so that what is refused, and what fails, has the headers too.
-    guarded: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes())
-    return paths.Prefixed(guarded, prefix) if prefix else guarded
+    outermost: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes())
+    return paths.Prefixed(outermost, prefix) if prefix else outermost
 
 
 def _create_dash(source: Source) -> Dash:
@@ -112,7 +112,7 @@ def _create_dash(source: Source) -> Dash:
         serve_locally=True,
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
         assets_path_ignore=["feature_maps"],  # modules, which feature_maps.js imports
-        requests_pathname_prefix=paths.HERE,
+        requests_pathname_prefix=HERE,
         routes_pathname_prefix="/",
     )
     server.before_request(paths.begin)

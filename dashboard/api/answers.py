@@ -1,57 +1,89 @@
-"""Answers: arrays as bytes with ranges and validators, text as it is made."""
+"""What operations get and give: a request that is read, arrays as bytes, text as it is made."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from dashboard.server.background import streamed
+from dashboard.api.errors import Limits
 from dashboard.server.problem import problem
+from dashboard.stores.source import Snapshot, Source
 from fmcore.errors import SelectionError
-from fmcore.export import FORMATS, ArraySource, Format
+from fmcore.export import ArraySource, Format
 
 # The values alone; shape and dtype are in the headers of the answer.
 RAW = Format("raw", "little-endian bytes", ("maps", "pooled"), exact_bytes=True)
+MAP_AXES = ("sample", "y", "x", "filter")
 MOST_PARAMETERS = 32
 # Answers up to this size are made whole: fewer steps, and a defect is a status, not a torn body.
 WHOLE_BYTES = 1 << 20
-
-
-def _formats(default: Format, is_sent: Callable[[Format], object]) -> dict[str, Format]:
-    sent = [form for form in FORMATS.values() if is_sent(form)]
-    return {form.name: form for form in (default, *sent)}
-
-
-# The formats in which each route answers, by name; the first where a request names none. An array
-# is sent as bytes, all else as text that is made on the way: what needs a file is not sent.
-FORMATS_OF: dict[str, dict[str, Format]] = {
-    "maps": _formats(
-        RAW,
-        lambda form: (
-            form.array_header or form.array_text or (form.table_text and "maps" in form.takes)
-        ),
-    ),
-    "pooled": _formats(
-        RAW, lambda form: form.array_header or (form.table_text and "pooled" in form.takes)
-    ),
-    "statistics": _formats(
-        FORMATS["json"], lambda form: form.table_text and "statistics" in form.takes
-    ),
-    "samples": _formats(FORMATS["json"], lambda form: form.table_text),
-}
+# Threads for downloads, which stand back behind those of pages; 19 is the kernel's least.
+THREADS, NICE = 2, 19
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
-def parameters(request: Request) -> dict[str, str]:
-    """The parameters of a request, each of which may be given once.
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One request to an operation.
+
+    Attributes:
+        request: the request as it came.
+        source: where the stores are.
+        limits: how much the answer may hold.
+        parameters: those of the query that nobody has taken yet, by name.
+        form: the format of the answer; `RAW` where an operation has no choice.
+    """
+
+    request: Request
+    source: Source
+    limits: Limits
+    parameters: dict[str, str]
+    form: Format = RAW
+
+    @property
+    def store(self) -> str:
+        """The name of the store that the address says."""
+        return str(self.request.path_params["store"])
+
+    def snapshot(self) -> Snapshot:
+        """The store as it is now; opens it if need be, so never on the event loop.
+
+        Raises:
+            StoreNotFoundError: if there is no store of that name.
+            InputFileError, StoreError: if the file is gone or is no store.
+        """
+        return self.source.snapshot(self.store)
+
+    def current(self) -> Snapshot | None:
+        """The store, if it is open and its file is still the same; does not wait."""
+        return self.source.current(self.store)
+
+    def take(self, name: str, default: str = "") -> str:
+        """The text of a parameter, which thereby is heeded; a default where it is not given."""
+        return self.parameters.pop(name, default)
+
+    def refuse_rest(self) -> None:
+        """Raises `SelectionError` for a parameter that nobody took: it must not be ignored."""
+        for name in self.parameters:
+            raise SelectionError(f"{name} has no effect here; leave it out", field=name)
+
+
+def parameters_of(request: Request) -> dict[str, str]:
+    """The parameters of a request's query, each of which may be given once.
 
     Raises:
         SelectionError: if one is given twice, or there are too many.
@@ -69,10 +101,15 @@ def parameters(request: Request) -> dict[str, str]:
     return values
 
 
+def json_answer(value: object) -> Response:
+    """A value as JSON; dataclasses are objects."""
+    return Response(orjson.dumps(value), media_type="application/json")
+
+
 def headers_of(
     shape: Sequence[int], dtype: np.dtype[Any], axes: Sequence[str], *, digest: str, tag: str
 ) -> dict[str, str]:
-    """What is told of an array beside its bytes."""
+    """The headers that describe an array beside its bytes."""
     return {
         "etag": tag,
         "cache-control": "private, no-cache",  # kept, and asked for again: stores are replaced
@@ -90,8 +127,8 @@ class Body:
 
     Attributes:
         head: what stands before the values.
-        array: the whole.
-        rows: the same array, of some of its rows only, from first to last.
+        array: the whole array.
+        rows: gives the array's rows from a first to before a last.
     """
 
     head: bytes
@@ -128,40 +165,39 @@ def send(
     request: Request, body: Body, headers: Mapping[str, str], *, media_type: str, filename: str
 ) -> Response:
     """The bytes of an array, or the range of them that was asked for (RFC 9110, 14)."""
-    size, told = body.n_bytes, dict(headers)
-    told |= {"accept-ranges": "bytes"}
+    size, headers = body.n_bytes, dict(headers) | {"accept-ranges": "bytes"}
     if filename:
-        told["content-disposition"] = f'attachment; filename="{filename}"'
+        headers["content-disposition"] = f'attachment; filename="{filename}"'
     start, stop, status = 0, size, 200
     if_range = request.headers.get("if-range")
-    asked = request.headers.get("range") if request.method == "GET" else None
-    if asked and if_range in (None, headers["etag"]):
-        found = _range(asked, size)
-        if found == (0, 0):
-            told |= {"content-range": f"bytes */{size}"}
-            return problem(416, f"the answer has {size:,} bytes; found {asked!r}", headers=told)
-        if found is not None:
-            (start, stop), status = found, 206
-            told["content-range"] = f"bytes {start}-{stop - 1}/{size}"
-    told["content-length"] = str(stop - start)
+    text = request.headers.get("range") if request.method == "GET" else None
+    if text and if_range in (None, headers["etag"]):
+        part = _range(text, size)
+        if part == (0, 0):
+            headers["content-range"] = f"bytes */{size}"
+            return problem(416, f"the answer has {size:,} bytes; found {text!r}", headers=headers)
+        if part is not None:
+            (start, stop), status = part, 206
+            headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
+    headers["content-length"] = str(stop - start)
     if request.method == "HEAD":
-        return Response(status_code=status, headers=told, media_type=media_type)
+        return Response(status_code=status, headers=headers, media_type=media_type)
     parts = body.part(start, stop)
     if stop - start <= WHOLE_BYTES:
-        return Response(b"".join(parts), status, told, media_type)
-    return StreamingResponse(streamed(_begun(parts)), status, told, media_type)
+        return Response(b"".join(parts), status, headers, media_type)
+    return StreamingResponse(_in_background(_begun(parts)), status, headers, media_type)
 
 
-def _range(asked: str, size: int) -> tuple[int, int] | None:
+def _range(text: str, size: int) -> tuple[int, int] | None:
     """Start and stop; (0, 0) for a range beyond the end, None for what need not be heeded."""
-    found = _RANGE.fullmatch(asked.strip())
-    if found is None or not (found[1] or found[2]):
+    ends = _RANGE.fullmatch(text.strip())
+    if ends is None or not (ends[1] or ends[2]):
         return None
-    if not found[1]:
-        last = int(found[2])
+    if not ends[1]:
+        last = int(ends[2])
         return (max(0, size - last), size) if last else (0, 0)
-    start, stop = int(found[1]), min(int(found[2]) + 1 if found[2] else size, size)
-    if found[2] and int(found[2]) < int(found[1]):
+    start, stop = int(ends[1]), min(int(ends[2]) + 1 if ends[2] else size, size)
+    if ends[2] and int(ends[2]) < int(ends[1]):
         return None
     return (start, stop) if start < size else (0, 0)
 
@@ -172,22 +208,42 @@ def send_text(
     """Text, sent as it is made."""
     if request.method == "HEAD":
         return Response(headers=dict(headers), media_type=media_type)
-    return StreamingResponse(streamed(_begun(_encoded(text))), 200, dict(headers), media_type)
+    parts = _in_background(_begun(_encoded(text)))
+    return StreamingResponse(parts, 200, dict(headers), media_type)
 
 
 def _begun(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """The same; what is wrong with the first part is a status, and no torn body."""
+    """All parts; what is wrong with the first is raised now: a status, and no torn body."""
     return itertools.chain([next(parts, b"")], parts)
 
 
 def _encoded(text: Iterable[str]) -> Iterator[bytes]:
-    """Pieces that are worth a step each."""
-    held: list[str] = []
-    n_held = 0
+    """Pieces of a text, put together until they are worth a step each."""
+    pieces: list[str] = []
+    n_characters = 0
     for piece in text:
-        held.append(piece)
-        n_held += len(piece)
-        if n_held >= 1 << 16:
-            yield "".join(held).encode()
-            held, n_held = [], 0
-    yield "".join(held).encode()
+        pieces.append(piece)
+        n_characters += len(piece)
+        if n_characters >= 1 << 16:
+            yield "".join(pieces).encode()
+            pieces, n_characters = [], 0
+    yield "".join(pieces).encode()
+
+
+def _stand_back() -> None:
+    """Gives a thread the least priority, on Linux; elsewhere it would be the whole process'."""
+    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+
+
+# Low-priority threads for large downloads, so that page views stay fast. They begin with the first
+# download, and so after a worker is forked.
+_POOL = ThreadPoolExecutor(THREADS, "background", initializer=_stand_back)
+
+
+async def _in_background(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """All parts, each made in the background when the one before is sent."""
+    loop = asyncio.get_running_loop()
+    while (part := await loop.run_in_executor(_POOL, next, parts, None)) is not None:
+        yield part

@@ -1,28 +1,25 @@
-"""The routes that answer with arrays and tables: parse, look up, answer."""
+"""The operations that answer with arrays and tables: parse, look up, answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from dashboard.api import answers
-from dashboard.api.answers import FORMATS_OF, RAW
-from dashboard.api.limits import Limits
-from dashboard.api.stored import stored_chunk
+from dashboard.api.answers import MAP_AXES, RAW, Call
 from dashboard.server import headers as caching
-from dashboard.stores.source import Snapshot, Source
+from dashboard.stores.source import Snapshot
 from fmcore.errors import SelectionError
 from fmcore.export import (
     ArraySource,
-    Format,
     Pace,
+    ResolvedQuery,
     Tables,
     maps_array,
     maps_table,
@@ -33,224 +30,245 @@ from fmcore.export import (
     samples_table,
     statistics_table,
 )
-from fmcore.selection import Query, match_names, near_matches, parse_query, parse_samples
-from fmcore.storage import Layer
+from fmcore.selection import (
+    PARAMETERS,
+    Query,
+    match_names,
+    parse_numbers,
+    parse_query,
+    parse_samples,
+)
+from fmcore.storage import Layer, deflate
 
 # Many are sent at the same time.
 PACE = Pace(readers=0, block_bytes=512 << 10)
 # A number of an array as text, about.
 NUMBER_BYTES = 12
+# Plain values are deflated on their way where no more than this is left of them.
+WORTH_SENDING = 0.95
+# All that `stored_chunk` looks at: a query of anything else is not its own.
+_CHUNK_FIELDS = frozenset({"layer", "filter", "sample", "dtype"})
 
 
-def array_routes(source: Source, limits: Limits) -> list[Route]:
-    """The routes that answer with arrays and tables; `reference` describes them.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Selection:
+    """A part of a store, as a request chooses it."""
 
-    Plain routes, before all others: the search for a route of FastAPI's and its reading of
-    parameters, which are parsed here as on the command line, would take half of the time.
-    """
+    call: Call
+    snapshot: Snapshot
+    query: Query
 
-    async def maps(request: Request) -> Response:
-        store = request.path_params["store"]
-        query, form = _asked(request, "maps")
-        snapshot = source.current(store)  # nothing here may wait for a disk: it holds up all
-        if snapshot is not None and form is RAW:
-            quick = stored_chunk(request, snapshot, query, limits, wait=False)
-            if quick is not None:
-                return quick
-        return await run_in_threadpool(_maps, request, source, store, query, form, limits)
+    def resolved(self) -> ResolvedQuery:
+        """The layers, filters, samples and classes that the query means in this store."""
+        return resolve(self.snapshot.store, self.query, files=False)
 
-    def pooled(request: Request) -> Response:
-        snapshot = source.snapshot(request.path_params["store"])
-        query, form = _asked(request, "pooled")
-        return _pooled(request, snapshot, query, form, limits)
+    def layer(self) -> Layer:
+        """The layer of a query that must mean one; raises `SelectionError` else."""
+        what, layers = f"layer of {self.snapshot.file_name}", list(self.snapshot.catalog.n_filters)
+        paths = match_names(layers, self.query.layer, what=what)
+        if len(paths) > 1:
+            raise SelectionError(
+                f"layer {self.query.layer!r} means {', '.join(paths)}; an array is of one: name it",
+                field="layer",
+            )
+        return self.snapshot.layer(paths[0])
 
-    def statistics(request: Request) -> Response:
-        snapshot = source.snapshot(request.path_params["store"])
-        query, form = _asked(request, "statistics")
-        chosen = resolve(snapshot.store, query, files=False)
-        return _table(
-            request, snapshot, query, form, statistics_table(snapshot.store, chosen), limits
-        )
-
-    def samples(request: Request) -> Response:
-        snapshot = source.snapshot(request.path_params["store"])
-        query, form = _asked(request, "samples")
-        _refuse_useless(query)
-        chosen = resolve(snapshot.store, query, files=False)
-        tables = samples_table(list(sample_arrays(snapshot.store, chosen.samples)))
-        return _table(request, snapshot, query, form, tables, limits)
-
-    return [
-        Route(f"/api/v1/stores/{{store}}/{route.__name__}", route)
-        for route in (maps, pooled, statistics, samples)
-    ]
+    @property
+    def tag(self) -> str:
+        """The ETag of the answer."""
+        form = self.call.form.name
+        return caching.etag(self.snapshot.digest, *asdict(self.query).values(), form)
 
 
-def _asked(request: Request, route: str) -> tuple[Query, Format]:
-    """The query of a request, and the format of the answer.
-
-    Raises:
-        SelectionError: if a parameter is unknown, given twice, or none of its choices.
-        MissingLibraryError: if the format needs a library that is not installed.
-    """
-    values = answers.parameters(request)
-    if "what" in values:
-        raise SelectionError("what is said by the path", field="what")
-    formats = FORMATS_OF[route]
-    name = values.pop("format", next(iter(formats)))
-    if name not in formats:
-        raise SelectionError(
-            f"no format {name!r} here; expected one of {', '.join(formats)}"
-            f"{near_matches(name, list(formats))}",
-            field="format",
-        )
-    formats[name].needs()
-    what = "maps" if route == "samples" else route  # samples are chosen as those of maps
-    return parse_query(values | {"what": what}), formats[name]
+async def maps(call: Call) -> Response:
+    """Feature maps of one layer: a stored chunk as it lies in the file, if it is just one."""
+    query = _query(call, "maps")
+    snapshot = call.current()  # nothing here may wait for a disk: it holds up all
+    if snapshot is not None:
+        quick = stored_chunk(call, snapshot, query, wait=False)
+        if quick is not None:
+            return quick
+    return await run_in_threadpool(_maps, call, query)
 
 
-def _refuse_useless(query: Query) -> None:
-    """Refuses parameters that choose no samples; layer and filter do, for `top`."""
-    useless = {"statistic", "dtype"}
-    if parse_samples(query.sample, files=False).top is None:
-        useless |= {"layer", "filter"}
-    for name in query.as_dict():
-        if name in useless:
-            raise SelectionError(f"{name} chooses no samples", field=name)
-
-
-def _one_layer(snapshot: Snapshot, query: Query) -> Layer:
-    """The layer of a query that must mean one.
-
-    Raises:
-        SelectionError: if it means none or several.
-    """
-    what = f"layer of {snapshot.file_name}"
-    layers = match_names(list(snapshot.catalog.n_filters), query.layer, what=what)
-    if len(layers) > 1:
-        raise SelectionError(
-            f"layer {query.layer!r} means {', '.join(layers)}; an array is of one: name it",
-            field="layer",
-        )
-    return snapshot.layer(layers[0])
-
-
-def _pooled(
-    request: Request, snapshot: Snapshot, query: Query, form: Format, limits: Limits
-) -> Response:
-    layer = _one_layer(snapshot, query)
-    chosen = resolve(snapshot.store, query, files=False)
+def pooled(call: Call) -> Response:
+    """Pooled tables of one layer."""
+    selection = _Selection(call, call.snapshot(), _query(call, "pooled"))
+    layer, resolved, form = selection.layer(), selection.resolved(), call.form
     if form.table_text is not None:
-        tables = pooled_table(snapshot.store, layer, chosen)
-        return _table(request, snapshot, query, form, tables, limits)
+        return _table(selection, pooled_table(selection.snapshot.store, layer, resolved))
 
-    def arrays(first: int, stop: int) -> ArraySource:
-        some = replace(chosen, samples=chosen.samples[first:stop])
-        found = list(pooled_arrays(layer, some, layer.path, pace=PACE))
-        if len(found) != 1:
-            names = ", ".join(one.name for one in found)
+    def rows(first: int, stop: int) -> ArraySource:
+        part = replace(resolved, samples=resolved.samples[first:stop])
+        arrays = list(pooled_arrays(layer, part, layer.path, pace=PACE))
+        if len(arrays) != 1:
+            names = ", ".join(array.name for array in arrays)
             raise SelectionError(
                 f"{form.name} holds one table, and {names} are meant; name one with statistic",
                 field="statistic",
             )
-        return found[0]
+        return arrays[0]
 
-    return _array(request, snapshot, query, form, arrays, len(chosen.samples), limits)
-
-
-def _maps(
-    request: Request, source: Source, store: str, query: Query, form: Format, limits: Limits
-) -> Response:
-    snapshot = source.snapshot(store)
-    if form is RAW:
-        quick = stored_chunk(request, snapshot, query, limits, wait=True)
-        if quick is not None:
-            return quick
-    layer = _one_layer(snapshot, query)
-    chosen = resolve(snapshot.store, query, files=False)
-
-    def arrays(first: int, stop: int) -> ArraySource:
-        some = replace(chosen, samples=chosen.samples[first:stop])
-        return maps_array(layer, some, layer.path, pace=PACE)
-
-    n_samples = len(chosen.samples)
-    if form.array_text is not None:
-        about = {
-            "store": snapshot.name,
-            "layer": layer.path,
-            "sample": [int(one) for one in chosen.samples],
-            "filter": [int(one) for one in chosen.filters[layer.path]],
-        }
-        return _array_text(request, snapshot, query, form, arrays(0, n_samples), about, limits)
-    if form.table_text is not None:
-        return _table(request, snapshot, query, form, maps_table(layer, chosen), limits)
-    return _array(request, snapshot, query, form, arrays, n_samples, limits)
+    return _array(selection, rows, len(resolved.samples))
 
 
-def _array(
-    request: Request,
-    snapshot: Snapshot,
-    query: Query,
-    form: Format,
-    arrays: Callable[[int, int], ArraySource],
-    n_rows: int,
-    limits: Limits,
-) -> Response:
-    whole = arrays(0, n_rows)
-    limits.check(whole.nbytes, is_text=False)
-    headers = _headers(whole, snapshot, query, form)
-    if caching.is_known(request, headers["etag"]):
+def statistics(call: Call) -> Response:
+    """Statistics of filters and layers."""
+    selection = _Selection(call, call.snapshot(), _query(call, "statistics"))
+    return _table(selection, statistics_table(selection.snapshot.store, selection.resolved()))
+
+
+def samples(call: Call) -> Response:
+    """Index, label and prediction of samples, which are chosen as those of maps are."""
+    selection = _Selection(call, call.snapshot(), _query(call, "maps"))
+    if parse_samples(selection.query.sample, files=False).top is None:
+        for name in selection.query.as_dict().keys() & {"layer", "filter"}:
+            raise SelectionError(f"{name} chooses no samples without top:N", field=name)
+    columns = sample_arrays(selection.snapshot.store, selection.resolved().samples)
+    return _table(selection, samples_table(list(columns)))
+
+
+def _query(call: Call, what: str) -> Query:
+    """The query of a request, parsed as on the command line; takes its parameters."""
+    names = [parameter.name for parameter in PARAMETERS if parameter.name in call.parameters]
+    query = parse_query({name: call.take(name) for name in names} | {"what": what})
+    call.refuse_rest()
+    return query
+
+
+def _maps(call: Call, query: Query) -> Response:
+    selection = _Selection(call, call.snapshot(), query)
+    quick = stored_chunk(call, selection.snapshot, query, wait=True)
+    if quick is not None:
+        return quick
+    layer, resolved = selection.layer(), selection.resolved()
+
+    def rows(first: int, stop: int) -> ArraySource:
+        part = replace(resolved, samples=resolved.samples[first:stop])
+        return maps_array(layer, part, layer.path, pace=PACE)
+
+    if call.form.array_text is not None:
+        return _array_text(selection, rows(0, len(resolved.samples)), resolved)
+    if call.form.table_text is not None:
+        return _table(selection, maps_table(layer, resolved))
+    return _array(selection, rows, len(resolved.samples))
+
+
+def _array(selection: _Selection, rows: Callable[[int, int], ArraySource], n_rows: int) -> Response:
+    call, form, whole = selection.call, selection.call.form, rows(0, n_rows)
+    call.limits.check(whole.nbytes, is_text=False)
+    headers = _headers(whole, selection)
+    if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
-    file = f"{snapshot.name}.{whole.path.replace('/', '.')}{form.ending}"
+    file = f"{selection.snapshot.name}.{whole.path.replace('/', '.')}{form.ending}"
     return answers.send(
-        request,
-        answers.body_of(form, whole, arrays),
+        call.request,
+        answers.body_of(form, whole, rows),
         headers,
         media_type=form.media_type,
         filename="" if form is RAW else quote(file, safe=""),
     )
 
 
-def _array_text(
-    request: Request,
-    snapshot: Snapshot,
-    query: Query,
-    form: Format,
-    array: ArraySource,
-    about: Mapping[str, Any],
-    limits: Limits,
-) -> Response:
-    limits.check(array.nbytes // array.dtype.itemsize * NUMBER_BYTES, is_text=True)
-    headers = _headers(array, snapshot, query, form)
-    if caching.is_known(request, headers["etag"]):
+def _array_text(selection: _Selection, array: ArraySource, resolved: ResolvedQuery) -> Response:
+    call, form = selection.call, selection.call.form
+    call.limits.check(array.nbytes // array.dtype.itemsize * NUMBER_BYTES, is_text=True)
+    headers = _headers(array, selection)
+    if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
     assert form.array_text is not None  # noqa: S101 (such are the formats that come here)
+    (path,) = resolved.layers
+    about = {
+        "store": selection.snapshot.name,
+        "layer": path,
+        "sample": [int(index) for index in resolved.samples],
+        "filter": [int(index) for index in resolved.filters[path]],
+    }
     text = form.array_text(array, about)
-    return answers.send_text(request, text, headers, media_type=form.media_type)
+    return answers.send_text(call.request, text, headers, media_type=form.media_type)
 
 
-def _table(
-    request: Request,
-    snapshot: Snapshot,
-    query: Query,
-    form: Format,
-    tables: Tables,
-    limits: Limits,
-) -> Response:
-    limits.check(form.table_bytes(tables), is_text=True)
-    tag = _tag(snapshot, query, form)
-    headers = {"etag": tag, "cache-control": "private, no-cache", "x-store-digest": snapshot.digest}
-    if caching.is_known(request, tag):
+def _table(selection: _Selection, tables: Tables) -> Response:
+    call, form, digest = selection.call, selection.call.form, selection.snapshot.digest
+    call.limits.check(form.table_bytes(tables), is_text=True)
+    headers = {
+        "etag": selection.tag,
+        "cache-control": "private, no-cache",
+        "x-store-digest": digest,
+    }
+    if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
     assert form.table_text is not None  # noqa: S101 (such are the formats that come here)
     text = form.table_text(tables)
-    return answers.send_text(request, text, headers, media_type=form.media_type)
+    return answers.send_text(call.request, text, headers, media_type=form.media_type)
 
 
-def _headers(array: ArraySource, snapshot: Snapshot, query: Query, form: Format) -> dict[str, str]:
-    tag = _tag(snapshot, query, form)
-    return answers.headers_of(array.shape, array.dtype, array.axes, digest=snapshot.digest, tag=tag)
+def _headers(array: ArraySource, selection: _Selection) -> dict[str, str]:
+    digest, tag = selection.snapshot.digest, selection.tag
+    return answers.headers_of(array.shape, array.dtype, array.axes, digest=digest, tag=tag)
 
 
-def _tag(snapshot: Snapshot, query: Query, form: Format) -> str:
-    return caching.etag(snapshot.digest, *asdict(query).values(), form.name)
+def stored_chunk(call: Call, snapshot: Snapshot, query: Query, *, wait: bool) -> Response | None:
+    """The quickest answer: a chunk as it lies in the file is the body, and nothing inflates it.
+
+    A chunk of plain values is deflated for clients that take this, if it pays.
+
+    Returns:
+        None where the query is not exactly for one chunk, has anything that is not looked at
+        here, or wants another form; and, unless `wait`, where the disk would have to be waited
+        for, or values deflated.
+    """
+    headers = call.request.headers
+    is_exact = query.as_dict().keys() <= _CHUNK_FIELDS
+    if not is_exact or call.form is not RAW or "range" in headers:
+        return None
+    if query.layer not in snapshot.catalog.n_filters:
+        return None
+    layer, terms = snapshot.layer(query.layer), parse_samples(query.sample, files=False)
+    if not terms.numbers or terms.outcome or terms.top or not layer.has_maps:
+        return None
+    values = layer.activation
+    if not (wait or values.is_indexed) or values.stored_dtype != query.dtype:
+        return None
+    takes_deflate = _takes_deflate(headers.get("accept-encoding", ""))
+    if values.is_deflated and not takes_deflate:
+        return None
+    is_plain = takes_deflate and not values.is_deflated
+    n_samples = snapshot.catalog.n_samples
+    rows = parse_numbers(terms.numbers, n_samples, what="sample", field="sample")
+    filters: Any = range(layer.n_filters)
+    if query.filter:
+        what = f"filter of {layer.path}"
+        filters = parse_numbers(query.filter, layer.n_filters, what=what, field="filter")
+    position = values.only_chunk((rows, *map(range, layer.shape[:2]), filters))
+    if position is None:
+        return None
+    shape, dtype = (len(rows), *layer.shape[:2], len(filters)), values.stored_dtype
+    call.limits.check(math.prod(shape) * dtype.itemsize, is_text=False)
+    # The same bytes have one tag: plain values differ from what is sent to those who take deflate.
+    form = "deflate if it pays" if is_plain else "stored"
+    tag = caching.etag(snapshot.digest, "maps", layer.path, str(position), form)
+    about = answers.headers_of(shape, dtype, MAP_AXES, digest=snapshot.digest, tag=tag)
+    if values.is_deflated:
+        about["content-encoding"] = "deflate"
+    if caching.is_known(call.request, tag):
+        return caching.not_modified(about)
+    if is_plain and not wait:
+        return None
+    data = values.raw_chunk_now(position)
+    if data is None:
+        if not wait:
+            return None
+        data = values.raw_chunk(position).data
+    if is_plain and len(smaller := deflate(data)) < WORTH_SENDING * len(data):
+        data, about["content-encoding"] = smaller, "deflate"
+    return Response(data, 200, about, RAW.media_type)
+
+
+def _takes_deflate(accepted: str) -> bool:
+    """Whether a client names deflate, and not with a weight of 0 (RFC 9110, 12.5.3)."""
+    for part in accepted.split(","):
+        name, _, weight = part.lower().replace(" ", "").partition(";")
+        if name == "deflate":
+            return weight.partition(";")[0].rstrip("0.") != "q="
+    return False

@@ -1,14 +1,16 @@
-"""Every error of a route as a problem, with the parameter that caused it."""
+"""What goes wrong with a request: answers that are too large, and every error as a problem."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ExceptionHandler
 
-from dashboard.api.limits import TooLargeError
 from dashboard.server.problem import problem
 from dashboard.stores.source import StoreNotFoundError
 from fmcore.errors import (
@@ -23,6 +25,35 @@ from fmcore.errors import (
 
 log = logging.getLogger(__name__)
 
+
+class TooLargeError(FmcoreError, ValueError):
+    """An answer would be larger than the server gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many bytes one answer may hold.
+
+    Attributes:
+        array_bytes: of arrays, which are sent as they are read.
+        text_bytes: of CSV and JSON, about: making text is a hundred times as much work.
+    """
+
+    array_bytes: int = 16 << 30
+    text_bytes: int = 64 << 20
+
+    def check(self, n_bytes: int, *, is_text: bool) -> None:
+        """Raises `TooLargeError` where an answer would be too large."""
+        most = self.text_bytes if is_text else self.array_bytes
+        if n_bytes > most:
+            raise TooLargeError(
+                f"the answer would take about {n_bytes / 1e6:,.1f} MB, this server sends "
+                f"{most / 1e6:,.1f} MB{' of text' if is_text else ''} at most; choose fewer "
+                f"samples or filters{', format=npy,' if is_text else ''} or use `fmcore export`"
+            )
+
+
+DEFAULT_LIMITS = Limits()
 # The first that fits; what else goes wrong with a store is the server's fault.
 _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
     (TooLargeError, 413),
@@ -36,21 +67,26 @@ _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
 )
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Gives every error of a route a status and one sentence."""
+async def _of_fmcore(_: Request, error: Exception) -> Response:
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    if status >= 500:
+        log.error("%s", error)
+    return problem(status, str(error), field=getattr(error, "field", ""))
 
-    @app.exception_handler(FmcoreError)
-    async def known(_: Request, error: FmcoreError) -> Response:
-        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        if status >= 500:
-            log.error("%s", error)
-        return problem(status, str(error), field=getattr(error, "field", ""))
 
-    @app.exception_handler(HTTPException)
-    async def of_http(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+async def _of_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 (its handler)
+    return problem(error.status_code, str(error.detail), headers=error.headers)
 
-    @app.exception_handler(Exception)
-    async def unknown(request: Request, error: Exception) -> Response:
-        log.exception("a request to %s failed", request.url.path, exc_info=error)
-        return problem(500, "internal error; the server's log has it")
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.exception("a request to %s failed", request.url.path, exc_info=error)
+    return problem(500, "internal error; the server's log has it")
+
+
+# Every error of a route gets a status and one sentence.
+HANDLERS: Mapping[type[Exception], ExceptionHandler] = {
+    FmcoreError: _of_fmcore,
+    HTTPException: _of_http,
+    Exception: _unexpected,
+}

@@ -1,20 +1,19 @@
-"""The route that answers with the input image of a sample as a picture."""
+"""The operation that answers with the input image of a sample as a picture."""
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from dashboard.api import answers
-from dashboard.api.openapi import BINARY, VALUES, WHOLE, problems, store_parameter
-from dashboard.figures.picture import png_of
+from dashboard.api.answers import Call
 from dashboard.server import headers as caching
-from dashboard.stores.source import Snapshot, Source
+from dashboard.stores.source import Snapshot
 from fmcore.errors import SampleNotFoundError, SelectionError
 
 LARGEST = 4096
@@ -24,75 +23,85 @@ _SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 FOR_EVER = f"private, {caching.FOR_EVER}"
 
 
-def image_route(source: Source) -> Route:
-    """The route of images."""
+async def image(call: Call) -> Response:
+    """The picture of one sample: at once where it is kept, else made in a thread."""
+    digest, size = call.take("v"), call.take("size")
+    if size and (not _SIZE.fullmatch(size) or int(size) > LARGEST):
+        raise SelectionError(f"size must be 1 to {LARGEST}; found {size!r}", field="size")
+    call.refuse_rest()
+    snapshot = call.current()  # nothing here may wait for a disk: it holds up all
+    quick = _answer(call, snapshot, digest, size, wait=False) if snapshot is not None else None
+    if quick is not None:
+        return quick
 
-    async def image(request: Request) -> Response:
-        name = request.path_params["store"]
-        snapshot = source.current(name)  # nothing here may wait for a disk: it holds up all
-        quick = answer(request, snapshot, wait=False) if snapshot is not None else None
-        return quick if quick is not None else await run_in_threadpool(made, request, name)
+    def waiting() -> Response:
+        answer = _answer(call, call.snapshot(), digest, size, wait=True)
+        assert answer is not None  # noqa: S101 (it waited)
+        return answer
 
-    def made(request: Request, name: str) -> Response:
-        found = answer(request, source.snapshot(name), wait=True)
-        assert found is not None  # noqa: S101 (it waited)
-        return found
-
-    def answer(request: Request, snapshot: Snapshot, *, wait: bool) -> Response | None:
-        """The picture; None where it is not kept and nobody waits for it."""
-        asked = answers.parameters(request)
-        digest, size = asked.pop("v", ""), asked.pop("size", "")
-        if asked:
-            raise SelectionError(
-                f"no parameter {min(asked)!r} here; expected size or v", field=min(asked)
-            )
-        if size and (not _SIZE.fullmatch(size) or int(size) > LARGEST):
-            raise SelectionError(f"size must be 1 to {LARGEST}; found {size!r}", field="size")
-        text = request.path_params["sample"]
-        if not _SAMPLE.fullmatch(text):
-            raise SampleNotFoundError(f"no sample {text[:40]!r} in {snapshot.file_name}")
-        sample = int(text)
-        headers = {
-            "etag": caching.etag(snapshot.digest, "image", str(sample), size),
-            "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
-            "x-store-digest": snapshot.digest,
-        }
-        if caching.is_known(request, headers["etag"]):
-            return caching.not_modified(headers)
-        key = ("png", str(sample), size)
-        data: bytes | None = snapshot.held(key)
-        if data is None and not wait:
-            return None
-
-        def make() -> bytes:
-            return png_of(snapshot.store.image(sample), longest=int(size) if size else None)
-
-        return Response(data or snapshot.derived(key, make), 200, headers, "image/png")
-
-    return Route("/api/v1/stores/{store}/images/{sample}.png", image)
+    return await run_in_threadpool(waiting)
 
 
-def image_operation(source: Source) -> dict[str, Any]:
-    """What OpenAPI says of the route."""
-    parameters = [
-        store_parameter(source),
-        {"name": "sample", "in": "path", "required": True, "example": 0, "schema": WHOLE},
-        {
-            "name": "size",
-            "in": "query",
-            "description": "pixels of its longer side at most; its own size if not given",
-            "schema": WHOLE | {"minimum": 1, "maximum": LARGEST},
-        },
-    ]
-    picture = {"image/png": BINARY}
-    return {
-        "summary": "The input image of one sample as a picture",
-        "operationId": "image",
-        "tags": [VALUES],
-        "parameters": parameters,
-        "responses": {
-            "200": {"description": "PNG", "content": picture},
-            "304": {"description": "the client holds it already"},
-            **{str(code): about for code, about in problems(404, 422, 500, 503).items()},
-        },
+def _answer(
+    call: Call, snapshot: Snapshot, digest: str, size: str, *, wait: bool
+) -> Response | None:
+    """The picture; None where it is not kept and must not be waited for."""
+    text = call.request.path_params["sample"]
+    if not _SAMPLE.fullmatch(text):
+        raise SampleNotFoundError(f"no sample {text[:40]!r} in {snapshot.file_name}")
+    sample = int(text)
+    headers = {
+        "etag": caching.etag(snapshot.digest, "image", str(sample), size),
+        "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
+        "x-store-digest": snapshot.digest,
     }
+    if caching.is_known(call.request, headers["etag"]):
+        return caching.not_modified(headers)
+    key = ("png", str(sample), size)
+    data: bytes | None = snapshot.held(key)
+    if data is None and not wait:
+        return None
+
+    def make() -> bytes:
+        return png_of(snapshot.store.image(sample), longest=int(size) if size else None)
+
+    return Response(data or snapshot.derived(key, make), 200, headers, "image/png")
+
+
+def as_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image in colors where it has three channels, else its first channel in gray.
+
+    uint8 stays as it is; floats from 0 to 1 are multiplied by 255; others are stretched from their
+    smallest to their largest value, since nobody knows what they mean.
+
+    Args:
+        image: <uint8 or float32>[image_y, image_x, image_channel].
+
+    Returns:
+        <uint8>[image_y, image_x, 3] in colors, or <uint8>[image_y, image_x] in gray.
+    """
+    channels = image if image.shape[2] == 3 else image[:, :, 0]
+    if channels.dtype == np.uint8:
+        return channels
+    values = np.nan_to_num(channels.astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        values = (values - low) / ((high - low) or 1.0)
+    pixels: NDArray[np.uint8] = np.round(values * 255).astype(np.uint8)
+    return pixels
+
+
+def png_of(image: NDArray[Any], *, longest: int | None = None) -> bytes:
+    """The image as a PNG file, made smaller where its longer side has over `longest` pixels.
+
+    Args:
+        image: <uint8 or float32>[image_y, image_x, image_channel].
+        longest: None for its own size.
+    """
+    from PIL import Image  # at the first picture: the server answers before
+
+    picture, file = Image.fromarray(as_pixels(image)), io.BytesIO()
+    if longest is not None:
+        picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    picture.save(file, "PNG", compress_level=1)
+    return file.getvalue()

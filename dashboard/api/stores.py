@@ -1,116 +1,140 @@
-"""The routes that say what there is: stores and layers."""
+"""The operations that say what there is: whether the server answers, stores, layers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-from dashboard.api import openapi, reference
-from dashboard.stores.source import Source
-from dashboard.stores.summary import StoreSummary
+from dashboard.api.answers import Call, json_answer
+from dashboard.urls import API
+from fmcore.records import Target
 from fmcore.statistics import STATISTICS
 from fmcore.storage import Layer, Store
 
 
-def create_router(source: Source) -> APIRouter:
-    """The routes that say what there is."""
-    router = APIRouter()
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is said of the server."""
 
-    about: dict[str, Any] = {"tags": [openapi.CONTENTS]}
+    status: str
 
-    @router.get("/healthz", summary="Whether the server answers", **about)
-    async def healthz() -> dict[str, str]:
-        """Says that the server answers; touches no disk."""
-        return {"status": "ok"}
 
-    @router.get(
-        "/api/v1/stores",
-        summary="The stores there are",
-        response_model=list[StoreSummary],
-        **about,
+@dataclass(frozen=True, slots=True)
+class StoreAbout:
+    """All that is said of a store."""
+
+    name: str
+    digest: str
+    n_samples: int
+    n_layers: int
+    class_names: list[str]
+    model: str
+    dataset: str
+    labels: str
+    has_predictions: bool
+    has_classes: bool
+    target: Target
+    target_names: list[str]
+    accuracy: str
+    test_accuracy: float | None
+    class_sizes: list[int]
+    layers: list[str]
+    about: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLine:
+    """A captured layer."""
+
+    path: str
+    index: int
+    y: int
+    x: int
+    n_filters: int
+    kind: str
+    activation_function: str
+    histogram: str
+    receptive_field: str
+    policy: str
+    stored_bytes: int
+    pooled: list[str]
+    statistics: list[str]
+
+
+async def health(call: Call) -> Response:
+    """Says that the server answers; touches no disk, and takes no thread."""
+    call.refuse_rest()
+    return json_answer(Health("ok"))
+
+
+def stores(call: Call) -> Response:
+    """A line for each store, `StoreSummary`."""
+    return json_answer(call.source.summaries())
+
+
+def store(call: Call) -> Response:
+    """All that is said of a store, `StoreAbout`."""
+    snapshot = call.snapshot()
+    opened, about = snapshot.store, snapshot.about()
+    return json_answer(
+        StoreAbout(
+            name=snapshot.name,
+            digest=snapshot.digest,
+            n_samples=snapshot.catalog.n_samples,
+            n_layers=len(snapshot.catalog.n_filters),
+            class_names=list(snapshot.catalog.class_names),
+            model=str(about["model"]["name"]),
+            dataset=str(about["dataset"]["source"]),
+            labels=opened.labels_are,
+            has_predictions=opened.has_predictions,
+            has_classes=opened.has_classes,
+            target=opened.target,
+            target_names=list(opened.target_names),
+            accuracy=opened.accuracy_words,
+            test_accuracy=float(about["model"]["test_accuracy"]) if opened.has_outcomes else None,
+            class_sizes=snapshot.class_sizes.tolist(),
+            layers=list(opened.layers),
+            about=about,
+        )
     )
-    def stores() -> list[StoreSummary]:
-        """Each with its model and its data set, or with what is wrong with it."""
-        return source.summaries()
-
-    one = "/api/v1/stores/{store}"
-    about |= {"responses": openapi.problems(404)}
-
-    @router.get(one, summary="What a store holds", response_model=reference.StoreAbout, **about)
-    def store(store: str) -> dict[str, Any]:
-        """Its model, its data set, how it was captured."""
-        snapshot = source.snapshot(store)
-        about = snapshot.about()
-        return {
-            "name": snapshot.name,
-            "digest": snapshot.digest,
-            "n_samples": snapshot.catalog.n_samples,
-            "n_layers": len(snapshot.catalog.n_filters),
-            "class_names": list(snapshot.catalog.class_names),
-            "model": about["model"]["name"],
-            "dataset": about["dataset"]["source"],
-            "labels": snapshot.store.labels_are,
-            "has_predictions": snapshot.store.has_predictions,
-            "has_classes": snapshot.store.has_classes,
-            "target": snapshot.store.target,
-            "target_names": list(snapshot.store.target_names),
-            "accuracy": snapshot.store.accuracy_words,
-            "test_accuracy": (
-                about["model"]["test_accuracy"] if snapshot.store.has_outcomes else None
-            ),
-            "class_sizes": snapshot.class_sizes.tolist(),
-            "layers": list(snapshot.store.layers),
-            "about": about,
-        }
-
-    @router.get(
-        f"{one}/layers",
-        summary="The captured layers",
-        response_model=list[reference.LayerLine],
-        **about,
-    )
-    def layers(store: str) -> list[dict[str, Any]]:
-        """In the model's order, with the names of what is known of each."""
-        found = source.snapshot(store).store
-        return [_layer_line(layer, found) for layer in found.layers.values()]
-
-    for route in [one for one in router.routes if isinstance(one, APIRoute)]:
-        router.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
-
-    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-    @router.api_route("/api", methods=every, include_in_schema=False)
-    @router.api_route("/api/{rest:path}", methods=every, include_in_schema=False)
-    async def no_such_route(request: Request, rest: str = "") -> None:
-        """Keeps unknown API paths from being answered with a page."""
-        if request.method not in ("GET", "HEAD"):
-            raise HTTPException(405, "the API only reads: GET and HEAD", {"allow": "GET, HEAD"})
-        raise HTTPException(404, f"no route /api/{rest}; see /docs")
-
-    return router
 
 
-def _layer_line(layer: Layer, store: Store) -> dict[str, Any]:
-    height, width, filters = layer.shape
-    return {
-        "path": layer.path,
-        "index": layer.index,
-        "y": height,
-        "x": width,
-        "n_filters": filters,
-        "kind": layer.attributes["kind"],
-        "activation_function": layer.attributes["activation_function"],
-        "histogram": layer.bin_words,
-        "receptive_field": layer.field_words,
-        "policy": layer.policy,
-        "stored_bytes": layer.stored_bytes,
-        "pooled": list(layer.pooled_names),
-        "statistics": [
+def layers(call: Call) -> Response:
+    """A line for each captured layer, `LayerLine`."""
+    opened = call.snapshot().store
+    return json_answer([_layer_line(layer, opened) for layer in opened.layers.values()])
+
+
+async def no_such_route(request: Request) -> Response:
+    """Keeps unknown API paths from being answered with a page; always raises `HTTPException`."""
+    if request.method not in ("GET", "HEAD"):
+        raise HTTPException(405, "the API only reads: GET and HEAD", {"allow": "GET, HEAD"})
+    rest = request.path_params.get("rest", "")
+    raise HTTPException(404, f"no route {API}/{rest}; see /docs")
+
+
+def _layer_line(layer: Layer, store: Store) -> LayerLine:
+    height, width, n_filters = layer.shape
+    return LayerLine(
+        path=layer.path,
+        index=layer.index,
+        y=height,
+        x=width,
+        n_filters=n_filters,
+        kind=layer.attributes["kind"],
+        activation_function=layer.attributes["activation_function"],
+        histogram=layer.bin_words,
+        receptive_field=layer.field_words,
+        policy=layer.policy,
+        stored_bytes=layer.stored_bytes,
+        pooled=list(layer.pooled_names),
+        statistics=[
             name
             for name in layer.statistics
             if store.has_classes or not STATISTICS[name].tells_classes
         ],
-    }
+    )

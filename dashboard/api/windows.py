@@ -1,36 +1,22 @@
-"""The route that answers with a window of one sample's maps, made smaller for a screen."""
+"""The operation that answers with a window of one sample's maps, made smaller for a screen."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from dashboard.api import answers
-from dashboard.api.limits import Limits
-from dashboard.api.openapi import BINARY, VALUES, WHOLE, problems, store_parameter
-from dashboard.figures.shrink import shrink
+from dashboard.api.answers import MAP_AXES, RAW, Call
+from dashboard.api.errors import Limits
 from dashboard.server import headers as caching
-from dashboard.stores.source import Source
 from fmcore.errors import SelectionError
 from fmcore.selection import Picks, parse_numbers
 from fmcore.storage import Layer
 
-AXES = ("sample", "y", "x", "filter")
-PARAMETERS = {
-    "layer": "the path of one layer",
-    "sample": "the index of one sample",
-    "step": "how many values each way one cell stands for: the one farthest from zero (1)",
-    "y": "first row and the row after the last, as 0:112 (all)",
-    "x": "first column and the column after the last, as 0:112 (all)",
-    "filter": "which filters, as 0:8 or 3,1,4 (all)",
-}
 # An answer is made whole; what a screen shows is far less. `maps` sends all values.
 MOST_BYTES = 256 << 20
 # Values of the maps that are inflated at the same time.
@@ -39,38 +25,30 @@ _WINDOW = re.compile(r"(\d{1,6}):(\d{1,6})", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def window_route(source: Source, limits: Limits) -> Route:
-    """The route of windows."""
-
-    def windows(request: Request) -> Response:
-        snapshot = source.snapshot(request.path_params["store"])
-        asked = answers.parameters(request)
-        for name in asked:
-            if name not in PARAMETERS:
-                raise SelectionError(
-                    f"no parameter {name!r} here; expected {', '.join(PARAMETERS)}", field=name
-                )
-        layer = snapshot.layer(asked.get("layer", ""))
-        height, width, n_filters = layer.shape
-        step = _whole(asked.get("step", "1"), "step") or 1
-        sample = snapshot.store.check_sample(_whole(asked.get("sample", ""), "sample"))
-        rows = _window(asked.get("y", ""), height, "y")
-        columns = _window(asked.get("x", ""), width, "x")
-        filters: Picks = range(n_filters)
-        if asked.get("filter"):
-            what = f"filter of {layer.path}"
-            filters = parse_numbers(asked["filter"], n_filters, what=what, field="filter")
-        shape = (1, -(-len(rows) // step), -(-len(columns) // step), len(filters))
-        bounded = Limits(min(limits.array_bytes, MOST_BYTES), limits.text_bytes)
-        bounded.check(math.prod(shape) * 4, is_text=False)
-        tag = caching.etag(snapshot.digest, "windows", *(f"{k}={v}" for k, v in asked.items()))
-        told = answers.headers_of(shape, np.dtype("<f4"), AXES, digest=snapshot.digest, tag=tag)
-        if caching.is_known(request, tag):
-            return caching.not_modified(told)
-        body = window_of(layer, sample, rows, columns, filters, step).tobytes()
-        return Response(body, 200, told, answers.RAW.media_type)
-
-    return Route("/api/v1/stores/{store}/windows", windows)
+def windows(call: Call) -> Response:
+    """A window of one sample's maps, as `maps` sends them."""
+    snapshot = call.snapshot()
+    texts = dict(call.parameters)
+    layer = snapshot.layer(call.take("layer"))
+    height, width, n_filters = layer.shape
+    step = _whole(call.take("step", "1"), "step") or 1
+    sample = snapshot.store.check_sample(_whole(call.take("sample"), "sample"))
+    rows = _window(call.take("y"), height, "y")
+    columns = _window(call.take("x"), width, "x")
+    filters: Picks = range(n_filters)
+    if text := call.take("filter"):
+        what = f"filter of {layer.path}"
+        filters = parse_numbers(text, n_filters, what=what, field="filter")
+    call.refuse_rest()
+    shape = (1, -(-len(rows) // step), -(-len(columns) // step), len(filters))
+    bounded = Limits(min(call.limits.array_bytes, MOST_BYTES), call.limits.text_bytes)
+    bounded.check(math.prod(shape) * 4, is_text=False)
+    tag = caching.etag(snapshot.digest, "windows", *(f"{k}={v}" for k, v in texts.items()))
+    headers = answers.headers_of(shape, np.dtype("<f4"), MAP_AXES, digest=snapshot.digest, tag=tag)
+    if caching.is_known(call.request, tag):
+        return caching.not_modified(headers)
+    body = window_of(layer, sample, rows, columns, filters, step).tobytes()
+    return Response(body, 200, headers, RAW.media_type)
 
 
 def window_of(
@@ -82,15 +60,49 @@ def window_of(
     inflated, so that a large layer takes little memory.
     """
     height, width, _ = layer.shape
-    cells = (-(-len(rows) // step), -(-len(columns) // step), len(filters))
-    found = np.empty(cells, np.float32)
-    some = max(1, BLOCK_VALUES // (height * width))
+    shape = (-(-len(rows) // step), -(-len(columns) // step), len(filters))
+    cells = np.empty(shape, np.float32)
+    n_filters = max(1, BLOCK_VALUES // (height * width))
     maps = layer.activation
-    for first in range(0, len(filters), some):
-        block = filters[first : first + some]
+    for first in range(0, len(filters), n_filters):
+        block = filters[first : first + n_filters]
         values = maps.outer((range(sample, sample + 1), rows, columns, block))[0]
-        found[:, :, first : first + some] = shrink(values.astype(np.float32, copy=False), step)
-    return found
+        small = shrink(values.astype(np.float32, copy=False), step)
+        cells[:, :, first : first + n_filters] = small
+    return cells
+
+
+def shrink(maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The value farthest from zero of each block of step x step: sparse activity stays seen.
+
+    NaN only where a block has nothing else.
+
+    Args:
+        maps: <float32>[y, x, filter].
+        step: values each way; 1 gives the maps back.
+
+    Returns:
+        <float32>[cell_y, cell_x, filter]; blocks at the lower and right edge may be cut.
+    """
+    if step == 1:
+        return maps
+    high = _of_blocks(np.fmax, maps, step)
+    if not maps.size or not np.fmin.reduce(maps, axis=None) < 0:
+        return high
+    low = _of_blocks(np.fmin, maps, step)
+    return np.where(-low > high, low, high)
+
+
+def _of_blocks(function: np.ufunc, maps: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    for axis in (0, 1):
+        cuts = range(min(step, maps.shape[axis]))
+        parts = [maps[(slice(None),) * axis + (slice(at, None, step),)] for at in cuts]
+        whole = parts[0].copy()
+        for part in parts[1:]:
+            inner = whole[(slice(None),) * axis + (slice(part.shape[axis]),)]
+            function(inner, part, out=inner)
+        maps = whole
+    return maps
 
 
 def _whole(text: str, name: str) -> int:
@@ -102,42 +114,9 @@ def _whole(text: str, name: str) -> int:
 def _window(text: str, size: int, name: str) -> range:
     if not text:
         return range(size)
-    found = _WINDOW.fullmatch(text)
-    if not found or not int(found[1]) < int(found[2]) <= size:
+    ends = _WINDOW.fullmatch(text)
+    if not ends or not int(ends[1]) < int(ends[2]) <= size:
         raise SelectionError(
             f"{name} must be a window such as 0:{size}, inside it; found {text!r}", field=name
         )
-    return range(int(found[1]), int(found[2]))
-
-
-def window_operation(source: Source) -> dict[str, Any]:
-    """What OpenAPI says of the route."""
-    layer = next(iter(source.snapshot(source.names[0]).catalog.n_filters))
-    examples: dict[str, Any] = {"layer": layer, "sample": 0, "step": 2}
-    return {
-        "summary": "A window of one sample's maps, made smaller for a screen",
-        "operationId": "windows",
-        "tags": [VALUES],
-        "parameters": [
-            store_parameter(source),
-            *(
-                {
-                    "name": name,
-                    "in": "query",
-                    "description": text,
-                    "required": name in ("layer", "sample"),
-                    "schema": WHOLE if name in ("sample", "step") else {"type": "string"},
-                    **({"example": examples[name]} if name in examples else {}),
-                }
-                for name, text in PARAMETERS.items()
-            ),
-        ],
-        "responses": {
-            "200": {
-                "description": "float32 [sample, y, x, filter], as `maps` sends it",
-                "content": {answers.RAW.media_type: BINARY},
-            },
-            "304": {"description": "the client holds it already"},
-            **{str(code): about for code, about in problems(404, 413, 422, 500, 503).items()},
-        },
-    }
+    return range(int(ends[1]), int(ends[2]))

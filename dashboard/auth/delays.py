@@ -40,7 +40,7 @@ def failed(file: sqlite3.Connection, name: str, client: str) -> None:
 
 
 def forget(file: sqlite3.Connection, name: str, client: str) -> None:
-    """After the right password; what a client tried for other names still counts."""
+    """Forgets what a client tried for a name; what it tried for other names still counts."""
     who, _ = _counted(name, client)[0]
     file.execute("DELETE FROM failure WHERE who = ?", (who,))
 

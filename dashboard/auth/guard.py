@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
@@ -19,17 +18,12 @@ from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.auth.person import Person
 from dashboard.server.problem import problem
+from dashboard.server.roles import Role
+from dashboard.server.routes import Guarded, required_role
+from dashboard.urls import below_store
 
 COOKIE = "fmdash_session"
-# What anybody may ask for: the door, and whether the server lives.
-OPEN = ("/login", "/healthz")
-_ADMINS = ("/api/v1/log", "/api/v1/people")
 _SAFE = ("GET", "HEAD", "OPTIONS")
-# What the pages draw, and what is sent where no format is named; all others, also those that are
-# still to come, are files to take home.
-_DRAWN = ("", "raw", "json")
-_IN_STORE = re.compile(r"^/stores/[^/]+(?=/)")
-_TAKEN = ("/maps", "/pooled", "/statistics", "/samples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +34,12 @@ class Proxy:
         secret: what its header `X-Proxy-Secret` must hold; empty where only the proxy can reach
             this server, through a Unix socket.
         header: the header with the person's name; empty where people log in here.
-        role: of people that the file of people does not know; empty to refuse them.
+        role: of people that the file of people does not know; None to refuse them.
     """
 
     secret: str
     header: str = ""
-    role: str = ""
+    role: Role | None = None
 
     def sent(self, headers: Mapping[str, str]) -> bool:
         """Whether a request came through it."""
@@ -70,22 +64,25 @@ class Login:
 
     def client(self, host: str, headers: Mapping[str, str]) -> str:
         """Where a request comes from: the proxy's word counts for what came through it."""
-        said = headers.get("x-forwarded-for", "") if self.proxy and self.proxy.sent(headers) else ""
-        return said.rpartition(",")[2].strip() or host
+        through_proxy = self.proxy is not None and self.proxy.sent(headers)
+        hosts = headers.get("x-forwarded-for", "") if through_proxy else ""
+        return hosts.rpartition(",")[2].strip() or host
 
 
 class Guard:
     """Lets nobody in who is not known, and nobody further than their role."""
 
-    def __init__(self, app: ASGIApp, login: Login | None) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[Guarded], login: Login | None) -> None:
         """Stands before an application.
 
         Args:
             app: what is guarded.
+            routes: those of the application, in its order; what none of them takes is refused.
             login: how people get in; None where everybody may who reaches the server: only changes
                 that another site's page asks for are refused then.
         """
         self._app = app
+        self._routes = routes
         self._login = login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +91,6 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # no websocket is anybody's
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
         headers = Headers(scope=scope)
         if _is_foreign(scope, headers):
             await problem(403, "asked from another site's page")(scope, receive, send)
@@ -104,22 +100,30 @@ class Guard:
             return
         # Here, not in a thread: it takes 50 us, and to change to a thread and back ten times that.
         person = _who(self._login, headers)
-        if person is None and path not in OPEN:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        # A store's pages have the whole API below them; nothing there says who has which stores.
+        within = below_store(path)
+        needed = required_role(self._routes, {**scope, "path": within, "root_path": ""})
+        if needed is Role.ANYBODY and within != path:
+            needed = Role.VIEW
+        if person is None and needed is not Role.ANYBODY:
             await _unknown(scope, headers, path)(scope, receive, send)
+            return
+        if needed is None:
+            await problem(404, f"no route {path}")(scope, receive, send)
             return
         if person is not None and person.how != "token" and _lacks_origin(scope, headers):
             await problem(403, "a change needs an Origin or Sec-Fetch-Site of this site")(
                 scope, receive, send
             )
             return
-        needed = _needed(path, scope)
-        if person is not None and not person.may(needed):
+        if person is not None and not person.role.includes(needed):
             self._login.journal.write("refused", who=person.name, path=path, needs=needed)
             detail = f"{person.name} has the role {person.role}; this needs {needed}"
             await problem(403, detail)(scope, receive, send)
             return
         scope.setdefault("state", {})["person"] = person
-        if person is not None and needed == "export":
+        if person is not None and needed is Role.EXPORT:
             await self._exported(self._login.journal, scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -168,10 +172,9 @@ def _by_proxy(login: Login, proxy: Proxy, headers: Headers) -> Person | None:
     if not proxy.sent(headers):
         login.journal.write("forged", who=name, header=proxy.header)
         return None
-    known = login.people.get(name)
-    if known is not None:
-        return Person(name, known.role, "proxy")
-    return Person(name, proxy.role, "proxy") if proxy.role else None
+    person = login.people.get(name)
+    role = proxy.role if person is None else person.role
+    return None if role is None else Person(name, role, "proxy")
 
 
 def cookie_of(headers: Mapping[str, str]) -> str:
@@ -183,7 +186,10 @@ def cookie_of(headers: Mapping[str, str]) -> str:
 
 
 def _is_foreign(scope: Scope, headers: Headers) -> bool:
-    """Whether a change is asked for by a page of another site, as its browser says."""
+    """Whether a change is asked for by a page of another site, as its browser says.
+
+    The algorithm is that of Go's `http.CrossOriginProtection` (https://words.filippo.io/csrf/).
+    """
     if scope["method"] in _SAFE:
         return False
     site = headers.get("sec-fetch-site")
@@ -194,26 +200,8 @@ def _is_foreign(scope: Scope, headers: Headers) -> bool:
 
 
 def _lacks_origin(scope: Scope, headers: Headers) -> bool:
-    told = "sec-fetch-site" in headers or "origin" in headers
-    return scope["method"] not in _SAFE and not told
-
-
-def _needed(path: str, scope: Scope) -> str:
-    """The role that a request needs."""
-    path = _IN_STORE.sub("", path)  # a store's pages have the whole API below them
-    if path.startswith(_ADMINS):
-        return "admin"
-    if not path.startswith("/api/v1/stores/") or not path.endswith(_TAKEN):
-        return "view"
-    try:
-        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=64)
-    except ValueError:
-        return "export"  # whatever that is, a page did not ask it
-    form, sample = query.get("format", [""])[-1], query.get("sample", [""])[-1]
-    if form not in _DRAWN:
-        return "export"
-    of_samples = path.endswith(("/maps", "/pooled"))
-    return "export" if of_samples and not sample.isdecimal() else "view"
+    is_named = "sec-fetch-site" in headers or "origin" in headers
+    return scope["method"] not in _SAFE and not is_named
 
 
 def _unknown(scope: Scope, headers: Headers, path: str) -> Response:
@@ -223,5 +211,5 @@ def _unknown(scope: Scope, headers: Headers, path: str) -> Response:
         detail = "log in, or send a personal access token as `Authorization: Bearer …`"
         return problem(401, detail, headers={"www-authenticate": "Bearer"})
     root, query = scope.get("root_path", ""), scope["query_string"].decode("latin-1")
-    asked = quote(path) + (f"?{query}" if query else "")
-    return RedirectResponse(f"{quote(root)}/login?next={quote(asked, safe='')}", 303)
+    address = quote(path) + (f"?{query}" if query else "")
+    return RedirectResponse(f"{quote(root)}/login?next={quote(address, safe='')}", 303)

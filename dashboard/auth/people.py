@@ -22,7 +22,8 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from itsdangerous import BadSignature, TimestampSigner
 
 from dashboard.auth import delays
-from dashboard.auth.person import ROLES, TOKEN_DAYS, PeopleError, Person
+from dashboard.auth.person import TOKEN_DAYS, PeopleError, Person
+from dashboard.server.roles import ROLES, Role
 
 SESSION_SECONDS = 12 * 3600
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1024
@@ -47,12 +48,12 @@ class Token:
 
     Attributes:
         label: what its owner calls it.
-        made: when, seconds since 1970.
-        ends: until when it is good.
+        begins: since when it is good, seconds since 1970.
+        ends: until when it is good, seconds since 1970.
     """
 
     label: str
-    made: float
+    begins: float
     ends: float
 
 
@@ -93,12 +94,12 @@ class People:
 
     def __iter__(self) -> Iterator[Person]:
         for name, role in self._file.execute("SELECT name, role FROM person ORDER BY name"):
-            yield Person(name, role)
+            yield Person(name, Role(role))
 
     def get(self, name: str) -> Person | None:
-        """The person of that name."""
+        """A person by name; None if nobody has it."""
         row = self._file.execute("SELECT name, role FROM person WHERE name = ?", (name,)).fetchone()
-        return Person(*row) if row else None
+        return Person(row[0], Role(row[1])) if row else None
 
     def add(self, name: str, role: str, password: str) -> None:
         """Adds somebody.
@@ -142,7 +143,7 @@ class People:
             self._hasher.verify(hashed, password[:LONGEST_PASSWORD])
         except (Argon2Error, InvalidHashError):
             return None
-        return Person(row[0], row[1], "session") if row else None
+        return Person(row[0], Role(row[1]), "session") if row else None
 
     def wait(self, name: str, client: str) -> float:
         """Seconds until somebody at an address may try again; 0 for now."""
@@ -206,7 +207,7 @@ class People:
         return self._of("token", secret)
 
     def tokens(self, name: str) -> list[Token]:
-        """Somebody's tokens."""
+        """The tokens of a person, oldest first."""
         rows = self._file.execute(
             "SELECT label, made, ends FROM token WHERE name = ? ORDER BY made", (name,)
         )
@@ -225,7 +226,7 @@ class People:
             "WHERE digest = ? AND ends > ?",
             (_digest(secret), time.time()),
         ).fetchone()
-        return Person(row[0], row[1], table) if row else None
+        return Person(row[0], Role(row[1]), table) if row else None
 
     def _change(self, name: str, statement: str, *values: str) -> None:
         with self._changing() as file:
@@ -233,8 +234,8 @@ class People:
                 raise self._unknown(name)
 
     def _unknown(self, name: str) -> PeopleError:
-        known = ", ".join(one.name for one in self)
-        return PeopleError(f"there is no {name!r}; there are {known or 'no people yet'}")
+        names = ", ".join(person.name for person in self)
+        return PeopleError(f"there is no {name!r}; there are {names or 'no people yet'}")
 
     def _hashed(self, password: str) -> str:
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
@@ -259,8 +260,8 @@ class People:
             self._here.file = sqlite3.connect(self.path, timeout=5, isolation_level=None)
             self._here.file.execute("PRAGMA journal_mode = WAL")
             self._here.file.execute("PRAGMA foreign_keys = ON")
-        found: sqlite3.Connection = self._here.file
-        return found
+        file: sqlite3.Connection = self._here.file
+        return file
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:

@@ -1,13 +1,12 @@
-"""Who asks, and what that lets them do."""
+"""A person, as a request's login says; imports nothing that not every installation has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dashboard.server.roles import Role
 from fmcore import FmcoreError
 
-# Each may do what those before it may: look; take arrays home; see who does what.
-ROLES = ("view", "export", "admin")
 # How long a token holds unless somebody says otherwise.
 TOKEN_DAYS = 90
 
@@ -22,14 +21,10 @@ class Person:
 
     Attributes:
         name: unique.
-        role: one of `ROLES`.
-        how: `session`, `token` or `proxy`.
+        role: what they may do.
+        how: `session`, `token` or `proxy`; empty for who did not log in.
     """
 
     name: str
-    role: str
+    role: Role
     how: str = ""
-
-    def may(self, role: str) -> bool:
-        """Whether they may do what a role may."""
-        return ROLES.index(self.role) >= ROLES.index(role)

@@ -11,12 +11,14 @@ from jinja2 import Environment, PackageLoader
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
 
 from dashboard.auth.guard import COOKIE, Login, cookie_of
 from dashboard.auth.people import SESSION_SECONDS
 from dashboard.auth.person import PeopleError, Person
 from dashboard.server.problem import problem
+from dashboard.server.roles import Role
+from dashboard.server.routes import GuardedRoute
+from dashboard.urls import API
 
 # Of checking passwords, each of which takes 64 MiB and a tenth of a second, at the same time.
 CHECKS = 2
@@ -24,7 +26,7 @@ WAITING = 16
 LINES_OF_LOG = 1000
 
 
-def account_routes(how: Login) -> list[Route]:
+def account_routes(how: Login) -> list[GuardedRoute]:
     """`/login`, `/logout`, `/account`, and what an admin may read."""
     people, journal = how.people, how.journal
     pages = Environment(loader=PackageLoader("dashboard.auth"), autoescape=True)
@@ -46,8 +48,8 @@ def account_routes(how: Login) -> list[Route]:
         again = {"next": form.get("next", "/"), "name": name}
         pause = await run_in_threadpool(people.wait, name, client)
         if pause > 0:
-            said = f"Too many failures; try again in {pause:.0f} s."
-            answer = page(request, "login.html", 429, said=said, **again)
+            message = f"Too many failures; try again in {pause:.0f} s."
+            answer = page(request, "login.html", 429, message=message, **again)
             answer.headers["retry-after"] = str(int(pause) + 1)
             return answer
         if waiting >= WAITING:
@@ -61,8 +63,8 @@ def account_routes(how: Login) -> list[Route]:
         if person is None:
             await run_in_threadpool(people.failed, name, client)
             journal.write("login failed", who=name, client=client)
-            said = "There is no such name with this password."
-            return page(request, "login.html", 401, said=said, **again)
+            message = "There is no such name with this password."
+            return page(request, "login.html", 401, message=message, **again)
         signed = await run_in_threadpool(people.begin_session, name, client)
         journal.write("login", who=name, client=client)
         answer = RedirectResponse(_root(request) + _local(again["next"]), 303)
@@ -85,18 +87,16 @@ def account_routes(how: Login) -> list[Route]:
         return answer
 
     async def account(request: Request) -> Response:
-        person, about, status = _person(request), {}, 200
+        person, about, status = _person(request), dict[str, Any](), 200
         if request.method == "POST":
             form = await _form(request)
             try:
-                about = await run_in_threadpool(change, person, form)
+                about = dict(await run_in_threadpool(change, person, form))
             except (PeopleError, ValueError) as error:
-                about, status = {"said": str(error)}, 400
+                about, status = {"message": str(error)}, 400
         tokens = await run_in_threadpool(people.tokens, person.name)
-        known = await run_in_threadpool(people.get, person.name) is not None
-        return page(
-            request, "account.html", status, person=person, tokens=tokens, known=known, **about
-        )
+        about["has_tokens"] = await run_in_threadpool(people.get, person.name) is not None
+        return page(request, "account.html", status, person=person, tokens=tokens, **about)
 
     def change(person: Person, form: dict[str, str]) -> dict[str, str]:
         if "revoke" in form:
@@ -111,15 +111,15 @@ def account_routes(how: Login) -> list[Route]:
         return JSONResponse(await run_in_threadpool(journal.last, LINES_OF_LOG))
 
     async def everybody(_: Request) -> Response:
-        known = await run_in_threadpool(lambda: list(people))
-        return JSONResponse([{"name": one.name, "role": one.role} for one in known])
+        everyone = await run_in_threadpool(lambda: list(people))
+        return JSONResponse([{"name": one.name, "role": one.role} for one in everyone])
 
     return [
-        Route("/login", login, methods=["GET", "POST"]),
-        Route("/logout", logout, methods=["POST"]),
-        Route("/account", account, methods=["GET", "POST"]),
-        Route("/api/v1/log", log),
-        Route("/api/v1/people", everybody),
+        GuardedRoute("/login", login, role=Role.ANYBODY, methods=("GET", "POST")),
+        GuardedRoute("/logout", logout, role=Role.VIEW, methods=("POST",)),
+        GuardedRoute("/account", account, role=Role.VIEW, methods=("GET", "POST")),
+        GuardedRoute(f"{API}/v1/log", log, role=Role.ADMIN),
+        GuardedRoute(f"{API}/v1/people", everybody, role=Role.ADMIN),
     ]
 
 

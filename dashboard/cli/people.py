@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.auth.person import ROLES, TOKEN_DAYS, PeopleError
+from dashboard.auth.person import TOKEN_DAYS, PeopleError
+from dashboard.server.roles import ROLES
 from fmcore.optional import needing
 
 if TYPE_CHECKING:
@@ -37,17 +38,18 @@ def add_to(verbs: Any) -> None:
     acts = user.add_subparsers(required=True, metavar="ACT")
 
     def act(name: str, run: Any, text: str, *, named: bool = True) -> argparse.ArgumentParser:
-        found: argparse.ArgumentParser = acts.add_parser(name, help=text, description=text)
-        found.set_defaults(run=run)
-        users_option(found, why="the file of people")
+        parser: argparse.ArgumentParser = acts.add_parser(name, help=text, description=text)
+        parser.set_defaults(run=run)
+        users_option(parser, why="the file of people")
         if named:
-            found.add_argument("name", metavar="NAME")
-        return found
+            parser.add_argument("name", metavar="NAME")
+        return parser
 
-    role = {"choices": ROLES, "help": "look; also take arrays home; also see who does what"}
+    roles = [role.value for role in ROLES]
+    role = {"choices": roles, "help": "look; also take arrays home; also see who does what"}
     stdin = {"action": "store_true", "help": "read the password from standard input, one line"}
     add = act("add", _add, "let somebody in; asks for a password")
-    add.add_argument("--role", default=ROLES[0], **role)  # type: ignore[arg-type]
+    add.add_argument("--role", default=roles[0], **role)  # type: ignore[arg-type]
     add.add_argument("--password-stdin", **stdin)  # type: ignore[arg-type]
     act("list", _list, "say who there is", named=False)
     act("role", _role, "give somebody another role").add_argument("role", **role)  # type: ignore[arg-type]
@@ -72,7 +74,7 @@ def _people(options: argparse.Namespace, *, create: bool = False) -> People:
 
 def _add(options: argparse.Namespace) -> int:
     people = _people(options, create=True)
-    people.add(options.name, options.role, _asked(options))
+    people.add(options.name, options.role, _password_of(options))
     print(
         f"{options.name} has the role {options.role}; "
         f"`fmdash serve … --users {options.users}` lets them in"
@@ -82,9 +84,9 @@ def _add(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     people = _people(options)
-    for one in people:
-        tokens = ", ".join(token.label for token in people.tokens(one.name))
-        print(f"{one.name}\t{one.role}" + (f"\ttokens: {tokens}" if tokens else ""))
+    for person in people:
+        tokens = ", ".join(token.label for token in people.tokens(person.name))
+        print(f"{person.name}\t{person.role}" + (f"\ttokens: {tokens}" if tokens else ""))
     return 0
 
 
@@ -96,7 +98,7 @@ def _role(options: argparse.Namespace) -> int:
 
 def _password(options: argparse.Namespace) -> int:
     people = _people(options)
-    people.set_password(options.name, _asked(options))
+    people.set_password(options.name, _password_of(options))
     print(f"{options.name} has another password, and no session any more")
     return 0
 
@@ -119,7 +121,7 @@ def _revoke(options: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(options: argparse.Namespace) -> str:
+def _password_of(options: argparse.Namespace) -> str:
     """A password, typed twice or from a pipe; never an argument, which others could see."""
     if options.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")

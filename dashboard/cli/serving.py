@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.auth.person import ROLES
 from dashboard.cli.people import users_option
+from dashboard.server.roles import ROLES, Role
 from fmcore.command import size, whole_number
 from fmcore.errors import InputFileError
 from fmcore.optional import needing
@@ -90,7 +90,9 @@ def add_to(verbs: Any) -> None:
         help="holds what the proxy's header X-Proxy-Secret must say; not needed with --socket",
     )
     team.add_argument(
-        "--proxy-role", choices=ROLES, default="", help="of people that only the proxy knows (none)"
+        "--proxy-role",
+        choices=[role.value for role in ROLES],
+        help="of people that only the proxy knows (none)",
     )
 
 
@@ -133,8 +135,8 @@ def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIA
         from dashboard.app import create_app  # Dash takes a second to import; usage needs none
         from dashboard.server import listen
 
-    given = {"array_bytes": options.largest_array, "text_bytes": options.largest_text}
-    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    most = {"array_bytes": options.largest_array, "text_bytes": options.largest_text}
+    limits = Limits(**{name: value for name, value in most.items() if value is not None})
     hosts = ["127.0.0.1", "localhost", *options.allow_host]
     if options.host not in listen.EVERYWHERE:
         hosts.append(options.host)
@@ -185,7 +187,8 @@ def _login(options: argparse.Namespace) -> Login | None:
     proxy = None
     if options.proxy_secret or options.socket:
         secret = _secret(options.proxy_secret) if options.proxy_secret else ""
-        proxy = Proxy(secret, options.proxy_header or "", options.proxy_role)
+        role = Role(options.proxy_role) if options.proxy_role else None
+        proxy = Proxy(secret, options.proxy_header or "", role)
     elif options.proxy_header:
         raise listen.ServerError(
             "anybody could send --proxy-header: prove that it is the proxy with --proxy-secret "

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from dash import ClientsideFunction, Dash, Input, Output, State
 
+from dashboard import urls
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.table import grid
 from dashboard.pages import ids
@@ -126,7 +126,7 @@ def _row(summary: StoreSummary) -> dict[str, Any]:
     if summary.problem:
         return row | {"health": summary.problem}
     return row | {
-        "href": f"stores/{quote(summary.name, safe='')}/",
+        "href": urls.store_page(summary.name),
         "model": summary.model,
         "dataset": summary.dataset,
         "created": summary.created[:16].replace("T", " "),

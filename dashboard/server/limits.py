@@ -1,4 +1,4 @@
-"""What every request and response passes: limits on number and bodies, and security headers."""
+"""What every request passes: a check of the host's name, and limits on number and size."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ class BodyLimit:
 
 
 class Busy:
-    """Refuses what would make everybody wait: with 429 who asks too much, with 503 all.
+    """Limits concurrent requests: 429 per person, 503 per worker.
 
-    A worker is never asked for more than it can hold in memory, and says when to come again.
+    A worker never holds more than its memory takes, and says when to come again.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -120,12 +120,12 @@ class Busy:
         person = scope.get("state", {}).get("person")
         who = person.name if person else ""
         if who and self._of[who] >= MOST_OF_ONE:
-            said = f"{who} has {self._of[who]} requests under way already"
-            await problem(429, said, headers={"retry-after": "1"})(scope, receive, send)
+            detail = f"{who} has {self._of[who]} requests under way already"
+            await problem(429, detail, headers={"retry-after": "1"})(scope, receive, send)
             return
         if self._n >= MOST_AT_ONCE:
-            said = "the server has all it can do; try again"
-            await problem(503, said, headers={"retry-after": "2"})(scope, receive, send)
+            detail = "the server has all it can do; try again"
+            await problem(503, detail, headers={"retry-after": "2"})(scope, receive, send)
             return
         self._n += 1
         self._of[who] += 1
@@ -136,47 +136,6 @@ class Busy:
             self._of[who] -= 1
             if not self._of[who]:
                 del self._of[who]
-
-
-class SecurityHeaders:
-    """Adds the content security policy and its companions to every response."""
-
-    def __init__(self, app: ASGIApp, *, script_hashes: Sequence[str]) -> None:
-        self._app = app
-        own = {
-            "content-security-policy": "; ".join(
-                (
-                    "default-src 'self'",
-                    f"script-src 'self' {' '.join(script_hashes)}",
-                    # Plotly and Mantine both set styles on elements; there is no way without it.
-                    "style-src 'self' 'unsafe-inline'",
-                    "img-src 'self' data: blob:",
-                    "object-src 'none'",
-                    "base-uri 'self'",
-                    "frame-ancestors 'none'",
-                    "form-action 'self'",
-                )
-            ),
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "same-origin",
-            "cross-origin-opener-policy": "same-origin",
-            "cross-origin-resource-policy": "same-origin",
-        }
-        self._headers = [(name.encode(), value.encode()) for name, value in own.items()]
-        self._names = {name for name, _ in self._headers}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes everything on; only the start of a response is changed."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                others = [
-                    one for one in message.get("headers", ()) if one[0].lower() not in self._names
-                ]
-                message["headers"] = [*others, *self._headers]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
 def _refuse(status: int, reason: str) -> PlainTextResponse:

@@ -1,4 +1,4 @@
-"""Where pages lie: a store's under `/stores/NAME/`, and all of it perhaps under a proxy's prefix.
+"""Puts pages where they lie: a store's under `/stores/NAME/`, all perhaps under a proxy's prefix.
 
 Every address in a page is relative, but for those that Dash writes into its index. These begin with
 `HERE` there, and with the true path when the index is sent.
@@ -14,9 +14,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.stores.source import DIGESTS_HERE, STORE_HERE, Source
+from dashboard.urls import HERE, STORES
 
-HERE = "/@here@/"
-STORES = "/stores/"
 _IN_JSON = HERE.replace("/", r"\u002f")
 # The same for all stores, and so fetched once.
 _SHARED = ("assets/", "_dash-component-suites/")

@@ -32,8 +32,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes no more connections, and ends each with its next answer, or after a while."""
-        for one in self.servers:
-            one.close()
+        for server in self.servers:
+            server.close()
         # Put into every answer, and heeded by uvicorn itself.
         self.server_state.default_headers.append((b"connection", b"close"))
         until = time.monotonic() + DRAIN_SECONDS
@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """What `dashboard.server.listen.configured` is for one process."""
+    """A worker with the settings that `dashboard.server.listen.configured` has for one process."""
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (as its parent has it)
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,

@@ -1,7 +1,7 @@
-"""A WSGI application among ASGI ones: each request is one visit to a thread.
+"""Dash's WSGI application among ASGI ones: each request is one visit to a thread.
 
-What a request says is put in WSGI's words by `a2wsgi`. Its own middleware hands each part of an
-answer to the event loop and waits, five times a request; here bodies and answers are whole.
+`a2wsgi` translates a request for WSGI. Its own middleware hands each part of an answer to the event
+loop and waits, five times a request; here bodies and answers are whole.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -40,11 +40,11 @@ class Bridge:
             more = message.get("more_body", False)
         environ: Any = build_environ(scope, io.BytesIO(body))  # type: ignore[arg-type]
         run, loop = contextvars.copy_context().run, asyncio.get_running_loop()
-        status, headers, found = await loop.run_in_executor(
+        status, headers, answer = await loop.run_in_executor(
             self._pool, run, _answered, self.app, environ
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": found})
+        await send({"type": "http.response.body", "body": answer})
 
 
 def _answered(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> Answer:
@@ -52,17 +52,66 @@ def _answered(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> A
     status, headers = 500, list[tuple[bytes, bytes]]()
     parts: list[bytes] = []
 
-    def start(said: str, given: list[tuple[str, str]], _: object = None) -> Callable[[bytes], None]:
+    def start(line: str, names: list[tuple[str, str]], _: object = None) -> Callable[[bytes], None]:
         nonlocal status, headers
-        status = int(said.split(" ", 1)[0])
-        headers = [(name.lower().encode("latin1"), one.encode("latin1")) for name, one in given]
+        status = int(line.split(" ", 1)[0])
+        headers = [(name.lower().encode("latin1"), text.encode("latin1")) for name, text in names]
         return parts.append
 
-    found = app(environ, start)
+    answer = app(environ, start)
     try:
-        parts.extend(found)
+        parts.extend(answer)
     finally:
-        close = getattr(found, "close", None)
+        close = getattr(answer, "close", None)
         if close is not None:
             close()
     return status, headers, b"".join(parts)
+
+
+def callback_problem(body: Any, callbacks: Mapping[str, Any]) -> str:
+    """Why a body is no callback request that the application's own pages send; empty if it is one.
+
+    Dash trusts its renderer, and answers 500 to anything else.
+
+    Args:
+        body: parsed JSON.
+        callbacks: Dash's, by their output.
+    """
+    if not isinstance(body, dict):
+        return "expected an object"
+    output = body.get("output")
+    if not isinstance(output, str) or output not in callbacks:
+        return "unknown callback"
+    callback = callbacks[output]
+    if "callback" not in callback:
+        return "this callback runs in the browser"
+    for part, expected in (("inputs", callback["inputs"]), ("state", callback["state"])):
+        if _addresses(body.get(part, [])) != _addresses(expected):
+            return f"{part} are not those of the callback"
+    outputs = body.get("outputs")
+    parts = _addresses(outputs if isinstance(outputs, list) else [outputs])
+    if parts is None or output not in (_joined(parts), *map(".".join, parts)):
+        return "outputs are not those of the callback"
+    changed = body.get("changedPropIds", [])
+    if not isinstance(changed, list) or not all(isinstance(one, str) for one in changed):
+        return "changedPropIds must be a list of names"
+    return ""
+
+
+def _addresses(parts: Any) -> list[tuple[str, str]] | None:
+    """(id, property) of each part, or None where one has none."""
+    if not isinstance(parts, list):
+        return None
+    addresses = []
+    for part in parts:
+        match part:
+            case {"id": str(identity), "property": str(name)}:
+                addresses.append((identity, name))
+            case _:
+                return None
+    return addresses
+
+
+def _joined(addresses: list[tuple[str, str]]) -> str:
+    """Several outputs as Dash names them together."""
+    return f"..{'...'.join('.'.join(one) for one in addresses)}.."

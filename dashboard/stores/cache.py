@@ -32,13 +32,13 @@ class ByteCache:
         """The value of a key, made where it is not kept; two threads may make it at once."""
         with self._lock:
             if key in self._values:
-                found: T = self._values[key]
-                return found
-        made = make()
+                kept: T = self._values[key]
+                return kept
+        value = make()
         with self._lock:
-            if size_of(made) <= self._values.maxsize:
-                self._values[key] = made
-        return made
+            if size_of(value) <= self._values.maxsize:
+                self._values[key] = value
+        return value
 
     def held(self, key: Hashable) -> Any:
         """The value of a key, or None where it is not kept."""

@@ -19,14 +19,14 @@ MOST = 2000
 
 def find_stores(paths: Sequence[Path]) -> dict[str, Path]:
     """The files by the names they bear in addresses; at most `MOST` of each folder."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in paths:
         for name, file in _named(path):
             free, n = name, 2
-            while free in found:  # two folders may each hold one of that name
+            while free in files:  # two folders may each hold one of that name
                 free, n = f"{name}~{n}", n + 1
-            found[free] = file
-    return found
+            files[free] = file
+    return files
 
 
 def _named(path: Path) -> Iterator[tuple[str, Path]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard import urls
 from dashboard.stores.cache import ByteCache
 from dashboard.stores.catalog import Catalog
 from fmcore import Layer, Store
@@ -93,20 +93,19 @@ class Snapshot:
     @property
     def api(self) -> str:
         """The address of the store in the HTTP API, relative to a page."""
-        return f"api/v1/stores/{quote(self.name, safe='')}"
+        return urls.store_api(self)
 
     def image_url(self, sample: int, *, size: int | None = None) -> str:
-        """The address of a sample's image, relative to a page; see `dashboard.api.images`."""
-        return str(sample).join(self.image_url_parts(size=size))
+        """The address of a sample's image, relative to a page."""
+        return urls.image(self, sample, size=size)
 
     def image_url_parts(self, *, size: int | None = None) -> tuple[str, str]:
         """What stands before and after a sample's index in the address of its image."""
-        asked = {"v": self.digest} | ({} if size is None else {"size": str(size)})
-        return f"{self.api}/images/", f".png?{urlencode(asked)}"
+        return urls.image_parts(self, size=size)
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Attributes of the store, the model, the data set and the capture."""
-        return self._store.about()
+        return self.derived(("about",), self._store.about)
 
     def layer(self, path: str) -> Layer:
         """One layer; raises `LayerNotFoundError`."""
@@ -187,12 +186,12 @@ class Snapshot:
 
     def matching(self, class_index: int | None, outcome: str) -> NDArray[np.int64]:
         """The samples of a class (or of all) with an outcome, by index, ascending."""
-        chosen = np.ones(len(self.labels), dtype=np.bool_)
+        is_match = np.ones(len(self.labels), dtype=np.bool_)
         if class_index is not None:
-            chosen &= self.labels == class_index
+            is_match &= self.labels == class_index
         if outcome != "all" and self.catalog.has_outcomes:
-            chosen &= (self.labels == self.predictions) == (outcome == "correct")
-        return np.flatnonzero(chosen)
+            is_match &= (self.labels == self.predictions) == (outcome == "correct")
+        return np.flatnonzero(is_match)
 
     def health(self, path: str) -> LayerHealth:
         """What is wrong with a layer's filters; kept, since it reads a whole pooled table."""
@@ -211,9 +210,9 @@ class Snapshot:
         if not of:
             tops = self.tops(path)
             return {name: tops[name][filter_index][np.newaxis] for name in TOP_COLUMNS}
-        one = self.layer(path)
+        layer = self.layer(path)
         return {
-            name: _of_filter(one.top(f"{of}_{name}"), filter_index, rows) for name in TOP_COLUMNS
+            name: _of_filter(layer.top(f"{of}_{name}"), filter_index, rows) for name in TOP_COLUMNS
         }
 
     def tops(self, path: str) -> dict[str, NDArray[Any]]:
@@ -224,8 +223,8 @@ class Snapshot:
         """
 
         def read() -> dict[str, NDArray[Any]]:
-            one = self.layer(path)
-            return {name: one.top(name)[...] for name in TOP_COLUMNS}
+            layer = self.layer(path)
+            return {name: layer.top(name)[...] for name in TOP_COLUMNS}
 
         return self.derived(("tops", path), read)
 
@@ -248,8 +247,8 @@ class Snapshot:
 
         def read() -> NDArray[np.float32]:
             rows = np.arange(self.catalog.n_samples)
-            found: NDArray[np.float32] = self._store.probabilities[rows, self._store.predictions]
-            return found
+            values: NDArray[np.float32] = self._store.probabilities[rows, self._store.predictions]
+            return values
 
         return self.derived(("confidence",), read)
 
@@ -273,8 +272,8 @@ def _of_classes(store: Store) -> tuple[str, ...]:
     common = set.intersection(*layers)
     return tuple(
         name
-        for name, one in STATISTICS.items()
+        for name, statistic in STATISTICS.items()
         if name in common
-        and one.axes == CLASS_FILTER
-        and (store.has_classes or not one.tells_classes)
+        and statistic.axes == CLASS_FILTER
+        and (store.has_classes or not statistic.tells_classes)
     )

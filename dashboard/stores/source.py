@@ -33,7 +33,7 @@ Key = tuple[int, int, int]
 
 
 class StoreNotFoundError(FmcoreError, KeyError):
-    """There is no store of that name."""
+    """No store has the name that was asked for."""
 
 
 @dataclass(slots=True)
@@ -111,7 +111,11 @@ class Source:
         ]
 
     def current(self, name: str) -> Snapshot | None:
-        """The same if it is open already and still that of the file; None where one must wait."""
+        """The open snapshot, without waiting; None if it must be opened or its file was replaced.
+
+        Args:
+            name: which store.
+        """
         slot = self._slots.get(name)
         if slot is None or not slot.lock.acquire(blocking=False):
             return None
@@ -125,18 +129,18 @@ class Source:
             slot.lock.release()
 
     def _slot(self, name: str | None) -> tuple[str, _Slot]:
-        asked = name or STORE_HERE.get() or ("" if self.has_catalogue else self._only)
-        slot = self._slots.get(asked)
+        name = name or STORE_HERE.get() or ("" if self.has_catalogue else self._only)
+        slot = self._slots.get(name)
         if slot is None or not slot.path.exists():
             self._scan()
-            slot = self._slots.get(asked)
+            slot = self._slots.get(name)
         if slot is None:
             names = list(self._slots)
-            some = ", ".join(names[:20]) + (f" and {len(names) - 20} more" * (len(names) > 20))
+            first = ", ".join(names[:20]) + (f" and {len(names) - 20} more" * (len(names) > 20))
             raise StoreNotFoundError(
-                f"no store {asked!r}; there are {some or 'none'}{near_matches(asked, names)}"
+                f"no store {name!r}; there are {first or 'none'}{near_matches(name, names)}"
             )
-        return asked, slot
+        return name, slot
 
     @property
     def _only(self) -> str:
@@ -149,19 +153,17 @@ class Source:
         with self._scanning:
             if time.monotonic() - self._scanned < SCAN_SECONDS:
                 return
-            known, found = self._slots, find_stores(self._paths)
-            same = {name for name, slot in known.items() if found.get(name) == slot.path}
+            slots, files = self._slots, find_stores(self._paths)
+            same = {name for name, slot in slots.items() if files.get(name) == slot.path}
             self._slots = {
-                name: known[name] if name in same else _Slot(path) for name, path in found.items()
+                name: slots[name] if name in same else _Slot(path) for name, path in files.items()
             }
             self._scanned = time.monotonic()
 
     def _close_unused(self, newest: _Slot) -> None:
         """Lets go of those that lay longest unused, now that one more is open."""
-        known = [
-            one for one in self._slots.values() if one is not newest and one.opened is not None
-        ]
-        others = sorted(known, key=lambda one: one.used)
+        others = [slot for slot in self._slots.values() if slot is not newest and slot.opened]
+        others.sort(key=lambda slot: slot.used)
         for slot in others[: max(0, len(others) - (MOST_OPEN - 1))]:
             slot.opened = None
 

@@ -73,8 +73,8 @@ def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
     about = store.about()
     accuracy = about["model"]["test_accuracy"] if store.has_outcomes else None
     dead = [
-        int(dead_filters(*map(one.statistic, ("min", "max", "n_nonfinite"))).sum())
-        for one in store.layers.values()
+        int(dead_filters(*map(layer.statistic, ("min", "max", "n_nonfinite"))).sum())
+        for layer in store.layers.values()
     ]
     return StoreSummary(
         name=name,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.api.windows import shrink
 from dashboard.figures import box
-from dashboard.figures.shrink import shrink
 from dashboard.figures.theme import LIGHT, Figure, Trace, base_figure, color_bar, color_scale
 
 # Plotly redraws every cell at each zoom, about 0.25 µs a cell: past this it feels slow.

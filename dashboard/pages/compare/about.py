@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
 
+from dashboard import urls
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.pages.compare.pair import Pair
 from dashboard.stores.source import Snapshot
@@ -27,7 +27,7 @@ def about(pair: Pair) -> list[Node]:
 
 def page_of(snapshot: Snapshot) -> str:
     """The address of another store, from a page of this one: `/stores/A/compare`."""
-    return f"../{quote(snapshot.name, safe='')}/"
+    return urls.other_store_page(snapshot.name)
 
 
 def _line(letter: str, snapshot: Snapshot, name: Node) -> Node:

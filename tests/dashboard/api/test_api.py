@@ -34,8 +34,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from dashboard import create_app
-from dashboard.api import Limits
-from dashboard.api.answers import FORMATS_OF
+from dashboard.api import OPERATIONS, Limits
 from dashboard.stores.source import Source
 from fmcore import open_store
 from fmcore.capture import capture
@@ -44,6 +43,11 @@ from fmcore.storage import handle
 
 FIRST, SECOND = "block/conv 1", "conv2"
 MAPS = dict(zip((FIRST, SECOND), reference().activations, strict=True))
+FORMATS_OF = {
+    operation.name: [form.name for form in operation.formats]
+    for operation in OPERATIONS
+    if operation.formats
+}
 
 
 @pytest.fixture(scope="module")

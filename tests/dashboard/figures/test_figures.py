@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import dashboard.figures
+from dashboard.api.images import as_pixels
+from dashboard.api.windows import shrink
 from dashboard.figures import box
 from dashboard.figures.class_statistic import class_statistic_figure
 from dashboard.figures.compare import heatmap_figure
@@ -21,9 +23,7 @@ from dashboard.figures.distribution import Spread, distribution_figure, key
 from dashboard.figures.feature_map import empty_figure, feature_map_figure, figure_template
 from dashboard.figures.histogram import histogram_figure, shares
 from dashboard.figures.kernel import kernel_figure
-from dashboard.figures.picture import as_pixels
 from dashboard.figures.probability import probability_figure
-from dashboard.figures.shrink import shrink
 from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, theme_for
 from dashboard.figures.typed import typed
 

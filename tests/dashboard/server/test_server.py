@@ -21,9 +21,9 @@ from plotly.offline import get_plotlyjs_version
 from starlette.testclient import TestClient
 
 from dashboard import create_app
-from dashboard.server import bundle
 from dashboard.server import limits as middleware
 from dashboard.server import listen as server
+from dashboard.server.static_files import PLOTLY, PLOTLY_PATH, plotly_fits
 from dashboard.server.wsgi import Bridge
 from dashboard.stores.source import Source
 
@@ -47,15 +47,15 @@ def test_pages_health_and_unknown_routes_answer(url):
 
 
 def test_graphs_get_the_script_of_two_axes_in_the_version_that_draws_them(url):
-    assert bundle.fits(), (
-        f"{bundle.FILE.name} is not of plotly.js {get_plotlyjs_version()}: the whole script is "
+    assert plotly_fits(), (
+        f"{PLOTLY.name} is not of plotly.js {get_plotlyjs_version()}: the whole script is "
         "served until it is that version of npm's plotly.js-cartesian-dist-min"
     )
-    answer = httpx.get(url + bundle.PATH.lstrip("/"))
-    assert answer.content == bundle.FILE.read_bytes()
+    answer = httpx.get(url + PLOTLY_PATH.lstrip("/"))
+    assert answer.content == PLOTLY.read_bytes()
     assert answer.headers["content-type"].startswith("text/javascript")
     again = httpx.get(
-        url + bundle.PATH.lstrip("/"), headers={"if-none-match": answer.headers["etag"]}
+        url + PLOTLY_PATH.lstrip("/"), headers={"if-none-match": answer.headers["etag"]}
     )
     assert again.status_code == 304
 

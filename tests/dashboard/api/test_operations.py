@@ -1,0 +1,162 @@
+"""One table makes routes, roles and the description; nothing that a request says is ignored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+from helpers.servers import running
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from dashboard import app as application
+from dashboard import create_app
+from dashboard.api import DEFAULT_LIMITS, HANDLERS, OPERATIONS, arrays, operation_routes
+from dashboard.api.answers import Call
+from dashboard.api.openapi import describe
+from dashboard.api.operations import Operation, Parameter
+from dashboard.auth.guard import Login
+from dashboard.auth.journal import Journal
+from dashboard.auth.people import People
+from dashboard.server.roles import Role
+from dashboard.server.routes import required_role
+from dashboard.stores.source import Source
+from fmcore.selection import Query
+
+CHUNK = {"layer": "conv2", "sample": "0:37"}
+QUERIES = {
+    "maps": CHUNK,
+    "pooled": {"layer": "conv2", "statistic": "max"},
+    "windows": {"layer": "conv2", "sample": "0"},
+}
+
+
+def served(store_path, operations=OPERATIONS):
+    """The API alone."""
+    routes = operation_routes(Source(store_path), DEFAULT_LIMITS, operations)
+    return running(Starlette(routes=routes, exception_handlers=HANDLERS))
+
+
+def address(operation: Operation) -> str:
+    return operation.path.format(store="tiny", sample="0").lstrip("/")
+
+
+def changed(operation: Operation) -> Operation:
+    """An operation that lists a parameter which no code takes."""
+    return replace(operation, parameters=(*operation.parameters, Parameter("group", "invented")))
+
+
+@pytest.fixture(scope="module")
+def url(store_path):
+    with served(store_path) as where:
+        yield where
+
+
+@pytest.fixture(scope="module")
+def wider(store_path):
+    with served(store_path, [changed(operation) for operation in OPERATIONS]) as where:
+        yield where
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_what_an_operation_does_not_list_is_refused(url, operation):
+    query = QUERIES.get(operation.name, {})
+    assert httpx.get(url + address(operation), params=query).status_code == 200
+    answer = httpx.get(url + address(operation), params=query | {"group": "a"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "group")
+    assert "no parameter 'group' here" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_what_is_listed_and_taken_by_nobody_is_refused_and_never_ignored(wider, operation):
+    query = QUERIES.get(operation.name, {})
+    for _ in range(2):  # the second time the quickest way would be open
+        assert httpx.get(wider + address(operation), params=query).status_code == 200
+    answer = httpx.get(wider + address(operation), params=query | {"group": "a"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "group")
+    assert "has no effect here" in answer.json()["detail"]
+
+
+def test_an_operation_that_takes_none_of_its_parameters_itself_is_noticed(store_path):
+    def careless(_: Call) -> Response:
+        return Response("all is well")
+
+    operations = [replace(OPERATIONS[0], answer=careless, parameters=(Parameter("group", "x"),))]
+    with served(store_path, operations) as url:
+        assert httpx.get(f"{url}healthz").status_code == 200
+        assert httpx.get(f"{url}healthz?group=a").status_code == 422
+
+
+def test_the_quickest_answer_steps_aside_for_a_query_that_it_does_not_know(store_path):
+    @dataclass(frozen=True, slots=True)
+    class Wider(Query):
+        group: str = ""
+
+    source = Source(store_path)
+    request = Request({"type": "http", "headers": [(b"accept-encoding", b"deflate")]})
+    call, snapshot = Call(request, source, DEFAULT_LIMITS, {}), source.snapshot()
+    expected = snapshot.layer("conv2").activation.raw_chunk((0, 0, 0, 0)).data
+
+    def quick(**query: str) -> Response | None:
+        return arrays.stored_chunk(call, snapshot, Wider(**CHUNK, **query), wait=True)
+
+    assert quick().body == quick(dtype="float32").body == expected
+    for others in ({"group": "a"}, {"class_": "one"}, {"statistic": "max"}, {"what": "pooled"}):
+        assert quick(**others) is None, others
+
+
+def test_every_operation_is_described_by_its_own_record(store_path):
+    paths = describe(Source(store_path))["paths"]
+    assert list(paths) == [operation.path for operation in OPERATIONS]
+    for operation in OPERATIONS:
+        listed = [one["name"] for one in paths[operation.path]["get"]["parameters"]]
+        own = [parameter.name for parameter in operation.parameters]
+        in_path = [name for name in ("store", "sample") if f"{{{name}}}" in operation.path]
+        assert listed == [*in_path, *own, *["format"] * bool(operation.formats)]
+    names = [operation.name for operation in OPERATIONS]
+    assert len(set(names)) == len(names)
+
+
+def open_to_all(_: Request) -> Response:
+    return Response("everything")
+
+
+@pytest.mark.parametrize("room", ["api.operation_routes", "api.reference_routes", "account_routes"])
+def test_a_route_that_says_no_role_does_not_start(store_path, tmp_path, monkeypatch, room):
+    people = People(tmp_path / "people", create=True)
+    login = Login(people, Journal(tmp_path / "log"))
+    create_app(Source(store_path), login=login)
+    owner, _, name = room.rpartition(".")
+    owner = getattr(application, owner) if owner else application
+    routes = getattr(owner, name)
+    new = Route("/api/v1/new", open_to_all)
+    monkeypatch.setattr(owner, name, lambda *arguments: [*routes(*arguments), new])
+    with pytest.raises(TypeError, match="route '/api/v1/new' has no role"):
+        create_app(Source(store_path), login=login)
+
+
+def test_neither_does_the_mount_of_the_pages(store_path, monkeypatch):
+    monkeypatch.setattr(application, "GuardedMount", lambda path, app, role: Mount(path, app))
+    with pytest.raises(TypeError, match="has no role"):
+        create_app(Source(store_path))
+
+
+def test_a_request_needs_the_role_of_the_route_that_answers_it(store_path):
+    new = replace(OPERATIONS[0], path="/api/v1/stores/{store}/raw", role=Role.ADMIN)
+    routes = operation_routes(Source(store_path), DEFAULT_LIMITS, [*OPERATIONS, new])
+
+    def needed(path: str, query: bytes = b"", method: str = "GET") -> Role | None:
+        scope = {"type": "http", "path": path, "query_string": query, "method": method}
+        return required_role(routes, scope)
+
+    store = "/api/v1/stores/tiny"
+    assert needed(f"{store}/raw") is Role.ADMIN
+    assert needed(f"{store}/maps", b"layer=conv2&sample=3") is Role.VIEW
+    for query in (b"", b"sample=", b"sample=0:2", b"sample=3&format=npy", b"sample=3&sample=0:9"):
+        assert needed(f"{store}/maps", query) is Role.EXPORT, query
+    assert needed("/api/v1/unknown") is needed("/api") is Role.VIEW  # and then answered with 404
+    assert needed("/healthz") is Role.ANYBODY
+    assert needed("/beside/the/api") is None
