@@ -24,7 +24,7 @@ const FACTS = {
   store: "s", digest: "d", layer: "conv1", shape: [2, 2, 3], url: "maps?layer=conv1",
   exact: "exact?layer=conv1", windows: null, low: [0, 0, 0], high: [1, 2, 3], span: [0, 3],
   percentiles: [0, 3], signed: false, has_missing: false, dead: [false, true, false],
-  image: "images/", image_shape: [4, 4], rows: null, columns: null, boxes: null, grid: null,
+  image: ["images/", ".png"], image_shape: [4, 4], rows: null, columns: null, boxes: null, grid: null,
   field_note: "", at_most: false, message: "",
   figures: { light: { data: [{ type: "heatmap" }], layout: {} }, dark: { data: [{}], layout: {} } },
   figure_style: { width: "9px", height: "9px" },

@@ -17,7 +17,7 @@ export class InputPicture {
   show(facts, sample) {
     const note = document.getElementById("maps-field-note");
     if (note) note.textContent = facts.field_note;
-    const address = `${facts.image}${sample}.png?v=${facts.digest}`;
+    const address = facts.image.join(sample);
     if (this.image.getAttribute("src") === address) return;
     this.image.src = address;
     this.image.alt = `Input image of sample ${sample}`;

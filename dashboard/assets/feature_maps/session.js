@@ -39,7 +39,7 @@ const CONTROLS = [
  * @property {boolean} signed
  * @property {boolean} has_missing
  * @property {boolean[]} dead
- * @property {string} image
+ * @property {[string, string]} image
  * @property {[number, number]} image_shape
  * @property {[number, number][]|null} rows
  * @property {[number, number][]|null} columns

@@ -49,7 +49,7 @@ class WallFacts:
         signed: whether some activations are below zero.
         has_missing: whether some are not a number.
         dead: for each filter, whether it is dead.
-        image: the address of an image but for the sample.
+        image: what stands before and after the sample in the address of its image.
         image_shape: pixels of an image, (y, x).
         rows: the first and last row that a unit at each y sees; None where unknown.
         columns: the first and last column that a unit at each x sees; None where unknown.
@@ -77,7 +77,7 @@ class WallFacts:
     signed: bool
     has_missing: bool
     dead: list[bool]
-    image: str
+    image: list[str]
     image_shape: list[int]
     rows: list[list[int]] | None
     columns: list[list[int]] | None
@@ -126,7 +126,7 @@ def _read_facts(snapshot: Snapshot, path: str) -> WallFacts:
         signed=signed,
         has_missing=bool(n_nonfinite.any()),
         dead=dead_filters(layer.statistic("min"), layer.statistic("max"), n_nonfinite).tolist(),
-        image=f"{snapshot.api}/images/",
+        image=list(snapshot.image_url_parts()),
         image_shape=list(snapshot.image_shape),
         **boxes(snapshot.receptive_fields(path), snapshot.image_shape),
         field_note=not_exact(layer) or "Hover a map: the box is what that value sees.",
