@@ -29,7 +29,7 @@ FOLDERS = (".", "data", "deploy", "docs", "docs/decisions", "fmcore/storage")
 PAGES = [page for folder in FOLDERS for page in (ROOT / folder).glob("*.md")]
 SPECIFICATION = (ROOT / "fmcore/storage/FORMAT.md").read_text()
 # Not tests/js, which may hold thousands of files of others.
-TESTS = ("benchmarks", "contract", "dashboard", "fmcore", "helpers", "soak")
+TESTS = ("benchmarks", "contract", "dashboard", "e2e", "fmcore", "helpers", "soak")
 CODE = ("fmcore", "dashboard", "tools", *(f"tests/{name}" for name in TESTS))
 EXPORT = (ROOT / "docs/export.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
