@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 import dashboard.figures
 from dashboard.figures import box
-from dashboard.figures.feature_map import empty_figure, feature_map_figure
+from dashboard.figures.feature_map import empty_figure, feature_map_figure, figure_template
 from dashboard.figures.heatmap import heatmap_figure
 from dashboard.figures.histogram import (
     Spread,
@@ -57,6 +57,19 @@ def test_an_enlarged_map_is_the_map():
     assert figure.data[0].zmax == 2.0
     axis = figure.layout.yaxis
     assert (axis.autorange, axis.minallowed, axis.maxallowed) == ("reversed", -0.5, 3.5)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_template_lacks_of_an_enlarged_map_its_values_alone(signed):
+    values = maps_of()[:, :, 0]
+    figure = feature_map_figure(values, span=(-1.0, 2.0), theme=DARK, signed=signed)
+    template = figure_template(values.shape, theme=DARK, signed=signed)
+    trace = figure["data"][0]
+    own = {name: trace[name] for name in ("z", "zmin", "zmax")}
+    if not signed:
+        own["colorscale"] = trace["colorscale"]  # of a span that begins below zero
+    assert template["layout"] == figure["layout"]
+    assert template["data"][0] | own == trace
 
 
 def test_the_true_class_is_always_among_the_bars():
