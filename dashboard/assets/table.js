@@ -1,11 +1,11 @@
-// Tables: what is selected in them, searched in them, and saved from them. Here and not on the server,
-// so that a row and the filter's number never overtake each other.
+// Tables: what is selected in them, searched in them, and saved from them. Here and not on the
+// server, so that a row and the filter's number never overtake each other.
 window.dash_clientside = window.dash_clientside || {};
 window.dash_clientside.table = {
   // The filter of a row that a person selected.
-  selected(rows, filter) {
-    const none = !rows || !rows.length || rows[0].filter === filter;
-    return none ? window.dash_clientside.no_update : rows[0].filter;
+  selectedFilter(rows, filter) {
+    const isOld = !rows || !rows.length || rows[0].filter === filter;
+    return isOld ? window.dash_clientside.no_update : rows[0].filter;
   },
   // The row of a filter that was selected elsewhere; the table scrolls to it.
   marked(filter, rows, selected) {

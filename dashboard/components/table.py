@@ -161,7 +161,7 @@ def select_rows(app: Dash, table_id: str, filter_id: str) -> None:
     In the browser, so that a row and the number never overtake each other.
     """
     app.clientside_callback(
-        ClientsideFunction("table", "selected"),
+        ClientsideFunction("table", "selectedFilter"),
         Output(filter_id, "value", allow_duplicate=True),
         Input(table_id, "selectedRows"),
         State(filter_id, "value"),

@@ -52,6 +52,21 @@ def small_map(
     return figure, box.MAP.fixed((values.shape[0], values.shape[1]), longest=LONGEST)
 
 
+def figure_template(shape: tuple[int, ...], *, theme: Theme, signed: bool) -> Figure:
+    """The figure of a map but for its values and their span, which the browser fills in.
+
+    Args:
+        shape: of the map, (y, x).
+        theme: the colors.
+        signed: colors about zero.
+    """
+    values = np.zeros(shape, np.float32)
+    figure = feature_map_figure(values, span=(0.0, 1.0), theme=theme, signed=signed)
+    for name in ("z", "zmin", "zmax"):
+        del figure["data"][0][name]
+    return figure
+
+
 def empty_figure(message: str, *, theme: Theme) -> Figure:
     """A figure that says why there is none."""
     hidden = {"visible": False}

@@ -9,15 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from helpers.drawing import checked, values_of
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import dashboard.figures
-from dashboard.api.images import as_pixels
-from dashboard.api.windows import shrink
 from dashboard.figures import box
-from dashboard.figures.feature_map import empty_figure, feature_map_figure
+from dashboard.figures.feature_map import empty_figure, feature_map_figure, figure_template
 from dashboard.figures.heatmap import heatmap_figure
 from dashboard.figures.histogram import (
     Spread,
@@ -32,19 +28,6 @@ from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, span_of, t
 
 # What makes a figure is named so.
 _MADE = re.compile(r"^def (\w+_figure)\(", re.MULTILINE)
-
-
-shapes = st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 200))
-
-
-@given(shapes, st.integers(1, 4))
-def test_a_shrunk_map_keeps_what_is_farthest_from_zero_in_each_block(shape, step):
-    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    small = shrink(values, step)
-    assert small.shape[:2] == (-(-shape[0] // step), -(-shape[1] // step))
-    assert_array_equal(abs(small).max(axis=(0, 1)), abs(values).max(axis=(0, 1)))
-    block = values[:step, :step, 0]
-    assert small[0, 0, 0] == block.flat[abs(block).argmax()]
 
 
 def maps_of(n: int = 5) -> np.ndarray:
@@ -76,23 +59,17 @@ def test_an_enlarged_map_is_the_map():
     assert (axis.autorange, axis.minallowed, axis.maxallowed) == ("reversed", -0.5, 3.5)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (-2, 3), (5, 5)])
-def test_an_input_image_of_floats_is_shown_from_black_to_white(low, high):
-    image = np.linspace(low, high, 12).reshape(4, 3, 1)
-    pixels = as_pixels(image)
-    assert pixels.dtype == np.uint8
-    # 0 to 1 is what networks are fed, and means itself; all else is stretched.
-    expected = (0, 255) if high > low else (0, 0)
-    assert (pixels.min(), pixels.max()) == expected
-
-
-def test_an_input_image_of_pixels_is_shown_as_it_is():
-    rng = np.random.default_rng(0)
-    for channels, shown in ((1, (4, 3)), (2, (4, 3)), (3, (4, 3, 3))):
-        image = rng.integers(0, 256, (4, 3, channels), np.uint8)
-        pixels = as_pixels(image)
-        assert pixels.shape == shown
-        assert_array_equal(pixels, image if channels == 3 else image[..., 0])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_template_lacks_of_an_enlarged_map_its_values_alone(signed):
+    values = maps_of()[:, :, 0]
+    figure = feature_map_figure(values, span=(-1.0, 2.0), theme=DARK, signed=signed)
+    template = figure_template(values.shape, theme=DARK, signed=signed)
+    trace = figure["data"][0]
+    own = {name: trace[name] for name in ("z", "zmin", "zmax")}
+    if not signed:
+        own["colorscale"] = trace["colorscale"]  # of a span that begins below zero
+    assert template["layout"] == figure["layout"]
+    assert template["data"][0] | own == trace
 
 
 def test_the_true_class_is_always_among_the_bars():

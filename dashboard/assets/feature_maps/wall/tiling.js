@@ -1,4 +1,4 @@
-// Where the tiles of the wall lie, and what a window of it shows: plain geometry. Knows no page.
+// Where the tiles of the wall lie, in which order, and what a window of it shows. Knows no page.
 
 const SMALLEST = 26; // CSS pixels across; below it a tile says nothing
 const LARGEST = 220;
@@ -17,11 +17,11 @@ const FULL_ROWS_WORTH = 0.8; // of the size of a tile, for a wall without a ragg
 export function tilingOf(count, height, width, room) {
   let best = null;
   for (let columns = 1; columns <= Math.max(count, 1); columns += 1) {
-    const one = tilingWith(columns, count, height, width, room);
-    if (one.tileWidth < SMALLEST) break;
-    if (one.height > room.height) continue;
-    const worth = one.tileWidth * (count % columns === 0 ? 1 / FULL_ROWS_WORTH : 1);
-    if (best === null || worth > best.worth) best = { ...one, worth };
+    const tiling = tilingWith(columns, count, height, width, room);
+    if (tiling.tileWidth < SMALLEST) break;
+    if (tiling.height > room.height) continue;
+    const worth = tiling.tileWidth * (count % columns === 0 ? 1 / FULL_ROWS_WORTH : 1);
+    if (best === null || worth > best.worth) best = { ...tiling, worth };
   }
   if (best !== null) return best;
   const most = Math.floor(room.width / (SMALLEST + gapOf(SMALLEST)));
@@ -146,7 +146,27 @@ export function windowOf(text, world) {
   if (parts.length !== 4 || parts.some((one) => !Number.isFinite(one))) return whole(world);
   const [top, left, bottom, right] = parts.map((one) => Number(one.toFixed(3))); // as links say it
   if (!(bottom > top && right > left)) return whole(world);
-  const found = inside({ top, left, bottom, right }, world);
-  const middle = { x: (found.left + found.right) / 2, y: (found.top + found.bottom) / 2 };
-  return zoomed(found, middle, 1, world);
+  const window = inside({ top, left, bottom, right }, world);
+  return zoomed(window, middleOf(window), 1, world);
+}
+
+/** The point in the middle of a window. */
+export const middleOf = ({ top, left, bottom, right }) => (
+  { x: (left + right) / 2, y: (top + bottom) / 2 });
+
+/**
+ * Indices of filters in the order their tiles lie.
+ * @param {number} count how many filters
+ * @param {ArrayLike<number|null>|null} scores of each filter, largest first, with those that have
+ *   none (null, NaN) last; null for the filters' own order
+ * @param {boolean[]|null} hidden filters that are left out
+ */
+export function orderOf(count, scores, hidden) {
+  const order = Array.from({ length: count }, (_, f) => f);
+  if (scores !== null) {
+    const none = (f) => scores[f] === null || Number.isNaN(scores[f]);
+    // Two infinities differ by NaN, which is as good as 0: the index decides.
+    order.sort((a, b) => none(a) - none(b) || scores[b] - scores[a] || a - b);
+  }
+  return hidden === null ? order : order.filter((f) => !hidden[f]);
 }

@@ -1,20 +1,24 @@
-// The door between Dash and the wall: Dash's callbacks run these, the modules in wall/ do the work.
+// The door between Dash and the Feature maps page: Dash's callbacks run these, the modules in
+// feature_maps/ do the work.
 (() => {
   // Modules load on their own; a callback that comes before them waits.
-  const address = new URL("wall/page.js", document.currentScript.src);
+  const address = new URL("feature_maps/session.js", document.currentScript.src);
   let module = null;
-  const call = (name) => async (...values) => {
+  const load = () => {
     module ??= import(address).catch((error) => {
       module = null; // the next callback tries again
       throw error;
     });
-    return (await (await module)[name](...values)) ?? window.dash_clientside.no_update;
+    return module;
+  };
+  load().catch(() => {}); // before the page is busy with its graphs
+  const call = (name) => async (...values) => {
+    return (await (await load())[name](...values)) ?? window.dash_clientside.no_update;
   };
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.wall = {
+  window.dash_clientside.feature_maps = {
     show: call("show"),
-    arrive: call("arrive"),
-    turn: call("turn"),
+    pick: call("pick"),
     mark: call("mark"),
     outline: call("outline"),
     fade: call("fade"),

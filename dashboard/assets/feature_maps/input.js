@@ -1,21 +1,10 @@
 // The input image, with the selected filter's map over it and a box about what a unit sees.
-import { atlasOf } from "./atlas.js";
-
-const pictures = new WeakMap();
+import { atlasOf, mapOf, spanOf } from "./wall/atlas.js";
 
 /** The picture in an element of the page. */
 export class InputPicture {
-  static of(frame) {
-    if (!pictures.has(frame)) pictures.set(frame, new InputPicture(frame));
-    return pictures.get(frame);
-  }
-
   constructor(frame) {
-    const make = (name, className) => {
-      const one = document.createElement(name);
-      one.className = className;
-      return one;
-    };
+    const make = (name, className) => Object.assign(document.createElement(name), { className });
     this.image = make("img", "");
     this.over = make("canvas", "map-over");
     this.box = make("span", "field-box");
@@ -28,7 +17,7 @@ export class InputPicture {
   show(facts, sample) {
     const note = document.getElementById("maps-field-note");
     if (note) note.textContent = facts.field_note;
-    const address = `${facts.image}${sample}.png?v=${facts.digest}`;
+    const address = facts.image.join(sample);
     if (this.image.getAttribute("src") === address) return;
     this.image.src = address;
     this.image.alt = `Input image of sample ${sample}`;
@@ -37,26 +26,20 @@ export class InputPicture {
     this.over.hidden = true; // the map of another sample would lie
   }
 
-  /** Lays one filter's map over the image, in the colours of the wall. */
+  /** Lays one filter's map over the image, in the colors of the wall. */
   map(maps, span, filter, facts) {
-    const { grid } = facts;
-    this.over.hidden = !grid || !(filter < maps.shape[2]);
+    this.over.hidden = !facts.grid || !(filter < maps.shape[2]);
     if (this.over.hidden) return;
     const [height, width, n] = maps.shape;
-    const values = Float32Array.from(
-      { length: height * width }, (_, at) => maps.values[at * n + filter]);
-    const one = {
-      from: span.from.slice(filter, filter + 1), to: span.to.slice(filter, filter + 1),
-      scale: span.scale,
-    };
     const part = { top: 0, left: 0, rows: height, columns: width, step: 1 };
-    const alone = {
-      values, shape: [height, width, 1], step: 1, origin: { top: 0, left: 0 }, filters: null,
+    const map = {
+      values: mapOf(maps.values, n, filter), shape: [height, width, 1], step: 1,
+      origin: { top: 0, left: 0 }, filters: null,
     };
-    const { canvas } = atlasOf(alone, part, one, { zero: null }, null);
+    const { canvas } = atlasOf(map, part, spanOf(span, [filter]), { zero: null }, null);
     [this.over.width, this.over.height] = [width, height];
     this.over.getContext("2d").drawImage(canvas, 0, 0);
-    place(this.over, grid, facts.image_shape);
+    place(this.over, facts.grid, facts.image_shape);
   }
 
   /** A box about what the unit at (y, x) sees; none for null. */
@@ -71,15 +54,15 @@ export class InputPicture {
 }
 
 /** First row, first column, last row and last column that the unit at (y, x) sees, if known. */
-export function seen({ y, x }, { rows, columns, boxes }) {
-  if (boxes) return boxes[y]?.[x] ?? null;
-  const [down, across] = rows ? [rows[y], columns[x]] : [null, null];
+export function seen({ y, x }, facts) {
+  if (facts.boxes) return facts.boxes[y]?.[x] ?? null;
+  const [down, across] = facts.rows ? [facts.rows[y], facts.columns[x]] : [null, null];
   return down && across ? [down[0], across[0], down[1], across[1]] : null;
 }
 
 // In per cent of the image, so that it holds at any size.
-function place(one, { top, left, height, width }, [rows, columns]) {
-  Object.assign(one.style, {
+function place(element, { top, left, height, width }, [rows, columns]) {
+  Object.assign(element.style, {
     top: `${(100 * top) / rows}%`, height: `${(100 * height) / rows}%`,
     left: `${(100 * left) / columns}%`, width: `${(100 * width) / columns}%`,
   });

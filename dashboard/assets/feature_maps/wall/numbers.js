@@ -40,15 +40,25 @@ export function exact(value) {
   return String(Number(value.toPrecision(9)));
 }
 
-/** Round numbers from low to high, about `count` of them, for a colour bar. */
+/** A number of six digits, as Python's `:.6g` writes it. */
+export function general(value) {
+  if (!Number.isFinite(value)) return exact(value);
+  const [digits, exponent] = value.toExponential(5).split("e");
+  const power = Number(exponent);
+  if (power >= -4 && power < 6) return String(Number(value.toPrecision(6)));
+  const sign = power < 0 ? "-" : "+";
+  return `${Number(digits)}e${sign}${String(Math.abs(power)).padStart(2, "0")}`;
+}
+
+/** Round numbers from low to high, about `count` of them, for a color bar. */
 export function ticks(low, high, count) {
   const rough = (high - low) / count;
   if (!(rough > 0) || !Number.isFinite(rough)) return [low];
   const unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((one) => one * unit).find((one) => one >= rough);
-  const found = [];
+  const step = [1, 2, 5, 10].map((times) => times * unit).find((length) => length >= rough);
+  const values = [];
   for (let at = Math.ceil(low / step); at * step <= high + step * 1e-9; at += 1) {
-    found.push(Number((at * step).toPrecision(12)));
+    values.push(Number((at * step).toPrecision(12)));
   }
-  return found;
+  return values;
 }

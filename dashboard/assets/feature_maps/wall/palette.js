@@ -1,4 +1,4 @@
-// Colours of activations: look-up tables from values to pixels. Knows no page.
+// Colors of activations: look-up tables from values to pixels. Knows no page.
 
 // The anchors of Plotly's Viridis and RdBu, so that the wall and the enlarged map agree.
 const VIRIDIS = [
@@ -25,7 +25,7 @@ export const INK = {
 const channels = (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
 // A pixel as ImageData holds it, on a little-endian machine.
 const pixel = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-const pixelOf = (colour) => pixel(channels(colour.slice(1)));
+const pixelOf = (color) => pixel(channels(color.slice(1)));
 
 function tableOf(anchors) {
   const parts = anchors.map(channels);
@@ -40,19 +40,19 @@ function tableOf(anchors) {
 const TABLES = { sequential: tableOf(VIRIDIS), diverging: tableOf(RED_BLUE) };
 
 /**
- * What values are coloured by.
+ * What values are colored by.
  * @param {boolean} signed whether some values may be below zero: then about zero, else from low
  */
 export const scaleOf = (signed) => (signed ? "diverging" : "sequential");
 
-/** CSS colour of a scale at a share from 0 to 1, for colour bars. */
-export function colourAt(scale, share) {
+/** CSS color of a scale at a share from 0 to 1, for color bars. */
+export function colorAt(scale, share) {
   const value = TABLES[scale][Math.round(share * (STEPS - 1))];
   return `rgb(${value & 255} ${(value >> 8) & 255} ${(value >> 16) & 255})`;
 }
 
 /**
- * What each filter's colours span, made ready for `paint`.
+ * What each filter's colors span, made ready for `paint`.
  * @param {ArrayLike<number>} low of each filter
  * @param {ArrayLike<number>} high of each filter
  * @param {boolean} signed about zero, to the same distance both ways
@@ -64,7 +64,7 @@ export function spans(low, high, signed) {
   for (let f = 0; f < n; f += 1) {
     const reach = Math.max(-low[f], high[f]) || 1;
     from[f] = signed ? -reach : low[f];
-    // A span of nothing still needs a width: all of it is then the lowest colour.
+    // A span of nothing still needs a width: all of it is then the lowest color.
     to[f] = signed ? reach : high[f] > low[f] ? high[f] : low[f] + 1;
   }
   return { from, to, scale: scaleOf(signed) };
@@ -84,6 +84,24 @@ export function extremes(values, n) {
   }
   for (let f = 0; f < n; f += 1) if (low[f] > high[f]) low[f] = high[f] = 0;
   return { low, high };
+}
+
+/**
+ * What each filter's colors span, by the choice of a person.
+ * @param {string} range "layer", "filter", "map" or "percentile"
+ * @param {import("../session.js").WallFacts} facts
+ * @param {Float32Array} values maps [y, x, filter], for "map"
+ */
+export function spansOf(range, facts, values) {
+  const n = facts.shape[2];
+  const fill = (value) => new Float32Array(n).fill(value);
+  if (range === "map") {
+    const { low, high } = extremes(values, n);
+    return spans(low, high, facts.signed);
+  }
+  if (range === "filter") return spans(facts.low, facts.high, facts.signed);
+  const [low, high] = range === "percentile" ? facts.percentiles : facts.span;
+  return spans(fill(low), fill(high), facts.signed);
 }
 
 /** Which filters of maps [y, x, filter] are exactly zero everywhere: 1 for each; NaN is not zero. */
@@ -117,7 +135,7 @@ export function means(values, n) {
  * @param {{from: Float32Array, to: Float32Array, scale: string}} span see `spans`
  * @param {number} across tiles in a row of the picture
  * @param {Uint32Array} picture pixels; all that belong to a tile are written
- * @param {{zero: string|null}} marks the colour of exact zeros, if they are marked
+ * @param {{zero: string|null}} marks the color of exact zeros, if they are marked
  * @returns {{above: number, below: number}} how many cells lie outside their span
  */
 export function paint(values, shape, part, span, across, picture, marks) {
@@ -153,13 +171,13 @@ export function paint(values, shape, part, span, across, picture, marks) {
             }
           }
         }
-        let colour;
-        if (value !== value) colour = missing;
-        else if (value > to[f]) { colour = over; above += 1; }
-        else if (value < from[f]) { colour = under; below += 1; }
-        else if (value === 0 && zero !== null) colour = zero;
-        else colour = table[Math.min(STEPS - 1, ((value - from[f]) * factor[f]) | 0)];
-        picture[base[f] + place] = colour;
+        let color;
+        if (value !== value) color = missing;
+        else if (value > to[f]) { color = over; above += 1; }
+        else if (value < from[f]) { color = under; below += 1; }
+        else if (value === 0 && zero !== null) color = zero;
+        else color = table[Math.min(STEPS - 1, ((value - from[f]) * factor[f]) | 0)];
+        picture[base[f] + place] = color;
       }
     }
   }

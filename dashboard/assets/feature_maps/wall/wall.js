@@ -1,15 +1,14 @@
-// All feature maps of a sample on one canvas: draws them, and follows pointer, wheel and fingers.
+// All feature maps of a sample on one canvas: what is seen of them, and what a gesture on it means.
 import { atlasOf, covers, partOf, spanOf } from "./atlas.js";
-import { drawBar } from "./bar.js";
-import { drawMarks, drawTiles } from "./drawing.js";
+import { drawBar, drawMarks, drawTiles } from "./drawing.js";
 import { follow } from "./gestures.js";
-import { shownOrder } from "./order.js";
-import { ABOVE, BELOW, MISSING, ZERO, allZero, extremes, means, spans } from "./palette.js";
+import { ZERO, allZero, means, spansOf } from "./palette.js";
 import {
-  corner, inside, isWhole, tileAt, tilingOf, whole, windowOf, windowText,
+  boxed, corner, inside, isWhole, middleOf, moved, orderOf, tileAt, tilingOf, whole, windowOf,
+  windowText, zoomed,
 } from "./tiling.js";
 
-const BAR = 84; // CSS pixels to the right of the tiles, for the colour bar
+const BAR = 84; // CSS pixels to the right of the tiles, for the color bar
 const LEAST_CELLS = 2; // a linked window is never smaller
 const DEEPEST = 40; // how far the free wall zooms in
 const FINER_AFTER = 90; // ms without a gesture before what is seen is painted finely
@@ -18,34 +17,50 @@ const FINER_AFTER = 90; // ms without a gesture before what is seen is painted f
  * The wall in a page's element.
  *
  * `show` says what to show; what a person does comes back through `on`: `select(filter)`,
- * `looked(text)` at each move of the window and `window(text)` when it rests,
- * `hover(place|null)` with the filter, y and x under the pointer. What is to be
- * seen finer than the maps that are here is asked for with `finer(part, filters)`, which gives
- * maps, or null where it was overtaken.
+ * `look(text, isResting)` with the window, at each move and when it rests, and
+ * `hover(cell, point)` with the filter, y and x under the pointer and where that is, null where
+ * there is none. `painted(outside)` says how many cells lie outside their span. What is to be seen
+ * finer than the maps that are here is asked for with `finer(part, filters)`, which gives maps, or
+ * null where it was overtaken.
  */
 export class Wall {
+  // Only the wall itself changes what it holds; the drawing reads it.
+  view = null; // what to show
+  maps = null; // of what: values and their shape
+  order = []; // the filter of each tile
+  span = null; // what the colors of each filter span
+  zeroMaps = null;
+  window = null; // what is seen of the world
+  tiling = null;
+  size = null;
+  density = 1;
+  overview = null; // the atlas of all
+  detail = null; // the atlas of what is seen, where the overview is too coarse for it
+  hovered = null;
+  band = null;
+  #spare = null; // an overview whose memory may be used again
+  #coming = ""; // the part that was asked for and is not here yet
   #finer = 0;
-  #coming = ""; // what was asked for and is not here yet
   #frame = 0;
 
   constructor(host, on) {
     this.host = host;
     this.on = on;
-    this.view = null; // what was asked for last
-    this.maps = null; // what is drawn: its values and their shape
-    this.overview = null;
-    this.detail = null;
-    this.old = null; // an overview whose memory may be used again
-    this.order = [];
-    this.hovered = null;
-    this.band = null;
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
     this.marks = document.createElement("canvas");
     this.marks.className = "wall-marks";
     host.replaceChildren(this.canvas, this.marks);
-    follow(this.canvas, this);
+    follow(this.canvas, {
+      hover: (point) => this.#hover(point && this.locate(point), point),
+      click: (point) => this.#click(point),
+      zoom: (point, factor) => this.#zoom(point, factor),
+      move: (x, y) => this.#move(x, y),
+      band: (from, to) => this.#setBand(from && { from, to }),
+      box: (from, to) => this.#zoomTo(from, to),
+      reset: () => this.maps && this.look(whole(this.world)),
+    });
     // Hidden, an element has no width.
     new ResizeObserver(() => this.maps && host.clientWidth && this.#layOut()).observe(host);
   }
@@ -53,45 +68,39 @@ export class Wall {
   /**
    * Draws maps.
    * @param {import("./atlas.js").Maps} maps of all filters
-   * @param {{facts: object, filter: number, range: string, scores: null|"mean"|number[],
-   *   hidden: boolean[]|null, zeros: boolean, zoom: string, window: string, scheme: string,
-   *   words: string}} view
+   * @param {{facts: import("../session.js").WallFacts, filter: number, range: string,
+   *   scores: null|"mean"|number[], hidden: boolean[]|null, zeros: boolean, zoom: string,
+   *   window: string, scheme: string, words: string}} view
    */
   show(maps, view) {
-    const old = this.view;
-    const kept = old && maps === this.maps && ["facts", "range", "zeros", "scheme"]
-      .every((name) => old[name] === view[name]);
+    const before = this.view;
+    const isPainted = before && maps === this.maps && ["facts", "range", "zeros", "scheme"]
+      .every((name) => before[name] === view[name]);
     this.view = view;
     this.maps = maps;
+    this.window = windowOf(view.window, this.world);
     const n = maps.shape[2];
     const scores = view.scores === "mean" ? means(maps.values, n) : view.scores;
-    this.order = shownOrder(n, scores, view.hidden);
+    this.order = orderOf(n, scores, view.hidden);
     if (this.hovered) {
       const filter = this.order[this.hovered.place];
-      const same = old?.facts === view.facts && filter !== undefined;
-      this.hovered = same ? { ...this.hovered, filter } : null;
+      const isHere = before?.facts === view.facts && filter !== undefined;
+      this.hovered = isHere ? { ...this.hovered, filter } : null;
     }
     this.canvas.setAttribute("aria-label", view.words);
-    if (!kept) {
-      this.span = this.#spanOf(maps, view);
+    if (!isPainted) {
+      this.span = spansOf(view.range, view.facts, maps.values);
       this.zeroMaps = allZero(maps.values, n);
-      this.old = this.overview ?? this.old;
+      this.#spare = this.overview ?? this.#spare;
       this.overview = this.detail = null;
       this.#coming = "";
     }
     this.#layOut();
   }
 
-  #spanOf(maps, { facts, range }) {
-    const n = maps.shape[2];
-    const fill = (value) => new Float32Array(n).fill(value);
-    if (range === "map") {
-      const { low, high } = extremes(maps.values, n);
-      return spans(low, high, facts.signed);
-    }
-    if (range === "filter") return spans(facts.low, facts.high, facts.signed);
-    const [low, high] = range === "percentile" ? facts.percentiles : facts.span;
-    return spans(fill(low), fill(high), facts.signed);
+  /** Shows no tile any more: nothing of the layer before may stay. */
+  clear() {
+    this.order = [];
   }
 
   get linked() {
@@ -106,22 +115,21 @@ export class Wall {
   }
 
   #layOut() {
-    const { host, view, order } = this;
+    const { host, order } = this;
     const [height, width] = this.view.facts.shape;
     this.tiling = tilingOf(order.length, height, width, roomIn(host));
     this.size = { width: host.clientWidth, height: Math.max(this.tiling.height, 200) };
     this.density = window.devicePixelRatio || 1;
     for (const canvas of [this.canvas, this.marks]) {
       const [across, down] = [this.size.width, this.size.height]
-        .map((one) => Math.round(one * this.density));
+        .map((length) => Math.round(length * this.density));
       if (canvas.width !== across || canvas.height !== down) {
         [canvas.width, canvas.height] = [across, down];
         canvas.style.height = `${this.size.height}px`;
       }
     }
-    this.window = windowOf(view.window, this.world);
     this.#paint();
-    this.draw();
+    this.#draw();
   }
 
   /** How many values each way one device pixel stands for, at least 1. */
@@ -137,15 +145,15 @@ export class Wall {
 
   #paint() {
     const { maps, span, view, step } = this;
-    const { shape } = view.facts;
+    const shape = view.facts.shape;
     const marks = { zero: view.zeros ? ZERO[view.scheme] : null };
     const { seen } = this;
     if (this.overview === null) {
       const all = whole({ height: shape[0], width: shape[1] });
       const coarse = cellsFor(shape, this.tiling, this.density);
       const multiple = Math.ceil(coarse / maps.step) * maps.step;
-      this.overview = atlasOf(maps, partOf(all, shape, multiple), span, marks, this.old);
-      this.old = null;
+      this.overview = atlasOf(maps, partOf(all, shape, multiple), span, marks, this.#spare);
+      this.#spare = null;
     }
     if (covers(this.overview, seen, step)) this.detail = null;
     else if (!this.detail || !covers(this.detail, seen, step) || this.detail.places) {
@@ -153,22 +161,22 @@ export class Wall {
       if (maps.step === 1) this.detail = atlasOf(maps, part, span, marks, this.detail);
       else this.#finerFrom(part, marks);
     }
-    this.host.dispatchEvent(new CustomEvent("painted", { detail: this.overview.outside }));
+    this.on.painted(this.overview.outside);
   }
 
   // Of large maps only what is seen comes, and it comes later.
   async #finerFrom(part, marks) {
     const { maps, span } = this;
-    const seen = this.linked ? null
+    const filters = this.linked ? null
       : this.order.filter((_, place) => this.isSeen(this.boxOf(place)));
-    const asked = JSON.stringify([part, seen, marks]);
-    if (this.#coming === asked) return;
-    this.#coming = asked;
-    const finer = await this.on.finer(part, seen);
-    if (this.#coming === asked) this.#coming = "";
+    const wanted = JSON.stringify([part, filters, marks]);
+    if (this.#coming === wanted) return;
+    this.#coming = wanted;
+    const finer = await this.on.finer(part, filters);
+    if (this.#coming === wanted) this.#coming = "";
     if (finer === null || maps !== this.maps || span !== this.span) return;
-    this.detail = atlasOf(finer, part, spanOf(span, seen), marks, null);
-    this.draw();
+    this.detail = atlasOf(finer, part, spanOf(span, filters), marks, null);
+    this.#draw();
   }
 
   /** Whether a tile's picture, or a part of it, is in sight. */
@@ -180,36 +188,82 @@ export class Wall {
   /** Moves the window; it is painted finely when the gesture rests. */
   look(window) {
     this.window = inside(window, this.world);
-    // Whatever is drawn next, such as the maps of another sample, has this window.
-    this.view.window = windowText(this.window, this.world);
-    this.on.looked(this.view.window);
-    this.draw();
+    const text = windowText(this.window, this.world);
+    this.on.look(text, false);
+    this.#draw();
     clearTimeout(this.#finer);
     this.#finer = setTimeout(() => {
       this.#paint();
-      this.draw();
-      this.on.window(this.view.window);
+      this.#draw();
+      this.on.look(text, true);
     }, FINER_AFTER);
   }
 
-  /** Draws at the next frame, once. */
-  draw() {
+  #zoom(point, factor) {
+    if (!this.maps) return false;
+    const { window: seen, world } = this;
+    if (factor > 1 && isWhole(seen, world)) return false; // nothing to zoom out of
+    const at = point === null ? middleOf(seen) : this.#toWorld(point);
+    if (at === null) return false;
+    this.look(zoomed(seen, at, factor, world));
+    return true;
+  }
+
+  #move(x, y) {
+    if (!this.maps || isWhole(this.window, this.world)) return;
+    const reach = this.#reach;
+    this.look(moved(this.window, x * reach.x, y * reach.y, this.world));
+  }
+
+  #zoomTo(from, to) {
+    if (!this.maps) return;
+    const first = this.#toWorld(from);
+    if (first === null) return;
+    const { x, y } = this.#reach;
+    // A box that ends beyond its tile ends at the tile's edge.
+    const second = { x: first.x + (to.x - from.x) * x, y: first.y + (to.y - from.y) * y };
+    this.look(boxed(first, second, this.world));
+  }
+
+  #click(point) {
+    const cell = this.locate(point);
+    if (cell) this.on.select(cell.filter);
+  }
+
+  #setBand(band) {
+    if (band === this.band) return;
+    this.band = band;
+    this.#drawMarks();
+  }
+
+  #hover(cell, point) {
+    if (!this.maps) return;
+    const before = this.hovered;
+    const isSame = cell && before && cell.filter === before.filter
+      && cell.x === before.x && cell.y === before.y;
+    this.hovered = cell;
+    if (!isSame) this.#drawMarks();
+    this.on.hover(cell, point);
+  }
+
+  // At the next frame, once.
+  #draw() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      this.drawNow();
+      this.#drawNow();
     });
   }
 
-  drawNow() {
+  #drawNow() {
     const pen = this.canvas.getContext("2d");
     drawTiles(pen, this);
     drawBar(pen, this);
-    this.drawMarks();
+    this.#drawMarks();
   }
 
-  /** Only what is selected, hovered or being drawn: the tiles stay as they are. */
-  drawMarks() {
-    drawMarks(this.marks.getContext("2d"), this);
+  // Only what is selected, hovered or being drawn: the tiles stay as they are.
+  #drawMarks() {
+    if (this.maps) drawMarks(this.marks.getContext("2d"), this);
   }
 
   /** Where the free wall's window begins, in CSS pixels of the whole wall. */
@@ -248,23 +302,24 @@ export class Wall {
 
   /** The filter, y and x at a point of the canvas; null between tiles. */
   locate({ x, y }) {
+    if (!this.maps) return null;
     const { tiling, scale, seen, start } = this;
     if (x < 0 || y < 0 || x >= tiling.width || y >= tiling.height) return null;
-    const found = tileAt(tiling, x / scale + start.x, y / scale + start.y);
-    if (found === null) return null;
+    const tile = tileAt(tiling, x / scale + start.x, y / scale + start.y);
+    if (tile === null) return null;
     const [height, width] = this.view.facts.shape;
     const at = {
-      x: seen.left + found.across * (seen.right - seen.left),
-      y: seen.top + found.down * (seen.bottom - seen.top),
+      x: seen.left + tile.across * (seen.right - seen.left),
+      y: seen.top + tile.down * (seen.bottom - seen.top),
     };
     return {
-      place: found.place, filter: this.order[found.place], exact: at,
+      place: tile.place, filter: this.order[tile.place], exact: at,
       x: Math.min(Math.floor(at.x), width - 1), y: Math.min(Math.floor(at.y), height - 1),
     };
   }
 
-  /** A point of the canvas in the world that is zoomed; null where there is none. */
-  toWorld(point) {
+  // A point of the canvas in the world that is zoomed; null where there is none.
+  #toWorld(point) {
     if (this.linked) return this.locate(point)?.exact ?? null;
     const { tiling, window: seen } = this;
     return {
@@ -273,8 +328,8 @@ export class Wall {
     };
   }
 
-  /** How far a pixel reaches in the world that is zoomed. */
-  get reach() {
+  // How far a pixel reaches in the world that is zoomed.
+  get #reach() {
     const { tiling, window: seen, linked } = this;
     return {
       x: (seen.right - seen.left) / (linked ? tiling.tileWidth : tiling.width),
@@ -282,11 +337,7 @@ export class Wall {
     };
   }
 
-  get isWhole() {
-    return isWhole(this.window, this.world);
-  }
-
-  /** What is seen as a PNG file, with the frame, the names and the colour bar. */
+  /** What is seen as a PNG file, with the frame, the names and the color bar. */
   async picture() {
     const both = document.createElement("canvas");
     [both.width, both.height] = [this.canvas.width, this.canvas.height];
@@ -294,15 +345,10 @@ export class Wall {
     pen.fillStyle = getComputedStyle(document.body).backgroundColor;
     pen.fillRect(0, 0, both.width, both.height);
     this.hovered = null;
-    this.drawNow();
+    this.#drawNow();
     pen.drawImage(this.canvas, 0, 0);
     pen.drawImage(this.marks, 0, 0);
-    return new Promise((give) => both.toBlob(give, "image/png"));
-  }
-
-  /** The colours that mean something else than a value, for the legend. */
-  get legend() {
-    return { above: ABOVE, below: BELOW, missing: MISSING, zero: ZERO[this.view.scheme] };
+    return new Promise((give) => { both.toBlob(give, "image/png"); });
   }
 }
 

@@ -43,11 +43,18 @@ export function atlasOf(maps, part, span, marks, old) {
   return { canvas, image, part, across, outside, places };
 }
 
+/** One filter's map, its values [y, x], out of maps [y, x, filter]. */
+export function mapOf(values, n, filter) {
+  const map = new Float32Array(values.length / n);
+  for (let at = 0; at < map.length; at += 1) map[at] = values[at * n + filter];
+  return map;
+}
+
 /** The spans of some filters, in their order; all for null. */
 export function spanOf(span, filters) {
   if (filters === null) return span;
-  const some = (all) => Float32Array.from(filters, (filter) => all[filter]);
-  return { ...span, from: some(span.from), to: some(span.to) };
+  const pick = (all) => Float32Array.from(filters, (filter) => all[filter]);
+  return { ...span, from: pick(span.from), to: pick(span.to) };
 }
 
 /** Tiles in a row, so that the picture is about square and no side is too long. */

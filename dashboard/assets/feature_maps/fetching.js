@@ -1,5 +1,5 @@
 // Gets arrays from the HTTP API: a request that is overtaken is aborted, what came is kept a while.
-import { decode } from "./numbers.js";
+import { decode } from "./wall/numbers.js";
 
 const KEPT_BYTES = 96 << 20;
 
@@ -7,7 +7,7 @@ const KEPT_BYTES = 96 << 20;
 export class Refusal extends Error {}
 
 /** The last arrays that came, the newest last; what is over the limit goes. */
-export class Kept {
+export class ByteCache {
   #arrays = new Map();
   #bytes = 0;
 
@@ -16,30 +16,41 @@ export class Kept {
   }
 
   get(url) {
-    const found = this.#arrays.get(url);
-    if (found) {
+    const array = this.#arrays.get(url);
+    if (array) {
       this.#arrays.delete(url);
-      this.#arrays.set(url, found);
+      this.#arrays.set(url, array);
     }
-    return found;
+    return array;
   }
 
   set(url, array) {
     this.#bytes += array.values.byteLength - (this.#arrays.get(url)?.values.byteLength ?? 0);
     this.#arrays.delete(url);
     this.#arrays.set(url, array);
-    for (const [old, one] of this.#arrays) {
-      if (this.#bytes <= this.limit || old === url) break;
-      this.#bytes -= one.values.byteLength;
-      this.#arrays.delete(old);
+    for (const [oldest, { values }] of this.#arrays) {
+      if (this.#bytes <= this.limit || oldest === url) break;
+      this.#bytes -= values.byteLength;
+      this.#arrays.delete(oldest);
     }
   }
 }
 
-const kept = new Kept();
+const cache = new ByteCache();
 
 /** An array that is here already, or undefined. */
-export const here = (url) => kept.get(url);
+export const here = (url) => cache.get(url);
+
+/**
+ * The address of a sample's maps: of all their values, or of large ones of as many as are seen.
+ * @param {import("./session.js").WallFacts} facts
+ * @param {number} sample
+ * @param {number} step values each way that a cell of large maps stands for
+ */
+export function mapsUrl(facts, sample, step) {
+  if (!facts.windows) return `${facts.url}&sample=${sample}`;
+  return `${facts.windows}&sample=${sample}&step=${step}`;
+}
 
 /**
  * An array of the API, its shape and its values.
@@ -48,8 +59,8 @@ export const here = (url) => kept.get(url);
  * @returns {Promise<{shape: number[], values: Float32Array, digest: string}>}
  */
 export async function arrayOf(url, signal) {
-  const found = kept.get(url);
-  if (found) return found;
+  const cached = cache.get(url);
+  if (cached) return cached;
   const answer = await fetch(url, { signal });
   if (!answer.ok) throw new Refusal(await reasonOf(answer));
   const array = {
@@ -57,13 +68,13 @@ export async function arrayOf(url, signal) {
     values: decode(await answer.arrayBuffer(), answer.headers.get("x-dtype")),
     digest: answer.headers.get("x-store-digest"),
   };
-  kept.set(url, array);
+  cache.set(url, array);
   return array;
 }
 
 async function reasonOf(answer) {
-  const said = await answer.json().catch(() => null);
-  return said?.detail || `${answer.status} ${answer.statusText}`;
+  const problem = await answer.json().catch(() => null);
+  return problem?.detail || `${answer.status} ${answer.statusText}`;
 }
 
 /** Only the last request counts: asking anew aborts the one before. */
