@@ -7,13 +7,13 @@
      * Writes the link of what is shown into the address bar, and into links to other pages.
      *
      * Called with the value of each control, and last with what the page's link is written from:
-     * `fields` in the order of a link, `controls` with the field of each and what its off and on
-     * stand for, and `targets`, the pages of further links. Fields that no control of the page
-     * chooses stay as the address bar has them.
+     * `page`, its name, `fields` in the order of a link, `controls` with the field of each and what
+     * its off and on stand for, and `targets`, the pages of further links. Fields that no control of
+     * the page chooses stay as the address bar has them.
      * @returns {string[]} the links of the navigation, then those of the targets
      */
     remember(...held) {
-      const { fields, controls, targets } = held.pop();
+      const { page, fields, controls, targets } = held.pop();
       const current = new URLSearchParams(window.location.search);
       const values = Object.fromEntries(controls.map(({ name, values: ends }, at) =>
         [name, ends ? ends[Number(Boolean(held[at]))] : held[at]]));
@@ -25,10 +25,15 @@
       // Where the pages of this store lie, with a slash at its end: all links are relative to it.
       const { requests_pathname_prefix: base } =
         JSON.parse(document.getElementById("_dash-config").textContent);
-      const path = base + window.location.pathname.slice(base.length).replace(/\/+$/, "");
+      const here = window.location.pathname.slice(base.length).replace(/\/+$/, "");
+      const links = [...pages(), ...targets];
+      // A page that is being left, and may be late: the address is another page's by now.
+      if (here !== page && links.includes(here)) {
+        return links.map(() => window.dash_clientside.no_update);
+      }
       // replaceState: stepping through samples must not fill the browser's history.
-      window.history.replaceState(window.history.state, "", `${path}?${query}`);
-      return [...pages(), ...targets].map((name) => `${name}?${query}`);
+      window.history.replaceState(window.history.state, "", `${base}${here}?${query}`);
+      return links.map((name) => `${name}?${query}`);
     },
 
     /**

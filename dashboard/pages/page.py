@@ -197,6 +197,7 @@ class Page:
     def _link(self, catalog: Catalog) -> dict[str, Any]:
         """What the browser has to know to keep the page's link: see assets/navigation.js."""
         return {
+            "page": self.name,
             "fields": field_table(catalog),
             "controls": [
                 {"name": name, "values": control.values} for name, control in self.controls.items()

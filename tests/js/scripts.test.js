@@ -55,7 +55,13 @@ describe("navigation.js", () => {
     { name: "dead", values: ["show", "hide"] }, { name: "class_index", values: null },
     { name: "filter_index", values: null },
   ];
-  const link = { fields: FIELDS, controls: CONTROLS, targets: ["filter"] };
+  const link = { page: "maps", fields: FIELDS, controls: CONTROLS, targets: ["filter"] };
+
+  test("a page that is being left leaves the address of the next one alone", () => {
+    const { navigation, history } = page("/some/prefix/classes", "?layer=a&class=3");
+    expect(plain(navigation.remember(true, "7", 3, link))).toEqual(Array(4).fill(NOTHING));
+    expect(history.replaceState).not.toHaveBeenCalled();
+  });
 
   test("writes the link of what is shown, without another step in the history", () => {
     const { navigation, history } = page("/some/prefix/maps", "?layer=a+b%2Fc&class=3");
