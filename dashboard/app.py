@@ -111,16 +111,17 @@ def _create_dash(source: Source) -> Dash:
         compress=False,
         serve_locally=True,
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
-        assets_path_ignore=["wall"],  # modules, which wall.js imports
+        assets_path_ignore=["feature_maps"],  # modules, which feature_maps.js imports
         requests_pathname_prefix=HERE,
         routes_pathname_prefix="/",
     )
     server.before_request(paths.begin)
     server.after_request(paths.place)
     # All at once, before Dash's own scripts run: a module names the next ones only when it runs.
+    assets = Path(__file__).parent / "assets"
     modules = "".join(
-        f'<link rel="modulepreload" href="{app.get_asset_url(f"wall/{module.name}")}">'
-        for module in sorted((Path(__file__).parent / "assets" / "wall").glob("*.js"))
+        f'<link rel="modulepreload" href="{app.get_asset_url(str(module.relative_to(assets)))}">'
+        for module in sorted((assets / "feature_maps").rglob("*.js"))
     )
     app.index_string = (
         app.index_string.replace("<html>", '<html lang="en">')

@@ -1,33 +1,33 @@
-// Fills <div data-thumbnails="…"> with pictures that lead somewhere, as components/pictures.py
+// Fills <div data-thumbnails="…"> with pictures that lead somewhere, as components/thumbnails.py
 // describes them. One Dash component for each part of hundreds of pictures keeps a page busy for
 // seconds; these are plain elements, which React never touches because it gave the <div> none.
 (() => {
-  const element = (name, properties, ...children) => {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children);
-    return made;
+  const make = (name, properties, ...children) => {
+    const node = Object.assign(document.createElement(name), properties);
+    node.append(...children);
+    return node;
   };
 
   // item: [sample, first line, second line, words, the box's style, what crops to the box].
   const thumbnail = (about, [sample, first, second, words, box, crop]) => {
-    const image = element("img", { loading: "lazy", alt: words, src: about.url.join(sample) });
+    const image = make("img", { loading: "lazy", alt: words, src: about.url.join(sample) });
     // Once again, if the server was too busy for it.
     const again = () => { image.src = image.getAttribute("src"); };
     image.addEventListener("error", () => setTimeout(again, 2000 * (1 + Math.random())), { once: true });
-    const picture = element("span", { className: "picture" }, image);
+    const picture = make("span", { className: "picture" }, image);
     picture.style.aspectRatio = about.ratio;
     if (box) {
-      const outline = element("span", { className: "field-box" });
+      const outline = make("span", { className: "field-box" });
       Object.assign(outline.style, box);
       picture.append(outline);
       picture.style.setProperty("--crop", crop);
     }
-    return element(
+    return make(
       "a",
       { className: "thumbnail", href: about.href.join(sample), title: words },
       picture,
-      element("b", { textContent: first }),
-      element("small", { textContent: second }),
+      make("b", { textContent: first }),
+      make("small", { textContent: second }),
     );
   };
 

@@ -156,7 +156,7 @@ def card(children: Sequence[Node] | Node, *, title: str = "", **options: Any) ->
     return dmc.Paper(dmc.Stack([*heading, *body], gap="sm"), withBorder=True, p="md", **options)
 
 
-def facts(rows: Mapping[str, str]) -> Node:
+def facts(rows: Mapping[str, str | Node]) -> Node:
     """Names and values in two columns."""
     return dmc.Table(
         [

@@ -17,14 +17,14 @@ def feature_map_figure(
     title: str = "activation",
     signed: bool = False,
 ) -> Figure:
-    """One map with its axes and a colour bar in the units of the activation.
+    """One map with its axes and a color bar in the units of the activation.
 
     Args:
         values: <float32>[y, x].
-        span: what the colours span, (low, high).
-        theme: the colours.
-        title: of the colour bar.
-        signed: colours about zero, though the span may lie on one side of it.
+        span: what the colors span, (low, high).
+        theme: the colors.
+        title: of the color bar.
+        signed: colors about zero, though the span may lie on one side of it.
     """
     trace = {
         "type": "heatmap",
@@ -36,12 +36,27 @@ def feature_map_figure(
     return base_figure(theme, [trace], margin=box.MAP.margin, **_pixels(values.shape))
 
 
+def figure_template(shape: tuple[int, ...], *, theme: Theme, signed: bool) -> Figure:
+    """The figure of a map but for its values and their span, which the browser fills in.
+
+    Args:
+        shape: of the map, (y, x).
+        theme: the colors.
+        signed: colors about zero.
+    """
+    values = np.zeros(shape, np.float32)
+    figure = feature_map_figure(values, span=(0.0, 1.0), theme=theme, signed=signed)
+    for name in ("z", "zmin", "zmax"):
+        del figure["data"][0][name]
+    return figure
+
+
 def empty_figure(message: str, *, theme: Theme) -> Figure:
     """A figure that says why there is none."""
     hidden = {"visible": False}
-    said = {"text": message, "showarrow": False, "font": {"size": 14}}
+    words = {"text": message, "showarrow": False, "font": {"size": 14}}
     return base_figure(
-        theme, [], margin=box.MAP.margin, xaxis=hidden, yaxis=hidden, annotations=[said]
+        theme, [], margin=box.MAP.margin, xaxis=hidden, yaxis=hidden, annotations=[words]
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fmcore.records import Target
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -18,6 +20,7 @@ class Catalog:
         has_classes: whether samples are told apart by class.
         has_predictions: whether the model predicts one.
         has_outcomes: whether a prediction is correct or wrong.
+        target: what kind of answer the model gives.
     """
 
     n_filters: Mapping[str, int]
@@ -27,6 +30,7 @@ class Catalog:
     has_classes: bool = True
     has_predictions: bool = True
     has_outcomes: bool = True
+    target: Target = Target.CLASS
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -77,6 +77,7 @@ class Snapshot:
             has_classes=store.has_classes,
             has_predictions=store.has_predictions,
             has_outcomes=store.has_outcomes,
+            target=store.target,
         )
 
     @property

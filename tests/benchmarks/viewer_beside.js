@@ -1,7 +1,7 @@
 // The same maps of one sample three ways, each alone on a page: the wall, one trace, subplots.
-import { arrayOf } from "/assets/wall/fetching.js";
-import { tilingOf } from "/assets/wall/tiling.js";
-import { Wall, cellsFor, roomIn } from "/assets/wall/wall.js";
+import { arrayOf } from "/assets/feature_maps/fetching.js";
+import { tilingOf } from "/assets/feature_maps/wall/tiling.js";
+import { Wall, cellsFor, roomIn } from "/assets/feature_maps/wall/wall.js";
 
 const host = document.getElementById("host");
 let wall = null;
@@ -50,7 +50,7 @@ async function first(kind, facts, sample) {
 /** From asking for the middle half, or for all again, to its first picture, in ms. */
 async function zoom(kind, half) {
   if (kind === "wall linked" || kind === "wall free") {
-    wall.view.zoom = kind.split(" ")[1];
+    wall.show(wall.maps, { ...wall.view, zoom: kind.split(" ")[1] });
     const { width, height } = wall.world;
     const [from, to] = half ? [0.25, 0.75] : [0, 1];
     const started = performance.now();

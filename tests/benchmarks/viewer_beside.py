@@ -25,7 +25,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from dashboard import create_app
-from dashboard.pages.feature_maps.wall import wall_facts
+from dashboard.pages.feature_maps.facts import wall_facts
 from dashboard.server import listen as server
 from dashboard.server.headers import SecurityHeaders
 from dashboard.stores.source import Source
@@ -105,7 +105,7 @@ def app_of(store: Path):
         return Response(to_json_plotly(draw(maps, span)), media_type="application/json")
 
     def facts(request):
-        return JSONResponse(wall_facts(source.snapshot(), request.query_params["layer"]))
+        return JSONResponse(wall_facts(source.snapshot(), request.query_params["layer"]).as_json())
 
     def file(path: Path):
         return lambda _: FileResponse(path, media_type="text/javascript")

@@ -137,6 +137,17 @@ def use_maps(page) -> None:
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):
         page.keyboard.press(key)
         page.wait_for_timeout(400)
+    # What the server is asked for only when a person chooses something else.
+    choose(page, "Order of filters", page.get_by_role("option", name="Similarity to the selected"))
+    choose(page, "Order of samples", page.get_by_role("option", name="Response of the filter"))
+    choose(page, "Layer", page.locator("[role=option][aria-selected=false]").first)
+
+
+def choose(page, control: str, option) -> None:
+    """Takes an option of a drop-down."""
+    page.get_by_role("textbox", name=control, exact=True).click()
+    option.click()
+    page.wait_for_timeout(400)
 
 
 def use_classes(page) -> None:
@@ -144,7 +155,7 @@ def use_classes(page) -> None:
     page.get_by_text("All numbers of this class and filter").click()
     page.locator("#classes-heatmap .nsewdrag").click(position={"x": 160, "y": 90})
     page.wait_for_timeout(400)
-    page.locator("#classes-strongest").click()
+    page.locator("#classes-filters-strongest").click()
     page.locator(".ag-row").first.locator(".ag-cell").first.click()
     page.wait_for_timeout(400)
 

@@ -27,7 +27,10 @@ def test_every_page_opens_and_claims_nothing(page_of, encoded, tmp_path):
     page.goto(f"{url}maps?layer=block%2Fconv+1&filter=6&sample=3")
     drawn(page, "block/conv 1 3 6")
     page.wait_for_selector(".thumbnail")
-    until(page, lambda: page.locator("#maps-verdict .mantine-Badge-root").count() == labelled)
+    until(
+        page,
+        lambda: page.locator("#maps-probability-verdict .mantine-Badge-root").count() == labelled,
+    )
     assert not page.locator("#maps-outcome").is_visible()
     assert not page.locator("#maps-probability").is_visible()
     assert page.locator("#maps-class").is_visible() == labelled
@@ -38,7 +41,7 @@ def test_every_page_opens_and_claims_nothing(page_of, encoded, tmp_path):
 
     page.locator("nav a", has_text="Classes").click()
     page.wait_for_selector("#classes-heatmap .nsewdrag")
-    page.wait_for_selector("#classes-table .ag-row")
+    page.wait_for_selector("#classes-filters .ag-row")
     page.wait_for_selector(".classes-top .thumbnail")
     assert ("no labels" in page.locator("main").inner_text()) != labelled
     page.wait_for_selector("[data-dash-is-loading]", state="detached")

@@ -29,17 +29,17 @@ def test_from_a_tile_to_its_stored_value_and_the_enlarged_map(page, url, store):
     drawn(page, f"{FIRST} 0 0")
     maps = store.layers[FIRST].feature_maps(0)
     y, x, tile = np.unravel_index(maps.argmax(), maps.shape)
-    said = wall_tip(page, tile, y, x)
-    assert said[:2] == [f"filter {tile}", f"y {y}, x {x}"]
-    assert np.float32(said[2]) == maps[y, x, tile], "hover gives the stored float32"
+    lines = wall_tip(page, tile, y, x)
+    assert lines[:2] == [f"filter {tile}", f"y {y}, x {x}"]
+    assert np.float32(lines[2]) == maps[y, x, tile], "hover gives the stored float32"
 
     page.mouse.click(*wall_cell(page, tile, y, x))
     page.wait_for_url(f"**filter={tile}*")
     assert page.input_value("#maps-filter") == str(tile)
     ready(page, "maps-enlarged")
     until(page, lambda: hover(page, "maps-enlarged", y, x).startswith(f"y {y}, x {x}"))
-    said = hover(page, "maps-enlarged", y, x).split(" | ")
-    assert np.float32(said[1]) == maps[y, x, tile]
+    lines = hover(page, "maps-enlarged", y, x).split(" | ")
+    assert np.float32(lines[1]) == maps[y, x, tile]
 
 
 def test_what_is_said_under_a_resting_pointer_is_of_the_sample_that_is_shown(page, url, store):
@@ -50,8 +50,8 @@ def test_what_is_said_under_a_resting_pointer_is_of_the_sample_that_is_shown(pag
     for sample in (4, 5):
         page.keyboard.press("ArrowRight")
         drawn(page, f"{FIRST} {sample} 0")
-        said = page.locator(".wall-tip").inner_text().split("\n")
-        assert np.float32(said[2]) == store.layers[FIRST].feature_maps(sample)[4, 3, f]
+        lines = page.locator(".wall-tip").inner_text().split("\n")
+        assert np.float32(lines[2]) == store.layers[FIRST].feature_maps(sample)[4, 3, f]
 
 
 def viridis(share: np.ndarray) -> np.ndarray:
@@ -113,9 +113,9 @@ def test_free_zoom_enlarges_the_wall_where_the_pointer_is(page, url, store):
     for _ in range(6):
         page.mouse.wheel(0, -200)
     page.wait_for_url("**window=*")
-    said = page.locator(".wall-tip").inner_text().split("\n")
-    assert said[:2] == ["filter 7", "y 4, x 4"], "the pointer is where it was"
-    assert np.float32(said[2]) == store.layers[FIRST].feature_maps(3)[4, 4, 7]
+    lines = page.locator(".wall-tip").inner_text().split("\n")
+    assert lines[:2] == ["filter 7", "y 4, x 4"], "the pointer is where it was"
+    assert np.float32(lines[2]) == store.layers[FIRST].feature_maps(3)[4, 4, 7]
     page.locator("#maps-wall canvas").first.focus()
     page.keyboard.press("0")
     until(page, lambda: "window" not in asked(page))
@@ -149,8 +149,8 @@ def test_samples_are_picked_from_thumbnails_in_the_order_asked_for(page, url, st
     page.get_by_role("option", name="Response of the filter").click()
     largest = store.layers[SECOND].activation[:][..., 2].max(axis=(1, 2))
     expected = of_class[np.argsort(-largest[of_class], kind="stable")].tolist()
-    shown = lambda: [int(one.get_attribute("data-sample")) for one in thumbnails.all()]  # noqa: E731
-    until(page, lambda: shown() == expected[:20])
+    listed = lambda: [int(one.get_attribute("data-sample")) for one in thumbnails.all()]  # noqa: E731
+    until(page, lambda: listed() == expected[:20])
     drawn(page, f"{SECOND} {expected[0]} 2")
     thumbnails.nth(3).click()
     drawn(page, f"{SECOND} {expected[3]} 2")
@@ -168,7 +168,7 @@ def test_filters_are_ordered_and_dead_ones_hidden(page, url, store):
     alive = np.flatnonzero((everything > 0).any(axis=(0, 1, 2)))
     means = everything[6].mean(axis=(0, 1), dtype=np.float64)
     expected = alive[np.argsort(-means[alive], kind="stable")].tolist()
-    order = """async () => (await import("/assets/wall/page.js")).wallHere().order"""
+    order = """async () => (await import("/assets/feature_maps/session.js")).session().wall.order"""
     assert page.evaluate(order) == expected
     dead = 20 - len(alive)
     assert page.inner_text("#maps-legend") == f"{len(alive)} of 20 filters, {dead} dead hidden"
@@ -213,8 +213,8 @@ def test_a_hovered_cell_outlines_what_it_sees(page_of, digits):
     inner, outer = box.bounding_box(), page.locator("#maps-input").bounding_box()
     top, left, bottom, right = store.layers["conv2"].receptive_field(4, 6)
     pixel = outer["width"] / 28
-    found = [(inner[side] - outer[side]) / pixel for side in ("y", "x")]
-    assert found == pytest.approx([top, left], abs=0.1)
+    offset = [(inner[side] - outer[side]) / pixel for side in ("y", "x")]
+    assert offset == pytest.approx([top, left], abs=0.1)
     assert inner["height"] / pixel == pytest.approx(bottom + 1 - top, abs=0.1)
     assert inner["width"] / pixel == pytest.approx(right + 1 - left, abs=0.1)
 
@@ -249,8 +249,8 @@ def test_maps_too_large_to_travel_whole_show_the_strongest_and_hover_the_stored(
         y, x = np.add(np.unravel_index(inner.argmax(), inner.shape), 100).tolist()
 
         def stored():
-            said = wall_tip(page, f, y, x)
-            return f"y {y}, x {x}" == said[1] and np.float32(said[2].strip("≈ ")) == maps[y, x, f]
+            lines = wall_tip(page, f, y, x)
+            return f"y {y}, x {x}" == lines[1] and np.float32(lines[2].strip("≈ ")) == maps[y, x, f]
 
         page.mouse.move(*wall_cell(page, f, y, x))
         page.mouse.wheel(0, -800)  # to where a cell is larger than a pixel of the screen

@@ -61,8 +61,8 @@ def wall_cell(page, filter_index: int, y: int, x: int) -> tuple[float, float]:
     """Where on the page the middle of a cell of a tile of the wall is drawn."""
     return page.evaluate(
         """async ([filter, y, x]) => {
-          const { wallHere } = await import("/assets/wall/page.js");
-          const wall = wallHere();
+          const { session } = await import("/assets/feature_maps/session.js");
+          const { wall } = session();
           const cell = wall.cellBox(wall.order.indexOf(filter), { y, x });
           const box = wall.canvas.getBoundingClientRect();
           return [box.left + cell.x + cell.width / 2, box.top + cell.y + cell.height / 2];

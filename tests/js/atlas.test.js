@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import {
   atlasOf, covers, partOf, sourceOf, spanOf, tilesAcross,
-} from "../../dashboard/assets/wall/atlas.js";
-import { spans } from "../../dashboard/assets/wall/palette.js";
+} from "../../dashboard/assets/feature_maps/wall/atlas.js";
+import { spans } from "../../dashboard/assets/feature_maps/wall/palette.js";
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 const scene = fc.record({

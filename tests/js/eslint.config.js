@@ -83,13 +83,18 @@ export default [
   },
   {
     // These know no page: the language alone, and what it does for lists and numbers.
-    files: ["numbers", "order", "palette", "tiling"]
-      .map((name) => `dashboard/assets/wall/${name}.js`),
+    files: ["samples", "wall/numbers", "wall/palette", "wall/tiling"]
+      .map((name) => `dashboard/assets/feature_maps/${name}.js`),
     languageOptions: { sourceType: "module", globals: off(globals.browser) },
   },
   {
     files: ["tests/js/**/*.js"],
     languageOptions: { sourceType: "module", globals: globals.node },
+  },
+  {
+    // In a page of happy-dom's.
+    files: ["tests/js/session.test.js"],
+    languageOptions: { globals: globals.browser },
   },
 ];
 

@@ -1,7 +1,7 @@
 // Of arrays that are asked for, the last counts, the newest are kept, and a refusal says why.
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Kept, Latest, Refusal, arrayOf, here } from "../../dashboard/assets/wall/fetching.js";
+import { ByteCache, Latest, Refusal, arrayOf, here } from "../../dashboard/assets/feature_maps/fetching.js";
 
 const sized = (bytes) => ({ values: { byteLength: bytes } });
 
@@ -11,7 +11,7 @@ describe("kept", () => {
       url: fc.constantFrom(..."abcdef"), bytes: fc.integer({ min: 0, max: 60 }), get: fc.boolean(),
     });
     fc.assert(fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
-      const kept = new Kept(100);
+      const kept = new ByteCache(100);
       let list = []; // [url, array], the newest last
       for (const { url, bytes, get } of acts) {
         const known = list.find(([one]) => one === url);
@@ -33,7 +33,7 @@ describe("kept", () => {
   });
 
   test("one that is larger than all there is room for is kept alone", () => {
-    const kept = new Kept(100);
+    const kept = new ByteCache(100);
     kept.set("small", sized(10));
     kept.set("large", sized(1000));
     expect(kept.get("small")).toBeUndefined();

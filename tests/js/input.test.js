@@ -1,6 +1,6 @@
 // The box in the input is what the store says that a unit sees.
 import { expect, test } from "vitest";
-import { seen } from "../../dashboard/assets/wall/input.js";
+import { seen } from "../../dashboard/assets/feature_maps/input.js";
 
 test("rows and columns tell what a unit sees, or its own box does", () => {
   const facts = { rows: [[0, 2], [1, 3]], columns: [[4, 6], [5, 7], [6, 8]], boxes: null };

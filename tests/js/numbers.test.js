@@ -1,7 +1,7 @@
 // What travels as bytes is the number that was stored, and is read out whole.
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { decode, exact, half, ticks } from "../../dashboard/assets/wall/numbers.js";
+import { decode, exact, half, ticks } from "../../dashboard/assets/feature_maps/wall/numbers.js";
 
 const ALL_HALVES = 1 << 16;
 

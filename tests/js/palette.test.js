@@ -1,15 +1,15 @@
-// A colour says what the value is: beside Plotly's own scales, and a painter of single pixels.
+// A color says what the value is: beside Plotly's own scales, and a painter of single pixels.
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  ABOVE, BELOW, MISSING, ZERO, allZero, colourAt, extremes, means, paint, scaleOf, spans,
-} from "../../dashboard/assets/wall/palette.js";
+  ABOVE, BELOW, MISSING, ZERO, allZero, colorAt, extremes, means, paint, scaleOf, spans,
+} from "../../dashboard/assets/feature_maps/wall/palette.js";
 
 // Written by Python from plotly.colors; tests/contract/test_scripts.py sees that they still agree.
 const PLOTLY = JSON.parse(readFileSync(new URL("plotly_scales.json", import.meta.url), "utf8"));
 
-const rgb = (colour) => colour.match(/\d+/g).map(Number);
+const rgb = (color) => color.match(/\d+/g).map(Number);
 const hexToRgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const unpacked = (pixel) => [pixel & 255, (pixel >>> 8) & 255, (pixel >>> 16) & 255, pixel >>> 24];
 
@@ -19,21 +19,21 @@ describe("scales", () => {
       const at = (step / 255) * (anchors.length - 1);
       const low = anchors[Math.floor(at)];
       const high = anchors[Math.ceil(at)];
-      const found = rgb(colourAt(scale, step / 255));
+      const found = rgb(colorAt(scale, step / 255));
       for (const [part, value] of found.entries()) {
         const expected = low[part] + (high[part] - low[part]) * (at % 1);
         expect(Math.abs(value - expected)).toBeLessThanOrEqual(0.5 + 1e-9);
       }
     }
-    expect(rgb(colourAt(scale, 0))).toEqual(anchors[0]);
-    expect(rgb(colourAt(scale, 1))).toEqual(anchors.at(-1));
+    expect(rgb(colorAt(scale, 0))).toEqual(anchors[0]);
+    expect(rgb(colorAt(scale, 1))).toEqual(anchors.at(-1));
   });
 
-  test("no scale has a colour that stands for something else", () => {
+  test("no scale has a color that stands for something else", () => {
     for (const mark of [ABOVE, BELOW, MISSING, ZERO.light, ZERO.dark].map(hexToRgb)) {
       for (const scale of Object.keys(PLOTLY)) {
         for (let step = 0; step < 256; step += 1) {
-          expect(rgb(colourAt(scale, step / 255))).not.toEqual(mark);
+          expect(rgb(colorAt(scale, step / 255))).not.toEqual(mark);
         }
       }
     }
@@ -83,7 +83,7 @@ describe("extremes and means", () => {
 // One pixel at a time, straight from what a tile is said to show.
 function painted(values, [height, width, n], { top, left, rows, columns, step }, span, marks) {
   let [above, below] = [0, 0];
-  const colourOf = (value, f) => {
+  const colorOf = (value, f) => {
     if (Number.isNaN(value)) return hexToRgb(MISSING);
     if (value > span.to[f]) {
       above += 1;
@@ -95,7 +95,7 @@ function painted(values, [height, width, n], { top, left, rows, columns, step },
     }
     if (value === 0 && marks.zero !== null) return hexToRgb(marks.zero);
     const share = (value - span.from[f]) / (span.to[f] - span.from[f]);
-    return rgb(colourAt(span.scale, Math.min(255, Math.floor(share * 256)) / 255));
+    return rgb(colorAt(span.scale, Math.min(255, Math.floor(share * 256)) / 255));
   };
   const tiles = Array.from({ length: n }, (_, f) => (
     Array.from({ length: rows }, (__, row) => Array.from({ length: columns }, (___, column) => {
@@ -108,7 +108,7 @@ function painted(values, [height, width, n], { top, left, rows, columns, step },
       }
       const known = block.filter((one) => !Number.isNaN(one));
       const farthest = Math.max(...known.map(Math.abs));
-      return colourOf(known.find((one) => Math.abs(one) === farthest) ?? NaN, f);
+      return colorOf(known.find((one) => Math.abs(one) === farthest) ?? NaN, f);
     }))));
   return { tiles, above, below };
 }
@@ -164,7 +164,7 @@ describe("paint", () => {
     }), { numRuns: 300 });
   });
 
-  const colours = (values, span, marks = { zero: null }) => {
+  const colors = (values, span, marks = { zero: null }) => {
     const picture = new Uint32Array(values.length);
     const part = { top: 0, left: 0, rows: 1, columns: values.length, step: 1 };
     const outside = paint(
@@ -173,7 +173,7 @@ describe("paint", () => {
   };
 
   test("the ends of a range have the ends of the scale; beyond them is counted", () => {
-    const { found, outside } = colours([0, 4, 4.001, -0.001], spans([0], [4], false));
+    const { found, outside } = colors([0, 4, 4.001, -0.001], spans([0], [4], false));
     expect(found).toEqual([
       PLOTLY.sequential[0], PLOTLY.sequential.at(-1), hexToRgb(ABOVE), hexToRgb(BELOW)]);
     expect(outside).toEqual({ above: 1, below: 1 });
@@ -181,17 +181,17 @@ describe("paint", () => {
 
   test("a range as narrow as float32 has still has all of the scale", () => {
     for (const high of [2 ** -148, 1e-38, 1e-20]) {
-      const { found } = colours([0, high], spans([0], [high], false));
+      const { found } = colors([0, high], spans([0], [high], false));
       expect(found).toEqual([PLOTLY.sequential[0], PLOTLY.sequential.at(-1)]);
     }
   });
 
   test("zero, both of them, is marked only where that is asked", () => {
     const span = spans([-2], [2], true);
-    const marked = colours([0, -0, 2 ** -100], span, { zero: ZERO.dark }).found;
+    const marked = colors([0, -0, 2 ** -100], span, { zero: ZERO.dark }).found;
     expect(marked.slice(0, 2)).toEqual([hexToRgb(ZERO.dark), hexToRgb(ZERO.dark)]);
     expect(marked[2]).not.toEqual(hexToRgb(ZERO.dark));
-    for (const part of colours([0], span).found[0]) expect(part).toBeGreaterThan(240);
+    for (const part of colors([0], span).found[0]) expect(part).toBeGreaterThan(240);
   });
 });
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   boxed, corner, inside, isWhole, moved, tileAt, tilingOf, whole, windowOf, windowText, zoomed,
-} from "../../dashboard/assets/wall/tiling.js";
+} from "../../dashboard/assets/feature_maps/wall/tiling.js";
 
 const SMALLEST = 26;
 const ROOMS = [

@@ -1,5 +1,5 @@
-// Tests of the dashboard's scripts, in Node alone. Vitest 3 and Vite 6, because the versions after
-// them do not run on Debian 12's Node 18.
+// Tests of the dashboard's scripts, in Node alone; what needs a page says so in its first line.
+// Vitest 3 and Vite 6, because the versions after them do not run on Debian 12's Node 18.
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

@@ -1,57 +1,35 @@
-"""What of the page runs in the browser; assets/wall/page.js says what each does."""
+"""What assets/feature_maps/ is called for, and what it asks."""
 
 from __future__ import annotations
 
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import ClientsideFunction, Dash, Input, Output
 
 from dashboard.pages import ids
+from dashboard.pages.state import State, state_for
+from dashboard.stores.snapshot import Snapshot
 
 
-def register_scripts(app: Dash) -> None:
-    """Adds the callbacks that need no server."""
+def have_done(app: Dash, name: str, *inputs: Input, at_start: bool = True) -> None:
+    """Has the browser call a function with the values of components.
+
+    Without an output, Dash would want the components on every page, so that all of these have one
+    that nobody reads.
+
+    Args:
+        app: where to.
+        name: of the function.
+        inputs: where the values are, and what it is called after.
+        at_start: whether it is called when the page opens.
+    """
     app.clientside_callback(
-        *_doing("show"),
-        Input(ids.MAPS_FACTS, "data"),
-        Input(ids.MAPS_SAMPLE, "value"),
-        Input(ids.MAPS_FILTER, "value"),
-        Input(ids.MAPS_RANGE, "value"),
-        Input(ids.MAPS_ORDER, "value"),
-        Input(ids.MAPS_SCORES, "data"),
-        Input(ids.MAPS_DEAD, "checked"),
-        Input(ids.MAPS_ZEROS, "checked"),
-        Input(ids.MAPS_ZOOM, "value"),
-        Input(ids.MAPS_WINDOW, "data"),
-        Input(ids.SCHEME, "data"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("wall", "arrive"),
-        Output(ids.MAPS_SAMPLE, "value"),
-        Input(ids.MAPS_PICKS, "data"),
-        State(ids.MAPS_SAMPLE, "value"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("wall", "turn"),
-        Output(ids.MAPS_PAGE, "data"),
-        Input(ids.MAPS_PICKS, "data"),
-        Input(ids.MAPS_SAMPLE, "value"),
-        State(ids.MAPS_PAGE, "data"),
-    )
-    app.clientside_callback(
-        *_doing("mark"),
-        Input(ids.MAPS_THUMBNAILS, "children"),
-        Input(ids.MAPS_SAMPLE, "value"),
-    )
-    app.clientside_callback(*_doing("outline"), Input(ids.MAPS_ENLARGED, "hoverData"))
-    app.clientside_callback(*_doing("fade"), Input(ids.MAPS_OPACITY, "value"))
-    app.clientside_callback(
-        *_doing("save"),
-        *(
-            Input(one, "n_clicks")
-            for one in (ids.MAPS_SAVE_PNG, ids.MAPS_SAVE_NPY, ids.MAPS_SAVE_CSV)
-        ),
-        prevent_initial_call=True,
+        ClientsideFunction("feature_maps", name),
+        Output(ids.MAPS_DONE, "data", allow_duplicate=True),
+        *inputs,
+        prevent_initial_call="initial_duplicate" if at_start else True,
     )
 
 
-def _doing(what: str) -> tuple[ClientsideFunction, Output]:
-    return ClientsideFunction("wall", what), Output(ids.MAPS_DONE.format(what=what), "data")
+def question_state(snapshot: Snapshot, question: object, names: tuple[str, ...]) -> State:
+    """The state of a question that a script asks by the names of a state's attributes."""
+    values = question if isinstance(question, dict) else {}
+    return state_for(snapshot.catalog, **{name: values.get(name) for name in names})

@@ -1,149 +1,96 @@
-"""What the script of the wall is told of a layer: once, and not again for each sample."""
+"""All filters of a layer for one sample: the wall's controls, and what its tiles are ordered by."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
-from numpy.typing import NDArray
+from dash import Dash, Input, Output
+from dash import State as DashState
 
-from dashboard.pages import state
-from dashboard.pages.words import is_bound, not_exact
-from dashboard.stores.source import Snapshot
+from dashboard.components.controls import card, segments, select, switch
+from dashboard.components.nodes import Node, dcc, dmc, html
+from dashboard.pages import ids
+from dashboard.pages.feature_maps.facts import is_large, wall_facts
+from dashboard.pages.feature_maps.scripts import have_done, question_state
+from dashboard.pages.state import RANGES, ZOOMS, State, filter_orders_of, state_for
+from dashboard.stores.snapshot import Snapshot
+from dashboard.stores.source import Source
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import dead_filters, quantiles
-from fmcore.storage import Layer
 
-# Values of a sample up to which all of them travel; of more, what a screen shows, and hover asks.
-EXACT_CELLS = 1 << 20
-PERCENTILES = (0.01, 0.99)
-
-
-def wall_facts(snapshot: Snapshot, layer: str) -> dict[str, Any]:
-    """What wall.js has to know of a layer, as JSON.
-
-    Keys: `store`, `digest`, `n_samples`, `layer`, `shape` (y, x, filter); `url` of a sample's maps
-    but for the sample, `exact` the same in float32, and `windows` of them, where the maps are too
-    large to travel whole, else None; `low` and `high` of each filter, `span` of the layer and its
-    `percentiles`, all over the whole test set; whether some are below zero (`signed`) or not a
-    number (`has_missing`); which filters are `dead`; `image`, the address of an image but for the
-    sample, and its `image_shape` (y, x); `rows` and `columns`, the first and last one that a unit
-    at each y and x sees, and `grid`, the pixels that the maps cover; `boxes`, what each unit sees,
-    in place of these where rows and columns do not tell it; all None where unknown;
-    `field_note`, which says so in words, and whether units may see less (`at_most`);
-    `message`, why there is no wall.
-    """
-    one = snapshot.layer(layer)
-    ranges = np.nan_to_num(snapshot.filter_range(layer))
-    n_nonfinite = one.statistic("n_nonfinite")
-    span = [float(ranges[0].min()), float(ranges[1].max())]
-    fields = snapshot.receptive_fields(layer)
-    shape = snapshot.image_shape
-    about = urlencode({"layer": layer})
-    message = ""
-    if not one.has_maps:
-        message = (
-            f"This store keeps no maps of {layer}: it was captured with the policy pooled, tables "
-            "and statistics only. Classes and Filter show those."
-        )
-    half = one.has_maps and one.activation.stored_dtype == np.float16
-    return {
-        "store": snapshot.name,
-        "digest": snapshot.digest,
-        "n_samples": snapshot.catalog.n_samples,
-        "layer": layer,
-        "shape": list(one.shape),
-        "url": f"{snapshot.api}/maps?{about}{'&dtype=float16' if half else ''}",
-        "exact": f"{snapshot.api}/maps?{about}",
-        "windows": f"{snapshot.api}/windows?{about}" if is_large(one) else None,
-        "low": ranges[0].tolist(),
-        "high": ranges[1].tolist(),
-        "span": span,
-        "percentiles": percentiles(one) or span,
-        "signed": span[0] < 0,
-        "has_missing": bool(n_nonfinite.any()),
-        "dead": dead_filters(one.statistic("min"), one.statistic("max"), n_nonfinite).tolist(),
-        "image": f"{snapshot.api}/images/",
-        "image_shape": list(shape),
-        **boxes(fields, shape),
-        "field_note": not_exact(one) or "Hover a map: the box is what that value sees.",
-        "at_most": is_bound(one),
-        "message": message,
-    }
+HINT = "Drag or wheel to zoom, shift-drag to move, double-click for all, click to select."
+# What the order of the filters may depend on.
+ORDER_FIELDS = ("filter_order", "layer", "filter_index", "class_index", "sample")
+SAVED = (
+    ("Picture (.png)", ids.MAPS_SAVE_PNG),
+    ("Values (.npy)", ids.MAPS_SAVE_NPY),
+    ("Values (.csv)", ids.MAPS_SAVE_CSV),
+)
 
 
-def described(snapshot: Snapshot, layer: str) -> dict[str, Any]:
-    """What the wall is told of a layer; made once, since it reads all histograms."""
-    return snapshot.derived(("wall", layer), lambda: wall_facts(snapshot, layer))
+def wall_card(snapshot: Snapshot, state: State) -> Node:
+    """The wall under its controls; it comes with all that its first picture needs but the maps."""
+    scores, words = order_filters(snapshot, state)
+    return card(
+        [
+            dcc.Store(id=ids.MAPS_FACTS, data=wall_facts(snapshot, state.layer).as_json()),
+            dcc.Store(id=ids.MAPS_SCORES, data=scores),
+            dcc.Store(id=ids.MAPS_ORDER_QUESTION),
+            dcc.Store(id=ids.MAPS_WINDOW, data=state.window),
+            html.Div(_controls(snapshot, state), className="controls wall-controls"),
+            html.Div(id=ids.MAPS_MESSAGE, className="message", role="status"),
+            html.Div(id=ids.MAPS_WALL, className="wall"),
+            html.Div(id=ids.MAPS_LEGEND, className="legend"),
+            dmc.Text(
+                [
+                    html.Span(id=ids.MAPS_RANGE_NOTE),
+                    " ",
+                    html.Span(words, id=ids.MAPS_ORDER_NOTE),
+                    f" {HINT}",
+                ],
+                size="sm",
+                c="dimmed",
+            ),
+        ],
+        title="All filters",
+    )
 
 
-def is_large(layer: Layer) -> bool:
-    """Whether the maps of one sample are too large to travel whole."""
-    return math.prod(layer.shape) > EXACT_CELLS
+def _controls(snapshot: Snapshot, state: State) -> list[Node]:
+    orders = filter_orders_of(snapshot.catalog)
+    saved = [dmc.MenuItem(caption, id=button) for caption, button in SAVED]
+    return [
+        segments(ids.MAPS_RANGE, caption="Colours span", options=RANGES, value=state.color_range),
+        segments(ids.MAPS_ZOOM, caption="Zoom", options=ZOOMS, value=state.zoom),
+        select(
+            ids.MAPS_ORDER, caption="Order of filters", options=orders, value=state.filter_order
+        ),
+        html.Div(
+            [
+                switch(ids.MAPS_DEAD, caption="Hide dead filters", on=state.dead == "hide"),
+                switch(ids.MAPS_ZEROS, caption="Mark exact zeros", on=state.zeros == "mark"),
+            ],
+            className="switches",
+        ),
+        dmc.Menu(
+            [
+                dmc.MenuTarget(dmc.Button("Save", variant="default", size="sm")),
+                dmc.MenuDropdown(saved),
+            ],
+        ),
+    ]
 
 
-def percentiles(layer: Layer) -> list[float] | None:
-    """The values that 1 % and 99 % of a layer's activations are not above; None if not stored."""
+def order_filters(snapshot: Snapshot, state: State) -> tuple[list[float | None] | None, str]:
+    """The scores that the wall is ordered by, as `order_scores`; by index where there are none."""
     try:
-        counts, bounds = layer.histogram()
-    except StatisticNotFoundError:
-        return None
-    low, high = layer.filter_range()
-    ends = np.fmin.reduce(low), np.fmax.reduce(high)
-    summed = counts[...].sum(axis=(0, 1))
-    return [float(quantiles(summed, bounds[...], *ends, level=level)) for level in PERCENTILES]
+        return order_scores(snapshot, state)
+    except StatisticNotFoundError as error:
+        return None, f"In order of index: {error}."
 
 
-def boxes(fields: NDArray[np.int64] | None, image: tuple[int, ...]) -> dict[str, Any]:
-    """What each unit sees, for the script: in few numbers where rows and columns tell it.
-
-    Args:
-        fields: <int64>[y, x, (first y, first x, last y, last x)]; None where it is unknown.
-        image: pixels of the input, (y, x).
-    """
-    unknown = {"rows": None, "columns": None, "boxes": None, "grid": None}
-    if fields is None:
-        return unknown
-    rows, columns = fields[:, :1, [0, 2]], fields[:1, :, [1, 3]]
-    if not ((fields[..., [0, 2]] == rows).all() and (fields[..., [1, 3]] == columns).all()):
-        return unknown | {"boxes": fields.tolist()}
-    return unknown | {
-        "rows": rows[:, 0].tolist(),
-        "columns": columns[0].tolist(),
-        "grid": covered(fields, image),
-    }
-
-
-def covered(fields: NDArray[np.int64], image: tuple[int, ...]) -> dict[str, float] | None:
-    """The pixels of the input that a layer's maps cover, each value about its receptive field.
-
-    From the fields that no border clips; where there are too few of them the maps are taken to
-    cover the whole image.
-
-    Args:
-        fields: <int64>[y, x, (first y, first x, last y, last x)].
-        image: pixels of the input, (y, x).
-    """
-    top, height = _extent(fields[:, 0, 0], fields[:, 0, 2], image[0])
-    left, width = _extent(fields[0, :, 1], fields[0, :, 3], image[1])
-    return {"top": top, "left": left, "height": height, "width": width}
-
-
-def _extent(first: NDArray[Any], last: NDArray[Any], pixels: int) -> tuple[float, float]:
-    sizes = last - first
-    clear = np.flatnonzero((sizes == sizes.max()) & (first > 0) & (last < pixels - 1))
-    if len(clear) < 2:
-        return 0.0, float(pixels)
-    middle = (first + last + 1) / 2
-    step = (middle[clear[-1]] - middle[clear[0]]) / (clear[-1] - clear[0])
-    start = middle[clear[0]] - (clear[0] + 0.5) * step
-    return float(start), float(step * len(first))
-
-
-def order_scores(snapshot: Snapshot, shown: state.State) -> tuple[list[float | None] | None, str]:
-    """What the wall is ordered by, one number a filter, and what that is in words.
+def order_scores(snapshot: Snapshot, state: State) -> tuple[list[float | None] | None, str]:
+    """What the wall is ordered by, a number for each filter, and what that is in words.
 
     None where the script knows it itself: filters by index, or by their mean in a sample whose
     maps it has whole.
@@ -151,22 +98,71 @@ def order_scores(snapshot: Snapshot, shown: state.State) -> tuple[list[float | N
     Raises:
         StatisticNotFoundError: if the store was captured without scores.
     """
-    if shown.filter_order == "class":
-        label = shown.class_index
+    layer = snapshot.layer(state.layer)
+    if state.filter_order == "class":
+        label = state.class_index
         if label is None:
-            label = int(snapshot.labels[shown.sample])
-        scores = snapshot.statistic(shown.layer, "auc_mean")[label]
+            label = int(snapshot.labels[state.sample])
+        scores = snapshot.statistic(state.layer, "auc_mean")[label]
         name = snapshot.catalog.class_names[label]
         words = f"By ROC-AUC of the pooled mean for class {name}, largest first."
-    elif shown.filter_order == "similar":
-        scores = snapshot.correlations(shown.layer, shown.filter_index)
-        words = f"By correlation of the pooled mean with filter {shown.filter_index}."
-    elif shown.filter_order == "mean":
+    elif state.filter_order == "similar":
+        scores = snapshot.correlations(state.layer, state.filter_index)
+        words = f"By correlation of the pooled mean with filter {state.filter_index}."
+    elif state.filter_order == "mean":
         words = "By mean activation in this sample, largest first."
-        layer = snapshot.layer(shown.layer)
         if not is_large(layer):
             return None, words
-        scores = layer.pooled("mean")[shown.sample]
+        scores = layer.pooled("mean")[state.sample]
     else:
         return None, ""
-    return [float(one) if np.isfinite(one) else None for one in scores], words
+    return [float(score) if np.isfinite(score) else None for score in scores], words
+
+
+def register(app: Dash, source: Source) -> None:
+    """Adds the callbacks of the wall; what a step of the sample needs is in assets/feature_maps."""
+
+    @app.callback(
+        Output(ids.MAPS_FACTS, "data"),
+        Output(ids.MAPS_FILTER, "value"),
+        Output(ids.MAPS_FILTER, "max"),
+        Input(ids.MAPS_LAYER, "value"),
+        DashState(ids.MAPS_FILTER, "value"),
+        prevent_initial_call=True,
+    )
+    def describe_layer(layer: str, filter_index: object) -> tuple[dict[str, Any], int, int]:
+        snapshot = source.snapshot()
+        state = state_for(snapshot.catalog, layer=layer, filter_index=filter_index)
+        largest = snapshot.catalog.n_filters[state.layer] - 1
+        return wall_facts(snapshot, state.layer).as_json(), state.filter_index, largest
+
+    @app.callback(
+        Output(ids.MAPS_SCORES, "data"),
+        Output(ids.MAPS_ORDER_NOTE, "children"),
+        Input(ids.MAPS_ORDER_QUESTION, "data"),
+        prevent_initial_call=True,
+    )
+    def answer_order(question: object) -> tuple[Any, str]:
+        snapshot = source.snapshot()
+        return order_filters(snapshot, question_state(snapshot, question, ORDER_FIELDS))
+
+    have_done(
+        app,
+        "show",
+        Input(ids.MAPS_FACTS, "data"),
+        Input(ids.MAPS_SAMPLE, "value"),
+        Input(ids.MAPS_FILTER, "value"),
+        Input(ids.MAPS_CLASS, "value"),
+        Input(ids.MAPS_OUTCOME, "value"),
+        Input(ids.MAPS_PICKED, "value"),
+        Input(ids.MAPS_RANGE, "value"),
+        Input(ids.MAPS_ORDER, "value"),
+        Input(ids.MAPS_SCORES, "data"),
+        Input(ids.MAPS_DEAD, "checked"),
+        Input(ids.MAPS_ZEROS, "checked"),
+        Input(ids.MAPS_ZOOM, "value"),
+        Input(ids.MAPS_WINDOW, "data"),
+        Input(ids.SCHEME, "data"),
+    )
+    clicks = (Input(button, "n_clicks") for _, button in SAVED)
+    have_done(app, "save", *clicks, at_start=False)

@@ -13,15 +13,18 @@ from numpy.testing import assert_array_equal
 
 import dashboard.figures
 from dashboard.figures import box
-from dashboard.figures.class_statistic import class_statistic_figure
-from dashboard.figures.compare import heatmap_figure
-from dashboard.figures.distribution import Spread, distribution_figure, key
-from dashboard.figures.feature_map import empty_figure, feature_map_figure
-from dashboard.figures.histogram import histogram_figure, shares
+from dashboard.figures.feature_map import empty_figure, feature_map_figure, figure_template
+from dashboard.figures.heatmap import heatmap_figure
+from dashboard.figures.histogram import (
+    Spread,
+    distribution_figure,
+    histogram_figure,
+    key,
+    shares,
+)
 from dashboard.figures.kernel import kernel_figure
 from dashboard.figures.probability import probability_figure
-from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, theme_for
-from dashboard.figures.typed import typed
+from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, span_of, theme_for, typed
 
 # What makes a figure is named so.
 _MADE = re.compile(r"^def (\w+_figure)\(", re.MULTILINE)
@@ -56,6 +59,19 @@ def test_an_enlarged_map_is_the_map():
     assert (axis.autorange, axis.minallowed, axis.maxallowed) == ("reversed", -0.5, 3.5)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_template_lacks_of_an_enlarged_map_its_values_alone(signed):
+    values = maps_of()[:, :, 0]
+    figure = feature_map_figure(values, span=(-1.0, 2.0), theme=DARK, signed=signed)
+    template = figure_template(values.shape, theme=DARK, signed=signed)
+    trace = figure["data"][0]
+    own = {name: trace[name] for name in ("z", "zmin", "zmax")}
+    if not signed:
+        own["colorscale"] = trace["colorscale"]  # of a span that begins below zero
+    assert template["layout"] == figure["layout"]
+    assert template["data"][0] | own == trace
+
+
 def test_the_true_class_is_always_among_the_bars():
     probability = np.linspace(1, 0, 30).astype(np.float32)
     names = [f"class {index}" for index in range(30)]
@@ -69,19 +85,20 @@ def test_the_true_class_is_always_among_the_bars():
 def class_heatmap(values, **changes):
     rows, columns = values.shape
     options = {
-        "classes": np.arange(rows),
-        "filters": np.arange(columns),
-        "within": np.zeros(values.shape, bool),
+        "rows": [f"class {index}" for index in range(rows)],
+        "columns": list(map(str, range(columns))),
+        "axes": ("class", "filter"),
+        "span": span_of([values]),
         "title": "Mean",
-        "class_names": [f"class {index}" for index in range(rows)],
-        "selected": (1, 0),
+        "hover": "class %{y}",
         "theme": LIGHT,
     }
-    return checked(class_statistic_figure(values, **options | changes))
+    return checked(heatmap_figure(values, **options | changes))
 
 
 def test_the_class_heatmap_leaves_empty_classes_empty():
-    figure = class_heatmap(np.array([[1.0, 2.0], [np.nan, np.nan]]), class_names=["a", "b"])
+    values = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    figure = class_heatmap(values, rows=["a", "b"], framed=(1, 0))
     heatmap = figure.data[0]
     assert (heatmap.zmin, heatmap.zmax) == (1.0, 2.0)
     assert np.isnan(values_of(heatmap.z)[1]).all()
@@ -89,36 +106,14 @@ def test_the_class_heatmap_leaves_empty_classes_empty():
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (-0.5, 0.5)
 
 
-def test_the_class_heatmap_names_and_frames_what_is_where_in_any_order():
+def test_what_is_within_chance_is_gray_and_the_hover_is_of_the_value_below():
     values = np.arange(12.0).reshape(3, 4)
     chance = np.stack([values - 1, values + 1])
-    within = values == 6  # class 1, filter 2
-    classes, filters = np.array([2, 0, 1]), np.array([3, 1, 0, 2])
-    figure = class_heatmap(
-        values, classes=classes, filters=filters, chance=chance, within=within, against=2,
-        selected=(1, 2),
-    )  # fmt: skip
-    heatmap, gray = figure.data
-    assert_array_equal(values_of(heatmap.z), values[classes][:, filters])
-    by_chance = values_of(heatmap.customdata)[1, 2]
-    assert_array_equal(by_chance, chance[:, 0, 0], "of class 0 and filter 0")
-    assert figure.layout.xaxis.labelalias == {"0": "3", "1": "1", "2": "0", "3": "2"}
-    assert figure.layout.yaxis.labelalias["0"] == "class 2"
-    assert np.argwhere(np.isfinite(values_of(gray.z))).tolist() == [[2, 3]]
-    assert gray.hoverinfo == "skip", "the hover is of the value below"
-    assert [(one.x0, one.y0) for one in figure.layout.shapes] == [(2.5, 1.5), (2.5, -0.5)]
-
-
-def test_without_a_class_the_filter_is_framed_and_narrow_cells_get_marks():
-    figure = class_heatmap(np.zeros((3, 4)), selected=(None, 2))
-    (frame,) = figure.layout.shapes
-    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 2.5, -0.5, 2.5)
-    many = class_heatmap(np.zeros((60, 70)), selected=(5, 9)).layout.shapes
-    assert [(one.type, one.xref, one.yref) for one in many] == [
-        ("rect", None, None),
-        ("line", None, "paper"),
-        ("line", "paper", None),
-    ]
+    heatmap, gray = class_heatmap(values, chance=chance, within=values == 6).data
+    assert_array_equal(values_of(heatmap.customdata)[1, 2], chance[:, 1, 2])
+    assert "by chance" in heatmap.hovertemplate
+    assert np.argwhere(np.isfinite(values_of(gray.z))).tolist() == [[1, 2]]
+    assert gray.hoverinfo == "skip"
 
 
 def test_a_distribution_says_zeros_in_words_and_draws_the_rest():
@@ -143,7 +138,7 @@ def test_names_are_shown_as_they_are():
     bars = checked(probability_figure(probability, class_names=names, label=1, theme=LIGHT))
     assert bars.layout.yaxis.ticktext == ("&lt;b&gt;a&lt;/b&gt;", "a", "a")
     assert len(set(bars.data[0].y)) == 3
-    heatmap = class_heatmap(np.ones((3, 2)), class_names=names)
+    heatmap = class_heatmap(np.ones((3, 2)), rows=names)
     assert heatmap.layout.yaxis.labelalias["0"] == "&lt;b&gt;a&lt;/b&gt;"
 
 
@@ -163,21 +158,8 @@ def drawn(rng: np.random.Generator) -> dict[str, Figure]:
     roles = ("selected", "against", "others")
     spreads = [Spread(role, one, role) for role, one in zip(roles, counts, strict=True)]
     parts = shares(counts, bounds, span=(-1.0, 3.0))
-    statistic = {
-        "classes": np.arange(50),
-        "filters": np.arange(60),
-        "within": rng.random((50, 60)) < 0.5,
-        "chance": rng.random((2, 50, 60)),
-        "title": "Mean",
-        "neutral": 0.5,
-        "class_names": list(map(str, range(50))),
-        "selected": (3, 5),
-        "against": 7,
-        "theme": DARK,
-    }
     names = ("a", "b", "all")
     return {
-        "class_statistic_figure": class_statistic_figure(rng.random((50, 60)), **statistic),
         "distribution_figure": distribution_figure(spreads, bounds, span=(-1.0, 3.0), theme=DARK),
         "empty_figure": empty_figure("none", theme=LIGHT),
         "feature_map_figure": feature_map_figure(
@@ -192,6 +174,8 @@ def drawn(rng: np.random.Generator) -> dict[str, Figure]:
             neutral=0.0,
             title="B − A",
             hover="%{y} %{x}",
+            chance=rng.random((2, 4, 3)),
+            within=rng.random((4, 3)) < 0.5,
             framed=(None, 2),
             numbered=True,
             margin={"l": 60, "r": 10, "t": 10, "b": 40},

@@ -9,9 +9,9 @@ import pytest
 from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dashboard.pages.feature_maps.facts import color_range, filter_facts
-from dashboard.pages.feature_maps.picks import A_PAGE, page_of, picks, position_text, thumbnails
-from dashboard.pages.feature_maps.wall import boxes, covered, order_scores, percentiles, wall_facts
+from dashboard.pages.feature_maps.facts import boxes, covered, percentiles, wall_facts
+from dashboard.pages.feature_maps.samples import picks, responses, thumbnails
+from dashboard.pages.feature_maps.wall import order_scores
 from dashboard.pages.goto import find
 from dashboard.pages.state import Catalog, state_for
 from dashboard.stores.source import Source
@@ -40,16 +40,16 @@ def test_wall_and_catalogue_call_those_filters_dead_that_health_does(tmp_path, s
     broken = capture(BrokenProbe(), make_samples(37), tmp_path / "broken.h5", make_plan())
     for path, is_dead in ((broken, False), (store_path, True)):
         snapshot = Source(path).snapshot()
-        dead = wall_facts(snapshot, SECOND)["dead"]
+        dead = wall_facts(snapshot, SECOND).dead
         assert dead == snapshot.health(SECOND).findings["dead"].tolist()
         assert dead[1] == is_dead
-        every = [snapshot.health(layer).findings["dead"].sum() for layer in (FIRST, SECOND)]
-        assert summarize("name", path).n_dead == sum(every)
+        counts = [snapshot.health(layer).findings["dead"].sum() for layer in (FIRST, SECOND)]
+        assert summarize("name", path).n_dead == sum(counts)
 
 
 def test_the_wall_is_told_what_the_store_holds(snapshot, store):
     for path in (FIRST, SECOND):
-        facts, maps = wall_facts(snapshot, path), store.layers[path].activation[:]
+        facts, maps = wall_facts(snapshot, path).as_json(), store.layers[path].activation[:]
         assert json.loads(json.dumps(facts)) == facts
         assert tuple(facts["shape"]) == maps.shape[1:]
         assert_array_equal(facts["low"], maps.min(axis=(0, 1, 2)))
@@ -72,14 +72,14 @@ def test_percentiles_are_those_of_all_activations(snapshot, store):
 
 def test_a_layer_without_maps_says_why(tmp_path):
     snapshot = Source(make_store(tmp_path / "s.h5", 7, policy="block*=pooled")).snapshot()
-    assert "policy pooled" in wall_facts(snapshot, FIRST)["message"]
+    assert "policy pooled" in wall_facts(snapshot, FIRST).message
 
 
 def test_a_layer_that_is_stored_in_half_travels_as_it_is(tmp_path):
     snapshot = Source(make_store(tmp_path / "s.h5", 7, policy="block*=float16")).snapshot()
     facts = wall_facts(snapshot, FIRST)
-    assert facts["url"].endswith("dtype=float16")
-    assert facts["windows"] is None
+    assert facts.url.endswith("dtype=float16")
+    assert facts.windows is None
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_maps_lie_where_their_units_look(kernel, stride, padding, size):
     for place, values in enumerate(clipped):
         fields[..., 2 * place] = values[:, None]
         fields[..., 2 * place + 1] = values[None, :]
-    found = covered(fields, (size, size))
+    area = covered(fields, (size, size))
     middle = kernel / 2 - padding  # of the first unit's field
     expected = {"top": middle - stride / 2, "height": stride * count}
-    assert found == expected | {"left": expected["top"], "width": expected["height"]}
+    assert area == expected | {"left": expected["top"], "width": expected["height"]}
 
 
 def test_units_whose_rows_depend_on_the_column_have_boxes_of_their_own():
@@ -117,21 +117,21 @@ def test_maps_of_units_that_see_everything_cover_the_image():
     assert covered(fields, (28, 28)) == {"top": 0.0, "left": 0.0, "height": 28.0, "width": 28.0}
 
 
-def known(scores):
-    return np.array([np.nan if one is None else one for one in scores])
+def as_array(scores):
+    return np.array([np.nan if score is None else score for score in scores])
 
 
 def test_filters_are_ordered_by_what_the_store_holds(snapshot, store):
-    shown = state_for(snapshot.catalog, layer=FIRST, filter_order="class", class_index=1)
-    scores, words = order_scores(snapshot, shown)
-    assert_array_equal(known(scores), store.layers[FIRST].statistic("auc_mean")[1])
+    state = state_for(snapshot.catalog, layer=FIRST, filter_order="class", class_index=1)
+    scores, words = order_scores(snapshot, state)
+    assert_array_equal(as_array(scores), store.layers[FIRST].statistic("auc_mean")[1])
     assert "for class one" in words
-    shown = state_for(snapshot.catalog, layer=FIRST, filter_order="class", sample=5)
-    assert f"for class {CLASS_NAMES[store.labels[5]]}" in order_scores(snapshot, shown)[1]
-    shown = state_for(snapshot.catalog, layer=FIRST, filter_order="similar", filter_index=3)
-    scores, _ = order_scores(snapshot, shown)
+    state = state_for(snapshot.catalog, layer=FIRST, filter_order="class", sample=5)
+    assert f"for class {CLASS_NAMES[store.labels[5]]}" in order_scores(snapshot, state)[1]
+    state = state_for(snapshot.catalog, layer=FIRST, filter_order="similar", filter_index=3)
+    scores, _ = order_scores(snapshot, state)
     expected = store.layers[FIRST].statistic("correlation_mean")[3]
-    assert_array_equal(known(scores), expected)
+    assert_array_equal(as_array(scores), expected)
     dead = state_for(
         snapshot.catalog, layer=SECOND, filter_order="class", class_index=1, filter_index=1
     )
@@ -148,7 +148,7 @@ def test_an_order_by_scores_that_were_not_captured_says_so(tmp_path):
 def test_samples_are_picked_in_the_order_asked_for(snapshot, store):
     everything = picks(snapshot, state_for(snapshot.catalog))
     assert everything["list"] is None
-    assert page_of(everything, 1) == list(range(A_PAGE, 37))
+    assert (everything["n"], everything["total"]) == (37, 37)
     beliefs = store.probabilities.max(axis=1)
     of_class = np.flatnonzero(store.labels == 1)
     for picked, key in (
@@ -156,60 +156,25 @@ def test_samples_are_picked_in_the_order_asked_for(snapshot, store):
         ("unsure", beliefs),
         ("response", -store.layers[SECOND].activation[:].max(axis=(1, 2))[:, 2]),
     ):
-        shown = state_for(
+        state = state_for(
             snapshot.catalog, layer=SECOND, filter_index=2, picked=picked, class_index=1
         )
         expected = of_class[np.argsort(key[of_class], kind="stable")]
-        assert_array_equal(picks(snapshot, shown)["list"], expected)
-
-
-def test_a_position_is_said_of_how_many():
-    chosen = {"list": [5, 2], "n": 2, "total": 50}
-    assert position_text(chosen, 2) == "2 of 2 that match, of 50 samples"
-    assert position_text(chosen, 4) == "Not among the 2 that match, of 50 samples"
-    assert position_text(chosen | {"n": 0}, 4).startswith("0 of 50 samples match")
-    assert "the first 5,000 listed" in position_text(chosen | {"n": 9000}, 2)
+        assert_array_equal(picks(snapshot, state)["list"], expected)
 
 
 def test_a_thumbnail_says_all_that_it_shows(snapshot, store):
-    chosen = picks(
+    selection = picks(
         snapshot, state_for(snapshot.catalog, layer=SECOND, filter_index=2, picked="response")
     )
-    samples = page_of(chosen, 0)
-    made = thumbnails(snapshot, chosen, samples)
-    for index, one in zip(samples, made, strict=True):
-        words = one["props"]["aria-label"]
+    samples = selection["list"][:20]
+    buttons = thumbnails(snapshot, samples, responses(snapshot, SECOND, 2))
+    for index, button in zip(samples, buttons, strict=True):
+        words = button["props"]["aria-label"]
         assert words.startswith(f"Sample {index}: label {CLASS_NAMES[store.labels[index]]}")
         assert ("wrong" in words) == (store.labels[index] != store.predictions[index])
         largest = store.layers[SECOND].feature_maps(index)[..., 2].max()
         assert words.endswith(f"largest activation {largest:.6g}")
-
-
-def test_facts_of_a_dead_map():
-    facts = filter_facts(np.zeros((3, 3), np.float32), (0.0, 2.0))
-    assert facts["Largest here"] == "all zero"
-    assert facts["Exactly zero here"] == "9 of 9"
-
-
-def test_facts_are_of_finite_values():
-    values = np.array([[np.nan, 2.0], [np.inf, 1.0]], np.float32)
-    facts = filter_facts(values, (0.0, 2.0))
-    assert facts["Largest here"] == "2 at y 0, x 1"
-    assert facts["Mean here"] == "1.5"
-    assert facts["Not finite here"] == "2 of 4"
-
-
-def test_colours_span_what_was_chosen():
-    facts = {"low": [0, -1], "high": [5, 3], "span": [-1, 5], "percentiles": [0.5, 2]}
-    values = np.array([[np.inf, np.nan], [1, -2]], np.float32)
-
-    def span(kind):
-        return color_range(values, kind=kind, facts=facts, filter_index=1)
-
-    assert span("map") == (-2, 1), "its finite values"
-    assert span("filter") == (-1, 3)
-    assert span("layer") == (-1, 5)
-    assert span("percentile") == (0.5, 2)
 
 
 CATALOG = Catalog({"conv1": 16, "block/conv 2": 32}, 1000, ("0", "7", "cat dog"), ("mean",))

@@ -21,8 +21,8 @@ from dashboard.components.thumbnails import crop
 from dashboard.figures.histogram import N_BINS, histogram_figure, shares
 from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
 from dashboard.figures.theme import LIGHT
-from dashboard.pages.classes.table import health_summary, health_words
-from dashboard.pages.feature_maps.wall import wall_facts
+from dashboard.pages.classes.filters import health_summary, health_words
+from dashboard.pages.feature_maps.facts import wall_facts
 from dashboard.pages.filter import distribution, downloads, header, samples, scores, similar
 from dashboard.pages.state import state_for
 from dashboard.stores.source import Source
@@ -368,8 +368,8 @@ def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
     pictures = samples.Pictures(snapshot, FIRST, 7)
     found = samples.responses(snapshot, FIRST, 7)[0]
     about = json.loads(pictures.rows(found)["props"]["data-thumbnails"])
-    assert [item[0] for item in about["items"]] == [str(one.sample) for one in found]
-    query = parse_qs(urlsplit(about["items"][0][0].join(about["href"])).query)
+    assert [item[0] for item in about["items"]] == [one.sample for one in found]
+    query = parse_qs(urlsplit(str(about["items"][0][0]).join(about["href"])).query)
     assert query == {"layer": [FIRST], "sample": [str(found[0].sample)], "filter": ["7"]}
     field = snapshot.layer(FIRST).receptive_field(found[0].y, found[0].x)
     if field is None:
@@ -401,8 +401,8 @@ def test_a_box_that_is_a_bound_is_called_one_on_every_page(tmp_path):
     assert words in text
     assert "the box is what that unit sees" not in text
     wall = wall_facts(snapshot, FIRST)
-    assert (wall["field_note"], wall["at_most"]) == (words, True)
-    assert not wall_facts(snapshot, SECOND)["at_most"]
+    assert (wall.field_note, wall.at_most) == (words, True)
+    assert not wall_facts(snapshot, SECOND).at_most
 
 
 def test_no_image_excites_a_dead_filter(snapshot):

@@ -22,9 +22,9 @@ from helpers.servers import running
 from dashboard import create_app
 from dashboard.figures.theme import LIGHT
 from dashboard.pages import PAGES
-from dashboard.pages.classes import cell, table
-from dashboard.pages.classes.parts import top_strip
-from dashboard.pages.feature_maps.picks import page_of, picks, thumbnails
+from dashboard.pages.classes import cell, filters
+from dashboard.pages.classes.cell import top_strip
+from dashboard.pages.feature_maps.samples import thumbnails
 from dashboard.pages.filter import header, samples
 from dashboard.pages.filter.distribution import distribution
 from dashboard.pages.filter.samples import responses
@@ -82,9 +82,8 @@ def test_a_link_to_an_outcome_says_that_there_is_none(snapshot):
 def test_pictures_claim_no_class_that_nobody_knows(snapshot):
     shown = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
     best = responses(snapshot, LAYER, 0)[0][0]
-    chosen = picks(snapshot, shown)
     said = [
-        text_of(thumbnails(snapshot, chosen, page_of(chosen, 0))),
+        text_of(thumbnails(snapshot, range(20))),
         text_of(header.draw(snapshot, shown, LIGHT)),
         text_of(samples.draw_strongest(snapshot, shown, LIGHT)),
         text_of(top_strip(snapshot, shown, "")),
@@ -112,7 +111,7 @@ def test_activations_are_those_of_all_where_there_are_no_classes(snapshot):
 def test_one_cell_is_said_to_be_of_all_samples(snapshot):
     shown = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
     said = f"{cell.sizes_words(snapshot, shown)} {cell.value_words(snapshot, shown)}"
-    names = {one.field for one in table.columns(snapshot, shown)}
+    names = {one.field for one in filters.columns(snapshot, shown)}
     assert ("class" in said) == snapshot.catalog.has_classes
     assert ("best_class" in names) == snapshot.catalog.has_classes
     assert "apoz" in names

@@ -15,7 +15,7 @@ from dashboard.components.graph import CONFIG
 from dashboard.figures.theme import LIGHT
 from dashboard.pages import PAGES, catalogue
 from dashboard.pages import shell as frame
-from dashboard.pages.feature_maps.picks import thumbnails
+from dashboard.pages.feature_maps.samples import thumbnails
 from dashboard.pages.filter import header
 from dashboard.pages.state import parse_query
 from dashboard.stores.source import Source
@@ -107,10 +107,9 @@ def test_without_labels_no_page_says_one(tmp_path):
     source = Source(path)
     snapshot = source.snapshot()
     shown = parse_query("?layer=conv2&filter=0", snapshot.catalog)[0]
-    chosen = {"list": list(range(12)), "by": "index", "layer": "conv2", "filter": 0}
     pages = [
         frame.layout(source, title=""),
-        *thumbnails(snapshot, chosen, list(range(12))),
+        *thumbnails(snapshot, list(range(12))),
         header.draw(snapshot, shown, LIGHT),
     ]
     said = json.dumps(pages, default=lambda one: one.to_plotly_json())

@@ -18,7 +18,7 @@ from dashboard.auth.people import People
 from dashboard.server.limits import MOST_AT_ONCE, MOST_OF_ONE
 from dashboard.stores.source import Source
 
-LAYOUT, SCRIPT = "_dash-layout", "assets/wall.js"
+LAYOUT, SCRIPT = "_dash-layout", "assets/feature_maps.js"
 
 
 class Held(Source):

@@ -62,7 +62,7 @@ def test_graphs_get_the_script_of_two_axes_in_the_version_that_draws_them(url):
 
 def test_the_modules_of_the_wall_are_there_before_they_are_imported(url):
     links = re.findall(r'<link rel="modulepreload" href="/([^"]+)"', httpx.get(url).text)
-    assert "assets/wall/page.js" in links
+    assert "assets/feature_maps/session.js" in links
     assert {httpx.get(url + link).status_code for link in links} == {200}
 
 

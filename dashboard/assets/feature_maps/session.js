@@ -1,0 +1,454 @@
+// What the Feature maps page shows: each fact in one place, whoever changes it, be it a control, a
+// key, a click or a gesture. The picture follows at once; Dash and the server hear of it after it.
+import { EnlargedMap } from "./enlarged.js";
+import { Latest, Refusal, arrayOf, here, mapsUrl } from "./fetching.js";
+import { InputPicture } from "./input.js";
+import { explain } from "./legend.js";
+import { arrival, neighbor, pageOf, positionText, stepped } from "./samples.js";
+import { Tooltip } from "./tooltip.js";
+import { tilingOf } from "./wall/tiling.js";
+import { Wall, cellsFor, roomIn } from "./wall/wall.js";
+
+const SETTLED_AFTER = 120; // ms without another change in a fast drag before the server hears of it
+const AFTER_PAINT = 30; // ms
+const LARGE_AFTER = 50; // ms without another change in a fast drag before a large window is asked for
+const LATEST_AFTER = 1000; // ms until Dash hears of a step whose picture has not come
+const LOADING_AFTER = 250; // ms before a picture that is still old is said to be
+const AHEAD_BYTES = 2 << 20; // of a sample's maps: larger ones are not fetched ahead
+
+// What Dash's controls say, in the order in which they say it.
+const CONTROLS = [
+  "facts", "sample", "filter", "label", "outcome", "by", "range", "order", "scores", "dead",
+  "zeros", "zoom", "window", "scheme",
+];
+
+/**
+ * What the page has to know of a layer; pages/feature_maps/wall.py says what each is.
+ * @typedef {object} WallFacts
+ * @property {string} store
+ * @property {string} digest
+ * @property {string} layer
+ * @property {[number, number, number]} shape
+ * @property {string} url
+ * @property {string} exact
+ * @property {string|null} windows
+ * @property {number[]} low
+ * @property {number[]} high
+ * @property {[number, number]} span
+ * @property {[number, number]} percentiles
+ * @property {boolean} signed
+ * @property {boolean} has_missing
+ * @property {boolean[]} dead
+ * @property {[string, string]} image
+ * @property {[number, number]} image_shape
+ * @property {[number, number][]|null} rows
+ * @property {[number, number][]|null} columns
+ * @property {number[][][]|null} boxes
+ * @property {{top: number, left: number, height: number, width: number}|null} grid
+ * @property {string} field_note
+ * @property {boolean} at_most
+ * @property {Object<string, object>} figures
+ * @property {{width: string, height: string}} figure_style
+ * @property {string} message
+ */
+
+/**
+ * What is shown.
+ * @typedef {object} View
+ * @property {WallFacts} facts of the layer
+ * @property {number} sample
+ * @property {number} filter that is selected
+ * @property {string|null} label the class that samples are picked of; null for all
+ * @property {string} outcome the kind of prediction that they are picked of
+ * @property {string} by what they are ordered by
+ * @property {string} range what colors span
+ * @property {string} order of the filters
+ * @property {number[]|null} scores that they are ordered by, where the server knows them
+ * @property {boolean} dead whether dead filters are hidden
+ * @property {boolean} zeros whether exact zeros are marked
+ * @property {string} zoom
+ * @property {string} window that the wall is zoomed to
+ * @property {string} scheme
+ */
+
+const element = (id) => document.getElementById(id);
+const tell = (id, props) => window.dash_clientside.set_props(id, props);
+
+/** What one open page shows; it goes with the page. */
+export class Session {
+  /** @type {View|null} what is shown, or is on its way */
+  view = null;
+  /** @type {import("./samples.js").Picks|null} which samples a step goes through */
+  picks = null;
+  /** @type {Wall|null} null before its first picture */
+  wall = null;
+  #controls = null; // the view that Dash's controls hold
+  #settled = null; // the sample that the server was told of last
+  #told = {}; // by an id of the page, what Dash was told of it last
+  #direction = 1;
+  #changedAt = -Infinity;
+  #settling = 0; // the timer after which Dash hears of what changed
+  #slow = 0; // the timer that says that something is on its way
+  #arrays = new Latest();
+  #parts = new Latest();
+  #ahead = null;
+
+  constructor(host) {
+    this.host = host;
+    const frame = element("maps-input");
+    this.input = frame && new InputPicture(frame);
+    this.enlarged = new EnlargedMap(host, tell);
+  }
+
+  /** Follows Dash's controls, by the names of a view. */
+  async follow(controls) {
+    const isFirst = this.#controls === null;
+    const before = this.#controls ?? {};
+    if (isFirst) this.#settled = controls.sample; // the page came with it
+    // Only what changed: a sample that was stepped to here may be on its way to Dash still.
+    const changed = CONTROLS.filter((name) => isFirst || controls[name] !== before[name]);
+    const news = Object.fromEntries(changed.map((name) => [name, controls[name]]));
+    this.#controls = controls;
+    if (!isFirst && changed.every((name) => this.view[name] === news[name])) return;
+    this.view = { ...this.view, ...news };
+    // A window is one of a layer and of a kind of zoom: another shows all.
+    const isOther = !isFirst && ("zoom" in news || "facts" in news) && !("window" in news);
+    if (isOther && this.view.window) {
+      this.view.window = "";
+      this.#tellWindow();
+    }
+    this.#ask(isFirst);
+    if (isFirst) this.#place();
+    await this.#refresh();
+  }
+
+  /** Shows another sample or filter at once, and tells Dash after it is painted. */
+  change(news) {
+    if (!this.view || !this.host.isConnected) return;
+    this.view = { ...this.view, ...news };
+    this.#refresh();
+  }
+
+  /** Goes to the sample that is some steps on. */
+  step(steps) {
+    this.#direction = steps;
+    const sample = this.view && stepped(this.picks, this.view.sample, steps);
+    if (sample !== null) this.change({ sample });
+  }
+
+  /** Goes to the filter whose tile is some steps on. */
+  stepFilter(steps) {
+    const order = this.wall?.order ?? [];
+    if (order.length) this.change({ filter: neighbor(order, this.view.filter, steps) });
+  }
+
+  /** Goes through other samples from now on. */
+  pick(picks) {
+    const before = this.picks;
+    this.picks = picks;
+    if (!this.view || !picks) return;
+    const sample = arrival(before, picks, this.view.sample);
+    if (sample !== null && sample !== this.view.sample) this.change({ sample });
+    else this.#place();
+  }
+
+  /** Marks the thumbnail of the sample that is shown. */
+  mark() {
+    for (const thumbnail of document.querySelectorAll("#maps-thumbnails [data-sample]")) {
+      const isShown = Number(thumbnail.dataset.sample) === this.view?.sample;
+      if (isShown) thumbnail.setAttribute("aria-current", "true");
+      else thumbnail.removeAttribute("aria-current");
+    }
+  }
+
+  async #refresh() {
+    const { view } = this;
+    const { facts, sample } = view;
+    const quick = performance.now() - this.#changedAt < SETTLED_AFTER;
+    this.#changedAt = performance.now();
+    clearTimeout(this.#settling);
+    clearTimeout(this.#slow);
+    this.#say(facts.message);
+    this.host.hidden = Boolean(facts.message);
+    if (facts.message) {
+      this.input?.show(facts, sample);
+      this.#forget();
+      this.#settle(quick);
+      return;
+    }
+    this.#slow = setTimeout(() => this.host.classList.add("waiting"), LOADING_AFTER);
+    // A picture that is late, or never comes.
+    this.#settling = setTimeout(() => this.#tellDash(), LATEST_AFTER);
+    const step = this.#overviewStep();
+    const url = mapsUrl(facts, sample, step);
+    // The server makes a window to its end though nobody waits for it any more: one at a time.
+    if (facts.windows && quick && !here(url)) {
+      await new Promise((go) => { setTimeout(go, LARGE_AFTER); });
+      if (view !== this.view) return;
+    }
+    this.input?.show(facts, sample);
+    const array = here(url) ?? await this.#arrays.get(url).catch((error) => {
+      const isRefusal = error instanceof Refusal;
+      this.#say(isRefusal ? error.message : "The server does not answer; is it running?");
+      return null;
+    });
+    if (view !== this.view || !this.host.isConnected) return;
+    clearTimeout(this.#slow);
+    this.host.classList.toggle("waiting", array === null); // what is there is of another sample
+    if (array && array.digest !== facts.digest) {
+      this.#say("The store was replaced since this page was opened: reload the page.");
+    } else if (array) {
+      this.#draw(array, step);
+      this.#fetchAhead(array.values.byteLength);
+    }
+    clearTimeout(this.#settling);
+    this.#settle(quick);
+  }
+
+  // Of a layer without maps nothing of the one before may stay.
+  #forget() {
+    this.wall?.clear();
+    if (this.input) this.input.over.hidden = true;
+    element("maps-legend")?.replaceChildren();
+    element("maps-range-note")?.replaceChildren();
+  }
+
+  #overviewStep() {
+    const { facts } = this.view;
+    if (!facts.windows) return 1;
+    const room = roomIn(this.host);
+    const tiling = tilingOf(facts.shape[2], facts.shape[0], facts.shape[1], room);
+    return cellsFor(facts.shape, tiling, window.devicePixelRatio || 1);
+  }
+
+  // A finer part of large maps, of some filters or all; null where another was asked for since.
+  async #finer({ top, left, rows, columns, step }, filters) {
+    const { facts, sample } = this.wall.view;
+    const [height, width] = facts.shape;
+    const window = `&y=${top}:${Math.min(top + rows * step, height)}`
+      + `&x=${left}:${Math.min(left + columns * step, width)}`;
+    const which = filters ? `&filter=${filters.join(",")}` : "";
+    try {
+      const array = await this.#parts.get(
+        `${facts.windows}&sample=${sample}&step=${step}${window}${which}`);
+      if (!array || array.digest !== facts.digest) return null;
+      return mapsOf(array, step, { top, left }, filters);
+    } catch {
+      return null; // what is seen stays as it is; the next gesture asks again
+    }
+  }
+
+  #draw(array, step) {
+    const { host, view } = this;
+    const { facts, filter, order, range, sample, scheme, scores, zeros, zoom, window } = view;
+    this.wall ??= this.#newWall();
+    // An array is one object while it is kept, so that the wall knows what it has painted already.
+    array.maps ??= mapsOf(array, step, { top: 0, left: 0 }, null);
+    this.wall.show(array.maps, {
+      facts, sample, filter, range, zoom, window, scheme,
+      scores: order === "index" ? null : scores ?? (order === "mean" ? "mean" : null),
+      hidden: view.dead === true ? facts.dead : null,
+      zeros: Boolean(zeros),
+      words: `Feature maps of ${facts.shape[2]} filters of ${facts.layer}, sample ${sample}`,
+    });
+    if (!this.wall.order.length) {
+      this.#say("Every filter of this layer is dead; show dead filters to see them.");
+    }
+    this.input?.map(array.maps, this.wall.span, filter, facts);
+    this.#hover(this.wall.hovered);
+    requestAnimationFrame(() => {
+      host.dataset.drawn = `${facts.layer} ${sample} ${filter}`;
+    });
+  }
+
+  #newWall() {
+    const wall = new Wall(this.host, {
+      select: (filter) => this.change({ filter }),
+      look: (text, isResting) => {
+        // The wall may still show the layer before, whose windows are others.
+        if (wall.view.facts !== this.view.facts || wall.view.zoom !== this.view.zoom) return;
+        // In place: the request that may be under way is still what is wanted.
+        this.view.window = text;
+        if (isResting && this.host.isConnected) this.#tellWindow();
+      },
+      hover: (cell, point) => this.#hover(cell, point),
+      painted: (outside) => explain(
+        wall, outside, { legend: element("maps-legend"), note: element("maps-range-note") }),
+      finer: (part, filters) => this.#finer(part, filters),
+    });
+    this.tooltip = new Tooltip(wall);
+    return wall;
+  }
+
+  #hover(cell, point) {
+    this.tooltip.show(cell, point);
+    this.input?.outline(cell, this.wall.view.facts);
+  }
+
+  #tellWindow() {
+    const { window: text } = this.view;
+    if (text === this.#controls.window) return;
+    this.#controls = { ...this.#controls, window: text }; // so that what comes back is no news
+    tell("maps-window", { data: text });
+  }
+
+  // Dash and the server are told after the picture, and of a fast drag once: of the sample, the
+  // address and the words need it, and their work would hold the picture up.
+  #settle(quick) {
+    this.#settling = setTimeout(() => this.#tellDash(), quick ? SETTLED_AFTER : AFTER_PAINT);
+  }
+
+  #tellDash() {
+    if (!this.host.isConnected) return;
+    const { facts, filter, sample } = this.view;
+    const before = this.#controls;
+    this.#controls = { ...before, sample, filter };
+    if (sample !== before.sample) tell("maps-sample", { value: sample });
+    if (filter !== before.filter) tell("maps-filter", { value: filter });
+    if (isFilter(filter, facts)) {
+      this.#tellNews("maps-filter-name", "children", `${filter} of ${facts.layer}`);
+    }
+    if (this.#settled !== sample) {
+      this.#settled = sample;
+      tell("maps-settled", { data: sample });
+    }
+    this.#ask(false);
+    this.mark();
+    this.#place();
+    this.enlarged.show(this.view);
+  }
+
+  // Asks the server for what only it knows, where the answer may be another one.
+  #ask(isAnswered) {
+    const questions = {
+      "maps-order-question": orderQuestion({ ...this.view, sample: this.#settled }),
+      "maps-picks-question": picksQuestion(this.view),
+    };
+    for (const [id, question] of Object.entries(questions)) {
+      if (isAnswered) this.#told[id] = JSON.stringify(question); // the page came with it
+      else this.#tellNews(id, "data", question);
+    }
+  }
+
+  #tellNews(id, property, value) {
+    const text = JSON.stringify(value);
+    if (this.#told[id] === text) return;
+    this.#told[id] = text;
+    tell(id, { [property]: value });
+  }
+
+  // Says where the sample is among those that match, and turns to the thumbnails that it is on.
+  #place() {
+    const { picks, view } = this;
+    if (!picks) return;
+    element("maps-position").textContent = positionText(picks, view.sample);
+    const { by, layer, filter } = picks;
+    const samples = pageOf(picks, view.sample);
+    this.#tellNews("maps-page", "data", { samples, by, layer, filter });
+  }
+
+  #fetchAhead(bytes) {
+    const { facts, sample } = this.view;
+    this.#ahead?.abort();
+    const next = stepped(this.picks, sample, this.#direction);
+    if (bytes > AHEAD_BYTES || next === null || next === sample) return;
+    this.#ahead = new AbortController();
+    // Only a favor to the next step.
+    const url = mapsUrl(facts, next, this.#overviewStep());
+    arrayOf(url, this.#ahead.signal).catch(() => {});
+  }
+
+  #say(text) {
+    const place = element("maps-message");
+    if (place) place.textContent = text;
+  }
+}
+
+const mapsOf = (array, step, origin, filters) => (
+  { values: array.values, shape: array.shape.slice(1), step, origin, filters });
+
+const isFilter = (filter, facts) => Number.isInteger(filter) && filter < facts.shape[2];
+
+/** What the server is asked to order the filters: only what the order depends on. */
+export function orderQuestion({ facts, filter, label, order, sample }) {
+  const question = { filter_order: order };
+  if (order !== "index") question.layer = facts.layer;
+  if (order === "similar") question.filter_index = filter;
+  if (order === "class") Object.assign(question, label ? { class_index: label } : { sample });
+  if (order === "mean" && facts.windows) question.sample = sample;
+  return question;
+}
+
+/** What the server is asked to pick samples: only what the choice depends on. */
+export function picksQuestion({ by, facts, filter, label, outcome }) {
+  const question = { class_index: label, outcome, picked: by };
+  if (by === "response") Object.assign(question, { layer: facts.layer, filter_index: filter });
+  return question;
+}
+
+const sessions = new WeakMap(); // by the wall's element, which goes with its page
+
+/** The session of the page that is open; null where it is another page. */
+export function session() {
+  const host = element("maps-wall");
+  if (host && !sessions.has(host)) sessions.set(host, new Session(host));
+  return host && sessions.get(host);
+}
+
+// What Dash calls. A function that gives nothing back leaves Dash's output as it is.
+
+/** Shows what Dash's controls say; nothing else needs the server for the next sample. */
+export async function show(...values) {
+  const controls = Object.fromEntries(CONTROLS.map((name, at) => [name, values[at]]));
+  if (controls.facts && Number.isInteger(controls.sample)) await session()?.follow(controls);
+}
+
+/** Goes through the samples that the server picked. */
+export const pick = (picks) => { session()?.pick(picks); };
+
+/** Marks the thumbnail of the sample that is shown. */
+export const mark = () => { session()?.mark(); };
+
+/** Outlines in the input what a unit of the enlarged map sees. */
+export function outline(hover) {
+  const point = hover?.points?.[0];
+  const { input, view } = session() ?? {};
+  if (view) input?.outline(point ? { y: point.y, x: point.x } : null, view.facts);
+}
+
+/** How strongly the map lies over the input, in per cent. */
+export function fade(percent) {
+  element("maps-input")?.style.setProperty("--map-opacity", percent / 100);
+}
+
+/** Saves what is seen: a picture, or the values of the filters that are shown. */
+export async function save(button) {
+  const wall = session()?.wall;
+  if (!wall?.order.length) return;
+  const { facts, sample } = wall.view;
+  const form = button.split("-").pop();
+  const link = document.createElement("a");
+  if (form === "png") {
+    link.href = URL.createObjectURL(await wall.picture());
+    link.download = `${facts.store}.${facts.layer.replaceAll("/", ".")}.${sample}.png`;
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  } else {
+    const all = wall.order.length === facts.shape[2];
+    link.href = `${facts.exact}&sample=${sample}&format=${form}`
+      + (all ? "" : `&filter=${[...wall.order].sort((a, b) => a - b).join(",")}`);
+    link.download = "";
+  }
+  link.click();
+}
+
+/** The filter that is some tiles on, for keys. */
+export const nextFilter = (steps) => { session()?.stepFilter(steps); };
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(
+    "#maps-thumbnails [data-sample], #maps-previous, #maps-next");
+  if (!button) return;
+  const steps = { "maps-previous": -1, "maps-next": 1 }[button.id];
+  if (steps) session()?.step(steps);
+  else session()?.change({ sample: Number(button.dataset.sample) });
+});
