@@ -7,7 +7,7 @@ assets/panels.js.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -169,8 +169,13 @@ def draw(
         `wide`, up to how many rows or columns cells are wide enough for a thick frame. And the
         style of the graph, the legend, and a sentence.
     """
-    class_index = state_for(snapshot.catalog, class_index=order_class).class_index
-    state = replace(state, class_index=class_index)
+    state = state_for(
+        snapshot.catalog,
+        layer=state.layer,
+        statistic=state.statistic,
+        arrangement=state.arrangement,
+        class_index=order_class,
+    )
     order, about = order_of(snapshot, state), STATISTICS[state.statistic]
     cells = np.ix_(order.classes, order.filters)
     values = snapshot.statistic(state.layer, state.statistic).astype(np.float64)[cells]

@@ -15,7 +15,7 @@ from dashboard.figures.theme import DARK, LIGHT
 from dashboard.pages import PAGES
 from dashboard.pages.page import REPLACED, Page
 from dashboard.pages.state import FIELDS, parse_query
-from dashboard.stores.source import Source
+from dashboard.stores.source import STORE_HERE, Source
 from fmcore.errors import MapsNotStoredError, StatisticNotFoundError
 from fmcore.records import Target
 
@@ -46,6 +46,14 @@ def source(request, tmp_path_factory):
     return Source(folder)
 
 
+@pytest.fixture
+def snapshot(source):
+    """A store, as a request whose address names it has it."""
+    token = STORE_HERE.set("a")
+    yield source.snapshot()
+    STORE_HERE.reset(token)
+
+
 class Needed:
     """A state of which a panel sees only what it says it needs."""
 
@@ -60,9 +68,8 @@ class Needed:
 @pytest.mark.parametrize(("page", "panel"), PANELS)
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_panel_fills_what_it_says_from_what_it_needs_or_says_what_is_not_stored(
-    page, panel, query, source
+    page, panel, query, source, snapshot
 ):
-    snapshot = source.snapshot("a")
     state = parse_query(query, snapshot.catalog)[0]
     also = dict.fromkeys(panel.also)
     try:
