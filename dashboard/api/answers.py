@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from dashboard.api.errors import Limits
+from dashboard.server.headers import etag
 from dashboard.server.problem import problem
 from dashboard.stores.source import Snapshot, Source
 from fmcore.errors import SelectionError
@@ -44,14 +45,16 @@ class Call:
         request: the request as it came.
         source: where the stores are.
         limits: how much the answer may hold.
-        parameters: those of the query that nobody has taken yet, by name.
+        query: all parameters of the query, by name; what an answer is kept by must hold them all.
+        untaken: those that nobody has taken yet; `format` is taken at once.
         form: the format of the answer; `RAW` where an operation has no choice.
     """
 
     request: Request
     source: Source
     limits: Limits
-    parameters: dict[str, str]
+    query: Mapping[str, str]
+    untaken: dict[str, str]
     form: Format = RAW
 
     @property
@@ -72,13 +75,17 @@ class Call:
         """The store, if it is open and its file is still the same; does not wait."""
         return self.source.current(self.store)
 
+    def tag(self, *facts: str) -> str:
+        """The ETag of an answer that is made of some facts and of all parameters."""
+        return etag(*facts, *(f"{name}={text}" for name, text in sorted(self.query.items())))
+
     def take(self, name: str, default: str = "") -> str:
         """The text of a parameter, which thereby is heeded; a default where it is not given."""
-        return self.parameters.pop(name, default)
+        return self.untaken.pop(name, default)
 
     def refuse_rest(self) -> None:
         """Raises `SelectionError` for a parameter that nobody took: it must not be ignored."""
-        for name in self.parameters:
+        for name in self.untaken:
             raise SelectionError(f"{name} has no effect here; leave it out", field=name)
 
 
@@ -154,11 +161,6 @@ class Body:
             data = memoryview(np.ascontiguousarray(block)).cast("B")  # type: ignore[arg-type]
             yield bytes(data[max(0, first - place) : max(0, last - place)])
             place += len(data)
-
-
-def body_of(form: Format, array: ArraySource, rows: Callable[[int, int], ArraySource]) -> Body:
-    """An array as bytes: the header that the format has, and the values."""
-    return Body(form.array_header(array) if form.array_header else b"", array, rows)
 
 
 def send(

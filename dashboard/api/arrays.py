@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -46,8 +46,8 @@ PACE = Pace(readers=0, block_bytes=512 << 10)
 NUMBER_BYTES = 12
 # Plain values are deflated on their way where no more than this is left of them.
 WORTH_SENDING = 0.95
-# All that `stored_chunk` looks at: a query of anything else is not its own.
-_CHUNK_FIELDS = frozenset({"layer", "filter", "sample", "dtype"})
+# All that `stored_chunk` looks at: a request with anything else is not its own.
+_CHUNK_PARAMETERS = frozenset({"layer", "filter", "sample", "dtype", "format"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +73,13 @@ class _Selection:
             )
         return self.snapshot.layer(paths[0])
 
-    @property
-    def tag(self) -> str:
-        """The ETag of the answer."""
-        form = self.call.form.name
-        return caching.etag(self.snapshot.digest, *asdict(self.query).values(), form)
+    def headers(self, array: ArraySource | None = None) -> dict[str, str]:
+        """The headers of the answer, which describe an array if it is one."""
+        digest = self.snapshot.digest
+        tag = self.call.tag(digest, self.query.what)
+        if array is None:
+            return {"etag": tag, "cache-control": "private, no-cache", "x-store-digest": digest}
+        return answers.headers_of(array.shape, array.dtype, array.axes, digest=digest, tag=tag)
 
 
 async def maps(call: Call) -> Response:
@@ -130,7 +132,7 @@ def samples(call: Call) -> Response:
 
 def _query(call: Call, what: str) -> Query:
     """The query of a request, parsed as on the command line; takes its parameters."""
-    names = [parameter.name for parameter in PARAMETERS if parameter.name in call.parameters]
+    names = [parameter.name for parameter in PARAMETERS if parameter.name in call.untaken]
     query = parse_query({name: call.take(name) for name in names} | {"what": what})
     call.refuse_rest()
     return query
@@ -157,13 +159,14 @@ def _maps(call: Call, query: Query) -> Response:
 def _array(selection: _Selection, rows: Callable[[int, int], ArraySource], n_rows: int) -> Response:
     call, form, whole = selection.call, selection.call.form, rows(0, n_rows)
     call.limits.check(whole.nbytes, is_text=False)
-    headers = _headers(whole, selection)
+    headers = selection.headers(whole)
     if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
+    head = form.array_header(whole) if form.array_header else b""
     file = f"{selection.snapshot.name}.{whole.path.replace('/', '.')}{form.ending}"
     return answers.send(
         call.request,
-        answers.body_of(form, whole, rows),
+        answers.Body(head, whole, rows),
         headers,
         media_type=form.media_type,
         filename="" if form is RAW else quote(file, safe=""),
@@ -171,12 +174,9 @@ def _array(selection: _Selection, rows: Callable[[int, int], ArraySource], n_row
 
 
 def _array_text(selection: _Selection, array: ArraySource, resolved: ResolvedQuery) -> Response:
-    call, form = selection.call, selection.call.form
-    call.limits.check(array.nbytes // array.dtype.itemsize * NUMBER_BYTES, is_text=True)
-    headers = _headers(array, selection)
-    if caching.is_known(call.request, headers["etag"]):
-        return caching.not_modified(headers)
+    form = selection.call.form
     assert form.array_text is not None  # noqa: S101 (such are the formats that come here)
+    n_bytes = array.nbytes // array.dtype.itemsize * NUMBER_BYTES
     (path,) = resolved.layers
     about = {
         "store": selection.snapshot.name,
@@ -184,28 +184,26 @@ def _array_text(selection: _Selection, array: ArraySource, resolved: ResolvedQue
         "sample": [int(index) for index in resolved.samples],
         "filter": [int(index) for index in resolved.filters[path]],
     }
-    text = form.array_text(array, about)
-    return answers.send_text(call.request, text, headers, media_type=form.media_type)
+    headers = selection.headers(array)
+    return _text(selection, form.array_text(array, about), n_bytes, headers)
 
 
 def _table(selection: _Selection, tables: Tables) -> Response:
-    call, form, digest = selection.call, selection.call.form, selection.snapshot.digest
-    call.limits.check(form.table_bytes(tables), is_text=True)
-    headers = {
-        "etag": selection.tag,
-        "cache-control": "private, no-cache",
-        "x-store-digest": digest,
-    }
+    form = selection.call.form
+    assert form.table_text is not None  # noqa: S101 (such are the formats that come here)
+    headers = selection.headers()
+    return _text(selection, form.table_text(tables), form.table_bytes(tables), headers)
+
+
+def _text(
+    selection: _Selection, text: Iterable[str], n_bytes: int, headers: Mapping[str, str]
+) -> Response:
+    """Text that is made while it is sent, of about so many bytes."""
+    call = selection.call
+    call.limits.check(n_bytes, is_text=True)
     if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
-    assert form.table_text is not None  # noqa: S101 (such are the formats that come here)
-    text = form.table_text(tables)
-    return answers.send_text(call.request, text, headers, media_type=form.media_type)
-
-
-def _headers(array: ArraySource, selection: _Selection) -> dict[str, str]:
-    digest, tag = selection.snapshot.digest, selection.tag
-    return answers.headers_of(array.shape, array.dtype, array.axes, digest=digest, tag=tag)
+    return answers.send_text(call.request, text, headers, media_type=call.form.media_type)
 
 
 def stored_chunk(call: Call, snapshot: Snapshot, query: Query, *, wait: bool) -> Response | None:
@@ -214,12 +212,12 @@ def stored_chunk(call: Call, snapshot: Snapshot, query: Query, *, wait: bool) ->
     A chunk of plain values is deflated for clients that take this, if it pays.
 
     Returns:
-        None where the query is not exactly for one chunk, has anything that is not looked at
-        here, or wants another form; and, unless `wait`, where the disk would have to be waited
-        for, or values deflated.
+        None where the query is not exactly for one chunk, or the request has a parameter that is
+        not looked at here, or wants another form; and, unless `wait`, where the disk would have to
+        be waited for, or values deflated.
     """
     headers = call.request.headers
-    is_exact = query.as_dict().keys() <= _CHUNK_FIELDS
+    is_exact = call.query.keys() <= _CHUNK_PARAMETERS
     if not is_exact or call.form is not RAW or "range" in headers:
         return None
     if query.layer not in snapshot.catalog.n_filters:

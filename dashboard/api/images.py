@@ -51,13 +51,14 @@ def _answer(
         raise SampleNotFoundError(f"no sample {text[:40]!r} in {snapshot.file_name}")
     sample = int(text)
     headers = {
-        "etag": caching.etag(snapshot.digest, "image", str(sample), size),
+        "etag": call.tag(snapshot.digest, "image", str(sample)),
         "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
         "x-store-digest": snapshot.digest,
     }
     if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
-    key = ("png", str(sample), size)
+    texts = (f"{name}={text}" for name, text in sorted(call.query.items()) if name != "v")
+    key = ("png", str(sample), *texts)
     data: bytes | None = snapshot.held(key)
     if data is None and not wait:
         return None

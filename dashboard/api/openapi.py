@@ -5,8 +5,9 @@ Nothing of the page comes from the net.
 
 from __future__ import annotations
 
+import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import EnumType
 from importlib.metadata import version
@@ -16,11 +17,11 @@ from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from dashboard.api.answers import RAW, json_answer
-from dashboard.api.operations import BINARY, OPERATIONS, TEXT, VALUES, WHOLE, Operation, Parameter
+from dashboard.api.operations import BINARY, CONTENTS, OPERATIONS, TEXT, WHOLE, Operation
 from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, GuardedMount, GuardedRoute
 from dashboard.stores.source import Source
@@ -30,22 +31,6 @@ from fmcore.statistics import STATISTICS
 
 TITLE = "Feature Map Dashboard"
 _OWN = Path(__file__).with_name("static")
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Feature Map Dashboard: HTTP API</title>
-<link rel="stylesheet" href="docs/swagger/swagger-ui.css">
-<link rel="stylesheet" href="docs/own/reference.css">
-</head>
-<body>
-<div id="reference"></div>
-<script src="docs/swagger/swagger-ui-bundle.js"></script>
-<script src="docs/own/reference.js"></script>
-</body>
-</html>
-"""
 _ABOUT = """
 The same names as `fmcore export` takes choose what an answer holds. An array comes as `raw`
 little-endian bytes, with its shape and dtype in the headers, or as {formats}:
@@ -88,7 +73,7 @@ def reference_routes(source: Source) -> list[Guarded]:
     """`/openapi.json`, and `/docs`: a page to read and try it."""
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(_PAGE)
+        return FileResponse(_OWN / "reference.html")
 
     async def description(_: Request) -> Response:
         return json_answer(await run_in_threadpool(describe, source))
@@ -123,29 +108,27 @@ def describe(source: Source) -> dict[str, Any]:
 
 
 def _described(operation: Operation, source: Source) -> dict[str, Any]:
-    content = operation.content or {
-        form.media_type.partition(";")[0]: _text_or_bytes(form) for form in operation.formats
-    }
+    content = operation.content or {form.media_type: _schema(form) for form in operation.formats}
     answer: dict[str, Any] = {
         "description": "the answer",
-        "content": {kind: {"schema": schema_of(values)} for kind, values in content.items()},
+        "content": {
+            kind.partition(";")[0]: {"schema": schema_of(values)}
+            for kind, values in content.items()
+        },
+        "headers": {
+            name: {"description": text, "schema": TEXT} for name, text in operation.headers.items()
+        },
     }
-    if operation.headers:
-        headers = operation.headers.items()
-        answer["headers"] = {name: {"description": text, "schema": TEXT} for name, text in headers}
-    about = {"description": operation.description} if operation.description else {}
-    unchanged: dict[str, Any] = _KEPT if operation.heading == VALUES else {}
-    if operation.headers and operation.formats:
-        unchanged = unchanged | _RANGES
     return {
         "summary": operation.summary,
-        **about,
+        "description": operation.description,
         "operationId": operation.name,
         "tags": [operation.heading],
-        "parameters": _parameters(operation, source),
+        "parameters": [*_in_path(operation, source), *_in_query(operation, source)],
         "responses": {
             "200": answer,
-            **unchanged,
+            **({} if operation.heading == CONTENTS else _KEPT),
+            **(_RANGES if operation.headers and operation.formats else {}),
             **{str(status): _problem(status) for status in operation.problems},
         },
     }
@@ -156,45 +139,38 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _STATUSES[status], "content": content}
 
 
-def _parameters(operation: Operation, source: Source) -> list[dict[str, Any]]:
-    in_path: dict[str, dict[str, Any]] = {
+def _in_path(operation: Operation, source: Source) -> Iterator[dict[str, Any]]:
+    about: dict[str, dict[str, Any]] = {
         "store": {"schema": TEXT, "example": source.names[0]},
         "sample": {"schema": WHOLE, "example": 0},
     }
-    parameters = [
-        {"name": name, "in": "path", "required": True, **about}
-        for name, about in in_path.items()
-        if f"{{{name}}}" in operation.path
-    ]
-    schemas, examples = _of_store(operation, source)
+    for name in re.findall(r"{(\w+)}", operation.path):
+        yield {"name": name, "in": "path", "required": True, **about[name]}
+
+
+def _in_query(operation: Operation, source: Source) -> Iterator[dict[str, Any]]:
+    about = _by_store(operation, source)
     for parameter in operation.parameters:
-        parameters.append(_described_parameter(parameter, schemas, examples))
+        of_store = {} if parameter.schema else about.get(parameter.name, {})
+        yield {
+            "name": parameter.name,
+            "in": "query",
+            "description": parameter.description,
+            "required": parameter.required,
+            "schema": parameter.schema or TEXT,
+            **of_store,
+        }
     if operation.formats:
         names = [form.name for form in operation.formats]
-        choice = {"type": "string", "enum": names, "default": names[0]}
-        of_answer = Parameter("format", f"of the answer ({names[0]})", choice)
-        parameters.append(_described_parameter(of_answer, {}, {}))
-    return parameters
+        yield {
+            "name": "format",
+            "in": "query",
+            "description": f"of the answer ({names[0]})",
+            "schema": {**TEXT, "enum": names, "default": names[0]},
+        }
 
 
-def _described_parameter(
-    parameter: Parameter, schemas: Mapping[str, Any], examples: Mapping[str, Any]
-) -> dict[str, Any]:
-    name, example = parameter.name, parameter.example
-    example = examples.get(name) if example is None else example
-    return {
-        "name": name,
-        "in": "query",
-        "description": parameter.description,
-        "required": parameter.required,
-        "schema": schemas.get(name, parameter.schema)
-        if parameter.schema is TEXT
-        else parameter.schema,
-        **({} if example is None else {"example": example}),
-    }
-
-
-def _of_store(operation: Operation, source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
+def _by_store(operation: Operation, source: Source) -> dict[str, dict[str, Any]]:
     """Schemas and examples of parameters, with the names that the first store has."""
     snapshot = source.snapshot(source.names[0])
     catalog = snapshot.catalog
@@ -202,27 +178,29 @@ def _of_store(operation: Operation, source: Source) -> tuple[dict[str, Any], dic
     n_filters = min(catalog.n_filters.values())
     names: tuple[str, ...] = ("mean", "max", "zero_fraction")
     if operation.name == "statistics":
-        of_targets = (
-            name for name in snapshot.statistics(layers[0]) if "target" in STATISTICS[name].axes
-        )
+        of_layer = snapshot.statistics(layers[0])
+        of_targets = [name for name in of_layer if "target" in STATISTICS[name].axes]
         names = (*of_targets, *catalog.statistics)
     outcomes = ["correct"] if catalog.has_outcomes else []
-    schemas = {
-        "layer": {**TEXT, "examples": layers},
-        "filter": {**TEXT, "examples": ["0", f"0:{n_filters}"]},
-        "class": {**TEXT, "examples": [*classes[:20], *(["0"] if classes else [])]},
-        "sample": {**TEXT, "examples": ["0", "0:10", *outcomes, "top:3"]},
-        "statistic": {**TEXT, "examples": [*names[:20]]},
-        "dtype": {**TEXT, "enum": list(DTYPES), "default": DTYPES[0]},
+    values = {
+        "layer": layers,
+        "filter": ["0", f"0:{n_filters}"],
+        "class": [*classes[:20], *(["0"] if classes else [])],
+        "sample": ["0", "0:10", *outcomes, "top:3"],
+        "statistic": [*names[:20]],
     }
-    # Of arrays, a single one is quick to try.
-    examples = {"layer": layers[0], "sample": "0"} if operation.headers else {}
+    about: dict[str, dict[str, Any]] = {
+        name: {"schema": {**TEXT, "examples": examples}} for name, examples in values.items()
+    }
+    about["dtype"] = {"schema": {**TEXT, "enum": list(DTYPES), "default": DTYPES[0]}}
+    if operation.headers:  # an array, of which one sample is quick to try
+        about["layer"]["example"], about["sample"]["example"] = layers[0], "0"
     if operation.name == "pooled":
-        examples["statistic"] = "max"
-    return schemas, examples
+        about["statistic"]["example"] = "max"
+    return about
 
 
-def _text_or_bytes(form: Format) -> object:
+def _schema(form: Format) -> Mapping[str, Any]:
     if form.media_type == "application/json":
         return {}
     return TEXT if form.table_text else BINARY

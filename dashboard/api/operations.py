@@ -34,6 +34,7 @@ Schema = Mapping[str, Any]
 TEXT: Schema = {"type": "string"}
 WHOLE: Schema = {"type": "integer", "minimum": 0}
 BINARY: Schema = {"type": "string", "format": "binary"}
+_JSON = "application/json"
 # Two headings of the page.
 CONTENTS, VALUES = "What there is", "Arrays and tables"
 ARRAY_HEADERS = {
@@ -55,16 +56,14 @@ class Parameter:
     Attributes:
         name: its name.
         description: the values it takes, and its default.
-        schema: its values as a JSON schema.
+        schema: its values as a JSON schema; None for text, of which the stores give examples.
         required: whether it must be given.
-        example: a value to try; None where the stores there are say one, or it is best left out.
     """
 
     name: str
     description: str
-    schema: Schema = field(default_factory=lambda: TEXT)
+    schema: Schema | None = None
     required: bool = False
-    example: str | int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +75,12 @@ class Operation:
         answer: does it; on the event loop where it is a coroutine, else in a thread.
         role: what a request needs, or what says that of its query.
         summary: one line for people.
-        heading: what it stands below on the page.
         content: the answer as a JSON schema or a type that has one, by media type; empty where
             the formats say it.
         parameters: those of the query, but for `format`.
         formats: the formats of the answer; the first where a request names none.
         reasons: why parameters that people may try are none of this operation.
         headers: of the answer, with what they say.
-        problems: statuses of errors.
         description: more than the summary.
     """
 
@@ -91,19 +88,28 @@ class Operation:
     answer: Callable[[Call], Response] | Callable[[Call], Awaitable[Response]]
     role: RoleOf
     summary: str
-    heading: str
     content: Mapping[str, object] = field(default_factory=dict)
     parameters: Sequence[Parameter] = ()
     formats: Sequence[Format] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    problems: Sequence[int] = (404, 422, 500, 503)
     description: str = ""
 
     @property
     def name(self) -> str:
         """The name of the function that answers."""
         return self.answer.__name__
+
+    @property
+    def heading(self) -> str:
+        """The heading that it stands below on the page."""
+        return CONTENTS if _JSON in self.content else VALUES
+
+    @property
+    def problems(self) -> tuple[int, ...]:
+        """The statuses of its errors."""
+        of_store = (404, 500, 503) if "{store}" in self.path else ()
+        return tuple(sorted((422, *of_store, *((413,) if self.formats or self.headers else ()))))
 
 
 def _by_format(query: QueryParams) -> Role:
@@ -131,7 +137,7 @@ def _text(what: str) -> Callable[[Format], object]:
     return lambda form: form.table_text and what in form.takes
 
 
-_JSON, _PATH = "application/json", {"what": "what is said by the path"}
+_PATH = {"what": "what is said by the path"}
 _ONE_LAYER = Parameter("layer", "the path of one layer", required=True)
 _SAMPLES = _shared("sample", "filter", "class", "dtype")
 _LAYER = (Parameter("layer", _shared("layer")[0].description, required=True),)
@@ -143,9 +149,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=stores.health,
         role=Role.ANYBODY,
         summary="Whether the server answers",
-        heading=CONTENTS,
         content={_JSON: stores.Health},
-        problems=(422,),
         description="Touches no disk.",
     ),
     Operation(
@@ -153,9 +157,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=stores.stores,
         role=Role.VIEW,
         summary="The stores there are",
-        heading=CONTENTS,
         content={_JSON: list[StoreSummary]},
-        problems=(422,),
         description="Each with its model and its data set, or with what is wrong with it.",
     ),
     Operation(
@@ -163,7 +165,6 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=stores.store,
         role=Role.VIEW,
         summary="What a store holds",
-        heading=CONTENTS,
         content={_JSON: stores.StoreAbout},
         description="Its model, its data set, how it was captured.",
     ),
@@ -172,7 +173,6 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=stores.layers,
         role=Role.VIEW,
         summary="The captured layers",
-        heading=CONTENTS,
         content={_JSON: list[stores.LayerLine]},
         description="In the model's order, with the names of what is known of each.",
     ),
@@ -181,7 +181,6 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=arrays.maps,
         role=_by_samples,
         summary="Feature maps of one layer, [sample, y, x, filter]",
-        heading=VALUES,
         parameters=(*_LAYER, *_SAMPLES),
         formats=_formats(
             RAW,
@@ -189,19 +188,16 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         reasons=_PATH | {"statistic": "statistic cannot choose maps; ask pooled or statistics"},
         headers=ARRAY_HEADERS,
-        problems=(404, 413, 422, 500, 503),
     ),
     Operation(
         path=f"{API_STORE}/pooled",
         answer=arrays.pooled,
         role=_by_samples,
         summary="Pooled tables of one layer: one number for each sample and filter",
-        heading=VALUES,
         parameters=(*_LAYER, *_SAMPLES, *_shared("statistic")),
         formats=_formats(RAW, lambda form: form.array_header or _text("pooled")(form)),
         reasons=_PATH,
         headers=ARRAY_HEADERS,
-        problems=(404, 413, 422, 500, 503),
     ),
     Operation(
         path=f"{API_STORE}/statistics",
@@ -209,12 +205,10 @@ OPERATIONS: tuple[Operation, ...] = (
         role=_by_format,
         summary="Statistics of filters and layers, a row a value, with chance level and n; of "
         "several labels or numbers, a row for each",
-        heading=VALUES,
         parameters=_shared("layer", "filter", "class", "statistic"),
         formats=_formats(FORMATS["json"], _text("statistics")),
         reasons=_PATH
         | {name: f"{name} cannot choose statistics: {_WHOLE_SET}" for name in ("sample", "dtype")},
-        problems=(404, 413, 422, 500, 503),
     ),
     Operation(
         path=f"{API_STORE}/samples",
@@ -222,18 +216,15 @@ OPERATIONS: tuple[Operation, ...] = (
         role=_by_format,
         summary="Index, id, label and prediction of samples, or what is true and predicted of "
         "several labels or numbers, a row each; without what nobody knows",
-        heading=VALUES,
         parameters=_shared("sample", "class", "layer", "filter"),
         formats=_formats(FORMATS["json"], lambda form: form.table_text),
         reasons=_PATH | {name: f"{name} chooses no samples" for name in ("statistic", "dtype")},
-        problems=(404, 413, 422, 500, 503),
     ),
     Operation(
         path=f"{API_STORE}/images/{{sample}}.png",
         answer=images.image,
         role=Role.VIEW,
         summary="The input image of one sample as a picture",
-        heading=VALUES,
         content={"image/png": BINARY},
         parameters=(
             Parameter(
@@ -249,23 +240,20 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=windows.windows,
         role=Role.VIEW,
         summary="A window of one sample's maps, made smaller for a screen",
-        heading=VALUES,
         content={RAW.media_type: BINARY},
         parameters=(
             _ONE_LAYER,
-            Parameter("sample", "the index of one sample", WHOLE, required=True, example=0),
+            Parameter("sample", "the index of one sample", {**WHOLE, "example": 0}, required=True),
             Parameter(
                 "step",
                 "how many values each way one cell stands for: the one farthest from zero (1)",
-                WHOLE,
-                example=2,
+                {**WHOLE, "example": 2},
             ),
             Parameter("y", "first row and the row after the last, as 0:112 (all)"),
             Parameter("x", "first column and the column after the last, as 0:112 (all)"),
             Parameter("filter", "which filters, as 0:8 or 3,1,4 (all)"),
         ),
         headers=ARRAY_HEADERS,
-        problems=(404, 413, 422, 500, 503),
         description="float32 [sample, y, x, filter], as `maps` sends it.",
     ),
 )
@@ -302,10 +290,11 @@ async def _answered(
             the operation but taken by nobody.
         MissingLibraryError: if the format needs a library that is not installed.
     """
-    values = parameters_of(request)
-    form = _format(operation, values.pop("format", None)) if operation.formats else RAW
-    _refuse_unknown(operation, values)
-    call = Call(request, source, limits, values, form)
+    query = parameters_of(request)
+    untaken = dict(query)
+    form = _format(operation, untaken.pop("format", None)) if operation.formats else RAW
+    _refuse_unknown(operation, untaken)
+    call = Call(request, source, limits, query, untaken, form)
     if iscoroutinefunction(operation.answer):
         answer: Response = await operation.answer(call)
     else:

@@ -28,7 +28,6 @@ _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 def windows(call: Call) -> Response:
     """A window of one sample's maps, as `maps` sends them."""
     snapshot = call.snapshot()
-    texts = dict(call.parameters)
     layer = snapshot.layer(call.take("layer"))
     height, width, n_filters = layer.shape
     step = _whole(call.take("step", "1"), "step") or 1
@@ -43,7 +42,7 @@ def windows(call: Call) -> Response:
     shape = (1, -(-len(rows) // step), -(-len(columns) // step), len(filters))
     bounded = Limits(min(call.limits.array_bytes, MOST_BYTES), call.limits.text_bytes)
     bounded.check(math.prod(shape) * 4, is_text=False)
-    tag = caching.etag(snapshot.digest, "windows", *(f"{k}={v}" for k, v in texts.items()))
+    tag = call.tag(snapshot.digest, "windows")
     headers = answers.headers_of(shape, np.dtype("<f4"), MAP_AXES, digest=snapshot.digest, tag=tag)
     if caching.is_known(call.request, tag):
         return caching.not_modified(headers)

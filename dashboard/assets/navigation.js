@@ -22,7 +22,13 @@
         const value = String((name in values ? values[name] : current.get(key)) ?? "") || usual;
         if (always || value !== usual) query.set(key, value);
       }
-      return replaceAddress(`?${query}`, targets);
+      // Where the pages of this store lie, with a slash at its end: all links are relative to it.
+      const { requests_pathname_prefix: base } =
+        JSON.parse(document.getElementById("_dash-config").textContent);
+      const path = base + window.location.pathname.slice(base.length).replace(/\/+$/, "");
+      // replaceState: stepping through samples must not fill the browser's history.
+      window.history.replaceState(window.history.state, "", `${path}?${query}`);
+      return [...pages(), ...targets].map((name) => `${name}?${query}`);
     },
 
     /**
@@ -44,25 +50,6 @@
 
     help: () => true,
   };
-
-  // Of pages whose server writes the query.
-  window.dash_clientside.address = {
-    remember(query) {
-      const { no_update } = window.dash_clientside;
-      return query ? replaceAddress(query, []) : pages().map(() => no_update);
-    },
-    help: () => true,
-  };
-
-  function replaceAddress(query, targets) {
-    // Where the pages of this store lie, with a slash at its end: all links are relative to it.
-    const { requests_pathname_prefix: base } =
-      JSON.parse(document.getElementById("_dash-config").textContent);
-    const path = base + window.location.pathname.slice(base.length).replace(/\/+$/, "");
-    // replaceState: stepping through samples must not fill the browser's history.
-    window.history.replaceState(window.history.state, "", path + query);
-    return [...pages(), ...targets].map((name) => name + query);
-  }
 
   const pages = () => [...document.querySelectorAll("header.frame nav a")].map((link) =>
     new URL(link.href).pathname.split("/").pop());

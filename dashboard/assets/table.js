@@ -11,16 +11,15 @@ window.dash_clientside.table = {
   marked(filter, rows, selected) {
     const { no_update } = window.dash_clientside;
     if (selected && selected.length && selected[0].filter === filter) return [no_update, no_update];
-    const hasRow = rows && rows.some((row) => row.filter === filter);
-    if (!hasRow) return [[], no_update];
+    if (!rows?.some((row) => row.filter === filter)) return [[], no_update];
     return [{ ids: [String(filter)] }, { rowId: String(filter), rowPosition: "middle" }];
   },
   searched(text, options) {
     return { ...options, quickFilterText: text || "" };
   },
-  counted(visible, rows) {
+  counted(matching, rows) {
     const all = (rows || []).length;
-    const n = visible ? visible.length : all;
+    const n = matching ? matching.length : all;
     return `${n.toLocaleString("en")} of ${all.toLocaleString("en")} filters`;
   },
   saved(clicks) {

@@ -106,7 +106,7 @@ def grid(
     cells: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Node:
-    """A grid, in the colours of the page.
+    """A grid, in the colors of the page.
 
     Args:
         component_id: its id.
@@ -175,3 +175,33 @@ def select_rows(app: Dash, table_id: str, filter_id: str) -> None:
         State(table_id, "selectedRows"),
         prevent_initial_call=True,
     )
+
+
+def find_rows(app: Dash, table_id: str, *, search: str, count: str, download: str) -> None:
+    """Ties a grid to a text that finds rows, to how many match, and to the button of its CSV.
+
+    Args:
+        app: where to.
+        table_id: the id of the grid.
+        search: that of the text.
+        count: that of what says how many match.
+        download: that of the button.
+    """
+
+    def browser(name: str, output: Output, *inputs: Input | State) -> None:
+        function = ClientsideFunction("table", name)
+        app.clientside_callback(function, output, *inputs, prevent_initial_call=True)
+
+    browser(
+        "searched",
+        Output(table_id, "dashGridOptions"),
+        Input(search, "value"),
+        State(table_id, "dashGridOptions"),
+    )
+    browser(
+        "counted",
+        Output(count, "children"),
+        Input(table_id, "virtualRowData"),
+        Input(table_id, "rowData"),
+    )
+    browser("saved", Output(table_id, "exportDataAsCsv"), Input(download, "n_clicks"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.components.nodes import Node, dcc, html
+from dashboard.components.nodes import Node, html
 
 # First row, first column, last row and last column of pixels, both included.
 PixelBox = tuple[int, int, int, int]
@@ -39,37 +39,6 @@ def picture(
     return html.Span(parts, className="picture", style=style)
 
 
-def thumbnail(
-    url: str,
-    *,
-    href: str,
-    words: str,
-    lines: tuple[str, str],
-    shape: tuple[int, int],
-    box: PixelBox | None = None,
-) -> Node:
-    """A small picture that leads somewhere, with two lines below it; for many, `thumbnails`.
-
-    Args:
-        url: of the image.
-        href: where a click leads.
-        words: all there is to say, for a screen reader and as a tool tip.
-        lines: what stands below.
-        shape: as for `picture`.
-        box: as for `picture`.
-    """
-    return dcc.Link(
-        [
-            picture(url, words=words, shape=shape, box=box),
-            html.B(lines[0]),
-            html.Small(lines[1]),
-        ],
-        href=href,
-        className="thumbnail",
-        title=words,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
     """A small picture of a sample.
@@ -88,7 +57,7 @@ class Thumbnail:
 
 
 def thumbnails(
-    found: Sequence[Thumbnail],
+    samples: Sequence[Thumbnail],
     *,
     url: tuple[str, str],
     href: tuple[str, str],
@@ -100,25 +69,26 @@ def thumbnails(
     As Dash components, five for each picture, a page of them took eight seconds to open.
 
     Args:
-        found: the samples.
+        samples: what to show.
         url: what stands before and after a sample's index in the address of its image.
-        href: the same of where a click leads.
+        href: what stands before and after it in the address that a click leads to.
         shape: as for `picture`.
         class_name: of the element around them.
     """
     items = [
         [
-            str(one.sample),
-            *one.lines,
-            one.words,
-            one.box and box_style(one.box, shape),
-            one.box and crop(one.box, shape),
+            sample.sample,
+            *sample.lines,
+            sample.words,
+            *((box_style(sample.box, shape), crop(sample.box, shape)) if sample.box else ()),
         ]
-        for one in found
+        for sample in samples
     ]
     about = {"url": url, "href": href, "ratio": f"{shape[1]} / {shape[0]}", "items": items}
-    given: Any = {"data-thumbnails": json.dumps(about, ensure_ascii=False)}
-    return html.Div(className=class_name, **given)
+    attribute: Any = {
+        "data-thumbnails": json.dumps(about, ensure_ascii=False, separators=(",", ":"))
+    }
+    return html.Div(className=class_name, **attribute)
 
 
 def box_style(box: PixelBox, shape: tuple[int, int]) -> dict[str, Any]:

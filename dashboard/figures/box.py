@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Room around a picture, in CSS pixels, for ticks and the colour bar."""
+    """Room around a picture, in CSS pixels, for ticks and the color bar."""
 
     left: int
     right: int

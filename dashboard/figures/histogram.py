@@ -1,4 +1,4 @@
-"""How often a filter's activations have which size: a line for each class, exact zeros apart."""
+"""How the activations of a filter are spread, as stepped lines: of each class, or of a few."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.figures import box
 from dashboard.figures.theme import Figure, Theme, Trace, base_figure, plain
 
 N_BINS = 60
@@ -28,6 +29,11 @@ class Shares:
     edges: NDArray[np.float64]
     bins: NDArray[np.float64]
     zeros: NDArray[np.float64]
+
+    @property
+    def middles(self) -> NDArray[np.float64]:
+        """The middle of each bin, <float64>[bin]."""
+        return (self.edges[1:] + self.edges[:-1]) / 2
 
 
 def shares(
@@ -64,28 +70,28 @@ def shares(
 
 
 def histogram_figure(
-    found: Shares, *, names: Sequence[str], front: int, is_log: bool, theme: Theme
+    parts: Shares, *, names: Sequence[str], front: int, is_log: bool, theme: Theme
 ) -> Figure:
     """A line for each class, one of them in front; the last line is that of all classes.
 
     Args:
-        found: the shares; of the last line, those of all classes.
+        parts: the shares; of the last line, those of all classes.
         names: of the lines.
         front: the line in front.
         is_log: whether shares have a logarithmic axis.
-        theme: the colours.
+        theme: the colors.
     """
     lined = {"gridcolor": theme.faint, "griddash": "dot", "zeroline": False, "fixedrange": True}
     last = len(names) - 1
     behind = [index for index in range(last) if index != front]
-    traces = [_lines(found, behind, names, theme.faint, 1.3, is_log=is_log)]
+    traces = [_lines(parts, behind, names, theme.faint, 1.3, is_log=is_log)]
     if front != last:
-        traces.append(_lines(found, [last], names, theme.text, 2, is_log=is_log, dash="dot"))
-    traces.append(_lines(found, [front], names, theme.accent, 3, is_log=is_log))
+        traces.append(_lines(parts, [last], names, theme.text, 2, is_log=is_log, dash="dot"))
+    traces.append(_lines(parts, [front], names, theme.accent, 3, is_log=is_log))
     colors = dict.fromkeys(behind, theme.faint) | {last: theme.text} | {front: theme.accent}
     return base_figure(
         theme,
-        [*traces, _zeros(found, colors, names, n_behind=len(behind))],
+        [*traces, _zeros(parts, colors, names, n_behind=len(behind))],
         margin={"l": 44, "r": 72, "t": 28, "b": 44},
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
         hovermode="closest",
@@ -102,7 +108,7 @@ def histogram_figure(
             **lined,
             "domain": REST,
             "title": {"text": "activation"},
-            "range": found.edges[[0, -1]].tolist(),
+            "range": parts.edges[[0, -1]].tolist(),
             "anchor": "y2",
         },
         yaxis2={
@@ -119,13 +125,13 @@ def histogram_figure(
 
 
 def _zeros(
-    found: Shares, colors: Mapping[int, str], names: Sequence[str], *, n_behind: int
+    parts: Shares, colors: Mapping[int, str], names: Sequence[str], *, n_behind: int
 ) -> Trace:
     """The share of exact zeros as a mark for each line, by its index; the last ones are larger."""
     return {
         "type": "scatter",
         "x": [0] * len(colors),
-        "y": found.zeros[list(colors)],
+        "y": parts.zeros[list(colors)],
         "customdata": [plain(names[index]) for index in colors],
         "mode": "markers",
         "marker": {
@@ -139,7 +145,7 @@ def _zeros(
 
 
 def _lines(
-    found: Shares,
+    parts: Shares,
     which: Sequence[int],
     names: Sequence[str],
     color: str,
@@ -152,23 +158,112 @@ def _lines(
 
     A logarithm has no zero, so there a line ends where nothing is.
     """
-    middles = (found.edges[1:] + found.edges[:-1]) / 2
-    values = found.bins[list(which)]
+    values = parts.bins[list(which)]
     values = np.where(values > 0, values, np.nan) if is_log else values
-    gap = np.full((len(which), 1), np.nan)
-    named = [plain(names[index]) for index in which]
-    return {
-        "type": "scatter",
-        "x": np.tile(np.append(middles, np.nan), len(which)),
-        "y": np.hstack([values, gap]).ravel(),
-        "customdata": [name for name in named for _ in range(len(middles) + 1)],
-        "name": named[0] if len(named) == 1 else "single classes",
-        "mode": "lines",
-        "line": {"color": color, "width": width, "shape": "hvh", "dash": dash},
+    labels = [plain(names[index]) for index in which]
+    trace = _steps(parts.middles, values, {"color": color, "width": width, "dash": dash})
+    return trace | {
+        "customdata": [name for name in labels for _ in range(len(parts.middles) + 1)],
+        "name": labels[0] if len(labels) == 1 else "single classes",
         "connectgaps": False,
-        "showlegend": bool(named),
+        "showlegend": bool(labels),
         "xaxis": "x2",
         "yaxis": "y2",
         "hovertemplate": "%{customdata}<br>activation about %{x:.4~g}<br><b>%{y:.3~%}</b> of its "
         "activations<extra></extra>",
     }
+
+
+def _steps(
+    middles: NDArray[np.float64], values: NDArray[np.float64], line: Mapping[str, object]
+) -> Trace:
+    """Stepped lines of values <float64>[line, bin] in bins of equal width, a gap after each."""
+    gap = np.full((len(values), 1), np.nan)
+    return {
+        "type": "scatter",
+        "x": np.tile(np.append(middles, np.nan), len(values)),
+        "y": np.hstack([values, gap]).ravel(),
+        "mode": "lines",
+        "line": {"shape": "hvh", **line},
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """The activations of a filter over some samples.
+
+    Attributes:
+        name: whose they are.
+        counts: <int64>[bin], how many fall in each stored bin.
+        role: `selected`, `against`, or `others`.
+    """
+
+    name: str
+    counts: NDArray[np.int64]
+    role: str
+
+
+def distribution_figure(
+    spreads: list[Spread], bounds: NDArray[np.float32], *, span: tuple[float, float], theme: Theme
+) -> Figure:
+    """A stepped line for each, without exact zeros, often most of all; see `key`.
+
+    Args:
+        spreads: whose activations; all of one filter, each with some.
+        bounds: <float32>[bound, bin], the smallest and the largest value of each stored bin.
+        span: the smallest and the largest activation.
+        theme: the colors.
+    """
+    parts = shares(np.stack([spread.counts for spread in spreads]), bounds, span=span)
+    half = np.diff(parts.edges)[0] / 2
+    traces = []
+    for spread, values in zip(spreads, parts.bins, strict=True):
+        name, line = plain(spread.name), _look(spread.role, theme)
+        words = f"{name}: %{{y:.3~%}} within ±{half:.3g} of %{{x:.4~g}}<extra></extra>"
+        trace = _steps(parts.middles, np.where(values > 0, values, np.nan)[np.newaxis], line)
+        traces.append(trace | {"name": name, "hovertemplate": words})
+    return base_figure(
+        theme,
+        traces,
+        margin={"l": 58, "r": 12, "t": box.TOOL_BAR, "b": 44},
+        hovermode="x",
+        showlegend=False,
+        xaxis={
+            "title": {"text": "activation"},
+            "range": parts.edges[[0, -1]].tolist(),
+            "gridcolor": theme.faint,
+        },
+        yaxis={
+            # Logarithmic: behind a ReLU one value, that of the background, is most of all.
+            "title": {"text": "share of all values"},
+            "type": "log",
+            "dtick": 1,
+            "tickformat": "~%",
+            "exponentformat": "none",
+            "gridcolor": theme.faint,
+            "zeroline": False,
+            "automargin": True,
+        },
+    )
+
+
+def key(spreads: list[Spread], bounds: NDArray[np.float32], theme: Theme) -> list[tuple[str, str]]:
+    """What each line is, with its share of exact zeros, and how it looks, as a CSS border."""
+    is_zero = (bounds[0] == 0) & (bounds[1] == 0)
+    entries = []
+    for spread in spreads:
+        line = _look(spread.role, theme)
+        look = {"dash": "dashed", "dot": "dotted"}.get(str(line.get("dash")), "solid")
+        zeros = spread.counts[is_zero].sum() / spread.counts.sum()
+        border = f"{line['width']}px {look} {line['color']}"
+        entries.append((f"{spread.name}: {zeros:.1%} exactly zero", border))
+    return entries
+
+
+def _look(role: str, theme: Theme) -> dict[str, object]:
+    """Lines are told apart by color, dash and width."""
+    return {
+        "selected": {"color": theme.accent, "width": 3},
+        "against": {"color": theme.other, "width": 2, "dash": "dash"},
+        "others": {"color": theme.text, "width": 1, "dash": "dot"},
+    }[role]

@@ -67,7 +67,7 @@ def kernel_figure(weights: NDArray[np.float32], *, theme: Theme) -> Figure:
 
     Args:
         weights: <float32>[kernel_y, kernel_x, input].
-        theme: the colours.
+        theme: the colors.
     """
     values, places = kernel_tiles(weights)
     finite = np.abs(weights[np.isfinite(weights)])

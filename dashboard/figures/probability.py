@@ -25,10 +25,10 @@ def probability_figure(
         probability: <float32>[class].
         class_names: the name of each class.
         label: true class index.
-        theme: the colours.
+        theme: the colors.
     """
-    chosen = set(np.argsort(-probability, kind="stable")[:MOST_CLASSES].tolist()) | {label}
-    classes = sorted(chosen)
+    likeliest = np.argsort(-probability, kind="stable")[:MOST_CLASSES].tolist()
+    classes = sorted({*likeliest, label})
     prediction = int(probability.argmax())
     colors = dict.fromkeys(classes, theme.faint) | {prediction: theme.bad, label: theme.good}
     names = [plain(class_names[index]) for index in classes]

@@ -25,7 +25,7 @@ def within_chance(
 
 
 def verdict(value: float, low: float, high: float, *, two_sided: bool) -> str:
-    """One value beside chance, in words; empty where it, or its chance level, is NaN."""
+    """A value beside chance, in words; empty where it, or its chance level, is NaN."""
     return str(verdicts(np.asarray(value), np.array([low, high]), two_sided=two_sided))
 
 
@@ -42,10 +42,10 @@ def verdicts(
     if chance is None:
         return np.full(values.shape, "", dtype=object)
     low, high = chance
-    known = ~(np.isnan(low) | np.isnan(high))
+    has_level = ~(np.isnan(low) | np.isnan(high))
     within = within_chance(values, chance, two_sided=two_sided)
     return np.select(
-        [within, known & (values > high), known & (values < low)],
+        [within, has_level & (values > high), has_level & (values < low)],
         ["within chance", "above chance", "below chance"],
         "",
     ).astype(object)

@@ -38,6 +38,8 @@ _NOTHING: Mapping[str, Any] = {
     "columnDefs": [],
     "rowData": [],
 }
+# Digits of a digest that travel with each callback: enough to notice that a store was replaced.
+DIGITS = 16
 REPLACED = "The store was replaced since this page was opened: reload the page."
 
 
@@ -72,10 +74,13 @@ class Panel:
         title: above it; empty for none. Or a function of the catalog.
         fills: what `draw` gives.
         body: its components, from (snapshot, state); None for one that is filled with children.
-        beside: panels within the same frame.
+        beside: panels within the same frame, below it.
+        within: panels whose components its own body has.
         class_name: of what is around the panel and those beside it.
         also: further inputs of `draw`, by its names for them.
         themed: whether it has colors, and so is drawn again for another color scheme.
+        in_sight: whether it is not drawn while it is folded up, nor again until a person scrolls
+            to it.
         is_there: whether a store has what it is about.
     """
 
@@ -86,9 +91,11 @@ class Panel:
     fills: tuple[Fill, ...] = CHILDREN
     body: Callable[[Snapshot, State], Node | list[Node]] | None = None
     beside: tuple[Panel, ...] = ()
+    within: tuple[Panel, ...] = ()
     class_name: str = ""
     also: Mapping[str, Input | dash.State] = field(default_factory=dict)
     themed: bool = False
+    in_sight: bool = False
     is_there: Callable[[Catalog], bool] = lambda _: True
 
     def frame(self, page: str, snapshot: Snapshot, state: State) -> Node:
@@ -97,6 +104,11 @@ class Panel:
         for panel in (self, *self.beside):
             body = panel.body or partial(_filled, page, panel.name)
             parts += _as_list(body(snapshot, state))
+        parts += [
+            dcc.Store(id=ids.SEEN.format(page=page, panel=panel.name))
+            for panel in (self, *self.beside, *self.within)
+            if panel.in_sight
+        ]
         title = self.title if isinstance(self.title, str) else self.title(snapshot.catalog)
         content = html.Div(parts, className=self.class_name) if self.class_name else parts
         framed = card(content, title=title)
@@ -131,6 +143,7 @@ class Page:
         title: in the navigation.
         description: one sentence for people.
         controls: where each field of the state is chosen that the page shows.
+        above: what is above both, across the page.
         side: what is on the left.
         main: what is on the right, from top to bottom.
         always: fields that every panel needs.
@@ -145,6 +158,7 @@ class Page:
     controls: Mapping[str, Control]
     side: tuple[Part, ...]
     main: tuple[Part, ...]
+    above: tuple[Part, ...] = ()
     always: tuple[str, ...] = ()
     subject: Subject = _store
     links: Mapping[str, str] = field(default_factory=dict)
@@ -152,11 +166,10 @@ class Page:
 
     @property
     def panels(self) -> Iterator[Panel]:
-        """Every panel, also those beside others."""
-        for part in (*self.side, *self.main):
+        """Every panel, also those beside and within others."""
+        for part in (*self.above, *self.side, *self.main):
             if isinstance(part, Panel):
-                yield part
-                yield from part.beside
+                yield from (part, *part.beside, *part.within)
 
     def layout(self, snapshot: Snapshot, state: State) -> Node:
         """The components of the page for a state; callbacks fill its panels."""
@@ -172,10 +185,11 @@ class Page:
 
         return html.Div(
             [
-                dcc.Store(id=ids.DIGEST, data=snapshot.digest),
+                dcc.Store(id=ids.DIGEST, data=snapshot.digest[:DIGITS]),
                 dcc.Store(id=ids.LINK.format(page=self.name), data=self._link(snapshot.catalog)),
-                html.Div(column(self.side), className="side"),
-                html.Div(column(self.main)),
+                *column(self.above),
+                html.Div(column(self.side), id=f"{self.name}-side", className="side"),
+                html.Div(column(self.main), id=f"{self.name}-main"),
             ],
             className=f"page {self.name}-page",
         )
@@ -216,28 +230,38 @@ def register(app: Dash, source: Source, page: Page, pages: Sequence[str]) -> Non
 def _register_panel(app: Dash, source: Source, page: Page, panel: Panel) -> None:
     needs = dict.fromkeys((*page.always, *panel.needs))
     controls = {name: page.controls[name] for name in needs}
-    scheme = (Input if panel.themed else dash.State)(ids.SCHEME, "data")
+    when = {"scheme": Input(ids.SCHEME, "data")} if panel.themed else {}
+    if panel.in_sight:
+        place = ids.SEEN.format(page=page.name, panel=panel.name)
+        when["seen"] = Input(place, "data")
+        app.clientside_callback(
+            ClientsideFunction("panels", "seen"),
+            Output(place, "data"),
+            *(Input(part.id, part.prop) for part in controls.values()),
+        )
+    needed = dash.State if panel.in_sight else Input
 
     @app.callback(
         output=[Output(f"{page.name}-{panel.name}{end}", prop) for end, prop in panel.fills],
         inputs={
-            "values": {name: Input(part.id, part.prop) for name, part in controls.items()},
-            "scheme": scheme,
+            "values": {name: needed(part.id, part.prop) for name, part in controls.items()},
+            "when": when,
             "digest": dash.State(ids.DIGEST, "data"),
             "also": dict(panel.also),
         },
+        prevent_initial_call=panel.in_sight,
     )
     def draw(
-        values: dict[str, object], scheme: str | None, digest: object, also: dict[str, Any]
+        values: dict[str, object], when: dict[str, Any], digest: object, also: dict[str, Any]
     ) -> list[Any]:
         try:
             snapshot = source.snapshot()
-            if isinstance(digest, str) and digest != snapshot.digest:
+            if isinstance(digest, str) and digest != snapshot.digest[:DIGITS]:
                 return _nothing(panel, "Another store", REPLACED)
             fields = {name: controls[name].value(held) for name, held in values.items()}
             state = state_for(snapshot.catalog, **fields)
             subject, state = page.subject(source, snapshot, state)
-            content = panel.draw(subject, state, theme_for(scheme), **also)
+            content = panel.draw(subject, state, theme_for(when.get("scheme")), **also)
         except (StatisticNotFoundError, MapsNotStoredError) as error:
             return _nothing(panel, "Not in this store", str(error))
         except FmcoreError as error:

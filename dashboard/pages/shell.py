@@ -19,7 +19,6 @@ from dashboard.pages import PAGES, catalogue, ids
 from dashboard.pages.goto import find
 from dashboard.pages.page import Page
 from dashboard.pages.page import register as register_page
-from dashboard.pages.record import View
 from dashboard.pages.state import parse, parse_query, updated_query
 from dashboard.stores.source import STORE_HERE, Snapshot, Source
 from fmcore import FmcoreError
@@ -163,7 +162,7 @@ class Opened:
         address: `pathname` and `search`, as a browser has them.
     """
 
-    page: Page | View
+    page: Page
     children: list[Node]
     address: dict[str, str]
 
@@ -236,22 +235,13 @@ def register(app: Dash, source: Source) -> None:
         Input(ids.URL, "pathname"),
     )
     app.clientside_callback(
-        ClientsideFunction("address", "help"),
+        ClientsideFunction("navigation", "help"),
         Output(ids.HELP, "opened"),
         Input(ids.HELP_OPEN, "n_clicks"),
         prevent_initial_call=True,
     )
     for page in PAGES:
-        if isinstance(page, Page):
-            register_page(app, source, page, names)
-            continue
-        page.register(app, source)
-        app.clientside_callback(
-            ClientsideFunction("address", "remember"),
-            [Output(ids.NAV.format(page=name), "href", allow_duplicate=True) for name in names],
-            Input(page.query_id, "data"),
-            prevent_initial_call="initial_duplicate",
-        )
+        register_page(app, source, page, names)
 
 
 def bring_first_page(app: Dash, source: Source, *, title: str) -> None:

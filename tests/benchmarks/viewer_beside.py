@@ -27,7 +27,7 @@ from starlette.routing import Route
 from dashboard import create_app
 from dashboard.pages.feature_maps.facts import wall_facts
 from dashboard.server import listen as server
-from dashboard.server.limits import SecurityHeaders
+from dashboard.server.headers import SecurityHeaders
 from dashboard.stores.source import Source
 
 HERE = Path(__file__).parent

@@ -22,7 +22,7 @@ def opened(page, url, link=LINK):
 
 def column(page, field: str) -> list[str]:
     """What the table shows in a column, from the first row on."""
-    cells = page.locator(f"#classes-table .ag-row .ag-cell[col-id='{field}']")
+    cells = page.locator(f"#classes-filters .ag-row .ag-cell[col-id='{field}']")
     found = {
         int(one.locator("xpath=..").get_attribute("row-index")): one.inner_text()
         for one in cells.all()
@@ -61,20 +61,22 @@ def test_from_a_cell_to_its_mean_map_the_other_class_and_the_difference(page, ur
     page.get_by_role("button", name="All numbers of this class and filter").click()
     row = page.locator("#classes-numbers tr", has_text="Maximum")
     row.get_by_text(f"{values[1, order[0]]:.6g}", exact=True).first.wait_for()
-    ready(page, "classes-mean-map")
+    ready(page, "classes-mean-maps-selected")
     mean = layer.mean_map(1, order[0])
-    until(page, lambda: np.float32(hover_map(page, "classes-mean-map", 3, 1)) == mean[3, 1])
+    until(
+        page, lambda: np.float32(hover_map(page, "classes-mean-maps-selected", 3, 1)) == mean[3, 1]
+    )
 
     page.click("#classes-against")
     page.get_by_role("option", name="zero").click()
     page.wait_for_url("**against=0**")
-    ready(page, "classes-difference")
+    ready(page, "classes-mean-maps-difference")
     difference = pytest.approx(float(mean[3, 1] - layer.mean_map(0, order[0])[3, 1]), rel=1e-6)
-    until(page, lambda: hover_map(page, "classes-difference", 3, 1) == difference)
+    until(page, lambda: hover_map(page, "classes-mean-maps-difference", 3, 1) == difference)
     stored, bounds = layer.histogram()
     counts = stored[...]
     share = counts[1, order[0], bounds[1] == 0][0] / counts[1, order[0]].sum()
-    legend = page.locator("#classes-spread-note")
+    legend = page.locator("#classes-distribution-note")
     legend.get_by_text(f"class one: {share:.1%} exactly zero").wait_for()
 
 
@@ -82,8 +84,8 @@ def test_a_class_without_samples_says_so(page, url):
     opened(page, url, LINK + "&class=1&filter=2")
     page.click("#classes-class")
     page.get_by_role("option", name="<b>three</b>").click()
-    page.locator("#classes-mean-map").get_by_text("This class has no samples").wait_for()
-    page.locator("#classes-spread").get_by_text("This class has no samples").wait_for()
+    page.locator("#classes-mean-maps-selected").get_by_text("This class has no samples").wait_for()
+    page.locator("#classes-distribution").get_by_text("This class has no samples").wait_for()
     page.click("#classes-class")
     page.get_by_role("option", name="one").click()
     page.get_by_text("This class has no samples").first.wait_for(state="detached")
@@ -97,7 +99,7 @@ def test_the_chance_of_a_cell_and_how_many_are_gray(page, url, store):
     assert float(said[1]) == pytest.approx(values[1, 2], rel=1e-8)
     assert said[2] == f"by chance {low[1, 2]:.4g} to {high[1, 2]:.4g}"
     within = (values >= low) & (values <= high)
-    legend = page.locator("#classes-legend").inner_text()
+    legend = page.locator("#classes-heatmap-legend").inner_text()
     assert f"{within.sum()} of {np.isfinite(values).sum()} cells are within chance" in legend
 
 

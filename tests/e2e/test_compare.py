@@ -56,7 +56,7 @@ def served(shelf):
 
 def settled(page) -> None:
     ready(page, "compare-cka")
-    page.locator("#compare-table .ag-row").first.wait_for()
+    page.locator("#compare-filters .ag-row").first.wait_for()
 
 
 def test_from_the_catalogue_to_two_stores_and_the_link_restores_it(page_of, served, shelf):
@@ -76,7 +76,7 @@ def test_from_the_catalogue_to_two_stores_and_the_link_restores_it(page_of, serv
     page.locator("#compare-about").get_by_text("Both are of the same 37 images").wait_for()
     settled(page)
 
-    page.locator("#compare-table .ag-row[row-id='2'] .ag-cell[col-id='mean_a']").click()
+    page.locator("#compare-filters .ag-row[row-id='2'] .ag-cell[col-id='mean_a']").click()
     page.wait_for_url("**filter=2&**with=late**")
     match = int(np.flatnonzero(Later.order == 2)[0])
     page.get_by_role("heading", name=f"B: filter {match} of {LAYER}").wait_for()
@@ -89,7 +89,7 @@ def test_from_the_catalogue_to_two_stores_and_the_link_restores_it(page_of, serv
         y, x = np.unravel_index(abs(values).argmax(), values.shape)
 
         def shown(graph=graph, values=values, y=y, x=x) -> bool:
-            words = hover(page, f"compare-map-{graph}", y, x).split(" | ")
+            words = hover(page, f"compare-maps-{graph}", y, x).split(" | ")
             found = float(words[1].replace("−", "-"))
             return words[0] == f"y {y}, x {x}" and found == pytest.approx(values[y, x], rel=1e-6)
 
@@ -100,7 +100,7 @@ def test_from_the_catalogue_to_two_stores_and_the_link_restores_it(page_of, serv
     page.reload()
     settled(page)
     page.get_by_role("heading", name=f"B: filter {match} of {LAYER}").wait_for()
-    page.locator("#compare-table .ag-row-selected[row-id='2']").first.wait_for()
+    page.locator("#compare-filters .ag-row-selected[row-id='2']").first.wait_for()
     assert page.input_value("#compare-with") == "late"
     assert page.input_value("#compare-other").startswith(LAYER)
     page.wait_for_timeout(500)

@@ -41,7 +41,7 @@ def test_every_page_opens_and_claims_nothing(page_of, encoded, tmp_path):
 
     page.locator("nav a", has_text="Classes").click()
     page.wait_for_selector("#classes-heatmap .nsewdrag")
-    page.wait_for_selector("#classes-table .ag-row")
+    page.wait_for_selector("#classes-filters .ag-row")
     page.wait_for_selector(".classes-top .thumbnail")
     assert ("no labels" in page.locator("main").inner_text()) != labelled
     page.wait_for_selector("[data-dash-is-loading]", state="detached")

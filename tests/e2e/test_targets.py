@@ -56,8 +56,8 @@ def test_every_page_opens_and_calls_no_label_a_class(page_of, labels, tmp_path):
 
     page.locator("nav a", has_text="Classes").click()
     page.wait_for_selector("#classes-heatmap .nsewdrag")
-    page.wait_for_selector("#classes-table .ag-row")
-    page.wait_for_selector("#classes-mean-map .nsewdrag")
+    page.wait_for_selector("#classes-filters .ag-row")
+    page.wait_for_selector("#classes-mean-maps-selected .nsewdrag")
     assert "--statistic label_auc` has the scores of each label" in read(page, tmp_path, "classes")
     assert not page.locator("#classes-class").is_visible()
     page.locator("#classes-heatmap .nsewdrag").click(position={"x": 5, "y": 20})
@@ -75,5 +75,5 @@ def test_every_page_opens_and_calls_no_label_a_class(page_of, labels, tmp_path):
 
     page.locator("nav a", has_text="Compare").click()
     page.wait_for_selector("#compare-classes-difference .nsewdrag")
-    page.wait_for_selector("#compare-table .ag-row")
+    page.wait_for_selector("#compare-filters .ag-row")
     assert "True labels: " in read(page, tmp_path, "compare")

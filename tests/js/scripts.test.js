@@ -83,14 +83,6 @@ describe("navigation.js", () => {
     expect(below.history.replaceState.mock.calls[0][2]).toMatch(/^\/some\/prefix\/maps\?/);
   });
 
-  test("a query that the server wrote is a link too; without one all stays as it is", () => {
-    const { address, history } = page("/some/prefix/maps");
-    expect(plain(address.remember(""))).toEqual([NOTHING, NOTHING, NOTHING]);
-    expect(history.replaceState).not.toHaveBeenCalled();
-    expect(plain(address.remember("?a"))).toEqual(["maps?a", "classes?a", "filter?a"]);
-    expect(history.replaceState).toHaveBeenCalledWith({}, "", "/some/prefix/maps?a");
-  });
-
   test("filters are stepped through round the ends, and no click is lost", () => {
     const { navigation: { stepFilter } } = page("/some/prefix/filter");
     const sizes = { conv1: 16, conv2: 4 };
@@ -139,6 +131,106 @@ describe("table.js", () => {
     expect(table.counted(rows.slice(1), rows)).toBe("2 of 3 filters");
     expect(table.counted(null, rows)).toBe("3 of 3 filters");
     expect(table.counted(null, null)).toBe("0 of 0 filters");
+  });
+});
+
+describe("panels.js", () => {
+  function page() {
+    const observers = [];
+    class IntersectionObserver {
+      constructor(tell, { rootMargin }) {
+        Object.assign(this, { tell, rootMargin, places: new Set() });
+        observers.push(this);
+      }
+      observe(place) { this.places.add(place); }
+      unobserve(place) { this.places.delete(place); }
+    }
+    const place = { id: "classes-filters" };
+    const MutationObserver = class {
+      observe() {}
+    };
+    const document = { getElementById: (id) => (id === place.id ? place : null), documentElement: {} };
+    const globals = { document, IntersectionObserver, MutationObserver, Date };
+    const { dash_clientside: clientside } = loaded("panels.js", globals);
+    clientside.set_props = vi.fn();
+    return { ...clientside.panels, clientside, observers, place };
+  }
+
+  const drawing = {
+    figure: { data: [{ z: 1 }], layout: { title: "new" } },
+    axes: "conv1", classes: [2, 0, 1], filters: [3, 1, 0, 2], color: "red", wide: 40,
+  };
+  const corners = ({ x0, x1, y0, y1 }) => [x0, x1, y0, y1];
+
+  test("a panel is drawn wherever it is at first, and then when it comes in sight", () => {
+    const { seen, clientside, observers: [first, later], place } = page();
+    const context = { outputs_list: { id: "classes-filters-seen" }, triggered: [] };
+    clientside.callback_context = context;
+    expect(seen("conv1")).toBe(NOTHING);
+    expect([first.places.has(place), later.places.has(place)]).toEqual([true, false]);
+    context.triggered = [{ prop_id: "classes-class.value" }];
+    seen("conv1");
+    expect([first.places.has(place), later.places.has(place)]).toEqual([false, true]);
+    later.tell([{ isIntersecting: false, target: place }], later);
+    expect(clientside.set_props).not.toHaveBeenCalled();
+    later.tell([{ isIntersecting: true, target: place }], later);
+    expect(clientside.set_props.mock.calls[0][0]).toBe("classes-filters-seen");
+    expect(later.places.size).toBe(0);
+  });
+
+  test("a click is of the class and filter that its row and column show, in any order", () => {
+    const { cell } = page();
+    const click = (x, y) => plain(cell({ points: [{ x, y }] }, drawing));
+    drawing.classes.forEach((classIndex, y) => drawing.filters.forEach((filter, x) => {
+      expect(click(x, y)).toEqual([String(classIndex), filter]);
+    }));
+    expect(plain(cell({ points: [{ x: 1, y: 0 }] }, { ...drawing, classes: null })))
+      .toEqual([NOTHING, 1]);
+    for (const outside of [[9, 0], [-1, 0]]) expect(click(...outside)).toEqual([NOTHING, NOTHING]);
+    for (const none of [null, {}]) expect(plain(cell(none, drawing))).toEqual([NOTHING, NOTHING]);
+    expect(plain(cell({ points: [{ x: 0, y: 0 }] }, null))).toEqual([NOTHING, NOTHING]);
+  });
+
+  test("frames are about the cell of the class and that of the other, wherever they are", () => {
+    const { framed } = page();
+    const shapes = (...selected) => framed(drawing, ...selected, null).layout.shapes;
+    expect(shapes("1", 2, "2").map(corners)).toEqual([[2.5, 3.5, 1.5, 2.5], [2.5, 3.5, -0.5, 0.5]]);
+    expect(shapes("1", 2, "1")).toHaveLength(1);
+    expect(shapes(null, 2, "1").map(corners)).toEqual([[2.5, 3.5, -0.5, 2.5]]);
+    expect(shapes("1", "", null)).toHaveLength(0);
+  });
+
+  test("where cells are narrow, frames are fine and marks at the edges lead to them", () => {
+    const order = (n) => Array.from({ length: n }, (_, at) => at);
+    const many = { ...drawing, classes: order(60), filters: order(70) };
+    const { shapes } = page().framed(many, "5", 9, null, null).layout;
+    expect(shapes.map(({ type, xref, yref }) => [type, xref, yref])).toEqual(
+      [["rect", undefined, undefined], ["line", undefined, "paper"], ["line", "paper", undefined]]);
+    expect(shapes[0].line.width).toBeLessThan(shapes[1].line.width);
+  });
+
+  test("zoom stays where the axes do, and goes where they change", () => {
+    const { framed } = page();
+    const zoomed = { data: [], layout: { meta: "conv1", xaxis: { range: [1, 2] } } };
+    const kept = framed(drawing, "1", 2, null, zoomed);
+    expect([kept.layout.xaxis.range, kept.data]).toEqual([[1, 2], drawing.figure.data]);
+    const other = framed({ ...drawing, axes: "conv2" }, "1", 2, null, zoomed);
+    expect([other.layout.xaxis, other.layout.title]).toEqual([undefined, "new"]);
+    expect(framed("", "1", 2, null, zoomed)).toBe(NOTHING);
+  });
+
+  test("what stays as it is has nothing drawn again", () => {
+    const { filterOf, orderClass, otherPath, strongest, column } = page();
+    expect(plain(filterOf("b", 7, { a: 9, b: 4 }))).toEqual([3, 3]);
+    expect(plain(filterOf("a", 7, { a: 9, b: 4 }))).toEqual([NOTHING, 8]);
+    expect([orderClass("value", "3", null), orderClass("value", "3", "3")]).toEqual(["3", NOTHING]);
+    expect([orderClass("index", "3", "3"), orderClass("index", "4", undefined)])
+      .toEqual([null, NOTHING]);
+    expect([otherPath("a", "b", ""), otherPath("a", "a", "b"), otherPath("a", null, "")])
+      .toEqual(["b", "", NOTHING]);
+    expect([strongest(1, 4), strongest(1, null), strongest(null, 4)])
+      .toEqual([4, NOTHING, NOTHING]);
+    expect([column({ points: [{ x: 0 }] }), column(null)]).toEqual([0, NOTHING]);
   });
 });
 

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from dash import ClientsideFunction, Dash, Input, Output
 from numpy.typing import NDArray
 
-from dashboard.components.graph import NO_GRAPH, NONE, Drawn
-from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
-from dashboard.figures.span import about_zero, span_of
-from dashboard.figures.theme import Theme
-from dashboard.pages.classes.arrange import finite
-from dashboard.pages.compare.pair import Pair
+from dashboard.components.graph import NO_GRAPH, NONE, Drawn, graph
+from dashboard.components.nodes import Node, html
+from dashboard.figures.heatmap import heatmap_figure, heatmap_height, margin_of
+from dashboard.figures.theme import Theme, about_zero, span_of
+from dashboard.pages import ids
+from dashboard.pages.classes.heatmap import finite
+from dashboard.pages.compare.pair import SIDES, Pair
 from dashboard.pages.compare.partners import partners
+from dashboard.pages.page import Panel
+from dashboard.pages.state import State
 from dashboard.stores.catalog import Catalog
-from dashboard.stores.source import Snapshot
+from dashboard.stores.snapshot import Snapshot
 from fmcore.statistics import STATISTICS
 
 HOVER = "%{y}, filter %{x}<br><b>%{z:.6~g}</b>"
@@ -30,7 +34,7 @@ def statistic_of(snapshot: Snapshot, layer: str, name: str) -> NDArray[np.float6
 
 
 def in_order(values: NDArray[np.float64], filters: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The columns of some filters, <float64>[class, column]; NaN for none."""
+    """The columns of filters, <float64>[class, column]; NaN for none."""
     return np.where(filters < 0, np.nan, values[:, np.maximum(filters, 0)])
 
 
@@ -42,41 +46,41 @@ def why_no_difference(pair: Pair) -> str:
         return "No difference: the samples of only one of both have classes."
     if pair.first.catalog.class_names != pair.second.catalog.class_names:
         return "No difference: the classes have other names in B."
-    if pair.shown.statistic not in pair.second.catalog.statistics:
+    if pair.state.statistic not in pair.second.catalog.statistics:
         return f"{pair.second.name} does not hold this statistic, so only A has it."
     return ""
 
 
 def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Drawn], str]:
     """A, B and B minus A, and a sentence."""
-    name, goes_with = pair.shown.statistic, partners(pair)
-    first = statistic_of(pair.first, pair.shown.layer, name)
-    found = statistic_of(pair.second, pair.shown.other, name)
+    name, goes_with = pair.state.statistic, partners(pair)
+    first = statistic_of(pair.first, pair.state.layer, name)
+    unordered = statistic_of(pair.second, pair.state.other, name)
     if first is None:
         return (NONE, NONE, NONE), "This store does not hold the statistic."
-    second = None if found is None else in_order(found, goes_with)
+    second = None if unordered is None else in_order(unordered, goes_with)
     span = span_of((first, second))
     own = [str(index) for index in range(len(goes_with))]
     others = ["–" if index < 0 else str(index) for index in goes_with.tolist()]
     neutral, title = STATISTICS[name].neutral, STATISTICS[name].title
-    catalogs = [one.catalog for one in (pair.first, pair.second)]
-    margin = margin_of(*(one.row_names for one in catalogs), below=others)
+    catalogs = [store.catalog for store in (pair.first, pair.second)]
+    margin = margin_of(*(catalog.row_names for catalog in catalogs), below=others)
     of: dict[str, Any] = {"span": span, "neutral": neutral, "title": title, "margin": margin}
-    column = pair.shown.filter_index
-    drawn = [_drawn(first, catalogs[0], own, "filter of A", of, column, theme)]
+    column = pair.state.filter_index
+    figures = [_drawing(first, catalogs[0], own, "filter of A", of, column, theme)]
     why = why_no_difference(pair)
     if second is None:
-        return (drawn[0], NONE, NONE), why
-    drawn.append(_drawn(second, catalogs[1], others, "filter of B", of, column, theme))
+        return (figures[0], NONE, NONE), why
+    figures.append(_drawing(second, catalogs[1], others, "filter of B", of, column, theme))
     if why:
-        return (drawn[0], drawn[1], NONE), why
+        return (figures[0], figures[1], NONE), why
     minus = second - first
     of |= {"span": about_zero(minus), "neutral": 0.0, "title": "B − A"}
-    drawn.append(_drawn(minus, catalogs[1], own, "filter of A", of, column, theme))
-    return (drawn[0], drawn[1], drawn[2]), ""
+    figures.append(_drawing(minus, catalogs[1], own, "filter of A", of, column, theme))
+    return (figures[0], figures[1], figures[2]), ""
 
 
-def _drawn(
+def _drawing(
     values: NDArray[np.float64],
     catalog: Catalog,
     columns: Sequence[str],
@@ -99,15 +103,64 @@ def _drawn(
     return figure, {"height": heatmap_height(len(rows), scale["margin"])}
 
 
-def titles(pair: Pair, drawn: Sequence[Drawn]) -> tuple[str, str, str]:
+def titles(pair: Pair, figures: Sequence[Drawn]) -> tuple[str, ...]:
     """What stands above each heatmap; nothing above one that is not there."""
-    name = STATISTICS[pair.shown.statistic].title
-    said = (
-        f"A: {name}, {pair.shown.layer}",
-        f"B: {name}, {pair.shown.other}; each column the filter that goes with the one above",
+    name = STATISTICS[pair.state.statistic].title
+    words = (
+        f"A: {name}, {pair.state.layer}",
+        f"B: {name}, {pair.state.other}; each column the filter that goes with the one above",
         "B − A: red is more in B, blue more in A",
     )
-    first, second, third = (
-        words if one[1] != NO_GRAPH else "" for words, one in zip(said, drawn, strict=True)
+    styles = [style for _, style in figures]
+    return tuple(
+        "" if style == NO_GRAPH else text for text, style in zip(words, styles, strict=True)
     )
-    return first, second, third
+
+
+def draw(pair: Pair, _: State, theme: Theme) -> list[object]:
+    """The note, and title, figure and style of each heatmap."""
+    figures, note = class_figures(pair, theme=theme)
+    heads = titles(pair, figures)
+    parts = [(title, *figure) for title, figure in zip(heads, figures, strict=True)]
+    return [note, *(part for triple in parts for part in triple)]
+
+
+def _body(_: Snapshot, __: State) -> list[Node]:
+    parts: list[Node] = [
+        html.Div(id="compare-classes-note", className="compare-note", role="status")
+    ]
+    for side in SIDES:
+        parts += [
+            html.H3(id=f"compare-classes-{side}-title"),
+            html.Div(graph(f"compare-classes-{side}"), className="compare-wide"),
+        ]
+    return parts
+
+
+def register(app: Dash) -> None:
+    """Has a click on a column select its filter."""
+    for side in SIDES:
+        app.clientside_callback(
+            ClientsideFunction("panels", "column"),
+            Output(ids.COMPARE_FILTER, "value", allow_duplicate=True),
+            Input(f"compare-classes-{side}", "clickData"),
+            prevent_initial_call=True,
+        )
+
+
+PANEL = Panel(
+    "classes",
+    draw,
+    needs=("filter_index", "pairing", "statistic"),
+    title=lambda catalog: "Classes" if catalog.has_classes else "All samples",
+    fills=(
+        ("-note", "children"),
+        *(
+            (f"-{side}{end}", prop)
+            for side in SIDES
+            for end, prop in (("-title", "children"), ("", "figure"), ("", "style"))
+        ),
+    ),
+    body=_body,
+    themed=True,
+)

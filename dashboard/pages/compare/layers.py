@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from dashboard.components.graph import NONE, Drawn
-from dashboard.figures.compare import heatmap_figure, heatmap_height, margin_of
+from dashboard.components.graph import NONE, Drawn, graph
+from dashboard.components.nodes import Node, html
+from dashboard.figures.heatmap import heatmap_figure, heatmap_height, margin_of
 from dashboard.figures.theme import Theme
 from dashboard.pages.compare.pair import Pair, cka_of_layers
+from dashboard.pages.page import GRAPH as FIGURE
+from dashboard.pages.page import Panel
+from dashboard.pages.state import State
+from dashboard.stores.snapshot import Snapshot
+
+GRAPH = "compare-cka"
 
 
 def cka_figure(pair: Pair, *, theme: Theme) -> tuple[Drawn, str]:
@@ -20,8 +27,8 @@ def cka_figure(pair: Pair, *, theme: Theme) -> tuple[Drawn, str]:
             "CKA asks how alike two layers arrange the same samples, so there is none here."
         )
     values, n_used = cka_of_layers(pair)
-    rows, columns = (list(one.catalog.n_filters) for one in (pair.first, pair.second))
-    at = rows.index(pair.shown.layer), columns.index(pair.shown.other)
+    rows, columns = (list(store.catalog.n_filters) for store in (pair.first, pair.second))
+    at = rows.index(pair.state.layer), columns.index(pair.state.other)
     margin = margin_of(rows, below=columns)
     figure = heatmap_figure(
         values,
@@ -38,13 +45,13 @@ def cka_figure(pair: Pair, *, theme: Theme) -> tuple[Drawn, str]:
     )
     height = heatmap_height(len(rows), margin, smallest=260, largest=620)
     of = pair.first.catalog.n_samples
-    some = "all" if n_used == of else f"{n_used:,}, evenly spaced, of"
-    known = f"{values[at]:.3f}" if np.isfinite(values[at]) else "none, since one does not vary"
+    part = "all" if n_used == of else f"{n_used:,}, evenly spaced, of"
+    value = f"{values[at]:.3f}" if np.isfinite(values[at]) else "none, since one does not vary"
     words = (
         "Linear CKA of pooled means (Kornblith et al. 2019): 1 where two layers arrange the "
         "samples alike up to rotation and scale, 0 where not at all; over "
-        f"{some} {of:,} samples; few of them, or some extreme ones, make it large. A click chooses "
-        f"the two layers. {pair.shown.layer} of A and {pair.shown.other} of B: {known}."
+        f"{part} {of:,} samples; few of them, or some extreme ones, make it large. A click chooses "
+        f"the two layers. {pair.state.layer} of A and {pair.state.other} of B: {value}."
     )
     return (figure, {"height": height}), words
 
@@ -53,7 +60,23 @@ def clicked_layers(pair: Pair, cell: tuple[int, int] | None) -> tuple[str, str] 
     """The layers of A and B that a cell of the heatmap is of; None for none, or outside."""
     if cell is None:
         return None
-    rows, columns = (list(one.catalog.n_filters) for one in (pair.first, pair.second))
+    rows, columns = (list(store.catalog.n_filters) for store in (pair.first, pair.second))
     if not (0 <= cell[0] < len(rows) and 0 <= cell[1] < len(columns)):
         return None
     return rows[cell[0]], columns[cell[1]]
+
+
+def draw(pair: Pair, _: State, theme: Theme) -> tuple[object, object, str]:
+    """The heatmap, its style, and what it is."""
+    (figure, style), words = cka_figure(pair, theme=theme)
+    return figure, style, words
+
+
+def _body(_: Snapshot, __: State) -> list[Node]:
+    return [
+        html.Div(id=f"{GRAPH}-note", className="compare-note", role="status"),
+        html.Div(graph(GRAPH), className="compare-wide"),
+    ]
+
+
+PANEL = Panel("cka", draw, needs=(), title="Layers", fills=FIGURE, body=_body, themed=True)

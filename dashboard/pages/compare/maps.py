@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.components.graph import NONE, Drawn
+from dashboard import urls
+from dashboard.components.graph import NONE, Drawn, graph
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.components.thumbnails import picture
 from dashboard.figures import box
 from dashboard.figures.feature_map import feature_map_figure
-from dashboard.figures.span import about_zero, span_of
-from dashboard.figures.theme import Theme
-from dashboard.pages.classes.maps import LONGEST
-from dashboard.pages.compare.about import page_of
-from dashboard.pages.compare.pair import Pair
+from dashboard.figures.theme import Theme, about_zero, span_of
+from dashboard.pages.classes.mean_maps import LONGEST
+from dashboard.pages.compare.pair import SIDES, Pair
 from dashboard.pages.compare.partners import partner, partner_words
-from dashboard.pages.state import state_for
+from dashboard.pages.page import Panel
+from dashboard.pages.state import State, query_for
 from dashboard.pages.words import names_of, outcome_words, target_lines
-from dashboard.stores.source import Snapshot
+from dashboard.stores.snapshot import Snapshot
 from fmcore.errors import MapsNotStoredError
 
 
@@ -55,11 +55,11 @@ class Side:
 
 def sides(pair: Pair) -> tuple[Side, Side]:
     """The map of each store; B's sample is of the same number, where there is one."""
-    shown, n_second = pair.shown, pair.second.catalog.n_samples
-    other_sample = shown.sample if shown.sample < n_second else None
+    state, n_second = pair.state, pair.second.catalog.n_samples
+    other_sample = state.sample if state.sample < n_second else None
     return (
-        _side("A", pair.first, shown.layer, shown.sample, shown.filter_index),
-        _side("B", pair.second, shown.other, other_sample, partner(pair)),
+        _side("A", pair.first, state.layer, state.sample, state.filter_index),
+        _side("B", pair.second, state.other, other_sample, partner(pair)),
     )
 
 
@@ -84,7 +84,7 @@ def difference(pair: Pair, first: Side, second: Side) -> tuple[NDArray[np.float3
         return None, "No difference: the samples are not the same."
     if first.values is None or second.values is None:
         return None, "No difference: one of both maps is missing."
-    shapes = [one.values.shape for one in (first, second) if one.values is not None]
+    shapes = first.values.shape, second.values.shape
     if shapes[0] != shapes[1]:
         sizes = " and ".join("×".join(map(str, shape)) for shape in shapes)
         return None, f"No difference: the maps have {sizes} values."
@@ -97,15 +97,15 @@ def map_figures(
     """The map of each and the difference; what is not there takes no room."""
     span = span_of((first.values, second.values))
     maps = [
-        NONE if one.values is None else _drawn(one.values, span, "activation", theme)
-        for one in (first, second)
+        NONE if side.values is None else _drawing(side.values, span, "activation", theme)
+        for side in (first, second)
     ]
     if minus is None:
         return maps[0], maps[1], NONE
-    return maps[0], maps[1], _drawn(minus, about_zero(minus), "difference", theme, signed=True)
+    return maps[0], maps[1], _drawing(minus, about_zero(minus), "difference", theme, signed=True)
 
 
-def _drawn(
+def _drawing(
     values: NDArray[np.float32],
     span: tuple[float, float],
     bar: str,
@@ -122,12 +122,12 @@ def input_panel(side: Side) -> list[Node]:
     """The sample as the model saw it, and what it makes of it."""
     if side.sample is None:
         return [dmc.Text(side.why, size="sm", c="dimmed")]
-    known = outcome_words(*names_of(side.snapshot, side.sample))
+    outcome = outcome_words(*names_of(side.snapshot, side.sample))
     words = f"Sample {side.sample} of {side.snapshot.name}"
     url = side.snapshot.image_url(side.sample)
     lines = [dmc.Text(f"Sample {side.sample}", size="sm", fw=500)]
-    told = [*filter(None, known.split(", ")), *target_lines(side.snapshot, side.sample)]
-    lines += [dmc.Text(one, size="sm") for one in told]
+    texts = [*filter(None, outcome.split(", ")), *target_lines(side.snapshot, side.sample)]
+    lines += [dmc.Text(text, size="sm") for text in texts]
     lines += _link(side)
     if side.why:
         lines.append(dmc.Text(side.why, size="sm", c="dimmed"))
@@ -144,26 +144,25 @@ def _link(side: Side) -> list[Node]:
     if side.filter_index is None:
         return []
     snapshot = side.snapshot
-    shown = state_for(
+    query = query_for(
         snapshot.catalog, layer=side.layer, filter_index=side.filter_index, sample=side.sample or 0
     )
-    folder = "" if side.letter == "A" else page_of(snapshot)
-    address = f"{folder}filter{shown.query(snapshot.catalog)}"
-    return [html.A(f"All of filter {side.filter_index}", href=address)]
+    folder = "" if side.letter == "A" else urls.other_store_page(snapshot.name)
+    return [html.A(f"All of filter {side.filter_index}", href=f"{folder}filter{query}")]
 
 
 def difference_words(minus: NDArray[np.float32] | None, why: str) -> Node:
     """What the difference comes to, or why there is none."""
     if minus is None:
         return dmc.Text(why, size="sm", c="dimmed")
-    known = np.abs(minus[np.isfinite(minus)].astype(np.float64))
-    if not known.size or not known.max():
+    sizes = np.abs(minus[np.isfinite(minus)].astype(np.float64))
+    if not sizes.size or not sizes.max():
         return dmc.Text("Both maps are the same, value by value.", size="sm")
     return html.Div(
         [
             dmc.Text("Red: more in B; blue: more in A.", size="sm"),
-            dmc.Text(f"Largest {known.max():.4g}", size="sm", c="dimmed"),
-            dmc.Text(f"Mean amount {known.mean():.4g}", size="sm", c="dimmed"),
+            dmc.Text(f"Largest {sizes.max():.4g}", size="sm", c="dimmed"),
+            dmc.Text(f"Mean amount {sizes.mean():.4g}", size="sm", c="dimmed"),
         ]
     )
 
@@ -171,6 +170,54 @@ def difference_words(minus: NDArray[np.float32] | None, why: str) -> Node:
 def maps_note(pair: Pair) -> str:
     """How B's filter was found, and what B's sample is."""
     words = partner_words(pair)
-    if pair.alike.same or pair.shown.sample >= pair.second.catalog.n_samples:
+    if pair.alike.same or pair.state.sample >= pair.second.catalog.n_samples:
         return words
     return f"{words} B's sample has the same number, but is another image."
+
+
+def draw(pair: Pair, _: State, theme: Theme) -> list[object]:
+    """The note; of each side its title, and what is above the map; figure and style of each map."""
+    first, second = sides(pair)
+    minus, why = difference(pair, first, second)
+    figures = map_figures(first, second, minus, theme=theme)
+    words: list[Node] = [difference_words(minus, why)]
+    return [
+        maps_note(pair),
+        *(first.title, second.title, "B − A"),
+        *(input_panel(first), input_panel(second), words),
+        *(part for drawing in figures for part in drawing),
+    ]
+
+
+def _body(_: Snapshot, __: State) -> list[Node]:
+    """Three columns; row by row, so that what stands beside each other is at one height."""
+    rows = [
+        [html.H3(id=f"compare-maps-{side}-title") for side in SIDES],
+        [html.Div(id=f"compare-maps-{side}-input", className="compare-input") for side in SIDES],
+        [graph(f"compare-maps-{side}") for side in SIDES],
+    ]
+    cells = [
+        html.Div(cell, className=f"compare-{side}")
+        for row in rows
+        for side, cell in zip(SIDES, row, strict=True)
+    ]
+    return [
+        html.Div(id="compare-maps-note", className="compare-note", role="status"),
+        html.Div(cells, className="compare-maps"),
+    ]
+
+
+PANEL = Panel(
+    "maps",
+    draw,
+    needs=("filter_index", "other_filter", "pairing", "sample"),
+    title="Feature maps",
+    fills=(
+        ("-note", "children"),
+        *((f"-{side}-title", "children") for side in SIDES),
+        *((f"-{side}-input", "children") for side in SIDES),
+        *((f"-{side}", prop) for side in SIDES for prop in ("figure", "style")),
+    ),
+    body=_body,
+    themed=True,
+)

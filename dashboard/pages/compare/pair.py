@@ -1,24 +1,93 @@
-"""Which two stores, and which of their layers, are beside each other."""
+"""Which two stores and layers are beside each other, and whether they hold the same samples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.pages.compare.alike import Alike, alike
 from dashboard.pages.state import State
-from dashboard.stores.source import Snapshot, Source
+from dashboard.stores.snapshot import Snapshot
+from dashboard.stores.source import Source
 from fmcore import FmcoreError
 from fmcore.statistics import cka_between
 
+# What stands beside each other, in the ids of components.
+SIDES = ("a", "b", "difference")
 # Of pooled tables that are held while layers are compared; more samples are thinned out evenly.
 CKA_BYTES = 32 << 20
 
 
 class NothingToCompareError(FmcoreError):
     """There is no other store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What the samples of two stores have in common.
+
+    Attributes:
+        same: whether sample by sample they stand for the same.
+        words: how this is known, or what differs; a sentence.
+    """
+
+    same: bool
+    words: str
+
+
+def alike(first: Snapshot, second: Snapshot) -> Alike:
+    """Compares the samples of two stores; kept, since it reads the ids of both."""
+    return first.derived(("alike", second.digest), lambda: _alike(first, second))
+
+
+def _alike(first: Snapshot, second: Snapshot) -> Alike:
+    """Compared not by fingerprints alone: clean and corrupted images of a test set have two."""
+    sizes = [store.catalog.n_samples for store in (first, second)]
+    if sizes[0] != sizes[1]:
+        return Alike(False, f"The samples are not the same: A has {sizes[0]:,}, B {sizes[1]:,}.")
+    n_samples, prints = sizes[0], [_fingerprint(store) for store in (first, second)]
+    if prints[0] and prints[0] == prints[1]:
+        return Alike(True, f"Both are of the same {n_samples:,} images, in the same order.")
+    labels = [_labels(store) for store in (first, second)]
+    if labels[0] is None or labels[1] is None:
+        return Alike(
+            False,
+            "Whether the samples are the same nobody can tell: the images differ, and not both "
+            "stores have labels.",
+        )
+    if labels[0].shape != labels[1].shape:
+        return Alike(False, "The samples are not the same: A has labels of another kind than B.")
+    others = int(np.count_nonzero((labels[0] != labels[1]).any(axis=1)))
+    if others:
+        return Alike(
+            False,
+            f"The samples are not the same: {others:,} of {n_samples:,} have another label in B.",
+        )
+    others = sum(a != b for a, b in zip(first.store.ids, second.store.ids, strict=True))
+    if others:
+        return Alike(
+            False,
+            f"The samples are not the same: {others:,} of {n_samples:,} have another id in B.",
+        )
+    return Alike(
+        True,
+        f"The {n_samples:,} samples are the same by number, label and id, but not the images: if "
+        "these are not of one test set, as clean and corrupted ones are, differences mean nothing.",
+    )
+
+
+def _labels(snapshot: Snapshot) -> NDArray[Any] | None:
+    """What is true of each sample, its class, labels or numbers, [sample, n]; None if unknown."""
+    if snapshot.store.has_labels:
+        return snapshot.labels[:, np.newaxis]
+    return snapshot.store.truth
+
+
+def _fingerprint(snapshot: Snapshot) -> str:
+    """The digest of images and labels in their order; empty where the store has none."""
+    return str(snapshot.about()["dataset"].get("fingerprint", ""))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,29 +97,29 @@ class Pair:
     Attributes:
         first: the store of the page, A.
         second: the other one, B.
-        shown: what the page shows; its `other` is a layer of the second.
+        state: what the page shows; its `other` is a layer of the second.
         alike: whether their samples are the same.
     """
 
     first: Snapshot
     second: Snapshot
-    shown: State
+    state: State
     alike: Alike
 
     @property
     def layers(self) -> tuple[str, str]:
         """The layer of each."""
-        return self.shown.layer, self.shown.other
+        return self.state.layer, self.state.other
 
     @property
     def by_number(self) -> bool:
         """Whether filters go together that have the same number."""
-        return self.shown.pairing == "number" or not self.alike.same
+        return self.state.pairing == "number" or not self.alike.same
 
     @property
     def same_model(self) -> bool:
         """Whether both are of one architecture with the same weights."""
-        digests = [one.about()["model"].get("digest", "") for one in (self.first, self.second)]
+        digests = [store.about()["model"].get("digest", "") for store in (self.first, self.second)]
         return bool(digests[0]) and digests[0] == digests[1]
 
 
@@ -70,48 +139,47 @@ def other_stores(source: Source, first: Snapshot) -> tuple[str, ...]:
     return names
 
 
-def chosen_store(source: Source, first: Snapshot, asked: str) -> tuple[str, str]:
-    """The store to set beside the first, and a sentence where the one asked for does not exist.
+def second_store(source: Source, first: Snapshot, wanted: str) -> tuple[str, str]:
+    """The store to set beside the first, and a sentence where the wanted one does not exist.
 
-    Where none is asked for, the first with as many samples.
+    Where none is wanted, the first with as many samples.
     """
     names = other_stores(source, first)
-    if asked in names:
-        return asked, ""
-    opening = [one for one in source.summaries() if one.name in names and not one.problem]
-    fitting = [one for one in opening if one.n_samples == first.catalog.n_samples]
-    name = next((one.name for one in (*fitting, *opening)), names[0])
-    own = "itself" if asked == first.name else repr(asked)
-    note = f"There is no other store {own} here; showing {name!r}." if asked else ""
+    if wanted in names:
+        return wanted, ""
+    opening = [store for store in source.summaries() if store.name in names and not store.problem]
+    fitting = [store for store in opening if store.n_samples == first.catalog.n_samples]
+    name = next((store.name for store in (*fitting, *opening)), names[0])
+    own = "itself" if wanted == first.name else repr(wanted)
+    note = f"There is no other store {own} here; showing {name!r}." if wanted else ""
     return name, note
 
 
-def open_pair(source: Source, shown: State) -> tuple[Pair, str]:
+def open_pair(source: Source, state: State) -> tuple[Pair, str]:
     """The two stores of a state, and a sentence where B has no such layer or filter.
 
     Raises:
         StoreNotFoundError, InputFileError, StoreError: if B is not there, or is no store.
     """
     first = source.snapshot()
-    if not shown.with_store:
-        shown = replace(shown, with_store=chosen_store(source, first, "")[0])
-    second = source.snapshot(shown.with_store)
-    pair = Pair(first, second, shown, alike(first, second))
+    if not state.with_store:
+        state = replace(state, with_store=second_store(source, first, "")[0])
+    second = source.snapshot(state.with_store)
+    pair = Pair(first, second, state, alike(first, second))
     layers, notes = second.catalog.n_filters, []
-    if shown.other not in layers:
+    if state.other not in layers:
         path = default_layer(pair)
-        if shown.other:
-            notes.append(f"There is no layer {shown.other!r} in {second.name}; showing {path!r}.")
-        pair = replace(pair, shown=replace(shown, other=path))
-    largest = layers[pair.shown.other] - 1
-    number = pair.shown.other_filter
+        if state.other:
+            notes.append(f"There is no layer {state.other!r} in {second.name}; showing {path!r}.")
+        state = replace(state, other=path)
+    largest, number = layers[state.other] - 1, state.other_filter
     if number is not None and number > largest:
         notes.append(
-            f"There is no filter {number} in layer {pair.shown.other} of {second.name} "
+            f"There is no filter {number} in layer {state.other} of {second.name} "
             f"(0 to {largest}); showing {largest}."
         )
-        pair = replace(pair, shown=replace(pair.shown, other_filter=largest))
-    return pair, " ".join(notes)
+        state = replace(state, other_filter=largest)
+    return replace(pair, state=state), " ".join(notes)
 
 
 def default_layer(pair: Pair) -> str:
@@ -119,22 +187,21 @@ def default_layer(pair: Pair) -> str:
 
     Where the samples are not the same, the one with the same place in the model, or the last.
     """
-    path, layers = pair.shown.layer, list(pair.second.catalog.n_filters)
+    path, layers = pair.state.layer, list(pair.second.catalog.n_filters)
     if path in layers:
         return path
     if not pair.alike.same:
         place = list(pair.first.catalog.n_filters).index(path)
         return layers[min(place, len(layers) - 1)]
-    found = pair.first.derived(
+    values = pair.first.derived(
         ("cka of", path, pair.second.digest), lambda: _cka(pair, [path], layers)[0]
     )[0]
-    known = np.where(np.isfinite(found), found, -1)
-    return layers[int(known.argmax())]
+    return layers[int(np.where(np.isfinite(values), values, -1).argmax())]
 
 
 def cka_of_layers(pair: Pair) -> tuple[NDArray[np.float64], int]:
     """CKA of all layers of A and of B, <float64>[layer, other_layer], and of how many samples."""
-    paths = [list(one.catalog.n_filters) for one in (pair.first, pair.second)]
+    paths = [list(store.catalog.n_filters) for store in (pair.first, pair.second)]
     return pair.first.derived(("cka", pair.second.digest), lambda: _cka(pair, *paths))
 
 

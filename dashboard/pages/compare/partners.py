@@ -27,39 +27,39 @@ def matches(pair: Pair) -> Matches:
 def partners(pair: Pair) -> NDArray[np.int64]:
     """The filter of B that goes with each filter of A, <int64>[filter]; -1 for none."""
     if not pair.by_number:
-        found = matches(pair)
-        return found.one_to_one if pair.shown.pairing == "one" else found.best
+        matched = matches(pair)
+        return matched.one_to_one if pair.state.pairing == "one" else matched.best
     sizes = _sizes(pair)
     numbers = np.arange(sizes[0])
     return np.where(numbers < sizes[1], numbers, NONE)
 
 
 def partner(pair: Pair) -> int | None:
-    """The filter of B beside the selected one: the chosen one, else the one that goes with it."""
-    if pair.shown.other_filter is not None:
-        return pair.shown.other_filter
-    found = int(partners(pair)[pair.shown.filter_index])
-    return None if found == NONE else found
+    """The filter of B beside that of A: what a person selected, else the one that goes with it."""
+    if pair.state.other_filter is not None:
+        return pair.state.other_filter
+    number = int(partners(pair)[pair.state.filter_index])
+    return None if number == NONE else number
 
 
 def partner_words(pair: Pair) -> str:
     """How B's filter was found, or why there is none; a sentence."""
-    index, number = pair.shown.filter_index, partner(pair)
-    said = ""
+    index, number = pair.state.filter_index, partner(pair)
+    words = ""
     if pair.alike.same and number is not None:
         r = float(matches(pair).correlation[index, number])
-        said = f"r = {r:.3f}" if np.isfinite(r) else "one of both does not vary, so no r"
-    if pair.shown.other_filter is not None:
-        return f"Chosen: filter {number} of B{f' ({said})' if said else ''}."
+        words = f"r = {r:.3f}" if np.isfinite(r) else "one of both does not vary, so no r"
+    if pair.state.other_filter is not None:
+        return f"Chosen: filter {number} of B{f' ({words})' if words else ''}."
     if number is None:
         return _why_none(pair, index)
     if not pair.alike.same:
         return "The filter of the same number: without the same samples there are no matches."
     if pair.by_number:
-        return f"The filter of the same number ({said})."
-    if pair.shown.pairing == "one":
-        return f"One to one, filter {number} of B goes with filter {index} of A ({said})."
-    return f"The match of filter {index} of A is filter {number} of B ({said})."
+        return f"The filter of the same number ({words})."
+    if pair.state.pairing == "one":
+        return f"One to one, filter {number} of B goes with filter {index} of A ({words})."
+    return f"The match of filter {index} of A is filter {number} of B ({words})."
 
 
 def _why_none(pair: Pair, index: int) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from inspect import iscoroutinefunction
 
 import httpx
 import pytest
 from helpers.servers import running
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -24,7 +26,7 @@ from dashboard.auth.people import People
 from dashboard.server.roles import Role
 from dashboard.server.routes import required_role
 from dashboard.stores.source import Source
-from fmcore.selection import Query
+from fmcore.selection import parse_query
 
 CHUNK = {"layer": "conv2", "sample": "0:37"}
 QUERIES = {
@@ -90,22 +92,49 @@ def test_an_operation_that_takes_none_of_its_parameters_itself_is_noticed(store_
         assert httpx.get(f"{url}healthz?group=a").status_code == 422
 
 
-def test_the_quickest_answer_steps_aside_for_a_query_that_it_does_not_know(store_path):
-    @dataclass(frozen=True, slots=True)
-    class Wider(Query):
-        group: str = ""
-
+def test_the_quickest_answer_steps_aside_for_a_parameter_that_it_does_not_know(store_path):
     source = Source(store_path)
     request = Request({"type": "http", "headers": [(b"accept-encoding", b"deflate")]})
-    call, snapshot = Call(request, source, DEFAULT_LIMITS, {}), source.snapshot()
+    snapshot = source.snapshot()
     expected = snapshot.layer("conv2").activation.raw_chunk((0, 0, 0, 0)).data
 
-    def quick(**query: str) -> Response | None:
-        return arrays.stored_chunk(call, snapshot, Wider(**CHUNK, **query), wait=True)
+    def quick(**others: str) -> Response | None:
+        call = Call(request, source, DEFAULT_LIMITS, CHUNK | others, {})
+        return arrays.stored_chunk(call, snapshot, parse_query(CHUNK), wait=True)
 
     assert quick().body == quick(dtype="float32").body == expected
-    for others in ({"group": "a"}, {"class_": "one"}, {"statistic": "max"}, {"what": "pooled"}):
+    for others in ({"group": "a"}, {"class": "one"}, {"statistic": "max"}, {"what": "maps"}):
         assert quick(**others) is None, others
+
+
+NAMES = ["maps", "pooled", "statistics", "samples", "image", "windows"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parameter_that_is_taken_makes_another_answer(store_path, name):
+    """What is kept, here or in a browser, is kept by all that was asked."""
+
+    (operation,) = (one for one in OPERATIONS if one.name == name)
+
+    async def answer(call: Call) -> Response:
+        text = call.take("group")
+        if iscoroutinefunction(operation.answer):
+            plain = await operation.answer(call)
+        else:
+            plain = await run_in_threadpool(operation.answer, call)
+        plain.headers["x-group"] = text
+        return plain
+
+    tags, query = set(), QUERIES.get(name, {})
+    with served(store_path, [replace(changed(operation), answer=answer)]) as url:
+        for group in ({}, {"group": "a"}, {"group": "b"}):
+            got = httpx.get(url + address(operation), params=query | group)
+            assert got.status_code == 200
+            assert got.headers["x-group"] == group.get("group", "")
+            if name == "maps":  # a chunk as it lies in the file is of no group
+                assert ("content-encoding" in got.headers) == (not group)
+            tags.add(got.headers["etag"])
+    assert len(tags) == 3
 
 
 def test_every_operation_is_described_by_its_own_record(store_path):

@@ -9,39 +9,25 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from helpers.drawing import checked, values_of
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import dashboard.figures
-from dashboard.api.images import as_pixels
-from dashboard.api.windows import shrink
 from dashboard.figures import box
-from dashboard.figures.class_statistic import class_statistic_figure
-from dashboard.figures.compare import heatmap_figure
-from dashboard.figures.distribution import Spread, distribution_figure, key
 from dashboard.figures.feature_map import empty_figure, feature_map_figure, figure_template
-from dashboard.figures.histogram import histogram_figure, shares
+from dashboard.figures.heatmap import heatmap_figure
+from dashboard.figures.histogram import (
+    Spread,
+    distribution_figure,
+    histogram_figure,
+    key,
+    shares,
+)
 from dashboard.figures.kernel import kernel_figure
 from dashboard.figures.probability import probability_figure
-from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, theme_for
-from dashboard.figures.typed import typed
+from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, span_of, theme_for, typed
 
 # What makes a figure is named so.
 _MADE = re.compile(r"^def (\w+_figure)\(", re.MULTILINE)
-
-
-shapes = st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 200))
-
-
-@given(shapes, st.integers(1, 4))
-def test_a_shrunk_map_keeps_what_is_farthest_from_zero_in_each_block(shape, step):
-    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    small = shrink(values, step)
-    assert small.shape[:2] == (-(-shape[0] // step), -(-shape[1] // step))
-    assert_array_equal(abs(small).max(axis=(0, 1)), abs(values).max(axis=(0, 1)))
-    block = values[:step, :step, 0]
-    assert small[0, 0, 0] == block.flat[abs(block).argmax()]
 
 
 def maps_of(n: int = 5) -> np.ndarray:
@@ -86,25 +72,6 @@ def test_a_template_lacks_of_an_enlarged_map_its_values_alone(signed):
     assert template["data"][0] | own == trace
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (-2, 3), (5, 5)])
-def test_an_input_image_of_floats_is_shown_from_black_to_white(low, high):
-    image = np.linspace(low, high, 12).reshape(4, 3, 1)
-    pixels = as_pixels(image)
-    assert pixels.dtype == np.uint8
-    # 0 to 1 is what networks are fed, and means itself; all else is stretched.
-    expected = (0, 255) if high > low else (0, 0)
-    assert (pixels.min(), pixels.max()) == expected
-
-
-def test_an_input_image_of_pixels_is_shown_as_it_is():
-    rng = np.random.default_rng(0)
-    for channels, shown in ((1, (4, 3)), (2, (4, 3)), (3, (4, 3, 3))):
-        image = rng.integers(0, 256, (4, 3, channels), np.uint8)
-        pixels = as_pixels(image)
-        assert pixels.shape == shown
-        assert_array_equal(pixels, image if channels == 3 else image[..., 0])
-
-
 def test_the_true_class_is_always_among_the_bars():
     probability = np.linspace(1, 0, 30).astype(np.float32)
     names = [f"class {index}" for index in range(30)]
@@ -118,19 +85,20 @@ def test_the_true_class_is_always_among_the_bars():
 def class_heatmap(values, **changes):
     rows, columns = values.shape
     options = {
-        "classes": np.arange(rows),
-        "filters": np.arange(columns),
-        "within": np.zeros(values.shape, bool),
+        "rows": [f"class {index}" for index in range(rows)],
+        "columns": list(map(str, range(columns))),
+        "axes": ("class", "filter"),
+        "span": span_of([values]),
         "title": "Mean",
-        "class_names": [f"class {index}" for index in range(rows)],
-        "selected": (1, 0),
+        "hover": "class %{y}",
         "theme": LIGHT,
     }
-    return checked(class_statistic_figure(values, **options | changes))
+    return checked(heatmap_figure(values, **options | changes))
 
 
 def test_the_class_heatmap_leaves_empty_classes_empty():
-    figure = class_heatmap(np.array([[1.0, 2.0], [np.nan, np.nan]]), class_names=["a", "b"])
+    values = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    figure = class_heatmap(values, rows=["a", "b"], framed=(1, 0))
     heatmap = figure.data[0]
     assert (heatmap.zmin, heatmap.zmax) == (1.0, 2.0)
     assert np.isnan(values_of(heatmap.z)[1]).all()
@@ -138,36 +106,14 @@ def test_the_class_heatmap_leaves_empty_classes_empty():
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (-0.5, 0.5)
 
 
-def test_the_class_heatmap_names_and_frames_what_is_where_in_any_order():
+def test_what_is_within_chance_is_gray_and_the_hover_is_of_the_value_below():
     values = np.arange(12.0).reshape(3, 4)
     chance = np.stack([values - 1, values + 1])
-    within = values == 6  # class 1, filter 2
-    classes, filters = np.array([2, 0, 1]), np.array([3, 1, 0, 2])
-    figure = class_heatmap(
-        values, classes=classes, filters=filters, chance=chance, within=within, against=2,
-        selected=(1, 2),
-    )  # fmt: skip
-    heatmap, gray = figure.data
-    assert_array_equal(values_of(heatmap.z), values[classes][:, filters])
-    by_chance = values_of(heatmap.customdata)[1, 2]
-    assert_array_equal(by_chance, chance[:, 0, 0], "of class 0 and filter 0")
-    assert figure.layout.xaxis.labelalias == {"0": "3", "1": "1", "2": "0", "3": "2"}
-    assert figure.layout.yaxis.labelalias["0"] == "class 2"
-    assert np.argwhere(np.isfinite(values_of(gray.z))).tolist() == [[2, 3]]
-    assert gray.hoverinfo == "skip", "the hover is of the value below"
-    assert [(one.x0, one.y0) for one in figure.layout.shapes] == [(2.5, 1.5), (2.5, -0.5)]
-
-
-def test_without_a_class_the_filter_is_framed_and_narrow_cells_get_marks():
-    figure = class_heatmap(np.zeros((3, 4)), selected=(None, 2))
-    (frame,) = figure.layout.shapes
-    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 2.5, -0.5, 2.5)
-    many = class_heatmap(np.zeros((60, 70)), selected=(5, 9)).layout.shapes
-    assert [(one.type, one.xref, one.yref) for one in many] == [
-        ("rect", None, None),
-        ("line", None, "paper"),
-        ("line", "paper", None),
-    ]
+    heatmap, gray = class_heatmap(values, chance=chance, within=values == 6).data
+    assert_array_equal(values_of(heatmap.customdata)[1, 2], chance[:, 1, 2])
+    assert "by chance" in heatmap.hovertemplate
+    assert np.argwhere(np.isfinite(values_of(gray.z))).tolist() == [[1, 2]]
+    assert gray.hoverinfo == "skip"
 
 
 def test_a_distribution_says_zeros_in_words_and_draws_the_rest():
@@ -192,7 +138,7 @@ def test_names_are_shown_as_they_are():
     bars = checked(probability_figure(probability, class_names=names, label=1, theme=LIGHT))
     assert bars.layout.yaxis.ticktext == ("&lt;b&gt;a&lt;/b&gt;", "a", "a")
     assert len(set(bars.data[0].y)) == 3
-    heatmap = class_heatmap(np.ones((3, 2)), class_names=names)
+    heatmap = class_heatmap(np.ones((3, 2)), rows=names)
     assert heatmap.layout.yaxis.labelalias["0"] == "&lt;b&gt;a&lt;/b&gt;"
 
 
@@ -212,21 +158,8 @@ def drawn(rng: np.random.Generator) -> dict[str, Figure]:
     roles = ("selected", "against", "others")
     spreads = [Spread(role, one, role) for role, one in zip(roles, counts, strict=True)]
     parts = shares(counts, bounds, span=(-1.0, 3.0))
-    statistic = {
-        "classes": np.arange(50),
-        "filters": np.arange(60),
-        "within": rng.random((50, 60)) < 0.5,
-        "chance": rng.random((2, 50, 60)),
-        "title": "Mean",
-        "neutral": 0.5,
-        "class_names": list(map(str, range(50))),
-        "selected": (3, 5),
-        "against": 7,
-        "theme": DARK,
-    }
     names = ("a", "b", "all")
     return {
-        "class_statistic_figure": class_statistic_figure(rng.random((50, 60)), **statistic),
         "distribution_figure": distribution_figure(spreads, bounds, span=(-1.0, 3.0), theme=DARK),
         "empty_figure": empty_figure("none", theme=LIGHT),
         "feature_map_figure": feature_map_figure(
@@ -241,6 +174,8 @@ def drawn(rng: np.random.Generator) -> dict[str, Figure]:
             neutral=0.0,
             title="B − A",
             hover="%{y} %{x}",
+            chance=rng.random((2, 4, 3)),
+            within=rng.random((4, 3)) < 0.5,
             framed=(None, 2),
             numbered=True,
             margin={"l": 60, "r": 10, "t": 10, "b": 40},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.drawing import checked
+from helpers.drawing import checked, values_of
 from helpers.factories import make_store
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +15,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import pdist, squareform
 
 from dashboard.components.table import records
+from dashboard.figures.theme import DARK, LIGHT
 from dashboard.pages.chance import verdict, verdicts, within_chance
-from dashboard.pages.classes import cell, maps, parts, table
-from dashboard.pages.classes.arrange import arranged, by_similarity, by_value, chance_words
+from dashboard.pages.classes import cell, distribution, filters, heatmap, mean_maps
+from dashboard.pages.classes.heatmap import arranged, by_similarity, by_value, chance_words
 from dashboard.pages.state import ARRANGEMENTS, state_for
 from dashboard.stores.source import Source
 from fmcore.statistics import CLASS_FILTER, HEALTH_RULES, STATISTICS, LayerHealth
@@ -49,10 +50,6 @@ def test_every_order_shows_every_class_and_filter_once(values, how, selects):
     assert sorted(order.classes) == list(range(values.shape[0]))
     assert sorted(order.filters) == list(range(values.shape[1]))
     assert order.words.endswith(".")
-    for row, class_index in enumerate(order.classes):
-        assert order.cell((row, 0)) == (class_index, order.filters[0])
-    for outside in (None, (-1, 0), (0, -1), (len(values), 0), (0, 10**9)):
-        assert order.cell(outside) is None
 
 
 def test_by_value_the_largest_comes_first_ties_by_index_and_nothing_last():
@@ -112,6 +109,35 @@ def test_a_small_value_is_a_finding_only_where_the_statistic_says_so(value, low,
     assert words[True] == ("below chance" if below else words[False])
 
 
+def test_the_heatmap_names_what_is_where_in_any_order_for_the_browser_to_find(snapshot, store):
+    layer, names = store.layers[LAYER], snapshot.catalog.class_names
+    values, chance = layer.statistic("auc_mean"), layer.chance("auc_mean")
+    for arrangement in ARRANGEMENTS:
+        state = shown_by(snapshot, arrangement=arrangement)
+        drawing = heatmap.draw(snapshot, state, LIGHT, order_class="1")[0]
+        figure, cells = checked(drawing["figure"]), np.ix_(drawing["classes"], drawing["filters"])
+        assert_array_equal(values_of(figure.data[0].z), values[cells])
+        by_chance = values_of(figure.data[0].customdata)
+        assert_array_equal(by_chance[..., 0], chance[0][cells].astype("f4"))
+        columns = list(figure.layout.xaxis.labelalias.values())
+        assert columns == list(map(str, drawing["filters"]))
+        assert figure.layout.yaxis.labelalias["0"] == names[drawing["classes"][0]]
+        within = (chance[0] <= values) & (values <= chance[1])
+        assert_array_equal(np.isfinite(values_of(figure.data[1].z)), within[cells])
+
+
+def test_the_heatmap_has_other_axes_where_its_order_or_its_colors_change(snapshot):
+    def axes(theme=LIGHT, order_class=None, **changes):
+        state = shown_by(snapshot, **changes)
+        return heatmap.draw(snapshot, state, theme, order_class=order_class)[0]["axes"]
+
+    assert axes() == axes(statistic="mean") == axes(class_index=0)
+    assert len({axes(), axes(DARK), axes(layer="conv2"), axes(arrangement="cluster")}) == 4
+    by_value = {"arrangement": "value"}
+    assert axes(**by_value) != axes(**by_value, statistic="mean")
+    assert axes(**by_value, order_class="0") != axes(**by_value, order_class="1")
+
+
 def shown_by(snapshot, **changes):
     options = {"layer": LAYER, "statistic": "auc_mean", "class_index": 1, "filter_index": 2}
     return state_for(snapshot.catalog, **options | changes)
@@ -120,7 +146,7 @@ def shown_by(snapshot, **changes):
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_rows_of_the_table_are_the_numbers_of_the_store(snapshot, store, pooling):
     shown = shown_by(snapshot, statistic=f"auc_{pooling}")
-    columns = table.columns(snapshot, shown)
+    columns = filters.columns(snapshot, shown)
     rows, layer = records(columns), store.layers[LAYER]
     assert [row["filter"] for row in rows] == list(range(20))
     assert len({row["id"] for row in rows}) == 20
@@ -144,15 +170,15 @@ def test_rows_of_the_table_are_the_numbers_of_the_store(snapshot, store, pooling
 
 
 def test_the_table_of_another_statistic_has_it_too(snapshot, store):
-    columns = table.columns(snapshot, shown_by(snapshot, statistic="max", class_index=0))
+    columns = filters.columns(snapshot, shown_by(snapshot, statistic="max", class_index=0))
     assert [one.header for one in columns][2] == "Maximum for zero"
     assert_array_equal(columns[2].values, store.layers[LAYER].statistic("max")[0])
-    no_class = table.columns(snapshot, shown_by(snapshot, class_index=None))
+    no_class = filters.columns(snapshot, shown_by(snapshot, class_index=None))
     assert [one.field for one in no_class][:3] == ["filter", "health", "best_class"]
 
 
 def test_cells_are_text_and_numbers_and_a_csv_gets_them_whole(snapshot):
-    for column in table.columns(snapshot, shown_by(snapshot)):
+    for column in filters.columns(snapshot, shown_by(snapshot)):
         definition = column.definition
         assert definition["useValueFormatterForExport"] is False
         assert "cellRenderer" not in definition
@@ -168,16 +194,16 @@ def test_what_is_wrong_with_a_filter_is_said_in_words():
     duplicate = np.full(12, -1)
     duplicate[0] = 7
     health = LayerHealth(found, dead_classes, duplicate)
-    words = table.health_words(health, "abcd")
+    words = filters.health_words(health, "abcd")
     assert words[0] == "dead for 2 classes, always on, duplicate of 7"
     assert words[1:3] == ["ok", "dead"]
-    summary = table.health_summary(health)
+    summary = filters.health_summary(health)
     assert "10 dead (filters 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)" in summary
     assert "1 dead for a class (filter 0)" in summary
 
 
 def test_the_table_has_every_score_once_in_the_order_of_the_registry(snapshot):
-    columns = table.columns(snapshot, shown_by(snapshot, statistic="auc_max"))
+    columns = filters.columns(snapshot, shown_by(snapshot, statistic="auc_max"))
     fields = [one.field for one in columns if one.field in STATISTICS]
     scores = [one for one in STATISTICS.values() if one.pooling == "max"]
     of_class = [one.name for one in scores if one.axes == CLASS_FILTER]
@@ -190,14 +216,14 @@ def test_the_table_has_every_score_once_in_the_order_of_the_registry(snapshot):
 
 def test_the_strongest_filter_is_that_of_the_largest_auc(snapshot, store):
     auc = store.layers[LAYER].statistic("auc_max")
-    name, index, value = table.strongest(snapshot, shown_by(snapshot, statistic="ap_max"))
+    name, index, value = filters.strongest(snapshot, shown_by(snapshot, statistic="ap_max"))
     assert (name, index, value) == ("auc_max", np.nanargmax(auc[1]), np.nanmax(auc[1]))
     low, high = store.layers[LAYER].chance("auc_max")[:, 1, index]
     verdict = "above" if value > high else "below" if value < low else "within"
-    words = table.strongest_words(snapshot, shown_by(snapshot, statistic="ap_max"))
+    words = filters.strongest_words(snapshot, shown_by(snapshot, statistic="ap_max"))
     assert words.endswith(f"filter {index} (ROC-AUC of pooled max {value:.3f}, {verdict} chance)")
-    assert table.strongest(snapshot, shown_by(snapshot, class_index=None)) is None
-    assert table.strongest(snapshot, shown_by(snapshot, class_index=3)) is None
+    assert filters.strongest(snapshot, shown_by(snapshot, class_index=None)) is None
+    assert filters.strongest(snapshot, shown_by(snapshot, class_index=3)) is None
 
 
 def test_distributions_are_the_histograms_of_the_file(snapshot, store):
@@ -209,35 +235,33 @@ def test_distributions_are_the_histograms_of_the_file(snapshot, store):
         (0, [counts[1, 2], counts[0, 2], counts[:, 2].sum(axis=0)]),
         (1, [counts[1, 2], counts[:, 2].sum(axis=0) - counts[1, 2]]),  # with itself: no other
     ):
-        found = cell.spreads(snapshot, shown_by(snapshot, against=against))
-        assert_array_equal([one.counts for one in found.of], np.array(expected)[:, filled])
+        found = distribution.spreads(snapshot, shown_by(snapshot, against=against))
+        assert_array_equal([one.counts for one in found.lines], np.array(expected)[:, filled])
         assert_array_equal(found.bounds, bounds[:, filled])
     values = store.layers[LAYER].activation[:, :, :, 2]
     assert found.span == (values.min(), values.max())
-    every = cell.spreads(snapshot, shown_by(snapshot, class_index=None))
-    assert every.of[0].counts.sum() == values.size
-    none = cell.spreads(snapshot, shown_by(snapshot, class_index=3))
-    assert cell.missing_spread(none) == "This class has no samples"
-    dead = cell.spreads(snapshot, shown_by(snapshot, filter_index=0))
-    assert cell.missing_spread(dead) == "Every activation is exactly zero"
+    every = distribution.spreads(snapshot, shown_by(snapshot, class_index=None))
+    assert every.lines[0].counts.sum() == values.size
+    none = distribution.spreads(snapshot, shown_by(snapshot, class_index=3))
+    assert none.missing == "This class has no samples"
+    dead = distribution.spreads(snapshot, shown_by(snapshot, filter_index=0))
+    assert dead.missing == "Every activation is exactly zero"
 
 
 def test_the_difference_is_of_the_mean_maps_in_the_same_colours(snapshot, store):
     layer = store.layers[LAYER]
-    found = maps.mean_maps(snapshot, shown_by(snapshot, against=0))
+    found = mean_maps.mean_maps(snapshot, shown_by(snapshot, against=0))
     one, other = layer.mean_map(1, 2), layer.mean_map(0, 2)
     assert_array_equal(found.difference, one - other)
     assert_allclose(found.span, (min(one.min(), other.min()), max(one.max(), other.max())))
-    from dashboard.figures.theme import LIGHT
-
     shown = shown_by(snapshot, against=0)
     first, second, third = (
         checked(figure).data[0]
-        for figure, _ in maps.map_figures(snapshot, shown, found, theme=LIGHT)
+        for figure, _ in mean_maps.map_figures(snapshot, shown, found, theme=LIGHT)
     )
     assert (first.zmin, first.zmax) == (second.zmin, second.zmax)
     assert third.zmin == -third.zmax == -np.abs(one - other).max()
-    empty = maps.mean_maps(snapshot, shown_by(snapshot, against=3))
+    empty = mean_maps.mean_maps(snapshot, shown_by(snapshot, against=3))
     assert empty.difference is None
     assert empty.span == (one.min(), one.max())
 
@@ -265,21 +289,22 @@ def test_top_samples_are_those_of_the_class(snapshot, store):
     found = cell.top_samples(snapshot, shown_by(snapshot), most=8)
     assert [sample for sample, _ in found] == best.tolist()
     assert cell.top_samples(snapshot, shown_by(snapshot, class_index=3), most=8) == []
-    links = str(parts.top_strip(snapshot, shown_by(snapshot), "?layer=block%2Fconv+1&class=1"))
-    assert f"sample={best[0]}&" in links
+    links = str(cell.top_strip(snapshot, shown_by(snapshot), "?layer=block%2Fconv+1&class=1"))
+    assert f"[{best[0]}," in links
+    assert "maps?layer=block%2Fconv+1&sample=" in links
     assert "href='/" not in links, "behind a prefix only relative links lead anywhere"
 
 
 def test_a_basic_store_says_what_it_lacks_and_what_to_do(basic):
     snapshot = Source(basic).snapshot()
     shown = state_for(snapshot.catalog, layer=LAYER, class_index=0, filter_index=2)
-    columns = table.columns(snapshot, shown)
+    columns = filters.columns(snapshot, shown)
     assert [one.field for one in columns] == ["filter", "health", "mean", "apoz"]
-    assert "fmcore stats basic.h5 --recompute" in table.scores_missing(snapshot, shown)
-    assert "--statistics basic" in str(parts.top_strip(snapshot, shown, ""))
-    assert table.strongest(snapshot, shown)[0] == "mean"
+    assert "fmcore stats basic.h5 --recompute" in filters.scores_missing(snapshot, shown)
+    assert "--statistics basic" in str(cell.top_strip(snapshot, shown, ""))
+    assert filters.strongest(snapshot, shown)[0] == "mean"
     with pytest.raises(KeyError, match="histograms are off"):
-        cell.spreads(snapshot, shown)
+        distribution.spreads(snapshot, shown)
 
 
 def test_names_that_are_formulas_are_text_in_a_csv():

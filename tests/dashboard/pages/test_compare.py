@@ -13,15 +13,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dashboard.components.graph import NONE
 from dashboard.components.table import records
-from dashboard.figures.compare import heatmap_figure, margin_of
-from dashboard.figures.span import span_of
-from dashboard.figures.theme import DARK, LIGHT
-from dashboard.pages.compare import classes, layers, maps, table
-from dashboard.pages.compare.about import about, said
-from dashboard.pages.compare.choice import LAYER, OTHER, STORE, choose, forgotten
-from dashboard.pages.compare.controls import try_pair
+from dashboard.figures.heatmap import heatmap_figure, margin_of
+from dashboard.figures.theme import DARK, LIGHT, span_of
+from dashboard.pages.compare import classes, filters, layers, maps
+from dashboard.pages.compare.page import PAGE
 from dashboard.pages.compare.pair import default_layer, open_pair
 from dashboard.pages.compare.partners import matches, partner, partner_words, partners
+from dashboard.pages.compare.selection import (
+    LAYER,
+    OTHER,
+    STORE,
+    draw_about,
+    selected,
+    without_dependents,
+)
+from dashboard.pages.page import sentence
 from dashboard.pages.state import state_for
 from dashboard.stores.source import STORE_HERE, Source, StoreNotFoundError
 from fmcore import FmcoreError
@@ -130,6 +136,10 @@ def pair_of(source, name: str, **values):
     return open_pair(source, shown)[0]
 
 
+def about_of(pair):
+    return draw_about(pair, pair.state, LIGHT)
+
+
 def test_samples_are_the_same_where_labels_and_ids_are_though_images_differ(source):
     for name, same, words in (
         ("b", True, "same 37 images"),
@@ -171,7 +181,7 @@ def test_a_dead_filter_has_no_match_and_says_so(source):
     first, second = maps.sides(pair)
     assert second.values is None
     assert maps.difference(pair, first, second)[1] == "No difference: one of both maps is missing."
-    row = records(table.columns(pair))[0]
+    row = records(filters.columns(pair))[0]
     assert (row["match"], row["r"], row["mean_b"], row["one_to_one"]) == (None,) * 4
     chosen = pair_of(source, "b", filter_index=0, other_filter=4)
     assert partner(chosen) == 4
@@ -252,10 +262,10 @@ def test_without_the_same_samples_nothing_is_subtracted_or_matched(source):
         None, "No difference: the samples are not the same."
     )  # fmt: skip
     assert "another image" in maps.maps_note(pair)
-    fields = [one.field for one in table.columns(pair)]
+    fields = [one.field for one in filters.columns(pair)]
     assert {"r", "difference", "one_to_one"}.isdisjoint(fields)
     assert {"mean_a", "mean_b", "best_a", "best_b"} <= set(fields)
-    assert "have another label in B" in table.table_note(pair)
+    assert "have another label in B" in filters.table_note(pair)
     drawn, why = classes.class_figures(pair, theme=LIGHT)
     assert drawn[2] == NONE
     assert drawn[1] != NONE
@@ -274,21 +284,21 @@ def test_maps_of_other_sizes_and_layers_without_maps_say_so(source):
     assert second.why == "B keeps no maps of block/conv 1: its policy is pooled."
     assert "policy is pooled" in str(maps.input_panel(second))
     assert maps.map_figures(first, second, None, theme=LIGHT)[1] == NONE
-    assert np.isfinite([row["r"] or np.nan for row in records(table.columns(pair))]).any()
-    assert "best_b" not in [one.field for one in table.columns(pair)]
+    assert np.isfinite([row["r"] or np.nan for row in records(filters.columns(pair))]).any()
+    assert "best_b" not in [one.field for one in filters.columns(pair)]
     _, why = classes.class_figures(pair_of(source, "pooled", statistic="auc_mean"), theme=LIGHT)
     assert why == "pooled does not hold this statistic, so only A has it."
 
 
 def test_the_table_holds_the_numbers_of_both_stores(source):
     pair = pair_of(source, "b")
-    rows, goes_with = records(table.columns(pair)), partners(pair)
-    for name, snapshot, filters in (
+    rows, goes_with = records(filters.columns(pair)), partners(pair)
+    for name, snapshot, indices in (
         ("a", pair.first, np.arange(20)), ("b", pair.second, goes_with)
     ):  # fmt: skip
         mean = snapshot.layer(ONE).activation[:].astype(float).mean(axis=(0, 1, 2))
         auc = snapshot.layer(ONE).statistic("auc_mean")
-        for row, index in zip(rows, filters, strict=True):
+        for row, index in zip(rows, indices, strict=True):
             if index < 0:
                 assert row[f"mean_{name}"] is None
                 continue
@@ -301,7 +311,7 @@ def test_the_table_holds_the_numbers_of_both_stores(source):
             assert row["difference"] == pytest.approx(row["mean_b"] - row["mean_a"])
             r = matches(pair).correlation[row["filter"], int(row["match"])]
             assert row["r"] == pytest.approx(float(r))
-    assert table.table_note(pair).startswith("Filter of B is the match")
+    assert filters.table_note(pair).startswith("Filter of B is the match")
 
 
 def test_statistics_of_b_stand_below_those_of_the_filters_they_go_with(source):
@@ -330,10 +340,10 @@ def test_statistics_of_b_stand_below_those_of_the_filters_they_go_with(source):
 
 
 def test_the_other_layer_has_the_same_path_or_else_is_the_most_alike(source):
-    assert pair_of(source, "b").shown.other == ONE
+    assert pair_of(source, "b").state.other == ONE
     renamed = pair_of(source, "renamed")
     # Its first layer is A's first in another order; the second is another one.
-    assert default_layer(renamed) == renamed.shown.other == TWO + "x"
+    assert default_layer(renamed) == renamed.state.other == TWO + "x"
     (figure, _), words = layers.cka_figure(renamed, theme=LIGHT)
     values = values_of(checked(figure).to_dict()["data"][0]["z"])
     assert values.shape == (2, 2)
@@ -343,7 +353,7 @@ def test_the_other_layer_has_the_same_path_or_else_is_the_most_alike(source):
     assert layers.clicked_layers(renamed, (2, 0)) is None
     assert layers.clicked_layers(renamed, None) is None
     few = pair_of(source, "few", other="")
-    assert few.shown.other == ONE
+    assert few.state.other == ONE
 
 
 def test_cka_of_more_than_fits_is_of_evenly_spaced_samples(source, monkeypatch):
@@ -357,7 +367,7 @@ def test_what_does_not_exist_is_said_and_the_nearest_is_shown(source):
     shown = state_for(
         source.snapshot().catalog, with_store="nowhere", layer=ONE, other="conv9", other_filter=99
     )
-    found = choose(source, shown)
+    found = selected(source, shown)
     assert found.pair is not None
     assert found.name == "b"  # the first with as many samples
     assert found.notes == (
@@ -365,23 +375,25 @@ def test_what_does_not_exist_is_said_and_the_nearest_is_shown(source):
         "There is no layer 'conv9' in b; showing 'block/conv 1'. There is no filter 99 in layer "
         "block/conv 1 of b (0 to 19); showing 19.",
     )
-    itself = choose(source, dataclasses.replace(shown, with_store="a", other="", other_filter=None))
+    itself = selected(
+        source, dataclasses.replace(shown, with_store="a", other="", other_filter=None)
+    )
     assert itself.notes == ("There is no other store itself here; showing 'b'.",)
     assert "a" not in itself.names
-    assert choose(source, state_for(source.snapshot().catalog)).notes == ()
+    assert selected(source, state_for(source.snapshot().catalog)).notes == ()
 
 
 def test_another_store_or_layer_forgets_what_hung_on_the_one_before(source):
     shown = state_for(source.snapshot().catalog, layer=ONE, other=TWO, other_filter=1)
-    assert forgotten(shown, "") == shown
+    assert without_dependents(shown, "") == shown
     for changed, other in ((STORE, ""), (LAYER, ""), (OTHER, TWO)):
-        after = forgotten(shown, changed)
+        after = without_dependents(shown, changed)
         assert (after.other, after.other_filter) == (other, None)
 
 
 def test_one_store_alone_says_how_to_serve_several(store_path):
     token = STORE_HERE.set(None)
-    found = choose(Source(store_path), state_for(Source(store_path).snapshot().catalog))
+    found = selected(Source(store_path), state_for(Source(store_path).snapshot().catalog))
     STORE_HERE.reset(token)
     assert found.pair is None
     assert found.names == ()
@@ -393,19 +405,21 @@ def test_a_store_that_is_broken_or_gone_is_one_sentence(tmp_path, folder):
         (tmp_path / f"{name}.h5").write_bytes((folder / f"{name}.h5").read_bytes())
     (tmp_path / "cut.h5").write_bytes((folder / "b.h5").read_bytes()[:5000])
     source = Source(tmp_path)
-    found = choose(source, state_for(source.snapshot().catalog, with_store="cut"))
+    found = selected(source, state_for(source.snapshot().catalog, with_store="cut"))
     assert found.pair is None
     assert (found.name, found.names) == ("cut", ("b", "cut"))
-    words = said(FmcoreError(found.problem), tmp_path)
-    assert "cut.h5" in words
-    assert str(tmp_path) not in words
-    assert choose(source, state_for(source.snapshot().catalog)).name == "b", (
+    assert "cut.h5" in found.problem
+    assert str(tmp_path) not in found.problem
+    assert selected(source, state_for(source.snapshot().catalog)).name == "b", (
         "one that opens comes first"
     )
-    assert choose(source, state_for(source.snapshot().catalog, with_store="b")).pair is not None
+    assert selected(source, state_for(source.snapshot().catalog, with_store="b")).pair is not None
     (tmp_path / "b.h5").unlink()
+    first = source.snapshot()
     values = {"with_store": "b", "layer": ONE, "other": ONE}
-    why = try_pair(source, values, lambda pair: "drawn", lambda why: why)
+    with pytest.raises(FmcoreError) as gone:
+        PAGE.subject(source, first, state_for(first.catalog, **values))
+    why = sentence(source, gone.value)
     assert why.endswith(".")
     assert str(tmp_path) not in why
     assert "b" in why
@@ -414,7 +428,7 @@ def test_a_store_that_is_broken_or_gone_is_one_sentence(tmp_path, folder):
 
 
 def test_what_is_compared_is_said_of_both(source):
-    words = str(about(pair_of(source, "b")))
+    words = str(about_of(pair_of(source, "b")))
     for part in ("'b'", "random images", "37 samples", "test accuracy", "same 37 images"):
         assert part in words
     assert "one model" not in words
@@ -426,8 +440,8 @@ def test_stores_of_one_model_say_that_numbers_are_the_filters(tmp_path, folder):
     source = Source(tmp_path)
     pair = pair_of(source, "again")
     assert pair.same_model
-    assert "choose “Number”" in str(about(pair))
-    assert "choose" not in str(about(pair_of(source, "again", pairing="number")))
+    assert "choose “Number”" in str(about_of(pair))
+    assert "choose" not in str(about_of(pair_of(source, "again", pairing="number")))
     alive = np.isfinite(matches(pair).r(partners(pair)))
     assert_allclose(matches(pair).r(partners(pair))[alive], 1, atol=1e-6)
 

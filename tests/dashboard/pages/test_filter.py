@@ -21,7 +21,7 @@ from dashboard.components.thumbnails import crop
 from dashboard.figures.histogram import N_BINS, histogram_figure, shares
 from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
 from dashboard.figures.theme import LIGHT
-from dashboard.pages.classes.table import health_summary, health_words
+from dashboard.pages.classes.filters import health_summary, health_words
 from dashboard.pages.feature_maps.facts import wall_facts
 from dashboard.pages.filter import distribution, downloads, header, samples, scores, similar
 from dashboard.pages.state import state_for
@@ -368,8 +368,8 @@ def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
     pictures = samples.Pictures(snapshot, FIRST, 7)
     found = samples.responses(snapshot, FIRST, 7)[0]
     about = json.loads(pictures.rows(found)["props"]["data-thumbnails"])
-    assert [item[0] for item in about["items"]] == [str(one.sample) for one in found]
-    query = parse_qs(urlsplit(about["items"][0][0].join(about["href"])).query)
+    assert [item[0] for item in about["items"]] == [one.sample for one in found]
+    query = parse_qs(urlsplit(str(about["items"][0][0]).join(about["href"])).query)
     assert query == {"layer": [FIRST], "sample": [str(found[0].sample)], "filter": ["7"]}
     field = snapshot.layer(FIRST).receptive_field(found[0].y, found[0].x)
     if field is None:

@@ -22,8 +22,8 @@ from helpers.servers import running
 from dashboard import create_app
 from dashboard.figures.theme import LIGHT
 from dashboard.pages import PAGES
-from dashboard.pages.classes import cell, table
-from dashboard.pages.classes.parts import top_strip
+from dashboard.pages.classes import cell, filters
+from dashboard.pages.classes.cell import top_strip
 from dashboard.pages.feature_maps.samples import thumbnails
 from dashboard.pages.filter import header, samples
 from dashboard.pages.filter.distribution import distribution
@@ -111,7 +111,7 @@ def test_activations_are_those_of_all_where_there_are_no_classes(snapshot):
 def test_one_cell_is_said_to_be_of_all_samples(snapshot):
     shown = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
     said = f"{cell.sizes_words(snapshot, shown)} {cell.value_words(snapshot, shown)}"
-    names = {one.field for one in table.columns(snapshot, shown)}
+    names = {one.field for one in filters.columns(snapshot, shown)}
     assert ("class" in said) == snapshot.catalog.has_classes
     assert ("best_class" in names) == snapshot.catalog.has_classes
     assert "apoz" in names

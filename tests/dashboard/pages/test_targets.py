@@ -25,13 +25,12 @@ from dashboard import create_app
 from dashboard.figures.theme import LIGHT
 from dashboard.pages import PAGES
 from dashboard.pages.catalogue import layout as catalogue
-from dashboard.pages.classes import cell, maps, parts, table
-from dashboard.pages.classes.arrange import arranged
-from dashboard.pages.compare import table as compared
-from dashboard.pages.compare.alike import alike
+from dashboard.pages.classes import cell, filters, mean_maps
+from dashboard.pages.classes.heatmap import arranged, order_of
+from dashboard.pages.compare import filters as compared
 from dashboard.pages.compare.classes import class_figures
 from dashboard.pages.compare.maps import input_panel, sides
-from dashboard.pages.compare.pair import open_pair
+from dashboard.pages.compare.pair import alike, open_pair
 from dashboard.pages.filter import header, scores
 from dashboard.pages.filter.distribution import distribution
 from dashboard.pages.filter.samples import responses
@@ -210,24 +209,24 @@ def test_of_many_labels_or_numbers_a_few_are_listed():
 
 def test_classes_shows_all_samples_as_one_row(snapshot):
     shown = state_for(snapshot.catalog, layer=LAYER, filter_index=target_filter(N), class_index=0)
-    found = maps.mean_maps(snapshot, shown)
+    found = mean_maps.mean_maps(snapshot, shown)
     expected = snapshot.layer(LAYER).activation[...].mean(axis=0)[..., shown.filter_index]
     assert_allclose(found.selected, expected, rtol=1e-4, atol=1e-6)
-    first = maps.map_figures(snapshot, shown, found, theme=LIGHT)[0][0]
+    first = mean_maps.map_figures(snapshot, shown, found, theme=LIGHT)[0][0]
     assert first["layout"]["title"]["text"] == "all samples"
     head, rows = cell.numbers(snapshot, shown)
     assert head == ["Statistic", "All samples"]
     assert "Mean" in [row[0] for row in rows]
     assert not any("AUC" in row[0] for row in rows)
-    fields = {one.field for one in table.columns(snapshot, shown)}
+    fields = {one.field for one in filters.columns(snapshot, shown)}
     assert fields == {"filter", "health", "apoz"}
-    assert table.scores_missing(snapshot, shown) == ""
+    assert filters.scores_missing(snapshot, shown) == ""
     said = [
         cell.sizes_words(snapshot, shown),
         cell.value_words(snapshot, shown),
-        maps.maps_note(snapshot, shown, found),
-        parts.order_of(snapshot, shown).words,
-        words_of(parts.top_strip(snapshot, shown, "")),
+        mean_maps.note(snapshot, shown, found),
+        order_of(snapshot, shown).words,
+        words_of(cell.top_strip(snapshot, shown, "")),
     ]
     assert not re.search(r"class|Class", " ".join(said))
 

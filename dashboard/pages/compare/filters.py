@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+from dash import Dash
 from numpy.typing import NDArray
 
-from dashboard.components.table import Column
-from dashboard.pages.classes.table import best_classes
+from dashboard.components.nodes import Node, dmc, html
+from dashboard.components.table import ONE_ROW, Column, grid, records, select_rows
+from dashboard.figures.theme import Theme
+from dashboard.pages import ids
+from dashboard.pages.classes.filters import best_classes
 from dashboard.pages.compare.pair import Pair
 from dashboard.pages.compare.partners import matches, partners
-from dashboard.stores.source import Snapshot
+from dashboard.pages.page import Panel
+from dashboard.pages.state import State
+from dashboard.stores.snapshot import Snapshot
 from fmcore.export import no_formula
 
+TABLE = "compare-filters"
 R_TIP = "Pearson's correlation of the pooled means of both filters over all samples."
 
 
@@ -19,27 +26,27 @@ def columns(pair: Pair) -> list[Column]:
     """What is known of each filter of A and of its partner; without the same samples no r."""
     first, second = pair.layers
     goes_with = partners(pair)
-    found = [
+    table = [
         Column("filter", "Filter", np.arange(len(goes_with))),
         Column("match", "Filter of B", _numbers(goes_with), "The filter of B that goes with it."),
     ]
     if pair.alike.same:
-        found.append(Column("r", "r", matches(pair).r(goes_with), R_TIP))
+        table.append(Column("r", "r", matches(pair).r(goes_with), R_TIP))
     means = mean_of_maps(pair.first, first), _taken(mean_of_maps(pair.second, second), goes_with)
     tip = "Mean activation over all samples and pixels."
-    found += [Column("mean_a", "Mean A", means[0], tip), Column("mean_b", "Mean B", means[1], tip)]
+    table += [Column("mean_a", "Mean A", means[0], tip), Column("mean_b", "Mean B", means[1], tip)]
     if pair.alike.same:
-        found.append(Column("difference", "B − A", means[1] - means[0], "Mean in B less that in A"))
-    found += _best(pair.first, first, "A", np.arange(len(goes_with)))
-    found += _best(pair.second, second, "B", goes_with)
+        table.append(Column("difference", "B − A", means[1] - means[0], "Mean in B less that in A"))
+    table += _best(pair.first, first, "A", np.arange(len(goes_with)))
+    table += _best(pair.second, second, "B", goes_with)
     if pair.alike.same:
         single = matches(pair).one_to_one
         tip = "Each filter of B at most once, so that the sum of all r is the largest there is."
-        found += [
+        table += [
             Column("one_to_one", "One to one", _numbers(single), tip),
             Column("one_to_one_r", "its r", matches(pair).r(single), R_TIP),
         ]
-    return found
+    return table
 
 
 def mean_of_maps(snapshot: Snapshot, layer: str) -> NDArray[np.float64]:
@@ -60,17 +67,17 @@ def _best(snapshot: Snapshot, layer: str, letter: str, filters: NDArray[np.int64
         return []
     names = snapshot.catalog.class_names
     best, auc = best_classes(snapshot.statistic(layer, "auc_mean"))
-    shown = np.where(filters < 0, -1, best[np.maximum(filters, 0)])
-    said = ["" if index < 0 else no_formula(names[index]) for index in shown.tolist()]
+    classes = np.where(filters < 0, -1, best[np.maximum(filters, 0)]).tolist()
+    texts = ["" if index < 0 else no_formula(names[index]) for index in classes]
     tip = f"The class that the filter of {letter} tells best, by ROC-AUC of its pooled mean."
     return [
-        Column(f"best_{letter.lower()}", f"Best class {letter}", said, tip),
+        Column(f"best_{letter.lower()}", f"Best class {letter}", texts, tip),
         Column(f"auc_{letter.lower()}", f"AUC {letter}", _taken(auc, filters), tip),
     ]
 
 
 def _taken(values: NDArray[np.float64], filters: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The values of some filters, NaN for none."""
+    """The values of filters, NaN for none."""
     return np.where(filters < 0, np.nan, values[np.maximum(filters, 0)])
 
 
@@ -86,10 +93,10 @@ def table_note(pair: Pair) -> str:
             "Side by side are filters of the same number, without matches, r and differences: "
             f"{_lower(pair.alike.words)}"
         )
-    found, goes_with = matches(pair), partners(pair)
-    r = found.r(goes_with)
-    known = r[np.isfinite(r)]
-    if not known.size:
+    matched, goes_with = matches(pair), partners(pair)
+    r = matched.r(goes_with)
+    finite = r[np.isfinite(r)]
+    if not finite.size:
         return "No r is known: in one of the layers no filter varies."
     how = {
         "match": "Filter of B is the match: that whose pooled mean correlates most with A's over "
@@ -97,16 +104,46 @@ def table_note(pair: Pair) -> str:
         "one": "Filter of B is used once at most, so that the sum of the correlations r of pooled "
         "means is the largest.",
         "number": "Filter of B is that of the same number; r is the correlation of pooled means.",
-    }[pair.shown.pairing]
+    }[pair.state.pairing]
     taken = len(set(goes_with[goes_with >= 0].tolist()))
     without = int(np.count_nonzero(np.isnan(r)))
     none = f" {without:,} without r: dead, the same for every sample, or left over." * bool(without)
+    n_alike = np.count_nonzero(finite >= 0.9)
     return (
-        f"{how} Median r {np.median(known):.3f}; {np.count_nonzero(known >= 0.9):,} of {len(r):,} "
-        f"filters have r ≥ 0.9; {taken:,} of B's {found.correlation.shape[1]:,} filters take "
-        f"part.{none}"
+        f"{how} Median r {np.median(finite):.3f}; {n_alike:,} of {len(r):,} filters have r ≥ 0.9; "
+        f"{taken:,} of B's {matched.correlation.shape[1]:,} filters take part.{none}"
     )
 
 
 def _lower(words: str) -> str:
     return words[:1].lower() + words[1:]
+
+
+def draw(pair: Pair, _: State, __: Theme) -> tuple[object, object, str]:
+    """The columns and rows of the table, and a sentence."""
+    table = columns(pair)
+    return [column.definition for column in table], records(table), table_note(pair)
+
+
+def _body(_: Snapshot, __: State) -> list[Node]:
+    words = "Click a heading to sort, a row to select its filter (Space on the keyboard)."
+    return [
+        html.Div(id=f"{TABLE}-note", className="compare-note", role="status"),
+        grid(TABLE, height="400px", **ONE_ROW),
+        dmc.Text(words, size="sm", c="dimmed"),
+    ]
+
+
+def register(app: Dash) -> None:
+    """Ties the selected row to the number of A's filter."""
+    select_rows(app, TABLE, ids.COMPARE_FILTER)
+
+
+PANEL = Panel(
+    "filters",
+    draw,
+    needs=("pairing",),
+    title="Filters",
+    fills=(("", "columnDefs"), ("", "rowData"), ("-note", "children")),
+    body=_body,
+)
