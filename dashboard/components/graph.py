@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Patch
-
 from dashboard.components.nodes import Node, dcc
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
@@ -44,31 +42,6 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> Nod
         className="graph",
         config=config,
     )
-
-
-def redraw(
-    figure: dict[str, Any], *, axes: str, drawn: object
-) -> tuple[dict[str, Any] | Patch, str]:
-    """What a callback gives a graph: the figure, or, so that zoom stays, only what is drawn in it.
-
-    Plotly's `uirevision` is meant for this, but Dash plots again after each zoom with the layout
-    that Plotly has changed meanwhile, and the zoom is taken for the figure's own.
-
-    Args:
-        figure: what to draw.
-        axes: names what the axes and colours of the page depend on, such as the layer.
-        drawn: the axes of the figure that is there, as this function gave them. They come back
-            from the browser, because Dash drops answers that are overtaken.
-
-    Returns:
-        What the graph gets, and what to keep as `drawn`.
-    """
-    if drawn != axes:
-        return figure, axes
-    patch = Patch()
-    patch["data"] = figure["data"]
-    patch["layout"]["shapes"] = figure["layout"].get("shapes", [])
-    return patch, axes
 
 
 def clicked_cell(click: object) -> tuple[int, int] | None:
