@@ -1,4 +1,4 @@
-// Panels in the browser: redrawn when they come in sight, and heatmaps of classes by filters, in which
+// Panels in the browser: drawn when they come in sight, and heatmaps of classes by filters, in which
 // a click selects a cell and frames follow what is selected. Here and not on the server, so that a
 // click costs no drawing of the heatmap; see dashboard/pages/classes/heatmap.py.
 (() => {

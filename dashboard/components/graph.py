@@ -35,7 +35,7 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> Nod
     config = CONFIG | {"displayModeBar": False} if bare else CONFIG
     return dcc.Graph(
         id=component_id,
-        # A patch that was asked for by a page just left may still arrive, and needs a figure.
+        # What a page just left asked for may still arrive, and needs a figure.
         figure=NOTHING,
         # dcc.Graph sets a height of 100 % on the element, so a style sheet cannot.
         style={"height": height},

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from dashboard.figures import box
 from dashboard.figures.theme import Figure, Theme, base_figure, color_bar, color_scale
 
+# Pixels of a small map: three fit beside each other in a window of 1280.
+LONGEST = 170
+
 
 def feature_map_figure(
     values: NDArray[np.float32],
@@ -34,6 +37,19 @@ def feature_map_figure(
         **color_scale(*span, neutral=0.0 if signed else None),
     }
     return base_figure(theme, [trace], margin=box.MAP.margin, **_pixels(values.shape))
+
+
+def small_map(
+    values: NDArray[np.float32],
+    *,
+    span: tuple[float, float],
+    theme: Theme,
+    title: str = "activation",
+    signed: bool = False,
+) -> tuple[Figure, dict[str, str]]:
+    """A figure as `feature_map_figure`, and the style of a graph of which three fit in a row."""
+    figure = feature_map_figure(values, span=span, theme=theme, title=title, signed=signed)
+    return figure, box.MAP.fixed((values.shape[0], values.shape[1]), longest=LONGEST)
 
 
 def figure_template(shape: tuple[int, ...], *, theme: Theme, signed: bool) -> Figure:

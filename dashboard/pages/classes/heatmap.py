@@ -169,13 +169,8 @@ def draw(
         `wide`, up to how many rows or columns cells are wide enough for a thick frame. And the
         style of the graph, the legend, and a sentence.
     """
-    state = state_for(
-        snapshot.catalog,
-        layer=state.layer,
-        statistic=state.statistic,
-        arrangement=state.arrangement,
-        class_index=order_class,
-    )
+    fields = {name: getattr(state, name) for name in PANEL.needs}
+    state = state_for(snapshot.catalog, **fields, class_index=order_class)
     order, about = order_of(snapshot, state), STATISTICS[state.statistic]
     cells = np.ix_(order.classes, order.filters)
     values = snapshot.statistic(state.layer, state.statistic).astype(np.float64)[cells]

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from dashboard.components.graph import NONE, Drawn, graph
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.figures import box
-from dashboard.figures.feature_map import empty_figure, feature_map_figure
+from dashboard.figures.feature_map import LONGEST, empty_figure, small_map
 from dashboard.figures.theme import Figure, Theme, about_zero, plain, span_of
 from dashboard.pages.classes.distribution import compared
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State
 from dashboard.stores.snapshot import Snapshot
 
-LONGEST = 170  # pixels of a map: three fit beside each other in a window of 1280
 MAPS = ("selected", "against", "difference")
 
 
@@ -119,9 +118,8 @@ def _missing(snapshot: Snapshot, layer: str, class_index: int) -> str:
 def _drawing(
     values: NDArray[np.float32], span: tuple[float, float], title: str, bar: str, theme: Theme
 ) -> Drawn:
-    figure = feature_map_figure(values, span=span, theme=theme, title=bar)
-    height, width = values.shape
-    return _titled(figure, title), box.MAP.fixed((height, width), longest=LONGEST)
+    figure, style = small_map(values, span=span, theme=theme, title=bar)
+    return _titled(figure, title), style
 
 
 def _titled(figure: Figure, words: str) -> Figure:

@@ -16,7 +16,7 @@ from dashboard.figures.theme import Theme, about_zero, span_of
 from dashboard.pages import ids
 from dashboard.pages.classes.heatmap import finite
 from dashboard.pages.compare.pair import SIDES, Pair
-from dashboard.pages.compare.partners import partners
+from dashboard.pages.compare.partners import of_partners, partners
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State
 from dashboard.stores.catalog import Catalog
@@ -31,11 +31,6 @@ def statistic_of(snapshot: Snapshot, layer: str, name: str) -> NDArray[np.float6
     if name not in snapshot.catalog.statistics:
         return None
     return finite(snapshot.statistic(layer, name))
-
-
-def in_order(values: NDArray[np.float64], filters: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The columns of filters, <float64>[class, column]; NaN for none."""
-    return np.where(filters < 0, np.nan, values[:, np.maximum(filters, 0)])
 
 
 def why_no_difference(pair: Pair) -> str:
@@ -58,7 +53,7 @@ def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Draw
     unordered = statistic_of(pair.second, pair.state.other, name)
     if first is None:
         return (NONE, NONE, NONE), "This store does not hold the statistic."
-    second = None if unordered is None else in_order(unordered, goes_with)
+    second = None if unordered is None else of_partners(unordered, goes_with)
     span = span_of((first, second))
     own = [str(index) for index in range(len(goes_with))]
     others = ["–" if index < 0 else str(index) for index in goes_with.tolist()]

@@ -12,7 +12,7 @@ from dashboard.figures.theme import Theme
 from dashboard.pages import ids
 from dashboard.pages.classes.filters import best_classes
 from dashboard.pages.compare.pair import Pair
-from dashboard.pages.compare.partners import matches, partners
+from dashboard.pages.compare.partners import matches, of_partners, partners
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State
 from dashboard.stores.snapshot import Snapshot
@@ -32,7 +32,10 @@ def columns(pair: Pair) -> list[Column]:
     ]
     if pair.alike.same:
         table.append(Column("r", "r", matches(pair).r(goes_with), R_TIP))
-    means = mean_of_maps(pair.first, first), _taken(mean_of_maps(pair.second, second), goes_with)
+    means = (
+        mean_of_maps(pair.first, first),
+        of_partners(mean_of_maps(pair.second, second), goes_with),
+    )
     tip = "Mean activation over all samples and pixels."
     table += [Column("mean_a", "Mean A", means[0], tip), Column("mean_b", "Mean B", means[1], tip)]
     if pair.alike.same:
@@ -72,13 +75,8 @@ def _best(snapshot: Snapshot, layer: str, letter: str, filters: NDArray[np.int64
     tip = f"The class that the filter of {letter} tells best, by ROC-AUC of its pooled mean."
     return [
         Column(f"best_{letter.lower()}", f"Best class {letter}", texts, tip),
-        Column(f"auc_{letter.lower()}", f"AUC {letter}", _taken(auc, filters), tip),
+        Column(f"auc_{letter.lower()}", f"AUC {letter}", of_partners(auc, filters), tip),
     ]
-
-
-def _taken(values: NDArray[np.float64], filters: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The values of filters, NaN for none."""
-    return np.where(filters < 0, np.nan, values[np.maximum(filters, 0)])
 
 
 def _numbers(filters: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -11,10 +11,8 @@ from dashboard import urls
 from dashboard.components.graph import NONE, Drawn, graph
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.components.thumbnails import picture
-from dashboard.figures import box
-from dashboard.figures.feature_map import feature_map_figure
+from dashboard.figures.feature_map import small_map
 from dashboard.figures.theme import Theme, about_zero, span_of
-from dashboard.pages.classes.mean_maps import LONGEST
 from dashboard.pages.compare.pair import SIDES, Pair
 from dashboard.pages.compare.partners import partner, partner_words
 from dashboard.pages.page import Panel
@@ -97,25 +95,14 @@ def map_figures(
     """The map of each and the difference; what is not there takes no room."""
     span = span_of((first.values, second.values))
     maps = [
-        NONE if side.values is None else _drawing(side.values, span, "activation", theme)
+        NONE if side.values is None else small_map(side.values, span=span, theme=theme)
         for side in (first, second)
     ]
     if minus is None:
         return maps[0], maps[1], NONE
-    return maps[0], maps[1], _drawing(minus, about_zero(minus), "difference", theme, signed=True)
-
-
-def _drawing(
-    values: NDArray[np.float32],
-    span: tuple[float, float],
-    bar: str,
-    theme: Theme,
-    *,
-    signed: bool = False,
-) -> Drawn:
-    figure = feature_map_figure(values, span=span, theme=theme, title=bar, signed=signed)
-    height, width = values.shape
-    return figure, box.MAP.fixed((height, width), longest=LONGEST)
+    span = about_zero(minus)
+    third = small_map(minus, span=span, theme=theme, title="difference", signed=True)
+    return maps[0], maps[1], third
 
 
 def input_panel(side: Side) -> list[Node]:

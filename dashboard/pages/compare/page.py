@@ -13,13 +13,13 @@ from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
 
 
-def pair_of(source: Source, _: Snapshot, state: State) -> tuple[Pair, State]:
+def pair_of(source: Source, first: Snapshot, state: State) -> tuple[Pair, State]:
     """The two stores of a state, and the state with what it left open.
 
     Raises:
         FmcoreError: if there is no other store, or it is gone or broken.
     """
-    pair = open_pair(source, state)[0]
+    pair = open_pair(source, first, state)[0]
     return pair, pair.state
 
 

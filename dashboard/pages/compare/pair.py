@@ -44,38 +44,36 @@ def alike(first: Snapshot, second: Snapshot) -> Alike:
 
 def _alike(first: Snapshot, second: Snapshot) -> Alike:
     """Compared not by fingerprints alone: clean and corrupted images of a test set have two."""
-    sizes = [store.catalog.n_samples for store in (first, second)]
-    if sizes[0] != sizes[1]:
-        return Alike(False, f"The samples are not the same: A has {sizes[0]:,}, B {sizes[1]:,}.")
-    n_samples, prints = sizes[0], [_fingerprint(store) for store in (first, second)]
+    n_samples, n_second = first.catalog.n_samples, second.catalog.n_samples
+    prints = _fingerprint(first), _fingerprint(second)
+    labels, other_labels = _labels(first), _labels(second)
+    if n_samples != n_second:
+        return _unlike(f"A has {n_samples:,}, B {n_second:,}.")
     if prints[0] and prints[0] == prints[1]:
         return Alike(True, f"Both are of the same {n_samples:,} images, in the same order.")
-    labels = [_labels(store) for store in (first, second)]
-    if labels[0] is None or labels[1] is None:
+    if labels is None or other_labels is None:
         return Alike(
             False,
             "Whether the samples are the same nobody can tell: the images differ, and not both "
             "stores have labels.",
         )
-    if labels[0].shape != labels[1].shape:
-        return Alike(False, "The samples are not the same: A has labels of another kind than B.")
-    others = int(np.count_nonzero((labels[0] != labels[1]).any(axis=1)))
-    if others:
-        return Alike(
-            False,
-            f"The samples are not the same: {others:,} of {n_samples:,} have another label in B.",
-        )
-    others = sum(a != b for a, b in zip(first.store.ids, second.store.ids, strict=True))
-    if others:
-        return Alike(
-            False,
-            f"The samples are not the same: {others:,} of {n_samples:,} have another id in B.",
-        )
+    if labels.shape != other_labels.shape:
+        return _unlike("A has labels of another kind than B.")
+    n_others = int(np.count_nonzero((labels != other_labels).any(axis=1)))
+    if n_others:
+        return _unlike(f"{n_others:,} of {n_samples:,} have another label in B.")
+    n_others = sum(a != b for a, b in zip(first.store.ids, second.store.ids, strict=True))
+    if n_others:
+        return _unlike(f"{n_others:,} of {n_samples:,} have another id in B.")
     return Alike(
         True,
         f"The {n_samples:,} samples are the same by number, label and id, but not the images: if "
         "these are not of one test set, as clean and corrupted ones are, differences mean nothing.",
     )
+
+
+def _unlike(words: str) -> Alike:
+    return Alike(False, f"The samples are not the same: {words}")
 
 
 def _labels(snapshot: Snapshot) -> NDArray[Any] | None:
@@ -155,13 +153,12 @@ def second_store(source: Source, first: Snapshot, wanted: str) -> tuple[str, str
     return name, note
 
 
-def open_pair(source: Source, state: State) -> tuple[Pair, str]:
-    """The two stores of a state, and a sentence where B has no such layer or filter.
+def open_pair(source: Source, first: Snapshot, state: State) -> tuple[Pair, str]:
+    """The first store beside that of a state, and a sentence where B has no such layer or filter.
 
     Raises:
         StoreNotFoundError, InputFileError, StoreError: if B is not there, or is no store.
     """
-    first = source.snapshot()
     if not state.with_store:
         state = replace(state, with_store=second_store(source, first, "")[0])
     second = source.snapshot(state.with_store)

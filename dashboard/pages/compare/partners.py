@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,11 @@ def partners(pair: Pair) -> NDArray[np.int64]:
     sizes = _sizes(pair)
     numbers = np.arange(sizes[0])
     return np.where(numbers < sizes[1], numbers, NONE)
+
+
+def of_partners(values: NDArray[Any], filters: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The values of filters of B, [..., filter], in the order of their partners; NaN for none."""
+    return np.where(filters < 0, np.nan, values[..., np.maximum(filters, 0)])
 
 
 def partner(pair: Pair) -> int | None:

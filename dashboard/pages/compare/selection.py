@@ -72,7 +72,7 @@ def selected(source: Source, state: State) -> Selection:
         first = source.snapshot()
         names = other_stores(source, first)
         name, note = second_store(source, first, state.with_store)
-        pair, more = open_pair(source, replace(state, with_store=name))
+        pair, more = open_pair(source, first, replace(state, with_store=name))
     except FmcoreError as error:
         name = name if name in names else ""
         return Selection(None, sentence(source, error), names=names, name=name)
@@ -226,7 +226,7 @@ def register(app: Dash, source: Source) -> None:
 def _clicked(source: Source, state: State, click: object) -> State:
     """The state with the two layers of a cell of the heatmap of CKA."""
     try:
-        pair = open_pair(source, state)[0]
+        pair = open_pair(source, source.snapshot(), state)[0]
     except FmcoreError:
         return state  # the problem is in what `selected` answers
     paths = layers.clicked_layers(pair, clicked_cell(click))
@@ -244,11 +244,10 @@ def draw_about(pair: Pair, _: State, __: Theme) -> list[Node]:
         words += " Both are of one model, with the same weights."
         if len(set(pair.layers)) == 1 and not pair.by_number:
             words += " Filters of the same number are the same filter: choose “Number”."
+    other = pair.second.name
     return [
         _line("A", pair.first, html.B(pair.first.name)),
-        _line(
-            "B", pair.second, html.A(pair.second.name, href=urls.other_store_page(pair.second.name))
-        ),
+        _line("B", pair.second, html.A(other, href=urls.other_store_page(other))),
         dmc.Text(words, size="sm", mt=6),
     ]
 

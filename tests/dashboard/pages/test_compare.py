@@ -133,7 +133,7 @@ def pair_of(source, name: str, **values):
     shown = state_for(
         source.snapshot().catalog, with_store=name, **{"layer": ONE, "filter_index": 2} | values
     )
-    return open_pair(source, shown)[0]
+    return open_pair(source, source.snapshot(), shown)[0]
 
 
 def about_of(pair):

@@ -81,7 +81,7 @@ def pair(source, snapshot, monkeypatch):
     monkeypatch.setattr(
         source, "snapshot", lambda name=None, ask=source.snapshot: ask(name or snapshot.name)
     )
-    return open_pair(source, shown)[0]
+    return open_pair(source, source.snapshot(), shown)[0]
 
 
 def words_of(found) -> str:
