@@ -150,7 +150,7 @@ def _in_path(operation: Operation, source: Source) -> Iterator[dict[str, Any]]:
 
 def _in_query(operation: Operation, source: Source) -> Iterator[dict[str, Any]]:
     about = _by_store(operation, source)
-    for parameter in operation.parameters:
+    for parameter in operation.parameters or ():
         of_store = {} if parameter.schema else about.get(parameter.name, {})
         yield {
             "name": parameter.name,

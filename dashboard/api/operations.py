@@ -77,7 +77,8 @@ class Operation:
         summary: one line for people.
         content: the answer as a JSON schema or a type that has one, by media type; empty where
             the formats say it.
-        parameters: those of the query, but for `format`.
+        parameters: those of the query, but for `format`; None where the answer is the same with
+            any: what watches a server adds some to get past caches.
         formats: the formats of the answer; the first where a request names none.
         reasons: why parameters that people may try are none of this operation.
         headers: of the answer, with what they say.
@@ -89,7 +90,7 @@ class Operation:
     role: RoleOf
     summary: str
     content: Mapping[str, object] = field(default_factory=dict)
-    parameters: Sequence[Parameter] = ()
+    parameters: Sequence[Parameter] | None = ()
     formats: Sequence[Format] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -108,8 +109,10 @@ class Operation:
     @property
     def problems(self) -> tuple[int, ...]:
         """The statuses of its errors."""
+        of_query = () if self.parameters is None else (422,)
         of_store = (404, 500, 503) if "{store}" in self.path else ()
-        return tuple(sorted((422, *of_store, *((413,) if self.formats or self.headers else ()))))
+        of_size = (413,) if self.formats or self.headers else ()
+        return tuple(sorted((*of_query, *of_store, *of_size)))
 
 
 def _by_format(query: QueryParams) -> Role:
@@ -150,6 +153,7 @@ OPERATIONS: tuple[Operation, ...] = (
         role=Role.ANYBODY,
         summary="Whether the server answers",
         content={_JSON: stores.Health},
+        parameters=None,
         description="Touches no disk.",
     ),
     Operation(
@@ -290,7 +294,7 @@ async def _answered(
             the operation but taken by nobody.
         MissingLibraryError: if the format needs a library that is not installed.
     """
-    query = parameters_of(request)
+    query = {} if operation.parameters is None else parameters_of(request)
     untaken = dict(query)
     form = _format(operation, untaken.pop("format", None)) if operation.formats else RAW
     _refuse_unknown(operation, untaken)
@@ -318,7 +322,7 @@ def _format(operation: Operation, name: str | None) -> Format:
 
 
 def _refuse_unknown(operation: Operation, values: Mapping[str, str]) -> None:
-    names = [parameter.name for parameter in operation.parameters]
+    names = [parameter.name for parameter in operation.parameters or ()]
     for name in values:
         if name in names:
             continue

@@ -8,6 +8,7 @@ of the same. What only Dash's classes do, such as to be looked through for ids, 
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from types import ModuleType
@@ -30,7 +31,11 @@ class Library:
 
     def __getattr__(self, name: str) -> Callable[..., Node]:
         """Makes nodes of a component; looked up once, then found without this."""
-        make = _maker(getattr(self._library, name))
+        component = getattr(self._library, name)
+        if isinstance(component, ModuleType):
+            # Another thread imports it, and has set only the module of that name so far.
+            component = getattr(importlib.import_module(component.__name__), name)
+        make = _maker(component)
         setattr(self, name, make)
         return make
 

@@ -32,5 +32,6 @@ export function explain(wall, { above, below }, { legend, note }) {
     item.append(chip, words);
     return item;
   }));
-  note.textContent = RANGES[range];
+  // Text that is set anew is laid out anew, which a step has no time for.
+  if (note.textContent !== RANGES[range]) note.textContent = RANGES[range];
 }

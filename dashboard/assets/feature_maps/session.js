@@ -11,6 +11,7 @@ import { Wall, cellsFor, roomIn } from "./wall/wall.js";
 
 const SETTLED_AFTER = 120; // ms without another change in a fast drag before the server hears of it
 const AFTER_PAINT = 30; // ms
+const ENLARGED_AFTER = 60; // ms after Dash has heard: Plotly works while another step might come
 const LARGE_AFTER = 50; // ms without another change in a fast drag before a large window is asked for
 const LATEST_AFTER = 1000; // ms until Dash hears of a step whose picture has not come
 const LOADING_AFTER = 250; // ms before a picture that is still old is said to be
@@ -88,6 +89,7 @@ export class Session {
   #direction = 1;
   #changedAt = -Infinity;
   #settling = 0; // the timer after which Dash hears of what changed
+  #enlarging = 0; // the timer after which the enlarged map follows
   #slow = 0; // the timer that says that something is on its way
   #arrays = new Latest();
   #parts = new Latest();
@@ -166,8 +168,7 @@ export class Session {
     const { facts, sample } = view;
     const quick = performance.now() - this.#changedAt < SETTLED_AFTER;
     this.#changedAt = performance.now();
-    clearTimeout(this.#settling);
-    clearTimeout(this.#slow);
+    for (const timer of [this.#settling, this.#enlarging, this.#slow]) clearTimeout(timer);
     this.#say(facts.message);
     this.host.hidden = Boolean(facts.message);
     if (facts.message) {
@@ -315,7 +316,8 @@ export class Session {
     this.#ask(false);
     this.mark();
     this.#place();
-    this.enlarged.show(this.view);
+    clearTimeout(this.#enlarging);
+    this.#enlarging = setTimeout(() => this.enlarged.show(this.view), ENLARGED_AFTER);
   }
 
   // Asks the server for what only it knows, where the answer may be another one.

@@ -48,7 +48,8 @@ def address(operation: Operation) -> str:
 
 def changed(operation: Operation) -> Operation:
     """An operation that lists a parameter which no code takes."""
-    return replace(operation, parameters=(*operation.parameters, Parameter("group", "invented")))
+    own = operation.parameters or ()
+    return replace(operation, parameters=(*own, Parameter("group", "invented")))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,9 @@ def test_what_an_operation_does_not_list_is_refused(url, operation):
     query = QUERIES.get(operation.name, {})
     assert httpx.get(url + address(operation), params=query).status_code == 200
     answer = httpx.get(url + address(operation), params=query | {"group": "a"})
+    if operation.name == "health":  # what watches a server adds what it likes
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        return
     assert (answer.status_code, answer.json()["field"]) == (422, "group")
     assert "no parameter 'group' here" in answer.json()["detail"]
 
@@ -142,7 +146,7 @@ def test_every_operation_is_described_by_its_own_record(store_path):
     assert list(paths) == [operation.path for operation in OPERATIONS]
     for operation in OPERATIONS:
         listed = [one["name"] for one in paths[operation.path]["get"]["parameters"]]
-        own = [parameter.name for parameter in operation.parameters]
+        own = [parameter.name for parameter in operation.parameters or ()]
         in_path = [name for name in ("store", "sample") if f"{{{name}}}" in operation.path]
         assert listed == [*in_path, *own, *["format"] * bool(operation.formats)]
     names = [operation.name for operation in OPERATIONS]

@@ -77,3 +77,21 @@ def test_mantine_is_imported_by_the_component_and_serves_whoever_imports_it_too(
         "assert not hasattr(package, 'Duv')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_threads_that_first_use_a_component_at_once_all_get_it():
+    code = (
+        "import sys\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from threading import Barrier\n"
+        "from dashboard.components.nodes import dmc\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "barrier = Barrier(8)\n"
+        "def make(_):\n"
+        "    for name in ('Affix', 'Anchor', 'Blockquote', 'Box', 'Center', 'Code', 'Flex'):\n"
+        "        barrier.wait(20)\n"
+        "        assert getattr(dmc, name)('x')['type'] == name\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    list(pool.map(make, range(8)))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

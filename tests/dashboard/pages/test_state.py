@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,6 +101,17 @@ def test_what_does_not_exist_is_said():
         "There is no filter -1 here (0 to 15); showing 0.",
         "The class 'x' is no number.",
     )
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_message_names_a_field_as_people_do_and_never_by_its_key(name):
+    link = FIELDS[name]
+    for value in ("no such\n", "x" * 300, -1, 10**9):
+        for note in parse({name: value}, CATALOG)[1]:
+            assert note.startswith(("There is no ", "The ")), note
+            assert link.noun in note
+            words = note.replace(link.noun, "").replace(repr(value), "").split("; showing")[0]
+            assert not re.search(rf"\b({link.key}|{name})\b", words), note
 
 
 def test_names_of_other_stores_are_kept_as_they_are_unless_they_cannot_be_names():
