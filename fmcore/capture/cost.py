@@ -37,8 +37,8 @@ OVERLAPPING_BATCH_SIZE = 128
 # CPU time of the forward pass for an image of ResNet50: 0.104 s in batches of 1, 0.094 of 2, 0.076
 # of 8, 0.075 of 16; of EfficientNetV2S 0.081 in batches of 4, 0.074 of 8, 0.072 of 16.
 LARGE_SAMPLES_BATCH_SIZE = 32
-# The probe tries the model with 4 images, whose memory TensorFlow keeps: smaller batches save none.
-SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# The probe tries the model with 2 images, whose memory TensorFlow keeps: smaller batches save none.
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 # A capture beyond this needs the user's consent, who may not know how large it gets.
 LARGE_STORE_BYTES = 10_000_000_000
 # Between two checkpoints lie at most so many bytes of activations, unless the checkpoint itself is
@@ -51,10 +51,10 @@ CHECKPOINT_SHARE = 20
 LARGEST_LAYERS, SHARE_OF_MAPS = 1.5, 0.1
 # Measured beyond the model and the batches: the model's graph, compiled statistics, and chunks that
 # wait for the disk.
-FIXED_BYTES = 300 << 20
-# Arrays <float64>[class, filter] that are in memory while scores are written: measured for ResNet50
-# and EfficientNetV2S, with a thousand classes.
-SCORE_COPIES = 17
+FIXED_BYTES = 220 << 20
+# Arrays <float64>[class, filter] that are in memory while scores are written: of the classes that
+# have samples, and of all. Measured for ResNet50 and EfficientNetV2S, with a thousand classes.
+SCORE_COPIES, EXTENDED_COPIES = 17, 7
 # Temporaries of each thread of the pool.
 TASK_BYTES = 24 << 20
 
@@ -62,9 +62,9 @@ TASK_BYTES = 24 << 20
 # Measured, of 160 to 676,000 values: a histogram takes these bytes, and for each bin this share of
 # the square of the binary logarithm of the number of its values, since more bins are not empty.
 HISTOGRAM, BYTES_PER_BIN = 10, 0.001
-# Tables of classes without samples hold one value throughout. Measured: they compress to 1/200, and
-# their chunk indices take as much again; histograms, whose chunks are large, compress to 1/850.
-EMPTY_TABLES, EMPTY_BINS = 100, 800
+# Tables of classes without samples hold one value throughout. Measured: they compress to 1/250, and
+# their chunk indices take half as much; histograms, whose chunks are large, compress to 1/850.
+EMPTY_TABLES, EMPTY_BINS = 160, 800
 # Measured: boxes of neighboring units differ little, and compress to between a fourth and a fifth.
 BOXES = 4
 # Measured on 200 layers, of DenseNet201 and of random filters: what deflate leaves of the other
@@ -75,6 +75,9 @@ CHANCE, ZEROS, WEIGHTS = 0.35, 0.2, 0.92
 # Measured on the same: the header of an array, its name in its group, where its chunks lie, its
 # axes, and its part of the groups and scales around it.
 ARRAY_METADATA = 720
+# Measured on ResNet50: scores of a class of one sample take few values, and deflate to so much of
+# those of a class of five or more.
+SCORES_OF_ONE, SAMPLES_OF_MANY = 0.6, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +139,16 @@ def batching_for(
     return Batching(size, in_flight, fixed + of_batches(max(size, SIZES[0]), in_flight))
 
 
-def score_bytes(layers: Sequence[LayerPlan], n_classes: int) -> int:
+def score_bytes(layers: Sequence[LayerPlan], n_classes: int, n_present: int) -> int:
     """Bytes of the scores of the layer with the most filters while they are written.
 
     Args:
         layers: how each layer is stored.
         n_classes: the number of classes, with samples or without.
+        n_present: the number of classes that have samples.
     """
-    return SCORE_COPIES * 8 * n_classes * max(layer.spec.shape[2] for layer in layers)
+    copies = SCORE_COPIES * n_present + EXTENDED_COPIES * n_classes
+    return 8 * copies * max(layer.spec.shape[2] for layer in layers)
 
 
 def held_bytes(layers: Sequence[LayerPlan], n_classes: int) -> int:
@@ -319,6 +324,7 @@ def estimate_layer(
     sizes = _axis_sizes(layer, class_sizes) | {"target": n_targets}
     n_classes, n_present = len(class_sizes), int(np.count_nonzero(class_sizes))
     values = math.prod(sizes[axis] for axis in ARRAYS["activation"].axes)
+    samples_of_class = sizes["sample"] / max(1, n_present)
     stored_bytes = 0
     for spec in ARRAYS.values():
         if not spec.of_layer or spec.absent in (*lacks, *layer.lacks):
@@ -343,11 +349,20 @@ def estimate_layer(
             if "class_k" in spec.axes:
                 k = sizes["class_k"]
                 filled = n_bytes * int(np.minimum(class_sizes, k).sum()) // (n_classes * k)
-            stored_bytes += int(filled * _share(spec)) + (n_bytes - filled) // EMPTY_TABLES
+            share = _share(spec)
+            if spec.part is not None and spec.part.table == "class_scores":
+                share *= _variety(samples_of_class)
+            stored_bytes += int(filled * share) + (n_bytes - filled) // EMPTY_TABLES
         else:
             stored_bytes += int(n_bytes * _share(spec))
     codec = "no maps" if layer.policy == Policy.POOLED else layer.compression
     return LayerEstimate(layer.spec.path, layer.policy, codec, 4 * values, stored_bytes)
+
+
+def _variety(n_samples: float) -> float:
+    """How well scores of a class deflate, as a share of those of a class of many samples."""
+    many = min(1.0, math.log(max(1.0, n_samples)) / math.log(SAMPLES_OF_MANY))
+    return SCORES_OF_ONE + (1 - SCORES_OF_ONE) * many
 
 
 def _share(spec: ArraySpec) -> float:

@@ -123,7 +123,8 @@ def plan_capture(
         LayerPlan(spec, policy, map_factors=of_maps, bin_bits=of_bins)
         for spec, policy, of_maps, of_bins in zip(specs, policies, factors, bits, strict=True)
     ]
-    held = held_bytes(extents, int(np.count_nonzero(class_sizes)))
+    n_present = int(np.count_nonzero(class_sizes))
+    held = held_bytes(extents, n_present)
     batching = batching_for(
         layers_bytes,
         image_bytes,
@@ -131,7 +132,9 @@ def plan_capture(
         n_samples,
         memory,
         score_bytes=(
-            score_bytes(extents, len(class_names)) if statistics == StatisticsScope.ALL else 0
+            score_bytes(extents, len(class_names), n_present)
+            if statistics == StatisticsScope.ALL
+            else 0
         ),
         size=options.batch_size,
         n_threads=os.cpu_count() or 1,

@@ -172,7 +172,7 @@ class _Run:
             if self.truth is not None:
                 prepared.result()
                 give_back()
-                write_scores(writer, accumulators, self.truth, self.threads)
+                write_scores(writer, accumulators, self.truth, self.threads, give_back=give_back)
         return accumulators
 
     def _stream(

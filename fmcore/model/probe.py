@@ -32,7 +32,7 @@ from fmcore.records import Captured, LayerSpec, ModelInfo, ModelOutput, OutputPl
 
 log = logging.getLogger(__name__)
 
-N_TRIAL = 4  # random images that a model is tried with
+N_TRIAL = 2  # random images that a model is tried with; TensorFlow keeps the memory of these
 
 
 class KerasProbe:

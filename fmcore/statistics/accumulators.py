@@ -68,30 +68,6 @@ class LayerAccumulators:
         """The accumulators of both sets of samples together; both must have the same kinds."""
         return type(self)({kind: mine.merge(other.by_kind[kind]) for kind, mine in self._items()})
 
-    def scatter(self, empty: Self, present: NDArray[np.int64]) -> Self:
-        """Expands accumulators of some classes to all classes; the others have seen nothing.
-
-        Args:
-            empty: accumulators of all classes that have seen nothing.
-            present: <int64>[class], the classes of these accumulators, in order.
-        """
-
-        def expand(value: NDArray[Any], all_classes: NDArray[Any]) -> NDArray[Any]:
-            if np.shape(value) == np.shape(all_classes):  # there is no class axis
-                return value
-            # A histogram that has seen values has more bins than an empty one.
-            shape = (len(all_classes), *value.shape[1:])
-            expanded = np.broadcast_to(all_classes[:1], shape).copy()
-            expanded[present] = value
-            return expanded
-
-        return type(self)(
-            {
-                kind: kind(*map(expand, _values(accumulator), _values(empty.by_kind[kind])))
-                for kind, accumulator in self._items()
-            }
-        )
-
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays that a store keeps of the layer, by their names in the schema."""
         arrays = {

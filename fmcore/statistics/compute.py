@@ -7,11 +7,11 @@ A score is computed on the pooled mean and on the pooled max, and named after ea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from enum import IntEnum
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,14 @@ from fmcore.statistics.similarity import MATRIX_FILTERS, RowTable, similar_array
 # permuted labels that are kept for its bands.
 BLOCK_BYTES = 1 << 20
 ENDS_BYTES = 4 << 20
-# Blocks of filters that wait for a thread or are being computed.
+# Blocks of filters, or similarities, that wait for a thread or are being computed.
 MOST_IN_FLIGHT = 4
+# Pooled means and maxima of all layers up to this size are read once, and then threads compare
+# them. Larger ones are read several times, which only the calling thread can do.
+KEPT_BYTES = 32 << 20
 
 Arrays = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
 
 def _by_pooling(basis: type[Any], target: Target) -> dict[str, list[Statistic]]:
@@ -369,23 +373,79 @@ def compute_scores(
         the index 0.
     """
     permutations.prepare()  # before several threads use them
+    n_samples = permutations.classes.n_samples
+    n_filters = sum(len(filters.dead) for filters, _ in layers)
+    is_kept = len(POOLINGS) * 4 * n_samples * n_filters <= KEPT_BYTES
+    if is_kept:
+        layers = [(filters, _KeptTables(tables, n_samples)) for filters, tables in layers]
     for index, arrays in enumerate(score_layers(layers, permutations, threads)):
         for name in list(arrays):  # one at a time: those of all classes may take a lot of memory
             yield index, {name: _expand_classes(name, arrays.pop(name), permutations.classes)}
-    n_samples = permutations.classes.n_samples
+    calls = _similarities(layers, n_samples)
+    for results in _results(calls, threads) if is_kept else (call() for call in calls):
+        yield from results
+
+
+class _KeptTables:
+    """The pooled tables of a layer, of which means and maxima are read once."""
+
+    def __init__(self, tables: PooledTables, n_samples: int) -> None:
+        self._tables, self._samples = tables, slice(0, n_samples)
+        self._kept: dict[str, NDArray[Any]] = {}
+
+    def columns(self, name: str, filters: slice) -> NDArray[Any]:
+        """All samples of some filters of the table `name`, [sample, filter]."""
+        if name in POOLINGS:
+            return self.rows(name, self._samples)[:, filters]
+        return self._tables.columns(name, filters)
+
+    def rows(self, name: str, samples: slice) -> NDArray[Any]:
+        """All filters of some samples of the table `name`, [sample, filter]."""
+        if name not in self._kept:
+            self._kept[name] = self._tables.rows(name, self._samples)
+        return self._kept[name][samples]
+
+
+def _similarities(
+    layers: Sequence[tuple[Filters, PooledTables]], n_samples: int
+) -> Iterator[Callable[[], list[tuple[int, Arrays]]]]:
+    """Calls that compute how similar filters and layers are, and return what `compute_scores` does.
+
+    They may run side by side where all of the tables can be read from any thread.
+    """
+
+    def across_layers(statistic: Statistic, tables: list[RowTable]) -> list[tuple[int, Arrays]]:
+        value = statistic.compute(tables)
+        if "layer" in statistic.axes:
+            return [(0, {statistic.name: value})]
+        return [
+            (index, {statistic.name: array})
+            for index, array in enumerate(value)
+            if array is not None
+        ]
+
+    def similar_filters(index: int, table: RowTable) -> list[tuple[int, Arrays]]:
+        return [(index, similar_arrays(table))]
+
     for pooling in POOLINGS:
         by_layer = [
             RowTable(n_samples, len(filters.dead), partial(tables.rows, pooling))
             for filters, tables in layers
         ]
         for statistic in SIMILARITIES[pooling]:
-            if "layer" in statistic.axes:
-                yield 0, {statistic.name: statistic.compute(by_layer)}
-                continue
-            for index, array in enumerate(statistic.compute(by_layer)):
-                if array is not None:
-                    yield index, {statistic.name: array}
+            yield partial(across_layers, statistic, by_layer)
         if pooling == POOLINGS[0]:
             for index, table in enumerate(by_layer):
                 if table.n_filters > MATRIX_FILTERS:
-                    yield index, similar_arrays(table)
+                    yield partial(similar_filters, index, table)
+
+
+def _results(calls: Iterable[Callable[[], T]], threads: Executor) -> Iterator[T]:
+    """The results of calls in their order, of which threads compute some ahead."""
+    in_flight: deque[Future[T]] = deque()
+    for call in calls:
+        in_flight.append(threads.submit(call))
+        if len(in_flight) > MOST_IN_FLIGHT:
+            yield in_flight.popleft().result()
+    while in_flight:
+        yield in_flight.popleft().result()

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 ROWS_BYTES = 4 << 20
 # Bytes of the Gram matrices of all layers, or of a product of filters, that are in memory at once.
 PRODUCT_BYTES = 64 << 20
+# Bytes of a part of the correlations of a layer in float64; sorting them takes five times as much,
+# and each thread does.
+CORRELATION_BYTES = 4 << 20
 # Reading and centering a value takes as long as so many multiplications of a matrix product.
 READ_COST = 100
 # The correlations of all pairs of filters are stored up to so many filters: 16 KiB for a table.
@@ -222,7 +225,7 @@ def correlation_rows(
         Some of these filters, and their correlations, <float32>[filter, other_filter]; NaN where
         one of the two is constant.
     """
-    step = max(1, PRODUCT_BYTES // (8 * table.n_filters))
+    step = max(1, CORRELATION_BYTES // (8 * table.n_filters))
     for start in range(0, len(filters), step):
         part = filters[start : start + step]
         product = table.product(table, part)

@@ -23,6 +23,8 @@ from numcodecs import Fletcher32, Shuffle
 from numpy.typing import NDArray
 
 from fmcore.records import Compression
+from fmcore.statistics.streaming.kernels import compiled
+from fmcore.storage.kernels import append_checksum
 
 # The bytes of a chunk, or its values.
 Data = bytes | memoryview | NDArray[Any]
@@ -174,17 +176,15 @@ def encode_together(
 
 
 def _copy_together(blocks: Sequence[NDArray[Any]]) -> tuple[memoryview, list[int]]:
+    append = compiled(append_checksum)
     sizes = [block.nbytes + CHECKSUM_BYTES for block in blocks]
-    data = np.empty(sum(sizes), np.uint8).data
-    ends = itertools.accumulate(sizes)
-    parts = [data[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-    for part, block in zip(parts, blocks, strict=True):
+    data = np.empty(sum(sizes), np.uint8)
+    for block, size, end in zip(blocks, sizes, itertools.accumulate(sizes), strict=True):
+        chunk = data[end - size : end]
         # The blocks may be cut out of larger arrays: NumPy copies them without Python's lock.
-        np.ndarray(block.shape, block.dtype, buffer=part)[...] = block
-    sums = fletcher32([part[:-CHECKSUM_BYTES] for part in parts])
-    for part, checksum in zip(parts, sums, strict=True):
-        part[-CHECKSUM_BYTES:] = checksum.tobytes()
-    return data, sizes
+        np.ndarray(block.shape, block.dtype, buffer=chunk.data)[...] = block
+        append(chunk.view("<u2"))
+    return data.data, sizes
 
 
 def decode(

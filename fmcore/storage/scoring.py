@@ -33,6 +33,8 @@ from fmcore.storage.writer import StoreWriter
 # Bytes of a table that are in memory at once, and how often a table is read at most.
 SLAB_BYTES = 2 << 20
 MOST_READS = 8
+# Bytes of written scores after which freed memory is given back to the system.
+FREED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +57,8 @@ def write_scores(
     accumulators: Sequence[LayerAccumulators],
     truth: ScoredTruth,
     threads: Executor,
+    *,
+    give_back: Callable[[], object] = lambda: None,
 ) -> None:
     """Computes and writes scores, top samples and similarities, once all samples are written.
 
@@ -63,6 +67,7 @@ def write_scores(
         accumulators: the accumulators of each layer.
         truth: what scores are computed against.
         threads: the threads that compute scores.
+        give_back: gives freed memory back to the system; called whenever there is much of it.
 
     Raises:
         OSError: if the disk refuses.
@@ -72,8 +77,13 @@ def write_scores(
         filters = Filters.of_moments(layer.moments)
         shape = truth.permutations.classes.n_samples, len(filters.dead)
         layers.append((filters, _Tables(writer.layers[index].pooled_part, *shape)))
+    n_freed = 0
     for index, arrays in _scores(layers, truth, threads):
         writer.layers[index].put(arrays)
+        n_freed += sum(array.nbytes for array in arrays.values())
+        if n_freed > FREED_BYTES:
+            give_back()
+            n_freed = 0
 
 
 def _scores(

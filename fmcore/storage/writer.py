@@ -268,9 +268,9 @@ class StoreWriter:
             errors = columns["predicted_number"].astype(np.float64) - columns["number"]
             self._errors += np.abs(errors).sum(axis=0)
 
-    def expand(self, index: int, accumulators: LayerAccumulators) -> LayerAccumulators:
-        """The accumulators of a layer, with all classes of the store."""
-        return self._plan.scatter(index, accumulators)
+    def all_classes(self, name: str, array: NDArray[Any], unseen: NDArray[Any]) -> NDArray[Any]:
+        """Extends an array of a layer to all classes of the store; see `StorePlan`."""
+        return self._plan.all_classes(name, array, unseen)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Skeleton]:
@@ -395,7 +395,10 @@ class LayerWriter:
         Raises:
             OSError: if the disk refuses.
         """
-        self.put(self.store.expand(self.index, accumulators).arrays())
+        unseen = self.plan.empty_accumulators(1).arrays()
+        for name, array in accumulators.arrays().items():
+            # One at a time: those of a thousand classes may take a lot of memory.
+            self.put({name: self.store.all_classes(name, array, unseen[name])})
         histogram = accumulators.get(Histogram)
         if histogram is not None and (words := histogram.bins.words) != self.plan.histogram:
             with self.store.writing() as skeleton:

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Self
 
+from fmcore.storage.file.page_cache import WrittenParts
+
 BUFFER_BYTES = 1 << 20
 LARGE_BYTES = 128 << 10  # not worth a copy
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
@@ -48,6 +50,7 @@ class DeferredErrorFile(io.FileIO):
         self._in_place: tuple[int, int] | None = None  # position and size
         self._unwritten: list[tuple[int, bytes]] = []  # what the disk refused, with its place
         super().__init__(*arguments)
+        self._written = WrittenParts(self.fileno())
 
     def write(self, data: Any, /) -> int:
         """Writes the data or keeps the error; returns the full length either way."""
@@ -64,6 +67,8 @@ class DeferredErrorFile(io.FileIO):
         self._end = max(self._end, self._position)
         if is_large:
             self._write_all(view)
+            if self.error is None:
+                self._written.add(self._position - view.nbytes, self._position)
             return view.nbytes
         self._buffer += view
         if len(self._buffer) >= BUFFER_BYTES:

@@ -23,6 +23,7 @@ from fmcore.statistics import FINEST, MATRIX_FILTERS, Bins, Extent, LayerAccumul
 from fmcore.storage.codec import DEFLATE, Codec
 from fmcore.storage.format.columns import COLUMNS, SampleColumn
 from fmcore.storage.format.lack import Lack
+from fmcore.storage.format.schema import ARRAYS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,13 +181,22 @@ class StorePlan:
         """The place of each label's class among the classes that are present."""
         return labels if self.present is None else np.searchsorted(self.present, labels)
 
-    def scatter(self, index: int, accumulators: LayerAccumulators) -> LayerAccumulators:
-        """Extends the accumulators of a layer from the classes that are present to all."""
-        if self.present is None or len(self.present) == len(self.class_names):
-            return accumulators
-        return accumulators.scatter(
-            self.layers[index].empty_accumulators(len(self.class_names)), self.present
-        )
+    def all_classes(self, name: str, array: NDArray[Any], unseen: NDArray[Any]) -> NDArray[Any]:
+        """Extends an array of a layer from the classes that are present to all.
+
+        Args:
+            name: its name in the schema.
+            array: its values for the classes that are present.
+            unseen: its values for classes without samples, which are all the same.
+        """
+        axes, n_classes = ARRAYS[name].axes, len(self.class_names)
+        if self.present is None or len(self.present) == n_classes or "class" not in axes:
+            return array
+        axis = axes.index("class")
+        shape = *array.shape[:axis], n_classes, *array.shape[axis + 1 :]
+        extended = np.full(shape, unseen.flat[0], array.dtype)
+        np.moveaxis(extended, axis, 0)[self.present] = np.moveaxis(array, axis, 0)
+        return extended
 
 
 def sample_ids(n_samples: int) -> list[str]:

@@ -331,6 +331,7 @@ def test_large_tables_are_scored_in_blocks_with_the_same_result(monkeypatch):
     labels = rng.integers(0, 4, size=200)
     values = np.maximum(rng.normal(size=(200, 17)), 0)
     whole = scored({"mean": values, "max": values}, labels, 4)
+    monkeypatch.setattr("fmcore.statistics.compute.KEPT_BYTES", 0)
     monkeypatch.setattr("fmcore.statistics.compute.BLOCK_BYTES", 5_000)
     monkeypatch.setattr("fmcore.statistics.similarity.ROWS_BYTES", 5_000)
     parts = scored({"mean": values, "max": values}, labels, 4)
