@@ -322,9 +322,15 @@ def _format(operation: Operation, name: str | None) -> Format:
 
 
 def _refuse_unknown(operation: Operation, values: Mapping[str, str]) -> None:
-    names = [parameter.name for parameter in operation.parameters or ()]
-    for name in values:
-        if name in names:
+    parameters = {parameter.name: parameter for parameter in operation.parameters or ()}
+    names = list(parameters)
+    for name, value in values.items():
+        if name in parameters:
+            choices = list((parameters[name].schema or {}).get("enum", [value]))
+            if value not in choices:
+                near = near_matches(value, choices)
+                expected = f"expected one of {', '.join(choices)}{near}"
+                raise SelectionError(f"no {name} {value!r} here; {expected}", field=name)
             continue
         names += ["format"] * bool(operation.formats)
         expected = f"expected {', '.join(names)}" if names else "it takes none"

@@ -7,7 +7,7 @@ the fields, a line each; parsing, links, messages and what the browser is told f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -79,6 +79,8 @@ class Field:
         parse: parses a value that is there.
         default: its value where a link does not name it, for a catalog.
         always: whether every link names it.
+        values: all that it may be, for a catalog and the fields before it; None where only
+            `parse` can say.
     """
 
     key: str
@@ -86,6 +88,7 @@ class Field:
     parse: Parse
     default: Callable[[Catalog], Any]
     always: bool = False
+    values: Callable[[Catalog, Mapping[str, Any]], Collection[Any]] | None = None
 
 
 def _choice(
@@ -108,7 +111,8 @@ def _choice(
         instead = first(catalog)
         return instead, f"There is no {noun} {value!r} here; showing {instead!r}."
 
-    return field(metadata={"link": Field(key, noun, parse, first, always)})
+    link = Field(key, noun, parse, first, always, lambda catalog, _: choices(catalog))
+    return field(metadata={"link": link})
 
 
 def _index(
@@ -134,7 +138,11 @@ def _index(
         near = min(max(number, 0), n - 1)
         return near, f"There is no {noun} {number} here (0 to {n - 1}); showing {near}."
 
-    return field(metadata={"link": Field(key, noun, parse, lambda _: default, always)})
+    def values(catalog: Catalog, before: Mapping[str, Any]) -> range:
+        return range(size(catalog, before))
+
+    link = Field(key, noun, parse, lambda _: default, always, values)
+    return field(metadata={"link": link})
 
 
 def _name(key: str, noun: str) -> Any:

@@ -22,7 +22,7 @@ def append_checksum(words: NDArray[np.uint16]) -> None:
     Args:
         words: <uint16, little-endian>[word], at least two.
     """
-    modulus, one = np.uint64(65535), np.uint64(1)
+    modulus, unit = np.uint64(65535), np.uint64(1)
     n_words = len(words) - 2
     simple, weighted = np.uint64(0), np.uint64(0)
     for start in range(0, n_words, SUMMED_WORDS):
@@ -35,10 +35,10 @@ def append_checksum(words: NDArray[np.uint16]) -> None:
         weighted += simple * np.uint64(len(part)) + moment
         simple += total
         if simple > 0:
-            simple, weighted = (simple - one) % modulus + one, (weighted - one) % modulus + one
+            simple, weighted = (simple - unit) % modulus + unit, (weighted - unit) % modulus + unit
     # Swapping the bytes of all words multiplies their sums by 256, modulo 65535 (RFC 1071).
     if simple > 0:
         swap = np.uint64(256)
-        simple, weighted = (simple * swap - one) % modulus + one, weighted * swap
-        weighted = (weighted - one) % modulus + one
+        simple, weighted = (simple * swap - unit) % modulus + unit, weighted * swap
+        weighted = (weighted - unit) % modulus + unit
     words[n_words], words[n_words + 1] = simple, weighted

@@ -2,10 +2,10 @@
 import { ABOVE, BELOW, MISSING, ZERO } from "./wall/palette.js";
 
 const RANGES = {
-  layer: "Colours span the layer's activations over the whole test set.",
-  filter: "Colours span each filter's activations over the whole test set.",
-  map: "Colours span each map's own values: brightness does not compare between maps.",
-  percentile: "Colours span 1 % to 99 % of the layer's activations over the whole test set.",
+  layer: "Colors span the layer's activations over the whole test set.",
+  filter: "Colors span each filter's activations over the whole test set.",
+  map: "Colors span each map's own values: brightness does not compare between maps.",
+  percentile: "Colors span 1 % to 99 % of the layer's activations over the whole test set.",
 };
 
 /**

@@ -60,7 +60,7 @@ def _controls(snapshot: Snapshot, state: State) -> list[Node]:
     orders = filter_orders_of(snapshot.catalog)
     saved = [dmc.MenuItem(caption, id=button) for caption, button in SAVED]
     return [
-        segments(ids.MAPS_RANGE, caption="Colours span", options=RANGES, value=state.color_range),
+        segments(ids.MAPS_RANGE, caption="Colors span", options=RANGES, value=state.color_range),
         segments(ids.MAPS_ZOOM, caption="Zoom", options=ZOOMS, value=state.zoom),
         select(
             ids.MAPS_ORDER, caption="Order of filters", options=orders, value=state.filter_order

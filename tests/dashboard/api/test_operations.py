@@ -193,3 +193,34 @@ def test_a_request_needs_the_role_of_the_route_that_answers_it(store_path):
     assert needed("/api/v1/unknown") is needed("/api") is Role.VIEW  # and then answered with 404
     assert needed("/healthz") is Role.ANYBODY
     assert needed("/beside/the/api") is None
+
+
+def test_what_an_operation_lists_is_taken_by_its_code(url, store_path):
+    """Each parameter with the value that the description gives to try."""
+
+    def value_of(parameter):
+        schema = parameter["schema"]
+        number = "1" if "minimum" in schema else "0:2"
+        listed = schema.get("enum") or schema.get("examples") or [number]
+        return parameter.get("example", listed[0])
+
+    for path, methods in describe(Source(store_path))["paths"].items():
+        where = path.format(store="tiny", sample="0").lstrip("/")
+        parameters = [one for one in methods["get"]["parameters"] if one["in"] == "query"]
+        needed = {one["name"]: value_of(one) for one in parameters if one.get("required")}
+        for parameter in parameters:
+            query = needed | {parameter["name"]: value_of(parameter)}
+            answer = httpx.get(url + where, params=query)
+            assert "has no effect" not in answer.text, (path, query)
+
+
+def test_a_value_that_is_no_choice_is_refused_before_anybody_takes_it(store_path):
+    (samples,) = (one for one in OPERATIONS if one.name == "samples")
+    order = Parameter("order", "of rows", {"type": "string", "enum": ["index", "reverse"]})
+    listed = replace(samples, parameters=(*samples.parameters, order))
+    with served(store_path, (listed,)) as where:
+        answer = httpx.get(where + address(samples), params={"order": "revers"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "order")
+        assert "expected one of index, reverse" in answer.json()["detail"]
+        answer = httpx.get(where + address(samples), params={"order": "index"})
+        assert "has no effect here" in answer.json()["detail"]
