@@ -132,3 +132,22 @@ def test_a_link_takes_four_trips_in_a_row_at_most_to_its_first_picture(page, url
     (maps,) = (n for path, (n, _) in trips.items() if "/maps?" in path and "sample=5" in path)
     assert maps <= 4, trips
     assert sum(request.method == "POST" for request in requests) <= 3
+
+
+def test_the_script_of_tables_is_run_where_there_is_a_table(page, url):
+    scripts: list[str] = []
+    page.on("request", lambda one: scripts.append(urlsplit(one.url).path))
+    page.goto(f"{url}maps?layer={SECOND}&sample=1")
+    drawn(page, f"{SECOND} 1 0")
+    assert page.locator("script[src*=dash_ag_grid]").count() == 0
+    page.click("#nav-classes")
+    rows = page.locator("#classes-filters .ag-center-cols-container .ag-row")
+    rows.first.wait_for()
+    assert rows.count() == 3
+    assert page.locator("script[src*=dash_ag_grid]").count() == 1
+    page.click("#nav-filter")
+    page.locator("#filter-raw table").wait_for()
+    page.click("#nav-classes")
+    rows.first.wait_for()
+    loaded = [path for path in scripts if "dash_ag_grid" in path and "async" not in path]
+    assert len(set(loaded)) == 1
