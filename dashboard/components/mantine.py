@@ -1,8 +1,8 @@
-"""Mantine's components, each imported when it is first used.
+"""Mantine's components that pages use, imported without all others.
 
-The package imports all of its 200 modules with itself, half a second of each start, of which pages
-use thirty. Here its list of them is left empty while it is imported, and its `__getattr__` imports
-a component by its name; so it also serves those who import it elsewhere in the process.
+The package imports all of its 200 modules with itself, half a second of each start. Here its list
+of them is left empty while it is imported, and its `__getattr__` imports a component by its name;
+so it also serves those who import it elsewhere in the process.
 """
 
 from __future__ import annotations
@@ -14,6 +14,45 @@ from typing import Any
 
 NAME = "dash_mantine_components"
 _LIST = f"{NAME}._imports_"
+# All that pages use: Dash's index names the properties of what was imported before it is written,
+# and must be the same from each process at any time.
+USED = (
+    "Accordion",
+    "AccordionControl",
+    "AccordionItem",
+    "AccordionPanel",
+    "ActionIcon",
+    "Alert",
+    "Badge",
+    "Button",
+    "ColorSchemeToggle",
+    "Group",
+    "MantineProvider",
+    "Menu",
+    "MenuDropdown",
+    "MenuItem",
+    "MenuTarget",
+    "Modal",
+    "NumberInput",
+    "Pagination",
+    "Paper",
+    "SegmentedControl",
+    "Select",
+    "Slider",
+    "Stack",
+    "Switch",
+    "Table",
+    "TableScrollContainer",
+    "TableTbody",
+    "TableTd",
+    "TableTh",
+    "TableThead",
+    "TableTr",
+    "Text",
+    "TextInput",
+    "Title",
+    "Tooltip",
+)
 
 
 def _component(name: str) -> Any:
@@ -37,4 +76,6 @@ def library() -> ModuleType:
     sys.modules[_LIST] = empty
     package: Any = importlib.import_module(NAME)
     package.__getattr__ = _component
+    for name in USED:
+        _component(name)
     return sys.modules[NAME]

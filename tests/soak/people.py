@@ -253,10 +253,9 @@ async def ask(
         answers.seconds[act].append(answer.seconds)
         if answer.status == 200:
             digest = answer.headers.get("x-store-digest")
-            # A layout bears the name of who asked.
-            whose = browser.headers.get("cookie", "") if "_dash-layout" in path else ""
-            key = Request(request.method, path + whose, request.body)
-            answers.hold(digest, key, answer.body)
+            # Each index bears an id of its own, and the name of who asked.
+            if not answer.headers.get("content-type", "").startswith("text/html"):
+                answers.hold(digest, request, answer.body)
 
 
 @dataclass(frozen=True, slots=True)

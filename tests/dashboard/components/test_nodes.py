@@ -15,7 +15,7 @@ from dash import dcc, html
 from helpers.drawing import nodes_in
 
 import dashboard
-from dashboard.components import nodes
+from dashboard.components import mantine, nodes
 from dashboard.pages import PAGES
 from dashboard.pages.state import parse_query
 from dashboard.stores.source import Source
@@ -64,6 +64,11 @@ def test_dashs_own_classes_take_every_node_of_a_page(view, store_path):
     for one in nodes_in(view.layout(snapshot, parse_query("", snapshot.catalog)[0])):
         kind = getattr(libraries[one["namespace"]], one["type"])
         assert kind(**one["props"]).to_plotly_json() == one
+
+
+def test_what_pages_use_of_mantine_is_imported_at_the_start():
+    names = {name.removeprefix("dmc.") for name in kinds_used() if name.startswith("dmc.")}
+    assert set(mantine.USED) == names | {"MantineProvider"}
 
 
 def test_mantine_is_imported_by_the_component_and_serves_whoever_imports_it_too():
