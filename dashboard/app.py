@@ -43,6 +43,8 @@ ICON = "data:image/svg+xml," + quote(
     '<path fill="#3b528b" d="M1 1h6v6H1z"/><path fill="#21918c" d="M9 1h6v6H9z"/>'
     '<path fill="#5ec962" d="M1 9h6v6H1z"/><path fill="#fde725" d="M9 9h6v6H9z"/></svg>'
 )
+# Asks for the maps of the first page while Dash's scripts are on their way.
+FIRST_MAPS = "feature_maps/first.js"
 # Ten callbacks that wait for a disk leave six for everybody else.
 CALLBACK_THREADS = 16
 
@@ -123,6 +125,7 @@ def _create_dash(source: Source) -> Dash:
         f'<link rel="modulepreload" href="{app.get_asset_url(str(module.relative_to(assets)))}">'
         for module in sorted((assets / "feature_maps").rglob("*.js"))
     )
+    modules += f'<script type="module" async src="{app.get_asset_url(FIRST_MAPS)}"></script>'
     app.index_string = (
         app.index_string.replace("<html>", '<html lang="en">')
         .replace("{%metas%}", "{%metas%}" + modules)
