@@ -93,7 +93,8 @@ def named_ids(script: str) -> set[str]:
     "path", [*SCRIPTS, *sorted(ASSETS.glob("*.css"))], ids=lambda path: path.name
 )
 def test_an_id_that_a_script_or_a_style_names_is_in_the_table(path):
-    of_index = {"_dash-config", "first-layout", "grid-script"}  # what the index brings is no component
+    # What the index brings is no component.
+    of_index = {"_dash-config", "first-layout", "grid-script"}
     assert named_ids(path.read_text("utf-8")) - component_ids() <= of_index
 
 
