@@ -105,13 +105,7 @@ class KerasProbe:
             raise ModelError(
                 f"TensorFlow cannot run model {model.name!r}: {first_line(error)}"
             ) from error
-        for layer, values in zip(self.layers, outputs[: len(self.layers)], strict=True):
-            if len(values) != N_TRIAL:
-                raise ModelError(
-                    f"layer {layer.path!r} of {model.name!r} cannot be captured: of {N_TRIAL} "
-                    f"images it makes {len(values)} rows; leave it out by naming the others with "
-                    "--layers"
-                )
+        self._check_rows(outputs, N_TRIAL, model.name)
         # What comes in other rows than the images is no answer to them.
         self._answered = _with_values(self.outputs)
         answers = outputs[len(self.layers) :]
@@ -172,8 +166,12 @@ class KerasProbe:
         Args:
             images: <float32>[sample, image_y, image_x, image_channel].
             others: values of the model's other inputs, <float32>[sample, ...], by name.
+
+        Raises:
+            ModelError: if a layer makes another number of rows than there are images.
         """
         outputs = self._run(*self._tensors(images, others))
+        self._check_rows(outputs, len(images), self.info.name)
         activations = tuple(np.asarray(maps) for maps in outputs[: len(self.layers)])
         if self.output.output is None:
             return Captured(activations, None)
@@ -183,6 +181,15 @@ class KerasProbe:
         if self.output.target == Target.CLASS:
             return Captured(activations, values)
         return Captured(activations, None, values)
+
+    def _check_rows(self, outputs: Sequence[tf.Tensor], n_images: int, model_name: str) -> None:
+        for layer, values in zip(self.layers, outputs[: len(self.layers)], strict=True):
+            if len(values) != n_images:
+                raise ModelError(
+                    f"layer {layer.path!r} of {model_name!r} cannot be captured: of {n_images} "
+                    f"images it makes {len(values)} rows; leave it out by naming the others with "
+                    "--layers"
+                )
 
     def _tensors(
         self, images: NDArray[np.float32], others: Mapping[str, NDArray[np.float32]] | None

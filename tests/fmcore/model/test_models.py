@@ -413,6 +413,12 @@ def test_what_is_not_of_samples_is_not_captured():
     model = functional(x, layers.Dense(3)(keras.ops.reshape(one, (-1, 4 * 2 * 2 * 2))))
     with pytest.raises(ModelError, match=r"'windows' .* of 2 images it makes 8 rows; leave it out"):
         KerasProbe(model)
+    # Two rows are right of the two images that a model is tried with, and of no other number.
+    first_two = layers.Lambda(lambda images: images[:2], output_shape=(8, 8, 3))
+    pair = conv(2, name="pair")(first_two(x))
+    probe = KerasProbe(functional(x, layers.Dense(3)(layers.Flatten()(pair))))
+    with pytest.raises(ModelError, match=r"'pair' .* of 5 images it makes 2 rows; leave it out"):
+        probe(np.zeros((5, 8, 8, 3), "f4"))
 
 
 def test_a_model_is_the_same_after_a_capture(tmp_path):
