@@ -94,7 +94,7 @@ def store(call: Call) -> Response:
             target=opened.target,
             target_names=list(opened.target_names),
             accuracy=opened.accuracy_words,
-            test_accuracy=float(about["model"]["test_accuracy"]) if opened.has_outcomes else None,
+            test_accuracy=opened.test_accuracy,
             class_sizes=snapshot.class_sizes.tolist(),
             layers=list(opened.layers),
             about=about,

@@ -149,6 +149,16 @@ def switch(component_id: str, *, caption: str, on: bool) -> Node:
     return dmc.Switch(id=component_id, label=caption, checked=on, size="sm")
 
 
+def badge(text: str, color: str) -> Node:
+    """A few words on a ground of a color, written as they are: a class name not in capitals."""
+    return dmc.Badge(text, color=color, variant="light", size="lg", tt="none")
+
+
+def status_note(component_id: str) -> Node:
+    """A sentence or a few above a drawing, which screen readers read out; unseen while empty."""
+    return html.Div(id=component_id, className="status-note", role="status")
+
+
 def card(children: Sequence[Node] | Node, *, title: str = "", **options: Any) -> Node:
     """A framed box with a heading."""
     heading = [dmc.Title(title, order=2, className="card-title")] if title else []

@@ -15,6 +15,7 @@ from dashboard.components.nodes import Node, dag, dmc
 # What stands in a cell of a plain table.
 Cell = str | list[Node]
 WITHIN = "within chance"
+HOW_TO_USE = "Click a heading to sort, a row to select its filter (Space on the keyboard)."
 # For a table of filters: one row is selected, by a click or the space bar.
 ONE_ROW: Mapping[str, Any] = {
     "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},

@@ -71,7 +71,6 @@ def without_folders(error: Exception, *folders: Path) -> str:
 
 def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
     about = store.about()
-    accuracy = about["model"]["test_accuracy"] if store.has_outcomes else None
     dead = [
         int(dead_filters(*map(layer.statistic, ("min", "max", "n_nonfinite"))).sum())
         for layer in store.layers.values()
@@ -86,10 +85,10 @@ def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
         target_names=store.target_names,
         accuracy=store.accuracy_words,
         created=str(about["store"].get("created", "")),
-        test_accuracy=None if accuracy is None else float(accuracy),
+        test_accuracy=store.test_accuracy,
         n_samples=store.n_samples,
         n_layers=len(store.layers),
-        n_filters=sum(one.n_filters for one in store.layers.values()),
+        n_filters=sum(layer.n_filters for layer in store.layers.values()),
         n_dead=sum(dead),
         digest=store.digest,
     )

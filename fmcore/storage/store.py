@@ -281,12 +281,17 @@ class Store:
         return {name: self._file.read(name) for name in NUMBERS if self._file.has(name)}
 
     @property
+    def test_accuracy(self) -> float | None:
+        """The share of samples whose prediction equals their label; None where it is unknown."""
+        return float(self.about()[MODEL]["test_accuracy"]) if self.has_outcomes else None
+
+    @property
     def accuracy_words(self) -> str:
         """How right the model is, such as `test accuracy 0.9841`, or why that is unknown."""
         quality = self.target_quality()
         if quality is not None:
             return self._quality_words(quality)
-        return self.why_no_outcomes or f"test accuracy {self.about()[MODEL]['test_accuracy']:.4f}"
+        return self.why_no_outcomes or f"test accuracy {self.test_accuracy:.4f}"
 
     @property
     def why_no_outcomes(self) -> str:

@@ -11,7 +11,15 @@ from dash import State as DashState
 from numpy.typing import NDArray
 
 from dashboard.components.nodes import Node, dcc, dmc, html
-from dashboard.components.table import ONE_ROW, Column, find_rows, grid, records, select_rows
+from dashboard.components.table import (
+    HOW_TO_USE,
+    ONE_ROW,
+    Column,
+    find_rows,
+    grid,
+    records,
+    select_rows,
+)
 from dashboard.figures.theme import Theme
 from dashboard.pages import ids
 from dashboard.pages.chance import verdict, verdicts
@@ -246,7 +254,7 @@ def _body(snapshot: Snapshot, _: State) -> list[Node]:
             **ONE_ROW,
         ),
         dmc.Text(
-            f"Click a heading to sort, a row to select its filter (Space on the keyboard).{gray}",
+            f"{HOW_TO_USE}{gray}",
             size="sm",
             c="dimmed",
         ),

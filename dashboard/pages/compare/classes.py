@@ -9,6 +9,7 @@ import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output
 from numpy.typing import NDArray
 
+from dashboard.components.controls import status_note
 from dashboard.components.graph import NO_GRAPH, NONE, Drawn, graph
 from dashboard.components.nodes import Node, html
 from dashboard.figures.heatmap import heatmap_figure, heatmap_height, margin_of
@@ -121,9 +122,7 @@ def draw(pair: Pair, _: State, theme: Theme) -> list[object]:
 
 
 def _body(_: Snapshot, __: State) -> list[Node]:
-    parts: list[Node] = [
-        html.Div(id="compare-classes-note", className="compare-note", role="status")
-    ]
+    parts: list[Node] = [status_note("compare-classes-note")]
     for side in SIDES:
         parts += [
             html.H3(id=f"compare-classes-{side}-title"),

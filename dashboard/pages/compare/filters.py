@@ -6,8 +6,9 @@ import numpy as np
 from dash import Dash
 from numpy.typing import NDArray
 
-from dashboard.components.nodes import Node, dmc, html
-from dashboard.components.table import ONE_ROW, Column, grid, records, select_rows
+from dashboard.components.controls import status_note
+from dashboard.components.nodes import Node, dmc
+from dashboard.components.table import HOW_TO_USE, ONE_ROW, Column, grid, records, select_rows
 from dashboard.figures.theme import Theme
 from dashboard.pages import ids
 from dashboard.pages.classes.filters import best_classes
@@ -124,11 +125,10 @@ def draw(pair: Pair, _: State, __: Theme) -> tuple[object, object, str]:
 
 
 def _body(_: Snapshot, __: State) -> list[Node]:
-    words = "Click a heading to sort, a row to select its filter (Space on the keyboard)."
     return [
-        html.Div(id=f"{TABLE}-note", className="compare-note", role="status"),
+        status_note(f"{TABLE}-note"),
         grid(TABLE, height="400px", **ONE_ROW),
-        dmc.Text(words, size="sm", c="dimmed"),
+        dmc.Text(HOW_TO_USE, size="sm", c="dimmed"),
     ]
 
 

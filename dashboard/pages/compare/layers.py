@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dashboard.components.controls import status_note
 from dashboard.components.graph import NONE, Drawn, graph
 from dashboard.components.nodes import Node, html
 from dashboard.figures.heatmap import heatmap_figure, heatmap_height, margin_of
@@ -74,7 +75,7 @@ def draw(pair: Pair, _: State, theme: Theme) -> tuple[object, object, str]:
 
 def _body(_: Snapshot, __: State) -> list[Node]:
     return [
-        html.Div(id=f"{GRAPH}-note", className="compare-note", role="status"),
+        status_note(f"{GRAPH}-note"),
         html.Div(graph(GRAPH), className="compare-wide"),
     ]
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard import urls
+from dashboard.components.controls import status_note
 from dashboard.components.graph import NONE, Drawn, graph
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.components.thumbnails import picture
@@ -189,7 +190,7 @@ def _body(_: Snapshot, __: State) -> list[Node]:
         for side, cell in zip(SIDES, row, strict=True)
     ]
     return [
-        html.Div(id="compare-maps-note", className="compare-note", role="status"),
+        status_note("compare-maps-note"),
         html.Div(cells, className="compare-maps"),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.components.controls import only_if
+from dashboard.components.controls import badge, only_if
 from dashboard.components.graph import NOTHING, graph
 from dashboard.components.nodes import Node, dmc, html
 from dashboard.figures.probability import probability_figure
@@ -26,11 +26,11 @@ def draw(snapshot: Snapshot, state: State, theme: Theme) -> tuple[Any, Node]:
     badges: list[Node] = []
     bars: Any = NOTHING
     if snapshot.store.has_labels:
-        badges.append(_badge(f"label {names[sample.label]}", right=True))
+        badges.append(badge(f"label {names[sample.label]}", "green"))
     if sample.prediction is not None and sample.probability is not None:
         right = sample.label == sample.prediction
-        wrong = "" if right else " (wrong)"
-        badges.append(_badge(f"predicted {names[sample.prediction]}{wrong}", right=right))
+        wrong, color = ("", "green") if right else (" (wrong)", "red")
+        badges.append(badge(f"predicted {names[sample.prediction]}{wrong}", color))
         bars = probability_figure(
             sample.probability, class_names=names, label=sample.label, theme=theme
         )
@@ -41,12 +41,6 @@ def draw(snapshot: Snapshot, state: State, theme: Theme) -> tuple[Any, Node]:
     if note:
         parts.append(dmc.Text(note, size="sm", c="dimmed"))
     return bars, dmc.Stack(parts, gap="xs")
-
-
-def _badge(text: str, *, right: bool) -> Node:
-    # tt: a class name is shown as it is, not in capitals.
-    color = "green" if right else "red"
-    return dmc.Badge(text, color=color, variant="light", size="lg", tt="none")
 
 
 def _title(catalog: Catalog) -> str:

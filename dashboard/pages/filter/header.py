@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.components.controls import facts
+from dashboard.components.controls import badge, facts
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.figures.theme import Theme
 from dashboard.pages.filter import downloads, kernel
@@ -55,13 +55,13 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> list[Node]:
     strongest = responses(snapshot, layer, filter_index)[0]
     best = strongest[0] if strongest else None
     health = snapshot.health(layer)
-    badges = [
-        _badge(snapshot, layer, finding)
+    present = [
+        _finding(snapshot, layer, finding)
         for finding in findings(health, filter_index, snapshot.catalog.class_names)
     ]
     about = [
         html.H2(f"{layer} · filter {filter_index}"),
-        html.Div(badges, className="filter-findings"),
+        html.Div(present, className="filter-findings"),
         facts(_numbers(snapshot, layer, filter_index)),
         html.Div(_links(snapshot, state, best), className="filter-links"),
     ]
@@ -80,16 +80,15 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> list[Node]:
     ]
 
 
-def _badge(snapshot: Snapshot, layer: str, finding: Finding) -> Node:
+def _finding(snapshot: Snapshot, layer: str, finding: Finding) -> Node:
     """A finding with its definition; one of a duplicate leads to the filter that it repeats."""
     color = "red" if finding.grave else "gray"
-    # tt: a class name is shown as it is, not in capitals.
-    badge = dmc.Badge(finding.text, color=color, variant="light", size="lg", tt="none")
+    words = badge(finding.text, color)
     if finding.other is not None:
         query = query_for(snapshot.catalog, layer=layer, filter_index=finding.other)
-        badge = dcc.Link(badge, href=f"filter{query}")
+        words = dcc.Link(words, href=f"filter{query}")
     meaning = dmc.Text(finding.meaning, size="sm", c="dimmed", span=True)
-    return html.Div([badge, meaning], className="filter-finding")
+    return html.Div([words, meaning], className="filter-finding")
 
 
 def _praise(snapshot: Snapshot, state: State) -> str:
