@@ -229,7 +229,7 @@ def schema_of(values: Any) -> Any:
             "type": "object",
             "title": values.__name__,  # type: ignore[union-attr]
             "properties": {name: schema_of(kind) for name, kind in hints.items()},
-            "required": [one.name for one in fields(values) if one.default is MISSING],
+            "required": [field.name for field in fields(values) if field.default is MISSING],
         }
     return _PLAIN[values]
 

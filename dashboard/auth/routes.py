@@ -112,7 +112,7 @@ def account_routes(how: Login) -> list[GuardedRoute]:
 
     async def everybody(_: Request) -> Response:
         everyone = await run_in_threadpool(lambda: list(people))
-        return JSONResponse([{"name": one.name, "role": one.role} for one in everyone])
+        return JSONResponse([{"name": user.name, "role": user.role} for user in everyone])
 
     return [
         GuardedRoute("/login", login, role=Role.ANYBODY, methods=("GET", "POST")),

@@ -230,7 +230,7 @@ class State:
 
 
 # The fields of a link by the names of a state's attributes, in the order of a link.
-FIELDS: Mapping[str, Field] = {one.name: one.metadata["link"] for one in fields(State)}
+FIELDS: Mapping[str, Field] = {field.name: field.metadata["link"] for field in fields(State)}
 
 
 def around_sample(state: State, catalog: Catalog) -> tuple[str, str]:

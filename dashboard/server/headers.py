@@ -32,7 +32,9 @@ def is_known(request: Request, tag: str) -> bool:
     text = request.headers.get("if-none-match")
     if text is None:
         return False
-    return text.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in text.split(",")}
+    return text.strip() == "*" or tag in {
+        part.strip().removeprefix("W/") for part in text.split(",")
+    }
 
 
 def not_modified(headers: Mapping[str, str]) -> Response:

@@ -93,7 +93,7 @@ def callback_problem(body: Any, callbacks: Mapping[str, Any]) -> str:
     if parts is None or output not in (_joined(parts), *map(".".join, parts)):
         return "outputs are not those of the callback"
     changed = body.get("changedPropIds", [])
-    if not isinstance(changed, list) or not all(isinstance(one, str) for one in changed):
+    if not isinstance(changed, list) or not all(isinstance(part, str) for part in changed):
         return "changedPropIds must be a list of names"
     return ""
 
@@ -114,4 +114,4 @@ def _addresses(parts: Any) -> list[tuple[str, str]] | None:
 
 def _joined(addresses: list[tuple[str, str]]) -> str:
     """Several outputs as Dash names them together."""
-    return f"..{'...'.join('.'.join(one) for one in addresses)}.."
+    return f"..{'...'.join('.'.join(address) for address in addresses)}.."

@@ -23,8 +23,8 @@ def test_every_address_of_a_store_is_that_of_an_operation(name):
     assert patterns["store"].match(path)["store"] == name
     address = urljoin(page, urls.image(store, 7, size=64))
     path, query = address.removeprefix("http://x").split("?")
-    found = patterns["image"].match(unquote(path))
-    assert (found["store"], found["sample"]) == (name, "7")
+    match = patterns["image"].match(unquote(path))
+    assert (match["store"], match["sample"]) == (name, "7")
     assert query == "v=d1+g%2Fest&size=64"
     assert "7".join(urls.image_parts(store, size=64)) == urls.image(store, 7, size=64)
 

@@ -74,7 +74,8 @@ class Trips:
         n, routes = -1, self._waiting
         if self.bytes == 0:
             until(
-                self._page, lambda: any("classes-cell" in one.request.post_data for one in routes)
+                self._page,
+                lambda: any("classes-cell" in route.request.post_data for route in routes),
             )
         while len(routes) != n:
             n = len(routes)

@@ -136,7 +136,7 @@ def test_a_link_takes_four_trips_in_a_row_at_most_to_its_first_picture(page, url
 
 def test_the_script_of_tables_is_run_where_there_is_a_table(page, url):
     scripts: list[str] = []
-    page.on("request", lambda one: scripts.append(urlsplit(one.url).path))
+    page.on("request", lambda request: scripts.append(urlsplit(request.url).path))
     page.goto(f"{url}maps?layer={SECOND}&sample=1")
     drawn(page, f"{SECOND} 1 0")
     assert page.locator("script[src*=dash_ag_grid]").count() == 0

@@ -48,7 +48,7 @@ const follow = (news = {}) => {
   return show(...Object.values(controls));
 };
 const rest = () => vi.advanceTimersByTimeAsync(2000);
-const toldOf = (id) => tell.mock.calls.filter(([name]) => name === id).map(([, props]) => props);
+const propsOf = (id) => tell.mock.calls.filter(([name]) => name === id).map(([, props]) => props);
 const wall = () => session().wall;
 const text = (id) => document.getElementById(id).textContent;
 const press = (id) => document.getElementById(id).click();
@@ -83,8 +83,8 @@ describe("a page that opens", () => {
     await rest();
     expect(wall().view).toMatchObject({ sample: 3, filter: 0, hidden: null, window: "" });
     for (const id of ["maps-settled", "maps-sample", "maps-filter", "maps-window",
-      "maps-order-question", "maps-picks-question"]) expect(toldOf(id)).toEqual([]);
-    expect(toldOf("maps-filter-name")).toEqual([{ children: "0 of conv1" }]);
+      "maps-order-question", "maps-picks-question"]) expect(propsOf(id)).toEqual([]);
+    expect(propsOf("maps-filter-name")).toEqual([{ children: "0 of conv1" }]);
     expect(text("maps-message")).toBe("");
   });
 
@@ -99,7 +99,7 @@ describe("a page that opens", () => {
     await follow({ sample: 23 });
     await rest();
     expect(text("maps-position")).toBe("50 samples");
-    const [{ data }, ...more] = toldOf("maps-page");
+    const [{ data }, ...more] = propsOf("maps-page");
     expect([data.samples[0], data.samples.length, data.by, more]).toEqual([20, 20, "index", []]);
   });
 });
@@ -119,12 +119,12 @@ describe("a step", () => {
     expect(wall().view.sample).toBe(4);
     expect(tell).not.toHaveBeenCalled();
     await rest();
-    expect(toldOf("maps-sample")).toEqual([{ value: 4 }]);
-    expect(toldOf("maps-settled")).toEqual([{ data: 4 }]);
+    expect(propsOf("maps-sample")).toEqual([{ value: 4 }]);
+    expect(propsOf("maps-settled")).toEqual([{ data: 4 }]);
     tell.mockClear();
     await follow({ sample: 4 }); // what comes back from Dash
     await rest();
-    expect(toldOf("maps-settled")).toEqual([]);
+    expect(propsOf("maps-settled")).toEqual([]);
   });
 
   test("asks for nothing that is here: the next sample was fetched ahead", async () => {
@@ -140,7 +140,7 @@ describe("a step", () => {
     }
     await rest();
     expect(session().view.sample).toBe(41);
-    expect(toldOf("maps-settled")).toEqual([{ data: 41 }]);
+    expect(propsOf("maps-settled")).toEqual([{ data: 41 }]);
   });
 
   test("to a thumbnail marks it", async () => {
@@ -153,8 +153,8 @@ describe("a step", () => {
   test("of the filter follows the order of the tiles", async () => {
     session().stepFilter(1);
     await rest();
-    expect(toldOf("maps-filter")).toEqual([{ value: 1 }]);
-    expect(toldOf("maps-settled")).toEqual([]);
+    expect(propsOf("maps-filter")).toEqual([{ value: 1 }]);
+    expect(propsOf("maps-settled")).toEqual([]);
   });
 
   test("of Dash's that is old is no news", async () => {
@@ -171,7 +171,7 @@ describe("samples that were picked anew", () => {
     await follow();
     session().pick({ ...ALL, list: [7, 8], n: 2, label: 1 });
     await rest();
-    expect(toldOf("maps-sample")).toEqual([{ value: 7 }]);
+    expect(propsOf("maps-sample")).toEqual([{ value: 7 }]);
     expect(text("maps-position")).toBe("1 of 2 that match, of 50 samples");
   });
 });
@@ -182,20 +182,20 @@ describe("the window", () => {
     await follow();
     await rest();
     wall().on.look("1,1,2,2", false);
-    expect(toldOf("maps-window")).toEqual([]);
+    expect(propsOf("maps-window")).toEqual([]);
     press("maps-next");
     await rest();
     expect(wall().view.window).toBe("1,1,2,2");
     wall().on.look("1,1,2,2", true);
     wall().on.look("1,1,2,2", true);
-    expect(toldOf("maps-window")).toEqual([{ data: "1,1,2,2" }]);
+    expect(propsOf("maps-window")).toEqual([{ data: "1,1,2,2" }]);
   });
 
   test("of another layer, or kind of zoom, shows all", async () => {
     await follow({ window: "1,1,2,2" });
     await follow({ zoom: "free" });
     await rest();
-    expect([wall().view.window, toldOf("maps-window")]).toEqual(["", [{ data: "" }]]);
+    expect([wall().view.window, propsOf("maps-window")]).toEqual(["", [{ data: "" }]]);
   });
 
   test("of the layer before is not that of the one that is on its way", async () => {
@@ -204,7 +204,7 @@ describe("the window", () => {
     const { on } = wall();
     follow({ facts: { ...facts, layer: "conv2", url: `${facts.url}b` } });
     on.look("1,1,2,2", true);
-    expect([session().view.window, toldOf("maps-window")]).toEqual(["", []]);
+    expect([session().view.window, propsOf("maps-window")]).toEqual(["", []]);
     await rest();
   });
 });
@@ -233,7 +233,7 @@ describe("what does not come", () => {
     await rest();
     expect([text("maps-message"), session().host.hidden]).toEqual(["no maps", true]);
     expect(wall().order).toEqual([]);
-    expect(toldOf("maps-enlarged").at(-1)).toEqual({ style: { display: "none" } });
+    expect(propsOf("maps-enlarged").at(-1)).toEqual({ style: { display: "none" } });
     expect(document.querySelector("[data-fact]").textContent).toBe("");
   });
 
@@ -253,7 +253,7 @@ describe("the enlarged map", () => {
   test("is of the values that are here, and drawn once", async () => {
     await follow();
     await rest();
-    const [{ figure, style }, ...more] = toldOf("maps-enlarged");
+    const [{ figure, style }, ...more] = propsOf("maps-enlarged");
     expect(more).toEqual([]);
     expect(style).toBe(facts.figure_style);
     expect(figure.data[0]).toMatchObject({ type: "heatmap", zmin: 0, zmax: 3 });
@@ -261,10 +261,10 @@ describe("the enlarged map", () => {
     expect(document.querySelector("[data-fact]").textContent).toBe("1 at y 0, x 0");
     await follow({ zeros: true });
     await rest();
-    expect(toldOf("maps-enlarged")).toHaveLength(1);
+    expect(propsOf("maps-enlarged")).toHaveLength(1);
     await follow({ range: "filter" });
     await rest();
-    expect(toldOf("maps-enlarged")[1].figure.data[0].zmax).toBe(1);
+    expect(propsOf("maps-enlarged")[1].figure.data[0].zmax).toBe(1);
   });
 
   test("of large maps is of the stored values, which are asked for", async () => {
@@ -273,7 +273,7 @@ describe("the enlarged map", () => {
     const urls = fetched.mock.calls.map(([url]) => url);
     expect(urls).toContain(`windows?test=${samples}&sample=3&step=4`);
     expect(urls).toContain(`exact?test=${samples}&sample=3&filter=0`);
-    expect(toldOf("maps-enlarged")).toHaveLength(1);
+    expect(propsOf("maps-enlarged")).toHaveLength(1);
   });
 
   test("waits for a filter that there is", async () => {
@@ -281,7 +281,7 @@ describe("the enlarged map", () => {
     await rest();
     await follow({ filter: 3 });
     await rest();
-    expect([toldOf("maps-enlarged"), toldOf("maps-filter-name")]).toEqual([[], []]);
+    expect([propsOf("maps-enlarged"), propsOf("maps-filter-name")]).toEqual([[], []]);
   });
 });
 
@@ -314,15 +314,15 @@ describe("what the server is asked", () => {
     session().pick(ALL);
     await follow({ order: "class" });
     await rest();
-    expect(toldOf("maps-order-question")).toEqual([]);
+    expect(propsOf("maps-order-question")).toEqual([]);
     press("maps-next");
     await rest();
-    expect(toldOf("maps-order-question"))
+    expect(propsOf("maps-order-question"))
       .toEqual([{ data: { filter_order: "class", layer: "conv1", sample: 4 } }]);
     await follow({ sample: 4, outcome: "wrong" });
-    expect(toldOf("maps-picks-question"))
+    expect(propsOf("maps-picks-question"))
       .toEqual([{ data: { class_index: null, outcome: "wrong", picked: "index" } }]);
-    expect(toldOf("maps-order-question")).toHaveLength(1);
+    expect(propsOf("maps-order-question")).toHaveLength(1);
     await rest();
   });
 });

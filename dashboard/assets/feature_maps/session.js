@@ -85,7 +85,7 @@ export class Session {
   wall = null;
   #controls = null; // the view that Dash's controls hold
   #settled = null; // the sample that the server was told of last
-  #told = {}; // by an id of the page, what Dash was told of it last
+  #sent = {}; // by an id of the page, what Dash was told of it last
   #direction = 1;
   #changedAt = -Infinity;
   #settling = 0; // the timer after which Dash hears of what changed
@@ -327,15 +327,15 @@ export class Session {
       "maps-picks-question": picksQuestion(this.view),
     };
     for (const [id, question] of Object.entries(questions)) {
-      if (isAnswered) this.#told[id] = JSON.stringify(question); // the page came with it
+      if (isAnswered) this.#sent[id] = JSON.stringify(question); // the page came with it
       else this.#tellNews(id, "data", question);
     }
   }
 
   #tellNews(id, property, value) {
     const text = JSON.stringify(value);
-    if (this.#told[id] === text) return;
-    this.#told[id] = text;
+    if (this.#sent[id] === text) return;
+    this.#sent[id] = text;
     tell(id, { [property]: value });
   }
 

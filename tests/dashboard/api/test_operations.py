@@ -118,7 +118,7 @@ NAMES = ["maps", "pooled", "statistics", "samples", "image", "windows"]
 def test_a_parameter_that_is_taken_makes_another_answer(store_path, name):
     """What is kept, here or in a browser, is kept by all that was asked."""
 
-    (operation,) = (one for one in OPERATIONS if one.name == name)
+    (operation,) = (item for item in OPERATIONS if item.name == name)
 
     async def answer(call: Call) -> Response:
         text = call.take("group")
@@ -145,7 +145,7 @@ def test_every_operation_is_described_by_its_own_record(store_path):
     paths = describe(Source(store_path))["paths"]
     assert list(paths) == [operation.path for operation in OPERATIONS]
     for operation in OPERATIONS:
-        listed = [one["name"] for one in paths[operation.path]["get"]["parameters"]]
+        listed = [parameter["name"] for parameter in paths[operation.path]["get"]["parameters"]]
         own = [parameter.name for parameter in operation.parameters or ()]
         in_path = [name for name in ("store", "sample") if f"{{{name}}}" in operation.path]
         assert listed == [*in_path, *own, *["format"] * bool(operation.formats)]
@@ -206,8 +206,14 @@ def test_what_an_operation_lists_is_taken_by_its_code(url, store_path):
 
     for path, methods in describe(Source(store_path))["paths"].items():
         where = path.format(store="tiny", sample="0").lstrip("/")
-        parameters = [one for one in methods["get"]["parameters"] if one["in"] == "query"]
-        needed = {one["name"]: value_of(one) for one in parameters if one.get("required")}
+        parameters = [
+            parameter for parameter in methods["get"]["parameters"] if parameter["in"] == "query"
+        ]
+        needed = {
+            parameter["name"]: value_of(parameter)
+            for parameter in parameters
+            if parameter.get("required")
+        }
         for parameter in parameters:
             query = needed | {parameter["name"]: value_of(parameter)}
             answer = httpx.get(url + where, params=query)
@@ -215,7 +221,7 @@ def test_what_an_operation_lists_is_taken_by_its_code(url, store_path):
 
 
 def test_a_value_that_is_no_choice_is_refused_before_anybody_takes_it(store_path):
-    (samples,) = (one for one in OPERATIONS if one.name == "samples")
+    (samples,) = (item for item in OPERATIONS if item.name == "samples")
     order = Parameter("order", "of rows", {"type": "string", "enum": ["index", "reverse"]})
     listed = replace(samples, parameters=(*samples.parameters, order))
     with served(store_path, (listed,)) as where:

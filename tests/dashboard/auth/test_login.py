@@ -29,7 +29,7 @@ PASSWORD = "correct horse battery"
 SECRET = "a secret of the proxy alone"
 SAME = {"sec-fetch-site": "same-origin"}
 FILE = "/api/v1/stores/tiny/maps?layer=conv2&sample=0:4&format=npy"
-FORMATS_OF = {one.name: one.formats for one in OPERATIONS if one.formats}
+FORMATS_OF = {operation.name: operation.formats for operation in OPERATIONS if operation.formats}
 
 
 @pytest.fixture(scope="module")

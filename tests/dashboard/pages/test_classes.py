@@ -145,17 +145,17 @@ def shown_by(snapshot, **changes):
 
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_rows_of_the_table_are_the_numbers_of_the_store(snapshot, store, pooling):
-    shown = shown_by(snapshot, statistic=f"auc_{pooling}")
-    columns = filters.columns(snapshot, shown)
+    state = shown_by(snapshot, statistic=f"auc_{pooling}")
+    columns = filters.columns(snapshot, state)
     rows, layer = records(columns), store.layers[LAYER]
     assert [row["filter"] for row in rows] == list(range(20))
     assert len({row["id"] for row in rows}) == 20
     for name in ("auc", "ap", "dprime"):
-        found = np.array([row[f"{name}_{pooling}"] for row in rows], float)
-        assert_array_equal(found, layer.statistic(name, pooling=pooling)[1])
+        values = np.array([row[f"{name}_{pooling}"] for row in rows], float)
+        assert_array_equal(values, layer.statistic(name, pooling=pooling)[1])
     for name in (f"eta2_{pooling}", f"mi_{pooling}", f"csi_{pooling}", "apoz"):
-        found = np.array([row[name] for row in rows], float)
-        assert_array_equal(found, layer.statistic(name))
+        values = np.array([row[name] for row in rows], float)
+        assert_array_equal(values, layer.statistic(name))
     auc, names = layer.statistic("auc", pooling=pooling), store.class_names
     for row, values in zip(rows, auc.T, strict=True):
         if np.isnan(values).all():
@@ -171,10 +171,10 @@ def test_rows_of_the_table_are_the_numbers_of_the_store(snapshot, store, pooling
 
 def test_the_table_of_another_statistic_has_it_too(snapshot, store):
     columns = filters.columns(snapshot, shown_by(snapshot, statistic="max", class_index=0))
-    assert [one.header for one in columns][2] == "Maximum for zero"
+    assert [column.header for column in columns][2] == "Maximum for zero"
     assert_array_equal(columns[2].values, store.layers[LAYER].statistic("max")[0])
     no_class = filters.columns(snapshot, shown_by(snapshot, class_index=None))
-    assert [one.field for one in no_class][:3] == ["filter", "health", "best_class"]
+    assert [column.field for column in no_class][:3] == ["filter", "health", "best_class"]
 
 
 def test_cells_are_text_and_numbers_and_a_csv_gets_them_whole(snapshot):
@@ -186,14 +186,14 @@ def test_cells_are_text_and_numbers_and_a_csv_gets_them_whole(snapshot):
 
 
 def test_what_is_wrong_with_a_filter_is_said_in_words():
-    found = {name: np.zeros(12, bool) for name in HEALTH_RULES}
-    found["dead"][2:12] = True
-    found["dead_for_class"][0] = found["duplicate"][0] = found["always_on"][0] = True
+    findings = {name: np.zeros(12, bool) for name in HEALTH_RULES}
+    findings["dead"][2:12] = True
+    findings["dead_for_class"][0] = findings["duplicate"][0] = findings["always_on"][0] = True
     dead_classes = np.zeros((4, 12), bool)
     dead_classes[:2, 0] = True
     duplicate = np.full(12, -1)
     duplicate[0] = 7
-    health = LayerHealth(found, dead_classes, duplicate)
+    health = LayerHealth(findings, dead_classes, duplicate)
     words = filters.health_words(health, "abcd")
     assert words[0] == "dead for 2 classes, always on, duplicate of 7"
     assert words[1:3] == ["ok", "dead"]
@@ -204,12 +204,14 @@ def test_what_is_wrong_with_a_filter_is_said_in_words():
 
 def test_the_table_has_every_score_once_in_the_order_of_the_registry(snapshot):
     columns = filters.columns(snapshot, shown_by(snapshot, statistic="auc_max"))
-    fields = [one.field for one in columns if one.field in STATISTICS]
-    scores = [one for one in STATISTICS.values() if one.pooling == "max"]
-    of_class = [one.name for one in scores if one.axes == CLASS_FILTER]
-    of_filter = [one.name for one in scores if one.axes == ("filter",) and one.family != "f"]
+    fields = [column.field for column in columns if column.field in STATISTICS]
+    scores = [statistic for statistic in STATISTICS.values() if statistic.pooling == "max"]
+    of_class = [score.name for score in scores if score.axes == CLASS_FILTER]
+    of_filter = [
+        score.name for score in scores if score.axes == ("filter",) and score.family != "f"
+    ]
     assert fields == [*of_class, *of_filter, "apoz"]
-    headers = {one.field: one.header for one in columns}
+    headers = {column.field: column.header for column in columns}
     assert (headers["mi_max"], headers["apoz"]) == ("MI", "APoZ")
     assert headers["dprime_max"] == "d′ for one"
 
@@ -235,11 +237,11 @@ def test_distributions_are_the_histograms_of_the_file(snapshot, store):
         (0, [counts[1, 2], counts[0, 2], counts[:, 2].sum(axis=0)]),
         (1, [counts[1, 2], counts[:, 2].sum(axis=0) - counts[1, 2]]),  # with itself: no other
     ):
-        found = distribution.spreads(snapshot, shown_by(snapshot, against=against))
-        assert_array_equal([one.counts for one in found.lines], np.array(expected)[:, filled])
-        assert_array_equal(found.bounds, bounds[:, filled])
+        drawing = distribution.spreads(snapshot, shown_by(snapshot, against=against))
+        assert_array_equal([line.counts for line in drawing.lines], np.array(expected)[:, filled])
+        assert_array_equal(drawing.bounds, bounds[:, filled])
     values = store.layers[LAYER].activation[:, :, :, 2]
-    assert found.span == (values.min(), values.max())
+    assert drawing.span == (values.min(), values.max())
     every = distribution.spreads(snapshot, shown_by(snapshot, class_index=None))
     assert every.lines[0].counts.sum() == values.size
     none = distribution.spreads(snapshot, shown_by(snapshot, class_index=3))
@@ -250,14 +252,14 @@ def test_distributions_are_the_histograms_of_the_file(snapshot, store):
 
 def test_the_difference_is_of_the_mean_maps_in_the_same_colours(snapshot, store):
     layer = store.layers[LAYER]
-    found = mean_maps.mean_maps(snapshot, shown_by(snapshot, against=0))
+    maps = mean_maps.mean_maps(snapshot, shown_by(snapshot, against=0))
     one, other = layer.mean_map(1, 2), layer.mean_map(0, 2)
-    assert_array_equal(found.difference, one - other)
-    assert_allclose(found.span, (min(one.min(), other.min()), max(one.max(), other.max())))
-    shown = shown_by(snapshot, against=0)
+    assert_array_equal(maps.difference, one - other)
+    assert_allclose(maps.span, (min(one.min(), other.min()), max(one.max(), other.max())))
+    state = shown_by(snapshot, against=0)
     first, second, third = (
         checked(figure).data[0]
-        for figure, _ in mean_maps.map_figures(snapshot, shown, found, theme=LIGHT)
+        for figure, _ in mean_maps.map_figures(snapshot, state, maps, theme=LIGHT)
     )
     assert (first.zmin, first.zmax) == (second.zmin, second.zmax)
     assert third.zmin == -third.zmax == -np.abs(one - other).max()
@@ -286,8 +288,8 @@ def test_top_samples_are_those_of_the_class(snapshot, store):
     values = store.layers[LAYER].pooled("max")[:, 2]
     of_class = np.flatnonzero(store.labels == 1)
     best = of_class[np.argsort(-values[of_class], kind="stable")][:8]
-    found = cell.top_samples(snapshot, shown_by(snapshot), most=8)
-    assert [sample for sample, _ in found] == best.tolist()
+    strongest = cell.top_samples(snapshot, shown_by(snapshot), most=8)
+    assert [sample for sample, _ in strongest] == best.tolist()
     assert cell.top_samples(snapshot, shown_by(snapshot, class_index=3), most=8) == []
     links = str(cell.top_strip(snapshot, shown_by(snapshot), "?layer=block%2Fconv+1&class=1"))
     assert f"[{best[0]}," in links
@@ -297,14 +299,14 @@ def test_top_samples_are_those_of_the_class(snapshot, store):
 
 def test_a_basic_store_says_what_it_lacks_and_what_to_do(basic):
     snapshot = Source(basic).snapshot()
-    shown = state_for(snapshot.catalog, layer=LAYER, class_index=0, filter_index=2)
-    columns = filters.columns(snapshot, shown)
-    assert [one.field for one in columns] == ["filter", "health", "mean", "apoz"]
-    assert "fmcore stats basic.h5 --recompute" in filters.scores_missing(snapshot, shown)
-    assert "--statistics basic" in str(cell.top_strip(snapshot, shown, ""))
-    assert filters.strongest(snapshot, shown)[0] == "mean"
+    state = state_for(snapshot.catalog, layer=LAYER, class_index=0, filter_index=2)
+    columns = filters.columns(snapshot, state)
+    assert [column.field for column in columns] == ["filter", "health", "mean", "apoz"]
+    assert "fmcore stats basic.h5 --recompute" in filters.scores_missing(snapshot, state)
+    assert "--statistics basic" in str(cell.top_strip(snapshot, state, ""))
+    assert filters.strongest(snapshot, state)[0] == "mean"
     with pytest.raises(KeyError, match="histograms are off"):
-        distribution.spreads(snapshot, shown)
+        distribution.spreads(snapshot, state)
 
 
 def test_names_that_are_formulas_are_text_in_a_csv():

@@ -55,11 +55,11 @@ class OtherProbe(NumpyProbe):
         )
 
     def __call__(self, images, others=None) -> Captured:
-        found = super().__call__(images, others)
-        first = found.activations[0][..., self.order] * np.float32(2)
+        captured = super().__call__(images, others)
+        first = captured.activations[0][..., self.order] * np.float32(2)
         first[..., -1] = 0
         second = np.abs(np.sin(7 * images[..., :1] * np.arange(1, 4, dtype=np.float32)))
-        return Captured((first, second), found.probability)
+        return Captured((first, second), captured.probability)
 
 
 def store_at(
@@ -130,10 +130,10 @@ def in_the_page_of_a():
 
 
 def pair_of(source, name: str, **values):
-    shown = state_for(
+    state = state_for(
         source.snapshot().catalog, with_store=name, **{"layer": ONE, "filter_index": 2} | values
     )
-    return open_pair(source, source.snapshot(), shown)[0]
+    return open_pair(source, source.snapshot(), state)[0]
 
 
 def about_of(pair):
@@ -149,22 +149,27 @@ def test_samples_are_the_same_where_labels_and_ids_are_though_images_differ(sour
         ("ids", False, "37 of 37 have another id in B"),
         ("unlabelled", False, "nobody can tell"),
     ):
-        found = pair_of(source, name).alike
-        assert (found.same, words in found.words) == (same, True), (name, found)
+        likeness = pair_of(source, name).alike
+        assert (likeness.same, words in likeness.words) == (same, True), (name, likeness)
 
 
 def test_filters_go_together_by_numpys_correlation_of_pooled_means(source):
     pair = pair_of(source, "b")
-    tables = [one.layer(ONE).pooled("mean")[...].astype(float) for one in (pair.first, pair.second)]
+    tables = [
+        snapshot.layer(ONE).pooled("mean")[...].astype(float)
+        for snapshot in (pair.first, pair.second)
+    ]
     with np.errstate(all="ignore"):
         expected = np.corrcoef(tables[0].T, tables[1].T)[:20, 20:]
     known = np.isfinite(expected)
     assert_allclose(matches(pair).correlation[known], expected[known], atol=1e-5)
     alive = np.flatnonzero(tables[0].std(axis=0) > 0)
-    found = partners(pair)
+    partner = partners(pair)
     for index in alive:
-        assert expected[index, found[index]] == pytest.approx(np.nanmax(expected[index]), abs=1e-5)
-    assert (found[np.setdiff1d(np.arange(20), alive)] == -1).all()
+        assert expected[index, partner[index]] == pytest.approx(
+            np.nanmax(expected[index]), abs=1e-5
+        )
+    assert (partner[np.setdiff1d(np.arange(20), alive)] == -1).all()
     single = partners(pair_of(source, "b", pairing="one"))
     assert len(set(single[single >= 0])) == (single >= 0).sum()
     assert_array_equal(partners(pair_of(source, "b", pairing="number")), np.arange(20))
@@ -190,7 +195,9 @@ def test_a_dead_filter_has_no_match_and_says_so(source):
 
 def test_it_is_said_how_the_filter_of_b_was_found(source):
     any_pair = pair_of(source, "b")
-    means = [one.layer(ONE).pooled("mean")[...] for one in (any_pair.first, any_pair.second)]
+    means = [
+        snapshot.layer(ONE).pooled("mean")[...] for snapshot in (any_pair.first, any_pair.second)
+    ]
     index = np.flatnonzero((np.ptp(means[0], axis=0) > 0) & (np.ptp(means[1], axis=0) > 0))[-1]
 
     def r(pair) -> str:
@@ -222,7 +229,7 @@ def test_it_is_said_why_no_filter_of_b_goes_with_one_of_a(source):
     left = [pair for pair in pairs if partner(pair) is None]
     assert len(left) >= 17, "three filters of B go with three of A at most"
     words = {partner_words(pair) for pair in left}
-    assert any("One to one, no filter of B is left for filter" in one for one in words)
+    assert any("One to one, no filter of B is left for filter" in sentence for sentence in words)
 
 
 def test_maps_are_those_of_both_stores_in_the_same_colours_and_their_difference(source):
@@ -262,7 +269,7 @@ def test_without_the_same_samples_nothing_is_subtracted_or_matched(source):
         None, "No difference: the samples are not the same."
     )  # fmt: skip
     assert "another image" in maps.maps_note(pair)
-    fields = [one.field for one in filters.columns(pair)]
+    fields = [column.field for column in filters.columns(pair)]
     assert {"r", "difference", "one_to_one"}.isdisjoint(fields)
     assert {"mean_a", "mean_b", "best_a", "best_b"} <= set(fields)
     assert "have another label in B" in filters.table_note(pair)
@@ -285,7 +292,7 @@ def test_maps_of_other_sizes_and_layers_without_maps_say_so(source):
     assert "policy is pooled" in str(maps.input_panel(second))
     assert maps.map_figures(first, second, None, theme=LIGHT)[1] == NONE
     assert np.isfinite([row["r"] or np.nan for row in records(filters.columns(pair))]).any()
-    assert "best_b" not in [one.field for one in filters.columns(pair)]
+    assert "best_b" not in [column.field for column in filters.columns(pair)]
     _, why = classes.class_figures(pair_of(source, "pooled", statistic="auc_mean"), theme=LIGHT)
     assert why == "pooled does not hold this statistic, so only A has it."
 
@@ -319,9 +326,9 @@ def test_statistics_of_b_stand_below_those_of_the_filters_they_go_with(source):
     goes_with = partners(pair)
     drawn, why = classes.class_figures(pair, theme=DARK)
     assert why == ""
-    values = [values_of(one["data"][0]["z"]) for one, _ in drawn]
-    for one, _ in drawn:
-        checked(one)
+    values = [values_of(figure["data"][0]["z"]) for figure, _ in drawn]
+    for figure, _ in drawn:
+        checked(figure)
     a = pair.first.layer(ONE).statistic("mean")
     b = pair.second.layer(ONE).statistic("mean")
     assert_array_equal(values[0], a)
@@ -330,7 +337,7 @@ def test_statistics_of_b_stand_below_those_of_the_filters_they_go_with(source):
         assert_array_equal(values[1][:, column], expected)
         assert_array_equal(values[2][:, column], expected - a[:, column])
     assert drawn[0][0]["data"][0]["zmax"] == drawn[1][0]["data"][0]["zmax"]
-    assert len({one["layout"]["margin"]["l"] for one, _ in drawn}) == 1
+    assert len({figure["layout"]["margin"]["l"] for figure, _ in drawn}) == 1
     assert all(classes.titles(pair, drawn))
     names = pair_of(source, "names", statistic="mean")
     drawn, why = classes.class_figures(names, theme=LIGHT)
@@ -364,19 +371,19 @@ def test_cka_of_more_than_fits_is_of_evenly_spaced_samples(source, monkeypatch):
 
 
 def test_what_does_not_exist_is_said_and_the_nearest_is_shown(source):
-    shown = state_for(
+    state = state_for(
         source.snapshot().catalog, with_store="nowhere", layer=ONE, other="conv9", other_filter=99
     )
-    found = selected(source, shown)
-    assert found.pair is not None
-    assert found.name == "b"  # the first with as many samples
-    assert found.notes == (
+    selection = selected(source, state)
+    assert selection.pair is not None
+    assert selection.name == "b"  # the first with as many samples
+    assert selection.notes == (
         "There is no other store 'nowhere' here; showing 'b'.",
         "There is no layer 'conv9' in b; showing 'block/conv 1'. There is no filter 99 in layer "
         "block/conv 1 of b (0 to 19); showing 19.",
     )
     itself = selected(
-        source, dataclasses.replace(shown, with_store="a", other="", other_filter=None)
+        source, dataclasses.replace(state, with_store="a", other="", other_filter=None)
     )
     assert itself.notes == ("There is no other store itself here; showing 'b'.",)
     assert "a" not in itself.names
@@ -384,20 +391,20 @@ def test_what_does_not_exist_is_said_and_the_nearest_is_shown(source):
 
 
 def test_another_store_or_layer_forgets_what_hung_on_the_one_before(source):
-    shown = state_for(source.snapshot().catalog, layer=ONE, other=TWO, other_filter=1)
-    assert without_dependents(shown, "") == shown
+    state = state_for(source.snapshot().catalog, layer=ONE, other=TWO, other_filter=1)
+    assert without_dependents(state, "") == state
     for changed, other in ((STORE, ""), (LAYER, ""), (OTHER, TWO)):
-        after = without_dependents(shown, changed)
+        after = without_dependents(state, changed)
         assert (after.other, after.other_filter) == (other, None)
 
 
 def test_one_store_alone_says_how_to_serve_several(store_path):
     token = STORE_HERE.set(None)
-    found = selected(Source(store_path), state_for(Source(store_path).snapshot().catalog))
+    selection = selected(Source(store_path), state_for(Source(store_path).snapshot().catalog))
     STORE_HERE.reset(token)
-    assert found.pair is None
-    assert found.names == ()
-    assert "fmdash serve FOLDER" in found.problem
+    assert selection.pair is None
+    assert selection.names == ()
+    assert "fmdash serve FOLDER" in selection.problem
 
 
 def test_a_store_that_is_broken_or_gone_is_one_sentence(tmp_path, folder):
@@ -405,11 +412,11 @@ def test_a_store_that_is_broken_or_gone_is_one_sentence(tmp_path, folder):
         (tmp_path / f"{name}.h5").write_bytes((folder / f"{name}.h5").read_bytes())
     (tmp_path / "cut.h5").write_bytes((folder / "b.h5").read_bytes()[:5000])
     source = Source(tmp_path)
-    found = selected(source, state_for(source.snapshot().catalog, with_store="cut"))
-    assert found.pair is None
-    assert (found.name, found.names) == ("cut", ("b", "cut"))
-    assert "cut.h5" in found.problem
-    assert str(tmp_path) not in found.problem
+    selection = selected(source, state_for(source.snapshot().catalog, with_store="cut"))
+    assert selection.pair is None
+    assert (selection.name, selection.names) == ("cut", ("b", "cut"))
+    assert "cut.h5" in selection.problem
+    assert str(tmp_path) not in selection.problem
     assert selected(source, state_for(source.snapshot().catalog)).name == "b", (
         "one that opens comes first"
     )

@@ -66,20 +66,24 @@ def test_the_strongest_samples_are_numpys_order_of_the_pooled_maximum(which, req
     for layer, filter_index in ((FIRST, 7), (SECOND, 2)):
         maps = snapshot.layer(layer).activation[..., filter_index]
         largest = maps.max(axis=(1, 2))
-        found = samples.responses(snapshot, layer, filter_index)[0]
+        row = samples.responses(snapshot, layer, filter_index)[0]
         expected = np.argsort(-largest, kind="stable")[:25]
-        assert_array_equal([one.sample for one in found], expected)
-        for one in found:
-            assert np.float32(one.value) == largest[one.sample] == maps[one.sample, one.y, one.x]
+        assert_array_equal([response.sample for response in row], expected)
+        for response in row:
+            assert (
+                np.float32(response.value)
+                == largest[response.sample]
+                == maps[response.sample, response.y, response.x]
+            )
 
 
 def test_the_strongest_of_a_class_are_of_the_class_and_an_empty_class_has_none(snapshot):
     largest = snapshot.layer(FIRST).pooled("max")[:, 7]
     rows = samples.responses(snapshot, FIRST, 7, "class", range(4))
-    for index, found in enumerate(rows):
+    for index, row in enumerate(rows):
         members = np.flatnonzero(snapshot.labels == index)
         expected = members[np.argsort(-largest[members], kind="stable")][:25]
-        assert_array_equal([one.sample for one in found], expected)
+        assert_array_equal([response.sample for response in row], expected)
     assert rows[3] == []
     assert samples.responses(snapshot, FIRST, 7, "class", range(2, 3)) == rows[2:3]
 
@@ -87,7 +91,7 @@ def test_the_strongest_of_a_class_are_of_the_class_and_an_empty_class_has_none(s
 def test_bands_are_those_of_the_store(snapshot):
     rows = samples.responses(snapshot, FIRST, 7, "band", range(3))
     stored = snapshot.layer(FIRST).top("band_sample")[:, 7]
-    assert_array_equal([[one.sample for one in row] for row in rows], stored)
+    assert_array_equal([[response.sample for response in row] for row in rows], stored)
     assert len(BANDS) == 3
 
 
@@ -103,12 +107,12 @@ def test_findings_say_what_is_wrong_in_words():
         dead_classes,
         np.array([-1, -1, -1, 1, -1]),
     )
-    found = [header.findings(health, index, "abcdef") for index in range(5)]
-    texts = [[one.text for one in each] for each in found]
+    findings = [header.findings(health, index, "abcdef") for index in range(5)]
+    texts = [[finding.text for finding in several] for several in findings]
     assert texts[:2] == [["dead"], ["nearly dead"]]
     assert texts[2] == ["dead for classes a, b, c and 2 more"]
     assert texts[3:] == [["duplicate of filter 1"], ["non-finite"]]
-    assert found[3][0].other == 1
+    assert findings[3][0].other == 1
 
 
 @pytest.mark.parametrize("name", HEALTH_RULES)
@@ -117,9 +121,11 @@ def test_every_rule_is_on_the_page_in_its_own_words(name):
     findings = none | {name: np.array([False, True])}
     health = LayerHealth(findings, np.ones((1, 2), bool), np.array([-1, 0]))
     sound, ill = (header.findings(health, index, "a") for index in range(2))
-    assert [one.text for one in sound] == ["nothing found"]
+    assert [finding.text for finding in sound] == ["nothing found"]
     assert f" {rule.words}" in sound[0].meaning
-    assert [(one.meaning, one.grave) for one in ill] == [(rule.definition, rule.is_grave)]
+    assert [(finding.meaning, finding.grave) for finding in ill] == [
+        (rule.definition, rule.is_grave)
+    ]
     words = rule.words.removesuffix("a class")
     assert ill[0].text.startswith(words)
     assert health_words(health, "a")[0] == "ok"
@@ -133,19 +139,19 @@ def test_a_sound_filter_and_a_dead_one(snapshot):
     for layer in (FIRST, SECOND):
         health = snapshot.health(layer)
         for index in range(snapshot.layer(layer).n_filters):
-            texts = [one.text for one in header.findings(health, index, CLASS_NAMES)]
-            sound = not any(found[index] for found in health.findings.values())
+            texts = [finding.text for finding in header.findings(health, index, CLASS_NAMES)]
+            sound = not any(flags[index] for flags in health.findings.values())
             assert (texts == ["nothing found"]) == sound
 
 
 def test_similar_filters_are_ordered_by_the_size_of_their_correlation(snapshot):
-    found = snapshot.layer(FIRST).similar(7)
+    partners = snapshot.layer(FIRST).similar(7)
     means = snapshot.layer(FIRST).pooled("mean")[...]
     alive = [index for index in np.flatnonzero(means.std(axis=0)) if index != 7]
-    assert sorted(index for index, _ in found) == alive
-    expected = [np.corrcoef(means[:, 7], means[:, index])[0, 1] for index, _ in found]
-    assert_allclose([r for _, r in found], expected, atol=1e-5)
-    sizes = [abs(r) for _, r in found]
+    assert sorted(index for index, _ in partners) == alive
+    expected = [np.corrcoef(means[:, 7], means[:, index])[0, 1] for index, _ in partners]
+    assert_allclose([r for _, r in partners], expected, atol=1e-5)
+    sizes = [abs(r) for _, r in partners]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -161,13 +167,13 @@ def test_shares_are_those_of_numpys_histogram_within_a_stored_bin():
     bounds = Bins(4, (0, 255), (0, 255)).bounds
     counts = np.array([[((values >= low) & (values <= high)).sum() for low, high in bounds.T]])
     span = (float(values.min()), float(values.max()))
-    found = shares(counts, bounds, span=span)
-    assert found.zeros[0] == (values == 0).mean()
-    assert found.bins[0].sum() + found.zeros[0] == pytest.approx(1)
-    expected = np.histogram(values[values != 0], bins=found.edges)[0] / len(values)
+    parts = shares(counts, bounds, span=span)
+    assert parts.zeros[0] == (values == 0).mean()
+    assert parts.bins[0].sum() + parts.zeros[0] == pytest.approx(1)
+    expected = np.histogram(values[values != 0], bins=parts.edges)[0] / len(values)
     # A stored bin is at most 1/16 octave wide, so a share moves by no more than lies that near.
-    assert_allclose(found.bins[0], expected, atol=0.02)
-    assert_allclose(np.cumsum(found.bins[0]), np.cumsum(expected), atol=0.01)
+    assert_allclose(parts.bins[0], expected, atol=0.02)
+    assert_allclose(np.cumsum(parts.bins[0]), np.cumsum(expected), atol=0.01)
 
 
 @pytest.mark.parametrize("span", [(-2.0, -1.0), (0.0, 0.0), (3.0, 3.0), (-1e-30, 5e8)])
@@ -176,20 +182,20 @@ def test_shares_of_any_span_add_up_to_all(span):
     counts = np.zeros((2, bounds.shape[1]), np.int64)
     inside = (bounds[1] >= np.float32(span[0])) & (bounds[0] <= np.float32(span[1]))
     counts[0, inside] = 3
-    found = shares(counts, bounds, span=span)
-    assert found.bins.shape == (2, N_BINS)
-    assert found.bins[0].sum() + found.zeros[0] == pytest.approx(1)
-    assert np.isnan(found.zeros[1]), "a class without activations has no shares"
+    parts = shares(counts, bounds, span=span)
+    assert parts.bins.shape == (2, N_BINS)
+    assert parts.bins[0].sum() + parts.zeros[0] == pytest.approx(1)
+    assert np.isnan(parts.zeros[1]), "a class without activations has no shares"
 
 
 def test_the_distribution_puts_the_selected_class_in_front_and_says_which_there_are(snapshot):
-    found = distribution.distribution(snapshot, FIRST, 7, 1)
-    assert found.names == ["class zero", "class one", "class zwei ②", "all classes"]
-    assert found.front == 1
-    assert "3 of 4 classes; 1 without samples" in found.note
+    drawing = distribution.distribution(snapshot, FIRST, 7, 1)
+    assert drawing.names == ["class zero", "class one", "class zwei ②", "all classes"]
+    assert drawing.front == 1
+    assert "3 of 4 classes; 1 without samples" in drawing.note
     values = snapshot.layer(FIRST).activation[..., 7]
     assert_allclose(
-        found.shares.zeros[[1, 3]],
+        drawing.shares.zeros[[1, 3]],
         [(values[snapshot.labels == 1] == 0).mean(), (values == 0).mean()],
     )
     empty = distribution.distribution(snapshot, FIRST, 7, 3)
@@ -202,25 +208,27 @@ def test_of_many_classes_the_strongest_are_drawn_and_the_selected(monkeypatch, s
     monkeypatch.setattr(distribution, "MOST_LINES", 2)
     means = snapshot.statistic(FIRST, "mean")[:3, 7]
     weakest = int(means.argmin())
-    found = distribution.distribution(snapshot, FIRST, 7, weakest)
+    drawing = distribution.distribution(snapshot, FIRST, 7, weakest)
     best = int(means.argmax())
     expected = [f"class {CLASS_NAMES[index]}" for index in sorted((best, weakest))]
-    assert found.names == [*expected, "all classes"]
-    assert "2 of 4 classes: those with the largest mean activation, and the selected" in found.note
+    assert drawing.names == [*expected, "all classes"]
+    assert (
+        "2 of 4 classes: those with the largest mean activation, and the selected" in drawing.note
+    )
 
 
 def test_a_histogram_draws_every_line_in_few_traces_and_reads_no_markup(snapshot):
-    found = distribution.distribution(snapshot, FIRST, 7, 0)
+    drawing = distribution.distribution(snapshot, FIRST, 7, 0)
     for is_log in (True, False):
-        names = ["<b>a", *found.names[1:]]
+        names = ["<b>a", *drawing.names[1:]]
         figure = checked(
-            histogram_figure(found.shares, names=names, front=0, is_log=is_log, theme=LIGHT)
+            histogram_figure(drawing.shares, names=names, front=0, is_log=is_log, theme=LIGHT)
         )
         assert len(figure.data) == 4
         assert figure.layout.yaxis2.type == ("log" if is_log else "linear")
         assert "&lt;b&gt;a" in figure.data[2].name
         drawn = values_of(figure.data[0].y).reshape(2, N_BINS + 1)[:, :N_BINS]
-        assert_allclose(np.nan_to_num(drawn), found.shares.bins[1:3])
+        assert_allclose(np.nan_to_num(drawn), drawing.shares.bins[1:3])
 
 
 def test_kernel_tiles_hold_every_weight_once():
@@ -236,24 +244,28 @@ def test_kernel_tiles_hold_every_weight_once():
 
 
 def test_scores_are_the_stored_ones_beside_their_chance(snapshot):
-    found = scores.of_class(snapshot, FIRST, 5, 2)
-    assert found[0].class_index == 2
-    assert found[0].why.startswith("selected")
+    rows = scores.of_class(snapshot, FIRST, 5, 2)
+    assert rows[0].class_index == 2
+    assert rows[0].why.startswith("selected")
     layer = snapshot.layer(FIRST)
-    larger = np.fmax(*(layer.statistic("auc", pooling=one)[:, 5] for one in POOLINGS))
+    larger = np.fmax(*(layer.statistic("auc", pooling=pooling)[:, 5] for pooling in POOLINGS))
     best = [index for index in np.argsort(-larger[:3], kind="stable") if index != 2]
-    assert [one.class_index for one in found[1:]] == best[: len(found) - 1]
-    for one in found:
-        assert one.n == (snapshot.labels == one.class_index).sum()
-        for name, score in one.scores.items():
-            assert score.value == layer.statistic(name)[one.class_index, 5]
-            assert [score.low, score.high] == layer.chance(name)[:, one.class_index, 5].tolist()
+    assert [row.class_index for row in rows[1:]] == best[: len(rows) - 1]
+    for row in rows:
+        assert row.n == (snapshot.labels == row.class_index).sum()
+        for name, score in row.scores.items():
+            assert score.value == layer.statistic(name)[row.class_index, 5]
+            assert [score.low, score.high] == layer.chance(name)[:, row.class_index, 5].tolist()
     over_all = scores.of_filter(snapshot, FIRST, 5)
     assert over_all["eta2_max"].value == layer.statistic("eta2_max")[5]
     assert over_all["apoz"].verdict == "no chance level"
-    of_classes = [one.name for one in STATISTICS.values() if one.axes[0] == "class"]
-    assert list(found[0].scores) == [name for name in of_classes if STATISTICS[name].pooling]
-    of_filters = [one.name for one in STATISTICS.values() if one.axes == ("filter",)]
+    of_classes = [
+        statistic.name for statistic in STATISTICS.values() if statistic.axes[0] == "class"
+    ]
+    assert list(rows[0].scores) == [name for name in of_classes if STATISTICS[name].pooling]
+    of_filters = [
+        statistic.name for statistic in STATISTICS.values() if statistic.axes == ("filter",)
+    ]
     assert over_all.keys() == set(of_filters)
 
 
@@ -274,22 +286,22 @@ def test_a_small_score_of_which_only_a_large_one_counts_is_within_chance(snapsho
     for name, score in scores.of_filter(snapshot, FIRST, 5).items():
         assert score.two_sided == (name == "apoz")
         assert score.verdict != "below chance"
-    found = scores.of_class(snapshot, FIRST, 5, 2)
-    assert all(score.two_sided for one in found for score in one.scores.values())
+    rows = scores.of_class(snapshot, FIRST, 5, 2)
+    assert all(score.two_sided for row in rows for score in row.scores.values())
 
 
 def test_a_dead_filter_has_no_scores_and_the_reason(snapshot):
     reasons = scores.undefined_reasons(snapshot, SECOND, 1)
     assert len(reasons) == 2
-    assert all("dead: the same activation" in one for one in reasons)
+    assert all("dead: the same activation" in reason for reason in reasons)
     assert scores.of_class(snapshot, SECOND, 1, None) == []
     assert not scores.undefined_reasons(snapshot, FIRST, 7)
 
 
 def test_raw_arrays_are_the_stored_values_and_as_large_as_is_said(snapshot, store_path):
-    found = downloads.parts(snapshot, FIRST, 6, 1, page="http://host/prefix/filter?x=1")
+    parts = downloads.parts(snapshot, FIRST, 6, 1, page="http://host/prefix/filter?x=1")
     words = ["strongest sample", "25 strongest", "class one", "All 37"]
-    assert all(word in part.words for word, part in zip(words, found, strict=True))
+    assert all(word in part.words for word, part in zip(words, parts, strict=True))
     maps = snapshot.layer(FIRST).activation[..., 6:7]
     largest = maps.max(axis=(1, 2, 3))
     order = np.argsort(-largest, kind="stable")
@@ -301,7 +313,7 @@ def test_raw_arrays_are_the_stored_values_and_as_large_as_is_said(snapshot, stor
             assert answer.status_code == 200, answer.text
             return answer.content
 
-        for part, samples in zip(found, chosen, strict=True):
+        for part, samples in zip(parts, chosen, strict=True):
             body = got(part.maps.url)
             assert_array_equal(np.load(io.BytesIO(body)), maps[samples])
             assert part.maps.size == f"{len(body) / 1e3:,.1f} kB"
@@ -312,8 +324,8 @@ def test_raw_arrays_are_the_stored_values_and_as_large_as_is_said(snapshot, stor
             assert len(lines) == len(samples) + 1
             curl = shlex.split(part.commands["curl"])
             assert curl[-1] == f"http://host/prefix/{part.maps.url}"
-        one = np.load(io.BytesIO(got(downloads.map_url(snapshot, FIRST, 6, 11))))
-        assert_array_equal(one, maps[11:12])
+        single = np.load(io.BytesIO(got(downloads.map_url(snapshot, FIRST, 6, 11))))
+        assert_array_equal(single, maps[11:12])
 
 
 def test_the_command_line_exports_the_same(snapshot, store_path, tmp_path, monkeypatch):
@@ -332,10 +344,10 @@ def test_the_command_line_exports_the_same(snapshot, store_path, tmp_path, monke
 
 
 def test_without_maps_there_are_pooled_values_and_the_reason(without_maps):
-    found = downloads.parts(without_maps, SECOND, 2, None, page="")
-    assert all(part.maps is None for part in found)
-    assert "/pooled?" in found[0].pooled["max"].url
-    assert "--what=pooled" in found[0].commands["Command line, beside the store"]
+    parts = downloads.parts(without_maps, SECOND, 2, None, page="")
+    assert all(part.maps is None for part in parts)
+    assert "/pooled?" in parts[0].pooled["max"].url
+    assert "--what=pooled" in parts[0].commands["Command line, beside the store"]
     state = state_for(without_maps.catalog, layer=SECOND, filter_index=2)
     text = said(downloads.draw(without_maps, state, LIGHT, page=""))
     assert "keeps no maps of conv2: it was captured with the policy pooled." in text
@@ -366,17 +378,17 @@ def _error(function, *arguments) -> StatisticNotFoundError:
 
 def test_thumbnails_lead_to_the_sample_and_box_what_the_unit_sees(snapshot):
     pictures = samples.Pictures(snapshot, FIRST, 7)
-    found = samples.responses(snapshot, FIRST, 7)[0]
-    about = json.loads(pictures.rows(found)["props"]["data-thumbnails"])
-    assert [item[0] for item in about["items"]] == [one.sample for one in found]
+    row = samples.responses(snapshot, FIRST, 7)[0]
+    about = json.loads(pictures.rows(row)["props"]["data-thumbnails"])
+    assert [item[0] for item in about["items"]] == [response.sample for response in row]
     query = parse_qs(urlsplit(str(about["items"][0][0]).join(about["href"])).query)
-    assert query == {"layer": [FIRST], "sample": [str(found[0].sample)], "filter": ["7"]}
-    field = snapshot.layer(FIRST).receptive_field(found[0].y, found[0].x)
+    assert query == {"layer": [FIRST], "sample": [str(row[0].sample)], "filter": ["7"]}
+    field = snapshot.layer(FIRST).receptive_field(row[0].y, row[0].x)
     if field is None:
         assert "unknown" in pictures.note
-        assert pictures.box(found[0]) is None
+        assert pictures.box(row[0]) is None
     else:
-        assert pictures.box(found[0]) == (None if field[0] < 0 else field)
+        assert pictures.box(row[0]) == (None if field[0] < 0 else field)
 
 
 def test_a_box_that_is_a_bound_is_called_one_on_every_page(tmp_path):
@@ -429,8 +441,8 @@ def test_a_cropped_picture_shows_all_of_the_box_and_nothing_outside_the_image(bo
     scale, _, rest = crop(box, (28, 28)).partition(" ")
     share = 1 / float(scale.removeprefix("scale(").removesuffix(")"))
     left, top = (
-        -float(one.strip(" %")) / 100
-        for one in rest.removeprefix("translate(").removesuffix(")").split(",")
+        -float(part.strip(" %")) / 100
+        for part in rest.removeprefix("translate(").removesuffix(")").split(",")
     )
     for start, first, last in ((top, box[0], box[2]), (left, box[1], box[3])):
         assert -1e-4 <= start <= first / 28 + 1e-4

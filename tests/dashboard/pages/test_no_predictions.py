@@ -51,7 +51,7 @@ def text_of(component) -> str:
 
 
 def hidden(page) -> str:
-    return text_of([one for one in nodes_in(page) if one["props"].get("hidden")])
+    return text_of([node for node in nodes_in(page) if node["props"].get("hidden")])
 
 
 @pytest.mark.parametrize("view", PAGES, ids=lambda view: view.name)
@@ -63,30 +63,30 @@ def test_controls_that_choose_nothing_are_hidden(view, snapshot):
     assert ("maps-probability" in away) == (view.name == "maps")
     if view.name != "compare":  # which selects no class
         assert (f'{view.name}-class"' in away) == (not has_classes)
-    shown = text_of(page)
-    assert "confident" not in shown
-    assert ("Score for this class" in shown) == (view.name == "maps" and has_classes)
+    text = text_of(page)
+    assert "confident" not in text
+    assert ("Score for this class" in text) == (view.name == "maps" and has_classes)
     if view.name == "maps":
-        assert "the model puts out (4, 4, 3) for each image" in shown
+        assert "the model puts out (4, 4, 3) for each image" in text
     if view.name == "classes":
-        assert ("The images have no labels" in shown) != has_classes
+        assert ("The images have no labels" in text) != has_classes
 
 
 def test_a_link_to_an_outcome_says_that_there_is_none(snapshot):
-    shown, notes = parse_query("?outcome=wrong&by=sure", snapshot.catalog)
-    assert (shown.outcome, shown.picked) == ("all", "index")
+    state, notes = parse_query("?outcome=wrong&by=sure", snapshot.catalog)
+    assert (state.outcome, state.picked) == ("all", "index")
     assert any("kind of prediction 'wrong'" in note for note in notes)
     assert any("order of samples 'sure'" in note for note in notes)
 
 
 def test_pictures_claim_no_class_that_nobody_knows(snapshot):
-    shown = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
+    state = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
     best = responses(snapshot, LAYER, 0)[0][0]
     said = [
         text_of(thumbnails(snapshot, range(20))),
-        text_of(header.draw(snapshot, shown, LIGHT)),
-        text_of(samples.draw_strongest(snapshot, shown, LIGHT)),
-        text_of(top_strip(snapshot, shown, "")),
+        text_of(header.draw(snapshot, state, LIGHT)),
+        text_of(samples.draw_strongest(snapshot, state, LIGHT)),
+        text_of(top_strip(snapshot, state, "")),
     ]
     for words in said:
         assert not re.search(r"[Pp]redicted|right\b|wrong|✓|✗", words)
@@ -100,18 +100,18 @@ def test_pictures_claim_no_class_that_nobody_knows(snapshot):
 
 
 def test_activations_are_those_of_all_where_there_are_no_classes(snapshot):
-    found = distribution(snapshot, "block/conv 1", 6, None)
+    drawing = distribution(snapshot, "block/conv 1", 6, None)
     if snapshot.catalog.has_classes:
-        assert found.names[-1] == "all classes"
+        assert drawing.names[-1] == "all classes"
     else:
-        assert found.names == ["all samples"]
-        assert "class" not in found.note
+        assert drawing.names == ["all samples"]
+        assert "class" not in drawing.note
 
 
 def test_one_cell_is_said_to_be_of_all_samples(snapshot):
-    shown = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
-    said = f"{cell.sizes_words(snapshot, shown)} {cell.value_words(snapshot, shown)}"
-    names = {one.field for one in filters.columns(snapshot, shown)}
+    state = state_for(snapshot.catalog, layer=LAYER, filter_index=0)
+    said = f"{cell.sizes_words(snapshot, state)} {cell.value_words(snapshot, state)}"
+    names = {column.field for column in filters.columns(snapshot, state)}
     assert ("class" in said) == snapshot.catalog.has_classes
     assert ("best_class" in names) == snapshot.catalog.has_classes
     assert "apoz" in names

@@ -28,7 +28,7 @@ def source(store_path):
 
 
 def ids_of(page) -> set[str]:
-    return {one["props"]["id"] for one in nodes_in(page) if "id" in one["props"]}
+    return {node["props"]["id"] for node in nodes_in(page) if "id" in node["props"]}
 
 
 def test_views_are_named_and_described_once():
@@ -49,11 +49,11 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
     dash = _create_dash(source)
     around = ids_of(frame.layout(source, title="")) | {"page"} | ids_of(catalogue.layout(source))
     used = {
-        one["id"]
+        address["id"]
         for callback in dash.callback_map.values()
-        for one in (*callback["inputs"], *callback["state"])
+        for address in (*callback["inputs"], *callback["state"])
     }
-    assert {one for one in used if one.startswith(f"{view.name}-")} <= there
+    assert {used_id for used_id in used if used_id.startswith(f"{view.name}-")} <= there
     known = around.union(
         *(ids_of(v.layout(snapshot, parse_query("", snapshot.catalog)[0])) for v in PAGES)
     )
@@ -64,8 +64,8 @@ def test_every_id_that_a_callback_uses_is_on_its_page(view, source):
 def test_every_graph_begins_with_a_figure_that_can_be_patched(view, source):
     snapshot = source.snapshot()
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
-    graphs = [one for one in nodes_in(page) if one["type"] == "Graph"]
-    assert all({"data", "layout"} <= one["props"]["figure"].keys() for one in graphs)
+    graphs = [node for node in nodes_in(page) if node["type"] == "Graph"]
+    assert all({"data", "layout"} <= node["props"]["figure"].keys() for node in graphs)
 
 
 def test_no_graph_offers_to_send_data_anywhere():
@@ -106,11 +106,11 @@ def test_without_labels_no_page_says_one(tmp_path):
     path = capture(NumpyProbe(), make_samples(12), tmp_path / "s.h5", plan)
     source = Source(path)
     snapshot = source.snapshot()
-    shown = parse_query("?layer=conv2&filter=0", snapshot.catalog)[0]
+    state = parse_query("?layer=conv2&filter=0", snapshot.catalog)[0]
     pages = [
         frame.layout(source, title=""),
         *thumbnails(snapshot, list(range(12))),
-        header.draw(snapshot, shown, LIGHT),
+        header.draw(snapshot, state, LIGHT),
     ]
     said = json.dumps(pages, default=lambda one: one.to_plotly_json())
     assert "no labels: classes are what the model predicts" in said

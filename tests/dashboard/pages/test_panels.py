@@ -89,7 +89,11 @@ def test_a_panel_fills_what_it_says_from_what_it_needs_or_says_what_is_not_store
 def test_a_panel_of_a_store_that_was_replaced_says_so_once(digest, store_path):
     with running(create_app(Source(store_path))) as url, httpx.Client(base_url=url) as client:
         callbacks = client.get("_dash-dependencies").json()
-        drawing = [one for one in callbacks if any(_is_digest(part) for part in one["state"])]
+        drawing = [
+            callback
+            for callback in callbacks
+            if any(_is_digest(part) for part in callback["state"])
+        ]
         assert len(drawing) == len(PANELS)
         for callback in drawing:
             parts = {
@@ -99,7 +103,9 @@ def test_a_panel_of_a_store_that_was_replaced_says_so_once(digest, store_path):
                 ]
                 for name in ("inputs", "state")
             }
-            names = [one.rsplit(".", 1) for one in callback["output"].strip(".").split("...")]
+            names = [
+                address.rsplit(".", 1) for address in callback["output"].strip(".").split("...")
+            ]
             outputs = [{"id": name, "property": prop} for name, prop in names]
             body = {"output": callback["output"], "outputs": outputs, **parts}
             answer = client.post("_dash-update-component", json=body)

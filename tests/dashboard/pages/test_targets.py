@@ -75,26 +75,26 @@ def snapshot(source, target):
 
 @pytest.fixture
 def pair(source, snapshot, monkeypatch):
-    shown = state_for(
+    state = state_for(
         snapshot.catalog, layer=LAYER, filter_index=target_filter(N), with_store="other"
     )
     monkeypatch.setattr(
         source, "snapshot", lambda name=None, ask=source.snapshot: ask(name or snapshot.name)
     )
-    return open_pair(source, source.snapshot(), shown)[0]
+    return open_pair(source, source.snapshot(), state)[0]
 
 
-def words_of(found) -> str:
+def words_of(node) -> str:
     """All that a person reads, sees in a tip or hears: no ids, nothing hidden or for scripts."""
-    if isinstance(found, list | tuple):
-        return "\n".join(filter(None, map(words_of, found)))
-    if isinstance(found, dict):
-        props = found.get("props", found)
-        if props.get("hidden") or found.get("type") == "Store":
+    if isinstance(node, list | tuple):
+        return "\n".join(filter(None, map(words_of, node)))
+    if isinstance(node, dict):
+        props = node.get("props", node)
+        if props.get("hidden") or node.get("type") == "Store":
             return ""
         kept = {key: one for key, one in props.items() if key not in ("id", "className", "href")}
         return words_of(list(kept.values()))
-    return found if isinstance(found, str) else ""
+    return node if isinstance(node, str) else ""
 
 
 def shown_ids(page) -> set[str]:
@@ -120,7 +120,7 @@ def test_pages_show_no_control_of_classes_and_none_is_called_all(view, snapshot)
 
 @pytest.mark.parametrize("name", ["maps", "classes"])
 def test_pages_say_in_a_sentence_why_there_are_no_classes(name, snapshot, target):
-    view = next(one for one in PAGES if one.name == name)
+    view = next(page for page in PAGES if page.name == name)
     words = words_of(view.layout(snapshot, parse_query("", snapshot.catalog)[0]))
     if name == "maps":
         assert "so it predicts no class" in words
@@ -147,12 +147,12 @@ def test_links_and_go_to_know_no_class(snapshot):
     for typed in ("all", "class 0", "class all"):
         changes, problem = find(typed, snapshot.catalog)
         query = "".join(f"?class={index}" for index in [changes.get("class_index")] if not problem)
-        shown, notes = parse_query(query, snapshot.catalog)
-        assert shown.class_index is None
+        state, notes = parse_query(query, snapshot.catalog)
+        assert state.class_index is None
         assert problem or "samples have no classes" in notes[0]
     assert find("conv2 filter 1", snapshot.catalog) == ({"layer": "conv2", "filter_index": 1}, "")
-    shown, notes = parse_query("?statistic=auc_mean", snapshot.catalog)
-    assert shown.statistic == "mean"
+    state, notes = parse_query("?statistic=auc_mean", snapshot.catalog)
+    assert state.statistic == "mean"
     assert "auc_mean" in notes[0]
 
 
@@ -169,7 +169,7 @@ def test_a_sample_is_said_with_what_is_true_and_what_the_model_gives(snapshot, t
         if target == Target.LABELS:
             assert head == ["Label", "True", "Probability"]
             by_truth = sorted(
-                range(3), key=lambda one: (not truth[sample, one], -answers[sample, one])
+                range(3), key=lambda label: (not truth[sample, label], -answers[sample, label])
             )
             assert at == by_truth, "true ones, then the likeliest"
             assert [row[1] == "yes" for row in rows] == truth[sample, at].tolist()
@@ -198,35 +198,35 @@ def test_of_many_labels_or_numbers_a_few_are_listed():
         _, rows, note = sample_targets(SimpleNamespace(store=store), 0)
         return [row[0] for row in rows], note
 
-    found, note = listed(Target.LABELS, np.arange(40) == 39)
-    assert found == ["name 39", *names[:7]]
+    listing, note = listed(Target.LABELS, np.arange(40) == 39)
+    assert listing == ["name 39", *names[:7]]
     assert note == "8 of 40 labels: true ones, then the likeliest."
     assert listed(Target.LABELS, None)[0] == [*names[:8]]
-    found, note = listed(Target.NUMBER, answer[::-1])
-    assert found == [*names[:8]]
+    listing, note = listed(Target.NUMBER, answer[::-1])
+    assert listing == [*names[:8]]
     assert note == "8 of 40 numbers, the first."
 
 
 def test_classes_shows_all_samples_as_one_row(snapshot):
-    shown = state_for(snapshot.catalog, layer=LAYER, filter_index=target_filter(N), class_index=0)
-    found = mean_maps.mean_maps(snapshot, shown)
-    expected = snapshot.layer(LAYER).activation[...].mean(axis=0)[..., shown.filter_index]
-    assert_allclose(found.selected, expected, rtol=1e-4, atol=1e-6)
-    first = mean_maps.map_figures(snapshot, shown, found, theme=LIGHT)[0][0]
+    state = state_for(snapshot.catalog, layer=LAYER, filter_index=target_filter(N), class_index=0)
+    maps = mean_maps.mean_maps(snapshot, state)
+    expected = snapshot.layer(LAYER).activation[...].mean(axis=0)[..., state.filter_index]
+    assert_allclose(maps.selected, expected, rtol=1e-4, atol=1e-6)
+    first = mean_maps.map_figures(snapshot, state, maps, theme=LIGHT)[0][0]
     assert first["layout"]["title"]["text"] == "all samples"
-    head, rows = cell.numbers(snapshot, shown)
+    head, rows = cell.numbers(snapshot, state)
     assert head == ["Statistic", "All samples"]
     assert "Mean" in [row[0] for row in rows]
     assert not any("AUC" in row[0] for row in rows)
-    fields = {one.field for one in filters.columns(snapshot, shown)}
+    fields = {column.field for column in filters.columns(snapshot, state)}
     assert fields == {"filter", "health", "apoz"}
-    assert filters.scores_missing(snapshot, shown) == ""
+    assert filters.scores_missing(snapshot, state) == ""
     said = [
-        cell.sizes_words(snapshot, shown),
-        cell.value_words(snapshot, shown),
-        mean_maps.note(snapshot, shown, found),
-        order_of(snapshot, shown).words,
-        words_of(cell.top_strip(snapshot, shown, "")),
+        cell.sizes_words(snapshot, state),
+        cell.value_words(snapshot, state),
+        mean_maps.note(snapshot, state, maps),
+        order_of(snapshot, state).words,
+        words_of(cell.top_strip(snapshot, state, "")),
     ]
     assert not re.search(r"class|Class", " ".join(said))
 
@@ -238,16 +238,16 @@ def test_one_row_has_no_order_of_classes(how):
 
 
 def test_filter_says_no_score_of_classes_and_why(snapshot, target):
-    shown = state_for(snapshot.catalog, layer=LAYER, filter_index=target_filter(N))
-    where = snapshot, LAYER, shown.filter_index
-    said = words_of(scores.draw(snapshot, shown, LIGHT))
-    assert WHY[target] in said
-    assert SCORES_OF[target] in said
-    zeros = float((snapshot.layer(LAYER).activation[..., shown.filter_index] == 0).mean())
-    assert f"{zeros:.4g}" in said
-    assert "AUC" not in said
+    state = state_for(snapshot.catalog, layer=LAYER, filter_index=target_filter(N))
+    where = snapshot, LAYER, state.filter_index
+    words = words_of(scores.draw(snapshot, state, LIGHT))
+    assert WHY[target] in words
+    assert SCORES_OF[target] in words
+    zeros = float((snapshot.layer(LAYER).activation[..., state.filter_index] == 0).mean())
+    assert f"{zeros:.4g}" in words
+    assert "AUC" not in words
     best = responses(*where)[0][0]
-    head = words_of(header.draw(snapshot, shown, LIGHT))
+    head = words_of(header.draw(snapshot, state, LIGHT))
     assert target_lines(snapshot, best.sample)[0] in head
     assert "without label" not in head
     assert distribution(*where, None).names == ["all samples"]
@@ -260,7 +260,7 @@ def test_compare_compares_all_samples_and_tells_both_answers(pair, target):
     for figure, _ in drawn:
         assert figure["layout"]["yaxis"]["labelalias"] == {"0": "all samples"}
         assert "class" not in figure["data"][0]["hovertemplate"]
-    assert not any("class" in one.header.lower() for one in compared.columns(pair))
+    assert not any("class" in column.header.lower() for column in compared.columns(pair))
     first = sides(pair)[0]
     assert target_lines(pair.first, 0)[0] in words_of(input_panel(first))
 
@@ -272,9 +272,9 @@ def test_same_labels_of_other_images_are_the_same_samples(tmp_path, source, targ
     with_images(0, "clean")
     with_images(1, "noisy")
     both = Source(tmp_path)
-    found = alike(both.snapshot("clean"), both.snapshot("noisy"))
-    assert found.same
-    assert "but not the images" in found.words
+    likeness = alike(both.snapshot("clean"), both.snapshot("noisy"))
+    assert likeness.same
+    assert "but not the images" in likeness.words
 
 
 def test_the_catalogue_has_the_words_of_the_store(source, target):
