@@ -31,6 +31,12 @@ class Box:
         height = round(cells[0] * pixels) + self.top + self.bottom
         return {"width": f"{width}px", "height": f"{height}px"}
 
+    def shrinking(self, cells: tuple[int, int], *, longest: int = 300) -> dict[str, str]:
+        """As `fixed`; narrower, with cells as square, where the CSS container has less room."""
+        width = f"min({self.fixed(cells, longest=longest)['width']}, 100cqi)"
+        picture = f"({width} - {self.left + self.right}px) * {cells[0]} / {cells[1]}"
+        return {"width": width, "height": f"calc({picture} + {self.top + self.bottom}px)"}
+
 
 def axes(cells: tuple[int, int], **style: object) -> dict[str, dict[str, object]]:
     """Axes that show exactly the (y, x) cells, the first row on top; as parts of a layout.

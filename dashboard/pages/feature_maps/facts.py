@@ -135,7 +135,7 @@ def _read_facts(snapshot: Snapshot, path: str) -> WallFacts:
             scheme: figure_template(layer.shape[:2], theme=theme, signed=signed)
             for scheme, theme in (("light", LIGHT), ("dark", DARK))
         },
-        figure_style=box.MAP.fixed(layer.shape[:2], longest=LONGEST),
+        figure_style=box.MAP.shrinking(layer.shape[:2], longest=LONGEST),
         message="" if layer.has_maps else NO_MAPS.format(layer=path),
     )
 
