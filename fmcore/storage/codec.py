@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from fmcore.records import Compression
 from fmcore.statistics.streaming.kernels import compiled
-from fmcore.storage.kernels import append_checksum
+from fmcore.storage.kernels import set_checksums
 
 # The bytes of a chunk, or its values.
 Data = bytes | memoryview | NDArray[Any]
@@ -155,7 +155,7 @@ def encode(blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE) -> list[bytes
 
 def encode_together(
     blocks: Sequence[NDArray[Any]], codec: Codec = DEFLATE
-) -> tuple[bytes | memoryview, list[int]]:
+) -> tuple[memoryview, list[int]]:
     """Encodes chunks as they lie in the file back to back; values without filters are copied once.
 
     Args:
@@ -164,26 +164,26 @@ def encode_together(
 
     Returns:
         The filtered bytes of each chunk with its checksum, and how many these are.
+
+    Raises:
+        MissingLibraryError: if numba is not installed.
     """
-    if not codec.filters:
-        return _copy_together(blocks)
-    filtered = [_apply_filters(block, codec) for block in blocks]
-    sums = fletcher32(filtered).tobytes()
-    ends = range(0, len(sums), CHECKSUM_BYTES)
-    parts = zip(filtered, (sums[at : at + CHECKSUM_BYTES] for at in ends), strict=True)
-    sizes = [len(data) + CHECKSUM_BYTES for data in filtered]
-    return b"".join(itertools.chain.from_iterable(parts)), sizes
-
-
-def _copy_together(blocks: Sequence[NDArray[Any]]) -> tuple[memoryview, list[int]]:
-    append = compiled(append_checksum)
-    sizes = [block.nbytes + CHECKSUM_BYTES for block in blocks]
-    data = np.empty(sum(sizes), np.uint8)
-    for block, size, end in zip(blocks, sizes, itertools.accumulate(sizes), strict=True):
-        chunk = data[end - size : end]
-        # The blocks may be cut out of larger arrays: NumPy copies them without Python's lock.
-        np.ndarray(block.shape, block.dtype, buffer=chunk.data)[...] = block
-        append(chunk.view("<u2"))
+    pieces: Sequence[bytes | NDArray[Any]] = blocks
+    if codec.filters:
+        pieces = [apply_filters(block, codec) for block in blocks]
+    sizes = [
+        CHECKSUM_BYTES + (len(piece) if isinstance(piece, bytes) else piece.nbytes)
+        for piece in pieces
+    ]
+    ends = np.cumsum(sizes)
+    data = np.empty(ends[-1], np.uint8)
+    for piece, size, end in zip(pieces, sizes, ends.tolist(), strict=True):
+        chunk = data[end - size : end - CHECKSUM_BYTES].data
+        if isinstance(piece, bytes):
+            chunk[:] = piece
+        else:  # it may be cut out of a larger array: NumPy copies it without Python's lock
+            np.ndarray(piece.shape, piece.dtype, buffer=chunk)[...] = piece
+    compiled(set_checksums)(data, ends)
     return data.data, sizes
 
 
@@ -270,7 +270,7 @@ def choose(blocks: Sequence[NDArray[Any]], compression: Compression = Compressio
     raw = sum(block.nbytes for block in blocks)
     best, least = NONE, math.inf
     for codec in CODECS[1:]:
-        ratio = sum(len(_apply_filters(block, codec)) for block in blocks) / raw
+        ratio = sum(len(apply_filters(block, codec)) for block in blocks) / raw
         if ratio < codec.worth * least:
             best, least = codec, ratio
     if compression == Compression.DEFLATE:
@@ -281,7 +281,8 @@ def choose(blocks: Sequence[NDArray[Any]], compression: Compression = Compressio
     return Choice(best, least, f"{best.name}: it leaves {least:.0%} of the bytes")
 
 
-def _apply_filters(block: NDArray[Any], codec: Codec) -> bytes:
+def apply_filters(block: NDArray[Any], codec: Codec) -> bytes:
+    """The filtered bytes of a chunk, without a checksum."""
     data: Data = np.ascontiguousarray(block)
     for step in codec.filters:
         data = step.apply(data, block.dtype.itemsize)

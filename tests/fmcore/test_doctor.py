@@ -126,7 +126,7 @@ def test_keras_that_does_not_start_is_said(capsys, monkeypatch):
 
 def test_values_that_change_on_the_way_are_said(capsys, monkeypatch):
     monkeypatch.setattr("fmcore.doctor.installation._version", lambda _: None)
-    monkeypatch.setattr("fmcore.doctor.trial.decode", lambda data, dtype, shape, codec: -1)
+    monkeypatch.setattr("fmcore.doctor.trial.undo_filters", lambda data, dtype, shape, codec: -1)
     assert main(["doctor"]) == 1
     said = said_lines(capsys)
     assert said["compression"].startswith("FAILED: values differ after they were compressed")

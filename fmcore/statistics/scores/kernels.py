@@ -79,7 +79,11 @@ def permuted_scores(
     count, before = np.empty(n_classes, np.uint32), np.empty(n_classes, np.uint32)
     of_run = np.zeros(n_classes, np.uint32)
     # Of each class: precision, twice the middle of the ranks, deviations, and their squares.
-    sums, scores = np.empty((n_classes, 4)), np.empty((3, n_classes))
+    sums, of_sums = np.empty((n_classes, 4)), np.empty((4, n_classes))
+    scores, inside = np.empty((3, n_classes)), np.empty(n_classes)
+    n_kept = 3 * n_classes
+    flat_scores = scores.reshape(n_kept)
+    least, most_kept = np.empty((n_places, n_kept)), np.empty((n_places, n_kept))
     for row in range(len(values)):
         n_runs, n_used, start, last_bin, squares = 0, 0, 0, -1, 0.0
         while start < n:
@@ -99,6 +103,7 @@ def permuted_scores(
         bin_runs[n_used] = n_runs
         n_visited = starts[n_runs - 1] + np.uint32(1)
         order = orders[row]
+        least[:], most_kept[:] = np.inf, -np.inf
         for turn in range(len(labels)):
             of_sample = labels[turn]
             for rank in range(n_visited):
@@ -151,43 +156,42 @@ def permuted_scores(
                     in_cells += cell_terms[count[index] - before[index]]
                     before[index] = count[index]
             cells[turn, row] = in_cells
-            between, most, of_means = 0.0, -np.inf, 0.0
+            of_sums[...] = sums.T
             for index in range(n_classes):
                 share, rest = shares[0, index], shares[1, index]
-                size, total = np.float64(sizes[index]), sums[index, 2]
-                scores[0, index] = 1.0 - (sums[index, 1] - size * size) * (0.5 * share * rest)
-                scores[1, index] = sums[index, 0] * share
-                inside, others = total * share, -total * rest
-                between += total * inside
-                of_means += inside
-                most = max(most, inside)
-                square = sums[index, 3] * share
-                variance = square - inside * inside
+                size, total = np.float64(sizes[index]), of_sums[2, index]
+                scores[0, index] = 1.0 - (of_sums[1, index] - size * size) * (0.5 * share * rest)
+                scores[1, index] = of_sums[0, index] * share
+                own, others = total * share, -total * rest
+                inside[index] = own
+                square = of_sums[3, index] * share
+                variance = square - own * own
                 variance = variance if variance > rounding * square else 0.0
-                square = (squares - sums[index, 3]) * rest
+                square = (squares - of_sums[3, index]) * rest
                 other_variance = square - others * others
                 other_variance = other_variance if other_variance > rounding * square else 0.0
                 spread = np.sqrt((variance + other_variance) * 0.5)
-                scores[2, index] = (inside - others) / spread
+                scores[2, index] = (own - others) / spread
+            between, most, of_means = 0.0, -np.inf, 0.0
+            for index in range(n_classes):
+                between += of_sums[2, index] * inside[index]
+                of_means += inside[index]
+                most = max(most, inside[index])
             eta_squared[turn, row] = between / squares
             of_others = (of_means - most) / (n_classes - 1.0)
             selectivity[turn, row] = (most - of_others) / (2.0 * mean[row] + most + of_others)
+            # Each value moves down the places until it meets one that is not less extreme.
+            for index in range(n_kept):
+                high = low = flat_scores[index]
+                for place in range(n_places - 1, -1, -1):
+                    kept_high, kept_low = most_kept[place, index], least[place, index]
+                    is_higher, is_lower = high > kept_high, low < kept_low
+                    most_kept[place, index] = high if is_higher else kept_high
+                    least[place, index] = low if is_lower else kept_low
+                    high = kept_high if is_higher else high
+                    low = kept_low if is_lower else low
+        for place in range(n_places):
             for score in range(3):
                 for index in range(n_classes):
-                    number_kept = scores[score, index]
-                    if number_kept > largest[0, row, score, index]:
-                        place = 1
-                        while place < n_places and number_kept > largest[place, row, score, index]:
-                            largest[place - 1, row, score, index] = largest[
-                                place, row, score, index
-                            ]
-                            place += 1
-                        largest[place - 1, row, score, index] = number_kept
-                    if number_kept < smallest[0, row, score, index]:
-                        place = 1
-                        while place < n_places and number_kept < smallest[place, row, score, index]:
-                            smallest[place - 1, row, score, index] = smallest[
-                                place, row, score, index
-                            ]
-                            place += 1
-                        smallest[place - 1, row, score, index] = number_kept
+                    smallest[place, row, score, index] = least[place, score * n_classes + index]
+                    largest[place, row, score, index] = most_kept[place, score * n_classes + index]

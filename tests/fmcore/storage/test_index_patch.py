@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numcodecs import Fletcher32
 from numpy.testing import assert_array_equal
 
+from fmcore.statistics.streaming.kernels import compiled
 from fmcore.storage import codec
 from fmcore.storage.chunks import grid
 from fmcore.storage.chunks.buffer import ChunkBuffer, encode_run
@@ -23,32 +24,49 @@ from fmcore.storage.codec import fletcher32
 from fmcore.storage.file import nodes
 from fmcore.storage.file.nodes import all_chunk_extents
 from fmcore.storage.file.seal import seal
+from fmcore.storage.kernels import set_checksums
 
 
-@given(st.lists(st.binary(min_size=1, max_size=1500), min_size=1, max_size=9))
-def test_fletcher32_of_many_pieces_is_that_of_each(pieces):
-    assert [each.tobytes() for each in fletcher32(pieces)] == [
-        bytes(Fletcher32().encode(piece))[-4:] for piece in pieces
-    ]
+def checksums_of_writers(pieces):
+    """The checksums that a writer sets behind each piece."""
+    ends = np.cumsum([len(piece) + 4 for piece in pieces])
+    data = np.frombuffer(bytearray(b"".join(bytes(piece) + b"\xff" * 4 for piece in pieces)), "u1")
+    compiled(set_checksums)(data, ends)
+    assert b"".join(
+        data[end - 4 - len(piece) : end - 4].tobytes()
+        for piece, end in zip(pieces, ends, strict=True)
+    ) == b"".join(pieces)
+    return [data[end - 4 : end].tobytes() for end in ends]
 
 
-@given(
-    st.lists(st.sampled_from([1, 1023, 1024, 65_535, 65_536, 65_537, 131_073]), min_size=1),
-    st.integers(0, 2**32 - 1),
-)
-def test_fletcher32_of_small_and_large_pieces_is_that_of_each(sizes, seed):
-    rng = np.random.default_rng(seed)
-    pieces = [memoryview(rng.bytes(size)) for size in sizes]
-    assert [each.tobytes() for each in fletcher32(pieces)] == [
-        bytes(Fletcher32().encode(piece))[-4:] for piece in pieces
-    ]
+def checksums_of_readers(pieces):
+    """The checksums that a reader expects behind each piece."""
+    return [checksum.tobytes() for checksum in fletcher32(pieces)]
 
 
-@pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 65_535, 65_536 * 2, 300_001, 40 << 20])
-@pytest.mark.parametrize("value", [0, 1, 255])
-def test_fletcher32_of_bytes_that_are_all_the_same(size, value):
-    piece = bytes([value]) * size
-    assert fletcher32([piece])[0].tobytes() == bytes(Fletcher32().encode(piece))[-4:]
+@pytest.mark.parametrize("checksums", [checksums_of_writers, checksums_of_readers])
+class TestFletcher32:
+    @given(pieces=st.lists(st.binary(min_size=1, max_size=1500), min_size=1, max_size=9))
+    def test_of_many_pieces_is_that_of_each(self, checksums, pieces):
+        assert checksums(pieces) == [bytes(Fletcher32().encode(piece))[-4:] for piece in pieces]
+
+    @given(
+        sizes=st.lists(
+            st.sampled_from([1, 1023, 1024, 8191, 8192, 8193, 65_535, 65_536, 65_537, 131_073]),
+            min_size=1,
+        ),
+        seed=st.integers(0, 2**32 - 1),
+    )
+    def test_of_small_and_large_pieces_is_that_of_each(self, checksums, sizes, seed):
+        rng = np.random.default_rng(seed)
+        pieces = [memoryview(rng.bytes(size)) for size in sizes]
+        assert checksums(pieces) == [bytes(Fletcher32().encode(piece))[-4:] for piece in pieces]
+
+    @pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 65_535, 65_536 * 2, 300_001, 40 << 20])
+    @pytest.mark.parametrize("value", [0, 1, 255])
+    def test_of_bytes_that_are_all_the_same(self, checksums, size, value):
+        piece = bytes([value]) * size
+        assert checksums([piece]) == [bytes(Fletcher32().encode(piece))[-4:]]
 
 
 def test_lookup3_is_what_hdf5_puts_behind_its_superblock(tmp_path):
