@@ -51,7 +51,7 @@ CHECKPOINT_SHARE = 20
 LARGEST_LAYERS, SHARE_OF_MAPS = 1.5, 0.1
 # Measured beyond the model and the batches: the model's graph, compiled statistics, and chunks that
 # wait for the disk.
-FIXED_BYTES = 220 << 20
+FIXED_BYTES = 160 << 20
 # Arrays <float64>[class, filter] that are in memory while scores are written: of the classes that
 # have samples, and of all. Measured for ResNet50 and EfficientNetV2S, with a thousand classes.
 SCORE_COPIES, EXTENDED_COPIES = 17, 7

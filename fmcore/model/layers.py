@@ -173,7 +173,8 @@ def _only_weight(layer: Any, name: str) -> NDArray[np.float32] | None:
     values = [weight for weight in getattr(layer, "weights", ()) if weight.name == name]
     if len(values) != 1:
         return None
-    return np.asarray(keras.ops.convert_to_numpy(values[0]), dtype=np.float32)
+    # Not a copy: all kernels of a network may be hundreds of megabytes.
+    return np.asarray(tf.convert_to_tensor(values[0].value), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -60,10 +60,12 @@ class Skeleton:
         self.layers = safe_names([layer.spec.path for layer in plan.layers])
         self.rows: dict[str, ChunkBuffer] = {}
         self.tables = TableRows(plan.lacks)
+        # Arrays that get more values. An open array takes HDF5 20 KB, and a store has thousands:
+        # whole ones are closed, and so are scales, which are found by their references.
         self._arrays: dict[str, h5py.Dataset] = {}
         # HDF5 takes 50 µs to look up a path, and a store has hundreds of arrays.
         self._groups_by_path: dict[str, h5py.Group] = {"": file}
-        self._scales: dict[str, h5py.Dataset] = {}
+        self._scales: dict[str, h5py.Reference] = {}
         self._arrays_of: defaultdict[str, list[tuple[h5py.Reference, int]]] = defaultdict(list)
         self._create_all()
 
@@ -185,6 +187,8 @@ class Skeleton:
         stored = self._arrays[path]
         for corner, chunk in chunks:
             stored.id.write_direct_chunk(corner, chunk)
+        if placed.is_last:
+            self._arrays.pop(path).id.close()
 
     def finish(self) -> None:
         """Writes what each layer holds, and which arrays have each axis, once all are there."""
@@ -192,7 +196,7 @@ class Skeleton:
         facts = [LayerFacts.of_group(group).text() for group in groups]
         self.write("layer_facts", _text_array(facts))
         for path, arrays in self._arrays_of.items():
-            refer_to_arrays(self._scales[path], arrays)
+            refer_to_arrays(self._file[self._scales[path]], arrays)
 
     def set_numbers(self, group: str, **numbers: float) -> None:
         """Sets attributes of a group."""
@@ -222,14 +226,15 @@ class Skeleton:
             self._arrays_of[scale_of_axis].append((reference, axis))
         return array
 
-    def _scale(self, path: str, size: int) -> h5py.Dataset:
+    def _scale(self, path: str, size: int) -> h5py.Reference:
         """The dimension scale of an axis, which holds its indices; created when first needed."""
         if path not in self._scales:
             chunk = chunk_shape.table_chunk((size,), itemsize=4)
             scale = self._dataset(path, (size,), np.dtype("int32"), chunk)
             scale[...] = np.arange(size, dtype=np.int32)
             scale.make_scale(path.rsplit("/", 1)[-1])
-            self._scales[path] = scale
+            self._scales[path] = scale.ref
+            scale.id.close()
         return self._scales[path]
 
     def _dataset(

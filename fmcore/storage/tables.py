@@ -6,6 +6,8 @@ chunks of its own, and need not wait for the others.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +36,7 @@ class PlacedArrays:
         shape: the shape of the whole array.
         chunk: the shape of its chunks.
         values: the values by their index along the first axes, which is empty for all of the array.
+        is_last: whether no other values of the array follow.
     """
 
     name: str
@@ -41,6 +44,7 @@ class PlacedArrays:
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
     values: dict[Index, NDArray[Any]]
+    is_last: bool = True
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -77,6 +81,8 @@ class TableRows:
         axes = {axis for table in TABLES.values() for axis in table.leading}
         self.names = {axis: rows_of(axis, lacks) for axis in sorted(axes)}
         self._waiting: dict[tuple[str, str], dict[Index, NDArray[Any]]] = {}
+        # Of each table that is not complete: the number of its planes that are.
+        self._n_placed: Counter[tuple[str, str]] = Counter()
 
     def place(self, name: str, array: NDArray[Any], layer: str = "") -> PlacedArrays | None:
         """Where an array goes; None if it waits for other rows of its table.
@@ -100,13 +106,18 @@ class TableRows:
         leading = tuple(len(self.names[axis]) for axis in table.leading)
         shape = leading + array.shape[part.is_chance :]
         chunk = table_chunk(shape, itemsize=array.itemsize, n_leading=len(leading))
+        key = layer, table.name
+        self._n_placed[key] += len(values)
+        is_last = self._n_placed[key] == math.prod(leading)
         if chunk == shape:
-            waiting = self._waiting.setdefault((layer, table.name), {})
+            waiting = self._waiting.setdefault(key, {})
             waiting |= values
-            if len(waiting) < np.prod(leading):
+            if not is_last:
                 return None
             whole = np.empty(shape, array.dtype)
-            for index, plane in self._waiting.pop((layer, table.name)).items():
+            for index, plane in self._waiting.pop(key).items():
                 whole[index] = plane
             values = {(): whole}
-        return PlacedArrays(table.name, layer, shape, chunk, values)
+        if is_last:
+            del self._n_placed[key]
+        return PlacedArrays(table.name, layer, shape, chunk, values, is_last)

@@ -115,7 +115,7 @@ def scale_addresses(array: h5py.Dataset) -> list[list[int]]:
     return addresses
 
 
-def refer_to_scales(array: h5py.Dataset, scales: Sequence[h5py.Dataset]) -> None:
+def refer_to_scales(array: h5py.Dataset, scales: Sequence[h5py.Reference]) -> None:
     """Writes which scale each axis of an array has; `refer_to_arrays` writes the way back.
 
     HDF5's own `H5DSattach_scale` writes both, and the whole list of a scale anew for each array: of
@@ -123,7 +123,7 @@ def refer_to_scales(array: h5py.Dataset, scales: Sequence[h5py.Dataset]) -> None
     """
     references = np.empty(len(scales), _SCALES)
     for axis, scale in enumerate(scales):
-        references[axis] = np.array([scale.ref], h5py.ref_dtype)
+        references[axis] = np.array([scale], h5py.ref_dtype)
     kind = h5py.h5t.py_create(_SCALES, logical=True)
     space = h5py.h5s.create_simple(references.shape)
     h5py.h5a.create(array.id, b"DIMENSION_LIST", kind, space).write(references)
@@ -246,6 +246,8 @@ def create_file(file: io.FileIO) -> h5py.File:
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     # Both bounds: files written with "latest" by h5py 3.16 cannot be opened by 3.14.
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    # No array gets a cache of chunks: they are written whole, and the places in it take memory.
+    access.set_cache(0, 0, 0, 0.0)
     access.set_fileobj_driver(h5py.h5fd.fileobj_driver, file)
     name = str(file.name).encode()
     return h5py.File(h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, properties, access))

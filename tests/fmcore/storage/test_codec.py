@@ -214,7 +214,7 @@ def test_a_third_must_be_saved_and_the_gain_of_shuffle_must_be_a_tenth(monkeypat
     def apply(block, kind):
         return bytes(sizes[kind.name])
 
-    monkeypatch.setattr(codec, "_apply_filters", apply)
+    monkeypatch.setattr(codec, "apply_filters", apply)
     blocks = [np.zeros(100, np.float32), np.zeros(50, np.float32)]
     assert chosen_for(blocks) == (DEFLATE, 200 / 600)
     sizes["shuffle+deflate"] = 89

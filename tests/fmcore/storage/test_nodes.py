@@ -194,7 +194,7 @@ def test_axes_are_what_hdf5_itself_would_have_written(file):
     for array in ("a", "b"):
         for axis, scale in enumerate("xy"):
             file[f"theirs/{array}"].dims[axis].attach_scale(file[f"theirs/{scale}"])
-        refer_to_scales(file[f"ours/{array}"], [file["ours/x"], file["ours/y"]])
+        refer_to_scales(file[f"ours/{array}"], [file["ours/x"].ref, file["ours/y"].ref])
     arrays = [file["ours/a"].ref, file["ours/b"].ref]
     for axis, scale in enumerate("xy"):
         refer_to_arrays(file[f"ours/{scale}"], [(array, axis) for array in arrays])
@@ -222,7 +222,7 @@ def test_an_array_takes_as_many_bytes_however_many_share_its_axis(tmp_path):
             file["x"].make_scale("x")
             arrays = [file.create_dataset(f"{index:04}", data=np.ones(3)) for index in range(n)]
             for array in arrays:
-                refer_to_scales(array, [file["x"]])
+                refer_to_scales(array, [file["x"].ref])
             refer_to_arrays(file["x"], [(array.ref, 0) for array in arrays])
         return (tmp_path / f"{n}.h5").stat().st_size
 
