@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +31,7 @@ class Bounds:
         8 * KIB,
         what="address of a request",
         then="414",
-        why="the longest link of a page has 2 KiB; browsers and proxies stop near 8 KiB too",
+        why="links of pages have some hundred bytes; proxies stop near 8 KiB too",
     )
     head_bytes: int = _bound(
         64 * KIB,
@@ -45,13 +44,13 @@ class Bounds:
         100,
         what="headers of a request",
         then="431",
-        why="browsers send 20, and a chain of proxies adds 10",
+        why="browsers send some 20, and a chain of proxies adds 10",
     )
     queued_requests: int = _bound(
         16,
         what="requests on one connection that wait for the answer before",
         then="the connection ends",
-        why="browsers send one after the other; each that waits takes 3 KiB",
+        why="browsers send one after the other; each that waits is kept with its headers",
     )
     head_seconds: float = _bound(
         15.0,
@@ -150,23 +149,3 @@ class Bounds:
 
 
 BOUNDS = Bounds()
-_UNITS = {"bytes": "bytes", "seconds": "s", "characters": "characters"}
-
-
-def table() -> str:
-    """The table of all bounds, in Markdown."""
-    lines = ["| at most | of | beyond it | because |", "|---|---|---|---|"]
-    for bound in dataclasses.fields(Bounds):
-        about = bound.metadata
-        amount = _amount(bound.name, bound.default)
-        lines.append(f"| {amount} | {about['what']} | {about['then']} | {about['why']} |")
-    return "\n".join(lines)
-
-
-def _amount(name: str, value: Any) -> str:
-    unit = _UNITS.get(name.rsplit("_", 1)[-1], "")
-    if unit == "bytes":
-        return f"{value // MIB} MiB" if value >= MIB else f"{value // KIB} KiB"
-    return (
-        f"{value:,g} {unit}".rstrip() if isinstance(value, float) else f"{value:,} {unit}".rstrip()
-    )

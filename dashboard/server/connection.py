@@ -8,7 +8,9 @@ when all its headers are in memory. `httptools` has no bounds of its own (uvicor
 from __future__ import annotations
 
 import asyncio
-from itertools import chain
+import select
+import sys
+from itertools import islice
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -18,6 +20,8 @@ from dashboard.server.process import open_files
 
 # A client that still sends reads why it was refused, if the connection ends a little later.
 LINGER_SECONDS = 2.0
+# Of the connections that might make way, for the first of which nothing came.
+LOOKED_AT = 32
 _REASONS = {
     400: "this is no HTTP request",
     414: "the address is too long: at most {bounds.url_bytes:,} bytes are taken",
@@ -40,8 +44,9 @@ class Connections:
     def __init__(self, bounds: Bounds = BOUNDS) -> None:
         self.bounds = bounds
         self._n = 0
-        # Without a request under way, the longest first: of strangers, and of people.
-        self._resting: tuple[dict[Connection, None], dict[Connection, None]] = ({}, {})
+        # Those without a request under way, the longest first: of strangers by address, of people.
+        self._strangers: dict[str, dict[Connection, None]] = {}
+        self._people: dict[Connection, None] = {}
 
     def __len__(self) -> int:
         return self._n
@@ -52,13 +57,19 @@ class Connections:
         return min(self.bounds.connections, open_files() * 3 // 4)
 
     def enter(self, connection: Connection) -> None:
-        """Takes a new connection; above the bound, one that rests ends, or the new one."""
+        """Takes a new connection; above the bound, one that rests ends, or the new one.
+
+        It is a stranger's, of the address with most of them: people's rest between two clicks, and
+        a stranger that replaces a stranger costs nobody else.
+        """
         self._n += 1
         if self._n > self.most:
-            # People's rest between two clicks; a stranger that replaces a stranger costs nobody.
-            resting = next(chain(*self._resting), connection)
+            crowd = max(self._strangers.values(), key=len, default={}) or self._people
+            resting = next(iter(crowd), connection)
+            # What was asked meanwhile has been waiting for as long as the loop was busy.
+            resting = next((each for each in islice(crowd, LOOKED_AT) if each.is_silent), resting)
             self.work(resting)  # it ends, and can make way no more
-            resting.abort()
+            resting.transport.abort()  # without a word, for which a client might keep it open
             if resting is connection:
                 return
         self.rest(connection)
@@ -70,12 +81,18 @@ class Connections:
 
     def rest(self, connection: Connection) -> None:
         """Notes that a connection has no request under way."""
-        self._resting[connection.is_of_person][connection] = None
+        if connection.is_of_person:
+            self._people[connection] = None
+        else:
+            self._strangers.setdefault(connection.address, {})[connection] = None
 
     def work(self, connection: Connection) -> None:
         """Notes that a request is under way."""
-        for resting in self._resting:
-            resting.pop(connection, None)
+        self._people.pop(connection, None)
+        neighbors = self._strangers.get(connection.address, {})
+        neighbors.pop(connection, None)
+        if not neighbors:
+            self._strangers.pop(connection.address, None)
 
 
 class Connection(HttpToolsProtocol):
@@ -215,9 +232,19 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def abort(self) -> None:
-        """Ends the connection without a word, for which a client might keep it open."""
-        self.transport.abort()
+    @property
+    def address(self) -> str:
+        """The client's; empty for a Unix socket."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing came that was not read yet."""
+        if sys.platform == "win32":
+            return True
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     @property
     def _rests(self) -> bool:

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse
 
 from dashboard.server import process
 from dashboard.server.bounds import BOUNDS
+from dashboard.server.connection import Connections
 
 HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
 WHOLE = HEAD + b"\r\n"
@@ -217,6 +218,32 @@ def test_the_connection_that_rests_longest_makes_way_and_those_of_people_last():
         assert status(ada) == 200
         app.release.set()
         assert status(working) == 200
+
+
+def test_the_address_with_most_connections_makes_way_before_all_others():
+    class Line:
+        is_of_person, is_silent = False, True
+
+        def __init__(self, address: str) -> None:
+            self.address, self.transport, self.has_ended = address, self, False
+
+        def abort(self) -> None:
+            self.has_ended = True
+
+    connections = Connections(replace(BOUNDS, connections=10))
+    early, crowd = Line("a"), [Line("b") for _ in range(30)]
+    asking = crowd[3]
+    asking.is_silent = False
+    for line in (early, *crowd):
+        connections.enter(line)
+        for other in crowd:
+            if other.has_ended and other.transport is not None:
+                other.transport = None
+                connections.leave(other)
+    assert not early.has_ended
+    assert not asking.has_ended  # its request is there, and was only not read yet
+    assert [line for line in crowd if not line.has_ended] == [asking, *crowd[-8:]]
+    assert len(connections) == 10
 
 
 def test_a_new_connection_ends_where_all_others_are_at_work():

@@ -251,7 +251,9 @@ def test_a_page_is_answered_whole_in_a_thread_with_the_context_of_who_asked():
 
     async def ask():
         asked.set("me")
-        transport = httpx.ASGITransport(app=Bridge(app, threads=Threads(1, of_person=1, name="page")))
+        transport = httpx.ASGITransport(
+            app=Bridge(app, threads=Threads(1, of_person=1, name="page"))
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             return await client.post("/", content=b"body")
 
