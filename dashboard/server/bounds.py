@@ -129,10 +129,11 @@ class Bounds:
         why="a login has 0.1 KiB, and a password at most 4 KiB",
     )
     stranger_bodies: int = _bound(
-        64,
+        256,
         what="bodies under way of people who are not logged in",
         then="the oldest of them gets 408",
-        why="a browser sends a login at once; bodies that stay open make way for it",
+        why="a browser sends a login at once, for which bodies that stay open make way; with their "
+        "headers 256 take 20 MiB at most",
     )
     stranger_requests: int = _bound(
         16,
