@@ -109,7 +109,12 @@ def _serve(options: argparse.Namespace) -> int:
             raise InputFileError(f"there is no store or folder {path}; `fmcore capture` writes one")
     source = Source(*options.paths)
     login = _login(options)
+    certificate = None
+    if options.tls_cert:
+        certificate = listen.Certificate(options.tls_cert, options.tls_key)
     with listen.bind(_address(options), guarded=login is not None) as listening:
+        if certificate is not None:
+            certificate.read()  # what is none is better said now than in a handshake
         app = _app(options, source, login)
         for warning in (*warnings(), raise_open_files()):
             if warning:
@@ -124,14 +129,19 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"Feature Map Dashboard of {what} at {where} (Ctrl-C stops it)", flush=True)
         workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
         opens = options.open and listen.has_display()
-        tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
         with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
-            if workers == 1 and tls is None:
+            if workers == 1 and certificate is None:
                 listen.serve(app, listening, open_browser=opens)
             else:
                 from dashboard.server.workers import serve_with
 
-                serve_with(app, listening, workers=workers, tls=tls, open_browser=opens)
+                serve_with(
+                    app,
+                    listening,
+                    workers=workers,
+                    certificate=certificate,
+                    open_browser=opens,
+                )
     return 0
 
 

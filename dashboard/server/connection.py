@@ -8,12 +8,19 @@ when all its headers are in memory. `httptools` has no bounds of its own (uvicor
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import select
+import socket
+import ssl
 import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.utils import get_remote_addr
 
 from dashboard.server.bounds import BOUNDS, Bounds
 from dashboard.server.process import open_files
@@ -34,6 +41,36 @@ class _Refusal(Exception):
     """Ends the parsing of a request."""
 
 
+class Line:
+    """What may make way.
+
+    Attributes:
+        address: the client's; empty for a Unix socket.
+        is_of_person: whether its last request was of somebody who is logged in.
+    """
+
+    address = ""
+    is_of_person = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing came that was not read yet."""
+        number = self.fileno()
+        if sys.platform == "win32" or number < 0:
+            return True
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        return not poll.poll(0)
+
+    def fileno(self) -> int:
+        """The number of its socket; -1 where that is closed."""
+        raise NotImplementedError
+
+    def make_way(self) -> None:
+        """Ends it without a word, for which a client might keep it open."""
+        raise NotImplementedError
+
+
 class Connections:
     """The connections of one worker; one that rests makes way for a new one.
 
@@ -45,8 +82,8 @@ class Connections:
         self.bounds = bounds
         self._n = 0
         # Those without a request under way, the longest first: of strangers by address, of people.
-        self._strangers: dict[str, dict[Connection, None]] = {}
-        self._people: dict[Connection, None] = {}
+        self._strangers: dict[str, dict[Line, None]] = {}
+        self._people: dict[Line, None] = {}
 
     def __len__(self) -> int:
         return self._n
@@ -56,7 +93,7 @@ class Connections:
         """How many there may be: stores and files need open files too."""
         return min(self.bounds.connections, open_files() * 3 // 4)
 
-    def enter(self, connection: Connection) -> None:
+    def enter(self, connection: Line) -> None:
         """Takes a new connection; above the bound, one that rests ends, or the new one.
 
         It is a stranger's, of the address with most of them: people's rest between two clicks, and
@@ -69,24 +106,24 @@ class Connections:
             # What was asked meanwhile has been waiting for as long as the loop was busy.
             resting = next((each for each in islice(crowd, LOOKED_AT) if each.is_silent), resting)
             self.work(resting)  # it ends, and can make way no more
-            resting.transport.abort()  # without a word, for which a client might keep it open
+            resting.make_way()
             if resting is connection:
                 return
         self.rest(connection)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Line) -> None:
         """Forgets a connection that ended."""
         self._n -= 1
         self.work(connection)
 
-    def rest(self, connection: Connection) -> None:
+    def rest(self, connection: Line) -> None:
         """Notes that a connection has no request under way."""
         if connection.is_of_person:
             self._people[connection] = None
         else:
             self._strangers.setdefault(connection.address, {})[connection] = None
 
-    def work(self, connection: Connection) -> None:
+    def work(self, connection: Line) -> None:
         """Notes that a request is under way."""
         self._people.pop(connection, None)
         neighbors = self._strangers.get(connection.address, {})
@@ -95,16 +132,11 @@ class Connections:
             self._strangers.pop(connection.address, None)
 
 
-class Connection(HttpToolsProtocol):
-    """What uvicorn has for a connection, with bounds.
-
-    Attributes:
-        is_of_person: whether its last request was of somebody who is logged in.
-    """
+class Connection(HttpToolsProtocol, Line):
+    """What uvicorn has for a connection, with bounds."""
 
     def __init__(self, *arguments: Any, connections: Connections, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.is_of_person = False
         self._connections = connections
         self._bounds = connections.bounds
         self._n_head = 0
@@ -122,6 +154,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a request."""
         super().connection_made(transport)
+        self.address = _address(transport)
         self._await_head()
         self._connections.enter(self)
 
@@ -227,24 +260,21 @@ class Connection(HttpToolsProtocol):
 
     def end(self) -> None:
         """Ends the connection now."""
+        self._connections.work(self)  # it can make way no more
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
 
-    @property
-    def address(self) -> str:
-        """The client's; empty for a Unix socket."""
-        return self.client[0] if self.client else ""
+    def fileno(self) -> int:
+        """The number of its socket; -1 where that is closed."""
+        if self.transport.is_closing():
+            return -1
+        return int(self.transport.get_extra_info("socket").fileno())
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing came that was not read yet."""
-        if sys.platform == "win32":
-            return True
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+    def make_way(self) -> None:
+        """Ends the connection without a word."""
+        self.transport.abort()
 
     @property
     def _rests(self) -> bool:
@@ -276,6 +306,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Answers and ends; what else comes is not looked at."""
         self._is_refused = True
+        self._connections.work(self)
         if not self._rests:  # an answer is under way, and must not be mixed with another
             self.transport.close()
             return
@@ -293,3 +324,71 @@ class Connection(HttpToolsProtocol):
             self.loop.call_later(LINGER_SECONDS, self.transport.abort)
         else:
             self.transport.close()
+
+
+class Handshake(asyncio.Protocol, Line):
+    """A connection before it speaks TLS: counted as all others, and with as much time as a head.
+
+    uvicorn has an event loop listen with TLS, which tells of a connection when its handshake is
+    over, and that may be never.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: Callable[[], ssl.SSLContext],
+        connections: Connections,
+        **options: Any,
+    ) -> None:
+        """Prepares what follows.
+
+        Args:
+            context: gives certificate and key.
+            connections: all there are.
+            options: of the `Connection` that follows.
+        """
+        self._context = context
+        self._connections = connections
+        self._following = partial(Connection, connections=connections, **options)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Takes the socket from a transport without TLS, which has read nothing yet."""
+        self.address = _address(transport)
+        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        self._socket.setblocking(False)
+        transport.abort()  # which closes its own number of the socket
+        self._is_taken = False
+        self._task = asyncio.get_running_loop().create_task(self._shake_hands())
+        self._task.add_done_callback(self._end)
+        self._connections.enter(self)
+
+    async def _shake_hands(self) -> None:
+        context = self._context()
+        self._is_taken = True
+        # Errors of the network and of TLS are children of OSError, and both are the client's.
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._following,
+                self._socket,
+                ssl=context,
+                ssl_handshake_timeout=self._connections.bounds.head_seconds,
+                ssl_shutdown_timeout=LINGER_SECONDS,
+            )
+
+    def _end(self, _: asyncio.Task[None]) -> None:
+        self._connections.leave(self)
+        if not self._is_taken:
+            self._socket.close()
+
+    def fileno(self) -> int:
+        """The number of its socket; -1 where that is closed."""
+        return self._socket.fileno()
+
+    def make_way(self) -> None:
+        """Ends the handshake."""
+        self._task.cancel()
+
+
+def _address(transport: asyncio.Transport) -> str:
+    client = get_remote_addr(transport)
+    return client[0] if client else ""

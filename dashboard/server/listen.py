@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -11,7 +12,8 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from dashboard.server.bounds import BOUNDS, Bounds
-from dashboard.server.connection import Connection, Connections
+from dashboard.server.connection import Connection, Connections, Handshake
 from fmcore.errors import FmcoreError
 
 START_TIMEOUT_SECONDS = 30.0
@@ -154,10 +156,48 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def settings(bounds: Bounds = BOUNDS) -> dict[str, Any]:
-    """The options of uvicorn, in one process as in several."""
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate with its key; the files are read anew by each process that serves.
+
+    Attributes:
+        certificate: the file of the certificate, with all of its chain.
+        key: the file of the key.
+    """
+
+    certificate: Path
+    key: Path
+
+    def read(self) -> ssl.SSLContext:
+        """What TLS is spoken with.
+
+        Raises:
+            ServerError: if the files are no certificate and its key.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except OSError as error:
+            raise ServerError(
+                f"cannot speak TLS with {self.certificate} and {self.key}: {error}; expected a "
+                "certificate and its key, in PEM"
+            ) from error
+        return context
+
+
+def settings(bounds: Bounds = BOUNDS, certificate: Certificate | None = None) -> dict[str, Any]:
+    """The options of uvicorn, in one process as in several.
+
+    Args:
+        bounds: of connections.
+        certificate: speak TLS with it.
+    """
+    connections = Connections(bounds)
     return {
-        "http": partial(Connection, connections=Connections(bounds)),
+        "http": partial(Connection, connections=connections)
+        if certificate is None
+        else partial(Handshake, connections=connections, context=cache(certificate.read)),
         "timeout_keep_alive": bounds.idle_seconds,
         "server_header": False,
         "proxy_headers": False,  # who asks is not for a header to say
@@ -165,9 +205,12 @@ def settings(bounds: Bounds = BOUNDS) -> dict[str, Any]:
     }
 
 
-def configured(app: ASGIApp, bounds: Bounds = BOUNDS) -> uvicorn.Server:
+def configured(
+    app: ASGIApp, bounds: Bounds = BOUNDS, certificate: Certificate | None = None
+) -> uvicorn.Server:
     """The server of an application, not yet running."""
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", **settings(bounds)))
+    options = settings(bounds, certificate)
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
 
 
 def _when_started(server: uvicorn.Server, then: Callable[[], object] = lambda: None) -> bool:

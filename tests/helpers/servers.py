@@ -24,16 +24,16 @@ SHOW_PAGE = {
 
 
 @contextlib.contextmanager
-def running(app, bounds=BOUNDS):
+def running(app, bounds=BOUNDS, certificate=None):
     """The address of an application that is served in a thread."""
     listening = server.bind(("127.0.0.1", 0))
-    runner = server.configured(app, bounds)
+    runner = server.configured(app, bounds, certificate)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not runner.started:
         time.sleep(0.01)
     try:
-        yield server.address(listening)
+        yield server.address(listening, tls=certificate is not None)
     finally:
         runner.should_exit = True
         thread.join()

@@ -225,9 +225,9 @@ def test_the_address_with_most_connections_makes_way_before_all_others():
         is_of_person, is_silent = False, True
 
         def __init__(self, address: str) -> None:
-            self.address, self.transport, self.has_ended = address, self, False
+            self.address, self.is_there, self.has_ended = address, True, False
 
-        def abort(self) -> None:
+        def make_way(self) -> None:
             self.has_ended = True
 
     connections = Connections(replace(BOUNDS, connections=10))
@@ -237,8 +237,8 @@ def test_the_address_with_most_connections_makes_way_before_all_others():
     for line in (early, *crowd):
         connections.enter(line)
         for other in crowd:
-            if other.has_ended and other.transport is not None:
-                other.transport = None
+            if other.has_ended and other.is_there:
+                other.is_there = False
                 connections.leave(other)
     assert not early.has_ended
     assert not asking.has_ended  # its request is there, and was only not read yet
