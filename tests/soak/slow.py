@@ -7,6 +7,7 @@ People ask for pages and maps, one after the other, alone and beside each kind o
 logins that never end, headers of which a byte comes each second, connections that ask for nothing.
 Slow clients come again a second after the server ended their connection. A wrong answer ends the
 script with exit code 1, and in a full run also a 95th percentile of more than twice the one alone.
+All kinds together are more than the server has room for: its answers count then, and not its time.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from soak.asking import Browser, LostError
 from dashboard.server.process import raise_open_files
 
 PASSWORD = "only for this run"
+ALL = "all of them"
 SAME = {"sec-fetch-site": "same-origin"}
 BODY = (
     b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nSec-Fetch-Site: same-origin\r\n"
@@ -189,9 +191,7 @@ async def run(options, url: str, token: str) -> int:
         "logins that stay open": [(sent, options.bodies)],
         "headers, a byte a second": [(dripping, options.headers)],
         "connections at rest": [(nothing, options.idle)],
-        "all of them": [
-            *((sent, options.bodies), (dripping, options.headers), (nothing, options.idle))
-        ],
+        ALL: [*((sent, options.bodies), (dripping, options.headers), (nothing, options.idle))],
     }
     await felt(url, token, 1, 2, [])  # each worker opens the store, and hashes a password, once
     code, before = 0, await felt(url, token, options.people, options.seconds / 2, [])
@@ -213,7 +213,8 @@ async def run(options, url: str, token: str) -> int:
                 (1e3 * median(there.in_login), "ms"),
                 note=f"ended: {there.ended.total()}" + (f", wrong: {dict(wrong)}" if wrong else ""),
             )
-            code |= bool(wrong) or (not options.quick and p95 > 2 * alone)
+            is_slower = not options.quick and kind != ALL and p95 > 2 * alone
+            code |= bool(wrong) or is_slower
             before = after
     return int(code)
 
