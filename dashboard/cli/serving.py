@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from dashboard.cli.people import users_option
 from dashboard.server.roles import ROLES, Role
 from fmcore.command import size, whole_number
 from fmcore.errors import InputFileError
+from fmcore.floors import warnings
 from fmcore.optional import needing
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ def add_to(verbs: Any) -> None:
 def _serve(options: argparse.Namespace) -> int:
     with needing(EXTRA, purpose="fmdash serve"):
         from dashboard.server import listen
+        from dashboard.server.process import raise_open_files
         from dashboard.stores.source import Source
 
     for path in options.paths:
@@ -106,8 +109,16 @@ def _serve(options: argparse.Namespace) -> int:
             raise InputFileError(f"there is no store or folder {path}; `fmcore capture` writes one")
     source = Source(*options.paths)
     login = _login(options)
+    certificate = None
+    if options.tls_cert:
+        certificate = listen.Certificate(options.tls_cert, options.tls_key)
     with listen.bind(_address(options), guarded=login is not None) as listening:
+        if certificate is not None:
+            certificate.read()  # what is none is better said now than in a handshake
         app = _app(options, source, login)
+        for warning in (*warnings(), raise_open_files()):
+            if warning:
+                print(f"warning: {warning}", file=sys.stderr)
         where = listen.address(listening, tls=options.tls_cert is not None)
         if options.check:
             answers = listen.check(app, listening)
@@ -118,14 +129,19 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"Feature Map Dashboard of {what} at {where} (Ctrl-C stops it)", flush=True)
         workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
         opens = options.open and listen.has_display()
-        tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
         with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
-            if workers == 1 and tls is None:
+            if workers == 1 and certificate is None:
                 listen.serve(app, listening, open_browser=opens)
             else:
                 from dashboard.server.workers import serve_with
 
-                serve_with(app, listening, workers=workers, tls=tls, open_browser=opens)
+                serve_with(
+                    app,
+                    listening,
+                    workers=workers,
+                    certificate=certificate,
+                    open_browser=opens,
+                )
     return 0
 
 
@@ -141,7 +157,12 @@ def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIA
     if options.host not in listen.EVERYWHERE:
         hosts.append(options.host)
     return create_app(
-        source, allowed_hosts=hosts, limits=limits, login=login, prefix=options.prefix
+        source,
+        allowed_hosts=hosts,
+        limits=limits,
+        login=login,
+        prefix=options.prefix,
+        tls=_has_tls(options),
     )
 
 
@@ -198,8 +219,12 @@ def _login(options: argparse.Namespace) -> Login | None:
     if not len(people) and not (proxy and proxy.role):
         raise listen.ServerError(f"nobody could log in: {options.users} has no people")
     journal = Journal(options.log or options.users.with_suffix(".log.jsonl"))
-    secure = bool(options.tls_cert or options.behind_tls or options.socket)
-    return Login(people, journal, proxy, secure=secure)
+    return Login(people, journal, proxy, secure=_has_tls(options))
+
+
+def _has_tls(options: argparse.Namespace) -> bool:
+    """Whether browsers come through TLS: to the server itself, or to the proxy before it."""
+    return bool(options.tls_cert or options.behind_tls or options.socket)
 
 
 def _secret(path: Path) -> str:

@@ -441,7 +441,7 @@ def test_the_event_loop_opens_no_store_and_asks_hdf5_nothing(store_path, monkeyp
         for _ in range(3):
             array(httpx.get(f"{url}api/v1/stores/tiny/maps?layer=conv2&sample=0:37"))
     assert where
-    assert all(name.startswith("AnyIO worker thread") for name in where)
+    assert all(name.startswith("api_") for name in where)
 
 
 def test_the_description_outlives_a_store_that_is_gone_for_a_while(tmp_path):
