@@ -24,6 +24,7 @@ from dashboard import api
 from dashboard.auth.guard import Guard, Login
 from dashboard.auth.routes import account_routes
 from dashboard.pages import shell
+from dashboard.pages.sent import kind_of
 from dashboard.server import paths, static_files
 from dashboard.server.headers import SecurityHeaders
 from dashboard.server.limits import BodyLimit, Busy, KnownHosts
@@ -155,7 +156,7 @@ def _answer_errors(app: Dash) -> None:
             body = request.get_json()  # 400 for bad JSON, 415 for another type
         except RecursionError:
             return jsonify(error="the body is nested too deep"), 400
-        problem = callback_problem(body, app.callback_map)
+        problem = callback_problem(body, app.callback_map, kind_of)
         return (jsonify(error=problem), 400) if problem else None
 
     @server.errorhandler(Exception)

@@ -16,6 +16,8 @@ from typing import Any
 from a2wsgi.wsgi import build_environ
 from starlette.types import Receive, Scope, Send
 
+from dashboard.server.values import Kind
+
 # Status, headers and body.
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -68,7 +70,9 @@ def _answered(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> A
     return status, headers, b"".join(parts)
 
 
-def callback_problem(body: Any, callbacks: Mapping[str, Any]) -> str:
+def callback_problem(
+    body: Any, callbacks: Mapping[str, Any], kind_of: Callable[[str, str], Kind]
+) -> str:
     """Why a body is no callback request that the application's own pages send; empty if it is one.
 
     Dash trusts its renderer, and answers 500 to anything else.
@@ -76,6 +80,7 @@ def callback_problem(body: Any, callbacks: Mapping[str, Any]) -> str:
     Args:
         body: parsed JSON.
         callbacks: Dash's, by their output.
+        kind_of: what a component's property may hold, by their names.
     """
     if not isinstance(body, dict):
         return "expected an object"
@@ -86,15 +91,24 @@ def callback_problem(body: Any, callbacks: Mapping[str, Any]) -> str:
     if "callback" not in callback:
         return "this callback runs in the browser"
     for part, expected in (("inputs", callback["inputs"]), ("state", callback["state"])):
-        if _addresses(body.get(part, [])) != _addresses(expected):
+        values = body.get(part, [])
+        addresses = _addresses(values)
+        if addresses is None or addresses != _addresses(expected):
             return f"{part} are not those of the callback"
+        for (component, prop), value in zip(addresses, values, strict=True):
+            if problem := kind_of(component, prop)(value.get("value")):
+                return f"{component}.{prop}: {problem}"
     outputs = body.get("outputs")
-    parts = _addresses(outputs if isinstance(outputs, list) else [outputs])
-    if parts is None or output not in (_joined(parts), *map(".".join, parts)):
+    is_list = isinstance(outputs, list)
+    parts = _addresses(outputs if is_list else [outputs])
+    if parts is None or output != (_joined(parts) if is_list else ".".join(parts[0])):
         return "outputs are not those of the callback"
     changed = body.get("changedPropIds", [])
-    if not isinstance(changed, list) or not all(isinstance(part, str) for part in changed):
-        return "changedPropIds must be a list of names"
+    inputs = {".".join(address) for address in _addresses(callback["inputs"]) or ()}
+    if not isinstance(changed, list) or not all(
+        isinstance(part, str) and part in inputs for part in changed
+    ):
+        return "changedPropIds must name inputs of the callback"
     return ""
 
 
