@@ -26,10 +26,14 @@ from dashboard.auth.routes import account_routes
 from dashboard.pages import shell
 from dashboard.pages.sent import kind_of
 from dashboard.server import paths, static_files
+from dashboard.server.access_log import AccessLog
 from dashboard.server.headers import SecurityHeaders
 from dashboard.server.limits import BodyLimit, Busy, KnownHosts
+from dashboard.server.metrics import Metrics
+from dashboard.server.readiness import Check, watch_routes
 from dashboard.server.roles import Role
 from dashboard.server.routes import GuardedMount, guarded
+from dashboard.server.watch import REQUEST_ID, Watched
 from dashboard.server.wsgi import Bridge, callback_problem
 from dashboard.stores.source import Source
 from dashboard.urls import HERE
@@ -57,6 +61,8 @@ def create_app(
     limits: api.Limits = api.DEFAULT_LIMITS,
     login: Login | None = None,
     prefix: str = "",
+    metrics: Metrics | None = None,
+    access_log: AccessLog | None = None,
 ) -> ASGIApp:
     """The whole server as an ASGI application, ready for its first request.
 
@@ -66,6 +72,8 @@ def create_app(
         allowed_hosts: names that requests may ask for; others, as in DNS rebinding, get a 400.
         login: who gets in; None for everybody who reaches the server.
         prefix: where a proxy puts the server, such as `/maps`; requests come with or without it.
+        metrics: where requests are counted; None for numbers of this process alone.
+        access_log: where a line of each request goes; None for nowhere.
 
     Raises:
         InputFileError, StoreError: if the store cannot be opened.
@@ -74,9 +82,14 @@ def create_app(
     if not source.has_catalogue:
         source.snapshot()  # a store that cannot be opened is better said now than in a page
     pages = _create_dash(source)
+    metrics = metrics or Metrics()
+    checks: dict[str, Check] = {"stores": source.check}
+    if login:
+        checks["file of people"] = login.people.check
     routes = guarded(
         (
             *(account_routes(login) if login else ()),
+            *watch_routes(checks, metrics),
             *api.operation_routes(source, limits),
             *api.reference_routes(source),
             *([static_files.plotly_route()] if static_files.plotly_fits() else ()),
@@ -98,7 +111,8 @@ def create_app(
     )
     # Around all else, so that what is refused, and what fails, has the headers too.
     outermost: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes())
-    return paths.Prefixed(outermost, prefix) if prefix else outermost
+    whole = paths.Prefixed(outermost, prefix) if prefix else outermost
+    return Watched(whole, metrics, access_log, source.usage)
 
 
 def _create_dash(source: Source) -> Dash:
@@ -169,5 +183,6 @@ def _answer_errors(app: Dash) -> None:
             case DependencyException():
                 return jsonify(error="no such file"), 404
             case _:
-                log.exception("a request to %s failed", request.path, exc_info=error)
-                return jsonify(error="internal error; the server's log has it"), 500
+                name = REQUEST_ID.get()
+                log.exception("request %s to %s failed", name, request.path, exc_info=error)
+                return jsonify(error=f"internal error; the server's log has it as {name}"), 500

@@ -20,7 +20,7 @@ DEEPEST, MOST_PARTS = 8, 2_000
 
 
 def scalar(value: object) -> str:
-    """Of a control: nothing, a switch, a finite number or a text."""
+    """What a control holds: nothing, a switch, a finite number or a text."""
     match value:
         case None | bool():
             return ""
@@ -35,14 +35,14 @@ def scalar(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """Of an address: nothing or a text."""
+    """An address, or a part of one: nothing or a text."""
     if value is None:
         return ""
     return scalar(value) if isinstance(value, str) else f"expected a text, found {_words(value)}"
 
 
 def whole(value: object) -> str:
-    """Of an index or a number of clicks: nothing or a whole number."""
+    """An index or a number of clicks: nothing or a whole number."""
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -80,7 +80,7 @@ def record(**kinds: Kind) -> Kind:
 
 
 def event(value: object) -> str:
-    """Of a graph: any value that is neither deep nor large."""
+    """What a graph says of a click: any value that is neither deep nor large."""
     n_parts, waiting = 0, [(value, 0)]
     while waiting:
         part, depth = waiting.pop()

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
 from dashboard.server.listen import KEEP_ALIVE_SECONDS, address
+from dashboard.server.metrics import Metrics
 
 # A worker that ends waits as long for answers under way, and before for connections to come back.
 GRACE_SECONDS, DRAIN_SECONDS = 60, 5
@@ -83,6 +84,7 @@ def serve_with(
     workers: int,
     tls: tuple[Path, Path] | None,
     open_browser: bool,
+    metrics: Metrics,
 ) -> None:
     """Serves until Ctrl-C or SIGTERM; SIGHUP starts all workers anew, and no request is lost.
 
@@ -92,6 +94,7 @@ def serve_with(
         workers: how many processes.
         tls: files of the certificate and of its key.
         open_browser: open one when it answers.
+        metrics: where workers are counted.
     """
     if open_browser:
         where = address(listening, tls=tls is not None)
@@ -103,6 +106,8 @@ def serve_with(
         "preload_app": True,
         "graceful_timeout": GRACE_SECONDS,
         "loglevel": "warning",
+        "post_fork": lambda _, __: metrics.begin(),
+        "child_exit": lambda _, worker: metrics.end(worker.pid),
     }
     if tls is not None:
         settings |= {"certfile": str(tls[0]), "keyfile": str(tls[1])}

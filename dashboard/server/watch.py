@@ -1,0 +1,114 @@
+"""Watches every request: gives it an id, counts it, and has a line of it written."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard.server.access_log import AccessLog, Line
+from dashboard.server.headers import is_file
+from dashboard.server.metrics import Metrics, Usage
+
+# The id of the request at hand, for lines about what went wrong with it.
+REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")
+# What a client or a proxy may call its request: nothing that could be taken for more in a log.
+# nginx's `$request_id` has 32 characters, a UUID 36.
+_PLAIN = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+# As nginx has it: the client left before there was an answer.
+CLIENT_LEFT = 499
+CALLBACK = "/_dash-update-component"
+# In place of a route's path: a script or style; a page; refused before there was a route.
+FILES, PAGES, NO_ROUTE = "files", "pages", "none"
+
+
+class Watched:
+    """Stands around the whole application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        access_log: AccessLog | None,
+        usage: Callable[[], Usage],
+    ) -> None:
+        """Watches an application.
+
+        Args:
+            app: what is watched.
+            metrics: where requests are counted.
+            access_log: where lines go; None for nowhere.
+            usage: what of the stores has been used so far.
+        """
+        self._app = app
+        self._metrics = metrics
+        self._log = access_log
+        self._usage = usage
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands a request on, with its id in `REQUEST_ID` and in the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        name = _id_of(scope)
+        REQUEST_ID.set(name)
+        state = scope.setdefault("state", {})  # which all share who see this request
+        header = (b"x-request-id", name.encode())
+        status, n_bytes = 0, 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status, n_bytes
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), header]
+            else:
+                n_bytes += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            status = status or 500  # as the server then answers
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            status = status or CLIENT_LEFT
+            self._metrics.answered(_route(scope, state.get("route")), status, seconds)
+            self._metrics.used(self._usage(), self._log.n_lost if self._log else 0)
+            if self._log is not None:
+                person = state.get("person")
+                self._log.write(
+                    Line(
+                        time.time(),
+                        name,
+                        person.name if person else "",
+                        scope["method"],
+                        scope["path"],
+                        status,
+                        n_bytes,
+                        1e3 * seconds,
+                    )
+                )
+
+
+def _id_of(scope: Scope) -> str:
+    """The client's own id where it is plain, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _PLAIN.fullmatch(value):
+            text: str = value.decode()
+            return text
+    return secrets.token_hex(8)
+
+
+def _route(scope: Scope, path: str | None) -> str:
+    """A label of few: the route that answered; what is below `/` is told apart by what it is."""
+    if is_file(scope):
+        return FILES
+    if path is None:
+        return NO_ROUTE
+    return path or (CALLBACK if scope["path"].endswith(CALLBACK) else PAGES)
