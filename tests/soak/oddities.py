@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 Json = Any
 UPDATE = "/_dash-update-component"
@@ -226,3 +226,190 @@ def components_in(layout: Json) -> dict[str, Json]:
                 found[props["id"]] = props
             waiting += node.values()
     return found
+
+
+# What selections and numbers are written with, whole and broken.
+PARTS = (
+    *("0", "1", "-1", "3", "7", "9", "10", "199", "200", "9" * 19, "9" * 400, "1.5", "1e3", "0x1"),
+    *(
+        ":",
+        "::",
+        ",",
+        "-",
+        "..",
+        "*",
+        "?",
+        "[",
+        "]",
+        "[!a]",
+        "!",
+        "~",
+        "^",
+        "$",
+        "(",
+        ")",
+        "|",
+        "\\",
+    ),
+    *("conv1", "conv2", "conv", "CONV1", "Conv2D", "mean", "max", "std", "nan", "inf", "true"),
+    *("correct", "wrong", "all", "label=", "prediction=", "class", "raw", "npy", "csv", "json"),
+    *("npz", "parquet", "zarr", "float16", "float32", "int8", "%", "%00", "%ff", "%ed%a0%80"),
+    *("é", "０", "\u202e", "\n", "\t", " ", "+", "&", "=", ";", "#", "/", "../", "re:", "a" * 300),
+)
+
+
+def odd_text(rng: random.Random) -> str:
+    """A text of a few parts that a parser may take for more than they are."""
+    if rng.random() < 0.03:
+        return rng.choice(PARTS) * rng.choice((100, 1000, 3000))
+    return "".join(rng.choices(PARTS, k=rng.randrange(1, 7)))
+
+
+def quoted(rng: random.Random, text: str) -> str:
+    """A text as a query has it; sometimes without what an address needs."""
+    return quote(text, safe="" if rng.random() < 0.8 else "%&=+;,:*[]\\|^~()!$'/?")
+
+
+def query(rng: random.Random, addresses: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A path with a query.
+
+    Args:
+        rng: decides all.
+        addresses: paths, and the names of what may be asked for there.
+    """
+    path, names = rng.choice(addresses)
+    good = {"layer": "conv1", "sample": "0:3", "filter": "0,2", "format": "json", "step": "2"}
+    pairs = []
+    for name in rng.sample(list(names), rng.randrange(len(names) + 1)):
+        value = good.get(name, "1") if rng.random() < 0.5 else odd_text(rng)
+        pairs.append(f"{name}={quoted(rng, value)}")
+    for _ in range(rng.choice((0, 0, 0, 1, 2))):
+        pairs.append(
+            f"{quoted(rng, odd_text(rng))}{rng.choice(('=', '', '=='))}{rng.choice(PARTS[:20])}"
+        )
+    if pairs and rng.random() < 0.1:
+        pairs.append(rng.choice(pairs))
+    rng.shuffle(pairs)
+    text = f"{path}?{'&'.join(pairs)}"
+    return "".join(c if "!" <= c <= "~" else quote(c) for c in text)
+
+
+METHODS = ("GET", "GET", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+ODD_METHODS = ("get", "CONNECT", "PRI", "GETT", "", "G\x00T", "A" * 300, "GET\tX", "É")
+VERSIONS = ("HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2", "http/1.1", "")
+PATHS = (
+    *("/", "/healthz", "/maps", "/login", "/account", "/logout", "/docs", "/openapi.json"),
+    *("/api/v1/stores", "/api/v1/stores/a/maps?layer=conv1&sample=0", "/stores/a/maps", "/api"),
+    *("/stores/a", "/stores/", "/stores//maps", "/stores/a/stores/a/maps", "/stores/%2e%2e/maps"),
+    *("/assets/style.css", "/assets/..%2f..%2fapp.py", "/assets/%00", "/_dash-layout", UPDATE),
+    *("//", "///maps", "/./", "/..", "*", "http://other.example/", "?", "/%", "/%zz", "/%c0%af"),
+    *("/\xff\xfe", "/a\\b", "/a b", "/" + "a" * 9000, "/" + "a/" * 3000, "/?" + "a&" * 3000),
+    *("/api/v1/stores/a/images/0.png", "/api/v1/stores/a/images/-1.png?size=0", "/metrics"),
+    *("/api/v1/stores/a/windows?layer=conv1&sample=0&step=0", "/readyz", "/api/v1/log"),
+)
+# Headers with values that a server may stumble over.
+HEADERS: Mapping[str, Sequence[str]] = {
+    "Cookie": ("a", "=", ";;;", "fmdash_session=", 'fmdash_session="x', "$Version=1", "a=\xff"),
+    "Range": ("bytes=0-", "bytes=-1", "bytes=9-1", "bytes=0-0,1-1", "bytes=" + "0-,", "lines=1"),
+    "If-None-Match": ("*", '"', 'W/"x"', "," * 500, '"x"' * 200),
+    "If-Modified-Since": ("0", "yesterday", "Sat, 99 Foo 9999 99:99:99 GMT", "Thu, 01 Jan 1970"),
+    "Accept-Encoding": ("", "deflate;q=0", "gzip;q=nan", "*;q=1e999", "br, zstd, \xff", ",,,"),
+    "Accept": ("*/*", "text/html", "text/html;q=\xff", "a/" * 500),
+    "Content-Type": ("application/json", "application/json; charset=utf-16", "text/plain", "\xff"),
+    "Content-Encoding": ("gzip", "deflate", "x"),
+    "Authorization": ("Bearer", "Bearer ", "Bearer \xff", "Basic Og==", "bearer x y z", "Digest"),
+    "Origin": (
+        "null",
+        "http://[",
+        "http://[::1",
+        "http://a:b:c",
+        "://",
+        "\xff",
+        "http://x:99999999",
+    ),
+    "Host": ("", "[", "[::1", "a:b", "127.0.0.1:99999999", "other.example", "\xff", "a" * 300),
+    "Sec-Fetch-Site": ("same-origin", "cross-site", "none", "\xff", ""),
+    "Referer": ("http://[", "\xff", "x" * 3000),
+    "X-Forwarded-For": ("1.2.3.4", "::1", "\xff", ",,,", "a" * 3000),
+    "X-Forwarded-User": ("p0", "\xff", ""),
+    "X-Proxy-Secret": ("", "x", "\xff"),
+    "X-Request-Id": ("a", "a" * 300, "\xff", '{"a":1}'),
+    "Content-Length": ("-1", "1e3", "0x10", "9" * 30, "", "+5", "5, 5", "٣"),
+    "Transfer-Encoding": (
+        "chunked",
+        "gzip, chunked",
+        "chunked, chunked",
+        "identity",
+        "\x0bchunked",
+    ),
+    "Expect": ("100-continue", "200-ok"),
+    "Upgrade": ("websocket", "h2c"),
+    "Connection": ("keep-alive", "upgrade", "close, close", "\xff"),
+}
+BODIES = (
+    *(b"", b"{}", b"[]", b"null", b"\xff\xfe", b"{", b'{"output": "page.children"}', b"\x00" * 50),
+    *(b"name=p0&password=x", b"name=" + b"a" * 3000, b"%" * 200, b"a=1&" * 500, b"next=//x"),
+    *(b"5\r\nhello\r\n0\r\n\r\n", b"ffffffffffffffffff\r\n", b"-1\r\n\r\n", b"5;x=\r\nhel"),
+    *(b"\x1f\x8b\x08\x00\x00\x00", b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--"),
+)
+
+
+def odd_request(rng: random.Random, host: str, token: str) -> Request:
+    """A request that differs from those of browsers in its first line, headers, body or end.
+
+    Args:
+        rng: decides all.
+        host: as a browser would name it.
+        token: of a person who may take arrays home.
+    """
+    method = rng.choice(ODD_METHODS if rng.random() < 0.1 else METHODS)
+    path, version = rng.choice(PATHS), rng.choice(VERSIONS)
+    first = f"{method} {path} {version}".rstrip(" ") if rng.random() < 0.97 else "\x16\x03\x01"
+    headers = [("Host", host)] if rng.random() < 0.95 else []
+    if rng.random() < 0.7:
+        headers.append(("Authorization", f"Bearer {token}"))
+    for name in rng.sample(list(HEADERS), rng.choice((0, 1, 1, 1, 2, 3, 8))):
+        headers.append((name, rng.choice(HEADERS[name])))
+    body = rng.choice(BODIES) if method in ("POST", "PUT", "PATCH") or rng.random() < 0.1 else b""
+    names = {name for name, _ in headers}
+    if body and not names & {"Content-Length", "Transfer-Encoding"}:
+        wrong = rng.choice((0, 0, 0, 0, 1, -1, 1000))
+        headers.append(("Content-Length", str(max(0, len(body) + wrong))))
+    # A server waits for what such a request says is still to come.
+    waits = bool({"Transfer-Encoding", "Content-Length", "Expect"} & {name for name, _ in headers})
+    lines = [f"{name}: {value}" for name, value in headers]
+    match rng.randrange(25):
+        case 0:
+            lines += [f"X-{n}: {n}" for n in range(rng.choice((90, 500, 3000)))]
+        case 1:
+            lines.append(f"X-Long: {'a' * rng.choice((5000, 40_000, 200_000))}")
+        case 2:
+            lines.append(
+                rng.choice(("no colon", ": no name", "a b: c", " folded", "\x00: x", "X:"))
+            )
+        case 3:
+            lines.append(rng.choice(lines) if lines else "")
+        case 4:
+            lines.append("Cookie: " + rng.choice(("\\", '"\\', "a=b; ", "a=", '"')) * 2000)
+        case 5:
+            rng.shuffle(lines)
+    end = "\r\n" if rng.random() < 0.95 else "\n"
+    data = (end.join((first, *lines)) + end * 2).encode("latin-1", "replace") + body
+    words = f"{first[:80]} {dict(headers)} {body[:40]!r}"[:600]
+    if rng.random() < 0.05:
+        return Request(data[: rng.randrange(len(data))], words, ends=True)
+    return Request(data, words, ends=waits and rng.random() < 0.95)
+
+
+def head(method: str, path: str, host: str, token: str, body: bytes = b"") -> bytes:
+    """A well-formed request, for what is odd in its path or its body alone."""
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: {host}",
+        f"Authorization: Bearer {token}",
+        "Sec-Fetch-Site: same-origin",
+        "Connection: close",
+    ]
+    if method == "POST":
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + body
