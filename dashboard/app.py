@@ -28,6 +28,7 @@ from dashboard.pages.sent import kind_of
 from dashboard.server import paths, static_files
 from dashboard.server.access_log import AccessLog
 from dashboard.server.headers import SecurityHeaders
+from dashboard.server.ledger import Ledger
 from dashboard.server.limits import BodyLimit, Busy, KnownHosts
 from dashboard.server.metrics import Metrics
 from dashboard.server.readiness import Check, watch_routes
@@ -82,14 +83,14 @@ def create_app(
     if not source.has_catalogue:
         source.snapshot()  # a store that cannot be opened is better said now than in a page
     pages = _create_dash(source)
-    metrics = metrics or Metrics()
+    ledger = Ledger(metrics or Metrics(), access_log, source.usage)
     checks: dict[str, Check] = {"stores": source.check}
     if login:
         checks["file of people"] = login.people.check
     routes = guarded(
         (
             *(account_routes(login) if login else ()),
-            *watch_routes(checks, metrics),
+            *watch_routes(checks, ledger),
             *api.operation_routes(source, limits),
             *api.reference_routes(source),
             *([static_files.plotly_route()] if static_files.plotly_fits() else ()),
@@ -112,7 +113,7 @@ def create_app(
     # Around all else, so that what is refused, and what fails, has the headers too.
     outermost: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes())
     whole = paths.Prefixed(outermost, prefix) if prefix else outermost
-    return Watched(whole, metrics, access_log, source.usage)
+    return Watched(whole, ledger)
 
 
 def _create_dash(source: Source) -> Dash:

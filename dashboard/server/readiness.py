@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dashboard.server.metrics import Metrics
+from dashboard.server.ledger import Ledger
 from dashboard.server.roles import Role
 from dashboard.server.routes import GuardedRoute
 
@@ -56,7 +56,7 @@ class Readiness:
         return ""
 
 
-def watch_routes(checks: Mapping[str, Check], metrics: Metrics) -> list[GuardedRoute]:
+def watch_routes(checks: Mapping[str, Check], ledger: Ledger) -> list[GuardedRoute]:
     """`/readyz`, for whatever decides where requests go, and `/metrics`, for admins."""
     readiness = Readiness(checks)
 
@@ -66,7 +66,7 @@ def watch_routes(checks: Mapping[str, Check], metrics: Metrics) -> list[GuardedR
         return JSONResponse(about, 503 if reason else 200, {"cache-control": "no-store"})
 
     async def numbers(_: Request) -> Response:
-        text = await run_in_threadpool(metrics.text)
+        text = await run_in_threadpool(ledger.text)
         return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
 
     return [

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.server.access_log import AccessLog, Line
+from dashboard.server.access_log import Line
 from dashboard.server.headers import is_file
-from dashboard.server.metrics import Metrics, Usage
+from dashboard.server.ledger import Ledger
 
 # The id of the request at hand, for lines about what went wrong with it.
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")
@@ -27,27 +26,15 @@ FILES, PAGES, NO_ROUTE = "files", "pages", "none"
 
 
 class Watched:
-    """Stands around the whole application."""
+    """Stands around the whole application.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        metrics: Metrics,
-        access_log: AccessLog | None,
-        usage: Callable[[], Usage],
-    ) -> None:
-        """Watches an application.
+    Attributes:
+        ledger: where requests are written down.
+    """
 
-        Args:
-            app: what is watched.
-            metrics: where requests are counted.
-            access_log: where lines go; None for nowhere.
-            usage: what of the stores has been used so far.
-        """
+    def __init__(self, app: ASGIApp, ledger: Ledger) -> None:
         self._app = app
-        self._metrics = metrics
-        self._log = access_log
-        self._usage = usage
+        self.ledger = ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands a request on, with its id in `REQUEST_ID` and in the answer."""
@@ -76,24 +63,20 @@ class Watched:
             status = status or 500  # as the server then answers
             raise
         finally:
-            seconds = time.perf_counter() - began
-            status = status or CLIENT_LEFT
-            self._metrics.answered(_route(scope, state.get("route")), status, seconds)
-            self._metrics.used(self._usage(), self._log.n_lost if self._log else 0)
-            if self._log is not None:
-                person = state.get("person")
-                self._log.write(
-                    Line(
-                        time.time(),
-                        name,
-                        person.name if person else "",
-                        scope["method"],
-                        scope["path"],
-                        status,
-                        n_bytes,
-                        1e3 * seconds,
-                    )
+            person = state.get("person")
+            self.ledger.write(
+                Line(
+                    _route(scope, state.get("route")),
+                    time.time(),
+                    name,
+                    person.name if person else "",
+                    scope["method"],
+                    scope["path"],
+                    status or CLIENT_LEFT,
+                    n_bytes,
+                    time.perf_counter() - began,
                 )
+            )
 
 
 def _id_of(scope: Scope) -> str:
@@ -107,8 +90,10 @@ def _id_of(scope: Scope) -> str:
 
 def _route(scope: Scope, path: str | None) -> str:
     """A label of few: the route that answered; what is below `/` is told apart by what it is."""
+    if path:
+        return path
     if is_file(scope):
         return FILES
     if path is None:
         return NO_ROUTE
-    return path or (CALLBACK if scope["path"].endswith(CALLBACK) else PAGES)
+    return CALLBACK if scope["path"].endswith(CALLBACK) else PAGES
