@@ -89,7 +89,7 @@ async def answer(host: str, port: int, request: Request) -> int | str:
                 # After `100 Continue` comes an answer.
                 if (status := re.match(rb"HTTP/1\.[01] (\d{3}) ", line)) and status[1] != b"100":
                     return int(status[1])
-        return NOTHING
+            return NOTHING
     except TimeoutError:
         return NOTHING if request.ends else LATE
     except ConnectionError:
