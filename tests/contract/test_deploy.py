@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +104,14 @@ def test_the_server_answers_with_the_system_calls_that_the_unit_leaves(tmp_path)
 def test_the_unit_leaves_no_call_that_a_server_has_no_use_for(call):
     tool("systemd-analyze", debian="systemd")
     assert call not in confined.allowed(UNIT.read_text("utf-8"))
+
+
+def test_a_backup_of_a_file_of_people_in_use_lets_the_same_people_in(tmp_path):
+    people = People(tmp_path / "people", create=True)
+    people.add("ada", "admin", PASSWORD)  # still in the write-ahead log
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "people")) as file,
+        contextlib.closing(sqlite3.connect(tmp_path / "backup")) as copy,
+    ):
+        file.backup(copy)  # what sqlite3's `.backup` does
+    assert People(tmp_path / "backup").verified("ada", PASSWORD).role == "admin"
