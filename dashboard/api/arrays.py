@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from dashboard.api import answers
@@ -90,7 +90,7 @@ async def maps(call: Call) -> Response:
         quick = stored_chunk(call, snapshot, query, wait=False)
         if quick is not None:
             return quick
-    return await run_in_threadpool(_maps, call, query)
+    return await call.in_thread(partial(_maps, call, query))
 
 
 def pooled(call: Call) -> Response:

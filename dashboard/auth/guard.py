@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
@@ -17,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.auth.person import Person
+from dashboard.server.cookies import cookie
 from dashboard.server.problem import problem
 from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, required_role
@@ -68,6 +67,11 @@ class Login:
         hosts = headers.get("x-forwarded-for", "") if through_proxy else ""
         return hosts.rpartition(",")[2].strip() or host
 
+    def address(self, scope: Scope) -> str:
+        """Where a request comes from, by its ASGI scope; `socket` for a Unix socket."""
+        host = scope["client"][0] if scope.get("client") else "socket"
+        return self.client(host, Headers(scope=scope))
+
 
 class Guard:
     """Lets nobody in who is not known, and nobody further than their role."""
@@ -78,8 +82,7 @@ class Guard:
         Args:
             app: what is guarded.
             routes: those of the application, in its order; what none of them takes is refused.
-            login: how people get in; None where everybody may who reaches the server: only changes
-                that another site's page asks for are refused then.
+            login: how people get in; None where everybody may who reaches the server.
         """
         self._app = app
         self._routes = routes
@@ -92,9 +95,6 @@ class Guard:
                 await self._app(scope, receive, send)
             return  # no websocket is anybody's
         headers = Headers(scope=scope)
-        if _is_foreign(scope, headers):
-            await problem(403, "asked from another site's page")(scope, receive, send)
-            return
         if self._login is None:
             await self._app(scope, receive, send)
             return
@@ -179,24 +179,7 @@ def _by_proxy(login: Login, proxy: Proxy, headers: Headers) -> Person | None:
 
 def cookie_of(headers: Mapping[str, str]) -> str:
     """The session of a request's cookies; empty where there is none."""
-    cookies = SimpleCookie()
-    with contextlib.suppress(CookieError):
-        cookies.load(headers.get("cookie", ""))
-    return cookies[COOKIE].value if COOKIE in cookies else ""
-
-
-def _is_foreign(scope: Scope, headers: Headers) -> bool:
-    """Whether a change is asked for by a page of another site, as its browser says.
-
-    The algorithm is that of Go's `http.CrossOriginProtection` (https://words.filippo.io/csrf/).
-    """
-    if scope["method"] in _SAFE:
-        return False
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    return cookie(headers.get("cookie", ""), COOKIE)
 
 
 def _lacks_origin(scope: Scope, headers: Headers) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from dashboard.cli.people import users_option
 from dashboard.server.roles import ROLES, Role
 from fmcore.command import size, whole_number
 from fmcore.errors import InputFileError
+from fmcore.floors import warnings
 from fmcore.optional import needing
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ def _serve(options: argparse.Namespace) -> int:
     with needing(EXTRA, purpose="fmdash serve"):
         from dashboard.server import listen
         from dashboard.server.metrics import Metrics, shared_folder
+        from dashboard.server.process import raise_open_files
         from dashboard.stores.source import Source
 
     for path in options.paths:
@@ -121,6 +124,9 @@ def _serve(options: argparse.Namespace) -> int:
         # Before anything imports the library that counts.
         metrics = Metrics(stack.enter_context(shared_folder()) if is_many else None)
         app = _app(options, source, login, metrics)
+        for warning in (*warnings(), raise_open_files()):
+            if warning:
+                print(f"warning: {warning}", file=sys.stderr)
         where = listen.address(listening, tls=options.tls_cert is not None)
         if options.check:
             answers = listen.check(app, listening)
@@ -172,6 +178,7 @@ def _app(
         prefix=options.prefix,
         metrics=metrics,
         access_log=lines and AccessLog(None if str(lines) == "-" else lines),
+        tls=_has_tls(options),
     )
 
 
@@ -228,8 +235,12 @@ def _login(options: argparse.Namespace) -> Login | None:
     if not len(people) and not (proxy and proxy.role):
         raise listen.ServerError(f"nobody could log in: {options.users} has no people")
     journal = Journal(options.log or options.users.with_suffix(".log.jsonl"))
-    secure = bool(options.tls_cert or options.behind_tls or options.socket)
-    return Login(people, journal, proxy, secure=secure)
+    return Login(people, journal, proxy, secure=_has_tls(options))
+
+
+def _has_tls(options: argparse.Namespace) -> bool:
+    """Whether browsers come through TLS: to the server itself, or to the proxy before it."""
+    return bool(options.tls_cert or options.behind_tls or options.socket)
 
 
 def _secret(path: Path) -> str:

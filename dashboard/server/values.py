@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from dashboard.server.bounds import BOUNDS
+
 # Why a value is not of a kind; empty where it is.
 Kind = Callable[[object], str]
 # As long as the longest address, which is the longest text that a page sends.
-LONGEST_TEXT = 8 << 10
+LONGEST_TEXT = BOUNDS.text_characters
 # The largest whole number that JavaScript tells from the next (ECMA-262, Number.MAX_SAFE_INTEGER).
 LARGEST_WHOLE = (1 << 53) - 1
 # An event of a graph has lists of points of lists: 5.

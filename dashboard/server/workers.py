@@ -21,7 +21,7 @@ from gunicorn.arbiter import Arbiter
 from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
-from dashboard.server.listen import KEEP_ALIVE_SECONDS, address
+from dashboard.server.listen import address, settings
 from dashboard.server.metrics import Metrics
 
 # A worker that ends waits as long for answers under way, and before for connections to come back.
@@ -44,15 +44,9 @@ class _Server(uvicorn.Server):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """A worker with the settings that `dashboard.server.listen.configured` has for one process."""
+    """A worker with the settings that one process has too."""
 
-    CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (as its parent has it)
-        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-        "server_header": False,
-        "ws": "none",
-        "lifespan": "off",
-        "proxy_headers": False,
-    }
+    CONFIG_KWARGS: dict[str, Any] = settings() | {"lifespan": "off"}
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

@@ -6,16 +6,16 @@ loop and waits, five times a request; here bodies and answers are whole.
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import io
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from a2wsgi.wsgi import build_environ
 from starlette.types import Receive, Scope, Send
 
+from dashboard.server.bounds import BOUNDS
+from dashboard.server.threads import Threads
 from dashboard.server.values import Kind
 
 # Status, headers and body.
@@ -29,9 +29,9 @@ class Bridge:
         app: the WSGI application.
     """
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], *, threads: int) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], *, threads: Threads) -> None:
         self.app = app
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="page")
+        self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -41,9 +41,8 @@ class Bridge:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         environ: Any = build_environ(scope, io.BytesIO(body))  # type: ignore[arg-type]
-        run, loop = contextvars.copy_context().run, asyncio.get_running_loop()
-        status, headers, answer = await loop.run_in_executor(
-            self._pool, run, _answered, self.app, environ
+        status, headers, answer = await self._threads.run(
+            scope, receive, partial(_answered, self.app, environ)
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -71,7 +70,11 @@ def _answered(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> A
 
 
 def callback_problem(
-    body: Any, callbacks: Mapping[str, Any], kind_of: Callable[[str, str], Kind]
+    body: Any,
+    callbacks: Mapping[str, Any],
+    kind_of: Callable[[str, str], Kind],
+    *,
+    most_characters: int = BOUNDS.text_characters,
 ) -> str:
     """Why a body is no callback request that the application's own pages send; empty if it is one.
 
@@ -81,7 +84,11 @@ def callback_problem(
         body: parsed JSON.
         callbacks: Dash's, by their output.
         kind_of: what a component's property may hold, by their names.
+        most_characters: of any text in it.
     """
+    n_characters = _longest_text(body)
+    if n_characters > most_characters:
+        return f"a text of {n_characters:,} characters; at most {most_characters:,} are taken"
     if not isinstance(body, dict):
         return "expected an object"
     output = body.get("output")
@@ -110,6 +117,20 @@ def callback_problem(
     ):
         return "changedPropIds must name inputs of the callback"
     return ""
+
+
+def _longest_text(body: Any) -> int:
+    """How many characters the longest text has, of keys and values at any depth."""
+    parts, longest = [body], 0
+    while parts:
+        match parts.pop():
+            case str(text):
+                longest = max(longest, len(text))
+            case dict(values):
+                parts += [*values, *values.values()]
+            case list(values):
+                parts += values
+    return longest
 
 
 def _addresses(parts: Any) -> list[tuple[str, str]] | None:

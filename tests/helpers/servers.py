@@ -11,6 +11,7 @@ import time
 
 from dashboard.pages import PAGES
 from dashboard.server import listen as server
+from dashboard.server.bounds import BOUNDS
 
 # The request that a browser makes to have a page built.
 _OUTPUTS = [("page", "children"), *((f"nav-{view.name}", "className") for view in PAGES)]
@@ -26,10 +27,10 @@ SHOW_PAGE = {
 
 
 @contextlib.contextmanager
-def running(app):
+def running(app, bounds=BOUNDS):
     """The address of an application that is served in a thread."""
     listening = server.bind(("127.0.0.1", 0))
-    runner = server.configured(app)
+    runner = server.configured(app, bounds)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not runner.started:

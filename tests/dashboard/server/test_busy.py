@@ -15,9 +15,10 @@ from dashboard import create_app
 from dashboard.auth.guard import Login
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
-from dashboard.server.limits import MOST_AT_ONCE, MOST_OF_ONE
+from dashboard.server.bounds import BOUNDS
 from dashboard.stores.source import Source
 
+MOST_AT_ONCE, MOST_OF_ONE = BOUNDS.requests, BOUNDS.requests_of_person
 LAYOUT, SCRIPT = "_dash-layout", "assets/feature_maps.js"
 
 

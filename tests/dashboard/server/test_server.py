@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from contextvars import ContextVar
+from dataclasses import replace
 from importlib.util import find_spec
 
 import httpx
@@ -21,9 +22,10 @@ from plotly.offline import get_plotlyjs_version
 from starlette.testclient import TestClient
 
 from dashboard import create_app
-from dashboard.server import limits as middleware
 from dashboard.server import listen as server
+from dashboard.server.bounds import BOUNDS
 from dashboard.server.static_files import PLOTLY, PLOTLY_PATH, plotly_fits
+from dashboard.server.threads import Threads
 from dashboard.server.wsgi import Bridge
 from dashboard.stores.source import Source
 
@@ -140,11 +142,9 @@ def test_a_malformed_callback_is_refused_and_the_server_lives_on(url, body, stat
     assert httpx.get(url + "healthz").status_code == 200
 
 
-def test_a_body_that_never_ends_is_refused_in_time_and_no_thread_waits_for_it(
-    store_path, monkeypatch
-):
-    monkeypatch.setattr(middleware, "BODY_TIMEOUT_SECONDS", 0.2)
-    with running(create_app(Source(store_path))) as url:
+def test_a_body_that_never_ends_is_refused_in_time_and_no_thread_waits_for_it(store_path):
+    bounds = replace(BOUNDS, body_seconds=0.2)
+    with running(create_app(Source(store_path), bounds=bounds)) as url:
         where = httpx.URL(url)
         with socket.create_connection((where.host, where.port), timeout=20) as line:
             head = f"POST /{UPDATE} HTTP/1.1\r\nHost: {where.host}\r\nContent-Length: 100\r\n\r\n"
@@ -259,7 +259,9 @@ def test_a_page_is_answered_whole_in_a_thread_with_the_context_of_who_asked():
 
     async def ask():
         asked.set("me")
-        transport = httpx.ASGITransport(app=Bridge(app, threads=1))
+        transport = httpx.ASGITransport(
+            app=Bridge(app, threads=Threads(1, of_person=1, name="page"))
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             return await client.post("/", content=b"body")
 

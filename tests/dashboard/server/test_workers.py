@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -88,6 +89,21 @@ def test_a_worker_has_no_tensorflow_and_little_memory(team):
         assert int(re.search(r"VmRSS:\s+(\d+)", status)[1]) < 250_000
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"x" * 9000, 414),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200, 431),
+    ],
+)
+def test_workers_have_the_bounds_of_one_process(team, head, status):
+    where = httpx.URL(team[0])
+    with socket.create_connection((where.host, where.port), timeout=20) as line:
+        line.sendall(head)
+        assert line.recv(1 << 12).startswith(b"HTTP/1.1 %d " % status)
+
+
 def test_a_killed_worker_costs_no_more_than_what_it_was_at(team):
     url, process = team
     with Asking(url + MAPS) as asking:
@@ -168,13 +184,13 @@ def test_a_team_logs_in_through_tls_and_any_worker_knows_the_session(
 
 @pytest.mark.slow
 def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
-    users, socket = tmp_path / "people", tmp_path / "socket"
+    users, place = tmp_path / "people", tmp_path / "socket"
     user("add", "ed", "--role", "export", "--users", users, "--password-stdin", said="0123456789\n")
-    options = ["--users", users, "--socket", socket, "--proxy-header", "X-User", "--workers", 2]
+    options = ["--users", users, "--socket", place, "--proxy-header", "X-User", "--workers", 2]
     with served(store_path.parent, *options) as (url, _):
-        assert url == f"unix:{socket}"
-        assert socket.stat().st_mode & 0o007 == 0
-        transport = httpx.HTTPTransport(uds=str(socket))
+        assert url == f"unix:{place}"
+        assert place.stat().st_mode & 0o007 == 0
+        transport = httpx.HTTPTransport(uds=str(place))
         with httpx.Client(transport=transport, base_url="http://localhost") as client:
             assert client.get(MAPS, headers={"x-user": "ed"}).status_code == 200
             assert client.get(MAPS, headers={"x-user": "nobody"}).status_code == 401
