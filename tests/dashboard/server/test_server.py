@@ -160,7 +160,7 @@ def test_a_text_that_means_nothing_is_answered_with_what_there_is(url, value):
     assert httpx.post(url + UPDATE, json=SHOW_PAGE | {"inputs": inputs}).status_code == 200
 
 
-@pytest.mark.parametrize("value", [1, True, [], {"a": 1}, "x" * 9000, "?layer=\ud800"])
+@pytest.mark.parametrize("value", [1, True, [], {"a": 1}, "?layer=\ud800"])
 def test_a_value_that_no_component_sends_is_refused_by_name(url, value):
     inputs = [one | {"value": value} for one in SHOW_PAGE["inputs"]]
     body = json.dumps(SHOW_PAGE | {"inputs": inputs})  # httpx would refuse a lone surrogate
