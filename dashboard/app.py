@@ -26,14 +26,20 @@ from dashboard import api
 from dashboard.auth.guard import Guard, Login
 from dashboard.auth.routes import account_routes
 from dashboard.pages import shell
+from dashboard.pages.sent import kind_of
 from dashboard.server import paths, static_files
+from dashboard.server.access_log import AccessLog
 from dashboard.server.bounds import BOUNDS, Bounds
 from dashboard.server.headers import SecurityHeaders
+from dashboard.server.ledger import Ledger
 from dashboard.server.limits import BodyLimit, Busy, KnownHosts, Strangers
+from dashboard.server.metrics import Metrics
 from dashboard.server.origin import OwnPages
+from dashboard.server.readiness import Check, watch_routes
 from dashboard.server.roles import Role
 from dashboard.server.routes import GuardedMount, guarded
 from dashboard.server.threads import ClientLeftError, Threads
+from dashboard.server.watch import REQUEST_ID, Watched
 from dashboard.server.wsgi import Bridge, callback_problem
 from dashboard.stores.source import Source
 from dashboard.urls import HERE
@@ -59,6 +65,8 @@ def create_app(
     limits: api.Limits = api.DEFAULT_LIMITS,
     login: Login | None = None,
     prefix: str = "",
+    metrics: Metrics | None = None,
+    access_log: AccessLog | None = None,
     tls: bool = False,
     bounds: Bounds = BOUNDS,
 ) -> ASGIApp:
@@ -70,6 +78,8 @@ def create_app(
         allowed_hosts: names that requests may ask for; others, as in DNS rebinding, get a 400.
         login: who gets in; None for everybody who reaches the server.
         prefix: where a proxy puts the server, such as `/maps`; requests come with or without it.
+        metrics: where requests are counted; None for numbers of this process alone.
+        access_log: where a line of each request goes; None for nowhere.
         tls: whether browsers reach the server through TLS, of which a proxy may take care.
         bounds: what one client can make the server hold.
 
@@ -80,9 +90,14 @@ def create_app(
     if not source.has_catalogue:
         source.snapshot()  # a store that cannot be opened is better said now than in a page
     pages = _create_dash(source, bounds)
+    ledger = Ledger(metrics or Metrics(), access_log, source.usage)
+    checks: dict[str, Check] = {"stores": source.check}
+    if login:
+        checks["file of people"] = login.people.check
     routes = guarded(
         (
             *(account_routes(login) if login else ()),
+            *watch_routes(checks, ledger),
             *api.operation_routes(source, limits, _threads(bounds, "api")),
             *api.reference_routes(source),
             *([static_files.plotly_route()] if static_files.plotly_fits() else ()),
@@ -108,7 +123,8 @@ def create_app(
     )
     # Around all else, so that what is refused, and what fails, has the headers too.
     outermost: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes(), tls=tls)
-    return paths.Prefixed(outermost, prefix) if prefix else outermost
+    whole = paths.Prefixed(outermost, prefix) if prefix else outermost
+    return Watched(whole, ledger)
 
 
 def _threads(bounds: Bounds, name: str) -> Threads:
@@ -175,7 +191,9 @@ def _answer_errors(app: Dash, bounds: Bounds) -> None:
             body = request.get_json()  # 400 for bad JSON, 415 for another type
         except RecursionError:
             return jsonify(error="the body is nested too deep"), 400
-        problem = callback_problem(body, app.callback_map, most_characters=bounds.text_characters)
+        problem = callback_problem(
+            body, app.callback_map, kind_of, most_characters=bounds.text_characters
+        )
         return (jsonify(error=problem), 400) if problem else None
 
     @server.errorhandler(Exception)
@@ -188,5 +206,6 @@ def _answer_errors(app: Dash, bounds: Bounds) -> None:
             case DependencyException():
                 return jsonify(error="no such file"), 404
             case _:
-                log.exception("a request to %s failed", request.path, exc_info=error)
-                return jsonify(error="internal error; the server's log has it"), 500
+                name = REQUEST_ID.get()
+                log.exception("request %s to %s failed", name, request.path, exc_info=error)
+                return jsonify(error=f"internal error; the server's log has it as {name}"), 500

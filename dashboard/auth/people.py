@@ -6,6 +6,7 @@ No secret lies in it: passwords are argon2 hashes, sessions and tokens SHA-256 o
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -87,6 +88,14 @@ class People:
             self._signer = TimestampSigner(key, salt="session", digest_method=hashlib.sha256)
         except (sqlite3.Error, OSError) as error:
             raise PeopleError(f"cannot use {path} as a file of people: {error}") from error
+
+    def check(self) -> None:
+        """Looks whether the file is there and answers; `OSError` if not."""
+        self.path.stat()
+        try:
+            len(self)
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, "it does not answer") from error
 
     def __len__(self) -> int:
         (n,) = self._file.execute("SELECT count(*) FROM person").fetchone()

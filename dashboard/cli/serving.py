@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dashboard.auth.guard import Login
     from dashboard.server import listen
+    from dashboard.server.metrics import Metrics
 
 DEFAULT_PORT = 8050
 EXTRA = "dashboard"
@@ -63,6 +64,12 @@ def add_to(verbs: Any) -> None:
     serve.add_argument(
         "--largest-text", type=size, metavar="SIZE", help="the same as CSV or JSON (64MiB)"
     )
+    serve.add_argument(
+        "--access-log",
+        type=Path,
+        metavar="FILE",
+        help="append a line of JSON for each request; - for standard error (none)",
+    )
     team = serve.add_argument_group("for a team")
     users_option(team, why="who may log in: a file that `fmdash user add` makes")
     team.add_argument(
@@ -101,6 +108,7 @@ def add_to(verbs: Any) -> None:
 def _serve(options: argparse.Namespace) -> int:
     with needing(EXTRA, purpose="fmdash serve"):
         from dashboard.server import listen
+        from dashboard.server.metrics import Metrics, shared_folder
         from dashboard.server.process import raise_open_files
         from dashboard.stores.source import Source
 
@@ -112,10 +120,15 @@ def _serve(options: argparse.Namespace) -> int:
     certificate = None
     if options.tls_cert:
         certificate = listen.Certificate(options.tls_cert, options.tls_key)
-    with listen.bind(_address(options), guarded=login is not None) as listening:
+    workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
+    is_many = (workers > 1 or certificate is not None) and not options.check
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(listen.bind(_address(options), guarded=login is not None))
         if certificate is not None:
             certificate.read()  # what is none is better said now than in a handshake
-        app = _app(options, source, login)
+        # Before anything imports the library that counts.
+        metrics = Metrics(stack.enter_context(shared_folder()) if is_many else None)
+        app = _app(options, source, login, metrics)
         for warning in (*warnings(), raise_open_files()):
             if warning:
                 print(f"warning: {warning}", file=sys.stderr)
@@ -127,10 +140,10 @@ def _serve(options: argparse.Namespace) -> int:
             return 0 if set(answers.values()) == {200} else 1
         what = ", ".join(map(str, options.paths))
         print(f"Feature Map Dashboard of {what} at {where} (Ctrl-C stops it)", flush=True)
-        workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
         opens = options.open and listen.has_display()
         with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
-            if workers == 1 and certificate is None:
+            if not is_many:
+                metrics.begin()
                 listen.serve(app, listening, open_browser=opens)
             else:
                 from dashboard.server.workers import serve_with
@@ -141,27 +154,34 @@ def _serve(options: argparse.Namespace) -> int:
                     workers=workers,
                     certificate=certificate,
                     open_browser=opens,
+                    metrics=metrics,
                 )
     return 0
 
 
-def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIApp:
+def _app(
+    options: argparse.Namespace, source: Any, login: Login | None, metrics: Metrics
+) -> ASGIApp:
     with needing(EXTRA, purpose="fmdash serve"):
         from dashboard.api import Limits
         from dashboard.app import create_app  # Dash takes a second to import; usage needs none
         from dashboard.server import listen
+        from dashboard.server.access_log import AccessLog
 
     most = {"array_bytes": options.largest_array, "text_bytes": options.largest_text}
     limits = Limits(**{name: value for name, value in most.items() if value is not None})
     hosts = ["127.0.0.1", "localhost", *options.allow_host]
     if options.host not in listen.EVERYWHERE:
         hosts.append(options.host)
+    lines = options.access_log
     return create_app(
         source,
         allowed_hosts=hosts,
         limits=limits,
         login=login,
         prefix=options.prefix,
+        metrics=metrics,
+        access_log=lines and AccessLog(None if str(lines) == "-" else lines),
         tls=_has_tls(options),
     )
 

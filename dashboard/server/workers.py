@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
 from dashboard.server.listen import Certificate, address, settings
+from dashboard.server.metrics import Metrics
 
 # A worker that ends waits as long for answers under way, and before for connections to come back.
 GRACE_SECONDS, DRAIN_SECONDS = 60, 5
@@ -83,6 +84,7 @@ def serve_with(
     workers: int,
     certificate: Certificate | None,
     open_browser: bool,
+    metrics: Metrics,
 ) -> None:
     """Serves until Ctrl-C or SIGTERM; SIGHUP starts all workers anew, and no request is lost.
 
@@ -92,6 +94,7 @@ def serve_with(
         workers: how many processes.
         certificate: speak TLS with it.
         open_browser: open one when it answers.
+        metrics: where workers are counted.
     """
     if open_browser:
         where = address(listening, tls=certificate is not None)
@@ -103,5 +106,7 @@ def serve_with(
         "preload_app": True,
         "graceful_timeout": GRACE_SECONDS,
         "loglevel": "warning",
+        "post_fork": lambda _, __: metrics.begin(),
+        "child_exit": lambda _, worker: metrics.end(worker.pid),
     }
     _Gunicorn(app, options).run()

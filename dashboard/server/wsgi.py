@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from dashboard.server.bounds import BOUNDS
 from dashboard.server.threads import Threads
+from dashboard.server.values import Kind
 
 # Status, headers and body.
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -69,7 +70,11 @@ def _answered(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> A
 
 
 def callback_problem(
-    body: Any, callbacks: Mapping[str, Any], *, most_characters: int = BOUNDS.text_characters
+    body: Any,
+    callbacks: Mapping[str, Any],
+    kind_of: Callable[[str, str], Kind],
+    *,
+    most_characters: int = BOUNDS.text_characters,
 ) -> str:
     """Why a body is no callback request that the application's own pages send; empty if it is one.
 
@@ -78,6 +83,7 @@ def callback_problem(
     Args:
         body: parsed JSON.
         callbacks: Dash's, by their output.
+        kind_of: what a component's property may hold, by their names.
         most_characters: of any text in it.
     """
     n_characters = _longest_text(body)
@@ -92,15 +98,24 @@ def callback_problem(
     if "callback" not in callback:
         return "this callback runs in the browser"
     for part, expected in (("inputs", callback["inputs"]), ("state", callback["state"])):
-        if _addresses(body.get(part, [])) != _addresses(expected):
+        values = body.get(part, [])
+        addresses = _addresses(values)
+        if addresses is None or addresses != _addresses(expected):
             return f"{part} are not those of the callback"
+        for (component, prop), value in zip(addresses, values, strict=True):
+            if problem := kind_of(component, prop)(value.get("value")):
+                return f"{component}.{prop}: {problem}"
     outputs = body.get("outputs")
-    parts = _addresses(outputs if isinstance(outputs, list) else [outputs])
-    if parts is None or output not in (_joined(parts), *map(".".join, parts)):
+    is_list = isinstance(outputs, list)
+    parts = _addresses(outputs if is_list else [outputs])
+    if parts is None or output != (_joined(parts) if is_list else ".".join(parts[0])):
         return "outputs are not those of the callback"
     changed = body.get("changedPropIds", [])
-    if not isinstance(changed, list) or not all(isinstance(part, str) for part in changed):
-        return "changedPropIds must be a list of names"
+    inputs = {".".join(address) for address in _addresses(callback["inputs"]) or ()}
+    if not isinstance(changed, list) or not all(
+        isinstance(part, str) and part in inputs for part in changed
+    ):
+        return "changedPropIds must name inputs of the callback"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -46,6 +47,22 @@ class _Slot:
     used: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class StoreUsage:
+    """What one process has used of its stores so far.
+
+    Attributes:
+        n_opened: how often a store was opened.
+        n_hits: how often the cache had what was asked for; `n_misses` how often not.
+        n_bytes: what the cache holds now.
+    """
+
+    n_opened: int
+    n_hits: int
+    n_misses: int
+    n_bytes: int
+
+
 class Source:
     """Gives the current snapshot of each store, opened anew when its file is another one.
 
@@ -66,6 +83,7 @@ class Source:
         self._scanning = threading.Lock()
         self._scanned = -SCAN_SECONDS
         self._turns = itertools.count(1)
+        self._n_opened = 0
         self._scan()
 
     @property
@@ -96,12 +114,32 @@ class Source:
                 # The old file is left to its readers; it closes when the last of them lets go.
                 slot.opened = None
                 slot.opened = (key or (0, 0, 0), Snapshot(open_store(slot.path), name, self._cache))
+                self._n_opened += 1
                 self._close_unused(slot)
             slot.used, snapshot = next(self._turns), slot.opened[1]
         seen = DIGESTS_HERE.get()
         if seen is not None:
             seen.add(snapshot.digest)
         return snapshot
+
+    def usage(self) -> StoreUsage:
+        """What this process has used of the stores so far."""
+        cache = self._cache
+        return StoreUsage(self._n_opened, cache.n_hits, cache.n_misses, cache.n_bytes)
+
+    def check(self) -> None:
+        """Looks whether stores can be opened now.
+
+        Raises:
+            OSError: of the operating system, if a folder cannot be read, or the only store.
+        """
+        for path in self._paths:
+            if path.is_dir():
+                with os.scandir(path) as entries:
+                    next(entries, None)
+            else:
+                with path.open("rb") as file:
+                    file.read(1)
 
     def summaries(self) -> list[StoreSummary]:
         """A line for each store there is, broken ones too; kept as long as the file is the same."""

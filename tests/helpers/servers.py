@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -38,3 +41,20 @@ def running(app, bounds=BOUNDS, certificate=None):
         runner.should_exit = True
         thread.join()
         listening.close()
+
+
+@contextlib.contextmanager
+def served(*arguments: object):
+    """The address and the process of `fmdash serve`."""
+    command = [sys.executable, "-m", "dashboard.cli", "serve", *map(str, arguments), "--no-open"]
+    process = subprocess.Popen(
+        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        found = re.search(r" at (\S+) ", process.stdout.readline())
+        assert found, process.communicate(timeout=20)[1]
+        yield found[1], process
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=40)[1]
+        assert "rror" not in said, said

@@ -26,7 +26,7 @@ PEOPLE = (
 
 
 def main() -> int:
-    names = ("people", "slow", "faults", "flips", "noise", "mutants")
+    names = ("people", "slow", "odd", "faults", "flips", "noise", "mutants")
     parser = RunnerOptions(__doc__, names)
     parser.add_argument("--store", help="of the full MNIST test set")
     parser.add_argument("--other", help="another one, which is put in its place")
@@ -40,6 +40,7 @@ def main() -> int:
             for words in (PEOPLE[:1] if options.quick else PEOPLE)
         ),
         Script(HERE / "slow.py", tools=(str(VIEWER),)),
+        Script(HERE / "odd.py", (), TOOLS[1:], PACKAGES),
         Script(HERE / "faults.py", packages=("keras",)),
         Script(HERE / "flips.py"),
         Script(HERE / "noise.py", packages=("numba",)),

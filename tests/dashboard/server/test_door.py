@@ -297,7 +297,8 @@ def test_a_text_in_a_callback_is_bounded_wherever_it_stands(url):
         for value in (text, [text], {"a": {"b": text}}, {text: 1}):
             inputs = [part | {"value": value} for part in SHOW_PAGE["inputs"]]
             answer = httpx.post(url + UPDATE, json=SHOW_PAGE | {"inputs": inputs})
-            assert answer.status_code == status
+            # A list or an object is no address, however short its texts are.
+            assert answer.status_code == (status if value is text else 400)
             if status == 400:
                 assert answer.json()["error"].startswith("a text of 8,193 characters")
 

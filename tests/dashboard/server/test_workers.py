@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 from helpers.factories import tool
-from helpers.servers import running
+from helpers.servers import running, served
 from starlette.responses import PlainTextResponse
 
 from dashboard.server.bounds import BOUNDS
@@ -26,23 +26,6 @@ from dashboard.server.listen import Certificate
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
 MAPS = "/api/v1/stores/tiny/maps?layer=conv2&sample=0"
-
-
-@contextlib.contextmanager
-def served(*arguments: object):
-    """The address and the process of `fmdash serve`."""
-    command = [sys.executable, "-m", "dashboard.cli", "serve", *map(str, arguments), "--no-open"]
-    process = subprocess.Popen(
-        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        found = re.search(r" at (\S+) ", process.stdout.readline())
-        assert found, process.communicate(timeout=20)[1]
-        yield found[1], process
-    finally:
-        process.terminate()
-        said = process.communicate(timeout=40)[1]
-        assert "rror" not in said, said
 
 
 def children(process) -> set[int]:
