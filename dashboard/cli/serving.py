@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from dashboard.auth.guard import Login
     from dashboard.server import listen
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8050
 EXTRA = "dashboard"
@@ -197,14 +200,21 @@ def _login(options: argparse.Namespace) -> Login | None:
     people = People(options.users)
     if not len(people) and not (proxy and proxy.role):
         raise listen.ServerError(f"nobody could log in: {options.users} has no people")
+    if options.behind_tls and proxy is None:
+        log.warning(
+            "--behind-tls without --proxy-secret: all people look like one client, so that wrong "
+            "passwords of one make everybody wait; give --proxy-secret FILE or a --socket"
+        )
     journal = Journal(options.log or options.users.with_suffix(".log.jsonl"))
     secure = bool(options.tls_cert or options.behind_tls or options.socket)
     return Login(people, journal, proxy, secure=secure)
 
 
 def _secret(path: Path) -> str:
+    from dashboard.auth.private import keep_private
     from dashboard.server import listen
 
+    keep_private(path)
     try:
         secret = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
