@@ -205,7 +205,6 @@ class People:
             file.execute("DELETE FROM session")
             if tokens:
                 file.execute("DELETE FROM token")
-        self._here.signer = None
 
     def log_in(self, name: str, password: str, client: str) -> Attempt:
         """Begins a session of somebody who knows their password.
@@ -266,7 +265,7 @@ class People:
                 "WHERE name = ? ORDER BY ends DESC, rowid DESC LIMIT ?)",
                 (name, name, SESSIONS_OF_PERSON),
             )
-            return self._signer.sign(secret).decode()
+            return self._signer(anew=True).sign(secret).decode()
 
     def in_session(self, signed: str) -> Person | None:
         """Whose session it is; None where it ended, or never was."""
@@ -282,10 +281,10 @@ class People:
 
     def _unsigned(self, signed: str) -> str:
         """What was signed here, and not too long ago; empty for anything else."""
-        try:
-            return self._signer.unsign(signed, max_age=SESSION_SECONDS).decode()
-        except (BadSignature, UnicodeError):
-            return ""
+        for anew in (False, True):  # another worker may have signed it with a new key
+            with contextlib.suppress(BadSignature, UnicodeError):
+                return self._signer(anew=anew).unsign(signed, max_age=SESSION_SECONDS).decode()
+        return ""
 
     def make_token(self, name: str, label: str, days: int = TOKEN_DAYS) -> str:
         """A new token, which is shown this once.
@@ -357,17 +356,14 @@ class People:
             self._dummy = self._hasher.hash(secrets.token_urlsafe(32))
         return self._dummy
 
-    @property
-    def _signer(self) -> TimestampSigner:
-        """What signs with the key of the file: read anew where another connection changed it."""
-        with self._reading() as file:
-            (version,) = file.execute("PRAGMA data_version").fetchone()
-            if getattr(self._here, "signer", None) is None or self._here.version != version:
-                (key,) = file.execute("SELECT key FROM signing").fetchone()
-                self._here.signer = TimestampSigner(
-                    key, salt="session", digest_method=hashlib.sha256
-                )
-                self._here.version = version
+    def _signer(self, *, anew: bool = False) -> TimestampSigner:
+        """What signs with the key of the file, as it is now or was when this thread last read it.
+
+        A key that was replaced is no danger: with it all sessions ended that it had signed.
+        """
+        if anew or getattr(self._here, "signer", None) is None:
+            ((key,),) = self._rows("SELECT key FROM signing")
+            self._here.signer = TimestampSigner(key, salt="session", digest_method=hashlib.sha256)
         signer: TimestampSigner = self._here.signer
         return signer
 

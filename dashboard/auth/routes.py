@@ -119,6 +119,10 @@ def account_routes(how: Login) -> list[GuardedRoute]:
         return page(request, "account.html", status, person=person, tokens=tokens, **about)
 
     def change(person: Person, form: dict[str, str]) -> dict[str, str]:
+        if people.get(person.name) is None:  # and who there is, is no answer for them
+            raise PeopleError(
+                "only the proxy knows you: tokens are for people of the server's file"
+            )
         if "revoke" in form:
             people.revoke(person.name, form["revoke"])
             journal.write("token revoked", who=person.name, label=form["revoke"])
