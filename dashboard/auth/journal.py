@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
 import threading
 import time
 from collections import Counter
@@ -60,9 +61,8 @@ class Journal:
         try:
             file = self._opened()
             try:
-                size = os.fstat(file).st_size
-                if size and os.pread(file, 1, size - 1) != b"\n":
-                    data = b"\n" + data  # the line before was torn: it takes no other with it
+                if _is_torn(file):
+                    data = b"\n" + data  # the line before takes no other with it
                 written = os.write(file, data)
             finally:
                 os.close(file)
@@ -101,6 +101,14 @@ class Journal:
 
     def _opened(self) -> int:
         return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def _is_torn(file: int) -> bool:
+    """Whether the last line has no end; False where nothing can be read back, as in a pipe."""
+    if not stat.S_ISREG(os.fstat(file).st_mode) or not os.fstat(file).st_size:
+        return False
+    os.lseek(file, -1, os.SEEK_END)  # what is written goes to the end anyway
+    return os.read(file, 1) != b"\n"
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

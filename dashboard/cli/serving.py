@@ -111,6 +111,11 @@ def _serve(options: argparse.Namespace) -> int:
     login = _login(options)
     with listen.bind(_address(options), guarded=login is not None) as listening:
         app = _app(options, source, login)
+        if login is not None and login.proxy is None and options.behind_tls:
+            log.warning(
+                "--behind-tls without --proxy-secret: all people look like one client, so that "
+                "wrong passwords of one make everybody wait; give --proxy-secret FILE or a --socket"
+            )
         where = listen.address(listening, tls=options.tls_cert is not None)
         if options.check:
             answers = listen.check(app, listening)
@@ -200,11 +205,6 @@ def _login(options: argparse.Namespace) -> Login | None:
     people = People(options.users)
     if not len(people) and not (proxy and proxy.role):
         raise listen.ServerError(f"nobody could log in: {options.users} has no people")
-    if options.behind_tls and proxy is None:
-        log.warning(
-            "--behind-tls without --proxy-secret: all people look like one client, so that wrong "
-            "passwords of one make everybody wait; give --proxy-secret FILE or a --socket"
-        )
     journal = Journal(options.log or options.users.with_suffix(".log.jsonl"))
     secure = bool(options.tls_cert or options.behind_tls or options.socket)
     return Login(people, journal, proxy, secure=secure)
@@ -214,11 +214,11 @@ def _secret(path: Path) -> str:
     from dashboard.auth.private import keep_private
     from dashboard.server import listen
 
-    keep_private(path)
     try:
         secret = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"cannot read the proxy's secret in {path}: {error}") from error
     if len(secret) < 16:
         raise listen.ServerError(f"the secret in {path} is shorter than 16 characters")
+    keep_private(path)
     return secret

@@ -480,3 +480,14 @@ def test_no_line_of_the_log_is_torn_by_others(journal):
     lines = journal.path.read_bytes().splitlines()
     assert sum(bool(line) for line in lines) == 200
     assert all("event" in json.loads(line) for line in lines if line)
+
+
+def test_a_proxy_that_hides_who_asks_is_said_at_the_start(people, store_path, caplog):
+    command = ["serve", str(store_path), "--users", str(people.path), "--port", "0", "--check"]
+    with caplog.at_level(logging.WARNING, "dashboard"):
+        main([*command, "--behind-tls"])
+    assert "all people look like one client" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "dashboard"):
+        main(command)
+    assert "one client" not in caplog.text
