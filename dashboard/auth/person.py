@@ -15,7 +15,7 @@ class PeopleError(FmcoreError, ValueError):
     """There is no such person or token, or one of that name already."""
 
 
-class PeopleFileError(PeopleError):
+class PeopleFileError(PeopleError, OSError):
     """The file of people cannot be read or written now: a full disk, or somebody who holds it."""
 
 

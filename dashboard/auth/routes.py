@@ -28,11 +28,11 @@ from dashboard.urls import API
 # Of checking passwords, each of which takes 64 MiB and a tenth of a second, at the same time.
 CHECKS = 2
 # Logins that wait for it or are being checked, of everybody and of one client: the last of them
-# waits 3 s, and a client that takes all of its places makes others wait 0.8 s.
-WAITING, WAITING_OF_CLIENT = 64, 16
+# waits 0.8 s, and a client that takes all of its places leaves as many to others.
+WAITING, WAITING_OF_CLIENT = 16, 8
 LINES_OF_LOG = 1000
-# A name, a password of 1,024 letters of any alphabet, and an address, all percent-encoded.
-LONGEST_FORM_BYTES = 32 << 10
+# A name, a password of 1,024 letters of three bytes, and an address, all percent-encoded.
+LONGEST_FORM_BYTES = 16 << 10
 LONGEST_NEXT = 2048
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -167,8 +167,11 @@ def test_what_nobody_can_be_called_is_not_kept_logged_or_shown(client, people, j
         with people._changing() as file:
             file.execute("DELETE FROM failure")
         answer = client.post("/login", data={"name": name, "password": "wrong"}, headers=SAME)
-        assert answer.status_code == 401
+        # The door may refuse what is far too long before anybody looks for a name in it.
+        assert answer.status_code == 401 or (name is LONG and answer.status_code == 413)
         assert len(answer.content) < 10_000
+        if answer.status_code == 413:
+            continue
         rows = people._rows("SELECT who FROM failure ORDER BY who")
         assert rows == [("127.0.0.1",), ("127.0.0.1 ",)], name[:20]
         line = journal.last(1)[0]
