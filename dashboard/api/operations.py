@@ -217,7 +217,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path=f"{API_STORE}/samples",
         answer=arrays.samples,
-        role=_by_format,
+        role=_by_samples,
         summary="Index, id, label and prediction of samples, or what is true and predicted of "
         "several labels or numbers, a row each; without what nobody knows",
         parameters=_shared("sample", "class", "layer", "filter"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,25 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.auth.clients import address_of
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
-from dashboard.auth.person import Person
+from dashboard.auth.person import PeopleFileError, Person
 from dashboard.server.cookies import cookie
 from dashboard.server.problem import problem
 from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, required_role
 from dashboard.urls import below_store
 
+log = logging.getLogger(__name__)
+
 COOKIE = "fmdash_session"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+# Of what a proxy says who asks: an e-mail address has 254 at most (RFC 5321).
+_LONGEST_PROXY_NAME = 256
+# Of a page's address that a login leads back to; links of the pages have a few hundred. It is
+# quoted in the address of the login, which must not be too long either.
+_LONGEST_NEXT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Proxy:
 
     Attributes:
         secret: what its header `X-Proxy-Secret` must hold; empty where only the proxy can reach
-            this server, through a Unix socket.
+            this server, through a Unix socket: then every request came through it.
         header: the header with the person's name; empty where people log in here.
         role: of people that the file of people does not know; None to refuse them.
     """
@@ -40,9 +49,15 @@ class Proxy:
     header: str = ""
     role: Role | None = None
 
-    def sent(self, headers: Mapping[str, str]) -> bool:
+    def sent(self, headers: Headers) -> bool:
         """Whether a request came through it."""
-        return hmac.compare_digest(headers.get("x-proxy-secret", "").encode(), self.secret.encode())
+        if not self.secret:
+            return True
+        secrets = headers.getlist("x-proxy-secret")
+        # As the bytes that were sent, for `compare_digest` takes no text beyond ASCII.
+        return len(secrets) == 1 and hmac.compare_digest(
+            secrets[0].encode("latin-1"), self.secret.encode()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +76,16 @@ class Login:
     proxy: Proxy | None = None
     secure: bool = True
 
-    def client(self, host: str, headers: Mapping[str, str]) -> str:
-        """Where a request comes from: the proxy's word counts for what came through it."""
+    def client(self, host: str, headers: Headers) -> str:
+        """Where a request comes from: the proxy's word counts for what came through it.
+
+        Of several addresses, in one line or in several, the proxy has added the last; what is no
+        address counts for nothing.
+        """
         through_proxy = self.proxy is not None and self.proxy.sent(headers)
-        hosts = headers.get("x-forwarded-for", "") if through_proxy else ""
-        return hosts.rpartition(",")[2].strip() or host
+        lines = headers.getlist("x-forwarded-for") if through_proxy else []
+        last = lines[-1].rpartition(",")[2] if lines else ""
+        return address_of(last) or address_of(host) or host
 
     def address(self, scope: Scope) -> str:
         """Where a request comes from, by its ASGI scope; `socket` for a Unix socket."""
@@ -99,7 +119,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         # Here, not in a thread: it takes 50 us, and to change to a thread and back ten times that.
-        person = _who(self._login, headers)
+        try:
+            person = _who(self._login, headers)
+        except PeopleFileError as error:
+            await unreadable(error)(scope, receive, send)
+            return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         # A store's pages have the whole API below them; nothing there says who has which stores.
         within = below_store(path)
@@ -166,11 +190,15 @@ def _who(login: Login, headers: Headers) -> Person | None:
 
 
 def _by_proxy(login: Login, proxy: Proxy, headers: Headers) -> Person | None:
-    name = headers.get(proxy.header, "") if proxy.header else ""
-    if not name:
+    names = headers.getlist(proxy.header) if proxy.header else []
+    if not any(names):
         return None
-    if not proxy.sent(headers):
-        login.journal.write("forged", who=name, header=proxy.header)
+    name = names[0]
+    is_clear = len(names) == 1 and len(name) <= _LONGEST_PROXY_NAME and name.isprintable()
+    # Two lines are a proxy's that adds its own to what the client sent: nobody can tell which.
+    if not is_clear or not proxy.sent(headers):
+        who = name[:_LONGEST_PROXY_NAME]
+        login.journal.write_seldom("forged", who=who, header=proxy.header, lines=len(names))
         return None
     person = login.people.get(name)
     role = proxy.role if person is None else person.role
@@ -187,6 +215,13 @@ def _lacks_origin(scope: Scope, headers: Headers) -> bool:
     return scope["method"] not in _SAFE and not is_named
 
 
+def unreadable(error: PeopleFileError) -> Response:
+    """503 where nobody can say who may come in, and the reason in the log."""
+    log.error("%s", error)
+    detail = "the server cannot read now who may come in; try again"
+    return problem(503, detail, headers={"retry-after": "2"})
+
+
 def _unknown(scope: Scope, headers: Headers, path: str) -> Response:
     """The way to the login for a person at a page; 401 for everything else."""
     is_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
@@ -195,4 +230,6 @@ def _unknown(scope: Scope, headers: Headers, path: str) -> Response:
         return problem(401, detail, headers={"www-authenticate": "Bearer"})
     root, query = scope.get("root_path", ""), scope["query_string"].decode("latin-1")
     address = quote(path) + (f"?{query}" if query else "")
-    return RedirectResponse(f"{quote(root)}/login?next={quote(address, safe='')}", 303)
+    back = quote(address, safe="")
+    query = f"?next={back}" if len(back) <= _LONGEST_NEXT else ""
+    return RedirectResponse(f"{quote(root)}/login{query}", 303)

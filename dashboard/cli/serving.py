@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from dashboard.auth.guard import Login
     from dashboard.server import listen
     from dashboard.server.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8050
 EXTRA = "dashboard"
@@ -132,6 +135,11 @@ def _serve(options: argparse.Namespace) -> int:
         for warning in (*warnings(), raise_open_files()):
             if warning:
                 print(f"warning: {warning}", file=sys.stderr)
+        if login is not None and login.proxy is None and options.behind_tls:
+            log.warning(
+                "--behind-tls without --proxy-secret: all people look like one client, so that "
+                "wrong passwords of one make everybody wait; give --proxy-secret FILE or a --socket"
+            )
         where = listen.address(listening, tls=options.tls_cert is not None)
         if options.check:
             answers = listen.check(app, listening)
@@ -248,6 +256,7 @@ def _has_tls(options: argparse.Namespace) -> bool:
 
 
 def _secret(path: Path) -> str:
+    from dashboard.auth.private import keep_private
     from dashboard.server import listen
 
     try:
@@ -256,4 +265,5 @@ def _secret(path: Path) -> str:
         raise InputFileError(f"cannot read the proxy's secret in {path}: {error}") from error
     if len(secret) < 16:
         raise listen.ServerError(f"the secret in {path} is shorter than 16 characters")
+    keep_private(path)
     return secret

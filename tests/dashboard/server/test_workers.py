@@ -190,7 +190,16 @@ def test_a_team_logs_in_through_tls_and_any_worker_knows_the_session(
 @pytest.mark.slow
 def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
     users, place = tmp_path / "people", tmp_path / "socket"
-    user("add", "ed", "--role", "export", "--users", users, "--password-stdin", said="0123456789\n")
+    user(
+        "add",
+        "ed",
+        "--role",
+        "export",
+        "--users",
+        users,
+        "--password-stdin",
+        said="a long password\n",
+    )
     options = ["--users", users, "--socket", place, "--proxy-header", "X-User", "--workers", 2]
     with served(store_path.parent, *options) as (url, _):
         assert url == f"unix:{place}"
@@ -205,8 +214,8 @@ def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
 @pytest.mark.slow
 def test_what_would_let_strangers_in_is_refused_with_what_to_do(store_path, tmp_path):
     users, empty, short = tmp_path / "people", tmp_path / "empty", tmp_path / "short"
-    user("add", "ed", "--users", users, "--password-stdin", said="0123456789\n")
-    user("add", "ed", "--users", empty, "--password-stdin", said="0123456789\n")
+    user("add", "ed", "--users", users, "--password-stdin", said="a long password\n")
+    user("add", "ed", "--users", empty, "--password-stdin", said="a long password\n")
     assert user("remove", "ed", "--users", empty).returncode == 0
     short.write_text("abc")
     everywhere = ["--host", "0.0.0.0"]
@@ -239,7 +248,7 @@ def test_people_are_kept_at_the_command_line(tmp_path):
     assert (made.returncode, "expected 10 to" in made.stderr) == (1, True)
     made = user("add", "ed", "--users", users)  # and nobody types
     assert (made.returncode, "--password-stdin" in made.stderr) == (1, True)
-    user("add", "ed", "--users", users, "--password-stdin", said="0123456789\n")
+    user("add", "ed", "--users", users, "--password-stdin", said="a long password\n")
     token = user("token", "ed", "--label", "lab", "--users", users)
     assert token.stdout.startswith("fmd_")
     assert user("role", "ed", "admin", "--users", users).returncode == 0
@@ -247,7 +256,7 @@ def test_people_are_kept_at_the_command_line(tmp_path):
     assert user("revoke", "ed", "--label", "lab", "--users", users).returncode == 0
     assert user("revoke", "ed", "--label", "lab", "--users", users).returncode == 1
     for act in (["password", "bo", "--password-stdin"], ["remove", "bo"], ["role", "bo", "view"]):
-        done = user(*act, "--users", users, said="0123456789\n")
+        done = user(*act, "--users", users, said="a long password\n")
         assert (done.returncode, "there is no 'bo'" in done.stderr) == (1, True)
     assert user("list").returncode == 1
 
