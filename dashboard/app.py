@@ -113,7 +113,7 @@ def create_app(
             Middleware(KnownHosts, allowed_hosts=allowed_hosts),
             Middleware(OwnPages, tls=tls),
             Middleware(Guard, routes=routes, login=login),
-            *([Middleware(Strangers, address=login.address, bounds=bounds)] if login else ()),
+            *([Middleware(Strangers, address=login.network, bounds=bounds)] if login else ()),
             Middleware(Busy, has_login=login is not None, bounds=bounds),
             Middleware(BodyLimit, bounds=bounds),
             Middleware(paths.StorePages, source=source),

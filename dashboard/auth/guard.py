@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.auth.clients import address_of
+from dashboard.auth.clients import address_of, network_of
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.auth.person import PeopleFileError, Person
@@ -87,10 +87,10 @@ class Login:
         last = lines[-1].rpartition(",")[2] if lines else ""
         return address_of(last) or address_of(host) or host
 
-    def address(self, scope: Scope) -> str:
-        """Where a request comes from, by its ASGI scope; `socket` for a Unix socket."""
+    def network(self, scope: Scope) -> str:
+        """The client a request counts for, by its ASGI scope; `socket` for a Unix socket."""
         host = scope["client"][0] if scope.get("client") else "socket"
-        return self.client(host, Headers(scope=scope))
+        return network_of(self.client(host, Headers(scope=scope)))
 
 
 class Guard:

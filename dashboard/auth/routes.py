@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -16,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from dashboard.auth.clients import network_of
 from dashboard.auth.guard import COOKIE, Login, cookie_of, unreadable
 from dashboard.auth.people import SESSION_SECONDS, is_name
 from dashboard.auth.person import MOST_TOKEN_DAYS, PeopleError, PeopleFileError, Person
@@ -25,11 +22,9 @@ from dashboard.server.roles import Role
 from dashboard.server.routes import GuardedRoute
 from dashboard.urls import API
 
-# Of checking passwords, each of which takes 64 MiB and a tenth of a second, at the same time.
+# Of checking passwords, each of which takes 64 MiB and a tenth of a second, at the same time. How
+# many logins wait for it, and how many of one client, is bounded at the door.
 CHECKS = 2
-# Logins that wait for it or are being checked, of everybody and of one client: the last of them
-# waits 0.8 s, and a client that takes all of its places leaves as many to others.
-WAITING, WAITING_OF_CLIENT = 16, 8
 LINES_OF_LOG = 1000
 # A name, a password of 1,024 letters of three bytes, and an address, all percent-encoded.
 LONGEST_FORM_BYTES = 16 << 10
@@ -43,7 +38,7 @@ def account_routes(how: Login) -> list[GuardedRoute]:
     people, journal = how.people, how.journal
     pages = Environment(loader=PackageLoader("dashboard.auth"), autoescape=True)
     pages.filters["day"] = _day
-    checks, queue = asyncio.Semaphore(CHECKS), Queue()
+    checks = asyncio.Semaphore(CHECKS)
 
     def page(request: Request, file: str, status: int = 200, **about: Any) -> Response:
         text = pages.get_template(file).render(root=_root(request), **about)
@@ -69,14 +64,8 @@ def account_routes(how: Login) -> list[GuardedRoute]:
         pause = await run_in_threadpool(people.wait, name, client)
         if pause > 0:
             return later(request, form, pause)
-        with queue.place(network_of(client)) as has_place:
-            if not has_place:
-                message = "Too many people log in at this moment; try again in 2 s."
-                answer = again(request, form, 503, message)
-                answer.headers["retry-after"] = "2"
-                return answer
-            async with checks:
-                attempt = await run_in_threadpool(people.log_in, name, password, client)
+        async with checks:
+            attempt = await run_in_threadpool(people.log_in, name, password, client)
         if attempt.wait > 0:  # others of this client were looked at meanwhile
             return later(request, form, attempt.wait)
         if not attempt.session:
@@ -148,27 +137,6 @@ def account_routes(how: Login) -> list[GuardedRoute]:
         GuardedRoute(f"{API}/v1/log", log, role=Role.ADMIN),
         GuardedRoute(f"{API}/v1/people", _able(everybody), role=Role.ADMIN),
     ]
-
-
-class Queue:
-    """Who waits for a password to be checked: a client has a share of the places, not all."""
-
-    def __init__(self) -> None:
-        self._n_of: Counter[str] = Counter()
-
-    @contextlib.contextmanager
-    def place(self, client: str) -> Iterator[bool]:
-        """Holds a place; whether there was one."""
-        if self._n_of.total() >= WAITING or self._n_of[client] >= WAITING_OF_CLIENT:
-            yield False
-            return
-        self._n_of[client] += 1
-        try:
-            yield True
-        finally:
-            self._n_of[client] -= 1
-            if not self._n_of[client]:
-                del self._n_of[client]
 
 
 def _able(handler: Handler) -> Handler:

@@ -26,11 +26,12 @@ from dashboard.auth.delays import FREE
 from dashboard.auth.guard import Login, Proxy
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
-from dashboard.auth.routes import WAITING_OF_CLIENT
+from dashboard.server.bounds import BOUNDS
 from dashboard.stores.source import Source
 
 PASSWORD, SECRET = "correct horse battery", "a secret of the proxy alone"
 SAME = {"sec-fetch-site": "same-origin"}
+SHARE = BOUNDS.stranger_requests_of_address
 WORKERS, GUESSES = 4, 64
 
 
@@ -266,7 +267,7 @@ def test_a_flood_of_logins_from_one_client_keeps_nobody_else_out(people, store_p
     monkeypatch.setattr(people, "_hasher", Held())
     login = Login(people, Journal(people.path.with_suffix(".j")), Proxy(SECRET), secure=False)
     there = {"x-proxy-secret": SECRET, "x-forwarded-for": "192.0.2.66"}
-    flood = [{"name": f"name{n}", "password": "wrong"} for n in range(3 * WAITING_OF_CLIENT)]
+    flood = [{"name": f"name{n}", "password": "wrong"} for n in range(3 * SHARE)]
 
     async def flooded(url: str) -> tuple[list[int], int]:
         async with httpx.AsyncClient(
@@ -279,7 +280,7 @@ def test_a_flood_of_logins_from_one_client_keeps_nobody_else_out(people, store_p
             refused = 0  # at once: those beyond the share
             for answer in asyncio.as_completed(asking):
                 refused += (await answer).status_code == 503
-                if refused == len(flood) - WAITING_OF_CLIENT:
+                if refused == len(flood) - SHARE:
                     break
             elsewhere = {"x-proxy-secret": SECRET, "x-forwarded-for": "192.0.2.1"}
             form = {"name": "ada", "password": PASSWORD}
@@ -293,6 +294,6 @@ def test_a_flood_of_logins_from_one_client_keeps_nobody_else_out(people, store_p
         statuses, hers = asyncio.run(flooded(url))
     assert hers == 303
     assert collections.Counter(statuses) == {
-        503: len(flood) - WAITING_OF_CLIENT,
-        401: WAITING_OF_CLIENT,
+        503: len(flood) - SHARE,
+        401: SHARE,
     }
