@@ -9,6 +9,9 @@ from pathlib import Path
 
 import h5py
 
+# Where systems have names for the open files of a process.
+_DESCRIPTORS = (Path("/proc/self/fd"), Path("/dev/fd"))
+
 
 class FileBytes:
     """Reads any part of a file, from any thread; the file is closed with the last reference to it.
@@ -22,13 +25,31 @@ class FileBytes:
         size: the size of the file in bytes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, descriptor: int | None = None) -> None:
+        """Opens a file.
+
+        Args:
+            path: the path of the file, for messages; of an open one, only that.
+            descriptor: of the file, if it is open: another is made of it.
+
+        Raises:
+            OSError: if it cannot be opened.
+        """
         self.path = path
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        self.descriptor = os.open(path, flags)
+        flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe of that name must not be waited for
+        self.descriptor = os.open(path, flags) if descriptor is None else os.dup(descriptor)
         weakref.finalize(self, os.close, self.descriptor)
         self.size = os.fstat(self.descriptor).st_size
         self._lock = threading.Lock()
+
+    @property
+    def name(self) -> Path:
+        """A name under which this very file opens, even if another lies at its path by now."""
+        for folder in _DESCRIPTORS if hasattr(os, "pread") else ():
+            if folder.is_dir():
+                return folder / str(self.descriptor)
+        return self.path
 
     def read_now(self, offset: int, size: int) -> bytes | None:
         """The bytes from `offset` if they are in memory already; None if the disk must be awaited.
