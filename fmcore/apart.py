@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fmcore import errors
@@ -33,6 +34,7 @@ IDLE_SECONDS = 30.0
 WAITING_SECONDS = 60.0
 MOST_ANSWER_BYTES = 4 << 20
 MOST_FILES = 64
+OPEN_FILES = (Path("/proc/self/fd"), Path("/dev/fd"))
 # How answers begin that are no errors.
 RESULT = b'{"result"'
 END_SECONDS = 0.05
@@ -329,6 +331,19 @@ def _how_it_ended(code: int, seconds: float) -> str:
     if code < 0:
         return f"HDF5 itself crashes on it ({signal.Signals(-code).name})"
     return "HDF5 itself ends on it"
+
+
+def name_of_open(descriptor: int, path: Path) -> Path:
+    """A name under which an open file opens again, even if another lies at its path by now.
+
+    Args:
+        descriptor: of the open file.
+        path: its name where the system has none for the open files of a process (Windows).
+    """
+    for folder in OPEN_FILES:
+        if folder.is_dir():
+            return folder / str(descriptor)
+    return path
 
 
 def _imported(function: str) -> Callable[[int, str], Any]:

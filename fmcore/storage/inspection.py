@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from fmcore.apart import Apart, ApartError, Bounds
 from fmcore.errors import InputFileError, StoreError
 from fmcore.storage.file.nodes import MOST_ATTRIBUTE_BYTES, damage_as_store_error
@@ -46,11 +48,11 @@ def inspect_store(store: Store) -> None:
             raise StoreError(f"{store.path} is no store: its attributes are too long")
         for spec in SCHEMA:
             if not spec.of_layer and spec.part is None and file.has(spec.name):
-                n_bytes += _bytes_of(file.index(spec.path), spec.name)
+                n_bytes += _read_index(file.hdf5, spec.path, spec.name)
         for group, facts in file.layers.items():
             file.check_layer(group)
             for name in facts.arrays:
-                n_bytes += _bytes_of(file.index(array_path(name, group)), name)
+                n_bytes += _read_index(file.hdf5, array_path(name, group), name)
         most = max(FREE_BYTES, MOST_RATIO * file.bytes.size)
         if n_bytes > most:
             raise StoreError(
@@ -59,10 +61,11 @@ def inspect_store(store: Store) -> None:
             )
 
 
-def _bytes_of(index: Any, name: str) -> int:
-    if name in _IN_PARTS:
-        return 0
-    return math.prod(index.shape) * int(index.dtype.itemsize)
+def _read_index(file: h5py.File, path: str, name: str) -> int:
+    """Has HDF5 read where the chunks of an array lie; the bytes of its values, if read at once."""
+    array = h5py.h5d.open(file.id, path.encode())
+    array.chunk_iter(lambda _: None)
+    return 0 if name in _IN_PARTS else math.prod(array.shape) * array.get_type().get_size()
 
 
 def _text_bytes(attributes: Mapping[str, Any]) -> int:

@@ -74,6 +74,7 @@ class Store:
     def __init__(self, path: Path, file: FileBytes | None = None) -> None:
         self.path = path
         self._file = StoreFile(path, file)
+        self._about: dict[str, dict[str, Any]] | None = None  # until it is asked for
         hdf5 = self._file.hdf5
         try:
             with damage_as_store_error(path):
@@ -215,8 +216,11 @@ class Store:
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Every attribute of the file, the model, the data set and the capture, by group."""
-        groups = {"store": "/", **{name: name for name in (MODEL, DATASET, CAPTURE)}}
-        return {name: read_attributes(self._file.hdf5[path]) for name, path in groups.items()}
+        hdf5 = self._file.hdf5
+        if self._about is None:
+            groups = {"store": "/", **{name: name for name in (MODEL, DATASET, CAPTURE)}}
+            self._about = {name: read_attributes(hdf5[path]) for name, path in groups.items()}
+        return {name: dict(attributes) for name, attributes in self._about.items()}
 
     def architecture(self) -> dict[str, Any]:
         """The model's configuration, as Keras wrote it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import weakref
@@ -9,9 +10,7 @@ from pathlib import Path
 
 import h5py
 
-# Where systems have names for the open files of a process.
-_DESCRIPTORS = (Path("/proc/self/fd"), Path("/dev/fd"))
-
+from fmcore.apart import name_of_open
 
 class FileBytes:
     """Reads any part of a file, from any thread; the file is closed with the last reference to it.
@@ -46,10 +45,20 @@ class FileBytes:
     @property
     def name(self) -> Path:
         """A name under which this very file opens, even if another lies at its path by now."""
-        for folder in _DESCRIPTORS if hasattr(os, "pread") else ():
-            if folder.is_dir():
-                return folder / str(self.descriptor)
-        return self.path
+        return name_of_open(self.descriptor, self.path)
+
+    def real_path(self) -> Path:
+        """Where this very file lies, without links, as far as the system says it.
+
+        Raises:
+            OSError: if that cannot be found out.
+        """
+        if self.name.is_symlink():  # on Linux
+            return Path(os.readlink(self.name))
+        real = self.path.resolve(strict=True)
+        if not os.path.samestat(real.stat(), os.fstat(self.descriptor)):
+            raise OSError(errno.EAGAIN, "it was replaced just now", str(self.path))
+        return real
 
     def read_now(self, offset: int, size: int) -> bytes | None:
         """The bytes from `offset` if they are in memory already; None if the disk must be awaited.
