@@ -299,14 +299,16 @@ def _answer_in_fork(called: Callable[[int, str], Any], helper: socket.socket) ->
         resource.setrlimit(resource.RLIMIT_CPU, (most, hardest))
         if own_bytes:
             most = own_bytes + memory_bytes
-            resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+            resource.setrlimit(
+                resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1])
+            )
         try:
             answer = _line(result=called(descriptor, words))
         except MemoryError:
             answer = _line(error=f"it takes more than {memory_bytes >> 20:,} MiB of memory")
         except FmcoreError as error:
             answer = _line(kind=type(error).__name__, error=str(error))
-        except Exception as error:  # noqa: BLE001 (raised in the parent)
+        except Exception as error:  # raised in the parent
             answer = _line(error=f"{type(error).__name__}: {error}")
         os.close(descriptor)
         helper.sendall(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import stat
@@ -23,7 +24,15 @@ from fmcore.errors import InputFileError, StoreError
 from fmcore.selection import near_matches
 from fmcore.storage import FileBytes
 
-__all__ = ["DIGESTS_HERE", "STORE_HERE", "Sample", "Snapshot", "Source", "StoreNotFoundError"]
+__all__ = [
+    "DIGESTS_HERE",
+    "STORE_HERE",
+    "Sample",
+    "Snapshot",
+    "Source",
+    "StoreNotFoundError",
+    "StoreNotOpenedError",
+]
 
 T = TypeVar("T")
 
@@ -39,7 +48,13 @@ MOST_OPEN = 16
 # is listed as such, and looked at when somebody asks again.
 LOOK_SECONDS = 30.0
 ATTEMPTS = 10
+# For a description of the API, which gets along without a store.
+MOST_TRIED = 5
 NOT_YET = "it was not looked at yet: many stores are new; look again in a moment"
+
+
+class StoreNotOpenedError(FmcoreError, ValueError):
+    """A file is listed as a store and cannot be opened as one; the message says why."""
 
 
 class StoreNotFoundError(FmcoreError, KeyError):
@@ -97,7 +112,8 @@ class Source:
 
         Raises:
             StoreNotFoundError: if there is no store of that name.
-            InputFileError, StoreError: if the file is gone, is no store, or leads elsewhere.
+            InputFileError: if the file is gone.
+            StoreNotOpenedError: if it is no store, a damaged one, or leads elsewhere.
         """
         name, slot = self._slot(name)
         with slot.lock:
@@ -118,6 +134,13 @@ class Source:
         self._scan()
         until = time.monotonic() + LOOK_SECONDS
         return [self._summary(name, slot.entry, until) for name, slot in self._slots.items()]
+
+    def example(self) -> Snapshot | None:
+        """One of the first stores, which can be opened; None if none of these can."""
+        for name in self.names[:MOST_TRIED]:
+            with contextlib.suppress(FmcoreError):
+                return self.snapshot(name)
+        return None
 
     def current(self, name: str) -> Snapshot | None:
         """The open snapshot, without waiting; None if it must be opened or its file was replaced.
@@ -158,7 +181,7 @@ class Source:
 
         def read(file: FileBytes, summary: StoreSummary) -> tuple[Key, Snapshot]:
             if summary.problem:
-                raise StoreError(summary.problem)
+                raise StoreNotOpenedError(summary.problem)
             key = key_of(os.fstat(file.descriptor))
             # Pages show what an error says: not where on the server the file lies.
             return key, Snapshot(open_store(entry.label, file=file), name, self._cache)
@@ -174,7 +197,7 @@ class Source:
                 continue
             try:
                 return read(file, summary)
-            except (StoreError, InputFileError):
+            except (StoreNotOpenedError, StoreError, InputFileError):
                 if _key(entry.path) == key:
                     raise
         raise InputFileError(
@@ -234,10 +257,10 @@ def _opened(entry: Entry) -> FileBytes:
 
     Raises:
         InputFileError: if it is gone.
-        StoreError: if it cannot be opened, or lies elsewhere.
+        StoreNotOpenedError: if it cannot be opened, or lies elsewhere.
     """
     if entry.problem:
-        raise StoreError(f"{entry.label} {entry.problem}")
+        raise StoreNotOpenedError(f"{entry.label} {entry.problem}")
     try:
         file = FileBytes(entry.path)
         is_file = stat.S_ISREG(os.fstat(file.descriptor).st_mode)
@@ -245,9 +268,11 @@ def _opened(entry: Entry) -> FileBytes:
     except FileNotFoundError as error:
         raise InputFileError(f"cannot open store {entry.label}: there is no such file") from error
     except OSError as error:
-        raise StoreError(f"cannot open store {entry.label}: {error.strerror}") from error
+        raise StoreNotOpenedError(f"cannot open store {entry.label}: {error.strerror}") from error
     if not is_inside:
-        raise StoreError(f"{entry.label} leads out of the folder of stores; it is not opened")
+        raise StoreNotOpenedError(
+            f"{entry.label} leads out of the folder of stores; it is not opened"
+        )
     if not is_file:
-        raise StoreError(f"{entry.label} is no file; it is not opened")
+        raise StoreNotOpenedError(f"{entry.label} is no file; it is not opened")
     return file

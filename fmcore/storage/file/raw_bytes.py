@@ -10,7 +10,8 @@ from pathlib import Path
 
 import h5py
 
-from fmcore.apart import name_of_open
+from fmcore.apart import OPEN_FILES, name_of_open
+
 
 class FileBytes:
     """Reads any part of a file, from any thread; the file is closed with the last reference to it.
@@ -53,8 +54,8 @@ class FileBytes:
         Raises:
             OSError: if that cannot be found out.
         """
-        if self.name.is_symlink():  # on Linux
-            return Path(os.readlink(self.name))
+        if self.name.parent == OPEN_FILES[0]:  # on Linux
+            return self.name.readlink()
         real = self.path.resolve(strict=True)
         if not os.path.samestat(real.stat(), os.fstat(self.descriptor)):
             raise OSError(errno.EAGAIN, "it was replaced just now", str(self.path))
