@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmcore.errors import one_line
-from fmcore.storage import UNFINISHED
+from fmcore.storage import UNFINISHED, real_path
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def find_stores(paths: Sequence[Path]) -> dict[str, Entry]:
 
 def _named(path: Path) -> Iterator[tuple[str, Entry]]:
     try:
-        root = path.resolve(strict=True) if path.is_dir() else None
+        root = real_path(path) if path.is_dir() else None
     except OSError:  # it goes away just now
         root = None
     if root is None:
@@ -130,7 +130,7 @@ def _problem(path: Path, root: Path) -> str | None:
     Raises:
         OSError: if that cannot be found out.
     """
-    if not path.resolve(strict=True).is_relative_to(root):
+    if not real_path(path).is_relative_to(root):
         return None
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):  # a link to a folder

@@ -7,7 +7,7 @@ from fmcore.storage.checkpoints import UNFINISHED, Checkpoints, open_checkpoints
 from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
 from fmcore.storage.codec import choose, deflate
 from fmcore.storage.file.opened import hdf5_version
-from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.file.raw_bytes import FileBytes, real_path
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import (
     ARRAYS,
@@ -64,6 +64,7 @@ __all__ = [
     "partial_folder",
     "problems",
     "problems_apart",
+    "real_path",
     "recompute",
     "statistic_path",
     "write_scores",

@@ -13,6 +13,15 @@ import h5py
 from fmcore.apart import OPEN_FILES, name_of_open
 
 
+def real_path(path: Path) -> Path:
+    """A path without links; `Path.resolve` raises `RuntimeError` for a loop of them.
+
+    Raises:
+        OSError: if there is nothing, or a link on the way leads nowhere.
+    """
+    return Path(os.path.realpath(path, strict=True))
+
+
 class FileBytes:
     """Reads any part of a file, from any thread; the file is closed with the last reference to it.
 
@@ -56,7 +65,7 @@ class FileBytes:
         """
         if self.name.parent == OPEN_FILES[0]:  # on Linux
             return self.name.readlink()
-        real = self.path.resolve(strict=True)
+        real = real_path(self.path)
         if not os.path.samestat(real.stat(), os.fstat(self.descriptor)):
             raise OSError(errno.EAGAIN, "it was replaced just now", str(self.path))
         return real
