@@ -99,6 +99,7 @@ class Looks:
             problem = damage_text(Path(label), error)
         except FmcoreError as error:
             problem = str(error)
+        problem = " ".join(problem.split())  # one line, whatever a library has put into it
         log.warning("%s: %s", file.path, problem)
         return StoreSummary(name="", n_bytes=file.size, problem=problem)
 
