@@ -26,6 +26,8 @@ FREE_BYTES = 16 << 20
 MOST_BYTES = 64 << 30
 DEEPEST = 64
 MOST_NODES = 200_000
+# What the process apart calls.
+LOOK = f"{__name__}:look"
 # No more problems of one file are of use to anybody.
 MOST_PROBLEMS = 20
 # One chunk of a foreign file may be large; it is inflated whole.
@@ -69,7 +71,7 @@ def _problems_apart(path: Path, names: Sequence[str]) -> list[str]:
     Raises:
         InputFileError: if it is not an HDF5 file, or cannot be read.
     """
-    apart = Apart(f"{__name__}:{look.__name__}")
+    apart = Apart(LOOK)
     try:
         with path.open("rb") as file:
             n_bytes = os.fstat(file.fileno()).st_size

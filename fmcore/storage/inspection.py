@@ -22,6 +22,8 @@ from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.format.schema import SCHEMA, array_path
 from fmcore.storage.store import Store, open_store
 
+# What the process apart calls.
+LOOK = f"{__name__}:look"
 # What is read as a whole is tables: all but images and maps. Those of real stores take up to twelve
 # times as many bytes as the file; a file of 0.8 MB in which they took 2.6 GB was made on purpose.
 MOST_RATIO = 100
@@ -105,7 +107,7 @@ def opened_apart(path: str | Path) -> Store:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputFileError(f"cannot open store {path}: {reason}") from error
-    apart = Apart(f"{__name__}:{look.__name__}")
+    apart = Apart(LOOK)
     try:
         apart.call(file.descriptor, str(path), bounds_for(file.size))
     except ApartError as error:
