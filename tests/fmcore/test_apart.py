@@ -87,7 +87,7 @@ def test_a_call_takes_no_more_time_and_memory_than_agreed(called):
 
 
 def test_errors_keep_their_kind_and_words(called):
-    with pytest.raises(StoreError, match="^it is none$"):
+    with pytest.raises(StoreError, match=r"^it is none$"):
         called(refuses, "store")
     with pytest.raises(ApartError, match="LookupError: else"):
         called(refuses, "else")

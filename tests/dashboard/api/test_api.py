@@ -313,6 +313,19 @@ def test_a_mistake_is_a_problem_that_names_the_parameter(api, path, status, fiel
     assert api.post(path.split("?")[0]).status_code in (404, 405)
 
 
+def test_a_request_cannot_have_a_regular_expression_matched(api):
+    slow = "re:(?:[^x]|[^y]|[^z]|[^w])*!"  # took 15 s for a name of 12 characters
+    for path, field in (
+        (f"maps?layer={slow}", "layer"),
+        (f"pooled?layer={slow}", "layer"),
+        (f"statistics?statistic={slow}", "statistic"),
+        (f"pooled?layer=conv2&statistic={slow}&format=csv", "statistic"),
+        ("maps?layer=conv2,re:.*", "layer"),
+    ):
+        answer = api.get(f"api/v1/stores/tiny/{path}")
+        assert "command line and Python" in problem(answer, 422, field)
+
+
 def test_answers_over_a_limit_are_refused_before_they_are_made(store_path):
     limits = Limits(array_bytes=10_000, text_bytes=4_000)
     with running(create_app(Source(store_path), limits=limits)) as url:
