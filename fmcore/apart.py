@@ -51,6 +51,10 @@ class ApartError(FmcoreError, RuntimeError):
     """The process of a call died, took too long or needed too much memory; a clause says which."""
 
 
+class NoHelperError(FmcoreError, OSError):
+    """No process of its own can be started or answers, whatever the file: the system forbids it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one call may take.
@@ -96,6 +100,7 @@ class Apart:
         Raises:
             FmcoreError: if the function raises it.
             ApartError: if the function dies, fails in another way, or exceeds its bounds.
+            NoHelperError: if there is no process to call it in.
         """
         if not HAS_FORK:
             return _imported(self._function)(descriptor, text)
@@ -111,7 +116,10 @@ class Apart:
                 self._helper.stop()
                 self._helper = None
         if answer is None:
-            raise ApartError("the process that looks at files ends again and again")
+            raise NoHelperError(
+                "no file can be looked through: the process for that does not start or ends at "
+                f"once; try `{sys.executable} -c 'import fmcore'`, and allow fork and setrlimit"
+            )
         if "result" in answer:
             return answer["result"]
         kind = getattr(errors, str(answer.get("kind")), ApartError)

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.apart import Apart, ApartError, Bounds, name_of_open
+from fmcore.apart import Apart, ApartError, Bounds, NoHelperError, name_of_open
 from fmcore.errors import InputFileError
 from fmcore.selection import near_matches
 
@@ -78,7 +78,7 @@ def _problems_apart(path: Path, names: Sequence[str]) -> list[str]:
             bounds = Bounds(MEMORY_BYTES, Bounds().seconds + n_bytes / SLOWEST_BYTES_PER_SECOND)
             problems: list[str] = apart.call(file.fileno(), json.dumps([str(path), *names]), bounds)
     except (OSError, ApartError) as error:
-        if isinstance(error, InputFileError):
+        if isinstance(error, InputFileError | NoHelperError):
             raise
         reason = getattr(error, "strerror", None) or str(error)
         raise InputFileError(f"not a readable HDF5 file: {reason}") from error

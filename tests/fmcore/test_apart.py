@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fmcore.apart import Apart, ApartError, Bounds
+from fmcore import apart
+from fmcore.apart import Apart, ApartError, Bounds, NoHelperError
 from fmcore.errors import StoreError
 
 
@@ -60,8 +61,8 @@ def called():
             return aparts[-1].call(file.fileno(), text, Bounds(**bounds))
 
     yield call
-    for apart in aparts:
-        apart.stop()
+    for helper in aparts:
+        helper.stop()
 
 
 def test_a_result_comes_back_with_what_was_handed_over(called):
@@ -100,42 +101,49 @@ def test_nothing_can_be_written_apart(called, tmp_path):
 
 
 def test_what_an_earlier_file_left_behind_is_not_held_against_the_next(called):
-    apart = Apart(f"{__name__}:spoiled")
+    calls = Apart(f"{__name__}:spoiled")
     with Path(__file__).open("rb") as file:
         try:
-            assert [apart.call(file.fileno(), str(n)) for n in range(4)] == ["0", "1", "2", "3"]
+            assert [calls.call(file.fileno(), str(n)) for n in range(4)] == ["0", "1", "2", "3"]
         finally:
-            apart.stop()
+            calls.stop()
 
 
 def test_a_helper_that_has_ended_is_replaced(called):
-    apart = Apart(f"{__name__}:size_and_name")
+    calls = Apart(f"{__name__}:size_and_name")
     with Path(__file__).open("rb") as file:
         try:
-            apart.call(file.fileno(), "")
-            apart._helper._process.kill()
-            apart._helper._process.wait()
-            assert apart.call(file.fileno(), "again")[1] == "again"
+            calls.call(file.fileno(), "")
+            calls._helper._process.kill()
+            calls._helper._process.wait()
+            assert calls.call(file.fileno(), "again")[1] == "again"
         finally:
-            apart.stop()
+            calls.stop()
+
+
+def test_no_process_apart_is_no_damage_of_a_file(monkeypatch):
+    monkeypatch.setattr(apart, "_START", "raise SystemExit")
+    helper = Apart(f"{__name__}:size_and_name")
+    with Path(__file__).open("rb") as file, pytest.raises(NoHelperError, match="does not start"):
+        helper.call(file.fileno(), "")
 
 
 def test_a_fork_has_a_helper_of_its_own():
-    apart = Apart(f"{__name__}:size_and_name")
+    calls = Apart(f"{__name__}:size_and_name")
     with Path(__file__).open("rb") as file:
         try:
-            apart.call(file.fileno(), "")
-            mine = apart._helper._process.pid
+            calls.call(file.fileno(), "")
+            mine = calls._helper._process.pid
             pid = os.fork()
             if pid == 0:
                 code = 1
                 try:
-                    is_right = apart.call(file.fileno(), "child")[1] == "child"
-                    code = 0 if is_right and apart._helper._process.pid != mine else 1
-                    apart.stop()
+                    is_right = calls.call(file.fileno(), "child")[1] == "child"
+                    code = 0 if is_right and calls._helper._process.pid != mine else 1
+                    calls.stop()
                 finally:
                     os._exit(code)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-            assert apart.call(file.fileno(), "parent")[1] == "parent"
+            assert calls.call(file.fileno(), "parent")[1] == "parent"
         finally:
-            apart.stop()
+            calls.stop()
