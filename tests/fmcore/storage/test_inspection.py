@@ -93,6 +93,13 @@ def test_tables_may_not_take_a_hundred_times_the_bytes_of_the_file(store_path, m
             inspect_store(store)
 
 
+def test_chunks_may_not_take_many_times_the_bytes_of_the_file(store_path, monkeypatch):
+    monkeypatch.setattr(inspection, "FREE_CHUNK_BYTES", 0)
+    monkeypatch.setattr(inspection, "MOST_CHUNK_RATIO", 1e-3)
+    with open_store(store_path) as store, pytest.raises(StoreError, match="has chunks of"):
+        inspect_store(store)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a fork")
 @pytest.mark.parametrize("seed", range(len(HOSTILE)))
 def test_a_hostile_store_is_opened_or_refused_in_a_line(tmp_path, store_path, seed):
