@@ -100,7 +100,11 @@ class Looks:
         except FmcoreError as error:
             problem = str(error)
         problem = " ".join(problem.split())  # one line, whatever a library has put into it
-        log.warning("%s: %s", file.path, problem)
+        try:
+            where = file.real_path()
+        except OSError:  # it was replaced just now
+            where = file.path
+        log.warning("%s: %s", where, problem)
         return StoreSummary(name="", n_bytes=file.size, problem=problem)
 
     def _read_shared(self) -> None:

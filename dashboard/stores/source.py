@@ -275,4 +275,7 @@ def _opened(entry: Entry) -> FileBytes:
         )
     if not is_file:
         raise StoreNotOpenedError(f"{entry.label} is no file; it is not opened")
-    return file
+    if file.name == entry.path:  # Windows, which has no names for open files
+        return file
+    # Errors name it by its path: people are told no more of that than the folder of stores shows.
+    return FileBytes(Path(entry.label), descriptor=file.descriptor)

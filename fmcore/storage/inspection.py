@@ -30,7 +30,7 @@ LOOK = f"{__name__}:look"
 MOST_RATIO = 100
 # A small store may be as empty as it likes.
 FREE_BYTES = 64 << 20
-# Each thread that reads holds a chunk. The writer's have up to 256 KiB, or are a map, or an image, of
+# Each thread that reads holds a chunk. The writer's have up to 256 KiB, or are a map or an image of
 # thousands of pixels a side, of which a file holds many.
 FREE_CHUNK_BYTES = 8 << 20
 MOST_CHUNK_RATIO = 10

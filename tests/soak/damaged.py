@@ -197,7 +197,7 @@ def odd_folders(source: Path, count: int) -> Counter[str]:
             if process.poll() is not None:
                 counts[f"BAD the server ended: {process.returncode}"] += 1
         # Each as the folder that is served, which must start.
-        for seed in range(0, count, max(1, count // 8)):
+        for seed in range(0, count, max(1, count // 2)):
             with serving(folder / f"f{seed}") as (client, _):
                 if client.get("/api/v1/stores").status_code != 200:
                     counts[f"BAD f{seed} served by itself"] += 1
@@ -208,9 +208,9 @@ def odd_folders(source: Path, count: int) -> Counter[str]:
 
 def main() -> int:
     parser = Options(__doc__)
-    parser.add_number("--stores", 2000, 45, help="stores with one to eight changed places")
-    parser.add_number("--hostile", 280, 28, help="stores that were changed on purpose")
-    parser.add_number("--folders", 200, 12, help="folders with odd entries")
+    parser.add_number("--stores", 2000, 30, help="stores with one to eight changed places")
+    parser.add_number("--hostile", 280, 14, help="stores that were changed on purpose")
+    parser.add_number("--folders", 200, 8, help="folders with odd entries")
     options = parser.parse_args()
     rows = ("damaged stores", "hostile stores", "odd folders")
     counts: Counter[str] = Counter()

@@ -407,7 +407,8 @@ def test_a_damaged_chunk_is_a_problem_and_never_wrong_numbers(tmp_path):
     with running(create_app(Source(path))) as url:
         for query in ("sample=0:32", "sample=3", "sample=3&format=npy"):
             answer = httpx.get(f"{url}api/v1/stores/s/maps?layer=conv2&{query}")
-            assert "damaged" in problem(answer, 500)
+            assert "s.h5 is a damaged" in problem(answer, 500)
+            assert str(tmp_path) not in answer.text
 
 
 def test_a_store_that_is_gone_is_said(tmp_path):
