@@ -31,7 +31,7 @@ from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
 from fmcore.model.training_record import write_record
 from fmcore.records import ModelOutput
-from fmcore.storage import open_store
+from fmcore.storage import opened_apart
 from fmcore.verification import Verification, verify
 
 if TYPE_CHECKING:
@@ -471,7 +471,7 @@ def _verify(
     from fmcore.model.probe import model_info
     from fmcore.model.reference import KerasReference, Stored
 
-    with open_store(store) as opened:
+    with opened_apart(store) as opened:
         inputs = inputs_of(model, image_shape=samples.image_shape)
         layers = [
             Stored(layer.path, str(layer.attributes["kind"]), layer.shape)

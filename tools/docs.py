@@ -225,7 +225,7 @@ def deploy_page(text: str) -> str:
     Args:
         text: the page, of which everything else stays.
     """
-    return _replaced(text, r"\| at most \| of \|.*?(?=\n\n|\Z)", "\n".join(_bounds()))
+    return _replaced(text, r"\| at most \| of \|.*?(?=\n\n|\n?\Z)", "\n".join(_bounds()))
 
 
 def _bounds() -> Iterator[str]:

@@ -65,7 +65,7 @@ class _Selection:
     def layer(self) -> Layer:
         """The layer of a query that must mean one; raises `SelectionError` else."""
         what, layers = f"layer of {self.snapshot.file_name}", list(self.snapshot.catalog.n_filters)
-        paths = match_names(layers, self.query.layer, what=what)
+        paths = match_names(layers, self.query.layer, what=what, regular=False)
         if len(paths) > 1:
             raise SelectionError(
                 f"layer {self.query.layer!r} means {', '.join(paths)}; an array is of one: name it",

@@ -13,7 +13,7 @@ from starlette.types import ExceptionHandler
 
 from dashboard.server.problem import problem
 from dashboard.server.watch import REQUEST_ID
-from dashboard.stores.source import StoreNotFoundError
+from dashboard.stores.source import StoreNotFoundError, StoreNotOpenedError
 from fmcore.errors import (
     FmcoreError,
     InputFileError,
@@ -55,13 +55,15 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-# The first that fits; what else goes wrong with a store is the server's fault.
+# The first that fits. A file that was refused as a whole is what somebody has put there; what else
+# goes wrong with a store is the server's fault.
 _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
     (TooLargeError, 413),
     (SelectionError, 422),
     (LayerNotFoundError, 404),
     (SampleNotFoundError, 404),
     (StoreNotFoundError, 404),
+    (StoreNotOpenedError, 409),
     (StatisticNotFoundError, 404),
     (MapsNotStoredError, 404),
     (InputFileError, 503),

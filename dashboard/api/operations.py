@@ -110,7 +110,7 @@ class Operation:
     def problems(self) -> tuple[int, ...]:
         """The statuses of its errors."""
         of_query = () if self.parameters is None else (422,)
-        of_store = (404, 500, 503) if "{store}" in self.path else ()
+        of_store = (404, 409, 500, 503) if "{store}" in self.path else ()
         of_size = (413,) if self.formats or self.headers else ()
         return tuple(sorted((*of_query, *of_store, *of_size)))
 

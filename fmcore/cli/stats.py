@@ -23,7 +23,7 @@ from fmcore.export import (
 )
 from fmcore.files import publish, refuse_existing, size_text
 from fmcore.statistics import FINEST, STATISTICS, Bins
-from fmcore.storage import Store, open_store
+from fmcore.storage import Store, opened_apart
 
 # A table is written to a file or printed, if it is text.
 TABLE_FORMATS = {
@@ -69,7 +69,7 @@ def _stats(options: argparse.Namespace) -> None:
     form.needs()
     if out is not None:
         refuse_existing(out, overwrite=options.force)
-    with open_store(options.store) as store:
+    with opened_apart(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
         resolved = resolve(store, query)
         tables = statistics_table(store, resolved, again=options.recompute)
