@@ -253,9 +253,11 @@ def test_links_and_devices_are_not_overwritten(tmp_path):
     with pytest.raises(OutputError, match="not a regular file"):
         make_store(Path("/dev/null"), 3, overwrite=True)
     (tmp_path / "link.h5").symlink_to(tmp_path / "target.h5")
-    make_store(tmp_path / "link.h5", 3)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"it is a link, to .*target\.h5; give the file"):
+            make_store(tmp_path / "link.h5", 3, overwrite=overwrite)
     assert (tmp_path / "link.h5").is_symlink()
-    assert h5py.is_hdf5(tmp_path / "target.h5")
+    assert not (tmp_path / "target.h5").exists()
 
 
 def test_a_second_name_of_a_published_file_is_not_emptied(tmp_path):
