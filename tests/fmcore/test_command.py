@@ -193,6 +193,8 @@ def test_after_a_kill_the_same_command_writes_the_store(tmp_path, store_path):
 
 
 def limit_file_size():
+    # Else Python leaves compiled modules of 4,000 bytes in the environment, and cannot read them.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
 
 
