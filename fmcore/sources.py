@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fmcore.dataset import (
+    DEFAULT_MEMORY,
     FITS,
     Dataset,
     Fitting,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # What separates an HDF5 file from the names of arrays in it, and an input's name from its array.
 INSIDE, FOR_INPUT = "::", "="
+# 100,000 names of 80 bytes.
+MOST_NAMES_BYTES = 8 << 20
 KERAS_DATA = ("cifar10", "cifar100", "fashion_mnist")
 
 
@@ -49,6 +52,8 @@ class DataOptions:
         skip_bad: leave out images that cannot be decoded.
         class_names: a file with the names of the classes, one per line.
         progress: show the progress of a download.
+        memory: the bytes that images of files may take while they are decoded, and that compressed
+            arrays may be inflated to.
     """
 
     data_dir: Path | None = None
@@ -57,6 +62,7 @@ class DataOptions:
     skip_bad: bool = False
     class_names: Path | None = None
     progress: bool = False
+    memory: int = DEFAULT_MEMORY
 
 
 def open_both(
@@ -107,7 +113,7 @@ def open_both(
                     "leave out --size"
                 )
         fitting = Fitting(shape, options.fit)
-        dataset = from_folder(path, fitting, skip_bad=options.skip_bad)
+        dataset = from_folder(path, fitting, skip_bad=options.skip_bad, memory=options.memory)
     else:
         if options.size is not None or options.skip_bad or options.fit != FITS[0]:
             raise SelectionError(
@@ -128,7 +134,7 @@ def load(data: str, options: DataOptions) -> Dataset:
     """
     path = Path(data)
     if INSIDE in data:
-        return _from_named_arrays(data)
+        return _from_named_arrays(data, options.memory)
     if path.is_file() and is_hdf5(path):
         names = foreign_names(path)
         raise DatasetError(
@@ -136,16 +142,18 @@ def load(data: str, options: DataOptions) -> Dataset:
             f"--data '{path}{INSIDE}IMAGES,LABELS'; it has {', '.join(names[:20]) or 'none'}"
         )
     if is_idx(path) and path.is_file():
-        return from_idx(path)
+        return from_idx(path, memory=options.memory)
     if data in KERAS_DATA:
         need_keras()
         from fmcore.model.keras_names import keras_dataset
 
         return keras_dataset(data)
-    return load_dataset(data, data_dir=options.data_dir, progress=options.progress)
+    return load_dataset(
+        data, data_dir=options.data_dir, progress=options.progress, memory=options.memory
+    )
 
 
-def _from_named_arrays(data: str) -> Dataset:
+def _from_named_arrays(data: str, memory: int) -> Dataset:
     """Reads a data set from arrays of an HDF5 or npz file that are named after the file."""
     text, _, inside = data.partition(INSIDE)
     parts = [part.strip() for part in inside.split(",") if part.strip()]
@@ -162,8 +170,11 @@ def _from_named_arrays(data: str) -> Dataset:
         )
     path, where = Path(text), f"{text} ({', '.join(parts)})"
     names = [*unnamed, *inputs.values()]
+    if not path.is_file():
+        reason = "it is no file" if path.exists() else "there is no such file"
+        raise InputFileError(f"cannot read {path}: {reason}; expected an HDF5 or npz file")
     if zipfile.is_zipfile(path):
-        by_name = npz_arrays(path, names)
+        by_name = npz_arrays(path, names, memory=memory)
         arrays = [by_name[name] for name in names]
     else:
         arrays = foreign_arrays(path, names)
@@ -181,9 +192,15 @@ def _with_class_names(dataset: Dataset, path: Path | None) -> Dataset:
     if path is None:
         return dataset
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open("rb") as stream:
+            text = stream.read(MOST_NAMES_BYTES + 1)
+        lines = text.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"cannot read the class names in {path}: {error}") from error
+    if len(text) > MOST_NAMES_BYTES:
+        raise InputFileError(
+            f"{path} holds no class names: it is larger than {MOST_NAMES_BYTES:,} bytes"
+        )
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise DatasetError(f"{path} holds no class names; expected one per line")

@@ -182,6 +182,7 @@ def opened(options: argparse.Namespace) -> tuple[Any, Dataset]:
         skip_bad=options.skip_bad,
         class_names=options.class_names,
         progress=on_terminal(),
+        memory=options.memory,
     )
     return open_both(
         options.model,

@@ -1,4 +1,4 @@
-"""What another user, or a person, has put where a run writes: not joined, removed or overwritten."""
+"""What others have put where a run writes is not joined, not removed and not written through."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def begun(path: Path, probe: Callable[[int], NumpyProbe] = Dying) -> None:
 
 def activation(path: Path) -> np.ndarray:
     with open_store(path) as store:
-        return store.layers["conv2"].activation[:N]
+        return store.layers["block/conv 1"].activation[:N]
 
 
 @pytest.fixture(scope="module")
