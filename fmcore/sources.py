@@ -98,6 +98,7 @@ def open_both(
 
     require_keras()  # before data are read or downloaded
     path = Path(data)
+    _require_reachable(data)
     has_name = data in ("mnist", *KERAS_DATA)  # a folder of that name is given as ./mnist
     if not has_name and (path.is_dir() or (path.is_file() and is_image(path))):
         if options.size is None:
@@ -133,6 +134,7 @@ def load(data: str, options: DataOptions) -> Dataset:
         DatasetError: if the file holds no images.
     """
     path = Path(data)
+    _require_reachable(data)
     if INSIDE in data:
         return _from_named_arrays(data, options.memory)
     if path.is_file() and is_hdf5(path):
@@ -151,6 +153,22 @@ def load(data: str, options: DataOptions) -> Dataset:
     return load_dataset(
         data, data_dir=options.data_dir, progress=options.progress, memory=options.memory
     )
+
+
+def _require_reachable(data: str) -> None:
+    """Refuses a path that cannot even be looked up; one that is not there is left to others.
+
+    Raises:
+        InputFileError: with the system's reason.
+    """
+    path = Path(data.partition(INSIDE)[0])
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputFileError(f"cannot read data set {path}: {reason}; give another path") from error
 
 
 def _from_named_arrays(data: str, memory: int) -> Dataset:

@@ -270,10 +270,10 @@ def _read_array(path: Path, memory: int) -> NDArray[np.uint8]:
             if path.suffix == ".gz":
                 require_room(path, expected, path.stat().st_size, memory)
             else:
-                expected_here = expected + stream.tell()
-                if (size := os.fstat(stream.fileno()).st_size) < expected_here:
+                there = os.fstat(stream.fileno()).st_size - stream.tell()
+                if there < expected:
                     raise DatasetError(
-                        f"{path} is truncated: it has {size:,} of {expected_here:,} bytes"
+                        f"{path} is truncated: it has {there:,} of {expected:,} bytes"
                     )
             data = bytearray()
             while len(data) < expected:

@@ -19,6 +19,14 @@ import numpy as np
 GIB = 1 << 30
 
 
+def deflated_zeros(head: bytes, n_bytes: int) -> bytes:
+    """A raw deflate stream of some bytes and then zeros, made of one piece again and again."""
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    first = squeeze.compress(head) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    piece = squeeze.compress(bytes(1 << 24)) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    return first + piece * (n_bytes >> 24) + squeeze.flush()
+
+
 def png(width: int, height: int, bits: int = 8, color: int = 2, *, rows: bool = True) -> bytes:
     """A black picture; without `rows`, one that is cut short after its first bytes."""
 
@@ -28,9 +36,7 @@ def png(width: int, height: int, bits: int = 8, color: int = 2, *, rows: bool = 
 
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[color]
     size = (1 + width * channels * bits // 8) * height
-    squeeze = zlib.compressobj(9)
-    parts = [squeeze.compress(bytes(1 << 20)) for _ in range(size >> 20)] if rows else []
-    data = b"".join(parts) + squeeze.compress(bytes(size & ((1 << 20) - 1))) + squeeze.flush()
+    data = b"\x78\xda" + deflated_zeros(b"", size if rows else 0) + bytes(4)
     header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
@@ -102,14 +108,6 @@ def npz(path: Path, **members: bytes) -> None:
             archive.writestr(f"{name}.npy", data)
 
 
-def deflated_zeros(head: bytes, n_bytes: int) -> bytes:
-    """A raw deflate stream of some bytes and then zeros, made of one piece again and again."""
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
-    first = squeeze.compress(head) + squeeze.flush(zlib.Z_FULL_FLUSH)
-    piece = squeeze.compress(bytes(1 << 24)) + squeeze.flush(zlib.Z_FULL_FLUSH)
-    return first + piece * (n_bytes >> 24) + squeeze.flush()
-
-
 def npz_of_zeros(path: Path, n_bytes: int, dtype: str = "|u1") -> None:
     """What `np.savez_compressed` makes of black images, but for the CRC: a thousandth."""
     head = npy((n_bytes // 784 // np.dtype(dtype).itemsize, 28, 28), dtype, 0)
@@ -144,7 +142,7 @@ def endless_table(path: Path) -> None:
 
 def bzipped(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
-        archive.writestr("x_test.npy", npy((200_000_000 // 784, 28, 28), "|u1", 200_000_000))
+        archive.writestr("x_test.npy", npy((50_000_000 // 784, 28, 28), "|u1", 50_000_000))
 
 
 def idx(sizes: tuple[int, ...], data: bytes = b"") -> bytes:
@@ -203,7 +201,7 @@ BOMBS: dict[tuple[str, str], Callable[[Path], object]] = {
     ("npz", "text.npz"): lambda path: npz(
         path, x_test=npy((1, 28, 28), "|u1", 784), y_test=npy((1,), "<U400000000", 100)
     ),
-    ("npz", "long-header.npz"): lambda path: npz(path, x_test=npy((1,), "|u1", 1, header=3 << 26)),
+    ("npz", "long-header.npz"): lambda path: npz(path, x_test=npy((1,), "|u1", 1, header=1 << 25)),
     ("npz", "overlapping.npz"): overlapping,
     ("npz", "endless-table.npz"): endless_table,
     ("npz", "bzip2.npz"): bzipped,
@@ -211,13 +209,13 @@ BOMBS: dict[tuple[str, str], Callable[[Path], object]] = {
     ("idx", "images-idx3-short.gz"): file(lambda: gz(idx((15_000_000, 32, 32), bytes(99)))),
     ("idx", "images-idx3-whole.gz"): file(lambda: gz(idx((3 << 20, 32, 32)), 3 * GIB)),
     (".keras", "weights.keras"): lambda path: keras_file(
-        path, model__weights__h5=bytes(1 << 29)
+        path, model__weights__h5=bytes(1 << 27)
     ),
     (".keras", "config.keras"): lambda path: keras_file(
         path, config=b"[" + b"[]," * 20_000_000 + b"1]"
     ),
     (".keras", "npz-weights.keras"): lambda path: keras_file(
-        path, model__weights__npz=zipped(x=npy((1 << 28,), "|u1", 1 << 28))
+        path, model__weights__npz=zipped(x=npy((1 << 25,), "|u1", 1 << 25))
     ),
     ("names", "classes.txt"): file(lambda: b"a\n" * 100_000_000),
 }  # fmt: skip
