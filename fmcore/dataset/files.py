@@ -191,12 +191,12 @@ def npz_arrays(
         raise DatasetError(f"{path} is not a readable npz file: {error}") from error
 
 
-def _require_names(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
+def _require_names(path: Path, names: Sequence[str], contents: Sequence[str]) -> None:
     for name in names:
-        if name not in there:
+        if name not in contents:
             raise DatasetError(
-                f"{path} has no array {name!r}{near_matches(name, there)}; it has "
-                f"{', '.join(there[:MOST_LISTED]) or 'none'}"
+                f"{path} has no array {name!r}{near_matches(name, contents)}; it has "
+                f"{', '.join(contents[:MOST_LISTED]) or 'none'}"
             )
 
 
@@ -270,10 +270,10 @@ def _read_array(path: Path, memory: int) -> NDArray[np.uint8]:
             if path.suffix == ".gz":
                 require_room(path, expected, path.stat().st_size, memory)
             else:
-                there = os.fstat(stream.fileno()).st_size - stream.tell()
-                if there < expected:
+                size = os.fstat(stream.fileno()).st_size - stream.tell()
+                if size < expected:
                     raise DatasetError(
-                        f"{path} is truncated: it has {there:,} of {expected:,} bytes"
+                        f"{path} is truncated: it has {size:,} of {expected:,} bytes"
                     )
             data = bytearray()
             while len(data) < expected:
