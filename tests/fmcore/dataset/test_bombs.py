@@ -13,6 +13,7 @@ from PIL import Image
 
 import fmcore.model.inspect
 import fmcore.sources
+from fmcore.api import train
 from fmcore.dataset import Fitting, from_folder
 from fmcore.dataset.folder import decoding_bytes
 from fmcore.dataset.room import Room
@@ -138,6 +139,15 @@ def test_a_larger_memory_takes_a_larger_image(tmp_path):
     with pytest.raises(DatasetError, match="has 2000x2000 pixels, and decoding it would take"):
         from_folder(path, FITTING, memory=8 << 20).test.images[:]
     assert from_folder(path, FITTING, memory=64 << 20).test.images[:].shape == (1, 28, 28, 3)
+
+
+def test_one_large_label_makes_no_network_of_that_size(tmp_path):
+    images = np.zeros((2, 28, 28), np.uint8)
+    labels = np.array([0, 1 << 31])
+    np.savez(tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    dataset = load(str(tmp_path / "d.npz"), DataOptions())
+    with pytest.raises(DatasetError, match=r"labels up to 2,147,483,648, .* at most 100,000"):
+        train(dataset, tmp_path / "m.keras")
 
 
 def fifo(path: Path) -> Path:
