@@ -121,8 +121,8 @@ def train(
         )
     if dataset.n_classes > MOST_CLASSES:
         raise DatasetError(
-            f"{dataset.source} has labels up to {dataset.n_classes - 1:,}, so the network would have "
-            f"{dataset.n_classes:,} classes; expected at most {MOST_CLASSES:,}, numbered from 0"
+            f"{dataset.source} has labels up to {dataset.n_classes - 1:,}; the network has a class "
+            f"for each number from 0, and expected are at most {MOST_CLASSES:,}"
         )
     if out.suffix != ".keras":
         raise ModelError(f"cannot write {out}: the name of a model's file must end in .keras")
