@@ -6,6 +6,7 @@ Only this package and `fmcore.hdf5_guard` import h5py.
 from fmcore.storage.checkpoints import UNFINISHED, Checkpoints, open_checkpoints, partial_folder
 from fmcore.storage.chunks.stored_array import StoredArray, StoredChunk
 from fmcore.storage.codec import choose, deflate
+from fmcore.storage.file.kind import STORE_KIND
 from fmcore.storage.file.opened import hdf5_version
 from fmcore.storage.file.raw_bytes import FileBytes, real_path
 from fmcore.storage.format.plan import LayerPlan, StorePlan
@@ -34,6 +35,7 @@ __all__ = [
     "FORMAT_VERSION",
     "SAMPLES",
     "SCHEMA",
+    "STORE_KIND",
     "TABLES",
     "UNFINISHED",
     "ArraySpec",
