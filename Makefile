@@ -30,14 +30,27 @@ PYTEST = $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4 --dist=loadfile -
 ifeq ($(CI),true)
 COVERAGE := --cov --cov-report=
 endif
+# What writes and audits locks/: no other verb needs it.
+TOOLS := .venv-tools
+READY_TOOLS := $(TOOLS)/.ready
 READY_SCRIPTS := $(SCRIPTS)/node_modules/.ready
 NPM := $(shell command -v npm)
 
 # What is imported is compiled then; to compile all there is took half of the time.
 INSTALL := install --quiet --no-compile
+# Every file that is fetched has a SHA-256 in locks/, and none of them runs code to be installed.
+LOCKED := $(INSTALL) --require-hashes --no-deps --only-binary=:all:
+# The project itself, built with what locks/ brought.
+ITSELF := $(INSTALL) --no-deps --no-build-isolation -e .
+# Python 3.11 brings pip 23 and setuptools 65, for which there are advisories.
+PIPS := pip>=26,<27 setuptools>=84,<85
+BUILD := hatchling>=1.27,<2 editables>=0.5,<1
+LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header --no-emit-index-url
+each_line = printf '%s\n' $(foreach word,$(1),'$(word)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train capture export serve figures test quick check lint scripts bench soak docs clean
+.PHONY: help setup demo train capture export serve figures test quick check lint scripts bench soak docs lock audit clean
 
 help: ## say what each verb does
 	@echo "Feature Map Dashboard: make VERB [DATA=mnist|FILE.npz] [MODEL=…] [STORE=…] [OUT=…] [ARGS=…]"
@@ -121,8 +134,30 @@ endif
 docs: $(READY) ## write the pages that repeat the code: docs/statistics.md and the lists of FORMAT.md
 	$(BIN)/python -m tools.docs
 
+lock: $(READY_TOOLS) ## write locks/ anew, from pyproject.toml and constraints.txt
+	@$(call each_line,$(PIPS)) | $(LOCK) - --upgrade -o locks/pip.txt
+	@printf 'uv\npip-audit\n' | $(LOCK) - --upgrade -o locks/tools.txt
+	@$(call each_line,$(BUILD)) > $(TOOLS)/build.in
+	@{ grep -v '^h5py==' constraints.txt; echo "h5py==$(VIEWER_H5PY)"; } > $(TOOLS)/viewer.in
+	$(LOCK) pyproject.toml $(TOOLS)/build.in -c constraints.txt --extra train --extra dashboard \
+	  --extra figures -o locks/setup.txt
+	$(LOCK) pyproject.toml $(TOOLS)/build.in -c constraints.txt --extra dev -o locks/dev.txt
+	$(LOCK) pyproject.toml $(TOOLS)/build.in -c $(TOOLS)/viewer.in --extra dashboard \
+	  -o locks/viewer.txt
+
+audit: $(READY_TOOLS) ## ask OSV, the service of advisories, about every library in locks/
+	@rm -f $(TOOLS)/audit.txt
+	@$(TOOLS)/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes \
+	  --progress-spinner off --output $(TOOLS)/audit.txt -r locks/dev.txt -r locks/pip.txt \
+	  2> $(TOOLS)/audit.log; status=$$?; \
+	if [ -s $(TOOLS)/audit.txt ]; then cat $(TOOLS)/audit.txt; exit $$status; fi; \
+	tail -n 1 $(TOOLS)/audit.log >&2; \
+	if grep -qiE 'connect|resolve|timed out|proxy|403' $(TOOLS)/audit.log; then \
+	  echo "*** NOTHING WAS AUDITED: the service of advisories cannot be reached" >&2; \
+	else exit $$status; fi
+
 clean: ## remove the environments and caches; models, stores and exports stay
-	rm -rf $(VENV) $(VIEWER) $(SCRIPTS)/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VIEWER) $(TOOLS) $(SCRIPTS)/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find fmcore dashboard tests -name __pycache__ -prune -exec rm -rf {} +
 
 # What the demo makes is made once, and never over what is there; `make train ARGS=--force`, then
@@ -133,7 +168,7 @@ $(MODEL): | $(READY)
 $(STORE): | $(MODEL) $(READY)
 	$(BIN)/fmcore capture $(MODEL) --data $(DATA) --out $(STORE)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml locks/setup.txt locks/pip.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version)." \
 	    "Name another one: make PYTHON=python3.12 …" >&2; exit 1; }
@@ -141,19 +176,29 @@ $(READY): pyproject.toml constraints.txt
 	  echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; \
 	  exit 1; }
 	@echo "Installing into $(VENV): about 1 GB to fetch with TensorFlow, some minutes at most"
-	@$(BIN)/python -m pip $(INSTALL) -c constraints.txt -e '.[train,dashboard,figures]'
+	@$(BIN)/python -m pip $(LOCKED) -r locks/pip.txt
+	@$(BIN)/python -m pip $(LOCKED) -r locks/setup.txt
+	@$(BIN)/python -m pip $(ITSELF)
 	@touch $@
 
-$(READY_DEV): $(READY)
+$(READY_DEV): $(READY) locks/dev.txt
 	@echo "Installing what tests and checks need into $(VENV)"
-	@$(BIN)/python -m pip $(INSTALL) -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip $(LOCKED) -r locks/dev.txt
 	@touch $@
 
-$(READY_VIEWER): pyproject.toml constraints.txt
+$(READY_VIEWER): pyproject.toml locks/viewer.txt locks/pip.txt
 	@echo "Installing the dashboard alone, without TensorFlow, into $(VIEWER)"
 	@$(PYTHON) -m venv $(VIEWER)
-	@{ grep -v '^h5py==' constraints.txt; echo "h5py==$(VIEWER_H5PY)"; } > $(VIEWER)/constraints.txt
-	@$(VIEWER)/bin/python -m pip $(INSTALL) -c $(VIEWER)/constraints.txt -e '.[dashboard]'
+	@$(VIEWER)/bin/python -m pip $(LOCKED) -r locks/pip.txt
+	@$(VIEWER)/bin/python -m pip $(LOCKED) -r locks/viewer.txt
+	@$(VIEWER)/bin/python -m pip $(ITSELF)
+	@touch $@
+
+$(READY_TOOLS): locks/tools.txt locks/pip.txt
+	@echo "Installing what locks and audits libraries into $(TOOLS)"
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip $(LOCKED) -r locks/pip.txt
+	@$(TOOLS)/bin/python -m pip $(LOCKED) -r locks/tools.txt
 	@touch $@
 
 $(READY_SCRIPTS): $(SCRIPTS)/package.json $(SCRIPTS)/package-lock.json

@@ -1,7 +1,7 @@
 """Assembles the dashboard: Dash on Flask for the pages, Starlette around it for everything else.
 
 Callbacks stay plain functions in threads, so that a slow one holds up neither `/healthz` nor, up to
-`CALLBACK_THREADS` of them, another reader; docs/decisions/starlette-and-dash.md has the
+`Bounds.threads` of them, another reader; docs/decisions/starlette-and-dash.md has the
 measurements behind this form.
 """
 
@@ -15,8 +15,10 @@ from urllib.parse import quote
 from dash import Dash
 from dash.exceptions import DependencyException
 from flask import Flask, Response, jsonify, request
+from starlette import responses as starlette
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.types import ASGIApp
 from werkzeug.exceptions import HTTPException
 
@@ -24,11 +26,20 @@ from dashboard import api
 from dashboard.auth.guard import Guard, Login
 from dashboard.auth.routes import account_routes
 from dashboard.pages import shell
+from dashboard.pages.sent import kind_of
 from dashboard.server import paths, static_files
+from dashboard.server.access_log import AccessLog
+from dashboard.server.bounds import BOUNDS, Bounds
 from dashboard.server.headers import SecurityHeaders
-from dashboard.server.limits import BodyLimit, Busy, KnownHosts
+from dashboard.server.ledger import Ledger
+from dashboard.server.limits import BodyLimit, Busy, KnownHosts, Strangers
+from dashboard.server.metrics import Metrics
+from dashboard.server.origin import OwnPages
+from dashboard.server.readiness import Check, watch_routes
 from dashboard.server.roles import Role
 from dashboard.server.routes import GuardedMount, guarded
+from dashboard.server.threads import ClientLeftError, Threads
+from dashboard.server.watch import REQUEST_ID, Watched
 from dashboard.server.wsgi import Bridge, callback_problem
 from dashboard.stores.source import Source
 from dashboard.urls import HERE
@@ -45,8 +56,6 @@ ICON = "data:image/svg+xml," + quote(
 )
 # Asks for the maps of the first page while Dash's scripts are on their way.
 FIRST_MAPS = "feature_maps/first.js"
-# Ten callbacks that wait for a disk leave six for everybody else.
-CALLBACK_THREADS = 16
 
 
 def create_app(
@@ -56,6 +65,10 @@ def create_app(
     limits: api.Limits = api.DEFAULT_LIMITS,
     login: Login | None = None,
     prefix: str = "",
+    metrics: Metrics | None = None,
+    access_log: AccessLog | None = None,
+    tls: bool = False,
+    bounds: Bounds = BOUNDS,
 ) -> ASGIApp:
     """The whole server as an ASGI application, ready for its first request.
 
@@ -65,6 +78,10 @@ def create_app(
         allowed_hosts: names that requests may ask for; others, as in DNS rebinding, get a 400.
         login: who gets in; None for everybody who reaches the server.
         prefix: where a proxy puts the server, such as `/maps`; requests come with or without it.
+        metrics: where requests are counted; None for numbers of this process alone.
+        access_log: where a line of each request goes; None for nowhere.
+        tls: whether browsers reach the server through TLS, of which a proxy may take care.
+        bounds: what one client can make the server hold.
 
     Raises:
         InputFileError, StoreError: if the store cannot be opened.
@@ -72,35 +89,54 @@ def create_app(
     """
     if not source.has_catalogue:
         source.snapshot()  # a store that cannot be opened is better said now than in a page
-    pages = _create_dash(source)
+    pages = _create_dash(source, bounds)
+    ledger = Ledger(metrics or Metrics(), access_log, source.usage)
+    checks: dict[str, Check] = {"stores": source.check}
+    if login:
+        checks["file of people"] = login.people.check
     routes = guarded(
         (
             *(account_routes(login) if login else ()),
-            *api.operation_routes(source, limits),
+            *watch_routes(checks, ledger),
+            *api.operation_routes(source, limits, _threads(bounds, "api")),
             *api.reference_routes(source),
             *([static_files.plotly_route()] if static_files.plotly_fits() else ()),
             # Last, because it takes every path that is left.
-            GuardedMount("/", Bridge(pages.server, threads=CALLBACK_THREADS), role=Role.VIEW),
+            GuardedMount(
+                "/", Bridge(pages.server, threads=_threads(bounds, "page")), role=Role.VIEW
+            ),
         )
     )
     app = Starlette(
         routes=routes,
         middleware=[  # as a request meets them
             Middleware(KnownHosts, allowed_hosts=allowed_hosts),
+            Middleware(OwnPages, tls=tls),
             Middleware(Guard, routes=routes, login=login),
-            Middleware(Busy),
-            Middleware(BodyLimit),
+            *([Middleware(Strangers, address=login.network, bounds=bounds)] if login else ()),
+            Middleware(Busy, has_login=login is not None, bounds=bounds),
+            Middleware(BodyLimit, bounds=bounds),
             Middleware(paths.StorePages, source=source),
             Middleware(static_files.KeptFiles),
         ],
-        exception_handlers=api.HANDLERS,
+        exception_handlers={**api.HANDLERS, ClientLeftError: _nobody},
     )
     # Around all else, so that what is refused, and what fails, has the headers too.
-    outermost: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes())
-    return paths.Prefixed(outermost, prefix) if prefix else outermost
+    outermost: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes(), tls=tls)
+    whole = paths.Prefixed(outermost, prefix) if prefix else outermost
+    return Watched(whole, ledger)
 
 
-def _create_dash(source: Source) -> Dash:
+def _threads(bounds: Bounds, name: str) -> Threads:
+    return Threads(bounds.threads, of_person=bounds.threads_of_person, name=name)
+
+
+async def _nobody(_: Request, _error: Exception) -> starlette.Response:
+    """What is sent to a client that has left, which nobody gets."""
+    return starlette.Response(status_code=503)
+
+
+def _create_dash(source: Source, bounds: Bounds = BOUNDS) -> Dash:
     server = Flask(__name__)
     app = Dash(
         __name__,
@@ -134,7 +170,7 @@ def _create_dash(source: Source) -> Dash:
     app.layout = lambda: shell.layout(source, title=TITLE)
     shell.register(app, source)
     shell.bring_first_page(app, source, title=TITLE)
-    _answer_errors(app)
+    _answer_errors(app, bounds)
     # One request before the first real one: Dash fills its registry in the first request, and
     # others that come meanwhile get a 500 (plotly/dash#3971).
     answer = server.test_client().get("/")
@@ -143,7 +179,7 @@ def _create_dash(source: Source) -> Dash:
     return app
 
 
-def _answer_errors(app: Dash) -> None:
+def _answer_errors(app: Dash, bounds: Bounds) -> None:
     """Gives every failing request a status and one line, and the log the rest."""
     server: Flask = app.server
 
@@ -155,7 +191,9 @@ def _answer_errors(app: Dash) -> None:
             body = request.get_json()  # 400 for bad JSON, 415 for another type
         except RecursionError:
             return jsonify(error="the body is nested too deep"), 400
-        problem = callback_problem(body, app.callback_map)
+        problem = callback_problem(
+            body, app.callback_map, kind_of, most_characters=bounds.text_characters
+        )
         return (jsonify(error=problem), 400) if problem else None
 
     @server.errorhandler(Exception)
@@ -168,5 +206,6 @@ def _answer_errors(app: Dash) -> None:
             case DependencyException():
                 return jsonify(error="no such file"), 404
             case _:
-                log.exception("a request to %s failed", request.path, exc_info=error)
-                return jsonify(error="internal error; the server's log has it"), 500
+                name = REQUEST_ID.get()
+                log.exception("request %s to %s failed", name, request.path, exc_info=error)
+                return jsonify(error=f"internal error; the server's log has it as {name}"), 500

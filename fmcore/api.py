@@ -29,9 +29,9 @@ from fmcore.dataset import (
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
-from fmcore.model.training_record import write_record
+from fmcore.model.training_record import HISTORY_KIND, MODEL_KIND, write_record
 from fmcore.records import ModelOutput
-from fmcore.storage import open_store
+from fmcore.storage import STORE_KIND, opened_apart
 from fmcore.verification import Verification, verify
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from fmcore.model.layers import LayerRow
 
 log = logging.getLogger(__name__)
+# One label of a billion would make a layer of that many units; ImageNet-21k has 21,841 classes.
+MOST_CLASSES = 100_000
 
 __all__ = [
     "capture_activations",
@@ -117,11 +119,16 @@ def train(
         raise DatasetError(
             f"{dataset.source} has no training images; expected arrays x_train and y_train"
         )
+    if dataset.n_classes > MOST_CLASSES:
+        raise DatasetError(
+            f"{dataset.source} has labels up to {dataset.n_classes - 1:,}; the network has a class "
+            f"for each number from 0, and expected are at most {MOST_CLASSES:,}"
+        )
     if out.suffix != ".keras":
         raise ModelError(f"cannot write {out}: the name of a model's file must end in .keras")
     history_path = out.with_suffix(".history.json")
-    for path in (out, history_path):
-        refuse_existing(path, overwrite=overwrite)
+    for path, kind in ((out, MODEL_KIND), (history_path, HISTORY_KIND)):
+        refuse_existing(path, overwrite=overwrite, kind=kind)
     need_keras()
     from fmcore.model.tutorial import train_tutorial_network
 
@@ -135,8 +142,8 @@ def train(
     history = dict(trained.history)
     about = {"data": dataset.source, "epochs": epochs, "seed": seed, "history": history}
     with (
-        publish(out, overwrite=overwrite) as partial,
-        publish(history_path, overwrite=overwrite) as partial_history,
+        publish(out, overwrite=overwrite, kind=MODEL_KIND) as partial,
+        publish(history_path, overwrite=overwrite, kind=HISTORY_KIND) as partial_history,
     ):
         partial_history.write_text(json.dumps(about, indent=2) + "\n")
         trained.model.save(partial)
@@ -172,7 +179,7 @@ def capture_dataset(
     Raises:
         ModelError, DatasetError, SelectionError, OutputError: as `capture_activations` does.
     """
-    refuse_existing(store, overwrite=options.overwrite)
+    refuse_existing(store, overwrite=options.overwrite, kind=STORE_KIND)
     return _capture(
         model,
         dataset.test,
@@ -267,7 +274,7 @@ def _capture_arrays(
     steps: int | None = None,
     on_progress: Callable[[int], object],
 ) -> Path:
-    refuse_existing(store, overwrite=options.overwrite)
+    refuse_existing(store, overwrite=options.overwrite, kind=STORE_KIND)
     where = "capture_activations(images, labels)"
     samples = labelled_images(images, labels, where=where, steps=steps)
     source = model if isinstance(model, str | Path) else ""
@@ -471,7 +478,7 @@ def _verify(
     from fmcore.model.probe import model_info
     from fmcore.model.reference import KerasReference, Stored
 
-    with open_store(store) as opened:
+    with opened_apart(store) as opened:
         inputs = inputs_of(model, image_shape=samples.image_shape)
         layers = [
             Stored(layer.path, str(layer.attributes["kind"]), layer.shape)

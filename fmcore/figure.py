@@ -6,12 +6,12 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.files import publish
+from fmcore.files import Kind, publish
 from fmcore.optional import import_optional
 from fmcore.selection import match_names
 from fmcore.storage import Store
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 BACKEND = "MPLBACKEND"
 COLUMNS = 8
 INCHES_PER_TILE = 1.5
+
+
+def _is_figure(stream: BinaryIO) -> bool:
+    head = stream.read(_HEAD_BYTES)
+    return head.startswith(b"\x89PNG\r\n\x1a\n") and b"Software\0Matplotlib" in head
+
+
+# What `--force` replaces: matplotlib signs its pictures in the first bytes.
+_HEAD_BYTES = 4096
+FIGURE_KIND = Kind("a figure that matplotlib has drawn", _is_figure)
 
 
 def _import_matplotlib() -> None:
@@ -84,7 +94,7 @@ def write_figures(
     for name in match_names(list(store.layers), layers, what=f"layer of {store.path.name}"):
         layer = store.layers[name]
         path = out / f"{layer.group}_sample{sample}.png"
-        with publish(path, overwrite=overwrite) as partial:
+        with publish(path, overwrite=overwrite, kind=FIGURE_KIND) as partial:
             feature_map_figure(layer.feature_maps(sample), layer=name).savefig(partial, dpi=120)
         written.append(path)
     return written

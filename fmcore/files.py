@@ -2,6 +2,9 @@
 
 Every file this project writes is built under a partial name in the same folder, flushed to the
 disk, renamed, and the folder flushed too, because a rename alone does not survive a power cut.
+
+A link in the place of a file is refused, never followed. What exists is replaced only if it is of
+the kind that is written, and what is removed has a name that only this project gives.
 """
 
 from __future__ import annotations
@@ -12,10 +15,14 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from fmcore.errors import FmcoreError, OutputError
 
@@ -83,20 +90,53 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The kind of file that `--force` replaces at a path, where it replaces no other.
+
+    Attributes:
+        words: what such a file is, such as `a store`.
+        is_of: whether a file is of the kind, by its content; it reads little of it.
+    """
+
+    words: str
+    is_of: Callable[[BinaryIO], bool]
+
+
+def refuse_existing(path: Path, *, overwrite: bool, kind: Kind | None = None) -> None:
     """Refuses a path that cannot be written, before any work is done.
 
+    Args:
+        path: the file.
+        overwrite: whether a file of that name is replaced.
+        kind: what that file must be, unless it is empty; anything where left out.
+
     Raises:
-        OutputError: if `path` is not a regular file, or exists and `overwrite` is false.
+        OutputError: if `path` is a link or not a regular file, or exists and `overwrite` is false,
+            or is not of the kind.
     """
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; give a file in it")
-    if not path.exists():
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return
-    if not path.is_file():
+    if stat.S_ISLNK(status.st_mode):
+        raise OutputError(
+            f"cannot write {path}: it is a link, to {path.readlink()}; give the file that is "
+            "meant, or remove the link"
+        )
+    if stat.S_ISDIR(status.st_mode):
+        raise OutputError(f"cannot write {path}: it is a folder; give a file in it")
+    if not stat.S_ISREG(status.st_mode):
         raise OutputError(f"cannot write {path}: it is not a regular file; give another one")
     if not overwrite:
         raise _exists(path)
+    if kind is not None and status.st_size:
+        with output_errors(path), path.open("rb") as stream:
+            if not kind.is_of(stream):
+                raise OutputError(
+                    f"cannot replace {path}: it is not {kind.words}, and --force (overwrite=True "
+                    "in Python) replaces nothing else; give another name, or move it away"
+                )
 
 
 @contextlib.contextmanager
@@ -104,28 +144,29 @@ def publish(
     path: Path,
     *,
     overwrite: bool = False,
+    kind: Kind | None = None,
     partial: Path | None = None,
     kept: Callable[[], int] = lambda: 0,
 ) -> Iterator[Path]:
     """Yields the partial path to write to; on success the whole file appears as `path`.
 
-    On any exception, and on Ctrl-C, the partial file is removed and `path` is left as it was. A
-    symbolic link is followed: what it points to is written.
+    On any exception, and on Ctrl-C, the partial file is removed and `path` is left as it was.
 
     Args:
         path: the file.
         overwrite: whether to replace a file of that name.
+        kind: what that file must be, see `refuse_existing`.
         partial: the partial path, on the same file system; by default beside the file.
         kept: how many bytes of the partial file are worth keeping. Asked at the beginning, where a
             killed process may have left them, and after a failure, which then removes nothing.
 
     Raises:
-        OutputError: if `path` exists and `overwrite` is false, if another process writes it now,
-            or if the disk refuses.
+        OutputError: if `path` is a link, or exists and `overwrite` is false or it is of another
+            kind, if another process writes it now, or if the disk refuses.
     """
     with output_errors(path):
-        refuse_existing(path, overwrite=overwrite)
-        target = Path(os.path.realpath(path))
+        refuse_existing(path, overwrite=overwrite, kind=kind)
+        target = real_path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = partial or partial_name(target)
         if partial.is_file() and partial.lstat().st_nlink > 1:
@@ -136,7 +177,9 @@ def publish(
                 os.ftruncate(descriptor, kept())  # a killed process left the rest
                 try:
                     yield partial
+                    _require_same(descriptor, partial)
                     _flush(partial)
+                    refuse_existing(target, overwrite=overwrite, kind=kind)
                     _give_name(partial, target, overwrite=overwrite)
                     _flush(target.parent)
                 except BaseException:
@@ -148,6 +191,24 @@ def publish(
             raise
 
 
+def _require_same(descriptor: int, path: Path) -> None:
+    """Refuses to go on where another file, folder or link has taken the place of an open one.
+
+    Raises:
+        OutputError: if so.
+    """
+    if not os.path.samestat(os.fstat(descriptor), path.lstat()):
+        raise OutputError(
+            f"{path} was replaced while it was written; give a path in a folder where nobody else "
+            "writes"
+        )
+
+
+def real_path(path: Path) -> Path:
+    """The path of a file, its folder without links; the file itself is not followed."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
 def _remove_empty_file(path: Path) -> None:
     """Removes a file of no bytes that no process has locked."""
     with contextlib.suppress(FmcoreError, FileNotFoundError):
@@ -157,26 +218,208 @@ def _remove_empty_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def publish_folder(path: Path) -> Iterator[Path]:
-    """Yields a folder to write to; on success it appears as `path`, and replaces what was there.
+def publish_folder(path: Path, *, replaces: Collection[str] = ()) -> Iterator[Path]:
+    """Yields a folder to write to; on success it appears as `path`.
+
+    What was there is replaced if it consists of files of the same names, and of those in
+    `replaces`. Anything else is a person's own: then nothing is removed, and nothing written.
+
+    Args:
+        path: the folder.
+        replaces: further files in a folder of that name that may go, by their paths in it.
 
     Raises:
-        OutputError: if the disk refuses.
+        OutputError: if there are other files, or a link or a file, at `path`; or the disk refuses.
     """
     with output_errors(path):
         partial = partial_name(path)
+        _require_own(partial)
         _remove_tree(partial)
         partial.mkdir(parents=True)
         try:
             yield partial
             for content in partial.rglob("*"):
                 _flush(content)
-            _remove_tree(path)
+            _remove_files(path, {*replaces, *tree_files(partial)})
             partial.replace(path)
             _flush(path.parent)
         except BaseException:
             _remove_tree(partial)
             raise
+
+
+def tree_files(folder: Path) -> list[str]:
+    """The paths in a folder, with `/`, of all that is not a folder; links are not followed."""
+    return sorted(
+        (Path(place) / name).relative_to(folder).as_posix()
+        for place, folders, names in os.walk(folder)
+        for name in (*names, *(name for name in folders if (Path(place) / name).is_symlink()))
+    )
+
+
+def _remove_files(folder: Path, names: Collection[str]) -> None:
+    """Removes a folder that holds nothing but files of some names.
+
+    Raises:
+        OutputError: if it holds anything else, or is none; then nothing is removed.
+    """
+    if not folder.is_symlink() and not folder.exists():
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        what = "a link" if folder.is_symlink() else "a file"
+        raise OutputError(f"cannot replace {folder}: it is {what}; move it away")
+    foreign = [name for name in tree_files(folder) if name not in names]
+    if foreign:
+        raise OutputError(
+            f"cannot replace {folder}: it holds {foreign[0]}, which no export wrote; move it away"
+        )
+    for name in tree_files(folder):
+        (folder / name).unlink()
+    for place, _, _ in os.walk(folder, topdown=False):
+        Path(place).rmdir()  # fails where somebody has put something there meanwhile
+
+
+def _require_own(path: Path) -> None:
+    """Refuses a leftover of an earlier run that is a link, or of another user.
+
+    Raises:
+        OutputError: saying whose it is.
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(status.st_mode):
+        raise OutputError(f"cannot write {path}: it is a link; remove the link")
+    if (owner := other_owner(status)) is not None:
+        raise OutputError(
+            f"cannot write {path}: it belongs to {owner}; have it removed, or give another path"
+        )
+
+
+def other_owner(status: os.stat_result) -> str | None:
+    """The user, in words, that a file belongs to, if that is not the user of this process."""
+    if sys.platform == "win32" or status.st_uid == os.geteuid():
+        return None
+    return f"the user {status.st_uid}"
+
+
+class OwnFolder:
+    """A folder of intermediate files into which nobody else can have put something.
+
+    So what lies there may be trusted as far as this user is. It is held by its descriptor, and what
+    is removed from it has one of its own names.
+    """
+
+    def __init__(self, path: Path, is_own_name: Callable[[str], bool], *, discard: bool) -> None:
+        """Creates the folder for its owner alone, or takes one that is there.
+
+        Args:
+            path: the folder.
+            is_own_name: whether a name in the folder is one that this project gives.
+            discard: whether what is in it will not be used: then it may have been open to others.
+
+        Raises:
+            OutputError: if it is a link or a file, belongs to another user, or others may write it.
+            OSError: if the disk refuses.
+        """
+        self.path = path
+        self._is_own_name = is_own_name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = True
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            is_new = False
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            what = "a link" if stat.S_ISLNK(status.st_mode) else "a file"
+            raise OutputError(
+                f"cannot write {path}: it is {what}, and a folder for what is not finished yet is "
+                "needed there; move it away"
+            )
+        if not is_new:
+            self._refuse_foreign(status, discard=discard)
+        self._descriptor = -1
+        if sys.platform != "win32":
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            self.require_same()
+            if not is_new and discard and sys.platform != "win32":
+                os.fchmod(self._descriptor, 0o700)
+        except BaseException:
+            self.close()
+            raise
+
+    def _refuse_foreign(self, status: os.stat_result, *, discard: bool) -> None:
+        if (owner := other_owner(status)) is not None:
+            raise OutputError(
+                f"{self.path} belongs to {owner}: nothing in it is used or removed; have it "
+                "removed, or give another path"
+            )
+        if status.st_mode & 0o022 and not discard and _keeps_modes(self.path.parent):
+            raise OutputError(
+                f"{self.path} could be written by other users, so nothing in it is used; "
+                "--restart discards it"
+            )
+
+    def require_same(self) -> None:
+        """Refuses to go on where another folder, or a link, has taken the place of this one.
+
+        Raises:
+            OutputError: if so.
+        """
+        if self._descriptor >= 0:
+            _require_same(self._descriptor, self.path)
+
+    def remove_files(self, *, but: str = "") -> list[str]:
+        """Removes what has a name of ours, except `but`; returns the names of what stays.
+
+        Raises:
+            OSError: if the disk refuses, or one of them is a folder.
+        """
+        with os.scandir(self._descriptor if self._descriptor >= 0 else self.path) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            if name == but or not self._is_own_name(name):
+                continue
+            if self._descriptor >= 0:
+                os.unlink(name, dir_fd=self._descriptor)
+            else:
+                (self.path / name).unlink()
+        return sorted(name for name in names if name != but and not self._is_own_name(name))
+
+    def remove(self) -> list[str]:
+        """Removes the folder, unless files stay that are not ours; returns their names."""
+        left = self.remove_files()
+        if not left:
+            with contextlib.suppress(OSError):  # another process may have begun to use it
+                self.path.rmdir()
+        return left
+
+    def close(self) -> None:
+        """Closes the descriptor."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _keeps_modes(folder: Path) -> bool:
+    """Whether the file system keeps who may write; those of Windows, seen from Linux, do not."""
+    trial = tempfile.mkdtemp(prefix=".fmcore-", dir=folder)
+    try:
+        return not Path(trial).lstat().st_mode & 0o022
+    finally:
+        Path(trial).rmdir()
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether a path is a regular file of one name, and no link."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def _remove_tree(folder: Path) -> None:
@@ -260,14 +503,36 @@ def locked(path: Path, message: Callable[[int], str], *, is_folder: bool = False
     if is_folder and sys.platform == "win32":
         yield -1
         return
-    created = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, os.O_RDONLY if is_folder else created, 0o644)
+    descriptor = os.open(path, os.O_RDONLY) if is_folder else _open_own(path)
     try:
         if not _take_lock(descriptor, path):
             raise OutputError(message(descriptor))
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _open_own(path: Path) -> int:
+    """Opens a file to write, which is created where it is missing.
+
+    Raises:
+        OutputError: if the file is not a regular one, or belongs to another user, who could change
+            it afterwards.
+        OSError: if it is a link, or the disk refuses.
+    """
+    # O_NONBLOCK: a pipe would wait for its other end.
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        descriptor = os.open(path, flags | os.O_CREAT, 0o644)  # it may have gone meanwhile
+    status = os.fstat(descriptor)
+    owner = other_owner(status)
+    if owner is None and stat.S_ISREG(status.st_mode):
+        return descriptor
+    os.close(descriptor)
+    what = "is not a regular file" if owner is None else f"belongs to {owner}"
+    raise OutputError(f"cannot write {path}: it {what}; have it removed, or give another path")
 
 
 def _take_lock(descriptor: int, path: Path) -> bool:
@@ -277,7 +542,7 @@ def _take_lock(descriptor: int, path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Another process may have published or removed the file between our open and our lock.
-        return os.path.samestat(os.fstat(descriptor), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
     except (BlockingIOError, FileNotFoundError):
         return False
 

@@ -1,10 +1,13 @@
 """Checks HDF5 files that are not stores, such as weights, before anything in them is trusted.
 
-An HDF5 file can show bytes of another file, and a small file can declare terabytes.
+An HDF5 file can show bytes of another file, and a small file can declare terabytes. A damaged one
+may end the process that reads it, so a process apart does so first.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.apart import Apart, ApartError, Bounds, NoHelperError, name_of_open
 from fmcore.errors import InputFileError
 from fmcore.selection import near_matches
 
@@ -22,6 +26,16 @@ FREE_BYTES = 16 << 20
 MOST_BYTES = 64 << 30
 DEEPEST = 64
 MOST_NODES = 200_000
+# What the process apart calls.
+LOOK = f"{__name__}:look"
+# No more problems of one file are of use to anybody.
+MOST_PROBLEMS = 20
+# One chunk of a foreign file may be large; it is inflated whole.
+MEMORY_BYTES = 4 << 30
+# Deflate on the slowest core; what is not compressed is not read.
+SLOWEST_BYTES_PER_SECOND = 20e6
+# What h5py raises for a damaged file.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError)
 
 
 class _Totals:
@@ -41,11 +55,72 @@ def foreign_problems(source: Path | BinaryIO) -> Iterator[str]:
     Raises:
         InputFileError: if it is not an HDF5 file, or its metadata cannot be read.
     """
+    if isinstance(source, Path):
+        yield from _problems_apart(source, ())
+        return
     try:
-        with h5py.File(source, "r", locking=False if isinstance(source, Path) else None) as file:
+        with h5py.File(source, "r") as file:
             yield from _group_problems(file, 0, _Totals())
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
+    except DAMAGE as error:
         raise InputFileError(f"not a readable HDF5 file: {error}") from error
+
+
+def _problems_apart(path: Path, names: Sequence[str]) -> list[str]:
+    """The problems of a file, by a process apart, which also reads arrays that must be inflated.
+
+    Raises:
+        InputFileError: if it is not an HDF5 file, or cannot be read.
+    """
+    apart = Apart(LOOK)
+    try:
+        with path.open("rb") as file:
+            n_bytes = os.fstat(file.fileno()).st_size
+            bounds = Bounds(MEMORY_BYTES, Bounds().seconds + n_bytes / SLOWEST_BYTES_PER_SECOND)
+            problems: list[str] = apart.call(file.fileno(), json.dumps([str(path), *names]), bounds)
+    except (OSError, ApartError) as error:
+        if isinstance(error, InputFileError | NoHelperError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputFileError(f"not a readable HDF5 file: {reason}") from error
+    finally:
+        apart.stop()
+    return problems
+
+
+def look(descriptor: int, text: str) -> list[str]:
+    """The problems of an open file; what the process apart calls.
+
+    Args:
+        descriptor: the open file.
+        text: its path, and the names of the arrays that are to be read, as JSON.
+
+    Raises:
+        InputFileError: if it is not an HDF5 file, or its metadata cannot be read.
+    """
+    path, *names = json.loads(text)
+    problems: list[str] = []
+    try:
+        with h5py.File(name_of_open(descriptor, Path(path)), "r", locking=False) as file:
+            for problem in _group_problems(file, 0, _Totals()):
+                problems.append(problem)
+                if len(problems) == MOST_PROBLEMS:
+                    break
+            if not problems:
+                arrays = _array_names(file)
+                for name in names or arrays:
+                    if name.strip("/") in arrays:
+                        _read_filtered(file[name])
+    except DAMAGE as error:
+        raise InputFileError(f"not a readable HDF5 file: {error}") from error
+    return problems
+
+
+def _read_filtered(array: h5py.Dataset) -> None:
+    """Reads all chunks of an array that go through filters, which may fail on damaged ones."""
+    dict(array.attrs)
+    if array.chunks is not None and array.id.get_create_plist().get_nfilters():
+        for part in array.iter_chunks():
+            array[part]
 
 
 def foreign_text(path: Path, name: str, *, most_bytes: int) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fmcore.dataset import (
+    DEFAULT_MEMORY,
     FITS,
     Dataset,
     Fitting,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # What separates an HDF5 file from the names of arrays in it, and an input's name from its array.
 INSIDE, FOR_INPUT = "::", "="
+# 100,000 names of 80 bytes.
+MOST_NAMES_BYTES = 8 << 20
 KERAS_DATA = ("cifar10", "cifar100", "fashion_mnist")
 
 
@@ -49,6 +52,8 @@ class DataOptions:
         skip_bad: leave out images that cannot be decoded.
         class_names: a file with the names of the classes, one per line.
         progress: show the progress of a download.
+        memory: the bytes that images of files may take while they are decoded, and that compressed
+            arrays may be inflated to.
     """
 
     data_dir: Path | None = None
@@ -57,6 +62,7 @@ class DataOptions:
     skip_bad: bool = False
     class_names: Path | None = None
     progress: bool = False
+    memory: int = DEFAULT_MEMORY
 
 
 def open_both(
@@ -92,6 +98,7 @@ def open_both(
 
     require_keras()  # before data are read or downloaded
     path = Path(data)
+    _require_reachable(data)
     has_name = data in ("mnist", *KERAS_DATA)  # a folder of that name is given as ./mnist
     if not has_name and (path.is_dir() or (path.is_file() and is_image(path))):
         if options.size is None:
@@ -107,7 +114,7 @@ def open_both(
                     "leave out --size"
                 )
         fitting = Fitting(shape, options.fit)
-        dataset = from_folder(path, fitting, skip_bad=options.skip_bad)
+        dataset = from_folder(path, fitting, skip_bad=options.skip_bad, memory=options.memory)
     else:
         if options.size is not None or options.skip_bad or options.fit != FITS[0]:
             raise SelectionError(
@@ -127,8 +134,9 @@ def load(data: str, options: DataOptions) -> Dataset:
         DatasetError: if the file holds no images.
     """
     path = Path(data)
+    _require_reachable(data)
     if INSIDE in data:
-        return _from_named_arrays(data)
+        return _from_named_arrays(data, options.memory)
     if path.is_file() and is_hdf5(path):
         names = foreign_names(path)
         raise DatasetError(
@@ -136,16 +144,34 @@ def load(data: str, options: DataOptions) -> Dataset:
             f"--data '{path}{INSIDE}IMAGES,LABELS'; it has {', '.join(names[:20]) or 'none'}"
         )
     if is_idx(path) and path.is_file():
-        return from_idx(path)
+        return from_idx(path, memory=options.memory)
     if data in KERAS_DATA:
         need_keras()
         from fmcore.model.keras_names import keras_dataset
 
         return keras_dataset(data)
-    return load_dataset(data, data_dir=options.data_dir, progress=options.progress)
+    return load_dataset(
+        data, data_dir=options.data_dir, progress=options.progress, memory=options.memory
+    )
 
 
-def _from_named_arrays(data: str) -> Dataset:
+def _require_reachable(data: str) -> None:
+    """Refuses a path that cannot even be looked up; one that is not there is left to others.
+
+    Raises:
+        InputFileError: with the system's reason.
+    """
+    path = Path(data.partition(INSIDE)[0])
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputFileError(f"cannot read data set {path}: {reason}; give another path") from error
+
+
+def _from_named_arrays(data: str, memory: int) -> Dataset:
     """Reads a data set from arrays of an HDF5 or npz file that are named after the file."""
     text, _, inside = data.partition(INSIDE)
     parts = [part.strip() for part in inside.split(",") if part.strip()]
@@ -162,8 +188,11 @@ def _from_named_arrays(data: str) -> Dataset:
         )
     path, where = Path(text), f"{text} ({', '.join(parts)})"
     names = [*unnamed, *inputs.values()]
+    if not path.is_file():
+        reason = "it is no file" if path.exists() else "there is no such file"
+        raise InputFileError(f"cannot read {path}: {reason}; expected an HDF5 or npz file")
     if zipfile.is_zipfile(path):
-        by_name = npz_arrays(path, names)
+        by_name = npz_arrays(path, names, memory=memory)
         arrays = [by_name[name] for name in names]
     else:
         arrays = foreign_arrays(path, names)
@@ -181,9 +210,15 @@ def _with_class_names(dataset: Dataset, path: Path | None) -> Dataset:
     if path is None:
         return dataset
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open("rb") as stream:
+            text = stream.read(MOST_NAMES_BYTES + 1)
+        lines = text.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"cannot read the class names in {path}: {error}") from error
+    if len(text) > MOST_NAMES_BYTES:
+        raise InputFileError(
+            f"{path} holds no class names: it is larger than {MOST_NAMES_BYTES:,} bytes"
+        )
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise DatasetError(f"{path} holds no class names; expected one per line")

@@ -1,15 +1,18 @@
-"""Writes what docs repeat of the code: docs/statistics.md, and the lists in FORMAT.md.
+"""Writes what docs repeat of the code: docs/statistics.md, lists of FORMAT.md, the bounds.
 
-`python -m tools.docs` writes both; a test compares them with what is there.
+`python -m tools.docs` writes them; tests compare them with what is there.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from dashboard.server.bounds import KIB, MIB, Bounds
 from fmcore.statistics.compute import WHY_UNDEFINED
 from fmcore.statistics.health import HEALTH_RULES
 from fmcore.statistics.health_changes import HEALTH_CHANGES
@@ -21,6 +24,7 @@ from fmcore.storage.format.schema import ARRAYS, ATTRIBUTES, SCHEMA
 ROOT = Path(__file__).parents[1]
 STATISTICS_PAGE = ROOT / "docs" / "statistics.md"
 FORMAT_PAGE = ROOT / "fmcore" / "storage" / "FORMAT.md"
+DEPLOY_PAGE = ROOT / "deploy" / "README.md"
 
 _UNDEFINED = ";\n".join(f"- {reason}" for reason in WHY_UNDEFINED.values()) + "."
 _LARGE = dict.fromkeys(one.caption for one in STATISTICS.values() if not one.two_sided)
@@ -215,8 +219,38 @@ def _rows() -> Iterator[str]:
             yield f"| `/{table}` | `{spec.part.row}` | {spec.meaning} |"
 
 
+def deploy_page(text: str) -> str:
+    """deploy/README.md with the bounds as the server has them.
+
+    Args:
+        text: the page, of which everything else stays.
+    """
+    return _replaced(text, r"\| at most \| of \|.*?(?=\n\n|\n?\Z)", "\n".join(_bounds()))
+
+
+def _bounds() -> Iterator[str]:
+    yield "| at most | of | beyond it | because |"
+    yield "|---|---|---|---|"
+    for bound in dataclasses.fields(Bounds):
+        about, amount = bound.metadata, _amount(bound.name, bound.default)
+        yield f"| {amount} | {about['what']} | {about['then']} | {about['why']} |"
+
+
+def _amount(name: str, value: Any) -> str:
+    """A bound with its unit, which is the last word of its name."""
+    match name.rsplit("_", 1)[-1]:
+        case "bytes":
+            return f"{value // MIB} MiB" if value >= MIB else f"{value // KIB} KiB"
+        case "seconds":
+            return f"{value:g} s"
+        case "characters":
+            return f"{value:,} characters"
+    return f"{value:,}"
+
+
 def main() -> None:
-    """Writes both pages."""
+    """Writes all pages."""
+    DEPLOY_PAGE.write_text(deploy_page(DEPLOY_PAGE.read_text("utf-8")), "utf-8")
     STATISTICS_PAGE.write_text(statistics_page(), "utf-8")
     FORMAT_PAGE.write_text(format_page(FORMAT_PAGE.read_text("utf-8")), "utf-8")
 

@@ -22,6 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from dashboard.api.errors import Limits
 from dashboard.server.headers import etag
 from dashboard.server.problem import problem
+from dashboard.server.threads import Threads
 from dashboard.stores.source import Snapshot, Source
 from fmcore.errors import SelectionError
 from fmcore.export import ArraySource, Format
@@ -45,6 +46,7 @@ class Call:
         request: the request as it came.
         source: where the stores are.
         limits: how much the answer may hold.
+        threads: where what takes long is done.
         query: all parameters of the query, by name; what an answer is kept by must hold them all.
         untaken: those that nobody has taken yet; `format` is taken at once.
         form: the format of the answer; `RAW` where an operation has no choice.
@@ -53,6 +55,7 @@ class Call:
     request: Request
     source: Source
     limits: Limits
+    threads: Threads
     query: Mapping[str, str]
     untaken: dict[str, str]
     form: Format = RAW
@@ -74,6 +77,10 @@ class Call:
     def current(self) -> Snapshot | None:
         """The store, if it is open and its file is still the same; does not wait."""
         return self.source.current(self.store)
+
+    async def in_thread(self, function: Callable[[], Response]) -> Response:
+        """What a function answers that may wait for a disk, called in a thread."""
+        return await self.threads.run(self.request.scope, self.request.receive, function)
 
     def tag(self, *facts: str) -> str:
         """The ETag of an answer that is made of some facts and of all parameters."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from dashboard.api import answers
@@ -65,7 +65,7 @@ class _Selection:
     def layer(self) -> Layer:
         """The layer of a query that must mean one; raises `SelectionError` else."""
         what, layers = f"layer of {self.snapshot.file_name}", list(self.snapshot.catalog.n_filters)
-        paths = match_names(layers, self.query.layer, what=what)
+        paths = match_names(layers, self.query.layer, what=what, regular=False)
         if len(paths) > 1:
             raise SelectionError(
                 f"layer {self.query.layer!r} means {', '.join(paths)}; an array is of one: name it",
@@ -90,7 +90,7 @@ async def maps(call: Call) -> Response:
         quick = stored_chunk(call, snapshot, query, wait=False)
         if quick is not None:
             return quick
-    return await run_in_threadpool(_maps, call, query)
+    return await call.in_thread(partial(_maps, call, query))
 
 
 def pooled(call: Call) -> Response:

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from dashboard.server.problem import problem
-from dashboard.stores.source import StoreNotFoundError
+from dashboard.server.watch import REQUEST_ID
+from dashboard.stores.source import StoreNotFoundError, StoreNotOpenedError
 from fmcore.errors import (
     FmcoreError,
     InputFileError,
@@ -54,13 +55,15 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-# The first that fits; what else goes wrong with a store is the server's fault.
+# The first that fits. A file that was refused as a whole is what somebody has put there; what else
+# goes wrong with a store is the server's fault.
 _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
     (TooLargeError, 413),
     (SelectionError, 422),
     (LayerNotFoundError, 404),
     (SampleNotFoundError, 404),
     (StoreNotFoundError, 404),
+    (StoreNotOpenedError, 409),
     (StatisticNotFoundError, 404),
     (MapsNotStoredError, 404),
     (InputFileError, 503),
@@ -70,7 +73,7 @@ _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
 async def _of_fmcore(_: Request, error: Exception) -> Response:
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
     if status >= 500:
-        log.error("%s", error)
+        log.error("request %s: %s", REQUEST_ID.get(), error)
     return problem(status, str(error), field=getattr(error, "field", ""))
 
 
@@ -80,8 +83,9 @@ async def _of_http(_: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    log.exception("a request to %s failed", request.url.path, exc_info=error)
-    return problem(500, "internal error; the server's log has it")
+    name = REQUEST_ID.get()
+    log.exception("request %s to %s failed", name, request.url.path, exc_info=error)
+    return problem(500, f"internal error; the server's log has it as {name}")
 
 
 # Every error of a route gets a status and one sentence.

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from dashboard.api.answers import Call
@@ -39,7 +38,7 @@ async def image(call: Call) -> Response:
         assert answer is not None  # noqa: S101 (it waited)
         return answer
 
-    return await run_in_threadpool(waiting)
+    return await call.in_thread(waiting)
 
 
 def _answer(

@@ -24,7 +24,7 @@ from dashboard.api.answers import RAW, json_answer
 from dashboard.api.operations import BINARY, CONTENTS, OPERATIONS, TEXT, WHOLE, Operation
 from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, GuardedMount, GuardedRoute
-from dashboard.stores.source import Source
+from dashboard.stores.source import Snapshot, Source
 from fmcore.export import Format
 from fmcore.selection import DTYPES
 from fmcore.statistics import STATISTICS
@@ -57,9 +57,10 @@ _PROBLEM = {
 }
 _STATUSES = {
     404: "no such store, layer or statistic, or no maps of it",
+    409: "a file that cannot be opened as a store, with the reason",
     413: "more than the server sends in one answer",
     422: "a parameter that names nothing, or is none",
-    500: "a damaged store",
+    500: "a part of a store that turns out to be damaged",
     503: "a store that cannot be opened now",
 }
 _KEPT = {"304": {"description": "the client holds it already"}}
@@ -89,13 +90,13 @@ def reference_routes(source: Source) -> list[Guarded]:
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """The description as OpenAPI 3.1, with the names that the first store has now as examples."""
-    snapshot = source.snapshot(source.names[0])
+    """The description as OpenAPI 3.1, with the names that one of the stores has now as examples."""
+    snapshot = source.example()
     (maps,) = (operation for operation in OPERATIONS if operation.name == "maps")
     formats = [f"`{form.name}`" for form in maps.formats if form is not RAW]
     about = _ABOUT.format(
-        store=snapshot.name,
-        layer=quote(next(iter(snapshot.catalog.n_filters))),
+        store=quote(snapshot.name if snapshot else "STORE"),
+        layer=quote(next(iter(snapshot.catalog.n_filters)) if snapshot else "LAYER"),
         formats=f"{', '.join(formats[:-1])} or {formats[-1]}",
     )
     info = {
@@ -103,11 +104,11 @@ def describe(source: Source) -> dict[str, Any]:
         "version": version("feature-map-dashboard"),
         "description": about,
     }
-    paths = {operation.path: {"get": _described(operation, source)} for operation in OPERATIONS}
+    paths = {operation.path: {"get": _described(operation, snapshot)} for operation in OPERATIONS}
     return {"openapi": "3.1.0", "info": info, "paths": paths}
 
 
-def _described(operation: Operation, source: Source) -> dict[str, Any]:
+def _described(operation: Operation, snapshot: Snapshot | None) -> dict[str, Any]:
     content = operation.content or {form.media_type: _schema(form) for form in operation.formats}
     answer: dict[str, Any] = {
         "description": "the answer",
@@ -124,7 +125,7 @@ def _described(operation: Operation, source: Source) -> dict[str, Any]:
         "description": operation.description,
         "operationId": operation.name,
         "tags": [operation.heading],
-        "parameters": [*_in_path(operation, source), *_in_query(operation, source)],
+        "parameters": [*_in_path(operation, snapshot), *_in_query(operation, snapshot)],
         "responses": {
             "200": answer,
             **({} if operation.heading == CONTENTS else _KEPT),
@@ -139,17 +140,18 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _STATUSES[status], "content": content}
 
 
-def _in_path(operation: Operation, source: Source) -> Iterator[dict[str, Any]]:
+def _in_path(operation: Operation, snapshot: Snapshot | None) -> Iterator[dict[str, Any]]:
+    name_of_store = {"example": snapshot.name} if snapshot else {}
     about: dict[str, dict[str, Any]] = {
-        "store": {"schema": TEXT, "example": source.names[0]},
+        "store": {"schema": TEXT, **name_of_store},
         "sample": {"schema": WHOLE, "example": 0},
     }
     for name in re.findall(r"{(\w+)}", operation.path):
         yield {"name": name, "in": "path", "required": True, **about[name]}
 
 
-def _in_query(operation: Operation, source: Source) -> Iterator[dict[str, Any]]:
-    about = _by_store(operation, source)
+def _in_query(operation: Operation, snapshot: Snapshot | None) -> Iterator[dict[str, Any]]:
+    about = _by_store(operation, snapshot) if snapshot else {}
     for parameter in operation.parameters or ():
         of_store = {} if parameter.schema else about.get(parameter.name, {})
         yield {
@@ -170,9 +172,8 @@ def _in_query(operation: Operation, source: Source) -> Iterator[dict[str, Any]]:
         }
 
 
-def _by_store(operation: Operation, source: Source) -> dict[str, dict[str, Any]]:
-    """Schemas and examples of parameters, with the names that the first store has."""
-    snapshot = source.snapshot(source.names[0])
+def _by_store(operation: Operation, snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+    """Schemas and examples of parameters, with the names that a store has."""
     catalog = snapshot.catalog
     layers, classes = list(catalog.n_filters), list(catalog.classes)
     n_filters = min(catalog.n_filters.values())

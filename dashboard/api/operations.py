@@ -13,7 +13,6 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +22,7 @@ from dashboard.api.answers import RAW, Call, parameters_of
 from dashboard.api.errors import Limits
 from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, GuardedRoute, RoleOf
+from dashboard.server.threads import Threads
 from dashboard.stores.source import Source
 from dashboard.stores.summary import StoreSummary
 from dashboard.urls import API, API_STORE, API_STORES
@@ -110,7 +110,7 @@ class Operation:
     def problems(self) -> tuple[int, ...]:
         """The statuses of its errors."""
         of_query = () if self.parameters is None else (422,)
-        of_store = (404, 500, 503) if "{store}" in self.path else ()
+        of_store = (404, 409, 500, 503) if "{store}" in self.path else ()
         of_size = (413,) if self.formats or self.headers else ()
         return tuple(sorted((*of_query, *of_store, *of_size)))
 
@@ -217,7 +217,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         path=f"{API_STORE}/samples",
         answer=arrays.samples,
-        role=_by_format,
+        role=_by_samples,
         summary="Index, id, label and prediction of samples, or what is true and predicted of "
         "several labels or numbers, a row each; without what nobody knows",
         parameters=_shared("sample", "class", "layer", "filter"),
@@ -265,13 +265,16 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def operation_routes(
-    source: Source, limits: Limits, operations: Sequence[Operation] = OPERATIONS
+    source: Source,
+    limits: Limits,
+    threads: Threads,
+    operations: Sequence[Operation] = OPERATIONS,
 ) -> list[Guarded]:
     """A route for each operation, and one that refuses every other path of the API."""
     routes: list[Guarded] = [
         GuardedRoute(
             operation.path,
-            partial(_answered, operation, source, limits),
+            partial(_answered, operation, source, limits, threads),
             role=operation.role,
         )
         for operation in operations
@@ -285,7 +288,7 @@ def operation_routes(
 
 
 async def _answered(
-    operation: Operation, source: Source, limits: Limits, request: Request
+    operation: Operation, source: Source, limits: Limits, threads: Threads, request: Request
 ) -> Response:
     """What an operation answers.
 
@@ -298,11 +301,11 @@ async def _answered(
     untaken = dict(query)
     form = _format(operation, untaken.pop("format", None)) if operation.formats else RAW
     _refuse_unknown(operation, untaken)
-    call = Call(request, source, limits, query, untaken, form)
+    call = Call(request, source, limits, threads, query, untaken, form)
     if iscoroutinefunction(operation.answer):
         answer: Response = await operation.answer(call)
     else:
-        answer = await run_in_threadpool(operation.answer, call)  # type: ignore[arg-type]
+        answer = await call.in_thread(partial(operation.answer, call))  # type: ignore[arg-type]
     call.refuse_rest()
     return answer
 

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.auth.clients import address_of, network_of
 from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
-from dashboard.auth.person import Person
+from dashboard.auth.person import PeopleFileError, Person
+from dashboard.server.cookies import cookie
 from dashboard.server.problem import problem
 from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, required_role
 from dashboard.urls import below_store
 
+log = logging.getLogger(__name__)
+
 COOKIE = "fmdash_session"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+# Of what a proxy says who asks: an e-mail address has 254 at most (RFC 5321).
+_LONGEST_PROXY_NAME = 256
+# Of a page's address that a login leads back to; links of the pages have a few hundred. It is
+# quoted in the address of the login, which must not be too long either.
+_LONGEST_NEXT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Proxy:
 
     Attributes:
         secret: what its header `X-Proxy-Secret` must hold; empty where only the proxy can reach
-            this server, through a Unix socket.
+            this server, through a Unix socket: then every request came through it.
         header: the header with the person's name; empty where people log in here.
         role: of people that the file of people does not know; None to refuse them.
     """
@@ -41,9 +49,15 @@ class Proxy:
     header: str = ""
     role: Role | None = None
 
-    def sent(self, headers: Mapping[str, str]) -> bool:
+    def sent(self, headers: Headers) -> bool:
         """Whether a request came through it."""
-        return hmac.compare_digest(headers.get("x-proxy-secret", "").encode(), self.secret.encode())
+        if not self.secret:
+            return True
+        secrets = headers.getlist("x-proxy-secret")
+        # As the bytes that were sent, for `compare_digest` takes no text beyond ASCII.
+        return len(secrets) == 1 and hmac.compare_digest(
+            secrets[0].encode("latin-1"), self.secret.encode()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +76,21 @@ class Login:
     proxy: Proxy | None = None
     secure: bool = True
 
-    def client(self, host: str, headers: Mapping[str, str]) -> str:
-        """Where a request comes from: the proxy's word counts for what came through it."""
+    def client(self, host: str, headers: Headers) -> str:
+        """Where a request comes from: the proxy's word counts for what came through it.
+
+        Of several addresses, in one line or in several, the proxy has added the last; what is no
+        address counts for nothing.
+        """
         through_proxy = self.proxy is not None and self.proxy.sent(headers)
-        hosts = headers.get("x-forwarded-for", "") if through_proxy else ""
-        return hosts.rpartition(",")[2].strip() or host
+        lines = headers.getlist("x-forwarded-for") if through_proxy else []
+        last = lines[-1].rpartition(",")[2] if lines else ""
+        return address_of(last) or address_of(host) or host
+
+    def network(self, scope: Scope) -> str:
+        """The client a request counts for, by its ASGI scope; `socket` for a Unix socket."""
+        host = scope["client"][0] if scope.get("client") else "socket"
+        return network_of(self.client(host, Headers(scope=scope)))
 
 
 class Guard:
@@ -78,8 +102,7 @@ class Guard:
         Args:
             app: what is guarded.
             routes: those of the application, in its order; what none of them takes is refused.
-            login: how people get in; None where everybody may who reaches the server: only changes
-                that another site's page asks for are refused then.
+            login: how people get in; None where everybody may who reaches the server.
         """
         self._app = app
         self._routes = routes
@@ -92,14 +115,15 @@ class Guard:
                 await self._app(scope, receive, send)
             return  # no websocket is anybody's
         headers = Headers(scope=scope)
-        if _is_foreign(scope, headers):
-            await problem(403, "asked from another site's page")(scope, receive, send)
-            return
         if self._login is None:
             await self._app(scope, receive, send)
             return
         # Here, not in a thread: it takes 50 us, and to change to a thread and back ten times that.
-        person = _who(self._login, headers)
+        try:
+            person = _who(self._login, headers)
+        except PeopleFileError as error:
+            await unreadable(error)(scope, receive, send)
+            return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         # A store's pages have the whole API below them; nothing there says who has which stores.
         within = below_store(path)
@@ -166,11 +190,15 @@ def _who(login: Login, headers: Headers) -> Person | None:
 
 
 def _by_proxy(login: Login, proxy: Proxy, headers: Headers) -> Person | None:
-    name = headers.get(proxy.header, "") if proxy.header else ""
-    if not name:
+    names = headers.getlist(proxy.header) if proxy.header else []
+    if not any(names):
         return None
-    if not proxy.sent(headers):
-        login.journal.write("forged", who=name, header=proxy.header)
+    name = names[0]
+    is_clear = len(names) == 1 and len(name) <= _LONGEST_PROXY_NAME and name.isprintable()
+    # Two lines are a proxy's that adds its own to what the client sent: nobody can tell which.
+    if not is_clear or not proxy.sent(headers):
+        who = name[:_LONGEST_PROXY_NAME]
+        login.journal.write_seldom("forged", who=who, header=proxy.header, lines=len(names))
         return None
     person = login.people.get(name)
     role = proxy.role if person is None else person.role
@@ -179,29 +207,19 @@ def _by_proxy(login: Login, proxy: Proxy, headers: Headers) -> Person | None:
 
 def cookie_of(headers: Mapping[str, str]) -> str:
     """The session of a request's cookies; empty where there is none."""
-    cookies = SimpleCookie()
-    with contextlib.suppress(CookieError):
-        cookies.load(headers.get("cookie", ""))
-    return cookies[COOKIE].value if COOKIE in cookies else ""
-
-
-def _is_foreign(scope: Scope, headers: Headers) -> bool:
-    """Whether a change is asked for by a page of another site, as its browser says.
-
-    The algorithm is that of Go's `http.CrossOriginProtection` (https://words.filippo.io/csrf/).
-    """
-    if scope["method"] in _SAFE:
-        return False
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    return cookie(headers.get("cookie", ""), COOKIE)
 
 
 def _lacks_origin(scope: Scope, headers: Headers) -> bool:
     is_named = "sec-fetch-site" in headers or "origin" in headers
     return scope["method"] not in _SAFE and not is_named
+
+
+def unreadable(error: PeopleFileError) -> Response:
+    """503 where nobody can say who may come in, and the reason in the log."""
+    log.error("%s", error)
+    detail = "the server cannot read now who may come in; try again"
+    return problem(503, detail, headers={"retry-after": "2"})
 
 
 def _unknown(scope: Scope, headers: Headers, path: str) -> Response:
@@ -212,4 +230,6 @@ def _unknown(scope: Scope, headers: Headers, path: str) -> Response:
         return problem(401, detail, headers={"www-authenticate": "Bearer"})
     root, query = scope.get("root_path", ""), scope["query_string"].decode("latin-1")
     address = quote(path) + (f"?{query}" if query else "")
-    return RedirectResponse(f"{quote(root)}/login?next={quote(address, safe='')}", 303)
+    back = quote(address, safe="")
+    query = f"?next={back}" if len(back) <= _LONGEST_NEXT else ""
+    return RedirectResponse(f"{quote(root)}/login{query}", 303)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from dashboard.server.roles import Role
 from fmcore import FmcoreError
 
-# How long a token holds unless somebody says otherwise.
-TOKEN_DAYS = 90
+# How long a token holds unless somebody says otherwise, and at most.
+TOKEN_DAYS, MOST_TOKEN_DAYS = 90, 3650
 
 
 class PeopleError(FmcoreError, ValueError):
     """There is no such person or token, or one of that name already."""
+
+
+class PeopleFileError(PeopleError, OSError):
+    """The file of people cannot be read or written now: a full disk, or somebody who holds it."""
 
 
 @dataclass(frozen=True, slots=True)

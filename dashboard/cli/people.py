@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Instead of `--users`, for every command.
 VARIABLE = "FMDASH_USERS"
+# Of standard input: any password that is too long is still too long.
+_LONGEST_LINE = 4096
 
 
 def users_option(parser: argparse._ActionsContainer, *, why: str) -> None:
@@ -53,14 +55,23 @@ def add_to(verbs: Any) -> None:
     add.add_argument("--password-stdin", **stdin)  # type: ignore[arg-type]
     act("list", _list, "say who there is", named=False)
     act("role", _role, "give somebody another role").add_argument("role", **role)  # type: ignore[arg-type]
-    change = act("password", _password, "give somebody another password, and end their sessions")
+    text = "give somebody another password, and end their sessions and tokens"
+    change = act("password", _password, text)
     change.add_argument("--password-stdin", **stdin)  # type: ignore[arg-type]
+    change.add_argument(
+        "--keep-tokens",
+        action="store_true",
+        help="tokens stay good: only if nobody else can have known the password",
+    )
     act("remove", _remove, "let somebody in no more")
     token = act("token", _token, "make a token for somebody's scripts, and print it")
     token.add_argument("--label", required=True, help="what to call it")
     token.add_argument("--days", type=int, default=TOKEN_DAYS, help=f"it holds ({TOKEN_DAYS})")
     revoke = act("revoke", _revoke, "make a token worthless")
     revoke.add_argument("--label", required=True, help="what it is called")
+    text = "log everybody out, and sign sessions with a new key"
+    end = act("end-sessions", _end_sessions, text, named=False)
+    end.add_argument("--tokens", action="store_true", help="make all tokens worthless too")
 
 
 def _people(options: argparse.Namespace, *, create: bool = False) -> People:
@@ -98,8 +109,10 @@ def _role(options: argparse.Namespace) -> int:
 
 def _password(options: argparse.Namespace) -> int:
     people = _people(options)
-    people.set_password(options.name, _password_of(options))
-    print(f"{options.name} has another password, and no session any more")
+    keeps = options.keep_tokens
+    people.set_password(options.name, _password_of(options), keep_tokens=keeps)
+    ended = "no session" if keeps else "no session and no token"
+    print(f"{options.name} has another password, and {ended} any more")
     return 0
 
 
@@ -121,10 +134,20 @@ def _revoke(options: argparse.Namespace) -> int:
     return 0
 
 
+def _end_sessions(options: argparse.Namespace) -> int:
+    _people(options).end_sessions(tokens=options.tokens)
+    ended = "all sessions and tokens" if options.tokens else "all sessions"
+    print(f"{ended} have ended, and there is a new key; running servers need no restart")
+    return 0
+
+
 def _password_of(options: argparse.Namespace) -> str:
     """A password, typed twice or from a pipe; never an argument, which others could see."""
     if options.password_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise PeopleError("the password on standard input is no UTF-8 text") from error
     try:
         first, second = (
             getpass.getpass(ask) for ask in (f"Password for {options.name}: ", "Again: ")

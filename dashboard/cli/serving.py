@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from dashboard.cli.people import users_option
 from dashboard.server.roles import ROLES, Role
 from fmcore.command import size, whole_number
 from fmcore.errors import InputFileError
+from fmcore.floors import warnings
 from fmcore.optional import needing
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
     from dashboard.auth.guard import Login
     from dashboard.server import listen
+    from dashboard.server.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8050
 EXTRA = "dashboard"
@@ -61,6 +67,12 @@ def add_to(verbs: Any) -> None:
     serve.add_argument(
         "--largest-text", type=size, metavar="SIZE", help="the same as CSV or JSON (64MiB)"
     )
+    serve.add_argument(
+        "--access-log",
+        type=Path,
+        metavar="FILE",
+        help="append a line of JSON for each request; - for standard error (none)",
+    )
     team = serve.add_argument_group("for a team")
     users_option(team, why="who may log in: a file that `fmdash user add` makes")
     team.add_argument(
@@ -99,6 +111,8 @@ def add_to(verbs: Any) -> None:
 def _serve(options: argparse.Namespace) -> int:
     with needing(EXTRA, purpose="fmdash serve"):
         from dashboard.server import listen
+        from dashboard.server.metrics import Metrics, shared_folder
+        from dashboard.server.process import raise_open_files
         from dashboard.stores.source import Source
 
     for path in options.paths:
@@ -106,8 +120,26 @@ def _serve(options: argparse.Namespace) -> int:
             raise InputFileError(f"there is no store or folder {path}; `fmcore capture` writes one")
     source = Source(*options.paths)
     login = _login(options)
-    with listen.bind(_address(options), guarded=login is not None) as listening:
-        app = _app(options, source, login)
+    certificate = None
+    if options.tls_cert:
+        certificate = listen.Certificate(options.tls_cert, options.tls_key)
+    workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
+    is_many = (workers > 1 or certificate is not None) and not options.check
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(listen.bind(_address(options), guarded=login is not None))
+        if certificate is not None:
+            certificate.read()  # what is none is better said now than in a handshake
+        # Before anything imports the library that counts.
+        metrics = Metrics(stack.enter_context(shared_folder()) if is_many else None)
+        app = _app(options, source, login, metrics)
+        for warning in (*warnings(), raise_open_files()):
+            if warning:
+                print(f"warning: {warning}", file=sys.stderr)
+        if login is not None and login.proxy is None and options.behind_tls:
+            log.warning(
+                "--behind-tls without --proxy-secret: all people look like one client, so that "
+                "wrong passwords of one make everybody wait; give --proxy-secret FILE or a --socket"
+            )
         where = listen.address(listening, tls=options.tls_cert is not None)
         if options.check:
             answers = listen.check(app, listening)
@@ -116,32 +148,49 @@ def _serve(options: argparse.Namespace) -> int:
             return 0 if set(answers.values()) == {200} else 1
         what = ", ".join(map(str, options.paths))
         print(f"Feature Map Dashboard of {what} at {where} (Ctrl-C stops it)", flush=True)
-        workers = options.workers or (min(os.cpu_count() or 1, 4) if source.has_catalogue else 1)
         opens = options.open and listen.has_display()
-        tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
         with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
-            if workers == 1 and tls is None:
+            if not is_many:
+                metrics.begin()
                 listen.serve(app, listening, open_browser=opens)
             else:
                 from dashboard.server.workers import serve_with
 
-                serve_with(app, listening, workers=workers, tls=tls, open_browser=opens)
+                serve_with(
+                    app,
+                    listening,
+                    workers=workers,
+                    certificate=certificate,
+                    open_browser=opens,
+                    metrics=metrics,
+                )
     return 0
 
 
-def _app(options: argparse.Namespace, source: Any, login: Login | None) -> ASGIApp:
+def _app(
+    options: argparse.Namespace, source: Any, login: Login | None, metrics: Metrics
+) -> ASGIApp:
     with needing(EXTRA, purpose="fmdash serve"):
         from dashboard.api import Limits
         from dashboard.app import create_app  # Dash takes a second to import; usage needs none
         from dashboard.server import listen
+        from dashboard.server.access_log import AccessLog
 
     most = {"array_bytes": options.largest_array, "text_bytes": options.largest_text}
     limits = Limits(**{name: value for name, value in most.items() if value is not None})
     hosts = ["127.0.0.1", "localhost", *options.allow_host]
     if options.host not in listen.EVERYWHERE:
         hosts.append(options.host)
+    lines = options.access_log
     return create_app(
-        source, allowed_hosts=hosts, limits=limits, login=login, prefix=options.prefix
+        source,
+        allowed_hosts=hosts,
+        limits=limits,
+        login=login,
+        prefix=options.prefix,
+        metrics=metrics,
+        access_log=lines and AccessLog(None if str(lines) == "-" else lines),
+        tls=_has_tls(options),
     )
 
 
@@ -198,11 +247,16 @@ def _login(options: argparse.Namespace) -> Login | None:
     if not len(people) and not (proxy and proxy.role):
         raise listen.ServerError(f"nobody could log in: {options.users} has no people")
     journal = Journal(options.log or options.users.with_suffix(".log.jsonl"))
-    secure = bool(options.tls_cert or options.behind_tls or options.socket)
-    return Login(people, journal, proxy, secure=secure)
+    return Login(people, journal, proxy, secure=_has_tls(options))
+
+
+def _has_tls(options: argparse.Namespace) -> bool:
+    """Whether browsers come through TLS: to the server itself, or to the proxy before it."""
+    return bool(options.tls_cert or options.behind_tls or options.socket)
 
 
 def _secret(path: Path) -> str:
+    from dashboard.auth.private import keep_private
     from dashboard.server import listen
 
     try:
@@ -211,4 +265,5 @@ def _secret(path: Path) -> str:
         raise InputFileError(f"cannot read the proxy's secret in {path}: {error}") from error
     if len(secret) < 16:
         raise listen.ServerError(f"the secret in {path} is shorter than 16 characters")
+    keep_private(path)
     return secret

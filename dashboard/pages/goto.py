@@ -8,6 +8,8 @@ from dashboard.stores.catalog import Catalog
 from fmcore.selection import near_matches
 
 _NUMBER = re.compile(r"(filter|sample|class|f|s|c)?\s*#?(\d{1,9})", re.IGNORECASE | re.ASCII)
+# More than a whole link has; names of layers and classes are shorter.
+LONGEST = 500
 _KINDS = {"f": "filter_index", "s": "sample", "c": "class_index"}
 
 
@@ -24,6 +26,8 @@ def find(text: str, catalog: Catalog) -> tuple[dict[str, object], str]:
     Returns:
         The changes, and a sentence where a part of it means nothing.
     """
+    if len(text) > LONGEST:
+        return {}, f"{len(text):,} characters are too many; {LONGEST} are taken at most"
     changes: dict[str, object] = {}
     rest = " ".join(text.split())
     while rest:
@@ -53,7 +57,7 @@ def _layer(text: str, catalog: Catalog, changes: dict[str, object]) -> int:
 def _number(text: str, catalog: Catalog, changes: dict[str, object]) -> int:
     """Takes a number with its kind; alone, it is a filter after a layer, else a sample."""
     matched = _NUMBER.match(text)
-    if matched is None or text[matched.end() :][:1].strip():
+    if matched is None or text[matched.end() : matched.end() + 1].strip():
         return 0
     kind = (matched[1] or ("f" if "layer" in changes else "s"))[0].lower()
     if not matched[1] and text in catalog.classes and "layer" not in changes:
@@ -76,4 +80,5 @@ def _class(text: str, catalog: Catalog, changes: dict[str, object]) -> int:
 
 def _begins(text: str, name: str) -> bool:
     """Whether a text begins with a name, and the name ends there."""
-    return text.lower().startswith(name.lower()) and not text[len(name) :][:1].strip()
+    end = len(name)
+    return text[:end].lower() == name.lower() and not text[end : end + 1].strip()

@@ -42,10 +42,28 @@ def not_modified(headers: Mapping[str, str]) -> Response:
     return Response(status_code=304, headers=dict(headers))
 
 
-class SecurityHeaders:
-    """Adds the content security policy and its companions to every response."""
+# What no page here needs, and no script that gets into one should have.
+_DENIED = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer"),
+    *("microphone", "midi", "payment", "usb"),
+)
 
-    def __init__(self, app: ASGIApp, *, script_hashes: Sequence[str]) -> None:
+
+class SecurityHeaders:
+    """Adds to every response the content security policy, its companions, and how long it is kept.
+
+    An answer that says nothing of that is not kept: it may be somebody's own. One with an ETag or a
+    date may be kept by its reader alone, and is asked for again each time.
+    """
+
+    def __init__(self, app: ASGIApp, *, script_hashes: Sequence[str], tls: bool = False) -> None:
+        """Stands around an application.
+
+        Args:
+            app: what answers.
+            script_hashes: of scripts in pages.
+            tls: whether browsers come through TLS, and shall come by nothing else for a year.
+        """
         self._app = app
         headers = {
             "content-security-policy": "; ".join(
@@ -65,7 +83,11 @@ class SecurityHeaders:
             "referrer-policy": "same-origin",
             "cross-origin-opener-policy": "same-origin",
             "cross-origin-resource-policy": "same-origin",
+            "permissions-policy": ", ".join(f"{feature}=()" for feature in _DENIED),
         }
+        if tls:
+            # Of this name alone: what else has a name below it is not for us to say.
+            headers["strict-transport-security"] = FOR_A_YEAR
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._names = {name for name, _ in self._headers}
 
@@ -76,7 +98,16 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 own = message.get("headers", ())
                 others = [header for header in own if header[0].lower() not in self._names]
-                message["headers"] = [*others, *self._headers]
+                message["headers"] = [*others, *_kept(others), *self._headers]
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def _kept(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """How long an answer is kept, where its headers do not say so."""
+    names = {name.lower() for name, _ in headers}
+    if b"cache-control" in names:
+        return []
+    is_checkable = b"etag" in names or b"last-modified" in names
+    return [(b"cache-control", b"private, no-cache" if is_checkable else b"no-store")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -11,11 +12,16 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from dashboard.server.bounds import BOUNDS, Bounds
+from dashboard.server.connection import Connection, Connections, Handshake
 from fmcore.errors import FmcoreError
 
 START_TIMEOUT_SECONDS = 30.0
@@ -23,10 +29,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 (refused without login)
 # Host and port, or the file of a Unix socket.
 Address = tuple[str, int] | Path
-# Longer than a person looks at a picture: a closed connection would cost the next click.
-KEEP_ALIVE_SECONDS = 75
 # Connections that wait while a worker is started anew.
 BACKLOG = 2048
+# A server that does not take a connection in that time is there all the same.
+SOCKET_SECONDS = 2.0
 CHECKED_PATHS = ("/healthz", "/", "/_dash-layout", "/_dash-dependencies")
 
 
@@ -67,6 +73,11 @@ def bind(where: Address, *, guarded: bool = False) -> socket.socket:
 
 def _bind_file(path: Path) -> socket.socket:
     if path.is_socket():
+        if _answers(path):
+            raise ServerError(
+                f"cannot listen on the socket {path}: another server does; stop that one, or name "
+                "another file with --socket"
+            )
         path.unlink()  # that of a server that was killed
     listening = socket.socket(socket.AF_UNIX)
     try:
@@ -74,9 +85,25 @@ def _bind_file(path: Path) -> socket.socket:
         path.chmod(0o660)
     except OSError as error:
         listening.close()
-        raise ServerError(f"cannot listen on the socket {path}: {error.strerror}") from error
+        # Python itself refuses a path of more than 107 bytes, and gives no strerror.
+        raise ServerError(
+            f"cannot listen on the socket {path}: {error.strerror or error}"
+        ) from error
     listening.listen(BACKLOG)
     return listening
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a socket; whoever cannot tell leaves it alone."""
+    with socket.socket(socket.AF_UNIX) as trial:
+        trial.settimeout(SOCKET_SECONDS)
+        try:
+            trial.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:  # its backlog is full, or it is another person's
+            return True
+    return True
 
 
 def address(listening: socket.socket, *, tls: bool = False) -> str:
@@ -129,18 +156,61 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def configured(app: ASGIApp) -> uvicorn.Server:
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate with its key; the files are read anew by each process that serves.
+
+    Attributes:
+        certificate: the file of the certificate, with all of its chain.
+        key: the file of the key.
+    """
+
+    certificate: Path
+    key: Path
+
+    def read(self) -> ssl.SSLContext:
+        """What TLS is spoken with.
+
+        Raises:
+            ServerError: if the files are no certificate and its key.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except OSError as error:
+            raise ServerError(
+                f"cannot speak TLS with {self.certificate} and {self.key}: {error}; expected a "
+                "certificate and its key, in PEM"
+            ) from error
+        return context
+
+
+def settings(bounds: Bounds = BOUNDS, certificate: Certificate | None = None) -> dict[str, Any]:
+    """The options of uvicorn, in one process as in several.
+
+    Args:
+        bounds: of connections.
+        certificate: speak TLS with it.
+    """
+    connections = Connections(bounds)
+    return {
+        "http": partial(Connection, connections=connections)
+        if certificate is None
+        else partial(Handshake, connections=connections, context=cache(certificate.read)),
+        "timeout_keep_alive": bounds.idle_seconds,
+        "server_header": False,
+        "proxy_headers": False,  # who asks is not for a header to say
+        "ws": "none",
+    }
+
+
+def configured(
+    app: ASGIApp, bounds: Bounds = BOUNDS, certificate: Certificate | None = None
+) -> uvicorn.Server:
     """The server of an application, not yet running."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            server_header=False,
-            proxy_headers=False,  # who asks is not for a header to say
-            ws="none",
-        )
-    )
+    options = settings(bounds, certificate)
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
 
 
 def _when_started(server: uvicorn.Server, then: Callable[[], object] = lambda: None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, Mount, Route
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.server.roles import Role
 
@@ -29,6 +29,11 @@ class GuardedRoute(Route):
         super().__init__(path, endpoint, methods=list(methods))
         self.role = role
 
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers, and notes for those who watch requests which route it was."""
+        scope.setdefault("state", {})["route"] = self.path
+        await super().handle(scope, receive, send)
+
 
 class GuardedMount(Mount):
     """All that lies below a path, and the role that a request to it needs."""
@@ -36,6 +41,11 @@ class GuardedMount(Mount):
     def __init__(self, path: str, app: ASGIApp, *, role: RoleOf) -> None:
         super().__init__(path, app)
         self.role = role
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers, and notes for those who watch requests which route it was."""
+        scope.setdefault("state", {})["route"] = self.path
+        await super().handle(scope, receive, send)
 
 
 Guarded = GuardedRoute | GuardedMount

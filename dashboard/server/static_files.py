@@ -74,7 +74,10 @@ class KeptFiles:
         answer = self._kept.get(path) or await self._compressed(path, scope, receive)
         tag = answer.headers.get("etag", "")
         if tag and is_known(Request(scope), tag):
-            answer = not_modified({"etag": tag})
+            # With all that says how long it is kept: a browser takes that over (RFC 9111, 4.3.4).
+            kept = ("etag", "cache-control", "last-modified")
+            held = {name: answer.headers[name] for name in kept if name in answer.headers}
+            answer = not_modified(held)
         await answer(scope, receive, send)
 
     async def _compressed(self, path: str, scope: Scope, receive: Receive) -> Response:
@@ -104,7 +107,7 @@ def _lasting(query: bytes, send: Send) -> Send:
     """Has a browser keep a file whose version its address names."""
 
     async def send_lasting(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 200:
+        if message["type"] == "http.response.start" and message["status"] in (200, 304):
             headers = MutableHeaders(scope=message)
             # Dash's own says so of a file with version and time in its name.
             named = headers.get("cache-control") == FOR_A_YEAR

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import webbrowser
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,7 +20,8 @@ from gunicorn.arbiter import Arbiter
 from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
-from dashboard.server.listen import KEEP_ALIVE_SECONDS, address
+from dashboard.server.listen import Certificate, address, settings
+from dashboard.server.metrics import Metrics
 
 # A worker that ends waits as long for answers under way, and before for connections to come back.
 GRACE_SECONDS, DRAIN_SECONDS = 60, 5
@@ -43,15 +43,7 @@ class _Server(uvicorn.Server):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """A worker with the settings that `dashboard.server.listen.configured` has for one process."""
-
-    CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (as its parent has it)
-        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-        "server_header": False,
-        "ws": "none",
-        "lifespan": "off",
-        "proxy_headers": False,
-    }
+    """A worker that ends as `_Server` does."""
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
@@ -60,6 +52,15 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+def _worker(certificate: Certificate | None) -> type[Worker]:
+    """A class of workers; gunicorn makes each with the same arguments."""
+
+    class Speaking(Worker):
+        CONFIG_KWARGS = settings(certificate=certificate) | {"lifespan": "off"}
+
+    return Speaking
 
 
 class _Gunicorn(BaseApplication):
@@ -81,8 +82,9 @@ def serve_with(
     listening: socket.socket,
     *,
     workers: int,
-    tls: tuple[Path, Path] | None,
+    certificate: Certificate | None,
     open_browser: bool,
+    metrics: Metrics,
 ) -> None:
     """Serves until Ctrl-C or SIGTERM; SIGHUP starts all workers anew, and no request is lost.
 
@@ -90,20 +92,21 @@ def serve_with(
         app: with nothing open yet.
         listening: the socket that all share.
         workers: how many processes.
-        tls: files of the certificate and of its key.
+        certificate: speak TLS with it.
         open_browser: open one when it answers.
+        metrics: where workers are counted.
     """
     if open_browser:
-        where = address(listening, tls=tls is not None)
+        where = address(listening, tls=certificate is not None)
         threading.Timer(1.0, webbrowser.open, [where]).start()
-    settings: dict[str, Any] = {
+    options: dict[str, Any] = {
         "bind": f"fd://{listening.detach()}",  # which closes it at the end
         "workers": workers,
-        "worker_class": f"{__name__}.Worker",
+        "worker_class": _worker(certificate),
         "preload_app": True,
         "graceful_timeout": GRACE_SECONDS,
         "loglevel": "warning",
+        "post_fork": lambda _, __: metrics.begin(),
+        "child_exit": lambda _, worker: metrics.end(worker.pid),
     }
-    if tls is not None:
-        settings |= {"certfile": str(tls[0]), "keyfile": str(tls[1])}
-    _Gunicorn(app, settings).run()
+    _Gunicorn(app, options).run()

@@ -17,11 +17,16 @@ CACHE_BYTES = 48 << 20
 
 
 class ByteCache:
-    """Values by key; where they take more than the bound, those that lay longest unused go."""
+    """Values by key; where they take more than the bound, those that lay longest unused go.
+
+    Attributes:
+        n_hits: how often a value was kept that was asked for; `n_misses` how often not.
+    """
 
     def __init__(self, n_bytes: int = CACHE_BYTES) -> None:
         self._values: LRUCache[Hashable, Any] = LRUCache(n_bytes, getsizeof=size_of)
         self._lock = threading.Lock()
+        self.n_hits = self.n_misses = 0
 
     @property
     def n_bytes(self) -> int:
@@ -32,8 +37,10 @@ class ByteCache:
         """The value of a key, made where it is not kept; two threads may make it at once."""
         with self._lock:
             if key in self._values:
+                self.n_hits += 1
                 kept: T = self._values[key]
                 return kept
+            self.n_misses += 1
         value = make()
         with self._lock:
             if size_of(value) <= self._values.maxsize:

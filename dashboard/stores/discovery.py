@@ -1,57 +1,152 @@
 """Which files are stores: those that were named, and all that lie in the folders that were.
 
 A store's name is its path in the folder without the ending, with `:` for each `/`, so that it is
-one part of an address. Nothing outside the folders is reached: links that lead out are left alone.
+one part of an address. Nothing outside the folders is reached. Each entry is judged by itself:
+
+- left out: what does not end in `.h5`; hidden names; links that lead out of the folder, and links
+  to folders; captures under way; what lies deeper than `DEEPEST` folders, or in a folder that may
+  not be read; and what comes after the first `MOST` stores or `MOST_ENTRIES` entries;
+- listed with the reason why it cannot be opened: all else that is no file that may be read.
 """
 
 from __future__ import annotations
 
-import itertools
+import logging
 import os
+import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from fmcore.storage import UNFINISHED
+from fmcore.errors import one_line
+from fmcore.storage import UNFINISHED, real_path
+
+log = logging.getLogger(__name__)
 
 ENDING = ".h5"
 MOST = 2000
+# Folders in folders: people sort by project, model and run. Every scan opens all of them.
+DEEPEST = 16
+# Of one folder that was named, whatever they are; a scan of so many takes 0.3 s.
+MOST_ENTRIES = 100_000
+# Of a name in an address, in bytes; percent-encoded it is up to three times as long, and an address
+# with all else must stay below what servers take.
+LONGEST_NAME = 500
 
 
-def find_stores(paths: Sequence[Path]) -> dict[str, Path]:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that is listed as a store.
+
+    Attributes:
+        path: where it lies.
+        label: its path in the folder that was named, for people who need not know the rest.
+        root: the folder that it must lie in, without links; None for a file that was named itself.
+        problem: why it cannot be opened, as far as its name and kind say; empty where it may be.
+    """
+
+    path: Path
+    label: str
+    root: Path | None = None
+    problem: str = ""
+
+
+def find_stores(paths: Sequence[Path]) -> dict[str, Entry]:
     """The files by the names they bear in addresses; at most `MOST` of each folder."""
-    files: dict[str, Path] = {}
+    entries: dict[str, Entry] = {}
     for path in paths:
-        for name, file in _named(path):
+        for name, entry in _named(path):
             free, n = name, 2
-            while free in files:  # two folders may each hold one of that name
+            while free in entries:  # two folders may each hold one of that name
                 free, n = f"{name}~{n}", n + 1
-            files[free] = file
-    return files
+            entries[free] = entry
+    return entries
 
 
-def _named(path: Path) -> Iterator[tuple[str, Path]]:
-    if not path.is_dir():
-        yield path.stem, path  # whether it is there, its opening says
-        return
-    for file in itertools.islice(_walk(path, path.resolve()), MOST):
-        yield ":".join(file.relative_to(path).with_suffix("").parts), file
-
-
-def _walk(folder: Path, root: Path) -> Iterator[Path]:
+def _named(path: Path) -> Iterator[tuple[str, Entry]]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda one: one.name)
-    except OSError:  # a folder that went away, or is another's
+        root = real_path(path) if path.is_dir() else None
+    except OSError:  # it goes away just now
+        root = None
+    if root is None:
+        yield path.stem, Entry(path, path.name)  # whether it is there, its opening says
         return
-    for entry in entries:
+    for n, entry in enumerate(_walk(path, root)):
+        if n == MOST:
+            log.warning("%s has more than %d stores; the first of them are listed", path, MOST)
+            return
+        yield _as_address(entry)
+
+
+def _as_address(entry: Entry) -> tuple[str, Entry]:
+    """The name of an entry in addresses; one that cannot be one is escaped and cut."""
+    name = entry.label.removesuffix(ENDING).replace("/", ":")
+    label, problem = one_line(entry.label), entry.problem
+    if label != entry.label:
+        problem = "its name holds characters that no address can hold; rename it"
+    elif len(name.encode()) > LONGEST_NAME:
+        problem = f"its name is longer than {LONGEST_NAME} bytes with its folders; rename it"
+    if problem == entry.problem:
+        return name, entry
+    return one_line(name)[:LONGEST_NAME], Entry(entry.path, label, entry.root, problem)
+
+
+def _walk(folder: Path, root: Path) -> Iterator[Entry]:
+    """What may be a store below a folder, in the order of names, folder by folder."""
+    # Without recursion: each folder on the way down keeps only what of it is still to come.
+    rest, n_left = [iter(_entries_of(folder, MOST_ENTRIES))], MOST_ENTRIES
+    while rest:
+        entry = next(rest[-1], None)
+        if entry is None:
+            rest.pop()
+            continue
+        n_left -= 1
+        if n_left == 0:
+            log.warning("%s has more than %d entries; the rest is left out", folder, MOST_ENTRIES)
+            return
         if entry.name.startswith("."):
             continue
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if not entry.name.endswith(UNFINISHED):
-                yield from _walk(path, root)
-        elif entry.name.endswith(ENDING) and entry.is_file() and _inside(path, root):
-            yield path
+        path = Path(entry.path)
+        label = str(path.relative_to(folder))
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.endswith(UNFINISHED) and len(rest) < DEEPEST:
+                    rest.append(iter(_entries_of(path, n_left)))
+                continue
+        except OSError:  # it goes away just now
+            continue
+        if entry.name.endswith(ENDING):
+            try:
+                problem = _problem(path, root)
+            except OSError as error:  # a loop of links, a link to a name that no file can have …
+                problem = error.strerror or type(error).__name__
+            if problem is not None:
+                yield Entry(path, label, root, f"cannot be opened: {problem}" if problem else "")
 
 
-def _inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root)
+def _problem(path: Path, root: Path) -> str | None:
+    """Why an entry cannot be opened, empty if it can; None for what is left out.
+
+    Raises:
+        OSError: if that cannot be found out.
+    """
+    if not real_path(path).is_relative_to(root):
+        return None
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):  # a link to a folder
+        return None
+    return "" if stat.S_ISREG(mode) else "it is no file but a pipe, a socket or a device"
+
+
+def _entries_of(folder: Path, most: int) -> list[os.DirEntry[str]]:
+    """At most so many entries of a folder, by name; none of one that cannot be read."""
+    entries = []
+    try:
+        with os.scandir(folder) as scan:
+            for entry in scan:
+                entries.append(entry)
+                if len(entries) > most:
+                    break
+    except OSError as error:  # a folder that went away, or is another's
+        log.info("the folder %s is left out: %s", folder, error.strerror)
+    return sorted(entries, key=lambda entry: entry.name)

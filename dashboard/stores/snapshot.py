@@ -13,6 +13,7 @@ from dashboard import urls
 from dashboard.stores.cache import ByteCache
 from dashboard.stores.catalog import Catalog
 from fmcore import Layer, Store
+from fmcore.errors import StoreError
 from fmcore.statistics import CLASS_FILTER, STATISTICS, LayerHealth
 from fmcore.storage import StoredArray
 
@@ -67,6 +68,10 @@ class Snapshot:
         self.labels = store.labels
         self.predictions = store.predictions if store.has_predictions else None
         self.class_sizes = store.class_sizes
+        n_classes = len(store.class_names)
+        for values in (self.labels, self.predictions):
+            if values is not None:
+                self._require_indices("class", values, n_classes)
         _, height, width, _ = store.images.shape
         self.image_shape: tuple[int, int] = (height, width)
         self.catalog = Catalog(
@@ -211,9 +216,11 @@ class Snapshot:
             tops = self.tops(path)
             return {name: tops[name][filter_index][np.newaxis] for name in TOP_COLUMNS}
         layer = self.layer(path)
-        return {
+        columns = {
             name: _of_filter(layer.top(f"{of}_{name}"), filter_index, rows) for name in TOP_COLUMNS
         }
+        self._require_indices("sample", columns["sample"], self.catalog.n_samples, least=-1)
+        return columns
 
     def tops(self, path: str) -> dict[str, NDArray[Any]]:
         """The strongest samples of all filters, as `top`, each [filter, k].
@@ -224,9 +231,21 @@ class Snapshot:
 
         def read() -> dict[str, NDArray[Any]]:
             layer = self.layer(path)
-            return {name: layer.top(name)[...] for name in TOP_COLUMNS}
+            columns = {name: layer.top(name)[...] for name in TOP_COLUMNS}
+            self._require_indices("sample", columns["sample"], self.catalog.n_samples, least=-1)
+            return columns
 
         return self.derived(("tops", path), read)
+
+    def _require_indices(
+        self, what: str, values: NDArray[Any], size: int, *, least: int = 0
+    ) -> None:
+        """Refuses a store in which what others are looked up by is out of range."""
+        if values.size and not (values.min() >= least and values.max() < size):
+            raise StoreError(
+                f"{self.file_name} is a damaged store: it names a {what} that it does not hold, "
+                f"expected 0 to {size - 1}; `fmcore validate` lists all problems"
+            )
 
     def histogram(self, path: str, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Counts of a filter's activations, <int64>[class, bin], and bins, <float32>[bound, bin].

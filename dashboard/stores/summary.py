@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from fmcore import FmcoreError, Store, open_store
+from dashboard.stores.cache import ByteCache
+from dashboard.stores.snapshot import Snapshot
+from fmcore import Store, open_store
 from fmcore.statistics import dead_filters
+from fmcore.storage import FileBytes, inspect_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,23 @@ class StoreSummary:
     digest: str = ""
 
 
-def summarize(name: str, path: Path) -> StoreSummary:
-    """The line of a file; whatever is wrong with it is said there."""
-    n_bytes = 0
-    try:
-        n_bytes = path.stat().st_size
-        with open_store(path) as store:
-            return _of(store, name, n_bytes)
-    except (FmcoreError, OSError) as error:
-        return StoreSummary(name=name, n_bytes=n_bytes, problem=without_folders(error, path.parent))
+def describe(descriptor: int, label: str) -> dict[str, Any]:
+    """The `StoreSummary` of an open file, as a dictionary, once all of it was looked through.
+
+    Args:
+        descriptor: the open file.
+        label: its name, for messages.
+
+    Raises:
+        InputFileError: if the file cannot be read.
+        StoreError, UnsupportedVersionError: if it is not a store, or a damaged one.
+    """
+    path = Path(label)
+    file = FileBytes(path, descriptor=descriptor)
+    with open_store(path, file=file) as store:
+        inspect_store(store)
+        Snapshot(store, "", ByteCache())  # what every page needs
+        return asdict(_of(store, "", file.size))
 
 
 def without_folders(error: Exception, *folders: Path) -> str:

@@ -29,7 +29,7 @@ from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
-from fmcore.files import refuse_existing, size_text
+from fmcore.files import real_path, refuse_existing, size_text
 from fmcore.records import SampleBatch, StatisticsScope, Target
 from fmcore.statistics import (
     Batch,
@@ -40,6 +40,7 @@ from fmcore.statistics import (
     Rounding,
 )
 from fmcore.storage import (
+    STORE_KIND,
     Checkpoints,
     Encoded,
     LayerWriter,
@@ -88,13 +89,13 @@ def capture(
             there is a part of a different capture, the store is large and neither `allow_large`
             nor a policy is given, or the disk is too small or cannot be written.
     """
-    refuse_existing(path, overwrite=options.overwrite)
+    refuse_existing(path, overwrite=options.overwrite, kind=STORE_KIND)
     if plan.estimate.store_bytes > LARGE_STORE_BYTES and not options.may_be_large:
         raise OutputError(
             f"{path} would take about {size_text(plan.estimate.store_bytes)}; choose a smaller "
             "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
         )
-    path = Path(os.path.realpath(path))
+    path = real_path(path)
     # The identity digests every image, so it is made only if there may be a run to go on with.
     may_go_on = plan.checkpoint_rows < plan.n_samples or partial_folder(path).exists()
     run_identity = identity(plan, samples) if may_go_on else {}
@@ -105,7 +106,7 @@ def capture(
         ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fmcore") as threads,
     ):
         # Another run may have finished meanwhile.
-        refuse_existing(path, overwrite=options.overwrite)
+        refuse_existing(path, overwrite=options.overwrite, kind=STORE_KIND)
         _require_disk_space(path, plan, checkpoints.store_bytes)
         _warn_about_memory(plan, options.memory)
         run = _Run(

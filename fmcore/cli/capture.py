@@ -37,7 +37,7 @@ from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import refuse_existing, size_text
 from fmcore.records import Target
 from fmcore.sources import DataOptions, open_both
-from fmcore.storage import Store, open_store
+from fmcore.storage import STORE_KIND, Store, open_store
 
 # More layers than these are counted, not named, in one line.
 MOST_NAMED = 8
@@ -140,7 +140,7 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
 
 def _capture(options: argparse.Namespace) -> None:
     record = capture_options(options)
-    refuse_existing(options.out, overwrite=record.overwrite)
+    refuse_existing(options.out, overwrite=record.overwrite, kind=STORE_KIND)
     model, dataset = opened(options)
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
     if options.expect_accuracy is not None and dataset.test.truth is None:
@@ -182,6 +182,7 @@ def opened(options: argparse.Namespace) -> tuple[Any, Dataset]:
         skip_bad=options.skip_bad,
         class_names=options.class_names,
         progress=on_terminal(),
+        memory=options.memory,
     )
     return open_both(
         options.model,

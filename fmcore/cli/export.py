@@ -23,7 +23,7 @@ from fmcore.export import (
     export_store,
 )
 from fmcore.files import size_text
-from fmcore.storage import open_store
+from fmcore.storage import opened_apart
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -65,7 +65,7 @@ def _export(options: argparse.Namespace) -> int:
         progress.reset(total=plan.nbytes)
         return not options.dry_run
 
-    with open_store(options.store) as store, bar(None, "B", scale=True) as progress:
+    with opened_apart(options.store) as store, bar(None, "B", scale=True) as progress:
         manifest = export_store(
             store,
             options.out,

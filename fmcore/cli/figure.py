@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmcore.cli.options import AddVerb, add_force, add_layers, add_store, say
 from fmcore.figure import write_figures
-from fmcore.storage import open_store
+from fmcore.storage import opened_apart
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -29,7 +29,7 @@ def add_verb(verb: AddVerb) -> None:
 
 
 def _figure(options: argparse.Namespace) -> None:
-    with open_store(options.store) as store:
+    with opened_apart(options.store) as store:
         for path in write_figures(
             store,
             options.out,

@@ -25,7 +25,7 @@ from fmcore.statistics import (
     LayerHealth,
     health_changes,
 )
-from fmcore.storage import Layer, Store, open_store
+from fmcore.storage import Layer, Store, opened_apart
 
 # Exit code where `health` finds more than its limits allow: neither an error nor wrong usage.
 BEYOND_LIMITS = 3
@@ -342,10 +342,10 @@ def _health(options: argparse.Namespace) -> int:
             f"--fail-on {next(iter(of_changes))} needs --against BASELINE, the earlier store"
         )
     changes = None
-    with open_store(options.store) as store:
+    with opened_apart(options.store) as store:
         report = health_report(store)
         if options.against is not None:
-            with open_store(options.against) as baseline:
+            with opened_apart(options.against) as baseline:
                 changes = changes_report(store, baseline)
     beyond = report.beyond(limits) + (changes.beyond(of_changes) if changes else [])
     if options.json:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fmcore.cli.options import AddVerb, add_store, say
 from fmcore.files import size_text
-from fmcore.storage import open_store
+from fmcore.storage import opened_apart
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -19,7 +19,7 @@ def add_verb(verb: AddVerb) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    with open_store(options.store) as store:
+    with opened_apart(options.store) as store:
         layers = [
             {
                 "path": layer.path,

@@ -11,6 +11,8 @@ from typing import Any
 from tqdm import tqdm
 
 from fmcore.capture.options import OPTIONS, CaptureOptions, choices_of, option_help
+from fmcore.command import size
+from fmcore.dataset import DEFAULT_MEMORY
 from fmcore.errors import one_line
 from fmcore.selection import PARAMETERS, Query, parse_query
 
@@ -189,4 +191,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="folder of mnist.npz (default: $FMCORE_DATA, else data/)",
+    )
+
+
+def add_image_memory(parser: argparse.ArgumentParser) -> None:
+    """Adds `--memory` to a verb that has images and is no capture."""
+    parser.add_argument(
+        "--memory",
+        type=size,
+        default=DEFAULT_MEMORY,
+        metavar="SIZE",
+        help="bytes that images of files may take when decoded or inflated (default: 1GiB)",
     )

@@ -14,6 +14,7 @@ from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_o
 from fmcore.errors import OutputError
 from fmcore.export import (
     FORMATS,
+    TABLE_KIND,
     Format,
     ResolvedQuery,
     Table,
@@ -23,7 +24,7 @@ from fmcore.export import (
 )
 from fmcore.files import publish, refuse_existing, size_text
 from fmcore.statistics import FINEST, STATISTICS, Bins
-from fmcore.storage import Store, open_store
+from fmcore.storage import Store, opened_apart
 
 # A table is written to a file or printed, if it is text.
 TABLE_FORMATS = {
@@ -68,8 +69,8 @@ def _stats(options: argparse.Namespace) -> None:
         )
     form.needs()
     if out is not None:
-        refuse_existing(out, overwrite=options.force)
-    with open_store(options.store) as store:
+        refuse_existing(out, overwrite=options.force, kind=TABLE_KIND)
+    with opened_apart(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
         resolved = resolve(store, query)
         tables = statistics_table(store, resolved, again=options.recompute)
@@ -86,7 +87,10 @@ def _stats(options: argparse.Namespace) -> None:
             assert form.table_text is not None  # noqa: S101 (it is refused above)
             sys.stdout.writelines(form.table_text(tables))
             return
-        with publish(out, overwrite=options.force) as partial, partial.open("wb") as stream:
+        with (
+            publish(out, overwrite=options.force, kind=TABLE_KIND) as partial,
+            partial.open("wb") as stream,
+        ):
             form.write_table(tables, stream)
     say(f"Wrote {out}")
 

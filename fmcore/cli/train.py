@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from fmcore import api
-from fmcore.cli.options import AddVerb, add_data, add_force, on_terminal
+from fmcore.cli.options import AddVerb, add_data, add_force, add_image_memory, on_terminal
 from fmcore.command import whole_number
 from fmcore.sources import DataOptions, load
 
@@ -15,6 +15,7 @@ def add_verb(verb: AddVerb) -> None:
     """Adds the verb `train` to the command line."""
     train = verb("train", _train, "train the tutorial's network and save it")
     add_data(train)
+    add_image_memory(train)
     train.add_argument(
         "--epochs",
         type=whole_number(1, 10_000),
@@ -36,7 +37,9 @@ def add_verb(verb: AddVerb) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    data_options = DataOptions(data_dir=options.data_dir, progress=on_terminal())
+    data_options = DataOptions(
+        data_dir=options.data_dir, progress=on_terminal(), memory=options.memory
+    )
     dataset = load(options.data, data_options)
     n_train = len(dataset.train) if dataset.train is not None else 0
     print(f"Data: {dataset.source}; {n_train:,} images to train", flush=True)

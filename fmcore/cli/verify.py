@@ -6,7 +6,7 @@ import argparse
 
 from fmcore import api
 from fmcore.cli.capture import add_image_files, opened
-from fmcore.cli.options import AddVerb, add_data, add_model, add_store, bar, say
+from fmcore.cli.options import AddVerb, add_data, add_image_memory, add_model, add_store, bar, say
 from fmcore.command import whole_number
 
 
@@ -17,6 +17,7 @@ def add_verb(verb: AddVerb) -> None:
     add_model(verify, "--model")
     add_data(verify)
     add_image_files(verify)
+    add_image_memory(verify)
     verify.add_argument(
         "--samples",
         type=whole_number(1, 1_000_000_000),

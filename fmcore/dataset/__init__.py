@@ -21,10 +21,12 @@ from fmcore.dataset.preprocessing import (
     preprocessing_named,
     preprocessing_of_words,
 )
+from fmcore.dataset.room import DEFAULT_MEMORY
 from fmcore.dataset.stream import is_stream, spool
 
 __all__ = [
     "AS_GIVEN",
+    "DEFAULT_MEMORY",
     "FITS",
     "Dataset",
     "Decision",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import math
+import os
 import struct
 import tokenize
 import zipfile
@@ -17,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.dataset.images import Dataset, LabelledImages, labelled_images
+from fmcore.dataset.room import DEFAULT_MEMORY, require_room
 from fmcore.errors import DatasetError, InputFileError
 from fmcore.selection import near_matches
+from fmcore.zip_guard import npz_array, npz_contents, open_zip
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 # The prefix of the arrays for further inputs of a model.
@@ -58,13 +61,21 @@ MOST_LISTED = 20
 IMAGES, LABELS = "images-idx3", "labels-idx1"
 TRAIN, TEST = "train-", "t10k-"
 MOST_BYTES = 16 << 30
+# Read at once of a compressed file.
+PIECE_BYTES = 1 << 20
 
 
-def from_npz(path: Path, *, name: str, source: str) -> Dataset:
+def from_npz(path: Path, *, name: str, source: str, memory: int = DEFAULT_MEMORY) -> Dataset:
     """Reads a data set from `x_test`, `y_test`, and `x_train`, `y_train` if the file has them.
 
     If a model has several inputs, `x_test_NAME` holds the values for input NAME. Without `x_test`,
     the first of these that holds maps is the image.
+
+    Args:
+        path: the file.
+        name: the name of the data set.
+        source: where the images came from, in plain words.
+        memory: the bytes that compressed arrays may be inflated to, see `require_room`.
 
     Raises:
         InputFileError: if there is no such file.
@@ -78,7 +89,8 @@ def from_npz(path: Path, *, name: str, source: str) -> Dataset:
         )
     if not zipfile.is_zipfile(path):
         raise DatasetError(f"{path} is not a readable npz file: {_what_else(path)}")
-    arrays = npz_arrays(path, [key for key in npz_shapes(path) if _is_used(key)])
+    names = [key for key in npz_shapes(path) if _is_used(key)]
+    arrays = npz_arrays(path, names, memory=memory)
     test = _test(arrays, path)
     if test is None:
         raise DatasetError(
@@ -140,42 +152,52 @@ def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     Raises:
         DatasetError: if it is not a readable npz file.
     """
-    shapes = {}
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if not member.endswith(".npy"):
-                    continue
-                with archive.open(member) as stream:
-                    version = np.lib.format.read_magic(stream)
-                    reads = np.lib.format.read_array_header_1_0
-                    if version != (1, 0):
-                        reads = np.lib.format.read_array_header_2_0
-                    shape, _, dtype = reads(stream)
-                shapes[member.removesuffix(".npy")] = (shape, str(dtype))
+        with open_zip(path) as archive:
+            return {
+                name: (array.shape, str(array.dtype))
+                for name, array in npz_contents(archive).items()
+            }
     except READ_ERRORS as error:
         raise DatasetError(f"{path} is not a readable npz file: {error}") from error
-    return shapes
 
 
-def npz_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def npz_arrays(
+    path: Path, names: Sequence[str], *, memory: int = DEFAULT_MEMORY
+) -> dict[str, NDArray[Any]]:
     """Reads arrays of an npz file by their names.
 
+    Args:
+        path: the file.
+        names: the names of the arrays.
+        memory: the bytes that compressed arrays may be inflated to, see `require_room`.
+
     Raises:
-        DatasetError: if it is not a readable npz file, or has no such array.
+        DatasetError: if it is not a readable npz file, has no such array, or its arrays are far
+            larger than it.
     """
-    shapes = npz_shapes(path)
-    for name in names:
-        if name not in shapes:
-            raise DatasetError(
-                f"{path} has no array {name!r}{near_matches(name, list(shapes))}; it has "
-                f"{', '.join(list(shapes)[:MOST_LISTED]) or 'none'}"
-            )
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
+        with open_zip(path) as archive:
+            contents = npz_contents(archive)
+            _require_names(path, names, list(contents))
+            arrays = {name: contents[name] for name in names}
+            n_bytes = sum(array.nbytes for array in arrays.values())
+            stored_bytes = sum(array.stored_bytes for array in arrays.values())
+            require_room(path, n_bytes, stored_bytes, memory)
+            return {name: npz_array(archive, array) for name, array in arrays.items()}
+    except DatasetError:
+        raise
     except READ_ERRORS as error:
         raise DatasetError(f"{path} is not a readable npz file: {error}") from error
+
+
+def _require_names(path: Path, names: Sequence[str], contents: Sequence[str]) -> None:
+    for name in names:
+        if name not in contents:
+            raise DatasetError(
+                f"{path} has no array {name!r}{near_matches(name, contents)}; it has "
+                f"{', '.join(contents[:MOST_LISTED]) or 'none'}"
+            )
 
 
 def _is_used(key: str) -> bool:
@@ -204,29 +226,33 @@ def is_idx(path: Path) -> bool:
     return IMAGES in path.name
 
 
-def from_idx(path: Path) -> Dataset:
+def from_idx(path: Path, *, memory: int = DEFAULT_MEMORY) -> Dataset:
     """Reads images from an idx file, and their labels from the idx file beside it.
 
     The labels of `t10k-images-idx3-ubyte.gz` are in `t10k-labels-idx1-ubyte.gz`, and its training
     set in `train-images-idx3-ubyte.gz`.
 
+    Args:
+        path: the file of images.
+        memory: the bytes that a compressed file may be inflated to, see `require_room`.
+
     Raises:
         DatasetError: if it is not an idx file, is truncated, or images and labels do not match.
     """
-    test = _read_pair(path)
+    test = _read_pair(path, memory)
     train_path = path.with_name(path.name.replace(TEST, TRAIN))
-    train = _read_pair(train_path) if TEST in path.name and train_path.is_file() else None
+    train = _read_pair(train_path, memory) if TEST in path.name and train_path.is_file() else None
     return Dataset(path.parent.name or "idx", f"file {path.name}", (), test, train)
 
 
-def _read_pair(path: Path) -> LabelledImages:
+def _read_pair(path: Path, memory: int) -> LabelledImages:
     """Reads an idx file of images and the idx file of its labels."""
     labels_path = path.with_name(path.name.replace(IMAGES, LABELS))
-    labels = _read_array(labels_path) if labels_path.is_file() else None
-    return labelled_images(_read_array(path), labels, where=str(path))
+    labels = _read_array(labels_path, memory) if labels_path.is_file() else None
+    return labelled_images(_read_array(path, memory), labels, where=str(path))
 
 
-def _read_array(path: Path) -> NDArray[np.uint8]:
+def _read_array(path: Path, memory: int) -> NDArray[np.uint8]:
     """Reads an array of unsigned bytes in the format of <http://yann.lecun.com/exdb/mnist/>."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
@@ -241,7 +267,20 @@ def _read_array(path: Path) -> NDArray[np.uint8]:
                 raise DatasetError(
                     f"{path} declares {expected:,} bytes; expected at most {MOST_BYTES:,}"
                 )
-            data = stream.read(expected)
+            if path.suffix == ".gz":
+                require_room(path, expected, path.stat().st_size, memory)
+            else:
+                size = os.fstat(stream.fileno()).st_size - stream.tell()
+                if size < expected:
+                    raise DatasetError(
+                        f"{path} is truncated: it has {size:,} of {expected:,} bytes"
+                    )
+            data = bytearray()
+            while len(data) < expected:
+                piece = stream.read(min(PIECE_BYTES, expected - len(data)))
+                if not piece:
+                    break
+                data += piece
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DatasetError(f"{path} is not a complete idx file: {error}") from error
     if len(data) != expected:

@@ -6,6 +6,8 @@ import hashlib
 import logging
 import os
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.dataset.images import Dataset, LabelledImages
+from fmcore.dataset.room import DEFAULT_MEMORY, Room
 from fmcore.errors import DatasetError
+from fmcore.files import size_text
 from fmcore.optional import missing_library
 from fmcore.records import Target, Truth
 
@@ -40,6 +44,26 @@ AROUND_SPLITS = ("set", "data", "dataset", "images", "image", "imgs", "img", "sp
 _AROUND = f"(?:{'|'.join(AROUND_SPLITS)})*"
 _SPLIT = re.compile(f"{_AROUND}({'|'.join(SPLITS)}){_AROUND}")
 ORIENTATION = 0x0112  # the number of this EXIF tag
+# What Pillow raises for files that are cut short, damaged or odd.
+BAD_IMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+# Bytes for each pixel that decoding takes beside the image: WebP keeps two canvases and a copy,
+# TIFF may hold the image in a strip, a progressive JPEG keeps its coefficients.
+FORMAT_BYTES = {"WEBP": 12, "TIFF": 8}
+PROGRESSIVE_BYTES = 6
+# For 16 bits that become 8: two copies of 2, two of 4 and one of 1.
+WIDE_BYTES = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +88,11 @@ class FolderImages:
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, files: Sequence[Path], fitting: Fitting) -> None:
+    def __init__(
+        self, files: Sequence[Path], fitting: Fitting, *, memory: int = DEFAULT_MEMORY
+    ) -> None:
         self._files, self._fitting = files, fitting
+        self._room = Room(memory)
         self._noted: set[str] = set()
         self.shape = (len(files), *fitting.shape)
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
@@ -80,12 +107,12 @@ class FolderImages:
             DatasetError: naming the file, if it cannot be decoded.
         """
         if not isinstance(rows, slice):
-            return decode_image(self._files[rows], self._fitting, self._note)
+            return decode_image(self._files[rows], self._fitting, self._room, self._note)
         files = self._files[rows]
         images = np.empty((len(files), *self._fitting.shape), np.uint8)
 
         def fill(index: int) -> None:
-            images[index] = decode_image(files[index], self._fitting, self._note)
+            images[index] = decode_image(files[index], self._fitting, self._room, self._note)
 
         for _ in self._threads.map(fill, range(len(files))):
             pass
@@ -107,7 +134,10 @@ class FolderImages:
 
 
 def decode_image(
-    file: Path, fitting: Fitting, note: Callable[[Path, str], object] = lambda *_: None
+    file: Path,
+    fitting: Fitting,
+    room: Room,
+    note: Callable[[Path, str], object] = lambda *_: None,
 ) -> NDArray[np.uint8]:
     """Decodes and fits one image, <uint8>[image_y, image_x, image_channel].
 
@@ -118,10 +148,11 @@ def decode_image(
     Args:
         file: an image.
         fitting: how the image is fitted to the input of a model.
+        room: the memory for all images that are decoded at a time; a larger image is refused.
         note: called with the file and, in words, what is not as a person sees it.
 
     Raises:
-        DatasetError: naming the file, if it is not a complete image.
+        DatasetError: naming the file, if it is not a complete image, or too large for the memory.
     """
     from PIL import Image, UnidentifiedImageError  # not needed to read a store
 
@@ -133,22 +164,51 @@ def decode_image(
         )
     try:
         with Image.open(file, formats=FORMATS) as opened:
-            image = _to_eight_bits(opened, opened.format or "", file).convert(mode)
-            # Asked now: Pillow turns TIFFs while it decodes them.
-            if opened.getexif().get(ORIENTATION, 1) != 1:
-                note(file, "has an EXIF orientation and is not turned, as in Keras' loaders")
-            if mode != "RGBA" and opened.has_transparency_data:
-                note(file, "is transparent and its alpha is left out, as in Keras' loaders")
-            if image.size != (width, height):
-                image = _resize(image, (width, height), fitting.fit)
-            pixels = np.asarray(image, np.uint8)
+            n_bytes = decoding_bytes(opened, opened.format or "", fitting)
+            if n_bytes > room.n_bytes:
+                size = "x".join(map(str, opened.size))
+                raise DatasetError(  # noqa: TRY301
+                    f"{file} has {size} pixels, and decoding it would take {size_text(n_bytes)} of "
+                    f"memory; {size_text(room.n_bytes)} are allowed: make it smaller, or give more "
+                    "--memory"
+                )
+            with room.taken(n_bytes):
+                image = _to_eight_bits(opened, opened.format or "", file).convert(mode)
+                # Asked now: Pillow turns TIFFs while it decodes them.
+                if opened.getexif().get(ORIENTATION, 1) != 1:
+                    note(file, "has an EXIF orientation and is not turned, as in Keras' loaders")
+                if mode != "RGBA" and opened.has_transparency_data:
+                    note(file, "is transparent and its alpha is left out, as in Keras' loaders")
+                if image.size != (width, height):
+                    image = _resize(image, (width, height), fitting.fit)
+                pixels = np.asarray(image, np.uint8)
     except DatasetError:
         raise
     except UnidentifiedImageError as error:
         raise DatasetError(f"{file} is not an image that Pillow can read") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except BAD_IMAGE as error:
+        raise DatasetError(
+            f"{file} is not a complete image: {error or type(error).__name__}"
+        ) from error
+    except Image.DecompressionBombError as error:
         raise DatasetError(f"{file} is not a complete image: {error}") from error
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+
+def decoding_bytes(image: Image, file_format: str, fitting: Fitting) -> int:
+    """The memory that decoding and fitting an image takes at most, by its header."""
+    width, height = image.size
+    base = image.mode.split(";")[0]
+    source = {"1": 1, "L": 1, "P": 1}.get(base, 4)
+    # The image as it is stored, what it is converted to, and what its format takes meanwhile.
+    for_pixel = source + 4 + FORMAT_BYTES.get(file_format, 0)
+    if base == "I":
+        for_pixel += WIDE_BYTES
+    if file_format == "JPEG" and image.info.get("progressive"):
+        for_pixel += PROGRESSIVE_BYTES
+    # Pillow resizes rows first, to the new width, with a weight or two of 8 bytes for each pixel.
+    resizing = 4 * fitting.shape[1] * height + 16 * (width + height)
+    return width * height * for_pixel + resizing
 
 
 def _to_eight_bits(image: Image, file_format: str, file: Path) -> Image:
@@ -181,7 +241,9 @@ def _resize(image: Image, size: tuple[int, int], fit: str) -> Image:
     return image.resize(size, bilinear)
 
 
-def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Dataset:
+def from_folder(
+    path: Path, fitting: Fitting, *, skip_bad: bool = False, memory: int = DEFAULT_MEMORY
+) -> Dataset:
     """Reads a data set from the images in a folder and its subfolders, or from one image.
 
     Args:
@@ -189,6 +251,7 @@ def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Data
             are numbered in the order of their names; images without a subfolder have no class.
         fitting: how images are fitted to the input of the model.
         skip_bad: leave out images that cannot be decoded; this decodes every image once more.
+        memory: the bytes that decoding may take, for all images that are decoded at a time.
 
     Raises:
         DatasetError: if there are no images, images and subfolders are mixed, subfolders are parts
@@ -202,7 +265,7 @@ def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Data
         )
     bad: list[str] = []
     if skip_bad:
-        files, labels, bad = _drop_undecodable(files, labels, fitting)
+        files, labels, bad = _drop_undecodable(files, labels, fitting, Room(memory))
     source = f"{len(files):,} images in {path.name or path}"
     if bad:
         source += f"; {len(bad):,} that cannot be decoded were left out"
@@ -215,7 +278,7 @@ def from_folder(path: Path, fitting: Fitting, *, skip_bad: bool = False) -> Data
         )
         if not files:
             raise DatasetError(f"{path}: none of {len(bad):,} images can be decoded")
-    images = FolderImages(files, fitting)
+    images = FolderImages(files, fitting, memory=memory)
     if not names:
         return Dataset(path.stem, source, names, LabelledImages(images, None), None)
     classes = np.asarray(labels, np.int64)
@@ -320,13 +383,13 @@ def _is_used(path: Path, root: Path) -> bool:
 
 
 def _drop_undecodable(
-    files: list[Path], labels: list[int], fitting: Fitting
+    files: list[Path], labels: list[int], fitting: Fitting, room: Room
 ) -> tuple[list[Path], list[int], list[str]]:
     """The files that can be decoded, their labels, and a message for each of the others."""
 
     def problem(file: Path) -> str:
         try:
-            decode_image(file, fitting)
+            decode_image(file, fitting, room)
         except DatasetError as error:
             return str(error)
         return ""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fmcore.dataset.files import from_npz
 from fmcore.dataset.images import Dataset, labelled_images
+from fmcore.dataset.room import DEFAULT_MEMORY
 from fmcore.errors import InputFileError
 from fmcore.optional import install_command
 
@@ -111,8 +112,20 @@ def data_folder(data_dir: Path | None = None) -> Path:
     return project if project.is_dir() else Path("data")
 
 
-def load_dataset(data: str, *, data_dir: Path | None = None, progress: bool = False) -> Dataset:
+def load_dataset(
+    data: str,
+    *,
+    data_dir: Path | None = None,
+    progress: bool = False,
+    memory: int = DEFAULT_MEMORY,
+) -> Dataset:
     """The data set that `--data` names: `mnist`, or the path of an npz file.
+
+    Args:
+        data: what `--data` says.
+        data_dir: folder of data sets that have a name.
+        progress: show the progress of a download.
+        memory: the bytes that an npz file's compressed arrays may be inflated to.
 
     Raises:
         DatasetError: if its arrays are not labelled images.
@@ -120,4 +133,5 @@ def load_dataset(data: str, *, data_dir: Path | None = None, progress: bool = Fa
     """
     if data == "mnist":
         return mnist(data_folder(data_dir), progress=progress)
-    return from_npz(Path(data), name=Path(data).stem, source=f"file {Path(data).name}")
+    path = Path(data)
+    return from_npz(path, name=path.stem, source=f"file {path.name}", memory=memory)

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fmcore.files import size_text
+from fmcore.floors import warnings
 from fmcore.optional import install_command
 from fmcore.storage import hdf5_version
 
@@ -74,10 +75,12 @@ class Facts:
     Attributes:
         libraries: this project, Python, and the libraries in use.
         machine: the machine they run on.
+        warnings: a sentence for each thing that is older than it should be.
     """
 
     libraries: tuple[Library, ...]
     machine: Machine
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
         """The facts for people, each as a name and a value."""
@@ -98,6 +101,7 @@ class Facts:
                 if folder is None
                 else f"{folder}, {size_text(free or 0)} free",
             ),
+            *(("warning", words) for words in self.warnings),
         ]
 
 
@@ -127,7 +131,7 @@ def facts() -> Facts:
         temporary_folder=folder,
         temporary_free_bytes=free,
     )
-    return Facts(tuple(libraries), machine)
+    return Facts(tuple(libraries), machine, warnings())
 
 
 def _version(distribution: str) -> str | None:

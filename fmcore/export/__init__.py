@@ -8,13 +8,14 @@ from fmcore.export.formats.csv import no_formula
 from fmcore.export.manifest import MANIFEST, check_folder
 from fmcore.export.plan import ExportPlan, export_lines, plan_export
 from fmcore.export.resolve import ResolvedQuery, resolve
-from fmcore.export.statistics_table import COLUMNS, statistics_table
+from fmcore.export.statistics_table import COLUMNS, TABLE_KIND, statistics_table
 from fmcore.export.tables import maps_table, pooled_table, samples_table
 
 __all__ = [
     "COLUMNS",
     "FORMATS",
     "MANIFEST",
+    "TABLE_KIND",
     "ArraySource",
     "ExportPlan",
     "Format",

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fmcore.errors import InputFileError, OutputError
+from fmcore.errors import OutputError
 from fmcore.export.contents import Part
 from fmcore.export.formats import FORMATS
 from fmcore.export.manifest import (
-    MANIFEST,
+    CLAIMS,
     UNFINISHED,
     differences,
     is_as_stated,
     read_manifest,
     remove_files,
+    require_own_manifest,
     write_manifest,
 )
 from fmcore.export.plan import ExportPlan, plan_export
@@ -29,6 +30,7 @@ from fmcore.files import (
     publish_folder,
     sha256_of,
     size_text,
+    tree_files,
 )
 from fmcore.selection import Query, parse_query
 from fmcore.storage import Store
@@ -58,7 +60,7 @@ def export_store(
         out: folder of the export; it is created where it is missing.
         query: what to export; made of `selection` where it is left out.
         format_name: one of `FORMATS`.
-        overwrite: replace another export, and write beside other files.
+        overwrite: replace another export, and write beside other files, of which none is replaced.
         on_plan: called with what will be written; where it returns False, nothing is written.
         on_progress: called with the number of bytes that were written or kept.
         selection: what to export, by the names of `PARAMETERS`, such as `layer="conv*"`,
@@ -68,8 +70,9 @@ def export_store(
         The manifest; under `skipped` it says which layers have no maps in the store.
 
     Raises:
-        OutputError: if the folder holds something else and `overwrite` is false, or the disk
-            refuses or is too small.
+        OutputError: if the folder holds something else and `overwrite` is false, a file that is not
+            of an export would be replaced, or the disk refuses or is too small.
+        InputFileError: if there is a `manifest.json` that is not of an export.
         SelectionError, MapsNotStoredError, MissingLibraryError: as `plan_export`.
     """
     out = Path(out)
@@ -100,7 +103,7 @@ def _finish(
             write_manifest(out, manifest, finished=False)
             unrecorded = 0
         try:
-            files |= _write_part(out, part, on_progress)
+            files |= _write_part(out, part, sorted(names), on_progress)
         except BaseException:
             if files:
                 write_manifest(out, manifest, finished=False)
@@ -110,43 +113,73 @@ def _finish(
         unrecorded += part.nbytes
         for member, array in part.arrays.items():
             manifest["arrays"][_key(part, member)] = _entry(part, member) | array.notes()
+    del manifest[CLAIMS]
     write_manifest(out, manifest, finished=True)
 
 
 def _begin_or_resume(out: Path, plan: ExportPlan, *, overwrite: bool) -> dict[str, Any]:
     """The manifest to start from: that of an earlier run of this export, or a new one."""
-    for name in (MANIFEST, UNFINISHED):
-        if (out / name).is_symlink():
-            raise OutputError(f"cannot write {out / name}: it is a link; remove the link")
-    try:
-        earlier = read_manifest(out)
-    except InputFileError:
-        if not overwrite:
-            raise
-        earlier = None  # whatever it names stays, and it is replaced
+    require_own_manifest(out)
+    earlier = read_manifest(out)
     old_bytes = sum(entry["bytes"] for entry in earlier["files"].values()) if earlier else 0
     _check_room(out, plan, old_bytes)
+    claims = {CLAIMS: [part.path for part in plan.parts]}
     if earlier is None:
         if not overwrite and any(map(_is_foreign, out.rglob("*"))):
             raise OutputError(
                 f"{out} is not empty; give --force (overwrite=True in Python) to write into it, or "
                 "another folder"
             )
-        return plan.about | {"arrays": {}, "files": {}}
+        _refuse_foreign(out, plan, {}, ())
+        return plan.about | {"arrays": {}, "files": {}} | claims
     if not (different := differences(earlier, plan.about)):
-        return earlier | {"command": plan.about["command"]}
+        _refuse_foreign(out, plan, earlier["files"], earlier.get(CLAIMS, ()))
+        return earlier | {"command": plan.about["command"]} | claims
     if not overwrite:
         raise OutputError(
             f"{out} holds another export, with a different {' and '.join(different)}; give "
             "--force (overwrite=True in Python) to replace it, or another folder"
         )
+    files = earlier["files"]
+    own = {name: entry for name, entry in files.items() if is_as_stated(out, name, entry)}
+    _refuse_foreign(out, plan, own, earlier.get(CLAIMS, ()))
     remove_files(out, earlier)
-    return plan.about | {"arrays": {}, "files": {}}
+    return plan.about | {"arrays": {}, "files": {}} | claims
+
+
+def _refuse_foreign(
+    out: Path, plan: ExportPlan, files: Collection[str], claims: Collection[str]
+) -> None:
+    """Refuses to write where there is a file that no export wrote.
+
+    Args:
+        out: the folder of the export.
+        plan: what will be written.
+        files: the files that an earlier export wrote.
+        claims: the files and folders that an earlier export was about to write.
+
+    Raises:
+        OutputError: naming the file.
+    """
+    for part in plan.parts:
+        if part.path in claims:
+            continue
+        path = out / part.path
+        names = [f"{part.path}/{name}" for name in tree_files(path)] if path.is_dir() else []
+        if not names and (path.is_symlink() or path.exists()) and not path.is_dir():
+            names = [part.path]
+        for name in names:
+            if name not in files:
+                raise OutputError(
+                    f"cannot write {out / part.path}: {out / name} is not as an export wrote it, "
+                    "and --force does not replace it; move it away, or give another folder"
+                )
 
 
 def _is_foreign(path: Path) -> bool:
     """Whether a path is a file that no export left behind when it was stopped."""
-    return not path.is_dir() and not any(map(is_partial, (path, *path.parents)))
+    is_folder = path.is_dir() and not path.is_symlink()
+    return not is_folder and not any(map(is_partial, (path, *path.parents)))
 
 
 def _part_files(part: Part, files: dict[str, Any]) -> set[str]:
@@ -157,14 +190,22 @@ def _part_files(part: Part, files: dict[str, Any]) -> set[str]:
 
 
 def _write_part(
-    out: Path, part: Part, on_progress: Callable[[int], object]
+    out: Path, part: Part, before: Sequence[str], on_progress: Callable[[int], object]
 ) -> dict[str, dict[str, Any]]:
-    """Writes a part, and returns size and checksum of each of its files."""
+    """Writes a part, and returns size and checksum of each of its files.
+
+    Args:
+        out: the folder of the export.
+        part: what to write.
+        before: the files of the part that an earlier run wrote.
+        on_progress: called with the number of bytes that were written.
+    """
     path = out / part.path
     if not path.resolve().is_relative_to(out.resolve()):
         raise OutputError(f"cannot write {path}: a link leads out of {out}; remove the link")
     if part.fill is not None:
-        with publish_folder(path) as folder:
+        replaces = [name.removeprefix(f"{part.path}/") for name in before]
+        with publish_folder(path, replaces=replaces) as folder:
             part.fill(folder)
         on_progress(part.nbytes)
         return {

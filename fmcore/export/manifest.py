@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fmcore.errors import InputFileError
-from fmcore.files import output_errors, publish, sha256_of
+from fmcore.errors import InputFileError, OutputError
+from fmcore.files import other_owner, output_errors, publish, sha256_of
 
 MANIFEST = "manifest.json"
 # The manifest of an unfinished export.
 UNFINISHED = ".manifest.unfinished.json"
 # Fields in which two runs must agree for one to go on where the other stopped.
 IDENTITY = ("store_digest", "format", "selection", "samples_sha256", "layout")
+# Of an unfinished export: the files and folders that it writes, which nobody had when it began.
+CLAIMS = "claims"
 LARGEST_BYTES = 256 << 20
 
 
@@ -45,6 +47,9 @@ def _problem(content: Any) -> str | None:
     files, arrays = content.get("files"), content.get("arrays")
     if not isinstance(files, dict) or not isinstance(arrays, dict):
         return "it has no files or no arrays"
+    claims = content.get(CLAIMS, [])
+    if not isinstance(claims, list) or not all(isinstance(path, str) for path in claims):
+        return "it does not say what it claims"
     for name, entry in files.items():
         has_size = isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
         if not has_size or not isinstance(entry.get("sha256"), str) or "\0" in name:
@@ -56,9 +61,26 @@ def _problem(content: Any) -> str | None:
 
 def _no_manifest(path: Path, reason: str) -> InputFileError:
     return InputFileError(
-        f"{path} is not the manifest of an export: {reason}; give --force (overwrite=True in "
-        "Python) to replace it, or another folder"
+        f"{path} is not the manifest of an export: {reason}; give another folder, or move that "
+        "file away"
     )
+
+
+def require_own_manifest(folder: Path) -> None:
+    """Refuses manifests that are links, or of another user: they say which files may be removed.
+
+    Raises:
+        OutputError: naming the manifest.
+    """
+    for name in (MANIFEST, UNFINISHED):
+        path = folder / name
+        if path.is_symlink():
+            raise OutputError(f"cannot write {path}: it is a link; remove the link")
+        if path.exists() and (owner := other_owner(path.lstat())) is not None:
+            raise OutputError(
+                f"cannot write {path}: it belongs to {owner}, and says which files an export may "
+                "replace; give another folder"
+            )
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], *, finished: bool) -> None:

@@ -19,6 +19,7 @@ from fmcore.selection import (
     parse_classes,
     parse_numbers,
     parse_samples,
+    refuse_regular,
 )
 from fmcore.storage import Layer, Store
 
@@ -51,14 +52,18 @@ def resolve(store: Store, query: Query, *, files: bool = True) -> ResolvedQuery:
     Args:
         store: the store to look in.
         query: the query.
-        files: whether the query may name a file with samples.
+        files: whether the query may name a file with samples, and hold regular expressions: not
+            one that comes from another machine.
 
     Raises:
         SelectionError: if a part of the query matches nothing, with near matches; `field` says
             which part.
         InputFileError: if a file cannot be read.
     """
-    layers = match_names(list(store.layers), query.layer, what=f"layer of {store.path.name}")
+    what = f"layer of {store.path.name}"
+    layers = match_names(list(store.layers), query.layer, what=what, regular=files)
+    if not files:
+        refuse_regular(query.statistic, field="statistic")
     filters = {name: _filters(store.layers[name], query.filter) for name in layers}
     classes = tuple(parse_classes(query.class_, store.class_names)) if query.class_ else None
     if query.what == "statistics":

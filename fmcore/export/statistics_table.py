@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.export.contents import TEXT, Coded, Column, Table, Tables
 from fmcore.export.resolve import ResolvedQuery
+from fmcore.files import Kind
 from fmcore.records import Target
 from fmcore.selection import match_names
 from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
@@ -35,6 +37,24 @@ COLUMNS = {
 # Rows that are in memory at once, about.
 PIECE_ROWS = 1 << 15
 _NOT_DEFINED = "not defined for these values"
+# The schema of a Parquet file lies in its last bytes.
+_TAIL_BYTES = 64 << 10
+
+
+def _is_table(stream: BinaryIO) -> bool:
+    """Whether a file is a table of statistics, in one of the formats that `FORMATS` writes."""
+    header = ",".join(COLUMNS).encode()
+    head = stream.read(len(header) + 1)
+    if head.startswith(b"PAR1"):
+        stream.seek(-min(_TAIL_BYTES, stream.seek(0, os.SEEK_END)), os.SEEK_END)
+        tail = stream.read()
+        return tail.endswith(b"PAR1") and all(name.encode() in tail for name in COLUMNS)
+    is_json = head == b"[]\n" or head.startswith(b'[\n{"layer": ')
+    return is_json or head.rstrip(b"\n") == header
+
+
+# What `fmcore stats --force` replaces.
+TABLE_KIND = Kind("a table of statistics", _is_table)
 
 
 def chosen_statistics(store: Store, pattern: str | None) -> list[Statistic]:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from fmcore.files import output_errors, refuse_existing
+from fmcore.storage import STORE_KIND
 
 FEWEST_DIGITS = 3
 
@@ -66,7 +67,7 @@ class CaptureCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._checked = True
         for number in range(epoch + 1, self._last + 1):
             if self._is_chosen(number):
-                refuse_existing(self._path(number), overwrite=self._overwrite)
+                refuse_existing(self._path(number), overwrite=self._overwrite, kind=STORE_KIND)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Captures the model if this epoch is chosen; Keras counts from 0, people from 1.

@@ -1,7 +1,8 @@
 """Inspects a model's file before Keras sees it: nothing is run, little is read.
 
 Keras' safe mode refuses code too, but it was bypassed several times, and it does not notice files
-that are too large. A class that is not known to be Keras' own is refused here, by its name.
+that are too large. What Keras would look up is refused here unless it is among `CLASSES` and
+`FUNCTIONS`, by the name that it would look up: module and class together.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import stat
 import zipfile
 from collections import Counter
@@ -17,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from fmcore.errors import InputFileError, ModelError
-from fmcore.hdf5_guard import FREE_BYTES, MOST_RATIO, foreign_problems, foreign_text
+from fmcore.hdf5_guard import FREE_BYTES, foreign_problems, foreign_text
+from fmcore.model.saved_names import CLASSES, CODE_LAYERS, FUNCTIONS, VALUES
+from fmcore.zip_guard import open_zip
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 # What people have in place of a Keras model, by the ending of the file.
@@ -36,10 +40,6 @@ OTHER_MODELS = {
     ".pkl": "a pickle, which can run any code",
 }
 SAVED_MODEL = "saved_model.pb"
-# Layers that run code in the file, or code that it points to.
-CODE_LAYERS = frozenset(
-    ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-)
 # The setting that makes a layer read another file, by the layer's class.
 FILE_SETTINGS = dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization"), "vocabulary")
 # Settings that count units, each of which has at least one weight of its own.
@@ -49,9 +49,13 @@ SHAPES = ("batch_shape", "batch_input_shape", "shape", "input_shape")
 WINDOWS = ("kernel_size", "pool_size", "strides", "padding", "cropping", "size", "n")
 MOST_PIXELS_ACROSS = 100_000
 RECURRENT = ("LSTM", "GRU", "SimpleRNN")
-CONFIG, METADATA = "config.json", "metadata.json"
+CONFIG, METADATA, ASSETS = "config.json", "metadata.json", "assets/"
 MOST_VERSION_BYTES = 100
-MOST_CONFIG_BYTES = 64 << 20
+MOST_CONFIG_BYTES = 16 << 20  # 358 MB as Python's lists; a large model has 2 MB
+# Of what is in a `.keras` file. Keras deflates nothing; weights of which nine in ten are 0 deflate
+# to a tenth.
+MOST_MEMBER_RATIO = 20
+_KERAS_MODULE = re.compile(r"keras(\.\w+)*")
 MOST_MEMBERS = 100_000
 MOST_PIXELS = 1 << 26
 
@@ -145,7 +149,7 @@ def _read_archive(path: Path) -> tuple[Any, int]:
             "archive; save or copy the model again"
         )
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             for problem in _member_problems(archive):
                 raise ModelError(f"{path} is refused: {problem}")
             names = archive.namelist()
@@ -187,7 +191,12 @@ def _member_problems(archive: zipfile.ZipFile) -> Iterator[str]:
             yield f"{name!r} in it is a symbolic link"
         elif counts[name] > 1:
             yield f"{name!r} is in it more than once"
-        elif size > FREE_BYTES and size > MOST_RATIO * member.compress_size:
+        elif name.endswith(".npz") and not name.startswith(ASSETS):
+            yield (
+                f"{name!r} in it holds weights as NumPy's objects, which may run code; save the "
+                "model with model.save"
+            )
+        elif size > FREE_BYTES and size > MOST_MEMBER_RATIO * member.compress_size:
             yield f"{name!r} inflates {member.compress_size:,} bytes to {size:,}"
         elif name.endswith(".json") and size > MOST_CONFIG_BYTES:
             yield f"{name!r} in it is {size:,} bytes of JSON"
@@ -261,25 +270,58 @@ def _class_problems(node: dict[str, Any], custom: Collection[str], old: str) -> 
     called = settings.get("name", name)
     written = str(node.get("registered_name") or name)
     registered = written.split(">")[-1]
-    if name in CODE_LAYERS:
+    # Keras looks up `module.class_name`: `keras` and `layers.Lambda` are `keras.layers` and
+    # `Lambda`.
+    last = name.rpartition(".")[2]
+    if last in CODE_LAYERS:
         yield (
-            f"layer {called!r} is a {name}, which runs code that is in the file; rebuild the model "
+            f"layer {called!r} is a {last}, which runs code that is in the file; rebuild the model "
             "without it, or give --trust for a file that you made yourself"
         )
-    elif name in FILE_SETTINGS and isinstance(settings.get(FILE_SETTINGS[name]), str):
-        yield f"layer {called!r} is a {name} that reads the file {settings[FILE_SETTINGS[name]]!r}"
+    elif last in FILE_SETTINGS and isinstance(settings.get(FILE_SETTINGS[last]), str):
+        yield f"layer {called!r} is a {last} that reads the file {settings[FILE_SETTINGS[last]]!r}"
     elif {name, registered} & set(custom):
         return
-    elif ">" in written if module is None else not _is_keras_own(str(module), name):
+    elif name == "function" and isinstance(inner, str):
+        yield from _function_problems(inner, written, module, custom)
+    elif not _is_keras_own(module, name, written):
         where = f"in {module}" if module is not None else f"registered as {written}"
         remedy = old or f"give it with --custom MODULE:{registered} if you have its code"
         yield f"{called!r} is of the class {name} {where}, which is not part of Keras; {remedy}"
 
 
-def _is_keras_own(module: str, name: str) -> bool:
-    if module == "builtins":  # how Keras writes its own functions and slices
-        return name in ("function", "slice")
-    return module == "keras" or module.startswith("keras.")
+def _function_problems(
+    name: str, written: str, module: object, custom: Collection[str]
+) -> Iterator[str]:
+    """What is wrong with a function that a configuration names, such as an activation.
+
+    Args:
+        name: the function's name, which is its `config`.
+        written: its `registered_name`, by which Keras looks up some functions.
+        module: its module.
+        custom: names that the caller supplies.
+    """
+    is_keras = module in (None, "builtins") or _KERAS_MODULE.fullmatch(str(module))
+    for word in dict.fromkeys((name, written)):
+        if word.split(">")[-1] in custom or word == "function":
+            continue
+        if not is_keras or word not in FUNCTIONS:
+            yield (
+                f"it names the function {word} in {module}, which is no activation, loss, metric "
+                f"or operation of Keras; give it with --custom MODULE:{word.split('>')[-1]} if you "
+                "have its code"
+            )
+            return
+
+
+def _is_keras_own(module: object, name: str, written: str) -> bool:
+    if name in VALUES:
+        return True
+    if module is None:
+        return name in CLASSES and ">" not in written
+    if module == "builtins":  # how Keras writes slices
+        return name == "slice"
+    return _KERAS_MODULE.fullmatch(str(module)) is not None and name in CLASSES
 
 
 def _size_problems(node: dict[str, Any], room: int) -> Iterator[str]:

@@ -11,13 +11,39 @@ import json
 import math
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fmcore.dataset import Preprocessing
 from fmcore.errors import ModelError
+from fmcore.files import Kind
 
 MEMBER = "fmcore.json"
 MOST_BYTES = 1 << 16
+# What Keras puts into each `.keras` file, and what `fmcore train` says of a training.
+_MODEL_MEMBERS = {"config.json", "metadata.json"}
+_HISTORY_KEYS = {"data", "epochs", "seed", "history"}
+_MOST_HISTORY_BYTES = 16 << 20  # of 10,000 epochs, 1.2 MB
+
+
+def _is_model(stream: BinaryIO) -> bool:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            return set(archive.namelist()) >= _MODEL_MEMBERS
+    except zipfile.BadZipFile:
+        return False
+
+
+def _is_history(stream: BinaryIO) -> bool:
+    try:
+        content = json.loads(stream.read(_MOST_HISTORY_BYTES))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.keys() == _HISTORY_KEYS
+
+
+# What `fmcore train --force` replaces.
+MODEL_KIND = Kind("a model that Keras has saved", _is_model)
+HISTORY_KIND = Kind("the history of a training", _is_history)
 
 
 def write_record(path: Path, preprocessing: Preprocessing) -> None:

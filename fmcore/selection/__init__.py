@@ -1,6 +1,12 @@
 """Parses the layers, filters, classes and samples that people select; suggests near matches."""
 
-from fmcore.selection.names import match_names, near_matches, parse_policies, policies_for
+from fmcore.selection.names import (
+    match_names,
+    near_matches,
+    parse_policies,
+    policies_for,
+    refuse_regular,
+)
 from fmcore.selection.query import (
     DTYPES,
     PARAMETERS,
@@ -33,4 +39,5 @@ __all__ = [
     "parse_query",
     "parse_samples",
     "policies_for",
+    "refuse_regular",
 ]

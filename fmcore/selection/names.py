@@ -12,16 +12,52 @@ from fmcore.records import Policy
 
 # The prefix that marks a regular expression among globs.
 REGULAR = "re:"
+# Who misspells a word types less than this; the time to compare two words grows with the product of
+# their lengths, 0.1 s for a million pairs of characters.
+LONGEST_MISSPELLED = 64
+MOST_PAIRS = 2_000_000
+# Of what comes from another machine. A regular expression may take any time, and a glob is one that
+# takes at most the product of the lengths of glob and name for each of its stars.
+MOST_GLOBS = 64
+LONGEST_GLOB = 256
 
 
 def near_matches(word: str, words: Sequence[str]) -> str:
-    """A clause such as `; did you mean conv1?`; empty if no word is near."""
-    near = difflib.get_close_matches(str(word), words, cutoff=0.5)
+    """A clause such as `; did you mean conv1?`; empty if no word is near, or the word is long."""
+    word, n_pairs = str(word), 0
+    if len(word) > LONGEST_MISSPELLED:
+        return ""
+    compared = []
+    for other in words:
+        n_pairs += len(word) * len(other)
+        if n_pairs > MOST_PAIRS:
+            break
+        compared.append(other)
+    near = difflib.get_close_matches(word, compared, cutoff=0.5)
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 
+def refuse_regular(pattern: str, *, field: str) -> None:
+    """Refuses what takes long to match, for a pattern that came from another machine.
+
+    Raises:
+        SelectionError: if a part is a regular expression, or the parts are too many or too long.
+    """
+    globs = [part.strip() for part in pattern.split(",")]
+    if any(glob.startswith(REGULAR) for glob in globs):
+        raise SelectionError(
+            f"{REGULAR} is for the command line and Python; name globs such as conv*", field=field
+        )
+    if len(globs) > MOST_GLOBS or max(map(len, globs)) > LONGEST_GLOB:
+        raise SelectionError(
+            f"{field} has {len(globs)} parts of up to {max(map(len, globs))} characters; expected "
+            f"at most {MOST_GLOBS} of {LONGEST_GLOB}",
+            field=field,
+        )
+
+
 def match_names(
-    names: Sequence[str], pattern: str, *, what: str, field: str = "layer"
+    names: Sequence[str], pattern: str, *, what: str, field: str = "layer", regular: bool = True
 ) -> list[str]:
     """The names that match any of a comma-separated list of globs, in the order of `names`.
 
@@ -31,12 +67,15 @@ def match_names(
             is a regular expression without commas, which must match the whole name.
         what: the noun for the message, such as `layer of model.keras`.
         field: the parameter that the pattern is a value of, for the error.
+        regular: whether regular expressions are taken; see `refuse_regular`.
 
     Raises:
         SelectionError: if a glob matches nothing, or a regular expression is invalid.
     """
     if pattern in names:  # a name may itself contain commas and brackets
         return [pattern]
+    if not regular:
+        refuse_regular(pattern, field=field)
     globs = [part.strip() for part in pattern.split(",") if part.strip()]
 
     def matches(name: str, glob: str) -> bool:

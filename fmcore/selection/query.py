@@ -312,10 +312,11 @@ def parse_classes(text: str, names: Sequence[str]) -> list[int]:
         SelectionError: if there is no such class; the message has near matches.
     """
     indices: list[int] = []
-    terms = [text] if text in names else [part.strip() for part in text.split(",")]
+    by_name = {name: index for index, name in reversed([*enumerate(names)])}  # the first of equals
+    terms = [text] if text in by_name else [part.strip() for part in text.split(",")]
     for term in filter(None, terms):
-        if term in names:
-            indices.append(list(names).index(term))
+        if term in by_name:
+            indices.append(by_name[term])
         elif is_index(term) and int(term) < len(names):
             indices.append(int(term))
         else:

@@ -2,7 +2,8 @@
 
 The store grows in that folder. Now and then its chunks are written through to the disk, and then a
 checkpoint that holds all else that a run needs to go on behind them. Only what the manifest records
-counts.
+counts, and only in a folder that no other user may write: checksums in it say what is damaged, not
+who wrote it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import datetime
 import json
 import logging
 import os
-import shutil
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import OutputError
-from fmcore.files import locked, output_errors, publish, sha256_of
+from fmcore.files import (
+    OwnFolder,
+    is_plain_file,
+    locked,
+    output_errors,
+    partial_name,
+    publish,
+    sha256_of,
+)
 from fmcore.statistics import LayerAccumulators
 from fmcore.storage.codec import first_damaged
 from fmcore.storage.file.nodes import gaps, merge_adjacent
@@ -35,6 +44,10 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
+STORE = "store.h5"
+_CHECKPOINT = re.compile(r"checkpoint-\d{9,}\.npz")
+_PARTIAL_CHECKPOINT = re.compile(r"\.checkpoint-\d{9,}\.fmcore-partial\.npz")
+_FIXED_NAMES = (MANIFEST, partial_name(Path(MANIFEST)).name, LOCK, STORE)
 # The suffix of the folder that holds a store until it is complete, after the name of the store.
 UNFINISHED = ".partial"
 
@@ -58,6 +71,15 @@ class Checkpoint:
     sha256: str
 
 
+def _is_own_name(name: str) -> bool:
+    """Whether a capture gives this name to a file in the folder."""
+    return (
+        name in _FIXED_NAMES
+        or _CHECKPOINT.fullmatch(name) is not None
+        or _PARTIAL_CHECKPOINT.fullmatch(name) is not None
+    )
+
+
 def partial_folder(store: Path) -> Path:
     """The folder that holds a store until it is complete."""
     return store.with_name(f"{store.name}{UNFINISHED}")
@@ -69,7 +91,8 @@ def open_checkpoints(
 ) -> Iterator[Checkpoints]:
     """Locks the folder of an unfinished store, and looks up what an earlier run recorded there.
 
-    The folder is removed at the end if nothing is recorded in it.
+    The folder is removed at the end if nothing is recorded in it. Files in it that no capture
+    wrote are left alone, and then the folder stays.
 
     Args:
         store: the path of the store that the capture makes.
@@ -77,10 +100,10 @@ def open_checkpoints(
         restart: whether to discard what is in the folder.
 
     Raises:
-        OutputError: if another run holds the lock, the earlier run had another identity, or the
-            disk refuses.
+        OutputError: if another run holds the lock, the earlier run had another identity, another
+            user owns the folder or could write in it, or the disk refuses.
     """
-    with output_errors(store), _lock_folder(store) as folder:
+    with output_errors(store), _lock_folder(store, discard=restart) as folder:
         checkpoints = Checkpoints(folder, identity)
         try:
             if restart:
@@ -90,7 +113,7 @@ def open_checkpoints(
             yield checkpoints
         finally:
             if checkpoints.recorded is None:
-                shutil.rmtree(folder, ignore_errors=True)
+                checkpoints.remove()
 
 
 class Checkpoints:
@@ -101,11 +124,12 @@ class Checkpoints:
         recorded: the last checkpoint; None if there is none.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
-        self._folder = folder
+    def __init__(self, own: OwnFolder, identity: Mapping[str, str]) -> None:
+        self._own = own
+        self._folder = own.path
         # HDF5 has to put chunks at the same places again.
         self._identity = {**identity, "HDF5": h5py.version.hdf5_version}
-        self.store = folder / "store.h5"
+        self.store = own.path / STORE
         self.recorded: Checkpoint | None = None
 
     @property
@@ -121,13 +145,15 @@ class Checkpoints:
                 be read.
         """
         manifest = self._folder / MANIFEST
-        if not manifest.is_file():
+        if not is_plain_file(manifest):
             self.clear()
             return
         try:
             content = json.loads(manifest.read_text())
             earlier = content["identity"]
             recorded = Checkpoint(**content["checkpoint"])
+            if not _CHECKPOINT.fullmatch(recorded.file):
+                raise ValueError(f"{recorded.file!r} is no checkpoint")  # noqa: TRY301
         except (ValueError, TypeError, KeyError) as error:
             raise OutputError(
                 f"{manifest} cannot be read ({error}); --restart discards what is beside it"
@@ -152,11 +178,11 @@ class Checkpoints:
         what it leaves free must not differ from an uninterrupted run.
         """
         path = self._folder / recorded.file
-        if not path.is_file() or path.stat().st_size != recorded.bytes:
+        if not is_plain_file(path) or path.stat().st_size != recorded.bytes:
             return False
         if sha256_of(path) != recorded.sha256:
             return False
-        if not self.store.is_file() or self.store.stat().st_size < recorded.store_bytes:
+        if not is_plain_file(self.store) or self.store.stat().st_size < recorded.store_bytes:
             return False
         with np.load(path) as state:
             runs = list(journal_runs(state))
@@ -180,6 +206,7 @@ class Checkpoints:
         Raises:
             OSError: if the disk refuses.
         """
+        self._own.require_same()
         store_bytes, state = writer.checkpoint()
         for index, layer in enumerate(accumulators):
             state |= {f"{index}/{key}": array for key, array in layer.state().items()}
@@ -222,16 +249,15 @@ class Checkpoints:
         return self.recorded.n_samples
 
     def clear(self) -> None:
-        """Removes everything in the folder but the lock."""
-        for path in self._folder.iterdir():
-            if path.name != LOCK:
-                path.unlink()
+        """Removes what captures left in the folder, but for the lock."""
+        self._own.remove_files(but=LOCK)
         self.recorded = None
 
     def remove(self) -> None:
-        """Removes the folder, once the store is complete."""
+        """Removes the folder, once the store is complete or nothing is worth keeping."""
         self.recorded = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if left := self._own.remove():
+            log.warning("%s stays: it holds %s, which no capture wrote", self._folder, left[0])
 
 
 def _cut(data: bytes, ends: NDArray[np.int64]) -> list[memoryview]:
@@ -242,17 +268,17 @@ def _cut(data: bytes, ends: NDArray[np.int64]) -> list[memoryview]:
 
 
 @contextlib.contextmanager
-def _lock_folder(store: Path) -> Iterator[Path]:
+def _lock_folder(store: Path, *, discard: bool) -> Iterator[OwnFolder]:
     """Locks the folder of an unfinished store, so that no other capture writes there.
 
     The kernel releases the lock when the process ends; the file says which process holds it.
     """
-    folder = partial_folder(store)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LOCK
+    path = partial_folder(store) / LOCK
     busy = f"another capture is writing {store} now"
     advice = "wait for it, or write to another store"
     with contextlib.ExitStack() as lock:
+        own = OwnFolder(path.parent, _is_own_name, discard=discard)
+        lock.callback(own.close)
         try:
             descriptor = lock.enter_context(
                 locked(path, lambda held: f"{busy}{_holder(held)}; {advice}")
@@ -277,7 +303,7 @@ def _lock_folder(store: Path) -> Iterator[Path]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         try:
-            yield folder
+            yield own
         finally:
             os.ftruncate(descriptor, 0)
 

@@ -43,9 +43,9 @@ class StoreFile:
         n_samples: the number of samples.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: FileBytes | None = None) -> None:
         self.path = path
-        self._opened: OpenFile | None = open_file(path)
+        self._opened: OpenFile | None = open_file(path, file=file)
         self._indexes: dict[str, ChunkIndex] = {}
         self._checked: set[str] = set()
         self._row_names: dict[str, list[str]] = {}
@@ -57,7 +57,7 @@ class StoreFile:
             self.n_samples = self._structure.axes["sample"].shape[0]
             # What was changed since it was written is refused as a whole, as early as possible.
             for group in () if self._opened.is_sealed else self.layers:
-                self._check_layer(group)
+                self.check_layer(group)
         except StoreError:
             self.close()
             raise
@@ -113,7 +113,7 @@ class StoreFile:
         """
         opened, index = self._open(), self._indexes.get(path)
         if index is None:
-            self._check_layer(layer_of(path))
+            self.check_layer(layer_of(path))
             # Two threads may both read it; the results are equal.
             with damage_as_store_error(self.path):
                 index = index_of(opened.hdf5[path], opened.bytes)
@@ -228,8 +228,13 @@ class StoreFile:
             self._tables = {}
             self._indexes = {}  # a thread that is still reading keeps the bytes open
 
-    def _check_layer(self, group: str) -> None:
-        """Refuses a layer that is damaged or leads out of the file, before it is first read."""
+    def check_layer(self, group: str) -> None:
+        """Refuses a layer that is damaged or leads out of the file, before it is first read.
+
+        Raises:
+            ClosedStoreError: if the file is closed.
+            StoreError: naming the first problem.
+        """
         if not group or group in self._checked:
             return
         opened = self._open()

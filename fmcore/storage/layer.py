@@ -189,7 +189,7 @@ class Layer:
             indices = most_similar(all_r[np.newaxis], np.array([filter_index]))[0]
             r = all_r[indices]
         pairs = zip(indices.tolist(), r.tolist(), strict=True)
-        return [(index, value) for index, value in pairs if index >= 0]
+        return [(index, value) for index, value in pairs if 0 <= index < self.n_filters]
 
     def chance(self, name: str, *, pooling: str = "mean") -> NDArray[np.float64] | None:
         """The chance level of a statistic, low and high, <float64>[bound, …]; None if it has none.

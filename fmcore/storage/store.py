@@ -26,6 +26,7 @@ from fmcore.statistics import STATISTICS
 from fmcore.storage.chunks.stored_array import StoredArray
 from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import damage_as_store_error, read_attributes, read_text
+from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.format.columns import NUMBERS
 from fmcore.storage.format.schema import CAPTURE, DATASET, MODEL
 from fmcore.storage.handle import StoreFile
@@ -43,15 +44,19 @@ _ANSWERS = ("label_probability", "predicted_number")
 _QUALITY = ("target_accuracy", "target_error")
 
 
-def open_store(path: str | Path) -> Store:
+def open_store(path: str | Path, *, file: FileBytes | None = None) -> Store:
     """Opens a store for reading.
+
+    Args:
+        path: the file.
+        file: the file, if it is open: this very one is read, and `path` is for messages only.
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
         StoreError: if it is not a store, or refers to other files.
         UnsupportedVersionError: if its format has another major version.
     """
-    return Store(Path(path))
+    return Store(Path(path), file)
 
 
 class Store:
@@ -66,9 +71,10 @@ class Store:
         target: the kind of answer that the model gives.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: FileBytes | None = None) -> None:
         self.path = path
-        self._file = StoreFile(path)
+        self._file = StoreFile(path, file)
+        self._about: dict[str, dict[str, Any]] | None = None  # until it is asked for
         hdf5 = self._file.hdf5
         try:
             with damage_as_store_error(path):
@@ -210,8 +216,11 @@ class Store:
 
     def about(self) -> dict[str, dict[str, str | int | float]]:
         """Every attribute of the file, the model, the data set and the capture, by group."""
-        groups = {"store": "/", **{name: name for name in (MODEL, DATASET, CAPTURE)}}
-        return {name: read_attributes(self._file.hdf5[path]) for name, path in groups.items()}
+        hdf5 = self._file.hdf5
+        if self._about is None:
+            groups = {"store": "/", **{name: name for name in (MODEL, DATASET, CAPTURE)}}
+            self._about = {name: read_attributes(hdf5[path]) for name, path in groups.items()}
+        return {name: dict(attributes) for name, attributes in self._about.items()}
 
     def architecture(self) -> dict[str, Any]:
         """The model's configuration, as Keras wrote it."""

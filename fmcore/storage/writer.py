@@ -20,6 +20,7 @@ from fmcore.statistics import Histogram, LayerAccumulators, Rounding
 from fmcore.storage.chunks.buffer import ChunkBuffer, ChunkRun, encode_run
 from fmcore.storage.chunks.index_patch import patch_index
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
+from fmcore.storage.file.kind import STORE_KIND
 from fmcore.storage.file.nodes import DIGEST, attributes_digest, create_file, fixed_text
 from fmcore.storage.file.seal import seal
 from fmcore.storage.format.lack import Lack
@@ -63,7 +64,9 @@ def create_store(
             written cannot be opened.
     """
     with (
-        publish(path, overwrite=overwrite, partial=partial, kept=kept) as unfinished,
+        publish(
+            path, overwrite=overwrite, kind=STORE_KIND, partial=partial, kept=kept
+        ) as unfinished,
         Interrupts() as interrupts,
     ):
         with DeferredErrorFile(unfinished, "r+" if kept() else "w+") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import tomllib
@@ -11,6 +12,7 @@ import pytest
 
 from dashboard.cli import _parser as fmdash_parser
 from dashboard.pages import PAGES as DASHBOARD_PAGES
+from dashboard.server.bounds import Bounds
 from fmcore.cli import _parser as fmcore_parser
 from fmcore.export import FORMATS
 from fmcore.statistics import STATISTICS
@@ -148,6 +150,7 @@ def test_every_decision_has_a_status_and_one_line_in_the_index():
 def test_the_page_of_statistics_is_made_of_the_registry():
     page = docs.STATISTICS_PAGE.read_text()
     assert page == docs.statistics_page(), "make docs"
+
     for name in STATISTICS:
         assert f"`{name}`" in page
 
@@ -157,3 +160,9 @@ def test_nothing_is_left_for_later(pattern):
     for folder in ("fmcore", "dashboard"):
         for path in (ROOT / folder).rglob("*.py"):
             assert not re.search(pattern, path.read_text()), path
+
+
+def test_the_bounds_of_the_server_are_listed_as_it_has_them():
+    page = docs.DEPLOY_PAGE.read_text()
+    assert page == docs.deploy_page(page), "make docs"
+    assert page.count("\n| ") == len(dataclasses.fields(Bounds)) + 1

@@ -66,7 +66,8 @@ def page_of(browser):
     contexts, complaints = [], []
 
     def opened(url: str, **options):
-        context = browser.new_context(**({"viewport": {"width": 1400, "height": 1300}} | options))
+        usual = {"viewport": {"width": 1400, "height": 1300}, "ignore_https_errors": True}
+        context = browser.new_context(**(usual | options))
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda one: complaints.append(f"{one.type}: {one.text}"))

@@ -15,6 +15,7 @@ import h5py
 import pytest
 
 from fmcore.cli import main
+from fmcore.doctor import installation
 from fmcore.errors import FmcoreError
 
 ROOT = Path(__file__).parents[2]
@@ -172,3 +173,8 @@ def test_a_viewer_without_keras_is_a_sound_installation(viewer):
         ("capture", "impossible"),
     ]
     assert found["well"]
+
+
+def test_a_python_that_lacks_fixes_is_a_line_of_its_own(monkeypatch):
+    monkeypatch.setattr(installation, "warnings", lambda: ("Python 3.11.9 lacks fixes",))
+    assert ("warning", "Python 3.11.9 lacks fixes") in installation.facts().lines()

@@ -88,8 +88,8 @@ def test_all_of_a_folder_is_on_the_disk_before_its_name_and_its_name_before_the_
 
 def test_a_folder_replaces_the_one_before_and_a_failure_leaves_that_one(tmp_path):
     target = tmp_path / "deep" / "a.zarr"
-    for content in ("old", "new"):
-        with publish_folder(target) as partial:
+    for content, before in (("old", ()), ("new", ("old",))):
+        with publish_folder(target, replaces=before) as partial:
             (partial / content).write_text(content)
         assert [path.name for path in target.iterdir()] == [content]
     with pytest.raises(KeyboardInterrupt), publish_folder(target) as folder:

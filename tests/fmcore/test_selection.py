@@ -406,3 +406,26 @@ def test_where_files_can_be_read_the_help_names_them(capsys):
     with pytest.raises(SystemExit):
         main(["export", "--help"])
     assert "@FILE, with one index or id per line" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_comes_from_another_machine_has_no_regular_expression_and_few_short_globs():
+    names = ["conv1", "conv2", "re:odd"]
+    assert match_names(names, "re:conv.", what="layer") == ["conv1", "conv2"]
+    assert match_names(names, "re:odd", what="layer", regular=False) == ["re:odd"]  # its name
+    for pattern in ("re:conv.", "conv1, re:.*", ",".join(["conv1"] * 65), "c" + "*" * 256):
+        with pytest.raises(SelectionError, match=r"command line and Python|expected at most"):
+            match_names(names, pattern, what="layer", regular=False)
+
+
+@pytest.mark.parametrize("part", ["*a", "*?", "*[!b]", "*a?"])
+def test_globs_take_no_time_that_grows_with_what_they_leave_open(part):
+    names = [f"{'a' * 300}{n}" for n in range(200)]
+    globs = ",".join(f"{(part * 128)[:250]}{n:x}" for n in range(30))
+    with pytest.raises(SelectionError):  # a regular expression of such parts takes hours
+        match_names(names, f"{globs},zz", what="layer", regular=False)
+
+
+def test_near_matches_of_long_texts_and_many_names_are_not_looked_for():
+    assert near_matches("conv3", ["conv1", "dense"]) == "; did you mean conv1?"
+    assert near_matches("conv3" * 100_000, ["conv1"]) == ""
+    assert near_matches("b" * 64, ["a" * 10_000] * 100_000 + ["b" * 64]) == ""  # of the first few

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import subprocess
+import sys
 import threading
 import time
 
 from dashboard.pages import PAGES
 from dashboard.server import listen as server
+from dashboard.server.bounds import BOUNDS
 
 # The request that a browser makes to have a page built.
 _OUTPUTS = [("page", "children"), *((f"nav-{view.name}", "className") for view in PAGES)]
@@ -23,17 +27,34 @@ SHOW_PAGE = {
 
 
 @contextlib.contextmanager
-def running(app):
+def running(app, bounds=BOUNDS, certificate=None):
     """The address of an application that is served in a thread."""
     listening = server.bind(("127.0.0.1", 0))
-    runner = server.configured(app)
+    runner = server.configured(app, bounds, certificate)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not runner.started:
         time.sleep(0.01)
     try:
-        yield server.address(listening)
+        yield server.address(listening, tls=certificate is not None)
     finally:
         runner.should_exit = True
         thread.join()
         listening.close()
+
+
+@contextlib.contextmanager
+def served(*arguments: object):
+    """The address and the process of `fmdash serve`."""
+    command = [sys.executable, "-m", "dashboard.cli", "serve", *map(str, arguments), "--no-open"]
+    process = subprocess.Popen(
+        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        found = re.search(r" at (\S+) ", process.stdout.readline())
+        assert found, process.communicate(timeout=20)[1]
+        yield found[1], process
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=40)[1]
+        assert "rror" not in said, said

@@ -26,7 +26,7 @@ PEOPLE = (
 
 
 def main() -> int:
-    names = ("people", "faults", "flips", "noise", "mutants")
+    names = ("people", "slow", "odd", "faults", "flips", "damaged", "noise", "mutants")
     parser = RunnerOptions(__doc__, names)
     parser.add_argument("--store", help="of the full MNIST test set")
     parser.add_argument("--other", help="another one, which is put in its place")
@@ -39,8 +39,11 @@ def main() -> int:
             Script(HERE / "people.py", (*stores, *words), TOOLS, PACKAGES)
             for words in (PEOPLE[:1] if options.quick else PEOPLE)
         ),
+        Script(HERE / "slow.py", tools=(str(VIEWER),)),
+        Script(HERE / "odd.py", (), TOOLS[1:], PACKAGES),
         Script(HERE / "faults.py", packages=("keras",)),
         Script(HERE / "flips.py"),
+        Script(HERE / "damaged.py"),
         Script(HERE / "noise.py", packages=("numba",)),
         Script(HERE / "mutants.py", packages=("coverage",)),
     )

@@ -47,7 +47,7 @@ def hdf5_version() -> str:
     return str(h5py.version.hdf5_version)
 
 
-def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
+def open_file(path: Path, *, check_seal: bool = True, file: FileBytes | None = None) -> OpenFile:
     """Opens a store read-only.
 
     Nothing but two attributes is read of it: `require_structure` and `require_layer` check that the
@@ -56,13 +56,14 @@ def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     Args:
         path: the file.
         check_seal: whether to refuse damaged metadata before HDF5, which may crash, sees them.
+        file: the file, if it is open: this very one is opened, whatever lies at the path by now.
 
     Raises:
         InputFileError: if there is no such file, or it cannot be read.
         StoreError: if it is not a store.
         UnsupportedVersionError: if its format has another major version.
     """
-    opened = _open_twice(path, check_seal=check_seal)
+    opened = _open_twice(path, file, check_seal=check_seal)
     try:
         with damage_as_store_error(path):
             check_format(opened.hdf5, path)
@@ -72,25 +73,26 @@ def open_file(path: Path, *, check_seal: bool = True) -> OpenFile:
     return opened
 
 
-def _open_twice(path: Path, *, check_seal: bool) -> OpenFile:
-    if not path.is_file():
+def _open_twice(path: Path, file: FileBytes | None, *, check_seal: bool) -> OpenFile:
+    if file is None and not path.is_file():
         reason = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputFileError(f"cannot open store {path}: {reason}; `fmcore capture` writes one")
     try:
         for _ in range(ATTEMPTS):
             # First, because h5py does not tell a file it may not read from one that is not HDF5.
-            file_bytes = FileBytes(path)
+            file_bytes = file or FileBytes(path)
             is_sealed = check_seal and verify_seal(file_bytes)
-            if not h5py.is_hdf5(path):
+            name = file_bytes.name if file else path
+            if not h5py.is_hdf5(name):
                 raise StoreError(
                     f"{path} is not a store: it is not an HDF5 file; `fmcore capture` writes one"
                 )
             # A store never changes under its name, so no lock is needed. Without one, a writer that
             # is about to release its lock, or a file system without locks, causes no error.
-            file = h5py.File(path, "r", locking=False)
-            if file_bytes.is_same_as(file):
-                return OpenFile(file, file_bytes, is_sealed)
-            file.close()  # it was replaced between the two openings
+            hdf5 = h5py.File(name, "r", locking=False)
+            if file_bytes.is_same_as(hdf5):
+                return OpenFile(hdf5, file_bytes, is_sealed)
+            hdf5.close()  # it was replaced between the two openings
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputFileError(f"cannot open store {path}: {reason}") from error

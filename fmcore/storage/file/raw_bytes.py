@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import weakref
 from pathlib import Path
 
 import h5py
+
+from fmcore.apart import OPEN_FILES, name_of_open
+
+
+def real_path(path: Path) -> Path:
+    """A path without links; `Path.resolve` raises `RuntimeError` for a loop of them.
+
+    Raises:
+        OSError: if there is nothing, or a link on the way leads nowhere.
+    """
+    return Path(os.path.realpath(path, strict=True))
 
 
 class FileBytes:
@@ -22,13 +34,41 @@ class FileBytes:
         size: the size of the file in bytes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, descriptor: int | None = None) -> None:
+        """Opens a file.
+
+        Args:
+            path: the path of the file, for messages; of an open one, only that.
+            descriptor: of the file, if it is open: another is made of it.
+
+        Raises:
+            OSError: if it cannot be opened.
+        """
         self.path = path
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        self.descriptor = os.open(path, flags)
+        flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe of that name must not be waited for
+        self.descriptor = os.open(path, flags) if descriptor is None else os.dup(descriptor)
         weakref.finalize(self, os.close, self.descriptor)
         self.size = os.fstat(self.descriptor).st_size
         self._lock = threading.Lock()
+
+    @property
+    def name(self) -> Path:
+        """A name under which this very file opens, even if another lies at its path by now."""
+        return name_of_open(self.descriptor, self.path)
+
+    def real_path(self) -> Path:
+        """Where this very file lies, without links, as far as the system says it.
+
+        Raises:
+            OSError: if that cannot be found out.
+        """
+        if self.name.parent == OPEN_FILES[0]:  # on Linux
+            return self.name.readlink()
+        real = real_path(self.path)
+        if not os.path.samestat(real.stat(), os.fstat(self.descriptor)):
+            raise OSError(errno.EAGAIN, "it was replaced just now", str(self.path))
+        return real
 
     def read_now(self, offset: int, size: int) -> bytes | None:
         """The bytes from `offset` if they are in memory already; None if the disk must be awaited.

@@ -25,6 +25,7 @@ from fmcore.storage.file.nodes import (
     codec_of,
     iter_nodes,
     read_text,
+    require_few_attributes,
     scale_addresses,
 )
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
@@ -90,6 +91,7 @@ def check_format(file: h5py.File, path: Path) -> None:
         StoreError: if the file is not marked as a store.
         UnsupportedVersionError: if its format has another major version.
     """
+    require_few_attributes(file, "/", path)
     if read_text(file, "format") != FORMAT:
         raise StoreError(
             f"{path} is an HDF5 file but not a store: its attribute `format` is "

@@ -25,9 +25,11 @@ from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.server.roles import Role
 from dashboard.server.routes import required_role
+from dashboard.server.threads import Threads
 from dashboard.stores.source import Source
 from fmcore.selection import parse_query
 
+THREADS = Threads(2, of_person=1, name="api")
 CHUNK = {"layer": "conv2", "sample": "0:37"}
 QUERIES = {
     "maps": CHUNK,
@@ -38,7 +40,7 @@ QUERIES = {
 
 def served(store_path, operations=OPERATIONS):
     """The API alone."""
-    routes = operation_routes(Source(store_path), DEFAULT_LIMITS, operations)
+    routes = operation_routes(Source(store_path), DEFAULT_LIMITS, THREADS, operations)
     return running(Starlette(routes=routes, exception_handlers=HANDLERS))
 
 
@@ -103,7 +105,7 @@ def test_the_quickest_answer_steps_aside_for_a_parameter_that_it_does_not_know(s
     expected = snapshot.layer("conv2").activation.raw_chunk((0, 0, 0, 0)).data
 
     def quick(**others: str) -> Response | None:
-        call = Call(request, source, DEFAULT_LIMITS, CHUNK | others, {})
+        call = Call(request, source, DEFAULT_LIMITS, THREADS, CHUNK | others, {})
         return arrays.stored_chunk(call, snapshot, parse_query(CHUNK), wait=True)
 
     assert quick().body == quick(dtype="float32").body == expected
@@ -179,7 +181,7 @@ def test_neither_does_the_mount_of_the_pages(store_path, monkeypatch):
 
 def test_a_request_needs_the_role_of_the_route_that_answers_it(store_path):
     new = replace(OPERATIONS[0], path="/api/v1/stores/{store}/raw", role=Role.ADMIN)
-    routes = operation_routes(Source(store_path), DEFAULT_LIMITS, [*OPERATIONS, new])
+    routes = operation_routes(Source(store_path), DEFAULT_LIMITS, THREADS, [*OPERATIONS, new])
 
     def needed(path: str, query: bytes = b"", method: str = "GET") -> Role | None:
         scope = {"type": "http", "path": path, "query_string": query, "method": method}

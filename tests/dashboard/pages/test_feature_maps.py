@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dashboard.pages.feature_maps.facts import boxes, covered, percentiles, wall_facts
 from dashboard.pages.feature_maps.samples import picks, responses, thumbnails
 from dashboard.pages.feature_maps.wall import order_scores
-from dashboard.pages.goto import find
+from dashboard.pages.goto import LONGEST, find
 from dashboard.pages.state import Catalog, state_for
 from dashboard.stores.source import Source
 from dashboard.stores.summary import summarize
@@ -208,3 +208,13 @@ def test_what_means_nothing_goes_nowhere_and_says_so(text, near):
     assert changes == {}
     assert repr(text) in problem
     assert near in problem
+
+
+@pytest.mark.parametrize("part", ["f5 ", "x", "conv1 ", "class ", "cat dog "])
+def test_a_text_that_is_too_long_goes_nowhere_and_is_not_repeated(part):
+    changes, problem = find(part * (200_000 // len(part)), CATALOG)
+    assert changes == {}
+    assert "500 are taken at most" in problem
+    assert len(problem) < 100
+    _, problem = find(part * (LONGEST // len(part)), CATALOG)
+    assert len(problem) < 2 * LONGEST

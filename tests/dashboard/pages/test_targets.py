@@ -131,7 +131,7 @@ def test_pages_say_in_a_sentence_why_there_are_no_classes(name, snapshot, target
 
 def test_a_command_that_a_page_names_prints_scores(snapshot, target, monkeypatch, capsys):
     command = re.search(r"`fmcore (.*?)`", why_no_classes(snapshot))[1].split()
-    monkeypatch.chdir(snapshot.store.path.parent)
+    monkeypatch.chdir(snapshot.store.file.bytes.real_path().parent)
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in TARGET_NAMES[target])

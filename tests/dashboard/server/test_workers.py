@@ -6,36 +6,26 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from helpers.factories import tool
+from helpers.servers import running, served
+from starlette.responses import PlainTextResponse
+
+from dashboard.server.bounds import BOUNDS
+from dashboard.server.listen import Certificate
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
 MAPS = "/api/v1/stores/tiny/maps?layer=conv2&sample=0"
-
-
-@contextlib.contextmanager
-def served(*arguments: object):
-    """The address and the process of `fmdash serve`."""
-    command = [sys.executable, "-m", "dashboard.cli", "serve", *map(str, arguments), "--no-open"]
-    process = subprocess.Popen(
-        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        found = re.search(r" at (\S+) ", process.stdout.readline())
-        assert found, process.communicate(timeout=20)[1]
-        yield found[1], process
-    finally:
-        process.terminate()
-        said = process.communicate(timeout=40)[1]
-        assert "rror" not in said, said
 
 
 def children(process) -> set[int]:
@@ -102,6 +92,21 @@ def test_a_worker_has_no_tensorflow_and_little_memory(team):
         assert "tensorflow" not in maps
         status = Path(f"/proc/{pid}/status").read_text()
         assert int(re.search(r"VmRSS:\s+(\d+)", status)[1]) < 250_000
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"x" * 9000, 414),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200, 431),
+    ],
+)
+def test_workers_have_the_bounds_of_one_process(team, head, status):
+    where = httpx.URL(team[0])
+    with socket.create_connection((where.host, where.port), timeout=20) as line:
+        line.sendall(head)
+        assert line.recv(1 << 12).startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_a_killed_worker_costs_no_more_than_what_it_was_at(team):
@@ -184,13 +189,22 @@ def test_a_team_logs_in_through_tls_and_any_worker_knows_the_session(
 
 @pytest.mark.slow
 def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
-    users, socket = tmp_path / "people", tmp_path / "socket"
-    user("add", "ed", "--role", "export", "--users", users, "--password-stdin", said="0123456789\n")
-    options = ["--users", users, "--socket", socket, "--proxy-header", "X-User", "--workers", 2]
+    users, place = tmp_path / "people", tmp_path / "socket"
+    user(
+        "add",
+        "ed",
+        "--role",
+        "export",
+        "--users",
+        users,
+        "--password-stdin",
+        said="a long password\n",
+    )
+    options = ["--users", users, "--socket", place, "--proxy-header", "X-User", "--workers", 2]
     with served(store_path.parent, *options) as (url, _):
-        assert url == f"unix:{socket}"
-        assert socket.stat().st_mode & 0o007 == 0
-        transport = httpx.HTTPTransport(uds=str(socket))
+        assert url == f"unix:{place}"
+        assert place.stat().st_mode & 0o007 == 0
+        transport = httpx.HTTPTransport(uds=str(place))
         with httpx.Client(transport=transport, base_url="http://localhost") as client:
             assert client.get(MAPS, headers={"x-user": "ed"}).status_code == 200
             assert client.get(MAPS, headers={"x-user": "nobody"}).status_code == 401
@@ -200,8 +214,8 @@ def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
 @pytest.mark.slow
 def test_what_would_let_strangers_in_is_refused_with_what_to_do(store_path, tmp_path):
     users, empty, short = tmp_path / "people", tmp_path / "empty", tmp_path / "short"
-    user("add", "ed", "--users", users, "--password-stdin", said="0123456789\n")
-    user("add", "ed", "--users", empty, "--password-stdin", said="0123456789\n")
+    user("add", "ed", "--users", users, "--password-stdin", said="a long password\n")
+    user("add", "ed", "--users", empty, "--password-stdin", said="a long password\n")
     assert user("remove", "ed", "--users", empty).returncode == 0
     short.write_text("abc")
     everywhere = ["--host", "0.0.0.0"]
@@ -234,7 +248,7 @@ def test_people_are_kept_at_the_command_line(tmp_path):
     assert (made.returncode, "expected 10 to" in made.stderr) == (1, True)
     made = user("add", "ed", "--users", users)  # and nobody types
     assert (made.returncode, "--password-stdin" in made.stderr) == (1, True)
-    user("add", "ed", "--users", users, "--password-stdin", said="0123456789\n")
+    user("add", "ed", "--users", users, "--password-stdin", said="a long password\n")
     token = user("token", "ed", "--label", "lab", "--users", users)
     assert token.stdout.startswith("fmd_")
     assert user("role", "ed", "admin", "--users", users).returncode == 0
@@ -242,6 +256,69 @@ def test_people_are_kept_at_the_command_line(tmp_path):
     assert user("revoke", "ed", "--label", "lab", "--users", users).returncode == 0
     assert user("revoke", "ed", "--label", "lab", "--users", users).returncode == 1
     for act in (["password", "bo", "--password-stdin"], ["remove", "bo"], ["role", "bo", "view"]):
-        done = user(*act, "--users", users, said="0123456789\n")
+        done = user(*act, "--users", users, said="a long password\n")
         assert (done.returncode, "there is no 'bo'" in done.stderr) == (1, True)
     assert user("list").returncode == 1
+
+
+def test_handshakes_that_never_end_keep_nobody_out(certificate, tmp_path):
+    """With so few open files, uvicorn's own TLS takes no connection for a minute."""
+    cert, key = certificate
+    bounds = replace(BOUNDS, connections=20, head_seconds=30)
+    context = ssl.create_default_context(cafile=str(cert))
+    with (
+        running(PlainTextResponse("answer"), bounds, Certificate(cert, key)) as url,
+        contextlib.ExitStack() as lines,
+    ):
+        where = httpx.URL(url)
+        silent = [
+            lines.enter_context(socket.create_connection((where.host, where.port), timeout=20))
+            for _ in range(60)
+        ]
+        for _ in range(3):
+            answer = httpx.get(url, verify=context)
+            assert (answer.status_code, answer.text) == (200, "answer")
+        assert silent[0].recv(1) == b""
+        silent[-1].sendall(b"GET / HTTP/1.1\r\n\r\n")  # no TLS
+        with contextlib.suppress(ConnectionResetError):
+            while silent[-1].recv(1 << 10):
+                pass
+        large = {"x": "y" * 70_000}
+        assert httpx.get(url, verify=context, headers=large).status_code == 431
+        assert httpx.get(url, verify=context).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_renewed_certificate_holds_after_a_restart_of_the_workers(
+    store_path, certificate, tmp_path
+):
+    cert, key = tmp_path / "cert", tmp_path / "key"
+    for source, copy in zip(certificate, (cert, key), strict=True):
+        copy.write_bytes(source.read_bytes())
+
+    def serial(url: str) -> str:
+        where = httpx.URL(url)
+        return ssl.get_server_certificate((where.host, where.port))
+
+    with served(store_path.parent, "--tls-cert", cert, "--tls-key", key, "--workers", 2) as (
+        url,
+        process,
+    ):
+        before = serial(url)
+        again = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        again += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(cert)]
+        subprocess.run(again, check=True, capture_output=True)
+        old = children(process)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: len(children(process)) == 2 and not children(process) & old)
+        until(lambda: serial(url) != before)
+
+
+def test_what_is_no_certificate_is_said_at_the_start(store_path, certificate, tmp_path):
+    (tmp_path / "cert").write_text("nothing")
+    options = ["--tls-cert", tmp_path / "cert", "--tls-key", certificate[1], "--port", "0"]
+    command = [sys.executable, "-m", "dashboard.cli", "serve", store_path, *options]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "cannot speak TLS" in done.stderr
+    assert done.stderr.count("\n") == 1

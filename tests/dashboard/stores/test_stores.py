@@ -16,7 +16,7 @@ from helpers.servers import SHOW_PAGE, running
 
 from dashboard import create_app
 from dashboard.stores.cache import ByteCache, size_of
-from dashboard.stores.discovery import find_stores
+from dashboard.stores.discovery import Entry, find_stores
 from dashboard.stores.source import MOST_OPEN, SCAN_SECONDS, Source, StoreNotFoundError
 from fmcore import open_store
 
@@ -47,7 +47,8 @@ def test_stores_are_found_in_folders_and_nothing_outside_them_is(folder, tmp_pat
     assert list(find_stores([folder])) == ["a:one", "again", "b c:zwei ü", "damaged"]
     both = find_stores([folder / "a", folder / "a" / "one.h5", folder / "a"])
     assert list(both) == ["one", "one~2", "one~3"]
-    assert find_stores([tmp_path / "nowhere"]) == {"nowhere": tmp_path / "nowhere"}
+    nowhere = tmp_path / "nowhere"
+    assert find_stores([nowhere]) == {"nowhere": Entry(nowhere, "nowhere")}
 
 
 def test_the_catalogue_says_what_each_store_is_and_why_one_is_broken(folder, store_path):
@@ -174,7 +175,7 @@ def test_an_answer_is_of_one_store_while_it_is_replaced_again_and_again(tmp_path
             fresh = tmp_path / "fresh"
             fresh.write_bytes(copies[n].read_bytes())
             fresh.replace(path)
-            if ended.wait(0.02):
+            if ended.wait(0.3):  # a first look at a file takes up to 0.1 s
                 return
 
     with running(create_app(Source(tmp_path))) as url, httpx.Client(base_url=url) as client:

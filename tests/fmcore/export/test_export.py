@@ -204,7 +204,7 @@ def test_a_manifest_cannot_name_what_lies_outside(store, tmp_path):
         {"files": {"x\0": {"bytes": 3, "sha256": ""}}},
     ],
 )
-def test_what_is_no_manifest_is_said_and_replaced_by_force(store, tmp_path, change):
+def test_what_is_no_manifest_is_said_and_stays_as_it_is(store, tmp_path, change):
     if isinstance(change, str):
         text = change
     else:
@@ -215,10 +215,10 @@ def test_what_is_no_manifest_is_said_and_replaced_by_force(store, tmp_path, chan
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputFileError, match="is not the manifest of an export"):
         list(check_folder(tmp_path))
-    with pytest.raises(InputFileError, match="is not the manifest of an export"):
-        export_store(store, tmp_path)
-    export_store(store, tmp_path, overwrite=True)
-    assert list(check_folder(tmp_path)) == []
+    for overwrite in (False, True):
+        with pytest.raises(InputFileError, match=r"is not the manifest of .* move that file away"):
+            export_store(store, tmp_path, overwrite=overwrite)
+    assert files_of(tmp_path) == {"manifest.json": text.encode()}
 
 
 def test_an_unfinished_export_is_no_whole_one(store, tmp_path):
@@ -316,7 +316,9 @@ def test_a_link_in_the_folder_is_not_written_through(store, tmp_path, name):
 def test_force_removes_only_what_an_export_wrote(store, tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     entry = {"bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
-    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"thesis.tex": entry}}))
+    about = export_store(store, tmp_path, Query(layer="conv*"), overwrite=True)
+    about["files"] |= {"thesis.tex": entry | {"bytes": 2}}
+    (tmp_path / "manifest.json").write_text(json.dumps(about))
     export_store(store, tmp_path, overwrite=True)
     assert (tmp_path / "thesis.tex").read_text() == "x"
     changed = tmp_path / "layers/conv2/activation.npy"

@@ -145,8 +145,14 @@ def test_a_store_that_exists_is_refused_before_training(epochs, tmp_path):
     assert there.read_text() == "mine"
     for one, other in zip(model.get_weights(), before, strict=True):
         assert_array_equal(one, other)
-    fit(model, capture_callback(X_TEST, Y_TEST, tmp_path, epochs=epochs, overwrite=True))
-    assert list(problems(there)) == []
+    replacing = capture_callback(X_TEST, Y_TEST, tmp_path, epochs=epochs, overwrite=True)
+    with pytest.raises(OutputError, match="it is not a store"):
+        fit(model, replacing)
+    assert there.read_text() == "mine"
+    there.unlink()
+    for _ in range(2):  # the second time over a store
+        fit(model, replacing)
+        assert list(problems(there)) == []
 
 
 def test_what_training_does_not_reach_is_not_in_the_way(tmp_path):

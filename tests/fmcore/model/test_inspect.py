@@ -16,6 +16,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from helpers.bombs import npy, zipped
+from helpers.keras_registry import saved_classes, saved_functions
 from keras import layers
 from numpy.testing import assert_allclose
 
@@ -24,6 +26,7 @@ from fmcore.cli import main
 from fmcore.errors import InputFileError, ModelError, SelectionError
 from fmcore.model.inspect import inspect_model_file
 from fmcore.model.opening import open_model
+from fmcore.model.saved_names import CLASSES, CODE_LAYERS, FUNCTIONS, HIGHER_ORDER
 
 pytestmark = pytest.mark.keras
 IMAGES = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32)
@@ -314,7 +317,7 @@ def duplicated(whole: Path, path: Path) -> None:
 HOSTILE = {
     "a Lambda": (with_layer("Lambda", function=LAMBDA), "'bad' is a Lambda"),
     "an activation that is a lambda": (with_setting(1, activation=LAMBDA), "__lambda__"),
-    "os.system as an activation": (with_setting(1, activation=SYSTEM), "function in os"),
+    "os.system as an activation": (with_setting(1, activation=SYSTEM), "function system in os"),
     "a saved model": (with_layer("TFSMLayer", filepath="/tmp/x"), "'bad' is a TFSMLayer"),
     "a torch module": (with_layer("TorchModuleWrapper", module="AAAA"), "is a TorchModuleWrapper"),
     "a jax layer": (with_layer("JaxLayer", call_fn=LAMBDA), "is a JaxLayer"),
@@ -346,7 +349,41 @@ HOSTILE = {
         with_layer("TextVectorization", vocabulary="/etc/passwd"),
         "reads the file",
     ),
-    "an unknown layer of Keras": (with_layer("NoSuchLayer"), "safe mode"),
+    "an unknown layer of Keras": (with_layer("NoSuchLayer"), "NoSuchLayer in keras.layers, which"),
+    "code by another module": (with_layer("layers.Lambda", "keras"), "'bad' is a Lambda"),
+    "code by its module": (
+        with_layer("Lambda", "keras.src.layers.core.lambda_layer"),
+        "'bad' is a Lambda",
+    ),
+    "a layer by another module": (with_layer("layers.Dense", "keras"), "layers.Dense in keras"),
+    "a class of Keras that is no layer": (
+        with_layer("KerasFileEditor", "keras.saving", filepath="/etc/passwd"),
+        "KerasFileEditor in keras.saving",
+    ),
+    "a download as an activation": (
+        with_setting(1, activation=SYSTEM | {"module": "keras.utils", "config": "get_file"}),
+        "function get_file in keras.utils",
+    ),
+    "a download by another module": (
+        with_setting(1, activation=SYSTEM | {"module": "keras", "config": "utils.get_file"}),
+        "function utils.get_file in keras",
+    ),
+    "a download that is registered": (
+        with_setting(
+            1,
+            activation=SYSTEM | {"module": "x", "config": "relu", "registered_name": "get_file"},
+        ),
+        "function relu in x",
+    ),
+    "a type of TensorFlow": (
+        with_layer("__typespec__", "keras.layers", spec_name="Lambda"),
+        "__typespec__ in keras.layers",
+    ),
+    "an operation on functions": (with_layer("Map", "keras.src.ops.core"), "Map in keras.src"),
+    "pickled weights": (
+        with_member("model.weights.npz", zipped(x=npy((1,), "|O", 1))),
+        "'model.weights.npz' in it holds weights as NumPy's objects",
+    ),
     "a compile bomb of units": (with_setting(3, units=1 << 40), "declares units"),
     "a bomb of filters": (with_setting(1, filters=10**9), "declares filters"),
     "a bomb of an input": (
@@ -379,7 +416,7 @@ HOSTILE = {
         with_layer("ZeroPadding2D", padding=[[10**7, 0], [0, 0]]),
         "declares padding",
     ),
-    "an empty name of a setting": (with_layer("NoSuchLayer", **{"": "x"}), "safe mode"),
+    "an empty name of a setting": (with_layer("Dense", units=1, **{"": "x"}), "safe mode"),
     "JSON without an end": (nested_json, "not JSON"),
     "a member outside": (with_member("../evil.txt"), "outside its folder"),
     "an absolute member": (with_member("/tmp/evil.txt"), "outside its folder"),
@@ -477,3 +514,11 @@ def test_good_files_pass(whole, legacy):
     inspect_model_file(legacy)
     with pytest.raises(SelectionError, match="expected MODULE:NAME"):
         open_model(whole, custom=["nothing"])
+
+
+def test_what_a_file_may_name_is_what_keras_makes_models_of():
+    # Another version of Keras may have more: what is not there is none of its classes.
+    assert saved_classes() - HIGHER_ORDER - CODE_LAYERS - CLASSES == set()
+    assert saved_functions() - HIGHER_ORDER - FUNCTIONS == set()
+    assert not (CLASSES | FUNCTIONS) & (CODE_LAYERS | HIGHER_ORDER)
+    assert all(name.isidentifier() for name in CLASSES | FUNCTIONS)
