@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import socket
@@ -25,6 +26,9 @@ from uvicorn.protocols.utils import get_remote_addr
 from dashboard.server.bounds import BOUNDS, Bounds
 from dashboard.server.process import open_files
 
+# Errors are the server's own. Warnings are what a client sent, and so as many as a stranger likes.
+_LOG = logging.getLogger(__name__)
+_LOG.setLevel(logging.ERROR)
 # A client that still sends reads why it was refused, if the connection ends a little later.
 LINGER_SECONDS = 2.0
 # Of the connections that might make way, for the first of which nothing came.
@@ -137,6 +141,7 @@ class Connection(HttpToolsProtocol, Line):
 
     def __init__(self, *arguments: Any, connections: Connections, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.logger = _LOG
         self._connections = connections
         self._bounds = connections.bounds
         self._n_head = 0

@@ -167,7 +167,7 @@ def _read_archive(path: Path) -> tuple[Any, int]:
                 if name.endswith(".h5"):
                     weights_bytes += archive.getinfo(name).file_size
                     with archive.open(name) as member:
-                        for problem in _naming_file(foreign_problems(member), path):  # type: ignore[arg-type]
+                        for problem in _naming_file(foreign_problems(member), path):
                             raise ModelError(f"{path} is refused: in {name}, {problem}")
     except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as error:
         raise ModelError(

@@ -114,6 +114,13 @@ def test_an_address_or_headers_beyond_the_bounds_are_refused_and_no_application_
         assert status(connect(WHOLE)) == 200
 
 
+def test_no_stranger_fills_the_log_of_the_server(capsys):
+    with serving() as (_, connect):
+        for data in (b"\0", b"G" * 1000, HEAD + large(1 << 20)):
+            assert status(connect(data)) in (400, 431)
+    assert capsys.readouterr().err == ""
+
+
 def test_what_is_kept_of_headers_that_never_end_is_bounded():
     def memory() -> int:
         text = Path("/proc/self/status").read_text()

@@ -47,6 +47,8 @@ def test_arrays_of_a_file_that_ends_hdf5_are_refused_in_a_line(tmp_path, monkeyp
             read(path)
     with pytest.raises(InputFileError, match="SIGSEGV"):
         list(foreign_problems(path))
+    with path.open("rb") as member, pytest.raises(InputFileError, match="SIGSEGV"):
+        list(foreign_problems(member))
 
 
 def test_an_open_file_is_read_on_whatever_lies_at_its_path(tmp_path, store_path):
