@@ -114,4 +114,6 @@ def test_a_backup_of_a_file_of_people_in_use_lets_the_same_people_in(tmp_path):
         contextlib.closing(sqlite3.connect(tmp_path / "backup")) as copy,
     ):
         file.backup(copy)  # what sqlite3's `.backup` does
-    assert People(tmp_path / "backup").verified("ada", PASSWORD).role == "admin"
+    restored = People(tmp_path / "backup")
+    assert restored.log_in("ada", PASSWORD, "192.0.2.1").session
+    assert restored.get("ada").role == "admin"

@@ -15,7 +15,6 @@ from dashboard.pages.feature_maps.wall import order_scores
 from dashboard.pages.goto import LONGEST, find
 from dashboard.pages.state import Catalog, state_for
 from dashboard.stores.source import Source
-from dashboard.stores.summary import summarize
 from fmcore.capture import capture
 from fmcore.errors import StatisticNotFoundError
 
@@ -39,12 +38,13 @@ class BrokenProbe(NumpyProbe):
 def test_wall_and_catalogue_call_those_filters_dead_that_health_does(tmp_path, store_path):
     broken = capture(BrokenProbe(), make_samples(37), tmp_path / "broken.h5", make_plan())
     for path, is_dead in ((broken, False), (store_path, True)):
-        snapshot = Source(path).snapshot()
+        source = Source(path)
+        snapshot = source.snapshot()
         dead = wall_facts(snapshot, SECOND).dead
         assert dead == snapshot.health(SECOND).findings["dead"].tolist()
         assert dead[1] == is_dead
         counts = [snapshot.health(layer).findings["dead"].sum() for layer in (FIRST, SECOND)]
-        assert summarize("name", path).n_dead == sum(counts)
+        assert [line.n_dead for line in source.summaries()] == [sum(counts)]
 
 
 def test_the_wall_is_told_what_the_store_holds(snapshot, store):
