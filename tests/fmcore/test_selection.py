@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -423,6 +424,32 @@ def test_globs_take_no_time_that_grows_with_what_they_leave_open(part):
     globs = ",".join(f"{(part * 128)[:250]}{n:x}" for n in range(30))
     with pytest.raises(SelectionError):  # a regular expression of such parts takes hours
         match_names(names, f"{globs},zz", what="layer", regular=False)
+
+
+@pytest.mark.parametrize(
+    ("globs", "refused"),
+    [
+        (["conv*"] * 64, ""),
+        (["conv*"] * 65, "65 parts of up to 5 characters; expected at most 64 of 256"),
+        (["c" + "*" * 255], ""),
+        (["conv1", "c" + "*" * 256], "2 parts of up to 257 characters"),
+    ],
+    ids=range(4),
+)
+def test_so_many_globs_of_such_a_length_come_from_another_machine(globs, refused):
+    refusal = pytest.raises(SelectionError, match=refused) if refused else contextlib.nullcontext()
+    with refusal:
+        assert match_names(["conv1"], ",".join(globs), what="layer", regular=False) == ["conv1"]
+
+
+def test_near_matches_are_looked_for_among_so_many_characters():
+    word, near = "x" * 64, "x" * 63 + "y"
+    assert near_matches(word, [near]) == f"; did you mean {near}?"
+    assert near_matches("x" + word, [near]) == ""
+    word, near = "activation", "activatio2"
+    others = ["z" * 10_000] * 19 + ["z" * 9_990]  # 1,999,900 pairs of characters
+    assert near_matches(word, [*others, near]) == f"; did you mean {near}?"
+    assert near_matches(word, [*others, "z", near]) == ""
 
 
 def test_near_matches_of_long_texts_and_many_names_are_not_looked_for():
