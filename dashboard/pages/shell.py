@@ -13,7 +13,7 @@ from flask import Response, has_request_context, request
 from plotly.io.json import to_json_plotly
 
 from dashboard.components import mantine
-from dashboard.components.controls import facts, notes
+from dashboard.components.controls import empty, facts, notes
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.pages import PAGES, catalogue, ids
 from dashboard.pages.goto import find
@@ -258,8 +258,8 @@ def bring_first_page(app: Dash, source: Source, *, title: str) -> None:
         dependencies = dependencies or app.dependencies().get_data(as_text=True)
         try:
             layout_text = to_json_plotly(_first_layout(source, title=title))
-        except FmcoreError:
-            return response  # the browser asks, and is told
+        except FmcoreError as error:
+            layout_text = to_json_plotly(_unopened(source, error, title=title))
         blocks = (
             f'<script type="application/json" id="first-{name}">{_in_html(text)}</script>'
             for name, text in (("layout", layout_text), ("dependencies", dependencies))
@@ -282,6 +282,17 @@ def _first_layout(source: Source, *, title: str) -> Component:
     path = quote(f"{request.script_root}{request.path}")
     opened = open_page(source, path, f"?{query}" if query else "")
     return layout(source, title=title, opened=opened)
+
+
+def _unopened(source: Source, error: FmcoreError, *, title: str) -> Component:
+    """What stands in the place of a store that cannot be opened: why, and the way to the others."""
+    root = "../../" if source.has_catalogue else ""
+    heading = html.A(title, href=root, title="All stores") if root else title
+    header = html.Header(
+        [html.H1(heading), html.Div(className="about"), _tools(root=root)], className="frame"
+    )
+    reason = empty(str(error), title="This store cannot be opened")
+    return _provider([header, html.Main(reason)])
 
 
 def _in_html(text: str) -> str:
