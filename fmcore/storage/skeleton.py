@@ -26,6 +26,7 @@ from fmcore.storage.file.nodes import (
     fixed_text,
     refer_to_arrays,
     refer_to_scales,
+    write_chunk,
 )
 from fmcore.storage.format import chunk_shape
 from fmcore.storage.format.plan import LayerPlan, StorePlan
@@ -186,7 +187,7 @@ class Skeleton:
             )
         stored = self._arrays[path]
         for corner, chunk in chunks:
-            stored.id.write_direct_chunk(corner, chunk)
+            write_chunk(stored, corner, chunk)
         if placed.is_last:
             self._arrays.pop(path).id.close()
 

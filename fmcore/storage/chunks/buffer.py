@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fmcore.storage.chunks.grid import Blocks, block_runs, run_length
 from fmcore.storage.codec import Codec, decode, encode_together
+from fmcore.storage.file.nodes import read_chunk, write_chunk
 
 
 class ChunkRun(NamedTuple):
@@ -73,7 +74,7 @@ class ChunkBuffer:
         Returns:
             Where the first chunk lies in the file.
         """
-        self.array.id.write_direct_chunk(run.corner, run.data)
+        write_chunk(self.array, run.corner, run.data)
         self._sizes.extend(run.sizes)
         self.has_runs |= len(run.sizes) > 1
         return int(self.array.id.get_chunk_info_by_coord(run.corner).byte_offset)
@@ -96,7 +97,7 @@ class ChunkBuffer:
         start, stop, _ = rows.indices(n_rows)
         out = np.empty((stop - start, len(range(n_columns)[columns])), self.array.dtype)
         for first in range(start // step * step, stop, step):
-            _, data = self.array.id.read_direct_chunk((first, 0))
+            data = read_chunk(self.array, (first, 0))
             values = decode(data, self.array.dtype, self.array.chunks, self.codec)
             low, high = max(start, first), min(stop, first + step)
             out[low - start : high - start] = values[low - first : high - first, columns]

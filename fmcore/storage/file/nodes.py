@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 from numpy.typing import NDArray
 
 from fmcore.errors import FmcoreError, StoreError
@@ -299,6 +300,29 @@ def _keep_order_not_times(properties: h5py.h5p.PropOCID) -> None:
     properties.set_link_creation_order(order)
     properties.set_attr_creation_order(order)
     properties.set_obj_track_times(False)
+
+
+def write_chunk(array: h5py.Dataset, corner: tuple[int, ...], data: bytes | memoryview) -> None:
+    """Writes a chunk as it will lie in the file, past HDF5's filters.
+
+    h5py takes its lock for every call but this and `read_chunk` (up to version 3.16). Without it, a
+    thread that lets go of any object of h5py is in HDF5 at the same time, which then fails, crashes
+    or damages the file.
+
+    Args:
+        array: the array.
+        corner: where the chunk begins in the array.
+        data: its bytes, of several chunks where they were made as a run.
+    """
+    with phil:
+        array.id.write_direct_chunk(corner, data)
+
+
+def read_chunk(array: h5py.Dataset, corner: tuple[int, ...]) -> bytes:
+    """The bytes of a chunk as it lies in the file; see `write_chunk` for the lock."""
+    with phil:
+        _, data = array.id.read_direct_chunk(corner)
+    return bytes(data)
 
 
 def creation_properties(chunk: tuple[int, ...], codec: Codec = DEFLATE) -> h5py.h5p.PropDCID:
