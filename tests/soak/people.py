@@ -285,11 +285,14 @@ def team_server(folder: Path, people: int, workers: int):
 
 
 def workers_of(process) -> dict[int, int]:
-    """The resident bytes of each worker."""
+    """The resident bytes of each worker, not of what looks through stores for the first process."""
     sizes = {}
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
     for pid in map(int, listed):
         with contextlib.suppress(OSError, TypeError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes() != command:
+                continue
             status = Path(f"/proc/{pid}/status").read_text()
             sizes[pid] = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
     return sizes
