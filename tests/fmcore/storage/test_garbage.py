@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import h5py
 from helpers.factories import make_store
@@ -44,6 +45,7 @@ def test_a_store_is_written_while_another_thread_collects_objects_of_hdf5(tmp_pa
 # In a process of its own, because HDF5 crashes where two threads are in it.
 BESIDE_OTHERS = """
 import sys, threading
+sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 import h5py
 from helpers.factories import make_store
@@ -63,7 +65,8 @@ finally:
 
 
 def test_stores_are_written_while_other_threads_let_go_of_objects_of_hdf5(tmp_path):
-    command = [sys.executable, "-c", BESIDE_OTHERS, str(tmp_path)]
+    tests = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", BESIDE_OTHERS, str(tmp_path), tests]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     for index in range(5):
