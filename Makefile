@@ -6,6 +6,8 @@ MODEL ?= data/mnist.keras
 STORE ?= data/mnist.h5
 # Another store, which `make soak` makes, puts in the place of STORE and removes.
 OTHER := data/soak.h5
+# The same network after one epoch, which pictures of Compare show beside STORE.
+EARLY := data/mnist-1-epoch.h5
 OUT ?= data/export
 FIGURES ?= data/figures
 PORT ?= 8050
@@ -24,11 +26,12 @@ SCRIPTS := tests/js
 # A module of tests stays in one process, because its tests share models and stores.
 JOBS ?= auto
 PYTEST = $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
-# In CI, what the tests reach is measured, but for slow ones and those in a browser: measured tests
-# take 1.26 (Keras) to 1.34 (fast ones) times the CPU. A total that fails would be met by tests that
-# look at nothing, so none does: the ten files that are reached least are printed.
-ifeq ($(CI),true)
-COVERAGE := --cov --cov-report=
+# `make check COVERAGE=1` measures what the tests reach, but for slow ones and those in a browser. A
+# total that fails would be met by tests that look at nothing, so none does: the ten files that are
+# reached least are printed. Measured tests take 1.26 (Keras) to 1.34 (fast ones) times the CPU, so
+# CI does not.
+ifdef COVERAGE
+MEASURED := --cov --cov-report=
 endif
 # What writes and audits locks/: no other verb needs it.
 TOOLS := .venv-tools
@@ -50,11 +53,11 @@ LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 each_line = printf '%s\n' $(foreach word,$(1),'$(word)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train capture export serve figures test quick check lint scripts bench soak docs lock audit clean
+.PHONY: help setup demo train capture export serve figures test quick check lint scripts bench soak docs docs-pictures lock audit clean
 
 help: ## say what each verb does
 	@echo "Feature Map Dashboard: make VERB [DATA=mnist|FILE.npz] [MODEL=…] [STORE=…] [OUT=…] [ARGS=…]"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
 setup: $(READY) ## make .venv with all that the other verbs need
 
@@ -89,7 +92,7 @@ quick: lint ## lint, and the tests without Keras, a browser or a second environm
 	$(PYTEST) -m 'not (keras or browser or viewer or slow)' $(ARGS)
 
 check: scripts lint $(READY_VIEWER) ## format, lint, types, import contracts, tests: what CI runs
-	$(PYTEST) $(COVERAGE)
+	$(PYTEST) $(MEASURED)
 ifdef COVERAGE
 	@$(BIN)/coverage report --sort=cover | sed -n '1,12p;$$p'
 endif
@@ -124,15 +127,19 @@ soak: $(READY_DEV) $(READY_VIEWER) $(STORE) ## kill captures, fill disks, flip b
 	status=0; \
 	$(BIN)/python tests/soak --store $(STORE) --other $(OTHER) $(ARGS) || status=1; \
 	rm $(OTHER); \
-	SOAK=1 $(PYTEST) -m 'slow or hypothesis' || status=1; \
+	SOAK=1 $(PYTEST) -o faulthandler_timeout=0 -m 'slow or hypothesis or browser or share' || status=1; \
+	SOAK=1 $(MAKE) scripts || status=1; \
 	exit $$status
 else
 soak: $(READY_DEV) $(READY_VIEWER)
 	$(BIN)/python tests/soak $(ARGS)
 endif
 
-docs: $(READY) ## write the pages that repeat the code: docs/statistics.md and the lists of FORMAT.md
+docs: $(READY) ## write the pages that repeat the code: docs/statistics.md, the lists of FORMAT.md and the tutorial
 	$(BIN)/python -m tools.docs
+
+docs-pictures: $(READY_DEV) $(STORE) $(EARLY) ## take the pictures of README and docs anew, of STORE, in Chromium
+	$(BIN)/python -m tools.pictures $(STORE) $(EARLY)
 
 lock: $(READY_TOOLS) ## write locks/ anew, from pyproject.toml and constraints.txt
 	@$(call each_line,$(PIPS)) | $(LOCK) - --upgrade -o locks/pip.txt
@@ -164,6 +171,10 @@ clean: ## remove the environments and caches; models, stores and exports stay
 # `make capture ARGS=--force`, make it anew.
 $(MODEL): | $(READY)
 	$(BIN)/fmcore train --data $(DATA) --out $(MODEL)
+
+$(EARLY): | $(READY)
+	$(BIN)/fmcore train --data $(DATA) --epochs 1 --out $(EARLY:.h5=.keras)
+	$(BIN)/fmcore capture $(EARLY:.h5=.keras) --data $(DATA) --out $(EARLY)
 
 $(STORE): | $(MODEL) $(READY)
 	$(BIN)/fmcore capture $(MODEL) --data $(DATA) --out $(STORE)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dashboard.app import create_app
+    from dashboard.notebook import show
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "show"]
+_HOMES = {"create_app": "dashboard.app", "show": "dashboard.notebook"}
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the application, and Dash, which takes a second, where it is first asked for."""
-    if name != "create_app":
+    """Imports what is asked for, and Dash, which takes a second, no earlier than it is needed."""
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dashboard.app import create_app
-
-    return create_app
+    return getattr(import_module(_HOMES[name]), name)

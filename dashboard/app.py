@@ -25,7 +25,7 @@ from werkzeug.exceptions import HTTPException
 from dashboard import api
 from dashboard.auth.guard import Guard, Login
 from dashboard.auth.routes import account_routes
-from dashboard.pages import shell
+from dashboard.pages import first_page, shell
 from dashboard.pages.sent import kind_of
 from dashboard.server import paths, static_files
 from dashboard.server.access_log import AccessLog
@@ -54,8 +54,19 @@ ICON = "data:image/svg+xml," + quote(
     '<path fill="#3b528b" d="M1 1h6v6H1z"/><path fill="#21918c" d="M9 1h6v6H9z"/>'
     '<path fill="#5ec962" d="M1 9h6v6H1z"/><path fill="#fde725" d="M9 9h6v6H9z"/></svg>'
 )
+# Runs before anything is painted.
+FIRST_COLORS = "head/color_scheme.js"
+NO_SCRIPT = (
+    f"<noscript><p>{TITLE} draws its pages in the browser: switch JavaScript on, or read the "
+    "stores through the HTTP API.</p></noscript>"
+)
+# Modules that the first picture does not need: of a picture that is saved, of the enlarged map, and
+# of colors that are not the usual ones.
+LATER = ("picture.js", "svg.js", "enlarged.js", "hand.js", "scales.js", "spacing.js")
 # Asks for the maps of the first page while Dash's scripts are on their way.
 FIRST_MAPS = "feature_maps/first.js"
+# Tells a notebook's kernel what the page shows.
+SELECTION = "notebook/selection.js"
 
 
 def create_app(
@@ -69,6 +80,7 @@ def create_app(
     access_log: AccessLog | None = None,
     tls: bool = False,
     bounds: Bounds = BOUNDS,
+    frames: Sequence[str] = (),
 ) -> ASGIApp:
     """The whole server as an ASGI application, ready for its first request.
 
@@ -82,6 +94,10 @@ def create_app(
         access_log: where a line of each request goes; None for nowhere.
         tls: whether browsers reach the server through TLS, of which a proxy may take care.
         bounds: what one client can make the server hold.
+        frames: the origins whose pages may frame these pages, as a notebook does; none may where
+            it is empty. Pages of other sites are then not refused by what their browser says of
+            itself: whoever gives it lets nobody through who does not know a secret, and takes what
+            pages say of their address (dashboard/notebook/doors.py does both).
 
     Raises:
         InputFileError, StoreError: if the store cannot be opened.
@@ -89,7 +105,7 @@ def create_app(
     """
     if not source.has_catalogue:
         source.snapshot()  # a store that cannot be opened is better said now than in a page
-    pages = _create_dash(source, bounds)
+    pages = _create_dash(source, bounds, is_framed=bool(frames))
     ledger = Ledger(metrics or Metrics(), access_log, source.usage)
     checks: dict[str, Check] = {"stores": source.check}
     if login:
@@ -100,7 +116,7 @@ def create_app(
             *watch_routes(checks, ledger),
             *api.operation_routes(source, limits, _threads(bounds, "api")),
             *api.reference_routes(source),
-            *([static_files.plotly_route()] if static_files.plotly_fits() else ()),
+            *static_files.vendored_routes(),
             # Last, because it takes every path that is left.
             GuardedMount(
                 "/", Bridge(pages.server, threads=_threads(bounds, "page")), role=Role.VIEW
@@ -111,7 +127,7 @@ def create_app(
         routes=routes,
         middleware=[  # as a request meets them
             Middleware(KnownHosts, allowed_hosts=allowed_hosts),
-            Middleware(OwnPages, tls=tls),
+            *([] if frames else [Middleware(OwnPages, tls=tls)]),
             Middleware(Guard, routes=routes, login=login),
             *([Middleware(Strangers, address=login.network, bounds=bounds)] if login else ()),
             Middleware(Busy, has_login=login is not None, bounds=bounds),
@@ -122,7 +138,9 @@ def create_app(
         exception_handlers={**api.HANDLERS, ClientLeftError: _nobody},
     )
     # Around all else, so that what is refused, and what fails, has the headers too.
-    outermost: ASGIApp = SecurityHeaders(app, script_hashes=pages.csp_hashes(), tls=tls)
+    outermost: ASGIApp = SecurityHeaders(
+        app, script_hashes=pages.csp_hashes(), tls=tls, frames=frames
+    )
     whole = paths.Prefixed(outermost, prefix) if prefix else outermost
     return Watched(whole, ledger)
 
@@ -136,7 +154,8 @@ async def _nobody(_: Request, _error: Exception) -> starlette.Response:
     return starlette.Response(status_code=503)
 
 
-def _create_dash(source: Source, bounds: Bounds = BOUNDS) -> Dash:
+def _create_dash(source: Source, bounds: Bounds = BOUNDS, *, is_framed: bool = False) -> Dash:
+    assets = Path(__file__).parent / "assets"
     server = Flask(__name__)
     app = Dash(
         __name__,
@@ -149,27 +168,31 @@ def _create_dash(source: Source, bounds: Bounds = BOUNDS) -> Dash:
         compress=False,
         serve_locally=True,
         suppress_callback_exceptions=True,  # a page's components are not there before it is open
-        assets_path_ignore=["feature_maps"],  # modules, which feature_maps.js imports
+        # Folders: what the index names itself, modules, which doors.js imports, styles of pages.
+        assets_path_ignore=[folder.name for folder in assets.iterdir() if folder.is_dir()],
         requests_pathname_prefix=HERE,
         routes_pathname_prefix="/",
     )
     server.before_request(paths.begin)
     server.after_request(paths.place)
     # All at once, before Dash's own scripts run: a module names the next ones only when it runs.
-    assets = Path(__file__).parent / "assets"
     modules = "".join(
         f'<link rel="modulepreload" href="{app.get_asset_url(str(module.relative_to(assets)))}">'
         for module in sorted((assets / "feature_maps").rglob("*.js"))
+        if module.name not in LATER
     )
-    modules += f'<script type="module" async src="{app.get_asset_url(FIRST_MAPS)}"></script>'
+    for script in (FIRST_MAPS, *([SELECTION] if is_framed else [])):
+        modules += f'<script type="module" async src="{app.get_asset_url(script)}"></script>'
+    colors = f'<script src="{app.get_asset_url(FIRST_COLORS)}"></script>'
     app.index_string = (
         app.index_string.replace("<html>", '<html lang="en">')
-        .replace("{%metas%}", "{%metas%}" + modules)
+        .replace("{%metas%}", "{%metas%}" + colors + modules)
+        .replace("{%app_entry%}", NO_SCRIPT + "{%app_entry%}")
         .replace("{%favicon%}", f'<link rel="icon" href="{ICON}">')
     )
     app.layout = lambda: shell.layout(source, title=TITLE)
     shell.register(app, source)
-    shell.bring_first_page(app, source, title=TITLE)
+    first_page.register(app, source, title=TITLE)
     _answer_errors(app, bounds)
     # One request before the first real one: Dash fills its registry in the first request, and
     # others that come meanwhile get a 500 (plotly/dash#3971).

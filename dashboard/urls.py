@@ -32,6 +32,11 @@ def store_api(store: Named) -> str:
     return f"{API_STORES[1:]}/{quote(store.name, safe='')}"
 
 
+def graph(store: Named) -> str:
+    """The address of the graph of a store's model."""
+    return f"{store_api(store)}/graph"
+
+
 def image(store: Named, sample: int, *, size: int | None = None) -> str:
     """The address of a sample's image, of at most `size` pixels each way; see `api.images`."""
     return str(sample).join(image_parts(store, size=size))

@@ -10,10 +10,18 @@ Importing this package imports neither Keras nor Dash.
 
 from importlib.metadata import version
 
-from fmcore.api import capture_activations, capture_callback, verify_store
+from fmcore import plot
+from fmcore.api import ablate_store, capture_activations, capture_callback, verify_store
 from fmcore.errors import FmcoreError
 from fmcore.export import export_store
-from fmcore.storage import Layer, Store, open_store
+from fmcore.storage import (
+    Layer,
+    Store,
+    nearest_samples,
+    open_store,
+    outlying_samples,
+    project_samples,
+)
 
 __version__ = version("feature-map-dashboard")
 
@@ -21,9 +29,14 @@ __all__ = [
     "FmcoreError",
     "Layer",
     "Store",
+    "ablate_store",
     "capture_activations",
     "capture_callback",
     "export_store",
+    "nearest_samples",
     "open_store",
+    "outlying_samples",
+    "plot",
+    "project_samples",
     "verify_store",
 ]

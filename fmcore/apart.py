@@ -38,7 +38,7 @@ OPEN_FILES = (Path("/proc/self/fd"), Path("/dev/fd"))
 # How answers begin that are no errors.
 RESULT = b'{"result"'
 END_SECONDS = 0.05
-# The helper's imports take 0.3 s; 100 times as long on a machine that is starting.
+# The helper's imports take 0.6 s; 50 times as long on a machine that is starting.
 START_SECONDS = 30.0
 HAS_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 _START = (
@@ -70,6 +70,13 @@ class Bounds:
 
 
 BOUNDS = Bounds()
+# A look reads the file at least once, to digest or to inflate it: 200 MB/s on the slowest core.
+SLOWEST_BYTES_PER_SECOND = 20e6
+
+
+def bounds_for(n_bytes: int, *, memory_bytes: int = BOUNDS.memory_bytes) -> Bounds:
+    """What a look at a file of so many bytes may take."""
+    return Bounds(memory_bytes, BOUNDS.seconds + n_bytes / SLOWEST_BYTES_PER_SECOND)
 
 
 class Apart:
@@ -182,6 +189,27 @@ class _Helper:
         self._socket.close()
         self._process.kill()
         self._process.wait()
+
+
+def call_apart(function: str, descriptor: int, text: str, bounds: Bounds) -> Any:
+    """The result of a function that is called once; its process ends with the call.
+
+    Args:
+        function: as in `Apart`.
+        descriptor: an open file, which the function shares.
+        text: what the function gets beside it.
+        bounds: what the call may take.
+
+    Raises:
+        FmcoreError: if the function raises it.
+        ApartError: if the function dies, fails in another way, or exceeds its bounds.
+        NoHelperError: if there is no process to call it in.
+    """
+    apart = Apart(function)
+    try:
+        return apart.call(descriptor, text, bounds)
+    finally:
+        apart.stop()
 
 
 def answer_calls(number: int, function: str) -> None:

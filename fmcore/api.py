@@ -1,4 +1,4 @@
-"""The package's Python functions: train, capture, verify, and capture while a model trains.
+"""The package's Python functions: train, capture, verify, ablate, and capture during training.
 
 The only module that brings Keras in; it imports Keras inside functions, so that importing `fmcore`
 stays fast and works without it.
@@ -6,6 +6,7 @@ stays fast and works without it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -13,8 +14,20 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fmcore import capture as capturing
+from fmcore.ablation import AblationOptions, AblationPlan, Joint, Rest, ablate
 from fmcore.capture import DEFAULTS, CaptureOptions, CapturePlan, with_options
+from fmcore.cluster import (
+    ClusterOptions,
+    KerasOpening,
+    Progress,
+    capture_on_cluster,
+    check_cluster,
+    cluster_options,
+)
 from fmcore.dataset import (
     AS_GIVEN,
     Dataset,
@@ -24,17 +37,26 @@ from fmcore.dataset import (
     default_preprocessing,
     is_stream,
     labelled_images,
+    preprocessing_of_words,
     spool,
 )
 from fmcore.errors import DatasetError, ModelError, SelectionError
 from fmcore.files import publish, refuse_existing
 from fmcore.model.opening import need_keras, open_model
 from fmcore.model.training_record import HISTORY_KIND, MODEL_KIND, write_record
-from fmcore.records import ModelOutput
-from fmcore.storage import STORE_KIND, opened_apart
-from fmcore.verification import Verification, verify
+from fmcore.progress import notebook_bar
+from fmcore.records import Conversion, ModelOutput
+from fmcore.selection import match_names
+from fmcore.storage import STORE_KIND, Samples, Store, as_mask, opened_apart
+from fmcore.verification import (
+    Verification,
+    require_captured_data,
+    require_captured_model,
+    verify,
+)
 
 if TYPE_CHECKING:
+    import distributed
     import keras
 
     from fmcore.model.callback import CaptureCallback
@@ -43,6 +65,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 __all__ = [
+    "ablate_dataset",
+    "ablate_store",
     "capture_activations",
     "capture_callback",
     "capture_dataset",
@@ -152,9 +176,14 @@ def capture_dataset(
     *,
     model_source: str | Path = "",
     preprocessing: Preprocessing | None = None,
+    command: str = "",
+    cluster: ClusterOptions | None = None,
+    opening: KerasOpening | None = None,
     on_decision: Callable[[Decision], object] = lambda _: None,
     on_plan: Callable[[CapturePlan], bool] = lambda _: True,
     on_progress: Callable[[int], object] = lambda _: None,
+    on_shard: Callable[[Progress], object] = lambda _: None,
+    on_link: Callable[[str], object] = lambda _: None,
 ) -> Path:
     """Captures the test images of a data set.
 
@@ -165,13 +194,21 @@ def capture_dataset(
         options: the options of the capture.
         model_source: the model's file or name, which may say how it was trained.
         preprocessing: what is done to pixels; where left out, see `fmcore.model.scaling.decide`.
+        command: the command that the store records; empty for none.
+        cluster: the cluster that captures; this process where left out.
+        opening: how its workers open model and images; what they are not told is written for them.
         on_decision: called with the preprocessing and the reason for it, before the plan.
         on_plan: called with the plan of the capture; where it returns False, nothing is captured.
         on_progress: called with the number of samples captured since the last call.
+        on_shard: called after each shard that a cluster captures.
+        on_link: called with the address of the cluster's own dashboard, if there is one.
 
     Raises:
-        ModelError, DatasetError, SelectionError, OutputError: as `capture_activations` does.
+        ModelError, DatasetError, SelectionError, OutputError, ClusterError: as
+            `capture_activations` does.
     """
+    if cluster is not None:
+        check_cluster(cluster)
     refuse_existing(store, overwrite=options.overwrite, kind=STORE_KIND)
     return _capture(
         model,
@@ -185,9 +222,14 @@ def capture_dataset(
         is_checked=False,
         model_source=model_source,
         all_named=True,
+        command=command,
+        cluster=cluster,
+        opening=opening or KerasOpening(),
         on_decision=on_decision,
         on_plan=on_plan,
         on_progress=on_progress,
+        on_shard=on_shard,
+        on_link=on_link,
     )
 
 
@@ -201,7 +243,8 @@ def capture_activations(
     class_names: Sequence[str] = (),
     dataset_name: str = "images",
     steps: int | None = None,
-    on_progress: Callable[[int], object] = lambda _: None,
+    cluster: ClusterOptions | distributed.Client | str | None = None,
+    on_progress: Callable[[int], object] | None = None,
     **options: Any,
 ) -> Path:
     """Stores every convolutional layer's activations for a whole test set in one HDF5 file.
@@ -227,7 +270,11 @@ def capture_activations(
         dataset_name: what the store records as the name of the test set.
         steps: the number of elements to take from a stream, at most, as in `model.predict`; an
             endless stream needs it. All where left out.
-        on_progress: called with the number of samples captured since the last call.
+        cluster: a Dask cluster that captures, whose workers see the folder of the store: the
+            address of its scheduler, `local:N` for N processes on this machine, a
+            `distributed.Client`, or `fmcore.cluster.ClusterOptions`. This process where left out.
+        on_progress: called with the number of samples captured since the last call; where left
+            out, there is a progress bar in a notebook.
         options: those of `fmcore.capture.CaptureOptions`.
 
     Returns:
@@ -241,6 +288,7 @@ def capture_activations(
             be more than one thing; `target` and `output` then say it.
         SelectionError: if a glob matches no layer, or an option has no such value.
         OutputError: if the store exists and `overwrite` is false, or the disk refuses.
+        ClusterError: if the cluster cannot be reached or is lost, or a worker refuses.
     """
     return _capture_arrays(
         model,
@@ -251,6 +299,7 @@ def capture_activations(
         class_names=class_names,
         dataset_name=dataset_name,
         steps=steps,
+        cluster=None if cluster is None else cluster_options(cluster),
         on_progress=on_progress,
     )
 
@@ -265,8 +314,11 @@ def _capture_arrays(
     class_names: Sequence[str],
     dataset_name: str,
     steps: int | None = None,
-    on_progress: Callable[[int], object],
+    cluster: ClusterOptions | None = None,
+    on_progress: Callable[[int], object] | None,
 ) -> Path:
+    if cluster is not None:
+        check_cluster(cluster)
     refuse_existing(store, overwrite=options.overwrite, kind=STORE_KIND)
     where = "capture_activations(images, labels)"
     samples = labelled_images(images, labels, where=where, steps=steps)
@@ -274,18 +326,21 @@ def _capture_arrays(
     if isinstance(model, str | Path):
         model = open_model(model, image_shape=samples.image_shape)
     need_keras()
-    return _capture(
-        model,
-        samples,
-        store,
-        options,
-        class_names=class_names,
-        dataset_name=dataset_name,
-        dataset_source="arrays in Python",
-        declared=AS_GIVEN,
-        model_source=source,
-        on_progress=on_progress,
-    )
+    with contextlib.ExitStack() as stack:
+        return _capture(
+            model,
+            samples,
+            store,
+            options,
+            class_names=class_names,
+            dataset_name=dataset_name,
+            dataset_source="arrays in Python",
+            declared=AS_GIVEN,
+            model_source=source,
+            cluster=cluster,
+            opening=KerasOpening(str(source)),
+            on_progress=on_progress or stack.enter_context(notebook_bar(len(samples), "sample")),
+        )
 
 
 def _capture(
@@ -301,9 +356,14 @@ def _capture(
     is_checked: bool = True,
     model_source: str | Path = "",
     all_named: bool = False,
+    command: str = "",
+    cluster: ClusterOptions | None,
+    opening: KerasOpening,
     on_decision: Callable[[Decision], object] = lambda _: None,
     on_plan: Callable[[CapturePlan], bool] = lambda _: True,
     on_progress: Callable[[int], object],
+    on_shard: Callable[[Progress], object] = lambda _: None,
+    on_link: Callable[[str], object] = lambda _: None,
 ) -> Path:
     from fmcore.model.inputs import fit_to_model, inputs_of
     from fmcore.model.probe import KerasProbe
@@ -356,10 +416,25 @@ def _capture(
         preprocessing=decision.preprocessing,
         preprocessing_words=decision.words,
         output=output,
+        command=command,
     )
-    if on_plan(plan):
-        capturing.capture(probe, samples, store, plan, options, on_progress=on_progress)
-    return store
+    if not on_plan(plan):
+        return store
+    if cluster is None:
+        return capturing.capture(probe, samples, store, plan, options, on_progress=on_progress)
+    opening = opening.for_workers()
+    return capture_on_cluster(
+        opening,
+        samples,
+        store,
+        plan,
+        options,
+        cluster,
+        save=functools.partial(opening.save, model, samples),
+        on_progress=on_progress,
+        on_shard=on_shard,
+        on_link=on_link,
+    )
 
 
 def verify_store(
@@ -486,6 +561,183 @@ def _verify(
             n_samples=n_samples,
             seed=seed,
             on_progress=on_progress,
+        )
+
+
+def ablate_store(
+    store: str | Path,
+    model: keras.Model | str | Path,
+    images: Any = None,
+    labels: Any = None,
+    *,
+    samples: Samples | None = None,
+    on_plan: Callable[[AblationPlan], object] = lambda _: None,
+    on_progress: Callable[[int], object] | None = None,
+    **options: Any,
+) -> Path:
+    """Measures what a model loses without each filter of a store's layers, over the whole test set.
+
+    The output of a filter, as the store has it, is replaced, and the rest of the model answers
+    again. What lies before the layer is not computed for each filter. Calling it again goes on with
+    a run that was interrupted, and adds layers to those that were measured.
+
+    >>> ablate_store("store.h5", model)                               # doctest: +SKIP
+    >>> with open_store("store.h5") as store:                         # doctest: +SKIP
+    ...     store.ablation("zero").layer("conv1").costs().accuracy.value
+
+    Args:
+        store: the store.
+        model: the Keras model that was captured, or what `open_model` opens; it is not changed.
+        images: the images that were captured, in their order, which are compared with those in the
+            store; those of the store where left out. A model with several inputs needs them.
+        labels: as they were captured.
+        samples: which samples are answered: an expression such as `label=7`, flags <bool>[sample],
+            or indices; all where left out.
+        on_plan: called with what is measured and how long it takes, by the first batches, such as
+            `print`; only where it returns False is nothing measured.
+        on_progress: called with the number of rows since the last call: a row is a sample without
+            a filter. Where left out, there is a progress bar in a notebook.
+        options: those of `fmcore.ablation.AblationOptions`.
+
+    Returns:
+        The file beside the store, which `Store.ablation` reads.
+
+    Raises:
+        TypeError: if there is no such option.
+        DatasetError: if the images are not those of the store, or are needed.
+        ModelError: if the model is not that of the store.
+        SelectionError: if there is no such layer, sample or option.
+        StoreError, InputFileError: if the store or the model's file cannot be read.
+        OutputError: if the file beside it cannot be written.
+    """
+    where = "ablate_store(…, images, labels)"
+    test_set = None if images is None else labelled_images(images, labels, where=where)
+    with opened_apart(store) as opened:
+        if isinstance(model, str | Path):
+            model = open_model(model, image_shape=opened.image_shape)
+        return _ablate(
+            opened,
+            model,
+            test_set,
+            AblationOptions(**options),
+            samples=samples,
+            class_names=(),
+            where=where,
+            on_plan=on_plan,
+            on_progress=on_progress,
+        )
+
+
+def ablate_dataset(
+    store: Path,
+    model: keras.Model,
+    dataset: Dataset | None,
+    options: AblationOptions,
+    *,
+    samples: str = "",
+    on_plan: Callable[[AblationPlan], object] = lambda _: None,
+    on_progress: Callable[[int], object] = lambda _: None,
+) -> Path:
+    """Measures what a model loses without each filter, of the test images of a data set.
+
+    Args:
+        store: the store.
+        model: a Keras model, such as `fmcore.sources.open_both` returns.
+        dataset: the data set that was captured; None for the images in the store.
+        options: how filters are taken out.
+        samples: an expression of a group of samples; all where it is empty.
+        on_plan: called with what is measured and how long it takes; only where it returns False is
+            nothing measured.
+        on_progress: called with the number of rows since the last call.
+
+    Raises:
+        DatasetError, ModelError, SelectionError, StoreError, OutputError: as `ablate_store` does.
+    """
+    with opened_apart(store) as opened:
+        return _ablate(
+            opened,
+            model,
+            None if dataset is None else dataset.test,
+            options,
+            samples=samples or None,
+            class_names=() if dataset is None else dataset.class_names,
+            where=str(store) if dataset is None else dataset.source,
+            on_plan=on_plan,
+            on_progress=on_progress,
+        )
+
+
+def _ablate(
+    store: Store,
+    model: keras.Model,
+    test_set: LabelledImages | None,
+    options: AblationOptions,
+    *,
+    samples: Samples | None,
+    class_names: Sequence[str],
+    where: str,
+    on_plan: Callable[[AblationPlan], object],
+    on_progress: Callable[[int], object] | None,
+) -> Path:
+    need_keras()
+    from fmcore.model.ablation import StoredAnswer, joint_rest, layer_rests
+    from fmcore.model.inputs import fit_to_model, inputs_of
+    from fmcore.model.probe import model_info
+    from fmcore.model.reference import Stored
+
+    paths = match_names(list(store.layers), options.layers, what="layer", field="layers")
+    info = model_info(model)
+    require_captured_model(store, info)
+    inputs = inputs_of(model, image_shape=store.image_shape)
+    if test_set is not None:
+        test_set = fit_to_model(inputs, test_set, where=where)
+        require_captured_data(store, test_set, class_names)
+    elif inputs.others:
+        raise DatasetError(
+            f"model {model.name!r} takes {', '.join(inputs.others)} beside the image, which a "
+            "store does not hold; give the data that were captured (--data)"
+        )
+    rows = np.arange(store.n_samples)
+    if samples is not None:
+        rows = np.flatnonzero(as_mask(samples, store.n_samples, store.group))
+    if not len(rows):
+        raise SelectionError(f"{store.path.name} has no such sample", field="sample")
+    about = store.about()
+    preprocessing = preprocessing_of_words(str(about["dataset"]["preprocessing"]))
+
+    def read(indices: NDArray[np.int64]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        if test_set is None:
+            return preprocessing(store.images[indices]), {}
+        others = {name: values[indices] for name, values in test_set.others.items()}
+        return preprocessing(test_set.images_of(indices)), others
+
+    answer = StoredAnswer(store.target)
+    if store.has_predictions or store.target_names:
+        output, conversion = (str(about["model"][x]) for x in ("output_name", "conversion"))
+        answer = StoredAnswer(store.target, output, Conversion(conversion))
+
+    def stored(names: Sequence[str]) -> list[Stored]:
+        layers = (store.layers[name] for name in names)
+        return [Stored(layer.path, str(layer.attributes["kind"]), layer.shape) for layer in layers]
+
+    def rests(names: Sequence[str]) -> Sequence[Rest]:
+        return layer_rests(model, inputs, stored(names), answer) if names else ()
+
+    def joint(names: Sequence[str]) -> Joint:
+        return joint_rest(model, inputs, stored(names), answer)
+
+    with contextlib.ExitStack() as stack:
+        return ablate(
+            store,
+            rests,
+            joint,
+            read,
+            rows,
+            info,
+            options,
+            paths,
+            on_plan=on_plan,
+            on_progress=on_progress or stack.enter_context(notebook_bar(0, "row")),
         )
 
 

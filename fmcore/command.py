@@ -7,10 +7,12 @@ import logging
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from pathlib import Path
 
 from fmcore.errors import FmcoreError, one_line
 
@@ -24,7 +26,8 @@ def run_command(
 
     Args:
         program: the program's name, with which messages begin.
-        parser: a parser whose commands set the default `run`, a function of the options.
+        parser: a parser whose commands set the default `run`, a function of the options, which have
+            all that was typed in `words`.
         argv: the arguments; where left out, those of the process, and signal handlers are set.
 
     Returns:
@@ -37,6 +40,7 @@ def run_command(
     for package in ("fmcore", "dashboard"):
         logging.getLogger(package).handlers = [handler]
     options = parser.parse_args(argv)
+    options.words = [program, *(sys.argv[1:] if argv is None else argv)]
     if argv is None:
         for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
             signal.signal(number, _stop)
@@ -62,6 +66,32 @@ def run_command(
             f"{DEBUG}=1 shows where)",
         )
     return code
+
+
+def command_text(words: Sequence[str], *, without: str) -> str:
+    """A command as it was typed, without the folders of files, which are nobody else's business.
+
+    Args:
+        words: all that was typed.
+        without: an option with a value that is left out, such as `--out`: a file that has another
+            name is the same.
+    """
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if without not in (before, word) and not word.startswith(f"{without}=")
+    ]
+    return shlex.join(map(_without_folder, kept))
+
+
+def _without_folder(word: str) -> str:
+    option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    # Of a part of a file too, as `FILE.npz::IMAGES`; a glob of layers is no file.
+    file = value.partition("::")[0]
+    path = Path(file)
+    if not (path.is_absolute() or file.startswith((".", "~")) or (file and path.exists())):
+        return word
+    return f"{option}{sign}{path.name}{value[len(file) :]}"
 
 
 def _fail(program: str, message: str) -> int:

@@ -67,8 +67,16 @@ class UnsupportedVersionError(StoreError):
     """The store was written in a format this version does not read."""
 
 
+class GraphNotStoredError(StoreError):
+    """The store holds no graph of its model, and the model's configuration tells none."""
+
+
 class MapsNotStoredError(FmcoreError, ValueError):
     """The layer was captured without its feature maps: tables and statistics only."""
+
+
+class UnexplainedError(FmcoreError, ValueError):
+    """How a value comes about cannot be said from what the store holds; the message says why."""
 
 
 class PredictionsNotStoredError(FmcoreError, ValueError):
@@ -77,6 +85,10 @@ class PredictionsNotStoredError(FmcoreError, ValueError):
 
 class ClosedStoreError(FmcoreError, ValueError):
     """The store was read after it was closed."""
+
+
+class ClusterError(FmcoreError, RuntimeError):
+    """The cluster cannot be reached, or its workers cannot capture; the message says which."""
 
 
 class InputFileError(FmcoreError, OSError):

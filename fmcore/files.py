@@ -166,7 +166,7 @@ def publish(
     """
     with output_errors(path):
         refuse_existing(path, overwrite=overwrite, kind=kind)
-        target = real_path(path)
+        target = in_real_folder(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = partial or partial_name(target)
         if partial.is_file() and partial.lstat().st_nlink > 1:
@@ -204,7 +204,7 @@ def _require_same(descriptor: int, path: Path) -> None:
         )
 
 
-def real_path(path: Path) -> Path:
+def in_real_folder(path: Path) -> Path:
     """The path of a file, its folder without links; the file itself is not followed."""
     return Path(os.path.realpath(path.parent)) / path.name
 
@@ -246,6 +246,49 @@ def publish_folder(path: Path, *, replaces: Collection[str] = ()) -> Iterator[Pa
         except BaseException:
             _remove_tree(partial)
             raise
+
+
+# In a folder of files that were moved there, until what they belong to is complete.
+MOVING = ".fmcore-moving"
+
+
+@contextlib.contextmanager
+def moved_files(files: Sequence[Path], folder: Path) -> Iterator[None]:
+    """Moves files into a new folder of the same file system; back again if the block fails.
+
+    After a kill in the block they lie there beside a file of the name `MOVING`.
+
+    Args:
+        files: the files, of different names.
+        folder: the folder, which must not exist.
+
+    Raises:
+        OutputError: if the folder exists, or the disk refuses.
+    """
+    with output_errors(folder):
+        folder.mkdir()
+        try:
+            (folder / MOVING).touch()
+            _flush(folder)
+            for file in files:
+                file.rename(folder / file.name)
+            _flush(folder)
+            _flush(folder.parent)
+            yield
+        except BaseException:
+            move_back(folder, [file for file in files if not file.exists()])
+            raise
+        (folder / MOVING).unlink()
+
+
+def move_back(folder: Path, files: Sequence[Path]) -> None:
+    """Moves files out of the folder that they were moved to, and removes it if it is empty then."""
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / file.name).rename(file)
+    with contextlib.suppress(OSError):
+        (folder / MOVING).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def tree_files(folder: Path) -> list[str]:
@@ -372,8 +415,8 @@ class OwnFolder:
         if self._descriptor >= 0:
             _require_same(self._descriptor, self.path)
 
-    def remove_files(self, *, but: str = "") -> list[str]:
-        """Removes what has a name of ours, except `but`; returns the names of what stays.
+    def remove_files(self, *, but: Collection[str] = ()) -> list[str]:
+        """Removes what has a name of ours, except `but`; returns the names of what else stays.
 
         Raises:
             OSError: if the disk refuses, or one of them is a folder.
@@ -381,13 +424,14 @@ class OwnFolder:
         with os.scandir(self._descriptor if self._descriptor >= 0 else self.path) as entries:
             names = [entry.name for entry in entries]
         for name in names:
-            if name == but or not self._is_own_name(name):
+            if name in but or not self._is_own_name(name):
                 continue
-            if self._descriptor >= 0:
-                os.unlink(name, dir_fd=self._descriptor)
-            else:
-                (self.path / name).unlink()
-        return sorted(name for name in names if name != but and not self._is_own_name(name))
+            with contextlib.suppress(FileNotFoundError):  # a worker that ends now removes its own
+                if self._descriptor >= 0:
+                    os.unlink(name, dir_fd=self._descriptor)
+                else:
+                    (self.path / name).unlink()
+        return sorted(name for name in names if name not in but and not self._is_own_name(name))
 
     def remove(self) -> list[str]:
         """Removes the folder, unless files stay that are not ours; returns their names."""

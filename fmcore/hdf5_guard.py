@@ -6,7 +6,6 @@ may end the process that reads it, so a process apart does so first.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.apart import Apart, ApartError, Bounds, NoHelperError, name_of_open
+from fmcore.apart import ApartError, NoHelperError, bounds_for, call_apart, name_of_open
 from fmcore.errors import InputFileError
 from fmcore.selection import near_matches
 
@@ -34,11 +33,9 @@ LOOK = f"{__name__}:look"
 MOST_PROBLEMS = 20
 # One chunk of a foreign file may be large; it is inflated whole.
 MEMORY_BYTES = 4 << 30
-# Deflate on the slowest core; what is not compressed is not read.
-SLOWEST_BYTES_PER_SECOND = 20e6
 COPIED_BYTES = 1 << 20  # at a time
 # What h5py raises for a damaged file.
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError)
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 class _Totals:
@@ -59,48 +56,43 @@ def foreign_problems(source: Path | IO[bytes]) -> Iterator[str]:
         InputFileError: if it is not an HDF5 file, or its metadata cannot be read.
     """
     if isinstance(source, Path):
-        yield from _problems_apart(source, ())
+        yield from _problems_apart(source)
         return
     # HDF5 reads files of the system only, and the process apart has nothing else of this one.
     with tempfile.NamedTemporaryFile() as copy:
         shutil.copyfileobj(source, copy, COPIED_BYTES)
         copy.flush()
-        yield from _problems_apart(Path(copy.name), ())
+        yield from _problems_apart(Path(copy.name))
 
 
-def _problems_apart(path: Path, names: Sequence[str]) -> list[str]:
+def _problems_apart(path: Path) -> list[str]:
     """The problems of a file, by a process apart, which also reads arrays that must be inflated.
 
     Raises:
         InputFileError: if it is not an HDF5 file, or cannot be read.
     """
-    apart = Apart(LOOK)
     try:
         with path.open("rb") as file:
-            n_bytes = os.fstat(file.fileno()).st_size
-            bounds = Bounds(MEMORY_BYTES, Bounds().seconds + n_bytes / SLOWEST_BYTES_PER_SECOND)
-            problems: list[str] = apart.call(file.fileno(), json.dumps([str(path), *names]), bounds)
+            bounds = bounds_for(os.fstat(file.fileno()).st_size, memory_bytes=MEMORY_BYTES)
+            problems: list[str] = call_apart(LOOK, file.fileno(), str(path), bounds)
     except (OSError, ApartError) as error:
         if isinstance(error, InputFileError | NoHelperError):
             raise
         reason = getattr(error, "strerror", None) or str(error)
         raise InputFileError(f"not a readable HDF5 file: {reason}") from error
-    finally:
-        apart.stop()
     return problems
 
 
-def look(descriptor: int, text: str) -> list[str]:
+def look(descriptor: int, path: str) -> list[str]:
     """The problems of an open file; what the process apart calls.
 
     Args:
         descriptor: the open file.
-        text: its path, and the names of the arrays that are to be read, as JSON.
+        path: its path.
 
     Raises:
         InputFileError: if it is not an HDF5 file, or its metadata cannot be read.
     """
-    path, *names = json.loads(text)
     problems: list[str] = []
     try:
         with h5py.File(name_of_open(descriptor, Path(path)), "r", locking=False) as file:
@@ -109,10 +101,8 @@ def look(descriptor: int, text: str) -> list[str]:
                 if len(problems) == MOST_PROBLEMS:
                     break
             if not problems:
-                arrays = _array_names(file)
-                for name in names or arrays:
-                    if name.strip("/") in arrays:
-                        _read_filtered(file[name])
+                for name in _array_names(file):
+                    _read_filtered(file[name])
     except DAMAGE as error:
         raise InputFileError(f"not a readable HDF5 file: {error}") from error
     return problems
@@ -137,7 +127,7 @@ def foreign_text(path: Path, name: str, *, most_bytes: int) -> str | None:
             if name not in file.attrs:
                 return None
             value = file.attrs[name]
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except DAMAGE as error:
         raise InputFileError(f"not a readable HDF5 file: {error}") from error
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     if len(text) > most_bytes:

@@ -9,6 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.errors import LayerNotFoundError
+
+# Of several labels, one whose probability is this or more is taken to be predicted.
+LABEL_FROM = 0.5
+# The kind of a node that is an input of the model.
+INPUT_KIND = "InputLayer"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerSpec:
@@ -23,7 +30,10 @@ class LayerSpec:
         strides: (y, x), in pixels of the layer's input.
         padding: `valid` or `same`.
         dilation: (y, x), in pixels of the layer's input.
-        kernel: <float32>[kernel_y, kernel_x, kernel_input, kernel_output], or None where unknown.
+        kernel: <float32>[kernel_y, kernel_x, kernel_input, kernel_output], or None where unknown;
+            the pointwise part of a separable layer.
+        depthwise_kernel: <float32>[depthwise_y, depthwise_x, depthwise_input, multiplier], the
+            depthwise part of a separable layer; None for others.
         bias: <float32>[filter], or None where the layer has none.
         receptive_field: <int32>[y, x, side], the first row, first column, last row and last column
             of the input that each unit sees; None where unknown. See `fmcore.model.hulls`.
@@ -39,6 +49,7 @@ class LayerSpec:
     padding: str = ""
     dilation: tuple[int, int] = (1, 1)
     kernel: NDArray[np.float32] | None = None
+    depthwise_kernel: NDArray[np.float32] | None = None
     bias: NDArray[np.float32] | None = None
     receptive_field: NDArray[np.int32] | None = None
     field_words: str = "unknown"
@@ -282,6 +293,113 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphNode:
+    """One call of a layer of a model, or one of the model's inputs.
+
+    Attributes:
+        path: the layer's Keras path, such as `outer/inner/conv1`; a second call ends in `#2`.
+        kind: the Keras class, such as `Conv2D`; `InputLayer` for an input.
+        shape: the sizes of its output for one sample, None where one is not fixed; None as a whole
+            where the shape is not known.
+        parameters: the number of its weights, those that an earlier node has too left out; None
+            where it is not known.
+        layer: the path of the captured layer that this is; empty where it is none.
+    """
+
+    path: str
+    kind: str
+    shape: tuple[int | None, ...] | None = None
+    parameters: int | None = None
+    layer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelGraph:
+    """The calls of a model's layers, and what each takes from which.
+
+    Layers inside models and layers of a person's own stand in their place, by their paths. A node
+    without a successor is an output of the model, or a call whose edges are not known, as inside a
+    `tf.function`.
+
+    Attributes:
+        nodes: the model's inputs, then the calls; what a call takes stands before it.
+        edges: (from, to) as indices of `nodes`, sorted, each once; from is less than to. Operations
+            that are no layers, such as `x + y` in a subclassed model, lie on the edges.
+    """
+
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def parameters(self) -> int | None:
+        """The number of all weights; None where that of a node is not known."""
+        counts = [node.parameters for node in self.nodes]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    def before(self, index: int) -> tuple[int, ...]:
+        """The nodes whose output a node takes, by index, ascending."""
+        return tuple(first for first, second in self.edges if second == index)
+
+    def after(self, index: int) -> tuple[int, ...]:
+        """The nodes that take a node's output, by index, ascending."""
+        return tuple(second for first, second in self.edges if first == index)
+
+    def index_of(self, layer: str) -> int:
+        """The index of the node that is a captured layer.
+
+        Raises:
+            LayerNotFoundError: if none is.
+        """
+        for index, node in enumerate(self.nodes):
+            if layer and node.layer == layer:
+                return index
+        raise LayerNotFoundError(f"no node of the model's graph is the layer {layer!r}")
+
+    def inputs_of(self, layer: str) -> tuple[str, ...]:
+        """What reaches a captured layer with no captured layer between, in the model's order.
+
+        Args:
+            layer: the path of the captured layer.
+
+        Returns:
+            The paths of captured layers, and of inputs of the model.
+
+        Raises:
+            LayerNotFoundError: if no node is that layer.
+        """
+        ends, _ = self._behind(layer)
+        return tuple(self.nodes[index].layer or self.nodes[index].path for index in ends)
+
+    def between(self, layer: str) -> tuple[GraphNode, ...]:
+        """The nodes between a captured layer and its `inputs_of`, in the model's order.
+
+        Args:
+            layer: the path of the captured layer.
+
+        Raises:
+            LayerNotFoundError: if no node is that layer.
+        """
+        return tuple(self.nodes[index] for index in self._behind(layer)[1])
+
+    def _behind(self, layer: str) -> tuple[list[int], list[int]]:
+        """What a captured layer reads, and what lies between, by index, ascending."""
+        before: dict[int, list[int]] = {}
+        for first, second in self.edges:
+            before.setdefault(second, []).append(first)
+        waiting, seen = list(before.get(self.index_of(layer), ())), set[int]()
+        while waiting:
+            index = waiting.pop()
+            if index not in seen:
+                seen.add(index)
+                waiting += () if self._is_end(index) else before.get(index, ())
+        ends = [index for index in sorted(seen) if self._is_end(index)]
+        return ends, [index for index in sorted(seen) if not self._is_end(index)]
+
+    def _is_end(self, index: int) -> bool:
+        return bool(self.nodes[index].layer) or self.nodes[index].kind == INPUT_KIND
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which model a capture ran.
 
@@ -292,6 +410,8 @@ class ModelInfo:
         framework: what ran the model, such as `keras 3.15.1, tensorflow 2.21.0`.
         output: what the store holds of the model's output and how that was decided, or why there
             is nothing.
+        graph: the calls of its layers; None where there is none.
+        graph_words: where that is from, or why there is none.
     """
 
     name: str
@@ -299,6 +419,8 @@ class ModelInfo:
     architecture: str = "{}"
     framework: str = ""
     output: str = ""
+    graph: ModelGraph | None = None
+    graph_words: str = "none: what ran the model knows no layers but those that were captured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Writes what docs repeat of the code: docs/statistics.md, lists of FORMAT.md, the bounds.
+"""Writes what docs repeat of the code: docs/statistics.md, lists of FORMAT.md, bounds, tutorials.
 
 `python -m tools.docs` writes them; tests compare them with what is there.
 """
@@ -20,6 +20,7 @@ from fmcore.statistics.registry import STATISTICS, Statistic
 from fmcore.statistics.scores.top import BANDS, TOP
 from fmcore.statistics.streaming.histogram import FINEST, PLANNED_OCTAVES, Bins
 from fmcore.storage.format.schema import ARRAYS, ATTRIBUTES, SCHEMA
+from tools import tutorial
 
 ROOT = Path(__file__).parents[1]
 STATISTICS_PAGE = ROOT / "docs" / "statistics.md"
@@ -51,7 +52,9 @@ some such pixels keeps its scores, `n_nonfinite` counts them, and `fmcore health
 The name of a score ends with the pooled table that it is computed on: `auc_mean`, `auc_max`. The
 two often differ, since a filter may respond to a small part of the image. Statistics marked
 *pooled* in the column *from* depend on these tables and the labels only, and can be recomputed from
-any store with `fmcore stats STORE --recompute`.
+any store with `fmcore stats STORE --recompute`. Those marked *kernel* say nothing of what a filter
+responds to: they are computed from its stored weights when they are read, and a layer without a
+stored kernel has none.
 
 **Undefined scores** are NaN, never 1, and the store records the reason for each filter:
 
@@ -105,6 +108,30 @@ stored.
 A filter whose pooled mean is constant, or not finite for at least one sample, has no match and is
 left out of CKA. In a first layer, many filters follow the total amount of ink, so one filter may be
 the match of many, with an r near 1: look at the feature maps too. Few samples make CKA large.
+
+## Two groups of samples
+
+*Contrast*, `fmcore contrast` and `Store.contrast` compare a pooled value of every filter between
+two groups of samples; nothing of it is stored.
+
+- **AUC**: the probability that a sample of A has a larger value than one of B, ties one half. Its
+  band holds 95% if samples are exchanged between the groups; it is for one filter alone.
+- **Effect**: Cliff's delta, the rank-biserial correlation: 2 AUC - 1. Cliff 1993.
+- **p**: Mann-Whitney's, two-sided, given all ties, for one filter alone. **q**: p after Benjamini
+  and Hochberg 1995 over all filters of all layers that have a p; a filter that is constant in both
+  groups, or has a value there that is NaN or infinite, has none and does not count.
+
+**What q says.** Of the filters with a q below 0.05, about one in twenty is expected to be there by
+chance; where nothing tells the groups apart, one contrast in twenty names any filter at all. That
+holds for small and unequal groups, sparse filters and heavy tails, and was counted on noise with
+filters that depend on each other. **What it does not say**: that a filter causes what the model
+answers; that the difference is large (AUC and effect say that: with many samples a small one has a
+tiny q); or that ten filters are ten findings: many filters of a layer follow one cause. Groups that
+were chosen by a filter's own activations differ in that filter by choice, and nothing else counts
+how many contrasts somebody looked at. Samples that are near copies of each other count as if each
+told something new.
+
+Groups of few samples cannot reach a small p, whatever the values: the result then says so.
 """
 
 
@@ -253,6 +280,7 @@ def main() -> None:
     DEPLOY_PAGE.write_text(deploy_page(DEPLOY_PAGE.read_text("utf-8")), "utf-8")
     STATISTICS_PAGE.write_text(statistics_page(), "utf-8")
     FORMAT_PAGE.write_text(format_page(FORMAT_PAGE.read_text("utf-8")), "utf-8")
+    tutorial.main()
 
 
 if __name__ == "__main__":

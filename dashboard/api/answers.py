@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import numpy as np
 import orjson
@@ -86,6 +86,19 @@ class Call:
         """The ETag of an answer that is made of some facts and of all parameters."""
         return etag(*facts, *(f"{name}={text}" for name, text in sorted(self.query.items())))
 
+    def headers(self, snapshot: Snapshot, *what: str) -> dict[str, str]:
+        """The headers of an answer about a store, which is kept, and asked for again.
+
+        Args:
+            snapshot: the store, which may be replaced.
+            what: what the answer says of it.
+        """
+        return {
+            "etag": self.tag(snapshot.digest, *what),
+            "cache-control": "private, no-cache",
+            "x-store-digest": snapshot.digest,
+        }
+
     def take(self, name: str, default: str = "") -> str:
         """The text of a parameter, which thereby is heeded; a default where it is not given."""
         return self.untaken.pop(name, default)
@@ -115,9 +128,9 @@ def parameters_of(request: Request) -> dict[str, str]:
     return values
 
 
-def json_answer(value: object) -> Response:
+def json_answer(value: object, headers: Mapping[str, str] | None = None) -> Response:
     """A value as JSON; dataclasses are objects."""
-    return Response(orjson.dumps(value), media_type="application/json")
+    return Response(orjson.dumps(value), headers=headers, media_type="application/json")
 
 
 def headers_of(
@@ -176,7 +189,7 @@ def send(
     """The bytes of an array, or the range of them that was asked for (RFC 9110, 14)."""
     size, headers = body.n_bytes, dict(headers) | {"accept-ranges": "bytes"}
     if filename:
-        headers["content-disposition"] = f'attachment; filename="{filename}"'
+        headers["content-disposition"] = disposition(filename)
     start, stop, status = 0, size, 200
     if_range = request.headers.get("if-range")
     text = request.headers.get("range") if request.method == "GET" else None
@@ -195,6 +208,18 @@ def send(
     if stop - start <= WHOLE_BYTES:
         return Response(b"".join(parts), status, headers, media_type)
     return StreamingResponse(_in_background(_begun(parts)), status, headers, media_type)
+
+
+def disposition(name: str, *, kind: str = "attachment") -> str:
+    """The header that gives an answer its file name, in ASCII and in full (RFC 6266, appendix D).
+
+    Args:
+        name: of the file; without quotes.
+        kind: `attachment`, or `inline` for what a browser shows.
+    """
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    full = "" if name.isascii() else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'{kind}; filename="{plain}"{full}'
 
 
 def _range(text: str, size: int) -> tuple[int, int] | None:

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from starlette.responses import Response
 
 from dashboard.api import answers
 from dashboard.api.answers import MAP_AXES, RAW, Call
+from dashboard.api.terms import terms_table
+from dashboard.api.windows import whole_number
+from dashboard.file_names import file_name, numbered
 from dashboard.server import headers as caching
 from dashboard.stores.source import Snapshot
 from fmcore.errors import SelectionError
 from fmcore.export import (
+    FORMATS,
     ArraySource,
     Pace,
     ResolvedQuery,
@@ -32,6 +35,7 @@ from fmcore.export import (
 )
 from fmcore.selection import (
     PARAMETERS,
+    Indices,
     Query,
     match_names,
     parse_numbers,
@@ -39,6 +43,7 @@ from fmcore.selection import (
     parse_samples,
 )
 from fmcore.storage import Layer, deflate
+from fmcore.units import arithmetic_of
 
 # Many are sent at the same time.
 PACE = Pace(readers=0, block_bytes=512 << 10)
@@ -73,12 +78,24 @@ class _Selection:
             )
         return self.snapshot.layer(paths[0])
 
+    @property
+    def file_name(self) -> str:
+        """The name of the answer as a file: what was asked for."""
+        query = self.query
+        of = {"sample": query.sample, "filter": query.filter, "class": query.class_}
+        parts = (numbered(noun, text) for noun, text in of.items())
+        what = self.call.request.url.path.rpartition("/")[2]
+        ending = self.call.form.ending
+        return file_name(
+            self.snapshot.name, query.layer, what, query.statistic, *parts, ending=ending
+        )
+
     def headers(self, array: ArraySource | None = None) -> dict[str, str]:
         """The headers of the answer, which describe an array if it is one."""
+        if array is None:
+            return self.call.headers(self.snapshot, self.query.what)
         digest = self.snapshot.digest
         tag = self.call.tag(digest, self.query.what)
-        if array is None:
-            return {"etag": tag, "cache-control": "private, no-cache", "x-store-digest": digest}
         return answers.headers_of(array.shape, array.dtype, array.axes, digest=digest, tag=tag)
 
 
@@ -130,6 +147,26 @@ def samples(call: Call) -> Response:
     return _table(selection, samples_table(list(columns)))
 
 
+def terms(call: Call) -> Response:
+    """The products that one value of a map is the sum of."""
+    snapshot = call.snapshot()
+    layer = snapshot.layer(call.take("layer"))
+    numbers = {name: whole_number(call.take(name), name) for name in ("sample", "filter", "y", "x")}
+    call.refuse_rest()
+    query = parse_query(
+        {
+            "what": "maps",
+            "layer": layer.path,
+            "sample": str(numbers["sample"]),
+            "filter": str(numbers["filter"]),
+        }
+    )
+    arithmetic = arithmetic_of(
+        snapshot.store, layer.path, numbers["sample"], numbers["filter"], numbers["y"], numbers["x"]
+    )
+    return _table(_Selection(call, snapshot, query), terms_table(arithmetic))
+
+
 def _query(call: Call, what: str) -> Query:
     """The query of a request, parsed as on the command line; takes its parameters."""
     names = [parameter.name for parameter in PARAMETERS if parameter.name in call.untaken]
@@ -163,13 +200,12 @@ def _array(selection: _Selection, rows: Callable[[int, int], ArraySource], n_row
     if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
     head = form.array_header(whole) if form.array_header else b""
-    file = f"{selection.snapshot.name}.{whole.path.replace('/', '.')}{form.ending}"
     return answers.send(
         call.request,
         answers.Body(head, whole, rows),
         headers,
         media_type=form.media_type,
-        filename="" if form is RAW else quote(file, safe=""),
+        filename="" if form is RAW else selection.file_name,
     )
 
 
@@ -203,7 +239,12 @@ def _text(
     call.limits.check(n_bytes, is_text=True)
     if caching.is_known(call.request, headers["etag"]):
         return caching.not_modified(headers)
-    return answers.send_text(call.request, text, headers, media_type=call.form.media_type)
+    # A browser shows JSON, which has its name where somebody saves it.
+    kind = "inline" if call.form is FORMATS["json"] else "attachment"
+    named = {"content-disposition": answers.disposition(selection.file_name, kind=kind)}
+    return answers.send_text(
+        call.request, text, {**headers, **named}, media_type=call.form.media_type
+    )
 
 
 def stored_chunk(call: Call, snapshot: Snapshot, query: Query, *, wait: bool) -> Response | None:
@@ -222,8 +263,8 @@ def stored_chunk(call: Call, snapshot: Snapshot, query: Query, *, wait: bool) ->
         return None
     if query.layer not in snapshot.catalog.n_filters:
         return None
-    layer, terms = snapshot.layer(query.layer), parse_samples(query.sample, files=False)
-    if not terms.numbers or terms.outcome or terms.top or not layer.has_maps:
+    layer, samples = snapshot.layer(query.layer), parse_samples(query.sample, files=False)
+    if not isinstance(samples.group, Indices) or samples.top or not layer.has_maps:
         return None
     values = layer.activation
     if not (wait or values.is_indexed) or values.stored_dtype != query.dtype:
@@ -233,7 +274,7 @@ def stored_chunk(call: Call, snapshot: Snapshot, query: Query, *, wait: bool) ->
         return None
     is_plain = takes_deflate and not values.is_deflated
     n_samples = snapshot.catalog.n_samples
-    rows = parse_numbers(terms.numbers, n_samples, what="sample", field="sample")
+    rows = parse_numbers(samples.group.text, n_samples, what="sample", field="sample")
     filters: Any = range(layer.n_filters)
     if query.filter:
         what = f"filter of {layer.path}"

@@ -16,12 +16,14 @@ from dashboard.server.watch import REQUEST_ID
 from dashboard.stores.source import StoreNotFoundError, StoreNotOpenedError
 from fmcore.errors import (
     FmcoreError,
+    GraphNotStoredError,
     InputFileError,
     LayerNotFoundError,
     MapsNotStoredError,
     SampleNotFoundError,
     SelectionError,
     StatisticNotFoundError,
+    UnexplainedError,
 )
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,8 @@ _STATUS: tuple[tuple[type[FmcoreError], int], ...] = (
     (StoreNotOpenedError, 409),
     (StatisticNotFoundError, 404),
     (MapsNotStoredError, 404),
+    (GraphNotStoredError, 404),
+    (UnexplainedError, 404),
     (InputFileError, 503),
 )
 

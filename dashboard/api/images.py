@@ -6,19 +6,18 @@ import io
 import re
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from starlette.responses import Response
 
 from dashboard.api.answers import Call
 from dashboard.server import headers as caching
 from dashboard.stores.source import Snapshot
+from fmcore.dataset import as_pixels
 from fmcore.errors import SampleNotFoundError, SelectionError
 
 LARGEST = 4096
 _SAMPLE = re.compile(r"\d{1,12}", re.ASCII)
 _SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-# A link with the store's digest in it never means another picture.
 FOR_EVER = f"private, {caching.FOR_EVER}"
 
 
@@ -49,6 +48,11 @@ def _answer(
     if not _SAMPLE.fullmatch(text):
         raise SampleNotFoundError(f"no sample {text[:40]!r} in {snapshot.file_name}")
     sample = int(text)
+    if digest and digest != snapshot.digest:
+        # A link with a digest never means another picture.
+        raise SampleNotFoundError(
+            f"no sample {sample} of the store that {snapshot.name} was before"
+        )
     headers = {
         "etag": call.tag(snapshot.digest, "image", str(sample)),
         "cache-control": FOR_EVER if digest == snapshot.digest else "private, no-cache",
@@ -66,29 +70,6 @@ def _answer(
         return png_of(snapshot.store.image(sample), longest=int(size) if size else None)
 
     return Response(data or snapshot.derived(key, make), 200, headers, "image/png")
-
-
-def as_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image in colors where it has three channels, else its first channel in gray.
-
-    uint8 stays as it is; floats from 0 to 1 are multiplied by 255; others are stretched from their
-    smallest to their largest value, since nobody knows what they mean.
-
-    Args:
-        image: <uint8 or float32>[image_y, image_x, image_channel].
-
-    Returns:
-        <uint8>[image_y, image_x, 3] in colors, or <uint8>[image_y, image_x] in gray.
-    """
-    channels = image if image.shape[2] == 3 else image[:, :, 0]
-    if channels.dtype == np.uint8:
-        return channels
-    values = np.nan_to_num(channels.astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 1:
-        values = (values - low) / ((high - low) or 1.0)
-    pixels: NDArray[np.uint8] = np.round(values * 255).astype(np.uint8)
-    return pixels
 
 
 def png_of(image: NDArray[Any], *, longest: int | None = None) -> bytes:

@@ -26,7 +26,7 @@ from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, GuardedMount, GuardedRoute
 from dashboard.stores.source import Snapshot, Source
 from fmcore.export import Format
-from fmcore.selection import DTYPES
+from fmcore.selection import DTYPES, quoted
 from fmcore.statistics import STATISTICS
 
 TITLE = "Feature Map Dashboard"
@@ -128,8 +128,8 @@ def _described(operation: Operation, snapshot: Snapshot | None) -> dict[str, Any
         "parameters": [*_in_path(operation, snapshot), *_in_query(operation, snapshot)],
         "responses": {
             "200": answer,
-            **({} if operation.heading == CONTENTS else _KEPT),
-            **(_RANGES if operation.headers and operation.formats else {}),
+            **(_KEPT if operation.heading != CONTENTS or "ETag" in operation.headers else {}),
+            **(_RANGES if operation.has_array and operation.formats else {}),
             **{str(status): _problem(status) for status in operation.problems},
         },
     }
@@ -183,18 +183,20 @@ def _by_store(operation: Operation, snapshot: Snapshot) -> dict[str, dict[str, A
         of_targets = [name for name in of_layer if "target" in STATISTICS[name].axes]
         names = (*of_targets, *catalog.statistics)
     outcomes = ["correct"] if catalog.has_outcomes else []
+    groups = [f"filter({quoted(layers[0])},0)>0.5 quantile or 0:3", *outcomes]
     values = {
         "layer": layers,
         "filter": ["0", f"0:{n_filters}"],
         "class": [*classes[:20], *(["0"] if classes else [])],
-        "sample": ["0", "0:10", *outcomes, "top:3"],
+        "sample": ["0", "0:10", *outcomes, "top:3", groups[0]],
+        "expression": groups,
         "statistic": [*names[:20]],
     }
     about: dict[str, dict[str, Any]] = {
         name: {"schema": {**TEXT, "examples": examples}} for name, examples in values.items()
     }
     about["dtype"] = {"schema": {**TEXT, "enum": list(DTYPES), "default": DTYPES[0]}}
-    if operation.headers:  # an array, of which one sample is quick to try
+    if operation.has_array:  # of which one sample is quick to try
         about["layer"]["example"], about["sample"]["example"] = layers[0], "0"
     if operation.name == "pooled":
         about["statistic"]["example"] = "max"

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboard.api.answers import Call, json_answer
+from dashboard.server.headers import is_known, not_modified
 from dashboard.urls import API
-from fmcore.records import Target
+from fmcore.records import GraphNode, Target
 from fmcore.statistics import STATISTICS
 from fmcore.storage import Layer, Store
 
@@ -25,7 +26,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class StoreAbout:
-    """All that is said of a store."""
+    """All that is said of a store; `digest` is of its file and of ablations beside it."""
 
     name: str
     digest: str
@@ -47,6 +48,14 @@ class StoreAbout:
 
 
 @dataclass(frozen=True, slots=True)
+class Graph:
+    """The calls of a model's layers, inputs first, and the edges between them, as indices."""
+
+    nodes: list[GraphNode]
+    edges: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class LayerLine:
     """A captured layer."""
 
@@ -60,6 +69,7 @@ class LayerLine:
     histogram: str
     receptive_field: str
     policy: str
+    values: str
     stored_bytes: int
     pooled: list[str]
     statistics: list[str]
@@ -108,6 +118,15 @@ def layers(call: Call) -> Response:
     return json_answer([_layer_line(layer, opened) for layer in opened.layers.values()])
 
 
+def graph(call: Call) -> Response:
+    """The calls of the model's layers, `Graph`."""
+    snapshot = call.snapshot()
+    headers = call.headers(snapshot, "graph")
+    if is_known(call.request, headers["etag"]):
+        return not_modified(headers)
+    return json_answer(snapshot.graph(), headers)
+
+
 async def no_such_route(request: Request) -> Response:
     """Keeps unknown API paths from being answered with a page; always raises `HTTPException`."""
     if request.method not in ("GET", "HEAD"):
@@ -129,6 +148,7 @@ def _layer_line(layer: Layer, store: Store) -> LayerLine:
         histogram=layer.bin_words,
         receptive_field=layer.field_words,
         policy=layer.policy,
+        values=layer.value_words,
         stored_bytes=layer.stored_bytes,
         pooled=list(layer.pooled_names),
         statistics=[

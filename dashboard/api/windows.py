@@ -30,8 +30,8 @@ def windows(call: Call) -> Response:
     snapshot = call.snapshot()
     layer = snapshot.layer(call.take("layer"))
     height, width, n_filters = layer.shape
-    step = _whole(call.take("step", "1"), "step") or 1
-    sample = snapshot.store.check_sample(_whole(call.take("sample"), "sample"))
+    step = whole_number(call.take("step", "1"), "step") or 1
+    sample = snapshot.store.check_sample(whole_number(call.take("sample"), "sample"))
     rows = _window(call.take("y"), height, "y")
     columns = _window(call.take("x"), width, "x")
     filters: Picks = range(n_filters)
@@ -104,7 +104,8 @@ def _of_blocks(function: np.ufunc, maps: NDArray[np.float32], step: int) -> NDAr
     return maps
 
 
-def _whole(text: str, name: str) -> int:
+def whole_number(text: str, name: str) -> int:
+    """The number that a parameter says; raises `SelectionError` for any other text."""
     if not _NUMBER.fullmatch(text):
         raise SelectionError(f"{name} must be a whole number; found {text!r}", field=name)
     return int(text)

@@ -28,6 +28,9 @@
   });
   new MutationObserver(observe).observe(document.documentElement, { subtree: true, childList: true });
 
+  // How many maps were read before the step that is on its way, by the id of the steps' store.
+  const reading = new Map();
+
   // A rectangle about a cell; about the whole column where there is no row.
   const frame = (row, column, nRows, line) => ({
     type: "rect",
@@ -63,12 +66,58 @@
       if (filter === undefined) return [no_update, no_update];
       return [drawing.classes ? String(drawing.classes[y]) : no_update, filter];
     },
+    // Label and prediction of a cell of the confusion matrix that was clicked.
+    confusedCell(click, drawing) {
+      const { no_update } = clientside;
+      const { x, y } = click?.points?.[0] ?? {};
+      const [label, predicted] = [drawing?.classes?.[y], drawing?.classes?.[x]];
+      return label === undefined || predicted === undefined
+        ? [no_update, no_update] : [String(label), String(predicted)];
+    },
+    // The label of a row that a person selected, with any prediction.
+    classOfRow(rows) {
+      const { no_update } = clientside;
+      return rows?.length ? [rows[0].id, null] : [no_update, no_update];
+    },
+    // The confusion matrix with a frame about the cell that is selected, or its row or column.
+    confused(drawing, label, predicted, present) {
+      if (!drawing) return clientside.no_update;
+      const at = [label, predicted].map((index) => (
+        index ? drawing.classes.indexOf(Number(index)) : null));
+      const isThere = at.some((place) => place !== null) && !at.includes(-1);
+      return withFrames(drawing, isThere ? [confusedFrame(drawing, ...at)] : [], present);
+    },
     // Figures with their styles, a list, one after the other; nothing where there are none.
     drawings: (list) => (Array.isArray(list) ? list.flat() :
       clientside.callback_context.outputs_list.map(() => clientside.no_update)),
+    // The groups of samples, A and B, after the other has its place, or with neither.
+    swapGroups: (clicks, first, second) => [second, first],
+    clearGroups: () => ["", ""],
+    noGroups: (first) => !first,
+    // Has a panel read further maps of its groups, a step after the other, from a click until all
+    // are read or another click; no further where the last step read none, as of a server that has
+    // no room to keep them. Not by an output: to Dash, what is read would then depend on itself.
+    readMore(clicks, progress) {
+      const { triggered, outputs_list: [{ id }] } = clientside.callback_context;
+      const { read = 0, of = 0, step = 0 } = progress ?? {};
+      const before = reading.get(id);
+      const isClick = triggered.some(({ prop_id: property }) => property.endsWith("n_clicks"));
+      const goesOn = read < of && (isClick ? before === undefined : before < read);
+      if (goesOn) reading.set(id, read);
+      else reading.delete(id);
+      if (goesOn) clientside.set_props(id.replace(/-more$/, "-step"), { data: step + 1 });
+      return [goesOn ? "Stop" : "Read the other maps", read < of ? {} : { display: "none" }];
+    },
     // The filter of a column that was clicked.
     column(click) {
       return click?.points?.[0]?.x ?? clientside.no_update;
+    },
+    // The class that a page of classes begins with; none where it is the page that a class is on.
+    firstClass(page, classIndex, size, before) {
+      const first = (page - 1) * size;
+      const own = Math.floor(Number(classIndex ?? 0) / size) * size;
+      const after = first === own ? null : first;
+      return after === (before ?? null) ? clientside.no_update : after;
     },
     // The layer of the other store as a link names it: empty where it has the path of this one's.
     otherPath(layer, other, before) {
@@ -80,16 +129,45 @@
       const after = arrangement === "value" ? classIndex ?? null : null;
       return after === (before ?? null) ? clientside.no_update : after;
     },
+    // Both groups of Contrast after they were swapped, B became the rest, or a pair was chosen: then
+    // no pair is chosen any more, so that it can be again, and the best filter is shown.
+    groups(_, __, pair, a, b, pairs) {
+      const { no_update, callback_context: { triggered_id: id } } = clientside;
+      if (id === "contrast-swap") return [b, a, no_update, no_update];
+      if (id === "contrast-rest") return [no_update, "", no_update, no_update];
+      if (id === "contrast-preset" && pairs[pair]) return [...pairs[pair], null, "best"];
+      return [no_update, no_update, no_update, no_update];
+    },
+    // Layer, filter and focus of Contrast: of a row that was chosen, else of the best filter.
+    focused(table, pick, layer, filter, focus) {
+      const { no_update, callback_context: { triggered_id: id } } = clientside;
+      const isPick = id === "contrast-pick";
+      const goal = isPick ? pick : focus === "best" && table?.best;
+      if (!goal) return [no_update, no_update, no_update];
+      const isThere = goal.layer === layer && goal.filter === filter;
+      const place = isThere ? [no_update, no_update] : [goal.layer, goal.filter];
+      return [...place, isPick && focus !== "selected" ? "selected" : no_update];
+    },
     // The figure with its frames. Where the axes are those that are there, its zoom stays.
     framed(drawing, classIndex, filter, against, present) {
       if (!drawing) return clientside.no_update;
-      const { figure, axes } = drawing;
-      const shapes = frames(drawing, classIndex, filter, against);
-      const isSame = present?.layout?.meta === axes;
-      const layout = isSame ? present.layout : { ...figure.layout, meta: axes };
-      return { data: figure.data, layout: { ...layout, shapes } };
+      return withFrames(drawing, frames(drawing, classIndex, filter, against), present);
     },
   };
+
+  function withFrames({ figure, axes }, shapes, present) {
+    const layout = present?.layout?.meta?.axes === axes ? present.layout : figure.layout;
+    const meta = { ...figure.layout.meta, axes };
+    return { data: figure.data, layout: { ...layout, meta, shapes } };
+  }
+
+  function confusedFrame({ classes, color, wide }, row, column) {
+    const ends = (place) => (
+      place === null ? [-0.5, classes.length - 0.5] : [place - 0.5, place + 0.5]);
+    const [[y0, y1], [x0, x1]] = [ends(row), ends(column)];
+    const line = { color, width: classes.length > wide ? 1.5 : 3 };
+    return { type: "rect", line, x0, x1, y0, y1 };
+  }
 
   // What is framed: the selected cell, or its column, and the cell of the other class. Where cells
   // are narrow the frame is fine, and marks at the edges lead to it.

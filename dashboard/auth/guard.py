@@ -18,6 +18,7 @@ from dashboard.auth.journal import Journal
 from dashboard.auth.people import People
 from dashboard.auth.person import PeopleFileError, Person
 from dashboard.server.cookies import cookie
+from dashboard.server.origin import SAFE_METHODS
 from dashboard.server.problem import problem
 from dashboard.server.roles import Role
 from dashboard.server.routes import Guarded, required_role
@@ -26,7 +27,6 @@ from dashboard.urls import below_store
 log = logging.getLogger(__name__)
 
 COOKIE = "fmdash_session"
-_SAFE = ("GET", "HEAD", "OPTIONS")
 # Of what a proxy says who asks: an e-mail address has 254 at most (RFC 5321).
 _LONGEST_PROXY_NAME = 256
 # Of a page's address that a login leads back to; links of the pages have a few hundred. It is
@@ -76,21 +76,22 @@ class Login:
     proxy: Proxy | None = None
     secure: bool = True
 
-    def client(self, host: str, headers: Headers) -> str:
-        """Where a request comes from: the proxy's word counts for what came through it.
+    def client(self, scope: Scope) -> str:
+        """Where a request comes from; `socket` for a Unix socket, of which no proxy says more.
 
-        Of several addresses, in one line or in several, the proxy has added the last; what is no
-        address counts for nothing.
+        The proxy's word counts for what came through it. Of several addresses, in one line or in
+        several, the proxy has added the last; what is no address counts for nothing.
         """
+        headers = Headers(scope=scope)
+        host = scope["client"][0] if scope.get("client") else "socket"
         through_proxy = self.proxy is not None and self.proxy.sent(headers)
         lines = headers.getlist("x-forwarded-for") if through_proxy else []
         last = lines[-1].rpartition(",")[2] if lines else ""
         return address_of(last) or address_of(host) or host
 
     def network(self, scope: Scope) -> str:
-        """The client a request counts for, by its ASGI scope; `socket` for a Unix socket."""
-        host = scope["client"][0] if scope.get("client") else "socket"
-        return network_of(self.client(host, Headers(scope=scope)))
+        """What counts as one client with where a request comes from."""
+        return network_of(self.client(scope))
 
 
 class Guard:
@@ -212,7 +213,7 @@ def cookie_of(headers: Mapping[str, str]) -> str:
 
 def _lacks_origin(scope: Scope, headers: Headers) -> bool:
     is_named = "sec-fetch-site" in headers or "origin" in headers
-    return scope["method"] not in _SAFE and not is_named
+    return scope["method"] not in SAFE_METHODS and not is_named
 
 
 def unreadable(error: PeopleFileError) -> Response:

@@ -60,7 +60,7 @@ def account_routes(how: Login) -> list[GuardedRoute]:
             return page(request, "login.html", next=back)
         form = await _form(request)
         name, password = _name(form), form.get("password", "")
-        client = how.client(request.client.host if request.client else "socket", request.headers)
+        client = how.client(request.scope)
         pause = await run_in_threadpool(people.wait, name, client)
         if pause > 0:
             return later(request, form, pause)

@@ -1,4 +1,4 @@
-"""`fmdash`: serves stores in the browser, and knows who may look at them."""
+"""`fmdash`: serves stores in the browser, writes snapshots, and knows who may look at them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from dashboard.cli import people, serving
+from dashboard.cli import people, serving, snapshot
 from fmcore.command import run_command
 
 
@@ -22,5 +22,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     serving.add_to(verbs)
+    snapshot.add_to(verbs)
     people.add_to(verbs)
     return parser

@@ -18,11 +18,14 @@ from fmcore.floors import warnings
 from fmcore.optional import needing
 
 if TYPE_CHECKING:
+    import socket
+
     from starlette.types import ASGIApp
 
     from dashboard.auth.guard import Login
     from dashboard.server import listen
     from dashboard.server.metrics import Metrics
+    from dashboard.stores.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +49,7 @@ def add_to(verbs: Any) -> None:
     serve.add_argument(
         "--open",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="open a browser where there is a display",
+        help="a browser, or none (where there is a display, and not over SSH or in CI)",
     )
     serve.add_argument(
         "--check", action="store_true", help="only see whether the page answers, then stop"
@@ -148,11 +150,14 @@ def _serve(options: argparse.Namespace) -> int:
             return 0 if set(answers.values()) == {200} else 1
         what = ", ".join(map(str, options.paths))
         print(f"Feature Map Dashboard of {what} at {where} (Ctrl-C stops it)", flush=True)
-        opens = options.open and listen.has_display()
+        reason = listen.why_no_browser() if options.open is None else ""
+        if reason and not options.socket:
+            print(_without_browser(options, reason, listening, source), flush=True)
+        opens = not reason and options.open is not False and not options.socket
         with contextlib.suppress(KeyboardInterrupt):  # how a person stops it
             if not is_many:
                 metrics.begin()
-                listen.serve(app, listening, open_browser=opens)
+                listen.serve(app, listening, opens=opens)
             else:
                 from dashboard.server.workers import serve_with
 
@@ -161,10 +166,27 @@ def _serve(options: argparse.Namespace) -> int:
                     listening,
                     workers=workers,
                     certificate=certificate,
-                    open_browser=opens,
+                    opens=opens,
                     metrics=metrics,
                 )
     return 0
+
+
+def _without_browser(
+    options: argparse.Namespace, reason: str, listening: socket.socket, source: Source
+) -> str:
+    """What a person does who gets an address and no page."""
+    from dashboard.server import listen
+
+    tunnel = ""
+    if os.environ.get("SSH_CONNECTION") and options.host in listen.LOOPBACK:
+        port = listening.getsockname()[1]
+        tunnel = f" after `ssh -L {port}:127.0.0.1:{port} THIS-MACHINE` on it"
+    first = "a store, then Feature maps" if source.has_catalogue else "Feature maps"
+    return (
+        f"No browser is opened, because {reason}: open the address on your machine{tunnel}. Click "
+        f"{first} first: what every filter of a layer makes of one image."
+    )
 
 
 def _app(

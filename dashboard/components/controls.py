@@ -6,6 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.components.nodes import Node, dmc, html
+from dashboard.names import shortened
+
+# Options that a phone shows without scrolling.
+FEW = 12
+# Characters that the field of a drop-down has room for.
+LONGEST_LABEL = 25
 
 
 def as_count(clicks: object) -> int:
@@ -21,8 +27,9 @@ def select(
     value: str | None,
     clearable: bool = False,
     placeholder: str = "",
+    is_in_place: bool = False,
 ) -> Node:
-    """A drop-down; searchable where there is much to choose from.
+    """A drop-down in which one types to find; see assets/select.js.
 
     Args:
         component_id: its id.
@@ -31,6 +38,7 @@ def select(
         value: the chosen one.
         clearable: whether nothing may be chosen.
         placeholder: what is shown for nothing.
+        is_in_place: whether its list lies in what it stands in, and not over the whole page.
     """
     return dmc.Select(
         id=component_id,
@@ -38,9 +46,19 @@ def select(
         data=choices(options),
         value=value,
         clearable=clearable,
-        allowDeselect=clearable,
+        # Else the selected one, found once more, would be taken away.
+        allowDeselect=False,
         placeholder=placeholder,
-        searchable=len(options) > 12,
+        searchable=True,
+        openOnFocus=False,  # Tab goes by
+        filter={"function": "matching"},
+        renderOption={"function": "whole"},
+        selectFirstOptionOnChange=True,
+        nothingFoundMessage="No match",
+        # A list that is closed is not on the page: thousands of classes made it slow to open.
+        comboboxProps={"keepMounted": False, "withinPortal": not is_in_place},
+        # A few are read faster than typed: no keyboard over them on a phone.
+        attributes={"input": {"inputMode": "none"}} if len(options) <= FEW else {},
         size="sm",
     )
 
@@ -58,8 +76,14 @@ def layer_options(n_filters: Mapping[str, int]) -> dict[str, str]:
 
 
 def choices(options: Mapping[str, str]) -> list[dict[str, str]]:
-    """What there is to choose from, as a drop-down takes it."""
-    return [{"value": key, "label": text} for key, text in options.items()]
+    """What there is to choose from, as a drop-down takes it; a cut name is whole in the list."""
+    items = []
+    for key, text in options.items():
+        label = text
+        if len(text) > LONGEST_LABEL:  # what is said of a name goes before a letter of it
+            label = shortened(text.partition(" · ")[0], LONGEST_LABEL)
+        items.append({"value": key, "label": label} | ({"whole": text} if label != text else {}))
+    return items
 
 
 def class_select(
@@ -103,7 +127,12 @@ def step(component_id: str, sign: str, meaning: str) -> Node:
     """A button with one sign, for what is before or after."""
     return dmc.Tooltip(
         dmc.ActionIcon(
-            sign, id=component_id, variant="default", size=36, **{"aria-label": meaning}
+            sign,
+            id=component_id,
+            variant="default",
+            size=36,
+            className="one-by-one",
+            **{"aria-label": meaning},
         ),
         label=meaning,
     )
@@ -123,6 +152,7 @@ def number(component_id: str, *, caption: str, value: int, largest: int) -> Node
         allowDecimal=False,
         clampBehavior="blur",
         size="sm",
+        className="one-by-one",
     )
 
 
@@ -149,6 +179,51 @@ def switch(component_id: str, *, caption: str, on: bool) -> Node:
     return dmc.Switch(id=component_id, label=caption, checked=on, size="sm")
 
 
+def menu(caption: str, items: Mapping[str, str], *, disabled: Mapping[str, str]) -> Node:
+    """Buttons below a button that opens them, with assets/menu.js.
+
+    Not Mantine's, whose roles stand on nodes that have none of their keys.
+
+    Args:
+        caption: of the button that opens the others.
+        items: what each says, by its id.
+        disabled: why some cannot be used, by their ids.
+    """
+    buttons = []
+    for component_id, text in items.items():
+        reason = disabled.get(component_id, "")
+        why = [html.Small(reason)] if reason else []
+        buttons.append(
+            html.Button([text, *why], id=component_id, type="button", disabled=bool(reason))
+        )
+    return _opened(caption, html.Div(buttons, className="menu-items", hidden=True))
+
+
+def save_picture(name: str, *, by: str = "scene", scene: str = "") -> Node:
+    """The button that saves a picture of what a page has beside its graphs; see assets/saving.
+
+    Args:
+        name: of the file, without what the script adds and its ending.
+        by: the script that makes the picture.
+        scene: the id of what `scene.js` makes a picture of.
+    """
+    data = {"data-save": by, "data-name": name, "data-scene": scene}
+    return dmc.Button("Save picture …", variant="default", size="sm", w="fit-content", **data)
+
+
+def popover(caption: str, controls: list[Node]) -> Node:
+    """Controls below a button that opens them, with assets/menu.js; they stay while one chooses."""
+    content = dmc.Stack(controls, gap="sm")
+    return _opened(caption, html.Div(content, className="menu-items menu-panel", hidden=True))
+
+
+def _opened(caption: str, items: Node) -> Node:
+    opener = dmc.Button(
+        caption, variant="default", size="sm", className="menu-opener", **{"aria-expanded": "false"}
+    )
+    return html.Div([opener, items], className="menu")
+
+
 def badge(text: str, color: str) -> Node:
     """A few words on a ground of a color, written as they are: a class name not in capitals."""
     return dmc.Badge(text, color=color, variant="light", size="lg", tt="none")
@@ -159,9 +234,22 @@ def status_note(component_id: str) -> Node:
     return html.Div(id=component_id, className="status-note", role="status")
 
 
-def card(children: Sequence[Node] | Node, *, title: str = "", **options: Any) -> Node:
-    """A framed box with a heading."""
+def card(
+    children: Sequence[Node] | Node, *, title: str = "", fills: Sequence[str] = (), **options: Any
+) -> Node:
+    """A framed box with a heading.
+
+    Args:
+        children: within it.
+        title: the heading; empty for none.
+        fills: the ids of the components that answers of the server fill. While one is on its way,
+            or stale, assets/stale.js says so in the box.
+        options: of the box.
+    """
     heading = [dmc.Title(title, order=2, className="card-title")] if title else []
+    if fills:
+        heading.append(html.Div(className="panel-state"))
+        options["data-fills"] = " ".join(dict.fromkeys(fills))
     body = list(children) if isinstance(children, list | tuple) else [children]
     return dmc.Paper(dmc.Stack([*heading, *body], gap="sm"), withBorder=True, p="md", **options)
 

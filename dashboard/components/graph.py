@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.components.nodes import Node, dcc
+from dashboard.components.nodes import Node, dcc, html
 
 # plotly.js 4 shows a button that uploads the figure unless it is told not to.
 CONFIG: Any = {
@@ -13,7 +13,6 @@ CONFIG: Any = {
     "responsive": True,
     "scrollZoom": False,  # a page is longer than a screen: scrolling must scroll it
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-    "toImageButtonOptions": {"format": "png", "scale": 2},
 }
 # Until the first answer; with axes it took four times as long to draw.
 NOTHING: Any = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
@@ -24,16 +23,18 @@ Drawn = tuple[Any, dict[str, str]]
 NONE: Drawn = (NOTHING, NO_GRAPH)
 
 
-def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> Node:
+def graph(component_id: str, words: str, *, height: str = "auto", bare: bool = False) -> Node:
     """A graph as wide as its box.
 
     Args:
         component_id: its id.
+        words: what it shows, for people who do not see it; a panel that says more fills the
+            component with `-words` at the end of the id.
         height: in CSS; `auto` where a callback sets its style.
-        bare: no tool bar and no zoom, for small pictures.
+        bare: no zoom, and a tool bar that only saves, for small pictures.
     """
-    config = CONFIG | {"displayModeBar": False} if bare else CONFIG
-    return dcc.Graph(
+    config = CONFIG | {"modeBarButtons": [["toImage"]]} if bare else CONFIG
+    drawing = dcc.Graph(
         id=component_id,
         # What a page just left asked for may still arrive, and needs a figure.
         figure=NOTHING,
@@ -41,6 +42,13 @@ def graph(component_id: str, *, height: str = "auto", bare: bool = False) -> Nod
         style={"height": height},
         className="graph",
         config=config,
+    )
+    label = f"{component_id}-words"
+    return html.Div(
+        [drawing, html.Span(words, id=label, className="unseen")],
+        className="figure",
+        role="figure",
+        **{"aria-labelledby": label},
     )
 
 

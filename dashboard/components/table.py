@@ -10,7 +10,7 @@ import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output, State
 from numpy.typing import NDArray
 
-from dashboard.components.nodes import Node, dag, dmc
+from dashboard.components.nodes import Node, dag, dmc, html
 
 # What stands in a cell of a plain table.
 Cell = str | list[Node]
@@ -23,9 +23,15 @@ ONE_ROW: Mapping[str, Any] = {
 }
 
 
-def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Node:
-    """A plain table of a few rows that scrolls sideways where there is no room."""
-    return dmc.TableScrollContainer(
+def table(caption: str, head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Node:
+    """A plain table of a few rows that scrolls sideways where there is no room.
+
+    Args:
+        caption: what it is, for screen readers.
+        head: of its columns.
+        body: a sequence for each row.
+    """
+    return html.Div(
         dmc.Table(
             [
                 dmc.TableThead(dmc.TableTr([dmc.TableTh(cell) for cell in head])),
@@ -34,8 +40,12 @@ def table(head: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> Node:
                 ),
             ],
             className="plain-table",
+            miw=130 * len(head),
         ),
-        minWidth=130 * len(head),
+        className="sideways",
+        tabIndex=0,  # keys scroll it too
+        role="region",
+        **{"aria-label": caption},
     )
 
 
@@ -50,6 +60,8 @@ class Column:
         tip: what it means.
         verdict: the field that says what of it is within chance; empty for none.
         hidden: whether only the CSV has it.
+        has_interval: whether fields with `_low`, `_high` and `_q` behind its own belong to it, as
+            the tip of a cell says.
     """
 
     field: str
@@ -58,6 +70,7 @@ class Column:
     tip: str = ""
     verdict: str = ""
     hidden: bool = False
+    has_interval: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -85,6 +98,9 @@ class Column:
             "width": 96,
             "valueFormatter": {"function": _FORMAT},
         }
+        if self.has_interval:
+            ends = ", ".join(f"params.data.{self.field}_{end}" for end in ("low", "high", "q"))
+            number["tooltipValueGetter"] = {"function": f"intervalText(params.value, {ends})"}
         if self.verdict:
             number["cellStyle"] = {
                 "styleConditions": [
@@ -94,7 +110,8 @@ class Column:
         return number | common
 
 
-_FORMAT = "params.value == null ? '–' : d3.format(',.4~g')(params.value)"
+# In assets/table.js.
+_FORMAT = "numberText(params.value)"
 _GRAY = {"color": "var(--mantine-color-dimmed)", "fontStyle": "italic"}
 
 
@@ -137,7 +154,10 @@ def grid(
             "tooltipShowDelay": 400,
             **options,
         },
-        eventListeners={"sortChanged": ["toFirstRow(params)"]},
+        eventListeners={
+            "sortChanged": ["toFirstRow(params)"],
+            "cellKeyDown": ["followLink(params)"],
+        },
         className="table-grid",
         style={"height": height, "width": "100%"},
     )
@@ -176,6 +196,61 @@ def select_rows(app: Dash, table_id: str, filter_id: str) -> None:
         State(table_id, "selectedRows"),
         prevent_initial_call=True,
     )
+
+
+def sorted_columns(columns: Sequence[Mapping[str, Any]], sort: object) -> list[dict[str, Any]]:
+    """The columns of a grid with the order that it opens in.
+
+    Args:
+        columns: from left to right, as dash-ag-grid takes them.
+        sort: the one that the grid is sorted by, and how, such as `filter.desc`.
+    """
+    field, _, how = str(sort).rpartition(".")
+    by = {field: {"sort": how}} if how in ("asc", "desc") else {}
+    return [{**column, **by.get(column["field"], {})} for column in columns]
+
+
+def keep_order(app: Dash, table_id: str, order_id: str) -> None:
+    """Writes what a grid is sorted by into a store of a page, as `sorted_columns` takes it."""
+    app.clientside_callback(
+        ClientsideFunction("table", "order"),
+        Output(order_id, "data"),
+        Input(table_id, "columnState"),
+        State(order_id, "data"),
+        prevent_initial_call=True,
+    )
+
+
+def find_tools(
+    *,
+    search: str,
+    text: str,
+    placeholder: str,
+    count: Node,
+    download: str,
+    reason: str,
+    label: str = "Find filters",
+) -> list[Node]:
+    """What stands above a table of filters: what finds some, how many there are, and a CSV.
+
+    Args:
+        search: the id of the text that finds filters.
+        text: what it holds.
+        placeholder: what it says while it holds nothing.
+        count: what says how many match.
+        download: the id of the button of the CSV.
+        reason: why the person may not have it; empty if so.
+        label: what stands above the text.
+    """
+    tools = [
+        dmc.TextInput(id=search, label=label, value=text, placeholder=placeholder, size="sm"),
+        count,
+        dmc.Button(
+            "Download CSV", id=download, variant="default", size="sm", disabled=bool(reason)
+        ),
+    ]
+    why = [dmc.Text(reason, size="sm", c="dimmed")] if reason else []
+    return [html.Div(tools, className="controls filter-tools"), *why]
 
 
 def find_rows(app: Dash, table_id: str, *, search: str, count: str, download: str) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from dashboard.components.nodes import Node, html
 
+# How many times longer than the other a side of a picture may be: of a signal, an image of one row,
+# nothing would be seen. Longer ones are stretched to it.
+LONGEST = 3
 # First row, first column, last row and last column of pixels, both included.
 PixelBox = tuple[int, int, int, int]
 
@@ -32,11 +35,17 @@ def picture(
         box: what to outline.
     """
     parts: list[Node] = [html.Img(src=url, alt=words, title=words)]
-    style = {"aspectRatio": f"{shape[1]} / {shape[0]}"}
+    style = {"aspectRatio": proportions(shape)}
     if box is not None:
         parts.append(html.Span(className="field-box", style=box_style(box, shape)))
         style["--crop"] = crop(box, shape)
     return html.Span(parts, className="picture", style=style)
+
+
+def proportions(shape: tuple[int, int]) -> str:
+    """Width by height of the picture of an image (y, x), as CSS takes them."""
+    height, width = shape
+    return f"{min(width, LONGEST * height)} / {min(height, LONGEST * width)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ def thumbnails(
         ]
         for sample in samples
     ]
-    about = {"url": url, "href": href, "ratio": f"{shape[1]} / {shape[0]}", "items": items}
+    about = {"url": url, "href": href, "ratio": proportions(shape), "items": items}
     attribute: Any = {
         "data-thumbnails": json.dumps(about, ensure_ascii=False, separators=(",", ":"))
     }

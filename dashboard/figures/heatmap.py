@@ -9,7 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.figures import box
-from dashboard.figures.theme import Figure, Theme, Trace, base_figure, color_bar, color_scale, plain
+from dashboard.figures.marks import WITHIN_CHANCE
+from dashboard.figures.theme import (
+    COLOR_BAR,
+    DIVERGING,
+    Figure,
+    Theme,
+    Trace,
+    base_figure,
+    color_bar,
+    color_scale,
+    plain,
+)
+from dashboard.names import shortened
 
 # Up to so many rows or columns each has its name beside it; of more Plotly shows what fits.
 ALL_NAMED = 40
@@ -17,10 +29,10 @@ ALL_NAMED = 40
 ALL_NUMBERED = 12
 # Letters of names that fit side by side below a picture in a window of 1280 pixels.
 FIT = 110
-# Longer names are cut where the margin is fixed.
+# Longer names are cut beside the picture; the hover has them whole.
 LONGEST_NAME = 22
 # Where it is not, Plotly makes room for names beside it.
-MARGIN: Mapping[str, int | bool] = {"l": 48, "r": 96, "t": box.TOOL_BAR, "b": 44}
+MARGIN: Mapping[str, int | bool] = {"l": 48, "r": COLOR_BAR, "t": box.TOOL_BAR, "b": 44}
 
 
 def heatmap_figure(
@@ -34,6 +46,7 @@ def heatmap_figure(
     title: str,
     hover: str,
     chance: NDArray[np.float64] | None = None,
+    facts: NDArray[np.float64] | None = None,
     within: NDArray[np.bool_] | None = None,
     framed: tuple[int | None, int | None] = (None, None),
     numbered: bool = False,
@@ -52,6 +65,8 @@ def heatmap_figure(
         title: of the color bar.
         hover: Plotly's template for a cell; `%{y}` and `%{x}` are the names.
         chance: <float64>[bound, row, column], for the hover, or None.
+        facts: <float64>[fact, row, column], what the hover has as `%{customdata[0]}` and so on;
+            only without a chance level.
         within: <bool>[row, column], what is gray because it is within chance, or None.
         framed: (row, column); None for a whole column, or row, or nothing.
         numbered: whether each cell has its number in it, where they are few.
@@ -66,17 +81,24 @@ def heatmap_figure(
         "colorbar": color_bar(title),
         **color_scale(*span, neutral=neutral),
     }
-    if chance is not None:
-        trace["customdata"] = np.moveaxis(chance, 0, -1).astype(np.float32)
+    if (further := facts if chance is None else chance) is not None:
+        trace["customdata"] = np.moveaxis(further, 0, -1).astype(np.float32)
     if numbered and max(values.shape, default=0) <= ALL_NUMBERED:
-        trace |= {"texttemplate": "%{z:.2f}", "textfont": {"size": 12}}
-    gray = [] if within is None or not within.any() else [_gray(within, theme)]
+        trace |= {"texttemplate": "%{z:.3~g}", "textfont": {"size": 12}}
+    # A place is said otherwise than at the axis, so that there its name may be another one.
+    trace |= {
+        f"{axis}hoverformat": _WHOLE
+        for axis, names in (("y", rows), ("x", columns))
+        if _is_cut(names)
+    }
+    color = chance_color(span, neutral=neutral)
+    gray = [] if within is None or not within.any() else [_gray(within, color)]
     return base_figure(
         theme,
         [trace, *gray],
         margin=margin,
         **_frame(values.shape, framed, theme),
-        **_axes(rows, columns, axes, is_fixed="autoexpand" in margin),
+        **named_axes(rows, columns, axes, is_fixed="autoexpand" in margin),
     )
 
 
@@ -92,12 +114,12 @@ def margin_of(*rows: Sequence[str], below: Sequence[str] = ()) -> dict[str, int 
         rows: the names of the rows of each heatmap.
         below: the names of columns; they stand upright where they do not fit side by side.
     """
-    left = max((len(_short(name)) for names in rows for name in names), default=0)
-    longest = max((len(_short(name)) for name in below), default=0)
+    left = max((_width(name) for names in rows for name in names), default=0)
+    longest = max(map(_width, below), default=0)
     upright = len(below) * (longest + 1) > FIT
     return {
         "l": 44 + 7 * left,
-        "r": 96,
+        "r": COLOR_BAR,
         "t": box.TOOL_BAR,
         "b": 44 + (7 * longest if upright else 0),
         "autoexpand": False,
@@ -125,18 +147,72 @@ def heatmap_height(
     return f"{min(max(row * n_rows + around, smallest), largest + around)}px"
 
 
-def _short(name: str) -> str:
-    """A name without its middle, where it is long."""
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+def cka_heatmap(
+    values: NDArray[np.floating],
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    axes: tuple[str, str],
+    hover: str,
+    framed: tuple[int | None, int | None] = (None, None),
+    row: int = 20,
+    largest: int,
+    theme: Theme,
+) -> tuple[Figure, str]:
+    """How alike layers are, from 0 to 1, each cell with its number; and the height of its box.
+
+    Args:
+        values: [row, column], linear CKA.
+        rows: the layers of the rows.
+        columns: those of the columns.
+        axes: what rows and columns are, (y, x).
+        hover: what stands before the number of a cell, as in `heatmap_figure`.
+        framed: (row, column); None for nothing.
+        row: pixels of a row, where there is room.
+        largest: pixels of the picture at most.
+        theme: the colors.
+    """
+    margin = margin_of(rows, below=columns)
+    figure = heatmap_figure(
+        values,
+        rows=rows,
+        columns=columns,
+        axes=axes,
+        span=(0.0, 1.0),
+        title="linear CKA",
+        hover=f"{hover}<br><b>%{{z:.6~g}}</b>",
+        framed=framed,
+        numbered=True,
+        margin=margin,
+        theme=theme,
+    )
+    return figure, heatmap_height(len(rows), margin, row=row, smallest=260, largest=largest)
 
 
-def _gray(within: NDArray[np.bool_], theme: Theme) -> Trace:
+# As d3 writes a place in a hover where a name is cut: `3.0`, and `3` at the axis.
+_WHOLE = ".1f"
+
+
+def _width(name: str) -> int:
+    return min(len(name), LONGEST_NAME)
+
+
+def _is_cut(names: Sequence[str]) -> bool:
+    return any(len(name) > LONGEST_NAME for name in names)
+
+
+def chance_color(span: tuple[float, float], *, neutral: float | None) -> str:
+    """The color of what is within chance, which no value has; arguments as of `heatmap_figure`."""
+    is_diverging = color_scale(*span, neutral=neutral)["colorscale"] is DIVERGING
+    return WITHIN_CHANCE["diverging" if is_diverging else "sequential"]
+
+
+def _gray(within: NDArray[np.bool_], color: str) -> Trace:
     """A trace above the values that lets all but those within chance through."""
     return {
         "type": "heatmap",
         "z": np.where(within, np.float32(0), np.float32(np.nan)),
-        "colorscale": [[0, theme.faint], [1, theme.faint]],
+        "colorscale": [[0, color], [1, color]],
         "zmin": 0,
         "zmax": 1,
         "showscale": False,
@@ -144,20 +220,34 @@ def _gray(within: NDArray[np.bool_], theme: Theme) -> Trace:
     }
 
 
-def _axes(
+def named_axes(
     rows: Sequence[str], columns: Sequence[str], titles: tuple[str, str], *, is_fixed: bool
 ) -> dict[str, dict[str, object]]:
-    """Named by aliases, not by tick texts: Plotly then shows as many as fit, also after a zoom."""
+    """Axes with a name for each row and column, as parts of a layout.
+
+    Named by aliases, not by tick texts: Plotly then shows as many as fit, also after a zoom.
+
+    Args:
+        rows: the name of each row.
+        columns: the name of each column.
+        titles: what rows and columns are, (y, x).
+        is_fixed: whether the margin is, so that Plotly makes no room for names.
+    """
     layout = box.axes((len(rows), len(columns)), showgrid=False, zeroline=False)
     for axis, names, title in (("yaxis", rows, titles[0]), ("xaxis", columns, titles[1])):
-        texts = map(_short, names) if is_fixed else names
         # An alias that is empty counts as none.
-        aliases = {str(place): plain(text) or " " for place, text in enumerate(texts)}
-        room: dict[str, object] = {"automargin": True, "title": {"text": plain(title)}}
-        if is_fixed:
-            room = {"title": {"text": plain(title), "standoff": 6}}
+        aliases = {
+            str(place): plain(shortened(name, LONGEST_NAME)) or " "
+            for place, name in enumerate(names)
+        }
+        if _is_cut(names):
+            aliases |= {
+                format(place, _WHOLE): plain(name) or " " for place, name in enumerate(names)
+            }
+        # The distance keeps the title clear of the longest name.
+        room = {"automargin": not is_fixed, "title": {"text": plain(title), "standoff": 6}}
         layout[axis] |= {"labelalias": aliases, **room}
-        if len(aliases) <= ALL_NAMED:
+        if len(names) <= ALL_NAMED:
             layout[axis]["dtick"] = 1
     return layout
 

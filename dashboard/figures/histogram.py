@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from dashboard.figures import box
 from dashboard.figures.theme import Figure, Theme, Trace, base_figure, plain
+from fmcore.numbers import number_text, share_text
 
 N_BINS = 60
+# How a share is written, with all of its digits.
+SHARE = ".6~p"
 # Where the two parts lie: the share of exact zeros, and all else.
 ZEROS, REST = (0.0, 0.1), (0.14, 1.0)
 
@@ -49,7 +52,7 @@ def shares(
             for that of exact zeros.
         span: the smallest and the largest of all values.
     """
-    edges = np.linspace(span[0], span[1] if span[1] > span[0] else span[0] + 1.0, N_BINS + 1)
+    edges = np.linspace(span[0], span[1] if span[1] > span[0] else _beyond(span[0]), N_BINS + 1)
     low, high = bounds.astype(np.float64)
     is_zero = (low == 0) & (high == 0)
     used = (counts.any(axis=0) & ~is_zero).nonzero()[0]
@@ -67,6 +70,11 @@ def shares(
             (counts[:, used] @ part) / n[:, np.newaxis],
             counts[:, is_zero].sum(axis=1) / n,
         )
+
+
+def _beyond(value: float) -> float:
+    """A value so far above that there is something between, as there is not from 1e20 to 1e20+1."""
+    return value + max(1.0, abs(value))
 
 
 def histogram_figure(
@@ -117,8 +125,7 @@ def histogram_figure(
             "side": "right",
             "title": {"text": "share of activations", "standoff": 6},
             "type": "log" if is_log else "linear",
-            "tickformat": "~%",
-            "exponentformat": "none",
+            "tickformat": SHARE,
             **({"dtick": 1} if is_log else {"rangemode": "tozero"}),
         },
     )
@@ -132,7 +139,7 @@ def _zeros(
         "type": "scatter",
         "x": [0] * len(colors),
         "y": parts.zeros[list(colors)],
-        "customdata": [plain(names[index]) for index in colors],
+        "customdata": [[plain(names[index]), share_text(parts.zeros[index])] for index in colors],
         "mode": "markers",
         "marker": {
             "size": [7] * n_behind + [11] * (len(colors) - n_behind),
@@ -140,7 +147,8 @@ def _zeros(
             "line": {"color": list(colors.values()), "width": 2.5},
         },
         "showlegend": False,
-        "hovertemplate": "%{customdata}<br><b>%{y:.4~%}</b> are exactly zero<extra></extra>",
+        "hovertemplate": "%{customdata[0]}<br><b>%{customdata[1]}</b> are exactly zero"
+        "<extra></extra>",
     }
 
 
@@ -169,7 +177,7 @@ def _lines(
         "showlegend": bool(labels),
         "xaxis": "x2",
         "yaxis": "y2",
-        "hovertemplate": "%{customdata}<br>activation about %{x:.4~g}<br><b>%{y:.3~%}</b> of its "
+        "hovertemplate": "%{customdata}<br>activation about %{x:.4~g}<br><b>%{y:.6~p}</b> of its "
         "activations<extra></extra>",
     }
 
@@ -219,7 +227,8 @@ def distribution_figure(
     traces = []
     for spread, values in zip(spreads, parts.bins, strict=True):
         name, line = plain(spread.name), _look(spread.role, theme)
-        words = f"{name}: %{{y:.3~%}} within ±{half:.3g} of %{{x:.4~g}}<extra></extra>"
+        around = f"±{number_text(half, digits=3)} of %{{x:.4~g}}"
+        words = f"{name}: %{{y:.6~p}} within {around}<extra></extra>"
         trace = _steps(parts.middles, np.where(values > 0, values, np.nan)[np.newaxis], line)
         traces.append(trace | {"name": name, "hovertemplate": words})
     return base_figure(
@@ -238,8 +247,7 @@ def distribution_figure(
             "title": {"text": "share of all values"},
             "type": "log",
             "dtick": 1,
-            "tickformat": "~%",
-            "exponentformat": "none",
+            "tickformat": SHARE,
             "gridcolor": theme.faint,
             "zeroline": False,
             "automargin": True,
@@ -256,7 +264,7 @@ def key(spreads: list[Spread], bounds: NDArray[np.float32], theme: Theme) -> lis
         look = {"dash": "dashed", "dot": "dotted"}.get(str(line.get("dash")), "solid")
         zeros = spread.counts[is_zero].sum() / spread.counts.sum()
         border = f"{line['width']}px {look} {line['color']}"
-        entries.append((f"{spread.name}: {zeros:.1%} exactly zero", border))
+        entries.append((f"{spread.name}: {share_text(zeros)} exactly zero", border))
     return entries
 
 

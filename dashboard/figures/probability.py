@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.figures.theme import Figure, Theme, base_figure, plain
+from dashboard.names import shortened
+from fmcore.numbers import fraction_text
 
 MOST_CLASSES = 10
+# Longer names are cut beside the bars; the hover has them whole.
+LONGEST_NAME = 18
 
 
 def probability_figure(
@@ -39,7 +43,7 @@ def probability_figure(
         "customdata": names,
         "orientation": "h",
         "marker": {"color": [colors[index] for index in classes]},
-        "text": [f"{probability[index]:.3f}" for index in classes],
+        "text": [fraction_text(probability[index], decimals=3) for index in classes],
         "textposition": "outside",
         "cliponaxis": False,
         "hovertemplate": "class %{customdata}<br><b>%{x:.9~g}</b><extra></extra>",
@@ -49,11 +53,11 @@ def probability_figure(
         [trace],
         margin={"l": 8, "r": 8, "t": 0, "b": 0},
         bargap=0.25,
-        xaxis={"range": [0, 1.25], "visible": False, "fixedrange": True},
+        xaxis={"range": [0, 1.35], "visible": False, "fixedrange": True},
         yaxis={
             # Ticks by place, because two classes may have one name.
             "tickvals": list(range(len(classes))),
-            "ticktext": names,
+            "ticktext": [plain(shortened(class_names[index], LONGEST_NAME)) for index in classes],
             "showgrid": False,
             "zeroline": False,
             "autorange": "reversed",

@@ -34,6 +34,10 @@ _NAMES = {
     "float32": "f4",
     "float64": "f8",
 }
+# Pixels to the right of a picture for its color bar, the numbers and the title.
+COLOR_BAR = 94
+# Of axes and color bars: 2e-11, which Plotly would call 20p.
+_NUMBERS: dict[str, Any] = {"exponentformat": "e", "separatethousands": True}
 _SMALLER = (np.int8, np.int16, np.int32)
 
 
@@ -48,6 +52,7 @@ class Theme:
         other: for what the selected is compared with.
         good: for what is right.
         bad: for what is wrong.
+        ground: of the page, behind figures.
     """
 
     text: str
@@ -56,6 +61,7 @@ class Theme:
     other: str
     good: str
     bad: str
+    ground: str
 
 
 LIGHT = Theme(
@@ -65,6 +71,7 @@ LIGHT = Theme(
     other="#1971c2",
     good="#2b8a3e",
     bad="#c92a2a",
+    ground="#ffffff",
 )
 DARK = Theme(
     text="#dee2e6",
@@ -73,6 +80,7 @@ DARK = Theme(
     other="#74c0fc",
     good="#51cf66",
     bad="#ff8787",
+    ground="#242424",
 )
 
 
@@ -111,9 +119,13 @@ def base_figure(
                 "activecolor": theme.text,
             },
             "hoverlabel": {"font": {"family": "ui-monospace, monospace", "size": 12}},
-            **layout,
+            **{name: _NUMBERS | axis if _is_axis(name) else axis for name, axis in layout.items()},
         },
     }
+
+
+def _is_axis(name: str) -> bool:
+    return name.startswith(("xaxis", "yaxis"))
 
 
 def plain(name: str) -> str:
@@ -136,8 +148,9 @@ def color_scale(low: float, high: float, *, neutral: float | None = None) -> dic
 
 
 def color_bar(title: str) -> dict[str, Any]:
-    """A slim color bar with a title."""
-    return {"title": {"text": title, "side": "right"}, "thickness": 12, "outlinewidth": 0}
+    """A slim color bar with a title, at one distance from a picture of any width."""
+    text = {"text": title, "side": "right"}
+    return _NUMBERS | {"title": text, "thickness": 12, "outlinewidth": 0, "x": 1, "xpad": 14}
 
 
 def span_of(tables: Iterable[NDArray[Any] | None]) -> tuple[float, float]:

@@ -6,7 +6,8 @@ panel drawn, and says in the panel's place why there is nothing to draw.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,19 +19,23 @@ from dashboard.components.controls import card, empty
 from dashboard.components.graph import NO_GRAPH, NOTHING
 from dashboard.components.nodes import Node, dcc, html
 from dashboard.figures.theme import theme_for
+from dashboard.file_names import file_name, numbered
 from dashboard.pages import ids
 from dashboard.pages.state import State, field_table, state_for
+from dashboard.server.paths import root_address
 from dashboard.stores.catalog import Catalog
 from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
 from dashboard.stores.summary import without_folders
 from fmcore import FmcoreError
-from fmcore.errors import MapsNotStoredError, StatisticNotFoundError
+from fmcore.errors import GraphNotStoredError, MapsNotStoredError, StatisticNotFoundError
 
 # What a panel fills: the ending of a component's id, after those of page and panel, and a property.
 Fill = tuple[str, str]
 CHILDREN: tuple[Fill, ...] = (("", "children"),)
 GRAPH: tuple[Fill, ...] = (("", "figure"), ("", "style"), ("-note", "children"))
+# What a panel raises that is about something that the store does not have.
+NOT_STORED = (StatisticNotFoundError, MapsNotStoredError, GraphNotStoredError)
 # What a property holds where there is nothing to draw; others get an empty text.
 _NOTHING: Mapping[str, Any] = {
     "figure": NOTHING,
@@ -38,9 +43,6 @@ _NOTHING: Mapping[str, Any] = {
     "columnDefs": [],
     "rowData": [],
 }
-# Digits of a digest that travel with each callback: enough to notice that a store was replaced.
-DIGITS = 16
-REPLACED = "The store was replaced since this page was opened: reload the page."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +100,25 @@ class Panel:
     in_sight: bool = False
     is_there: Callable[[Catalog], bool] = lambda _: True
 
-    def frame(self, page: str, snapshot: Snapshot, state: State) -> Node:
+    def frame(self, page: Page, snapshot: Snapshot, state: State) -> Node:
         """The panel, and those beside it, in a frame; hidden where the store has nothing of it."""
         parts: list[Node] = []
         for panel in (self, *self.beside):
-            body = panel.body or partial(_filled, page, panel.name)
+            body = panel.body or partial(_filled, page.name, panel.name)
             parts += _as_list(body(snapshot, state))
+        panels = (self, *self.beside, *self.within)
         parts += [
-            dcc.Store(id=ids.SEEN.format(page=page, panel=panel.name))
-            for panel in (self, *self.beside, *self.within)
+            dcc.Store(id=ids.SEEN.format(page=page.name, panel=panel.name))
+            for panel in panels
             if panel.in_sight
         ]
         title = self.title if isinstance(self.title, str) else self.title(snapshot.catalog)
         content = html.Div(parts, className=self.class_name) if self.class_name else parts
-        framed = card(content, title=title)
+        fills = [f"{page.name}-{panel.name}{end}" for panel in panels for end, _ in panel.fills]
+        # While a control is on its way, so is what is drawn from it.
+        needs = (name for panel in panels for name in (*page.always, *panel.needs))
+        fills += [page.controls[name].id for name in needs]
+        framed = card(content, title=title, fills=fills)
         return framed if self.is_there(snapshot.catalog) else html.Div(framed, hidden=True)
 
 
@@ -145,10 +152,14 @@ class Page:
         controls: where each field of the state is chosen that the page shows.
         above: what is above both, across the page.
         side: what is on the left.
-        main: what is on the right, from top to bottom.
+        main: what is on the right of it, from top to bottom.
+        beside: what is on the right of `main` and stays in sight while that is scrolled.
         always: fields that every panel needs.
         subject: what panels are drawn from.
         links: components whose `href` leads to a page with the same state, and that page's name.
+        names: the fields that the browser's title names, with a word before each.
+        is_styled: whether it has a style of its own, assets/<name>/page.css.
+        minor_fields: fields of one of its panels that the page as a whole is not about.
         register: adds callbacks that draw no panel.
     """
 
@@ -159,17 +170,30 @@ class Page:
     side: tuple[Part, ...]
     main: tuple[Part, ...]
     above: tuple[Part, ...] = ()
+    beside: tuple[Part, ...] = ()
     always: tuple[str, ...] = ()
     subject: Subject = _store
     links: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=lambda: {"layer": ""})
+    is_styled: bool = False
+    minor_fields: frozenset[str] = frozenset()
     register: Callable[[Dash, Source], None] = lambda _, __: None
+
+    @property
+    def shown_fields(self) -> frozenset[str]:
+        """The fields that the page is about."""
+        return frozenset(self.controls) - self.minor_fields
 
     @property
     def panels(self) -> Iterator[Panel]:
         """Every panel, also those beside and within others."""
-        for part in (*self.above, *self.side, *self.main):
+        for part in (*self.above, *self.side, *self.main, *self.beside):
             if isinstance(part, Panel):
                 yield from (part, *part.beside, *part.within)
+
+    def styles(self) -> tuple[str, ...]:
+        """The addresses of the styles of its own."""
+        return (f"{root_address()}assets/{self.name}/page.css",) if self.is_styled else ()
 
     def layout(self, snapshot: Snapshot, state: State) -> Node:
         """The components of the page for a state; callbacks fill its panels."""
@@ -178,31 +202,42 @@ class Page:
             nodes: list[Node] = []
             for part in parts:
                 if isinstance(part, Panel):
-                    nodes.append(part.frame(self.name, snapshot, state))
+                    nodes.append(part.frame(self, snapshot, state))
                 else:
                     nodes += _as_list(part(snapshot, state))
             return nodes
 
         return html.Div(
             [
-                dcc.Store(id=ids.DIGEST, data=snapshot.digest[:DIGITS]),
-                dcc.Store(id=ids.LINK.format(page=self.name), data=self._link(snapshot.catalog)),
+                *(html.Link(rel="stylesheet", href=style) for style in self.styles()),
+                dcc.Store(id=ids.LINK.format(page=self.name), data=self._link(snapshot)),
                 *column(self.above),
                 html.Div(column(self.side), id=f"{self.name}-side", className="side"),
-                html.Div(column(self.main), id=f"{self.name}-main"),
+                html.Div(column(self.main), id=f"{self.name}-main", className="main"),
+                *([html.Div(column(self.beside), className="beside")] if self.beside else []),
             ],
             className=f"page {self.name}-page",
         )
 
-    def _link(self, catalog: Catalog) -> dict[str, Any]:
+    def full_title(self, snapshot: Snapshot, state: State) -> str:
+        """What the browser calls the page: what it is about, the page, the store."""
+        values = ((word, getattr(state, name)) for name, word in self.names.items())
+        names = (f"{word}{value}" for word, value in values if value not in ("", None))
+        return " · ".join((*names, self._rest_of_title(snapshot)))
+
+    def _rest_of_title(self, snapshot: Snapshot) -> str:
+        return f"{self.title} · {snapshot.name}"
+
+    def _link(self, snapshot: Snapshot) -> dict[str, Any]:
         """What the browser has to know to keep the page's link: see assets/navigation.js."""
         return {
             "page": self.name,
-            "fields": field_table(catalog),
+            "fields": field_table(snapshot.catalog),
             "controls": [
                 {"name": name, "values": control.values} for name, control in self.controls.items()
             ],
             "targets": list(self.links.values()),
+            "title": {"fields": self.names, "rest": self._rest_of_title(snapshot)},
         }
 
 
@@ -247,27 +282,71 @@ def _register_panel(app: Dash, source: Source, page: Page, panel: Panel) -> None
         inputs={
             "values": {name: needed(part.id, part.prop) for name, part in controls.items()},
             "when": when,
-            "digest": dash.State(ids.DIGEST, "data"),
             "also": dict(panel.also),
         },
         prevent_initial_call=panel.in_sight,
     )
-    def draw(
-        values: dict[str, object], when: dict[str, Any], digest: object, also: dict[str, Any]
-    ) -> list[Any]:
+    def draw(values: dict[str, object], when: dict[str, Any], also: dict[str, Any]) -> list[Any]:
+        snapshot = source.snapshot()  # one that is gone is said of the whole page
         try:
-            snapshot = source.snapshot()
-            if isinstance(digest, str) and digest != snapshot.digest[:DIGITS]:
-                return _nothing(panel, "Another store", REPLACED)
             fields = {name: controls[name].value(held) for name, held in values.items()}
             state = state_for(snapshot.catalog, **fields)
             subject, state = page.subject(source, snapshot, state)
             content = panel.draw(subject, state, theme_for(when.get("scheme")), **also)
-        except (StatisticNotFoundError, MapsNotStoredError) as error:
+            content = with_file_names(content, _file_parts(snapshot, state, panel, needs))
+        except NOT_STORED as error:
             return _nothing(panel, "Not in this store", str(error))
         except FmcoreError as error:
             return _nothing(panel, "Nothing to show", sentence(source, error))
         return [content] if len(panel.fills) == 1 else list(content)
+
+
+# What a panel is of, as the name of a saved figure says it, in this order.
+_NAMED_BY = {
+    "with_store": "with",
+    "layer": "",
+    "sample": "sample",
+    "filter_index": "filter",
+    "class_index": "class",
+    "against": "against",
+    "statistic": "",
+}
+
+
+def _file_parts(
+    snapshot: Snapshot, state: State, panel: Panel, needs: Collection[str]
+) -> tuple[str, ...]:
+    """The parts of the name of a file with a panel's figure."""
+    values = {name: getattr(state, name) for name in _NAMED_BY if name in needs}
+    parts = (
+        numbered(noun, values[name]) if noun else str(values[name])
+        for name, noun in _NAMED_BY.items()
+        if name in values and values[name] not in (None, "")
+    )
+    return (snapshot.name, *parts, panel.name)
+
+
+def with_file_names(content: Any, parts: tuple[str, ...]) -> Any:
+    """What a panel is filled with; each figure in it has the name of its file in `layout.meta`.
+
+    Figures of one panel are numbered where there are several.
+    """
+    n_figures = itertools.count(1)
+
+    def named(value: Any) -> Any:
+        match value:
+            case {"data": _, "layout": layout}:
+                number = next(n_figures)
+                name = file_name(*parts, str(number) if number > 1 else "")
+                return {**value, "layout": {**layout, "meta": {"file": name}}}
+            case {"figure": figure}:
+                return {**value, "figure": named(figure)}
+            case list() | tuple():
+                return [named(part) for part in value]
+            case _:
+                return value
+
+    return named(content)
 
 
 def sentence(source: Source, error: FmcoreError) -> str:

@@ -24,7 +24,7 @@ _OF_PROPERTIES: Mapping[str, Kind] = {
     "value": scalar,
 }
 _OF_COMPONENTS: Mapping[str, Kind] = {
-    ids.GOTO_ASKED: record(text=text, search=text),
+    ids.GOTO_ASKED: record(text=text, path=text, search=text),
     ids.MAPS_ORDER_QUESTION: record(**dict.fromkeys(ORDER_FIELDS, scalar)),
     ids.MAPS_PAGE: record(
         samples=listed(whole, most=MOST_THUMBNAILS), by=text, layer=text, filter=scalar

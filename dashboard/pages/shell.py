@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.development.base_component import Component
-from flask import Response, has_request_context, request
-from plotly.io.json import to_json_plotly
+from flask import request
 
+from dashboard import urls
 from dashboard.components import mantine
 from dashboard.components.controls import empty, facts, notes
 from dashboard.components.nodes import Node, dcc, dmc, html
-from dashboard.pages import PAGES, catalogue, ids
+from dashboard.pages import PAGES, UNNAMED, catalogue, ids
 from dashboard.pages.goto import find
 from dashboard.pages.page import Page
 from dashboard.pages.page import register as register_page
-from dashboard.pages.state import parse, parse_query, updated_query
+from dashboard.pages.person import person_here
+from dashboard.pages.state import FIELDS, parse, parse_query, updated_query
+from dashboard.server.paths import root_address
 from dashboard.stores.source import STORE_HERE, Snapshot, Source
-from fmcore import FmcoreError
+from fmcore.selection import near_matches
 
 HELP = {
-    "← →": "the sample before, the one after",
-    "↑ ↓": "the filter before, the one after, in the order shown",
+    "← →": "on Feature maps and Layers: the sample before, the one after",
+    "↑ ↓": "on Feature maps and Filter: the filter before, the one after, in the order shown",
     "/": "go to a layer, a filter, a sample or a class: conv2, filter 5, sample 812, class 7",
-    "wheel, or + and −": "zoom the wall, where the pointer is",
-    "drag": "zoom to a box",
+    "+ −": "zoom the wall about the pointer, else about its middle",
+    "0, or double click": "show all of the wall again",
+    "Ctrl or ⌘ and wheel": "zoom the wall where the pointer is",
+    "wheel, or one finger": "scroll the page",
+    "two fingers": "zoom and move the wall",
+    "drag": "zoom the wall or a graph to a box",
     "shift and drag": "move what is zoomed",
-    "double click, or 0": "show all again",
-    "click": "select a filter, a sample or a cell",
+    "click": "select a filter, a sample or a cell; the keys above stay the page's",
+    "click in the input image": "list what reacts there; drag for a box",
+    "on the input image, after Tab": "arrows move to a place, with shift to a box, Enter lists "
+    "what reacts there, Escape closes the list",
+    "tap": "select a filter and see the value; twice, show all again",
+    "Tab": "the next control, which then has the arrow keys; first, a link past the header",
+    "on Overview's tables, after Tab": "arrows, Page Up and Page Down, Home and End go from row to "
+    "row, Enter opens it",
+    "on the wall, after Tab": "arrows go from cell to cell, Page Up and Page Down from tile "
+    "to tile, Enter selects the filter, shift and arrows move what is zoomed",
+    "on the map of samples, after Tab": "arrows go to the nearest sample that way, Page Up and "
+    "Page Down to the one before and after, Enter selects it",
     "?": "this list",
 }
-# Of the grid, 1.3 MB: pages without one leave it to assets/grid_loader.js.
-_GRID_SCRIPT = re.compile(r'<script src="([^"]*/dash_ag_grid\.[^"]*)"></script>')
+ALL_STORES = "All stores"
+NO_PAGE = "There is no such page"
 GOTO_WITHOUT_CLASSES = "go to a layer, a filter or a sample: conv2, filter 5, sample 812"
 
 
@@ -48,81 +64,120 @@ def layout(source: Source, *, title: str, opened: Opened | None = None) -> Compo
         opened: the page within it; None for none, which is asked for when the browser has the rest.
     """
     if source.has_catalogue and STORE_HERE.get() is None:
-        return _provider(
+        return provider(
             [
-                html.Header(
-                    [html.H1(title), html.Div(className="about"), _tools()], className="frame"
-                ),
+                page_header(html.H1(title), html.Div(className="about"), tools()),
+                _current(probe="healthz"),
                 catalogue.layout(source),
             ]
         )
     snapshot = source.snapshot()
-    root = "../../" if source.has_catalogue else ""
-    header = html.Header(
-        [
-            html.H1(html.A(title, href=root, title="All stores") if root else title),
-            html.Nav(
-                [
-                    dcc.Link(
-                        page.title,
-                        id=ids.NAV.format(page=page.name),
-                        href=page.name,
-                        title=page.description,
-                        className="active" if opened and page is opened.page else "",
-                    )
-                    for page in PAGES
-                ]
+    # A path that leads to no page may be of any depth.
+    here = f"{quote(request.script_root)}/" if opened and opened.page is None else ""
+    header = page_header(
+        html.H1(
+            html.A(title, href=root_address(), title=ALL_STORES) if source.has_catalogue else title
+        ),
+        html.Nav(
+            [
+                dcc.Link(
+                    page.title,
+                    id=ids.NAV.format(page=page.name),
+                    href=here + page.name,
+                    title=page.description,
+                    className="active" if opened and page is opened.page else "",
+                )
+                for page in PAGES
+            ]
+        ),
+        dmc.TextInput(
+            id=ids.GOTO,
+            placeholder="Go to …  /",
+            size="sm",
+            className="goto",
+            **{
+                "aria-label": "Go to a layer, filter, sample or class"
+                if snapshot.catalog.has_classes
+                else "Go to a layer, filter or sample"
+            },
+        ),
+        # What is cut off where there is no room is in the tip.
+        html.Div(_about(snapshot), className="about", title=snapshot.store.accuracy_words),
+        tools(
+            dmc.ActionIcon(
+                "?",
+                id=ids.HELP_OPEN,
+                variant="default",
+                size="lg",
+                **{"aria-label": "Keys"},
             ),
-            dmc.TextInput(
-                id=ids.GOTO,
-                placeholder="Go to …  /",
-                size="sm",
-                className="goto",
-                **{
-                    "aria-label": "Go to a layer, filter, sample or class"
-                    if snapshot.catalog.has_classes
-                    else "Go to a layer, filter or sample"
-                },
-            ),
-            # What is cut off where there is no room is in the tip.
-            html.Div(_about(snapshot), className="about", title=snapshot.store.accuracy_words),
-            _tools(
-                dmc.ActionIcon(
-                    "?",
-                    id=ids.HELP_OPEN,
-                    variant="default",
-                    size="lg",
-                    **{"aria-label": "Keys"},
-                ),
-                root=root,
-            ),
-        ],
-        className="frame",
+        ),
     )
-    return _provider(
+    return provider(
         [
             # Where it is unknown, it tells itself, and has the page shown.
             dcc.Location(id=ids.URL, refresh=False, **(opened.address if opened else {})),
             dcc.Store(id=ids.SCHEME),
             dcc.Store(id=ids.GOTO_ASKED),
-            dmc.Modal(facts(_help(snapshot)), id=ids.HELP, title="Keys and pointer", size="lg"),
+            dcc.Store(id=ids.GOTO_LINK),
+            dmc.Modal(
+                facts(_help(snapshot)),
+                id=ids.HELP,
+                title="Keys and pointer",
+                size="lg",
+                closeButtonProps={"aria-label": "Close"},
+            ),
+            _current(probe=urls.store_api(snapshot), digest=snapshot.digest),
             header,
             html.Main(opened.children if opened else None, id=ids.PAGE),
         ]
     )
 
 
-def _provider(children: list[Node]) -> Component:
+def _current(*, probe: str, digest: str = "") -> Node:
+    """The strip that says when the page is not current; see assets/stale.js.
+
+    Args:
+        probe: the address that answers where all is well.
+        digest: of the store that is shown; empty for none.
+    """
+    about = {"data-probe": probe} | ({"data-digest": digest} if digest else {})
+    return html.Div(id=ids.CURRENT, className="current", role="status", **about)
+
+
+def page_header(*parts: Node) -> Node:
+    """The header of every page; first in it a link past it, for keyboards."""
+    # Its words are of what is on the page: see style.css.
+    skip = html.A(
+        [
+            "Skip to the ",
+            html.Span("content", className="skip-content"),
+            html.Span("wall", className="skip-wall"),
+        ],
+        href=f"#{ids.PAGE}",
+        className="skip",
+    )
+    return html.Header([skip, *parts], className="frame")
+
+
+def provider(children: list[Node]) -> Component:
+    """A whole layout: Mantine's provider of colors around all components of it."""
     # Dash takes nothing but one of its own components for the whole layout.
     theme = {"primaryColor": "indigo"}
     return mantine.library().MantineProvider(children, defaultColorScheme="auto", theme=theme)
 
 
-def _tools(*buttons: Node, root: str = "") -> Node:
-    scope = request.environ.get("asgi.scope", {}) if has_request_context() else {}
-    person = scope.get("state", {}).get("person")
+def tools(*buttons: Node) -> Node:
+    """The right end of the header: the API, the account, further buttons, light or dark."""
+    person = person_here()
     if person is not None:
-        buttons = (html.A(person.name, href=f"{root}account", className="account"), *buttons)
+        buttons = (
+            html.A(person.name, href=f"{root_address()}account", className="account"),
+            *buttons,
+        )
+    reference = html.A(
+        "API", href=f"{root_address()}docs", className="reference", title="The HTTP API"
+    )
     scheme = dmc.ColorSchemeToggle(
         lightIcon="☀",
         darkIcon="☾",
@@ -130,7 +185,7 @@ def _tools(*buttons: Node, root: str = "") -> Node:
         size="lg",
         **{"aria-label": "Light or dark"},
     )
-    return dmc.Group([*buttons, scheme], gap="xs", wrap="nowrap")
+    return dmc.Group([reference, *buttons, scheme], gap="xs", wrap="nowrap")
 
 
 def _help(snapshot: Snapshot) -> dict[str, str]:
@@ -157,18 +212,22 @@ class Opened:
     """A page as a link opens it.
 
     Attributes:
-        page: the page.
-        children: its components.
+        page: the page; None where the link leads to nothing that there is.
+        children: its components; without a page the reason, and the way back.
+        title: what the browser calls it.
         address: `pathname` and `search`, as a browser has them.
     """
 
-    page: Page
+    page: Page | None
     children: list[Node]
+    title: str
     address: dict[str, str]
 
 
 def open_page(source: Source, path: object, search: object) -> Opened:
     """The page that a link leads to, below sentences on what of it there is not.
+
+    Where it leads to no page, or to no layer of the store, the ways to those that there are.
 
     Args:
         source: where the stores are.
@@ -177,13 +236,45 @@ def open_page(source: Source, path: object, search: object) -> Opened:
     """
     snapshot = source.snapshot()
     path, search = (text if isinstance(text, str) else "" for text in (path, search))
-    name = unquote(path).removeprefix(request.script_root).strip("/") or PAGES[0].name
-    state, problems = parse_query(search, snapshot.catalog)
+    name = unquote(path).removeprefix(request.script_root).strip("/") or _page_without_name(search)
+    address = {"pathname": path, "search": search}
     page = next((page for page in PAGES if page.name == name), None)
+    # Absolute: an unknown path may be of any depth.
+    root = quote(request.script_root)
     if page is None:
-        page, problems = PAGES[0], (f"There is no page {name!r}.", *problems)
+        ways = {page.title: f"{root}/{page.name}" for page in PAGES}
+        return _nowhere(snapshot, NO_PAGE, f"No page {name!r}.", ways, address)
+    layer = dict(parse_qsl(search.lstrip("?"))).get(FIELDS["layer"].key, "")
+    layers = list(snapshot.catalog.n_filters)
+    if layer and layer not in layers:
+        reason = f"No layer {layer!r} in {snapshot.file_name}{near_matches(layer, layers)}"
+        ways = {path: f"{root}/{name}?{urlencode({'layer': path})}" for path in layers}
+        return _nowhere(snapshot, "There is no such layer", reason, ways, address)
+    state, problems = parse_query(search, snapshot.catalog)
     children = [*notes(problems), page.layout(snapshot, state)]
-    return Opened(page, children, {"pathname": path, "search": search})
+    return Opened(page, children, page.full_title(snapshot, state), address)
+
+
+def _page_without_name(search: str) -> str:
+    """The page of a link that names none: the first, unless it says what that does not show."""
+    named = dict(parse_qsl(search.lstrip("?")))
+    others = (link.key for name, link in FIELDS.items() if name not in PAGES[0].shown_fields)
+    return UNNAMED.name if any(key in named for key in others) else PAGES[0].name
+
+
+def _page_with(path: str, changes: Mapping[str, object]) -> str:
+    """The page of a path, if it shows something of what changes; else the one that does."""
+    name = unquote(path.rpartition("/")[2])
+    page = next((page for page in PAGES if page.name == name), PAGES[0])
+    return page.name if changes.keys() & page.shown_fields else UNNAMED.name
+
+
+def _nowhere(
+    snapshot: Snapshot, heading: str, reason: str, ways: Mapping[str, str], address: dict[str, str]
+) -> Opened:
+    """The message for a link to a page or a layer that the store does not have."""
+    title = f"{heading} · {snapshot.name}"
+    return Opened(None, [absence(heading, reason, ways)], title, address)
 
 
 def register(app: Dash, source: Source) -> None:
@@ -191,7 +282,7 @@ def register(app: Dash, source: Source) -> None:
     names = [page.name for page in PAGES]
     catalogue.register(app, source)
 
-    # The first page comes with the index: see `bring_first_page`.
+    # The first page comes with the index: see first_page.py.
     @app.callback(
         Output(ids.PAGE, "children"),
         *(Output(ids.NAV.format(page=name), "className") for name in names),
@@ -204,7 +295,7 @@ def register(app: Dash, source: Source) -> None:
         return opened.children, *("active" if page is opened.page else "" for page in PAGES)
 
     @app.callback(
-        Output(ids.URL, "search"),
+        Output(ids.GOTO_LINK, "data"),
         Output(ids.GOTO, "error"),
         Output(ids.GOTO, "value"),
         Input(ids.GOTO_ASKED, "data"),
@@ -212,7 +303,7 @@ def register(app: Dash, source: Source) -> None:
     )
     def go(goal: object) -> tuple[Any, str, Any]:
         match goal:
-            case {"text": str(text), "search": str(search)}:
+            case {"text": str(text), "path": str(path), "search": str(search), **rest}:
                 catalog = source.snapshot().catalog
                 changes, problem = find(text, catalog)
                 if problem or not changes:
@@ -225,10 +316,17 @@ def register(app: Dash, source: Source) -> None:
                     return no_update, problems[0], no_update
                 # Another window was zoomed for another picture.
                 query = updated_query(search, catalog, **({"window": ""} | changes))
-                return query, "", ""
+                link = {"href": f"{_page_with(path, changes)}{query}", "at": rest.get("at")}
+                return link, "", ""
             case _:
                 return no_update, "", no_update
 
+    app.clientside_callback(
+        ClientsideFunction("navigation", "open"),
+        Output(ids.GOTO_LINK, "data", allow_duplicate=True),
+        Input(ids.GOTO_LINK, "data"),
+        prevent_initial_call=True,
+    )
     app.clientside_callback(
         ClientsideFunction("color_scheme", "current"),
         Output(ids.SCHEME, "data"),
@@ -244,57 +342,14 @@ def register(app: Dash, source: Source) -> None:
         register_page(app, source, page, names)
 
 
-def bring_first_page(app: Dash, source: Source, *, title: str) -> None:
-    """Has the index bring what a browser would ask for next: layout, callbacks and the first page.
+def absence(title: str, reason: str, ways: Mapping[str, str]) -> Node:
+    """The message for a page, layer or store that does not exist, with links to those that do.
 
-    assets/first_page.js gives them to Dash's renderer, so that a link takes two trips less.
+    Args:
+        title: of the message.
+        reason: the name in the link, and names like it.
+        ways: the address of each link by its text.
     """
-    dependencies = ""
-
-    def add(response: Response) -> Response:
-        nonlocal dependencies
-        if response.mimetype != "text/html" or request.method != "GET":
-            return response
-        dependencies = dependencies or app.dependencies().get_data(as_text=True)
-        try:
-            layout_text = to_json_plotly(_first_layout(source, title=title))
-        except FmcoreError as error:
-            layout_text = to_json_plotly(_unopened(source, error, title=title))
-        blocks = (
-            f'<script type="application/json" id="first-{name}">{_in_html(text)}</script>'
-            for name, text in (("layout", layout_text), ("dependencies", dependencies))
-        )
-        index = response.get_data(as_text=True)
-        if '"AgGrid"' not in layout_text:
-            index = _GRID_SCRIPT.sub(
-                r'<link rel="prefetch" as="script" id="grid-script" href="\1">', index
-            )
-        response.set_data(index.replace("</head>", f"{''.join(blocks)}</head>", 1))
-        return response
-
-    app.server.after_request(add)
-
-
-def _first_layout(source: Source, *, title: str) -> Component:
-    if source.has_catalogue and STORE_HERE.get() is None:
-        return layout(source, title=title)
-    query = request.query_string.decode("utf-8", "replace")
-    path = quote(f"{request.script_root}{request.path}")
-    opened = open_page(source, path, f"?{query}" if query else "")
-    return layout(source, title=title, opened=opened)
-
-
-def _unopened(source: Source, error: FmcoreError, *, title: str) -> Component:
-    """What stands in the place of a store that cannot be opened: why, and the way to the others."""
-    root = "../../" if source.has_catalogue else ""
-    heading = html.A(title, href=root, title="All stores") if root else title
-    header = html.Header(
-        [html.H1(heading), html.Div(className="about"), _tools(root=root)], className="frame"
-    )
-    reason = empty(str(error), title="This store cannot be opened")
-    return _provider([header, html.Main(reason)])
-
-
-def _in_html(text: str) -> str:
-    """JSON that ends no script element early."""
-    return text.replace("<", "\\u003c")
+    links = [html.Li(html.A(name, href=address)) for name, address in ways.items()]
+    parts = [empty(reason, title=title), *([html.Ul(links)] if links else [])]
+    return html.Div(parts, className="absence")

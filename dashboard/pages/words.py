@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard.stores.source import Snapshot
-from fmcore.records import Target
+from fmcore.numbers import fraction_text, number_text
+from fmcore.records import Policy, Target
+from fmcore.statistics import Change, Replacement
 from fmcore.storage import Layer
 
 # Labels or numbers of a sample that are listed.
@@ -117,13 +119,19 @@ def target_lines(snapshot: Snapshot, sample: int) -> list[str]:
     if answer is None:
         return []
     if store.target != Target.LABELS:
-        true = [""] * len(names) if truth is None else [f"true {value:.4g}, " for value in truth]
+        true = (
+            [""] * len(names)
+            if truth is None
+            else [f"true {number_text(value, digits=4)}, " for value in truth]
+        )
         return [
-            f"{name}: {words}predicted {value:.4g}"
+            f"{name}: {words}predicted {number_text(value, digits=4)}"
             for name, words, value in zip(names, true, answer, strict=True)
         ][:FEW_TARGETS]
     likeliest = (-answer).argsort(kind="stable")[:FEW_TARGETS].tolist()
-    lines = [f"Likeliest: {', '.join(f'{names[at]} {answer[at]:.4f}' for at in likeliest)}"]
+    lines = [
+        f"Likeliest: {', '.join(f'{names[at]} {fraction_text(answer[at])}' for at in likeliest)}"
+    ]
     if truth is None:
         return lines
     has = [names[at] for at in truth.nonzero()[0].tolist()]
@@ -135,7 +143,15 @@ def _text(value: np.generic, *, of_labels: bool) -> str:
     """A flag in a word, a probability with four decimals, a number with four digits."""
     if value.dtype == np.bool_:
         return "yes" if value else "no"
-    return f"{value:.4f}" if of_labels else f"{value:.4g}"
+    return fraction_text(value) if of_labels else number_text(value, digits=4)
+
+
+def not_as_computed(layer: Layer) -> str:
+    """A sentence on stored maps that are not the values that the model put out; else empty."""
+    if layer.policy != Policy.FLOAT16:
+        return ""
+    words = f"Its maps are stored as {layer.value_words}"
+    return f"{words}; statistics are of the values before that."
 
 
 # How a store says that units may see less than their boxes.
@@ -156,3 +172,33 @@ def not_exact(layer: Layer) -> str:
         why = words.removeprefix("unknown")
         return f"What a unit of this layer sees is unknown{why}: images have no box."
     return ""
+
+
+# What took the place of a filter's output, a sentence without its full stop.
+_REPLACED = {
+    Replacement.ZERO: "Replaced by zero",
+    Replacement.MEAN: "Replaced by its mean",
+    Replacement.RESAMPLE: "Replaced by its output for another sample",
+}
+
+
+def replaced_words(by: Replacement) -> str:
+    """What took the place of a filter's output."""
+    return _REPLACED[by]
+
+
+def interval_text(change: Change, index: int) -> str:
+    """A mean change with its interval, as a number."""
+    value, low, high = (
+        number_text(ends[index], digits=3) for ends in (change.value, change.low, change.high)
+    )
+    return f"{value} (95% interval {low} to {high})"
+
+
+def cost_text(accuracy: Change, index: int) -> str:
+    """A change of accuracy in points, with its interval."""
+    value, low, high = (
+        f"{100 * float(ends[index]) + 0.0:.3g}"
+        for ends in (accuracy.value, accuracy.low, accuracy.high)
+    )
+    return f"{value} points (95% interval {low} to {high})"

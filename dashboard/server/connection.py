@@ -45,8 +45,8 @@ class _Refusal(Exception):
     """Ends the parsing of a request."""
 
 
-class Line:
-    """What may make way.
+class Evictable:
+    """A connection that may be ended in favor of a new one.
 
     Attributes:
         address: the client's; empty for a Unix socket.
@@ -86,8 +86,8 @@ class Connections:
         self.bounds = bounds
         self._n = 0
         # Those without a request under way, the longest first: of strangers by address, of people.
-        self._strangers: dict[str, dict[Line, None]] = {}
-        self._people: dict[Line, None] = {}
+        self._strangers: dict[str, dict[Evictable, None]] = {}
+        self._people: dict[Evictable, None] = {}
 
     def __len__(self) -> int:
         return self._n
@@ -97,7 +97,7 @@ class Connections:
         """How many there may be: stores and files need open files too."""
         return min(self.bounds.connections, open_files() * 3 // 4)
 
-    def enter(self, connection: Line) -> None:
+    def enter(self, connection: Evictable) -> None:
         """Takes a new connection; above the bound, one that rests ends, or the new one.
 
         It is a stranger's, of the address with most of them: people's rest between two clicks, and
@@ -115,19 +115,19 @@ class Connections:
                 return
         self.rest(connection)
 
-    def leave(self, connection: Line) -> None:
+    def leave(self, connection: Evictable) -> None:
         """Forgets a connection that ended."""
         self._n -= 1
         self.work(connection)
 
-    def rest(self, connection: Line) -> None:
+    def rest(self, connection: Evictable) -> None:
         """Notes that a connection has no request under way."""
         if connection.is_of_person:
             self._people[connection] = None
         else:
             self._strangers.setdefault(connection.address, {})[connection] = None
 
-    def work(self, connection: Line) -> None:
+    def work(self, connection: Evictable) -> None:
         """Notes that a request is under way."""
         self._people.pop(connection, None)
         neighbors = self._strangers.get(connection.address, {})
@@ -136,7 +136,7 @@ class Connections:
             self._strangers.pop(connection.address, None)
 
 
-class Connection(HttpToolsProtocol, Line):
+class Connection(HttpToolsProtocol, Evictable):
     """What uvicorn has for a connection, with bounds."""
 
     def __init__(self, *arguments: Any, connections: Connections, **options: Any) -> None:
@@ -331,7 +331,7 @@ class Connection(HttpToolsProtocol, Line):
             self.transport.close()
 
 
-class Handshake(asyncio.Protocol, Line):
+class Handshake(asyncio.Protocol, Evictable):
     """A connection before it speaks TLS: counted as all others, and with as much time as a head.
 
     uvicorn has an event loop listen with TLS, which tells of a connection when its handshake is

@@ -49,6 +49,15 @@ _DENIED = (
 )
 
 
+# In a policy, of origins.
+NOBODY = "'none'"
+_OF_FILES = {
+    b"x-content-type-options",
+    b"cross-origin-resource-policy",
+    b"strict-transport-security",
+}
+
+
 class SecurityHeaders:
     """Adds to every response the content security policy, its companions, and how long it is kept.
 
@@ -56,13 +65,22 @@ class SecurityHeaders:
     date may be kept by its reader alone, and is asked for again each time.
     """
 
-    def __init__(self, app: ASGIApp, *, script_hashes: Sequence[str], tls: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        script_hashes: Sequence[str],
+        tls: bool = False,
+        frames: Sequence[str] = (),
+    ) -> None:
         """Stands around an application.
 
         Args:
             app: what answers.
             script_hashes: of scripts in pages.
             tls: whether browsers come through TLS, and shall come by nothing else for a year.
+            frames: the origins whose pages may frame these; they know an address that is a secret,
+                which no other site is told.
         """
         self._app = app
         headers = {
@@ -75,12 +93,12 @@ class SecurityHeaders:
                     "img-src 'self' data: blob:",
                     "object-src 'none'",
                     "base-uri 'self'",
-                    "frame-ancestors 'none'",
+                    f"frame-ancestors {' '.join(frames) or NOBODY}",
                     "form-action 'self'",
                 )
             ),
             "x-content-type-options": "nosniff",
-            "referrer-policy": "same-origin",
+            "referrer-policy": "no-referrer" if frames else "same-origin",
             "cross-origin-opener-policy": "same-origin",
             "cross-origin-resource-policy": "same-origin",
             "permissions-policy": ", ".join(f"{feature}=()" for feature in _DENIED),
@@ -90,6 +108,8 @@ class SecurityHeaders:
             headers["strict-transport-security"] = FOR_A_YEAR
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._names = {name for name, _ in self._headers}
+        # A page's policies hold for what it loads: scripts and styles, forty of them, need no own.
+        self._of_files = [header for header in self._headers if header[0] in _OF_FILES]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes everything on; only the start of a response is changed."""
@@ -98,8 +118,11 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 own = message.get("headers", ())
                 others = [header for header in own if header[0].lower() not in self._names]
-                message["headers"] = [*others, *_kept(others), *self._headers]
+                message["headers"] = [*others, *_kept(others), *added]
             await send(message)
+
+        is_loaded = is_file(scope) and scope["path"].endswith((".js", ".css"))
+        added = self._of_files if is_loaded else self._headers
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 

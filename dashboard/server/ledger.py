@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable
 
 from dashboard.server.access_log import AccessLog, Line
-from dashboard.server.metrics import Metrics, Usage
+from dashboard.server.metrics import Metrics
+from dashboard.stores.source import StoreUsage
 
 # What one process keeps for a disk that is slow, about 4 MB; what comes beyond is lost and counted.
 MOST_WAITING = 10_000
@@ -21,7 +22,7 @@ class Ledger:
     """Counts what was asked, and has it written down."""
 
     def __init__(
-        self, metrics: Metrics, access_log: AccessLog | None, usage: Callable[[], Usage]
+        self, metrics: Metrics, access_log: AccessLog | None, usage: Callable[[], StoreUsage]
     ) -> None:
         """Starts no thread yet: none survives a fork.
 
@@ -70,6 +71,7 @@ class Ledger:
             self._wake.set()
             self._thread.join(5.0)
             self._pid = 0
+            atexit.unregister(self.close)
 
     def _renew(self) -> None:
         self._waiting: deque[Line] = deque()

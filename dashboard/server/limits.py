@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -116,7 +117,7 @@ class Strangers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 408, 413 or 503 itself, else hands on."""
-        if scope["type"] != "http" or is_always_answered(scope) or _person(scope):
+        if scope["type"] != "http" or is_always_answered(scope) or person_name(scope):
             await self._app(scope, receive, send)
             return
         await _hand_on(self._placed, await self._body(receive), scope, receive, send)
@@ -166,7 +167,7 @@ class Busy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts a request as long as it is being answered."""
-        person = _person(scope)
+        person = person_name(scope)
         is_uncounted = scope["type"] != "http" or is_always_answered(scope)
         if is_uncounted or (self._has_login and not person):
             await self._app(scope, receive, send)
@@ -223,7 +224,8 @@ def refusal(status: int, reason: str) -> PlainTextResponse:
     return PlainTextResponse(reason, status_code=status, headers={"connection": "close"})
 
 
-def _person(scope: Scope) -> str:
+def person_name(scope: Mapping[str, Any]) -> str:
+    """The name of who asks; empty for somebody who is not logged in."""
     person = scope.get("state", {}).get("person")
     return person.name if person else ""
 

@@ -114,13 +114,19 @@ def address(listening: socket.socket, *, tls: bool = False) -> str:
     return f"http{'s' * tls}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def serve(app: ASGIApp, listening: socket.socket, *, open_browser: bool) -> None:
-    """Serves until Ctrl-C or SIGTERM."""
+def serve(app: ASGIApp, listening: socket.socket, *, opens: bool) -> None:
+    """Serves until Ctrl-C or SIGTERM.
+
+    Args:
+        app: what is served.
+        listening: the socket.
+        opens: whether a browser is opened when it answers.
+    """
     server = configured(app)
-    if open_browser:
+    if opens:
         threading.Thread(
             target=_when_started,
-            args=(server, lambda: webbrowser.open(address(listening))),
+            args=(server, lambda: open_browser(address(listening))),
             daemon=True,
         ).start()
     server.run(sockets=[listening])
@@ -137,23 +143,74 @@ def check(
     Raises:
         ServerError: if it does not start in time.
     """
-    server = configured(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
+    running = Running(app, listening)
     try:
-        if not _when_started(server):
-            raise ServerError(f"the server did not start in {START_TIMEOUT_SECONDS:.0f} s")
         return {path: _status(address(listening) + path.lstrip("/")) for path in paths}
     finally:
-        server.should_exit = True
-        thread.join(START_TIMEOUT_SECONDS)
+        running.stop()
 
 
-def has_display() -> bool:
-    """Whether a browser can be shown here."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+class Running:
+    """A server in a thread of this process, with which it ends."""
+
+    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+        """Starts it.
+
+        Args:
+            app: what answers.
+            listening: the socket, which is closed with the server.
+
+        Raises:
+            ServerError: if it does not start in time.
+        """
+        self._listening = listening
+        self._server = configured(app)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listening]}, daemon=True, name="fmdash"
+        )
+        self._thread.start()
+        if not _when_started(self._server):
+            self.stop()
+            raise ServerError(f"the server did not start in {START_TIMEOUT_SECONDS:.0f} s")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs; not in a process that was forked off."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ends it, with all connections."""
+        self._server.should_exit = True
+        self._thread.join(START_TIMEOUT_SECONDS)
+        self._listening.close()
+
+
+def why_no_browser() -> str:
+    """Why none is opened here unless somebody asks for it, in words; empty where one is.
+
+    `$BROWSER` says how to open one where there is no display: editors set it in containers and on
+    other machines.
+    """
+    if os.environ.get("CI"):
+        return "this is a CI run"
+    if os.environ.get("BROWSER"):
+        return ""
+    if os.environ.get("SSH_CONNECTION"):
+        return "you are here by SSH"
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    if sys.platform in ("darwin", "win32") or any(map(os.environ.get, displays)):
+        return ""
+    return "there is no display"
+
+
+def open_browser(where: str) -> None:
+    """Opens an address in a browser; where that fails, says so, and the server goes on."""
+    try:
+        is_open = webbrowser.open(where)
+    except (webbrowser.Error, OSError, ValueError):  # the last of quotes in $BROWSER that never end
+        is_open = False
+    if not is_open:
+        print(f"No browser could be opened: open {where} in yours.", flush=True)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dashboard.stores.source import StoreUsage
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 # Seconds; a step of the sample takes 10 ms, a page 50, and nobody waits for more than 10 s.
@@ -30,35 +32,6 @@ REFUSALS: Mapping[int, str] = {
     431: "large headers",
     503: "busy",
 }
-
-
-class Usage(Protocol):
-    """What of the stores has been used so far, in this process."""
-
-    @property
-    def n_opened(self) -> int:
-        """How often a store was opened."""
-
-    @property
-    def n_hits(self) -> int:
-        """How often the cache had what was asked for."""
-
-    @property
-    def n_misses(self) -> int:
-        """How often it had not."""
-
-    @property
-    def n_bytes(self) -> int:
-        """How much the cache holds now."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Used:
-    n_opened: int = 0
-    n_hits: int = 0
-    n_misses: int = 0
-    n_lost: int = 0
-    n_bytes: int = 0
 
 
 @contextmanager
@@ -127,7 +100,7 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self._of: dict[tuple[str, int], tuple[library.Counter, library.Histogram]] = {}
-        self._before = _Used()
+        self._before = (0, 0, 0, 0)
 
     def begin(self) -> None:
         """Counts this process among those that answer."""
@@ -158,21 +131,19 @@ class Metrics:
         if status in REFUSALS:
             self._refused.labels(REFUSALS[status]).inc()
 
-    def used(self, usage: Usage, n_lost: int) -> None:
+    def used(self, usage: StoreUsage, n_lost: int) -> None:
         """Takes over what this process has counted elsewhere.
 
         Args:
             usage: of its stores.
             n_lost: lines of its access log that could not be written.
         """
-        now = _Used(usage.n_opened, usage.n_hits, usage.n_misses, n_lost, usage.n_bytes)
-        before, self._before = self._before, now
-        if now == before:
-            return
-        for counter, new, old in zip(self._totals, astuple(now), astuple(before), strict=False):
+        totals = usage.n_opened, usage.n_hits, usage.n_misses, n_lost
+        before, self._before = self._before, totals
+        for counter, new, old in zip(self._totals, totals, before, strict=True):
             if new > old:
                 counter.inc(new - old)
-        self._n_bytes.set(now.n_bytes)
+        self._n_bytes.set(usage.n_bytes)
 
     def text(self) -> bytes:
         """All numbers, of all processes, in Prometheus' text format."""

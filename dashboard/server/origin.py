@@ -7,7 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.server.problem import problem
 
-_SAFE = ("GET", "HEAD", "OPTIONS")
+# Methods that change nothing (RFC 9110, 9.2.1).
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OURS = ("same-origin", "none")
 
 
@@ -50,7 +51,7 @@ class OwnPages:
 def _is_link(scope: Scope, headers: Headers) -> bool:
     """Whether somebody followed a link in a page, or opened it from one."""
     return (
-        scope["method"] in _SAFE
+        scope["method"] in SAFE_METHODS
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
     )

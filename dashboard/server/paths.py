@@ -6,17 +6,22 @@ Every address in a page is relative, but for those that Dash writes into its ind
 
 from __future__ import annotations
 
+import gzip
 from urllib.parse import quote
 
-from flask import Response, request
+from flask import Response, has_request_context, request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboard.server.problem import problem
 from dashboard.stores.source import DIGESTS_HERE, STORE_HERE, Source
 from dashboard.urls import HERE, STORES
 
 _IN_JSON = HERE.replace("/", r"\u002f")
+# Shorter answers gain nothing; more work gains little of those that a page waits for.
+LEAST_BYTES, LEVEL = 1000, 5
 # The same for all stores, and so fetched once.
 _SHARED = ("assets/", "_dash-component-suites/")
 
@@ -53,9 +58,9 @@ class StorePages:
             await self._app(scope, receive, send)
             return
         name, slash, _ = path.removeprefix(STORES).partition("/")
-        if not await self._is_store(name):
-            answer = PlainTextResponse(f"there is no store {name!r} here", 404)
-            await answer(scope, receive, send)
+        # A browser gets a page that says so: see `pages.first_page`.
+        if not await self._is_store(name) and not (name and _wants_page(scope)):
+            await problem(404, f"there is no store {name!r} here")(scope, receive, send)
         elif not slash:
             query = scope["query_string"].decode("latin-1")
             where = f"{quote(root)}{STORES}{quote(name)}/" + (f"?{query}" if query else "")
@@ -74,9 +79,19 @@ class StorePages:
         return name in await run_in_threadpool(lambda: self._source.names)
 
 
+def _wants_page(scope: Scope) -> bool:
+    return scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
+
+
 def begin() -> None:
     """Begins to note which stores an answer is of."""
     DIGESTS_HERE.set(set())
+
+
+def root_address() -> str:
+    """The address of what is above all stores: of the catalogue, the account and the API."""
+    here = request.script_root if has_request_context() else ""
+    return f"{quote(here.removesuffix(f'{STORES}{STORE_HERE.get()}'))}/"
 
 
 def place(response: Response) -> Response:
@@ -93,4 +108,10 @@ def place(response: Response) -> Response:
         for written in (HERE, _IN_JSON):
             text = text.replace(written, f"{quote(here)}/")
         response.set_data(text)
+    if response.mimetype in ("text/html", "application/json"):
+        data = response.get_data()
+        response.vary.add("accept-encoding")
+        if len(data) >= LEAST_BYTES and request.accept_encodings.best_match(["gzip"]):
+            response.set_data(gzip.compress(data, LEVEL, mtime=0))
+            response.headers["content-encoding"] = "gzip"
     return response

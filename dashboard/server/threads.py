@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from starlette.types import Receive, Scope
 
+from dashboard.server.limits import person_name
+
 T = TypeVar("T")
 
 
@@ -47,8 +49,7 @@ class Threads:
         Raises:
             ClientLeftError: if the client left before a thread was free.
         """
-        person = scope.get("state", {}).get("person")
-        who = person.name if person else ""
+        who = person_name(scope)
         # All who wait can have no turn now, or they had it.
         if self._has_turn(who):
             self._begin(who)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.server.access_log import Line
 from dashboard.server.headers import is_file
 from dashboard.server.ledger import Ledger
+from dashboard.server.limits import person_name
 
 # The id of the request at hand, for lines about what went wrong with it.
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")
@@ -40,6 +41,8 @@ class Watched:
         """Hands a request on, with its id in `REQUEST_ID` and in the answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            if scope["type"] == "lifespan":  # the server has ended
+                self.ledger.close()
             return
         began = time.perf_counter()
         name = _id_of(scope)
@@ -63,13 +66,12 @@ class Watched:
             status = status or 500  # as the server then answers
             raise
         finally:
-            person = state.get("person")
             self.ledger.write(
                 Line(
                     _route(scope, state.get("route")),
                     time.time(),
                     name,
-                    person.name if person else "",
+                    person_name(scope),
                     scope["method"],
                     scope["path"],
                     status or CLIENT_LEFT,

@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 import time
-import webbrowser
 from typing import Any
 
 import uvicorn
@@ -20,7 +19,7 @@ from gunicorn.arbiter import Arbiter
 from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
-from dashboard.server.listen import Certificate, address, settings
+from dashboard.server.listen import Certificate, address, open_browser, settings
 from dashboard.server.metrics import Metrics
 
 # A worker that ends waits as long for answers under way, and before for connections to come back.
@@ -83,7 +82,7 @@ def serve_with(
     *,
     workers: int,
     certificate: Certificate | None,
-    open_browser: bool,
+    opens: bool,
     metrics: Metrics,
 ) -> None:
     """Serves until Ctrl-C or SIGTERM; SIGHUP starts all workers anew, and no request is lost.
@@ -93,12 +92,14 @@ def serve_with(
         listening: the socket that all share.
         workers: how many processes.
         certificate: speak TLS with it.
-        open_browser: open one when it answers.
+        opens: whether a browser is opened when it answers.
         metrics: where workers are counted.
     """
-    if open_browser:
+    if opens:
         where = address(listening, tls=certificate is not None)
-        threading.Timer(1.0, webbrowser.open, [where]).start()
+        timer = threading.Timer(1.0, open_browser, [where])
+        timer.daemon = True  # nobody who stops the server waits for a browser
+        timer.start()
     options: dict[str, Any] = {
         "bind": f"fd://{listening.detach()}",  # which closes it at the end
         "workers": workers,

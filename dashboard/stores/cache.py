@@ -13,7 +13,7 @@ from cachetools import LRUCache
 
 T = TypeVar("T")
 
-CACHE_BYTES = 48 << 20
+CACHE_BYTES = 96 << 20
 
 
 class ByteCache:

@@ -21,6 +21,8 @@ class Catalog:
         has_predictions: whether the model predicts one.
         has_outcomes: whether a prediction is correct or wrong.
         target: what kind of answer the model gives.
+        measured: what was measured of each class and filter, the name of one of `MEASURES`; empty
+            for nothing.
     """
 
     n_filters: Mapping[str, int]
@@ -31,6 +33,12 @@ class Catalog:
     has_predictions: bool = True
     has_outcomes: bool = True
     target: Target = Target.CLASS
+    measured: str = ""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of all that Classes shows of each class and filter: statistics, and costs."""
+        return (*self.statistics, self.measured) if self.measured else self.statistics
 
     @property
     def classes(self) -> tuple[str, ...]:

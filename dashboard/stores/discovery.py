@@ -4,8 +4,9 @@ A store's name is its path in the folder without the ending, with `:` for each `
 one part of an address. Nothing outside the folders is reached. Each entry is judged by itself:
 
 - left out: what does not end in `.h5`; hidden names; links that lead out of the folder, and links
-  to folders; captures under way; what lies deeper than `DEEPEST` folders, or in a folder that may
-  not be read; and what comes after the first `MOST` stores or `MOST_ENTRIES` entries;
+  to folders; captures under way; folders of shards; what lies deeper than `DEEPEST` folders, or in
+  a folder that may not be read; and what comes after the first `MOST` stores or `MOST_ENTRIES`
+  entries;
 - listed with the reason why it cannot be opened: all else that is no file that may be read.
 """
 
@@ -19,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmcore.errors import one_line
-from fmcore.storage import UNFINISHED, real_path
+from fmcore.storage import SHARDS_FOLDER, UNFINISHED, real_path
 
 log = logging.getLogger(__name__)
 
 ENDING = ".h5"
+# Folders of captures under way, and of shards, which are parts of a store beside their folder.
+NO_STORES = (UNFINISHED, SHARDS_FOLDER)
 MOST = 2000
 # Folders in folders: people sort by project, model and run. Every scan opens all of them.
 DEEPEST = 16
@@ -51,11 +54,18 @@ class Entry:
     problem: str = ""
 
 
-def find_stores(paths: Sequence[Path]) -> dict[str, Entry]:
-    """The files by the names they bear in addresses; at most `MOST` of each folder."""
+def find_stores(paths: Sequence[Path], logged: dict[Path, str] | None = None) -> dict[str, Entry]:
+    """The files by the names they bear in addresses; at most `MOST` of each folder.
+
+    Args:
+        paths: the files and folders that were named.
+        logged: takes links that are not followed, each with the reason, which is logged; those
+            that it holds are not logged again.
+    """
     entries: dict[str, Entry] = {}
+    logged = {} if logged is None else logged
     for path in paths:
-        for name, entry in _named(path):
+        for name, entry in _named(path, logged):
             free, n = name, 2
             while free in entries:  # two folders may each hold one of that name
                 free, n = f"{name}~{n}", n + 1
@@ -63,7 +73,7 @@ def find_stores(paths: Sequence[Path]) -> dict[str, Entry]:
     return entries
 
 
-def _named(path: Path) -> Iterator[tuple[str, Entry]]:
+def _named(path: Path, logged: dict[Path, str]) -> Iterator[tuple[str, Entry]]:
     try:
         root = real_path(path) if path.is_dir() else None
     except OSError:  # it goes away just now
@@ -71,7 +81,7 @@ def _named(path: Path) -> Iterator[tuple[str, Entry]]:
     if root is None:
         yield path.stem, Entry(path, path.name)  # whether it is there, its opening says
         return
-    for n, entry in enumerate(_walk(path, root)):
+    for n, entry in enumerate(_walk(path, root, logged)):
         if n == MOST:
             log.warning("%s has more than %d stores; the first of them are listed", path, MOST)
             return
@@ -91,7 +101,7 @@ def _as_address(entry: Entry) -> tuple[str, Entry]:
     return one_line(name)[:LONGEST_NAME], Entry(entry.path, label, entry.root, problem)
 
 
-def _walk(folder: Path, root: Path) -> Iterator[Entry]:
+def _walk(folder: Path, root: Path, logged: dict[Path, str]) -> Iterator[Entry]:
     """What may be a store below a folder, in the order of names, folder by folder."""
     # Without recursion: each folder on the way down keeps only what of it is still to come.
     rest, n_left = [iter(_entries_of(folder, MOST_ENTRIES))], MOST_ENTRIES
@@ -110,11 +120,13 @@ def _walk(folder: Path, root: Path) -> Iterator[Entry]:
         label = str(path.relative_to(folder))
         try:
             if entry.is_dir(follow_symlinks=False):
-                if not entry.name.endswith(UNFINISHED) and len(rest) < DEEPEST:
+                if not entry.name.endswith(NO_STORES) and len(rest) < DEEPEST:
                     rest.append(iter(_entries_of(path, n_left)))
                 continue
         except OSError:  # it goes away just now
             continue
+        if entry.is_symlink():
+            _log_link(path, root, logged)
         if entry.name.endswith(ENDING):
             try:
                 problem = _problem(path, root)
@@ -122,6 +134,22 @@ def _walk(folder: Path, root: Path) -> Iterator[Entry]:
                 problem = error.strerror or type(error).__name__
             if problem is not None:
                 yield Entry(path, label, root, f"cannot be opened: {problem}" if problem else "")
+
+
+def _log_link(path: Path, root: Path, logged: dict[Path, str]) -> None:
+    """Logs once that a link is not followed: one out of the folder of stores, or to a folder."""
+    try:
+        where = real_path(path)
+        is_outside, is_folder = not where.is_relative_to(root), where.is_dir()
+    except OSError:  # it leads nowhere
+        return
+    if not (is_folder or (is_outside and path.suffix == ENDING)):
+        return
+    reason = "out of the folder of stores" if is_outside else "to a folder"
+    words = f"leads {reason}, to {where}"
+    if logged.get(path) != words:
+        logged[path] = words
+        log.warning("%s is a link that %s; it is left out", path, one_line(words))
 
 
 def _problem(path: Path, root: Path) -> str | None:

@@ -13,35 +13,23 @@ import tempfile
 import threading
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from cachetools import LRUCache
 
+from dashboard.stores.file_keys import Key, key_of
 from dashboard.stores.summary import StoreSummary
 from fmcore import FmcoreError
-from fmcore.apart import Apart, ApartError
-from fmcore.storage import FileBytes, bounds_for, damage_text
+from fmcore.apart import Apart, ApartError, bounds_for
+from fmcore.storage import FileBytes, bytes_of_store, damage_text
 
 log = logging.getLogger(__name__)
 
-# What tells a file from the one that replaced it: device, inode, size, and times of its last
-# changes in nanoseconds; the second of these cannot be set.
-Key = tuple[int, int, int, int, int]
 LOOK = "dashboard.stores.summary:describe"
-# A line takes about 500 bytes: 20 MB, for ten folders of as many stores as a scan lists.
+# A line takes about 1,000 bytes: 20 MB, for ten folders of as many stores as a scan lists.
 MOST_KEPT = 20_000
 # What is shared begins anew at this length, if files are replaced all the time.
 MOST_SHARED_BYTES = 32 << 20
-
-
-def key_of(status: os.stat_result) -> Key:
-    """What tells a file from every other, and from itself once it is changed."""
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
 
 
 class Looks:
@@ -93,8 +81,8 @@ class Looks:
 
     def _look(self, file: FileBytes, label: str) -> StoreSummary:
         try:
-            values = self._apart.call(file.descriptor, label, bounds_for(file.size))
-            return StoreSummary(**values | {"target_names": tuple(values["target_names"])})
+            bounds = bounds_for(bytes_of_store(file.real_path()))
+            return _summary(self._apart.call(file.descriptor, label, bounds))
         except ApartError as error:
             problem = damage_text(Path(label), error)
         except FmcoreError as error:
@@ -120,5 +108,9 @@ class Looks:
         self._read_bytes += len(data)
         for line in data.splitlines():
             label, key, values = json.loads(line)
-            values["target_names"] = tuple(values["target_names"])
-            self._kept[(label, tuple(key))] = StoreSummary(**values)
+            self._kept[(label, tuple(key))] = _summary(values)
+
+
+def _summary(values: dict[str, Any]) -> StoreSummary:
+    """A line of the catalogue that was sent as JSON."""
+    return StoreSummary(**values | {"target_names": tuple(values["target_names"])})

@@ -16,7 +16,8 @@ from typing import TypeVar
 
 from dashboard.stores.cache import ByteCache
 from dashboard.stores.discovery import Entry, find_stores
-from dashboard.stores.looks import Key, Looks, key_of
+from dashboard.stores.file_keys import Key, key_of
+from dashboard.stores.looks import Looks
 from dashboard.stores.snapshot import Sample, Snapshot
 from dashboard.stores.summary import StoreSummary
 from fmcore import FmcoreError, open_store
@@ -104,6 +105,7 @@ class Source:
         self.has_catalogue = len(paths) != 1 or paths[0].is_dir()
         self._cache, self._looks = ByteCache(), Looks()
         self._slots: dict[str, _Slot] = {}
+        self._logged_links: dict[Path, str] = {}
         self._scanning = threading.Lock()
         self._scanned = -SCAN_SECONDS
         self._turns = itertools.count(1)
@@ -134,8 +136,7 @@ class Source:
         """
         name, slot = self._slot(name)
         with slot.lock:
-            key = _key(slot.entry.path)
-            if slot.opened is None or key is None or slot.opened[0] != key:
+            if slot.opened is None or not _is_current(slot):
                 # The old file is left to its readers; it closes when the last of them lets go.
                 slot.opened = None
                 slot.opened = self._open(slot.entry, name)
@@ -189,11 +190,10 @@ class Source:
         if slot is None or not slot.lock.acquire(blocking=False):
             return None
         try:
-            opened = slot.opened
-            if opened is None or opened[0] != _key(slot.entry.path):
+            if slot.opened is None or not _is_current(slot):
                 return None
             slot.used = next(self._turns)
-            return opened[1]
+            return slot.opened[1]
         finally:
             slot.lock.release()
 
@@ -266,7 +266,7 @@ class Source:
         with self._scanning:
             if time.monotonic() - self._scanned < SCAN_SECONDS:
                 return
-            slots, files = self._slots, find_stores(self._paths)
+            slots, files = self._slots, find_stores(self._paths, self._logged_links)
             same = {name for name, slot in slots.items() if files.get(name) == slot.entry}
             self._slots = {
                 name: slots[name] if name in same else _Slot(entry) for name, entry in files.items()
@@ -279,6 +279,14 @@ class Source:
         others.sort(key=lambda slot: slot.used)
         for slot in others[: max(0, len(others) - (MOST_OPEN - 1))]:
             slot.opened = None
+
+
+def _is_current(slot: _Slot) -> bool:
+    """Whether a store is open, and neither it nor what lies beside it was replaced since."""
+    if slot.opened is None:
+        return False
+    key, snapshot = slot.opened
+    return key == _key(slot.entry.path) and snapshot.ablations.are_same
 
 
 def _key(path: Path) -> Key | None:

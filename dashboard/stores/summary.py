@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dashboard.stores.cache import ByteCache
 from dashboard.stores.snapshot import Snapshot
 from fmcore import Store, open_store
-from fmcore.statistics import dead_filters
+from fmcore.records import Policy
+from fmcore.statistics import HEALTH_RULES, tally, tally_words
 from fmcore.storage import FileBytes, inspect_store
 
 
@@ -19,7 +21,7 @@ class StoreSummary:
 
     Attributes:
         name: the store's, in addresses.
-        n_bytes: size of the file.
+        n_bytes: size of the file and its shards.
         model: the model's name.
         dataset: where its images came from.
         labels: `given`, `predicted` or `none`.
@@ -32,6 +34,9 @@ class StoreSummary:
         n_layers: how many captured layers.
         n_filters: filters of all layers.
         n_dead: those that are dead, by the rule of health.
+        findings: how many have each finding, by the names of the rules of health.
+        health: what is wrong with filters, in words.
+        policies: in how many layers maps are stored otherwise than as float32, in words.
         problem: why it cannot be opened; empty where it can.
         digest: what tells the store from every other.
     """
@@ -50,6 +55,9 @@ class StoreSummary:
     n_layers: int = 0
     n_filters: int = 0
     n_dead: int = 0
+    findings: dict[str, int] = field(default_factory=dict)
+    health: str = ""
+    policies: str = ""
     problem: str = ""
     digest: str = ""
 
@@ -70,7 +78,7 @@ def describe(descriptor: int, label: str) -> dict[str, Any]:
     with open_store(path, file=file) as store:
         inspect_store(store)
         Snapshot(store, "", ByteCache())  # what every page needs
-        return asdict(_of(store, "", file.size))
+        return asdict(_of(store, ""))
 
 
 def without_folders(error: Exception, *folders: Path) -> str:
@@ -81,15 +89,15 @@ def without_folders(error: Exception, *folders: Path) -> str:
     return words
 
 
-def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
+def _of(store: Store, name: str) -> StoreSummary:
     about = store.about()
-    dead = [
-        int(dead_filters(*map(layer.statistic, ("min", "max", "n_nonfinite"))).sum())
-        for layer in store.layers.values()
-    ]
+    layers = list(store.layers.values())
+    n_filters = sum(layer.n_filters for layer in layers)
+    counts = tally(layer.health() for layer in layers)
+    n_of = Counter(layer.policy for layer in layers if layer.policy != Policy.FLOAT32)
     return StoreSummary(
         name=name,
-        n_bytes=n_bytes,
+        n_bytes=store.n_bytes,
         model=str(about["model"]["name"]),
         dataset=str(about["dataset"]["source"]),
         labels=store.labels_are,
@@ -99,8 +107,11 @@ def _of(store: Store, name: str, n_bytes: int) -> StoreSummary:
         created=str(about["store"].get("created", "")),
         test_accuracy=store.test_accuracy,
         n_samples=store.n_samples,
-        n_layers=len(store.layers),
-        n_filters=sum(layer.n_filters for layer in store.layers.values()),
-        n_dead=sum(dead),
+        n_layers=len(layers),
+        n_filters=n_filters,
+        n_dead=counts["dead"],
+        findings={name: counts[name] for name in HEALTH_RULES},
+        health=tally_words(counts, n_filters),
+        policies=", ".join(f"{n} of {len(layers)} layers {name}" for name, n in n_of.items()),
         digest=store.digest,
     )

@@ -369,7 +369,7 @@ def _share(spec: ArraySpec) -> float:
     """What deflate leaves of the values of a table."""
     if "bound" in spec.axes:
         return CHANCE
-    if spec.name in ("kernel", "bias"):
+    if spec.name in ("kernel", "depthwise_kernel", "bias"):
         return WEIGHTS
     return ZEROS if "zero_fraction" in spec.name else SHARES[spec.dtypes[0]]
 
@@ -378,8 +378,12 @@ def _axis_sizes(layer: LayerPlan, class_sizes: NDArray[np.int64]) -> dict[str, i
     """The length of each axis that an array of a layer may have; 0 where the layer has none."""
     height, width, filters = layer.spec.shape
     by_y, by_x = layer.map_factors or (1, 1)
-    kernel = layer.spec.kernel
-    kernel_shape = (0, 0, 0, 0) if kernel is None else kernel.shape
+    kernels = {
+        axis: size
+        for name in ("kernel", "depthwise_kernel")
+        if (kernel := getattr(layer.spec, name)) is not None
+        for axis, size in zip(ARRAYS[name].axes, kernel.shape, strict=True)
+    }
     return {
         "sample": int(class_sizes.sum()),
         "y": height,
@@ -396,5 +400,5 @@ def _axis_sizes(layer: LayerPlan, class_sizes: NDArray[np.int64]) -> dict[str, i
         "similar": SIMILAR,
         "class_k": class_top(len(class_sizes), filters),
         "band": len(BANDS),
-        **dict(zip(ARRAYS["kernel"].axes, kernel_shape, strict=True)),
+        **kernels,
     }

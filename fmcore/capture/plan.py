@@ -78,6 +78,19 @@ class CapturePlan:
         """The number of samples in the test set."""
         return len(self.store.ids)
 
+    def part(self, rows: range) -> CapturePlan:
+        """The plan of some consecutive samples, whose store has no scores.
+
+        Its running sums have the classes of the whole plan, so that those of all parts merge.
+        """
+        store = replace(
+            self.store,
+            ids=self.store.ids[rows.start : rows.stop],
+            first_sample=rows.start,
+            statistics=StatisticsScope.BASIC,
+        )
+        return replace(self, store=store, checkpoint_rows=len(rows))
+
 
 def plan_capture(
     probe: Probe,
@@ -91,6 +104,7 @@ def plan_capture(
     preprocessing: Preprocessing = AS_GIVEN,
     output: OutputPlan | None = None,
     preprocessing_words: str = "",
+    command: str = "",
 ) -> CapturePlan:
     """Plans batches, checkpoints and the storage of each layer; tries codecs on the first samples.
 
@@ -105,6 +119,7 @@ def plan_capture(
         preprocessing: the preprocessing of pixels for the model.
         output: what is captured of the model's output, as `plan_output` decided.
         preprocessing_words: how the store describes it; its own words where left out.
+        command: the command that the store records; empty for none.
 
     Raises:
         SelectionError: if a glob of the policy matches no layer.
@@ -173,6 +188,7 @@ def plan_capture(
         statistics=statistics,
         **_target_fields(output, samples),
         present=np.flatnonzero(class_sizes),
+        command=command,
     )
     estimates = tuple(
         estimate_layer(
@@ -198,12 +214,26 @@ def plan_capture(
     )
 
 
-def identity(plan: CapturePlan, samples: LabelledImages) -> dict[str, str]:
-    """The fields in which a run must agree with an earlier one to go on with it, by name."""
-    store = plan.store
-    digests = np.empty(len(samples), "S32")  # a hundred thousand objects would take 10 MB
-    for index, digest in enumerate(samples.digests()):
+def image_digests(samples: LabelledImages, rows: slice = slice(None)) -> NDArray[np.bytes_]:
+    """SHA-256 of each of these images, or of its file, <S32>[sample]."""
+    digests = np.empty(len(samples), "S32")[rows]  # a hundred thousand objects would take 10 MB
+    for index, digest in enumerate(samples.digests(rows)):
         digests[index] = digest
+    return digests
+
+
+def identity(
+    plan: CapturePlan, samples: LabelledImages, digests: NDArray[np.bytes_] | None = None
+) -> dict[str, str]:
+    """The fields in which a run must agree with an earlier one to go on with it, by name.
+
+    Args:
+        plan: the plan of the capture.
+        samples: the test set.
+        digests: its `image_digests`; made here where left out.
+    """
+    store = plan.store
+    digests = image_digests(samples) if digests is None else digests
     return {
         "model": store.model.digest,
         "framework": store.model.framework,

@@ -29,7 +29,7 @@ from fmcore.capture.plan import CapturePlan, identity
 from fmcore.capture.probe import Probe
 from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
-from fmcore.files import real_path, refuse_existing, size_text
+from fmcore.files import in_real_folder, output_errors, refuse_existing, size_text
 from fmcore.records import SampleBatch, StatisticsScope, Target
 from fmcore.statistics import (
     Batch,
@@ -90,12 +90,8 @@ def capture(
             nor a policy is given, or the disk is too small or cannot be written.
     """
     refuse_existing(path, overwrite=options.overwrite, kind=STORE_KIND)
-    if plan.estimate.store_bytes > LARGE_STORE_BYTES and not options.may_be_large:
-        raise OutputError(
-            f"{path} would take about {size_text(plan.estimate.store_bytes)}; choose a smaller "
-            "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
-        )
-    path = real_path(path)
+    refuse_large(path, plan, options)
+    path = in_real_folder(path)
     # The identity digests every image, so it is made only if there may be a run to go on with.
     may_go_on = plan.checkpoint_rows < plan.n_samples or partial_folder(path).exists()
     run_identity = identity(plan, samples) if may_go_on else {}
@@ -107,10 +103,10 @@ def capture(
     ):
         # Another run may have finished meanwhile.
         refuse_existing(path, overwrite=options.overwrite, kind=STORE_KIND)
-        _require_disk_space(path, plan, checkpoints.store_bytes)
+        require_disk_space(path, plan, checkpoints.store_bytes)
         _warn_about_memory(plan, options.memory)
         run = _Run(
-            probe, samples, plan, threads, _scored_truth(plan, samples), checkpoints, on_progress
+            probe, samples, plan, threads, scored_truth(plan, samples), checkpoints, on_progress
         )
         try:
             accumulators = run.write_store(path, overwrite=options.overwrite)
@@ -124,8 +120,67 @@ def capture(
                 )
             raise
         checkpoints.remove()
-    _warn_about_values(plan, accumulators)
+    warn_about_values(plan, accumulators)
     return path
+
+
+def capture_part(
+    probe: Probe,
+    samples: LabelledImages,
+    path: Path,
+    plan: CapturePlan,
+    *,
+    n_threads: int,
+    on_progress: Callable[[int], object] = lambda _: None,
+) -> list[LayerAccumulators]:
+    """Runs a part of the test set through a probe and writes it as a store without scores.
+
+    Args:
+        probe: the model.
+        samples: the whole test set.
+        path: the path of the store, which appears there when it is complete.
+        plan: the plan of the part, see `CapturePlan.part`.
+        n_threads: the threads that compress and reduce.
+        on_progress: called with the number of samples written since the last call.
+
+    Returns:
+        The accumulators of the layers; those of all parts in their order merge to those of all.
+
+    Raises:
+        OutputError: if the store exists, or the disk is too small or cannot be written.
+    """
+    with (
+        output_errors(path),
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(n_threads, thread_name_prefix="fmcore") as threads,
+    ):
+        run = _Run(probe, samples, plan, threads, None, None, on_progress)
+        return run.write_store(path, overwrite=False)
+
+
+def finish_store(
+    writer: StoreWriter,
+    accumulators: Sequence[LayerAccumulators],
+    truth: ScoredTruth | None,
+    threads: ThreadPoolExecutor,
+) -> None:
+    """Writes all statistics, once all samples are written.
+
+    Args:
+        writer: the writer of the store.
+        accumulators: the accumulators of each layer.
+        truth: what scores are computed against; None without scores.
+        threads: the threads that compute scores.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    for layer, layer_accumulators in zip(writer.layers, accumulators, strict=True):
+        layer.finish(layer_accumulators)
+    if truth is not None:
+        truth.permutations.prepare()
+        give_back()
+        write_scores(writer, accumulators, truth, threads, give_back=give_back)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,10 +190,10 @@ class _Run:
     Attributes:
         probe: the model.
         samples: the whole test set.
-        plan: the plan of the capture.
+        plan: the plan of the capture, or of a part of it.
         threads: the pool that compresses and reduces.
         truth: what scores are computed against; None without scores.
-        checkpoints: from where the run goes on, and where a later one could.
+        checkpoints: from where the run goes on, and where a later one could; None for nowhere.
         on_progress: called with the number of samples written since the last call.
     """
 
@@ -147,42 +202,38 @@ class _Run:
     plan: CapturePlan
     threads: ThreadPoolExecutor
     truth: ScoredTruth | None
-    checkpoints: Checkpoints
+    checkpoints: Checkpoints | None
     on_progress: Callable[[int], object]
 
     def write_store(self, path: Path, *, overwrite: bool) -> list[LayerAccumulators]:
         """Captures the samples into a store, and returns the accumulators of its layers."""
         plan = self.plan.store
         accumulators = plan.empty_accumulators()
-        with create_store(
-            path,
-            plan,
-            self.threads,
-            overwrite=overwrite,
-            partial=self.checkpoints.store,
-            kept=lambda: self.checkpoints.store_bytes,
-        ) as writer:
+        checkpoints = self.checkpoints
+        growing: dict[str, Any] = {}
+        if checkpoints is not None:
+            growing = {"partial": checkpoints.store, "kept": lambda: checkpoints.store_bytes}
+        with create_store(path, plan, self.threads, overwrite=overwrite, **growing) as writer:
             if self.truth is not None:
                 # The pool has idle moments for this while the samples stream.
                 prepared = self.threads.submit(self.truth.permutations.prepare)
-            n_captured = self.checkpoints.resume(writer, accumulators)
+            n_captured = 0 if checkpoints is None else checkpoints.resume(writer, accumulators)
             self.on_progress(n_captured)
             self._stream(n_captured, writer, accumulators)
-            for layer, layer_accumulators in zip(writer.layers, accumulators, strict=True):
-                layer.finish(layer_accumulators)
             if self.truth is not None:
                 prepared.result()
-                give_back()
-                write_scores(writer, accumulators, self.truth, self.threads, give_back=give_back)
+            finish_store(writer, accumulators, self.truth, self.threads)
         return accumulators
 
     def _stream(
         self, first: int, writer: StoreWriter, accumulators: list[LayerAccumulators]
     ) -> None:
-        """Moves the samples from `first` on, batch by batch, from the images to the writer."""
-        n_samples, step = self.plan.n_samples, self.plan.store.batch_size
+        """Moves the samples of the plan from the `first` on, in batches, from images to writer."""
+        step, start_of_plan = self.plan.store.batch_size, self.plan.store.first_sample
+        stop = start_of_plan + self.plan.n_samples
         slices = [
-            slice(start, min(start + step, n_samples)) for start in range(first, n_samples, step)
+            slice(start, min(start + step, stop))
+            for start in range(start_of_plan + first, stop, step)
         ]
         queue = _Queue(writer, self.on_progress)
         truth = _true_targets(self.plan, self.samples)
@@ -229,15 +280,18 @@ class _Run:
                 del values, chunks, pooled
                 queue.end_batch(len(labels))
                 queue.write(n_parts=n_before)
+                n_captured = batch_rows.stop - start_of_plan
                 is_checkpoint = (
-                    next_rows is not None and batch_rows.stop % self.plan.checkpoint_rows == 0
+                    self.checkpoints is not None
+                    and next_rows is not None
+                    and n_captured % self.plan.checkpoint_rows == 0
                 )
                 if is_checkpoint or not overlaps:
                     queue.write(n_parts=len(queue))
                 if not overlaps:
                     give_back()
-                if is_checkpoint:
-                    self.checkpoints.record(writer, accumulators, batch_rows.stop)
+                if self.checkpoints is not None and is_checkpoint:
+                    self.checkpoints.record(writer, accumulators, n_captured)
             queue.write(n_parts=len(queue))
 
     def _load(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.float32]]:
@@ -342,7 +396,7 @@ class _Queue:
         return before - self._n_bytes
 
 
-def _scored_truth(plan: CapturePlan, samples: LabelledImages) -> ScoredTruth | None:
+def scored_truth(plan: CapturePlan, samples: LabelledImages) -> ScoredTruth | None:
     """What scores are computed against; None if the plan has no scores."""
     if plan.store.statistics == StatisticsScope.BASIC:
         return None
@@ -357,9 +411,34 @@ def _true_targets(plan: CapturePlan, samples: LabelledImages) -> NDArray[Any] | 
     return truth.values if truth is not None and of_targets and plan.store.has_truth else None
 
 
-def _require_disk_space(path: Path, plan: CapturePlan, recorded: int) -> None:
+def refuse_large(path: Path, plan: CapturePlan, options: CaptureOptions) -> None:
+    """Refuses a large store to which nobody consented.
+
+    Raises:
+        OutputError: with its size.
+    """
+    if plan.estimate.store_bytes > LARGE_STORE_BYTES and not options.may_be_large:
+        raise OutputError(
+            f"{path} would take about {size_text(plan.estimate.store_bytes)}; choose a smaller "
+            "policy for large layers, such as --policy 'block1*=pooled', or confirm with --yes"
+        )
+
+
+def require_disk_space(path: Path, plan: CapturePlan, recorded: int, *, n_copies: int = 1) -> None:
+    """Refuses a store for which the disk is too small.
+
+    Args:
+        path: the path of the store.
+        plan: the plan of the capture.
+        recorded: bytes of it that are on the disk already.
+        n_copies: how often the samples are on the disk before the store is complete.
+
+    Raises:
+        OutputError: with the bytes that are needed and free.
+    """
     free = shutil.disk_usage(path.parent).free
-    needed = plan.estimate.disk_bytes - recorded
+    shards = (n_copies - 1) * plan.estimate.store_bytes
+    needed = plan.estimate.disk_bytes + shards - recorded
     if needed > free:
         raise OutputError(
             f"{path} needs about {size_text(needed)} on the disk, but only {size_text(free)} are "
@@ -388,7 +467,7 @@ def _warn_about_memory(plan: CapturePlan, memory: int) -> None:
         )
 
 
-def _warn_about_values(plan: CapturePlan, accumulators: Sequence[LayerAccumulators]) -> None:
+def warn_about_values(plan: CapturePlan, accumulators: Sequence[LayerAccumulators]) -> None:
     """Warns about NaN, infinities and float16 overflow."""
     for layer, layer_accumulators in zip(plan.store.layers, accumulators, strict=True):
         moments, name = layer_accumulators.moments, layer.spec.path

@@ -8,13 +8,16 @@ from typing import Any
 
 from fmcore import __version__
 from fmcore.cli import (
+    ablate,
     capture,
+    contrast,
     doctor,
     export,
     figure,
     health,
     info,
     layers,
+    project,
     stats,
     train,
     validate,
@@ -23,7 +26,22 @@ from fmcore.cli import (
 from fmcore.command import run_command
 
 # In the order in which `fmcore --help` lists them.
-VERBS = (train, capture, verify, layers, info, validate, export, figure, stats, health, doctor)
+VERBS = (
+    train,
+    capture,
+    verify,
+    layers,
+    info,
+    validate,
+    export,
+    figure,
+    stats,
+    health,
+    contrast,
+    ablate,
+    project,
+    doctor,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,7 +23,17 @@ from fmcore.cli.options import (
     on_terminal,
     say,
 )
-from fmcore.command import decimal_share, divisors, image_size, number, numbers, size, whole_number
+from fmcore.cluster import ClusterOptions, KerasOpening, check_cluster
+from fmcore.command import (
+    command_text,
+    decimal_share,
+    divisors,
+    image_size,
+    number,
+    numbers,
+    size,
+    whole_number,
+)
 from fmcore.dataset import (
     FITS,
     Dataset,
@@ -38,6 +48,7 @@ from fmcore.files import refuse_existing, size_text
 from fmcore.records import Target
 from fmcore.sources import DataOptions, open_both
 from fmcore.storage import STORE_KIND, Store, open_store
+from fmcore.storage.joining import Join as JoinMode
 
 # More layers than these are counted, not named, in one line.
 MOST_NAMED = 8
@@ -80,6 +91,7 @@ def add_verb(verb: AddVerb) -> None:
     add_capture_option(capture, "allow_large", "--yes")
     add_capture_option(capture, "restart", "--restart")
     add_capture_option(capture, "overwrite", "--force")
+    _add_cluster(capture)
     capture.add_argument(
         "--expect-accuracy",
         type=decimal_share,
@@ -138,8 +150,60 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "cluster", "of Dask, whose workers see model, data and the folder of the store"
+    )
+    group.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="scheduler: tls://HOST:PORT, or tcp://127.0.0.1:PORT; local:N starts N processes of "
+        "one thread each on this machine",
+    )
+    group.add_argument(
+        "--shard-samples",
+        type=whole_number(1, 1_000_000_000),
+        metavar="N",
+        help="samples in a shard, rounded to whole batches (default: by their size)",
+    )
+    group.add_argument(
+        "--join",
+        choices=[join.value for join in JoinMode],
+        default=JoinMode.COPY.value,
+        help="how shards become a store: copied into one file, or kept in a folder beside it "
+        "(default: %(default)s)",
+    )
+    for name, words in (
+        ("ca", "the certificate of the authority that signed those of the cluster"),
+        ("cert", "the certificate of this machine"),
+        ("key", "the key of that certificate"),
+    ):
+        group.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=words)
+
+
+def _cluster(options: argparse.Namespace) -> ClusterOptions | None:
+    """The cluster that the options name; None for this process."""
+    if options.cluster is None:
+        for name in ("shard_samples", "cluster_ca", "cluster_cert", "cluster_key"):
+            if getattr(options, name) is not None:
+                flag = name.replace("_", "-")
+                raise SelectionError(f"--{flag} is for a capture on a cluster; give --cluster too")
+        return None
+    return ClusterOptions(
+        cluster=options.cluster,
+        shard_samples=options.shard_samples,
+        join=options.join,
+        ca=options.cluster_ca,
+        certificate=options.cluster_cert,
+        key=options.cluster_key,
+    )
+
+
 def _capture(options: argparse.Namespace) -> None:
     record = capture_options(options)
+    cluster = _cluster(options)
+    if cluster is not None:
+        check_cluster(cluster)
     refuse_existing(options.out, overwrite=record.overwrite, kind=STORE_KIND)
     model, dataset = opened(options)
     print(f"Data: {dataset.source}; {len(dataset.test):,} images to capture", flush=True)
@@ -155,9 +219,21 @@ def _capture(options: argparse.Namespace) -> None:
             record,
             model_source=options.model,
             preprocessing=preprocessing,
+            command=command_text(options.words, without="--out"),
+            cluster=cluster,
+            opening=KerasOpening(
+                options.model,
+                options.data,
+                _data_options(options),
+                custom=tuple(options.custom),
+                trusted=options.trust,
+                weights=options.weights,
+            ),
             on_decision=_say_decision,
             on_plan=lambda plan: _begins(plan, options),
             on_progress=progress.update,
+            on_shard=lambda shards: progress.set_postfix_str(shards.words),
+            on_link=lambda link: say(f"Dask's dashboard: {link}"),
         )
     if options.dry_run:
         return
@@ -175,7 +251,18 @@ def _capture(options: argparse.Namespace) -> None:
 
 def opened(options: argparse.Namespace) -> tuple[Any, Dataset]:
     """The model and the test set that the options name; see `fmcore.sources.open_both`."""
-    data_options = DataOptions(
+    return open_both(
+        options.model,
+        options.data,
+        _data_options(options),
+        custom=options.custom,
+        trusted=options.trust,
+        weights=options.weights,
+    )
+
+
+def _data_options(options: argparse.Namespace) -> DataOptions:
+    return DataOptions(
         data_dir=options.data_dir,
         size=options.size,
         fit=options.fit,
@@ -183,14 +270,6 @@ def opened(options: argparse.Namespace) -> tuple[Any, Dataset]:
         class_names=options.class_names,
         progress=on_terminal(),
         memory=options.memory,
-    )
-    return open_both(
-        options.model,
-        options.data,
-        data_options,
-        custom=options.custom,
-        trusted=options.trust,
-        weights=options.weights,
     )
 
 

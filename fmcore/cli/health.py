@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fmcore.cli.options import AddVerb, add_store, say
-from fmcore.errors import SelectionError
+from fmcore.errors import SelectionError, StatisticNotFoundError, StoreError
+from fmcore.numbers import share_text
 from fmcore.selection import near_matches
 from fmcore.statistics import (
     HEALTH_CHANGES,
     HEALTH_RULES,
     LOST_CLASS,
+    NO_EFFECT,
     POOLINGS,
     ClassAucs,
     LayerChanges,
@@ -42,47 +45,82 @@ class HealthReport:
         store: the store's path.
         class_names: the name of each class.
         layers: the health of each layer, by its path.
+        no_effect: <bool>[filter] for each layer that was ablated, by its path.
+        unmeasured: why it is not known which filters are without effect; empty if it is.
     """
 
     store: str
     class_names: tuple[str, ...]
     layers: Mapping[str, LayerHealth]
+    no_effect: Mapping[str, NDArray[np.bool_]]
+    unmeasured: str
 
     def beyond(self, limits: Mapping[str, float]) -> list[str]:
-        """One sentence for each layer and finding whose share of filters is above its limit."""
+        """One sentence for each layer and finding whose share of filters is above its limit.
+
+        Raises:
+            SelectionError: if there is a limit for what was not measured.
+        """
+        if NO_EFFECT.name in limits and (
+            self.unmeasured or self.no_effect.keys() < self.layers.keys()
+        ):
+            reason = self.unmeasured or "not every layer was ablated: `fmcore ablate` adds the rest"
+            raise SelectionError(f"--fail-on {NO_EFFECT.name}: {reason}; or leave that limit out")
         return [
-            f"{path}: {layer.share(finding):.1%} of {layer.n_filters} filters are "
-            f"{HEALTH_RULES[finding].words}, the limit is {limit:.1%}"
+            f"{path}: {share_text(share)} of {layer.n_filters} filters are {words}, the limit is "
+            f"{share_text(limit)}"
             for path, layer in self.layers.items()
             for finding, limit in limits.items()
-            if layer.share(finding) > limit
+            for share, words in [self._share(path, finding)]
+            if share > limit
         ]
+
+    def _share(self, path: str, finding: str) -> tuple[float, str]:
+        """The share of a layer's filters that have a finding, and its words."""
+        if finding == NO_EFFECT.name:
+            return float(self.no_effect[path].mean()), NO_EFFECT.words
+        return self.layers[path].share(finding), self.layers[path].words(finding)
 
     def as_json(self) -> dict[str, Any]:
         """The whole report as JSON, for programs."""
-        return {
+        report: dict[str, Any] = {
             "store": self.store,
             "definitions": {name: rule.definition for name, rule in HEALTH_RULES.items()},
             "layers": {
                 path: layer.as_json(self.class_names) for path, layer in self.layers.items()
             },
         }
+        if self.unmeasured:
+            return report | {"not_measured": {NO_EFFECT.name: self.unmeasured}}
+        report["definitions"][NO_EFFECT.name] = NO_EFFECT.definition
+        for path, flags in self.no_effect.items():
+            finding = {"filters": np.flatnonzero(flags).tolist(), "share": float(flags.mean())}
+            report["layers"][path]["findings"][NO_EFFECT.name] = finding
+        return report
 
     def lines(self) -> list[str]:
         """The report for people: the findings that occur, with the indices of the filters."""
         lines, width = [], max(len(rule.words) for rule in HEALTH_RULES.values())
         for path, layer in self.layers.items():
             present = [name for name, flags in layer.findings.items() if flags.any()]
-            suffix = "" if present else ", nothing found"
+            effectless = np.flatnonzero(self.no_effect.get(path, np.zeros(0))).tolist()
+            suffix = "" if present or effectless else ", nothing found"
             lines.append(f"{path}: {layer.n_filters} filters{suffix}")
             lines += [
                 f"  {HEALTH_RULES[finding].words:{width}} {layer.findings[finding].sum():4} "
-                f"({layer.share(finding):.1%}): {self._filters_text(layer, finding)}"
+                f"({share_text(layer.share(finding))}): {self._filters_text(layer, finding)}"
                 for finding in present
             ]
+            if effectless:
+                share = share_text(float(self.no_effect[path].mean()))
+                lines.append(
+                    f"  {NO_EFFECT.words:{width}} {len(effectless):4} ({share}): "
+                    f"{_listed(map(str, effectless))}"
+                )
         lines.append("")
         lines += [f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values()]
-        return lines
+        words = f"not known, {self.unmeasured}" if self.unmeasured else NO_EFFECT.definition
+        return [*lines, f"{NO_EFFECT.words}: {words}"]
 
     def _filters_text(self, layer: LayerHealth, finding: str) -> str:
         return _listed(
@@ -120,8 +158,8 @@ class ChangesReport:
                 f"--fail-on {LOST_CLASS.name}: {self.without_classes}; leave that limit out"
             )
         return [
-            f"{path}: {layer.share(change):.1%} of {layer.n_filters} filters are "
-            f"{HEALTH_CHANGES[change].words}, the limit is {limit:.1%} (filters "
+            f"{path}: {share_text(layer.share(change))} of {layer.n_filters} filters are "
+            f"{HEALTH_CHANGES[change].words}, the limit is {share_text(limit)} (filters "
             f"{_listed(self._filter_text(layer, change, i) for i in layer.filters_of(change))})"
             for path, layer in self.layers.items()
             for change, limit in limits.items()
@@ -152,7 +190,7 @@ class ChangesReport:
                 texts = [self._filter_text(layer, change, i) for i in layer.filters_of(change)]
                 lines.append(
                     f"  {HEALTH_CHANGES[change].words:{width}} {len(texts):4} "
-                    f"({layer.share(change):.1%}): {_listed(texts)}"
+                    f"({share_text(layer.share(change))}): {_listed(texts)}"
                 )
         if self.without_classes:
             lines.append(f"{LOST_CLASS.words}: not compared, {self.without_classes}")
@@ -181,7 +219,13 @@ def health_report(store: Store) -> HealthReport:
         StoreError: if the store is damaged.
     """
     layers = {path: layer.health() for path, layer in store.layers.items()}
-    return HealthReport(str(store.path), store.class_names, layers)
+    no_effect, unmeasured = {}, ""
+    try:
+        ablation = store.ablation()
+        no_effect = {path: ablation.layer(path).no_effect for path in ablation.layers}
+    except (StatisticNotFoundError, StoreError) as error:
+        unmeasured = str(error)
+    return HealthReport(str(store.path), store.class_names, layers, no_effect, unmeasured)
 
 
 def changes_report(store: Store, baseline: Store) -> ChangesReport:
@@ -275,15 +319,17 @@ def parse_limits(text: str) -> dict[str, float]:
     """
     words = {name: rule.words for name, rule in HEALTH_RULES.items()}
     words |= {name: change.words for name, change in HEALTH_CHANGES.items()}
+    words[NO_EFFECT.name] = NO_EFFECT.words
     spellings = {_spelling(text): name for name in words for text in (words[name], name)}
     limits = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, separator, number = (piece.strip() for piece in part.partition("="))
         finding = spellings.get(_spelling(name))
         if finding is None:
+            near = near_matches(_spelling(name), list(words))
             raise SelectionError(
-                f"no finding {name!r}; there are {', '.join(HEALTH_RULES)}, and with --against "
-                f"{', '.join(HEALTH_CHANGES)}{near_matches(_spelling(name), list(words))}"
+                f"no finding {name!r}; there are {', '.join(HEALTH_RULES)}, {NO_EFFECT.name}, and "
+                f"with --against {', '.join(HEALTH_CHANGES)}{near}"
             )
         try:
             limit = float(number) if separator else 0.0
@@ -335,7 +381,8 @@ def _limits(text: str) -> dict[str, float]:
 
 
 def _health(options: argparse.Namespace) -> int:
-    limits = {name: share for name, share in options.fail_on.items() if name in HEALTH_RULES}
+    own = (*HEALTH_RULES, NO_EFFECT.name)
+    limits = {name: share for name, share in options.fail_on.items() if name in own}
     of_changes = {name: share for name, share in options.fail_on.items() if name not in limits}
     if of_changes and options.against is None:
         options.usage_error(

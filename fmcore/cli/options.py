@@ -87,15 +87,21 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace files that exist")
 
 
-def add_model(parser: argparse.ArgumentParser, flag: str = "model") -> None:
-    """Adds the argument MODEL, or the option `--model`, and options on how it is opened."""
-    required: dict[str, Any] = {"required": True} if flag.startswith("--") else {}
+def add_model(parser: argparse.ArgumentParser, flag: str = "model", *, without: str = "") -> None:
+    """Adds the argument MODEL, or the option `--model`, and options on how it is opened.
+
+    Args:
+        parser: the parser of the verb.
+        flag: `model` for an argument, `--model` for an option.
+        without: what happens without the option; empty where it is required.
+    """
+    required: dict[str, Any] = {"required": not without} if flag.startswith("--") else {}
     parser.add_argument(
         flag,
         **required,
         metavar="MODEL",
         help="a .keras, .h5 or .hdf5 file, or an architecture of keras.applications, such as "
-        "ResNet50V2",
+        f"ResNet50V2{f'; {without}' if without else ''}",
     )
     parser.add_argument(
         "--weights",
@@ -175,14 +181,20 @@ def capture_options(namespace: argparse.Namespace) -> CaptureOptions:
     return CaptureOptions(**{name: vars(namespace)[name] for name in OPTIONS if name in namespace})
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Adds `--data`, and the folder of data sets that have a name."""
+def add_data(parser: argparse.ArgumentParser, *, default: str | None = "mnist") -> None:
+    """Adds `--data`, and the folder of data sets that have a name.
+
+    Args:
+        parser: the parser of the verb.
+        default: the data where none are named; None for those in the store.
+    """
+    words = default or "those in the store"
     parser.add_argument(
         "--data",
-        default="mnist",
+        default=default,
         help="mnist, cifar10, cifar100, fashion_mnist; FILE.npz; images-idx3 files; "
         "FILE.h5::IMAGES,LABELS or FILE.npz::IMAGES,LABELS; a folder with a subfolder of images "
-        "for each class; an image (default: %(default)s). Further inputs of a model are "
+        f"for each class; an image (default: {words}). Further inputs of a model are "
         "x_test_NAME in the npz file, or FILE::IMAGES,LABELS,NAME=ARRAY; they are fed to it "
         "unchanged",
     )

@@ -10,26 +10,23 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_of, say
-from fmcore.errors import OutputError
+from fmcore.cli.options import AddVerb, add_force, add_query, add_store, query_of
+from fmcore.cli.tables import TABLE_FORMATS, format_name, give_table, require_printable
+from fmcore.errors import one_line
 from fmcore.export import (
-    FORMATS,
     TABLE_KIND,
     Format,
     ResolvedQuery,
     Table,
     Tables,
+    chosen_costs,
     resolve,
     statistics_table,
 )
-from fmcore.files import publish, refuse_existing, size_text
+from fmcore.files import refuse_existing, size_text
 from fmcore.statistics import FINEST, STATISTICS, Bins
 from fmcore.storage import Store, opened_apart
 
-# A table is written to a file or printed, if it is text.
-TABLE_FORMATS = {
-    name: form for name, form in FORMATS.items() if form.holds_tables and "statistics" in form.takes
-}
 # The size of a table with more rows is said before it is written.
 LARGE_ROWS = 1_000_000
 # The pieces of a table of which the largest is written on trial; the first may be about layers.
@@ -60,20 +57,15 @@ def add_verb(verb: AddVerb) -> None:
 
 def _stats(options: argparse.Namespace) -> None:
     out: Path | None = options.out
-    ending = out.suffix.lstrip(".") if out is not None else ""
-    name = options.format or (ending if ending in TABLE_FORMATS else "csv")
-    form = TABLE_FORMATS[name]
-    if form.table_text is None and out is None:
-        raise OutputError(
-            f"{form.name} cannot be printed; name a file with --out FILE{form.ending}"
-        )
-    form.needs()
+    form = TABLE_FORMATS[format_name(options.format, out, "csv")]
+    require_printable(form, out)
     if out is not None:
         refuse_existing(out, overwrite=options.force, kind=TABLE_KIND)
     with opened_apart(options.store) as store:
         query = dataclasses.replace(query_of(options), what="statistics")
         resolved = resolve(store, query)
-        tables = statistics_table(store, resolved, again=options.recompute)
+        costs = chosen_costs(store, resolved)
+        tables = statistics_table(store, resolved, again=options.recompute, costs=costs)
         # An error comes before anything is printed.
         pieces = list(itertools.islice(tables.pieces(), TRIED_PIECES))
         if tables.n_rows > LARGE_ROWS:
@@ -81,18 +73,10 @@ def _stats(options: argparse.Namespace) -> None:
             note = f"{tables.n_rows:,} rows, about {size}; {_FEWER}"
             print(f"fmcore: {note}", file=sys.stderr, flush=True)
         del pieces
-        for note in _bins_notes(store, resolved):
-            print(f"fmcore: {note}", file=sys.stderr, flush=True)
-        if out is None:
-            assert form.table_text is not None  # noqa: S101 (it is refused above)
-            sys.stdout.writelines(form.table_text(tables))
-            return
-        with (
-            publish(out, overwrite=options.force, kind=TABLE_KIND) as partial,
-            partial.open("wb") as stream,
-        ):
-            form.write_table(tables, stream)
-    say(f"Wrote {out}")
+        unread = [f"left out: {name}, {reason}" for name, reason in costs.unread.items()]
+        for note in (*_bins_notes(store, resolved), *unread):
+            print(f"fmcore: {one_line(note)}", file=sys.stderr, flush=True)
+        give_table(tables, form, out, TABLE_KIND, overwrite=options.force)
 
 
 def _bins_notes(store: Store, resolved: ResolvedQuery) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from fmcore.cli.options import AddVerb, add_store, say
-from fmcore.storage import problems_apart
+from fmcore.errors import StoreError
+from fmcore.storage import opened_apart, problems_apart
 
 
 def add_verb(verb: AddVerb) -> None:
@@ -17,9 +19,24 @@ def add_verb(verb: AddVerb) -> None:
 
 def _validate(options: argparse.Namespace) -> int:
     problems = problems_apart(options.store, quick=options.quick)
+    if not problems:
+        problems = _problems_beside(options.store)
     for problem in problems:
         say(f"{options.store}: {problem}")
     scope = " (--quick: structure and metadata only, no array was read)" if options.quick else ""
     count = f"{len(problems) or 'no'} problem{'s' if len(problems) > 1 else ''} found"
     print(f"{options.store}: {count}{scope}")
     return min(len(problems), 1)
+
+
+def _problems_beside(path: Path) -> list[str]:
+    """Problems of the ablations that lie beside a sound store."""
+    problems: list[str] = []
+    with opened_apart(path) as store:
+        for by in store.ablations:
+            try:
+                ablation = store.ablation(by)
+                problems += [f"{ablation.path.name}: {text}" for text in ablation.problems()]
+            except StoreError as error:
+                problems.append(str(error))
+    return problems

@@ -8,6 +8,7 @@ from fmcore.dataset.folder import FITS, Fitting, from_folder, is_image
 from fmcore.dataset.images import (
     Dataset,
     LabelledImages,
+    as_pixels,
     check_labels,
     class_names_for,
     labelled_images,
@@ -33,6 +34,7 @@ __all__ = [
     "Fitting",
     "LabelledImages",
     "Preprocessing",
+    "as_pixels",
     "check_labels",
     "class_names_for",
     "default_preprocessing",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.dataset.images import Dataset, LabelledImages
+from fmcore.dataset.images import ALL, Dataset, LabelledImages
 from fmcore.dataset.room import DEFAULT_MEMORY, Room
 from fmcore.errors import DatasetError
 from fmcore.files import size_text
@@ -124,9 +124,9 @@ class FolderImages:
             self._noted.add(what)
             log.warning("%s %s; the same holds for all such images", file, what)
 
-    def digests(self) -> Iterator[bytes]:
-        """SHA-256 of each file and of the fitting; nothing is decoded."""
-        for file in self._files:
+    def digests(self, rows: slice = ALL) -> Iterator[bytes]:
+        """SHA-256 of each of these files and of the fitting; nothing is decoded."""
+        for file in self._files[rows]:
             with file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256")
             digest.update(repr(self._fitting).encode())

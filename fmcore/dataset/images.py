@@ -17,6 +17,7 @@ from fmcore.errors import DatasetError
 from fmcore.records import LabelSource, Target, Truth
 
 BLOCK = 256  # images that are checked or digested together
+ALL = slice(None)
 
 
 class LazyImages(Protocol):
@@ -34,8 +35,8 @@ class LazyImages(Protocol):
 
     def __getitem__(self, rows: slice) -> NDArray[np.uint8]: ...
 
-    def digests(self) -> Iterator[bytes]:
-        """SHA-256 of each image's source, without decoding it."""
+    def digests(self, rows: slice = ALL) -> Iterator[bytes]:
+        """SHA-256 of the source of each of these images, without decoding it."""
 
 
 Images = NDArray[np.uint8] | NDArray[np.float32] | LazyImages
@@ -110,13 +111,14 @@ class LabelledImages:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def digests(self) -> Iterator[bytes]:
-        """SHA-256 of each image, or of its file."""
+    def digests(self, rows: slice = ALL) -> Iterator[bytes]:
+        """SHA-256 of each of these images, or of its file."""
         if isinstance(self.images, np.ndarray):
             return (
-                hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in self.images
+                hashlib.sha256(np.ascontiguousarray(image).data).digest()
+                for image in self.images[rows]
             )
-        return self.images.digests()
+        return self.images.digests(rows)
 
     def images_of(self, rows: NDArray[np.integer]) -> NDArray[Any]:
         """Images by their indices, [sample, image_y, image_x, image_channel].
@@ -305,3 +307,26 @@ def class_names_for(names: Sequence[str], n_classes: int) -> tuple[str, ...]:
     if len(names) > n_classes:
         raise DatasetError(f"{len(names)} class names for a model with {n_classes} classes")
     return tuple(names) + tuple(str(index) for index in range(len(names), n_classes))
+
+
+def as_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image in colors where it has three channels, else its first channel in gray.
+
+    uint8 stays as it is; floats from 0 to 1 are multiplied by 255; others are stretched from their
+    smallest to their largest value, since nobody knows what they mean.
+
+    Args:
+        image: <uint8 or float32>[image_y, image_x, image_channel].
+
+    Returns:
+        <uint8>[image_y, image_x, 3] in colors, or <uint8>[image_y, image_x] in gray.
+    """
+    channels = image if image.shape[2] == 3 else image[:, :, 0]
+    if channels.dtype == np.uint8:
+        return channels
+    values = np.nan_to_num(channels.astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        values = (values - low) / ((high - low) or 1.0)
+    pixels: NDArray[np.uint8] = np.round(values * 255).astype(np.uint8)
+    return pixels

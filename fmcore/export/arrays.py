@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from fmcore import files
 from fmcore.errors import MapsNotStoredError
 from fmcore.export.contents import ArraySource, Group, Precision
+from fmcore.export.costs import ChosenCosts
 from fmcore.export.resolve import ResolvedQuery
 from fmcore.export.statistics_table import chosen_statistics, statistics_table
 from fmcore.export.tables import maps_table, pooled_names, pooled_table, samples_table
 from fmcore.selection import Picks
+from fmcore.statistics import Statistic
 from fmcore.storage import (
     ARRAYS,
     SAMPLES,
@@ -50,24 +52,26 @@ DEFAULT_PACE = Pace()
 
 
 def export_groups(
-    store: Store, resolved: ResolvedQuery, *, safe_names: Mapping[str, str]
+    store: Store, resolved: ResolvedQuery, costs: ChosenCosts, *, safe_names: Mapping[str, str]
 ) -> Iterator[Group]:
     """The groups of an export: one for each layer, and at the end the samples.
 
     Args:
         store: the store to export.
         resolved: layers, filters, samples and classes to export.
+        costs: what `chosen_costs` gives, beside statistics.
         safe_names: the name of each layer in files, by its path.
     """
     samples = list(sample_arrays(store, resolved.samples))
     if resolved.query.what == "statistics":
+        statistics = chosen_statistics(store, resolved.query.statistic, costs)
         for name in resolved.layers:
-            arrays = list(_statistic_arrays(store, resolved, store.layers[name], safe_names[name]))
-            yield Group(layer_path(safe_names[name]), arrays, [], {})
-        similarities = list(_similarity_arrays(store, resolved))
-        yield Group(
-            "similarity", similarities, [], {"statistics": statistics_table(store, resolved)}
-        )
+            layer, safe = store.layers[name], safe_names[name]
+            arrays = list(_statistic_arrays(store, resolved, layer, safe, statistics, costs))
+            yield Group(layer_path(safe), arrays, [], {})
+        similarities = list(_similarity_arrays(store, resolved, statistics))
+        tables = {"statistics": statistics_table(store, resolved, costs=costs)}
+        yield Group("similarity", similarities, [], tables)
         return
     for name in resolved.layers:
         layer, path = store.layers[name], layer_path(safe_names[name])
@@ -148,9 +152,17 @@ def array_in_memory(path: str, axes: tuple[str, ...], array: NDArray[Any]) -> Ar
 
 
 def _statistic_arrays(
-    store: Store, resolved: ResolvedQuery, layer: Layer, safe: str
+    store: Store,
+    resolved: ResolvedQuery,
+    layer: Layer,
+    safe: str,
+    statistics: Sequence[Statistic],
+    costs: ChosenCosts,
 ) -> Iterator[ArraySource]:
-    """A layer's statistics, read when they are written: with many classes they outgrow memory."""
+    """A layer's statistics, then its costs, read when they are written.
+
+    With many classes they outgrow memory.
+    """
     picks = {
         "class": range(len(store.class_names)) if resolved.classes is None else resolved.classes,
         "filter": resolved.filters[layer.path],
@@ -169,7 +181,7 @@ def _statistic_arrays(
 
         return ArraySource(path, axes, tuple(map(len, indices)), np.dtype(dtype), blocks)
 
-    for statistic in chosen_statistics(store, resolved.query.statistic or None):
+    for statistic in statistics:
         if "layer" in statistic.axes or not layer.has(statistic):
             continue
         yield source(
@@ -186,12 +198,16 @@ def _statistic_arrays(
                 chance.dtypes[0],
                 partial(layer.chance, statistic.name),
             )
+    for path, axes, dtype, read in costs.arrays(layer.path):
+        yield source(f"{layer_path(safe)}/{path}", axes, dtype, read)
 
 
-def _similarity_arrays(store: Store, resolved: ResolvedQuery) -> Iterator[ArraySource]:
+def _similarity_arrays(
+    store: Store, resolved: ResolvedQuery, statistics: Sequence[Statistic]
+) -> Iterator[ArraySource]:
     paths = list(store.layers)
     indices = np.array([paths.index(name) for name in resolved.layers])
-    for statistic in chosen_statistics(store, resolved.query.statistic or None):
+    for statistic in statistics:
         if "layer" in statistic.axes and statistic.name in store.similarities:
             array = store.similarity(statistic.name)
             array = array[np.ix_(*[indices] * array.ndim)]

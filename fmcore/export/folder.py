@@ -67,7 +67,8 @@ def export_store(
             `class_="seven"`, `sample=slice(0, 100)`, `what="pooled"`; all maps where left out.
 
     Returns:
-        The manifest; under `skipped` it says which layers have no maps in the store.
+        The manifest; under `skipped` it says which layers have no maps in the store, and which
+        ablations beside it cannot be read.
 
     Raises:
         OutputError: if the folder holds something else and `overwrite` is false, a file that is not

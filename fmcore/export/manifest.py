@@ -15,6 +15,8 @@ MANIFEST = "manifest.json"
 UNFINISHED = ".manifest.unfinished.json"
 # Fields in which two runs must agree for one to go on where the other stopped.
 IDENTITY = ("store_digest", "format", "selection", "samples_sha256", "layout")
+# One more, of exports that hold what was measured beside the store.
+ABLATIONS = "ablations"
 # Of an unfinished export: the files and folders that it writes, which nobody had when it began.
 CLAIMS = "claims"
 LARGEST_BYTES = 256 << 20
@@ -96,8 +98,8 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any], *, finished: bool)
 
 
 def differences(manifest: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The fields of `IDENTITY` in which two exports differ."""
-    return [name for name in IDENTITY if manifest.get(name) != other.get(name)]
+    """The fields of `IDENTITY`, and the ablations, in which two exports differ."""
+    return [name for name in (*IDENTITY, ABLATIONS) if manifest.get(name) != other.get(name)]
 
 
 def path_inside(folder: Path, name: str) -> Path:

@@ -15,7 +15,9 @@ import numpy as np
 from fmcore.errors import SelectionError
 from fmcore.export.arrays import export_groups, skipped
 from fmcore.export.contents import Format, Part
+from fmcore.export.costs import ChosenCosts, chosen_costs
 from fmcore.export.formats import FORMATS
+from fmcore.export.manifest import ABLATIONS
 from fmcore.export.resolve import ResolvedQuery, resolve
 from fmcore.files import safe_names, size_text
 from fmcore.selection import Query, near_matches
@@ -76,13 +78,19 @@ def plan_export(store: Store, out: Path, query: Query, *, format_name: str = "np
             strict=True,
         )
     )
-    about = _about(store, resolved, form, names) | {"command": _command(store, out, query, form)}
-    parts = form.parts(list(export_groups(store, resolved, safe_names=names)))
+    costs = chosen_costs(store, resolved) if query.what == "statistics" else ChosenCosts()
+    about = _about(store, resolved, form, names, costs)
+    about["command"] = _command(store, out, query, form)
+    parts = form.parts(list(export_groups(store, resolved, costs, safe_names=names)))
     return ExportPlan(parts, sum(part.nbytes for part in parts), about)
 
 
 def _about(
-    store: Store, resolved: ResolvedQuery, form: Format, names: Mapping[str, str]
+    store: Store,
+    resolved: ResolvedQuery,
+    form: Format,
+    names: Mapping[str, str],
+    costs: ChosenCosts,
 ) -> dict[str, Any]:
     about, samples = store.about(), np.asarray(resolved.samples, dtype="<i8")
     return {
@@ -109,7 +117,8 @@ def _about(
         "classes": None if resolved.classes is None else [int(index) for index in resolved.classes],
         "n_samples": len(samples),
         "samples_sha256": hashlib.sha256(samples.tobytes()).hexdigest(),
-        "skipped": skipped(store, resolved),
+        "skipped": {**skipped(store, resolved), **costs.unread},
+        **({ABLATIONS: costs.about()} if costs.ablations else {}),
     }
 
 

@@ -13,9 +13,7 @@ from fmcore.errors import SelectionError
 from fmcore.selection import (
     Picks,
     Query,
-    is_index,
     match_names,
-    near_matches,
     parse_classes,
     parse_numbers,
     parse_samples,
@@ -100,27 +98,14 @@ def _samples(
     *,
     files: bool,
 ) -> Picks:
-    terms = parse_samples(text, files=files)
-    if terms.outcome and not store.has_outcomes:
-        raise SelectionError(
-            f"{terms.outcome!r} cannot choose samples of {store.path.name}: it has "
-            f"{store.why_no_outcomes}; choose them by index, class or top:25",
-            field="sample",
-        )
-    samples: Picks = range(store.n_samples)
-    if terms.names is not None:
-        samples = _samples_by_name(store, terms.names)
-    elif terms.numbers:
-        samples = parse_numbers(terms.numbers, store.n_samples, what="sample", field="sample")
-    if classes is not None or terms.outcome:
+    selection = parse_samples(text, files=files)
+    try:
+        samples = store.picks(selection.group)
+    except SelectionError as error:
+        raise SelectionError(str(error), field="sample") from error
+    if classes is not None:
         indices = np.asarray(samples, dtype=np.int64)
-        labels = store.labels[indices]
-        is_kept = np.ones(len(indices), dtype=np.bool_)
-        if classes is not None:
-            is_kept &= np.isin(labels, classes)
-        if terms.outcome:
-            is_kept &= (labels == store.predictions[indices]) == (terms.outcome == "correct")
-        samples = indices[is_kept]
+        samples = indices[np.isin(store.labels[indices], classes)]
     if not len(samples):
         classes_text = ", ".join(store.class_names[index] for index in classes or ())
         raise SelectionError(
@@ -129,28 +114,12 @@ def _samples(
             f"{store.path.name} holds {store.n_samples:,}",
             field="sample" if text else "class",
         )
-    if terms.top is not None:
+    if selection.top is not None:
         is_top = np.zeros(store.n_samples, dtype=np.bool_)
         for name in layers:
-            _mark_strongest(store.layers[name], filters[name], samples, terms.top, is_top)
+            _mark_strongest(store.layers[name], filters[name], samples, selection.top, is_top)
         samples = np.flatnonzero(is_top)
     return samples
-
-
-def _samples_by_name(store: Store, names: Sequence[str]) -> NDArray[np.int64]:
-    """Indices of samples by the lines of a file: a whole number is an index, all else an id."""
-    by_id = {name: index for index, name in enumerate(store.ids)}
-    indices = []
-    for name in names:
-        index = int(name) if is_index(name) else by_id.get(name, -1)
-        if not 0 <= index < store.n_samples:
-            raise SelectionError(
-                f"no sample {name!r} in {store.path.name}; it holds 0 to {store.n_samples - 1}"
-                f"{near_matches(name, list(by_id)[:10_000])}",
-                field="sample",
-            )
-        indices.append(index)
-    return np.array(indices, dtype=np.int64)
 
 
 def _mark_strongest(

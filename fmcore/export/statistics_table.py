@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.export.contents import TEXT, Coded, Column, Table, Tables
+from fmcore.export.costs import COST_AXES, ChosenCosts, without_costs
 from fmcore.export.resolve import ResolvedQuery
-from fmcore.files import Kind
+from fmcore.export.table_kinds import table_kind
 from fmcore.records import Target
 from fmcore.selection import match_names
-from fmcore.statistics import STATISTICS, WHY_UNDEFINED, Defined, Statistic
+from fmcore.statistics import (
+    NO_SAMPLES,
+    NOT_FINITE,
+    STATISTICS,
+    WHY_UNDEFINED,
+    Defined,
+    Statistic,
+)
 from fmcore.storage import Layer, Store, recompute
 
 # `target` is one of several labels or numbers; `other` is the second filter of a correlation, the
@@ -37,37 +45,30 @@ COLUMNS = {
 # Rows that are in memory at once, about.
 PIECE_ROWS = 1 << 15
 _NOT_DEFINED = "not defined for these values"
-# The schema of a Parquet file lies in its last bytes.
-_TAIL_BYTES = 64 << 10
-
-
-def _is_table(stream: BinaryIO) -> bool:
-    """Whether a file is a table of statistics, in one of the formats that `FORMATS` writes."""
-    header = ",".join(COLUMNS).encode()
-    head = stream.read(len(header) + 1)
-    if head.startswith(b"PAR1"):
-        stream.seek(-min(_TAIL_BYTES, stream.seek(0, os.SEEK_END)), os.SEEK_END)
-        tail = stream.read()
-        return tail.endswith(b"PAR1") and all(name.encode() in tail for name in COLUMNS)
-    is_json = head == b"[]\n" or head.startswith(b'[\n{"layer": ')
-    return is_json or head.rstrip(b"\n") == header
-
-
 # What `fmcore stats --force` replaces.
-TABLE_KIND = Kind("a table of statistics", _is_table)
+TABLE_KIND = table_kind("a table of statistics", COLUMNS)
 
 
-def chosen_statistics(store: Store, pattern: str | None) -> list[Statistic]:
+def chosen_statistics(store: Store, pattern: str, costs: ChosenCosts | None) -> list[Statistic]:
     """The statistics that match a comma-separated list of globs, such as `auc*,mean`.
 
     A name without its pooling matches every pooling: `auc` is `auc_mean,auc_max`. Without a
     pattern, all but those with a row for each pair of filters and, in a store without classes,
     those that say how filters tell classes.
 
+    Args:
+        store: the store.
+        pattern: the globs.
+        costs: what `chosen_costs` gives for the globs of costs, which are left out here; None
+            where there may be none.
+
     Raises:
         SelectionError: if a glob matches nothing.
     """
-    if pattern is None:
+    globs = pattern if costs is None else without_costs(pattern)
+    if pattern and not globs:
+        return []
+    if not globs:
         return [
             statistic
             for statistic in STATISTICS.values()
@@ -77,7 +78,7 @@ def chosen_statistics(store: Store, pattern: str | None) -> list[Statistic]:
     names = dict.fromkeys(
         name for statistic in STATISTICS.values() for name in (statistic.name, statistic.family)
     )
-    matches = set(match_names(list(names), pattern, what="statistic", field="statistic"))
+    matches = set(match_names(list(names), globs, what="statistic", field="statistic"))
     return [
         statistic
         for statistic in STATISTICS.values()
@@ -111,7 +112,7 @@ class Values:
         if "layer" in statistic.axes:
             array = self._recomputed[0].get(statistic.name)
             return self.store.similarity(statistic.name) if array is None else array
-        if not statistic.is_stored and self.store.layers[layer].has(statistic):
+        if statistic.level is not None and self.store.layers[layer].has(statistic):
             if self._quantiles[0] != layer:
                 self._quantiles = layer, self.store.layers[layer].quantiles()
             return self._quantiles[1][statistic.name]
@@ -137,7 +138,13 @@ class Values:
         return read(stored_layer) if array is None else array
 
 
-def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = False) -> Tables:
+def statistics_table(
+    store: Store,
+    resolved: ResolvedQuery,
+    *,
+    again: bool = False,
+    costs: ChosenCosts | None = None,
+) -> Tables:
     """Statistics of a store as a table, in pieces of some rows of a statistic of a layer.
 
     Args:
@@ -145,13 +152,15 @@ def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = Fal
         resolved: layers, filters and classes of the rows, and by `query.statistic` the statistics;
             all but correlations where that is empty.
         again: compute what follows from the pooled tables again, stored or not.
+        costs: what `chosen_costs` gives, for rows after the statistics of each layer; no rows
+            of costs where left out.
 
     Raises:
         SelectionError: if a glob matches nothing.
         StatisticNotFoundError: if the store lacks a statistic that is named, with the reason.
     """
     names, pattern = list(resolved.layers), resolved.query.statistic
-    statistics = chosen_statistics(store, pattern or None)
+    statistics = chosen_statistics(store, pattern, costs)
     from_pooled = any(statistic.origin == "pooled" for statistic in statistics)
     values = Values(store, again=again and from_pooled)
     # A statistic that is named must be stored, one that a glob matches may be missing; this is
@@ -166,7 +175,11 @@ def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = Fal
         if missing and named & {statistic.name, statistic.family}:
             values.value(missing[0], statistic)  # raises with the reason
         for name in owners[statistic.name]:
-            n_rows += _n_rows(store, resolved, statistic, name)
+            n_rows += _n_rows(store, resolved, statistic.axes, name)
+    beside = costs or ChosenCosts()
+    for name in names:
+        for axes in COST_AXES:
+            n_rows += len(beside.of_layer(name)) * _n_rows(store, resolved, axes, name)
 
     def pieces() -> Iterator[Table]:
         for statistic in statistics:
@@ -175,28 +188,30 @@ def statistics_table(store: Store, resolved: ResolvedQuery, *, again: bool = Fal
         for name in names:
             for statistic in statistics:
                 if "layer" not in statistic.axes and name in owners[statistic.name]:
-                    yield from _filters_tables(values, name, statistic, resolved)
+                    yield from _filters_tables(store, resolved, _numbers(values, name, statistic))
+            for numbers in _costs(beside, name):
+                yield from _filters_tables(store, resolved, numbers)
 
     return Tables(COLUMNS, pieces, n_rows, nan_is_missing=True)
 
 
-def _n_rows(store: Store, resolved: ResolvedQuery, statistic: Statistic, layer: str) -> int:
+def _n_rows(store: Store, resolved: ResolvedQuery, axes: tuple[str, ...], layer: str) -> int:
     n_classes = len(store.class_names) if resolved.classes is None else len(resolved.classes)
     n_filters = len(resolved.filters.get(layer, ()))
     sizes = {"class": n_classes, "filter": n_filters, "other_filter": n_filters}
     sizes["target"] = len(store.target_names)
-    return math.prod(sizes.get(axis, len(resolved.layers)) for axis in statistic.axes)
+    return math.prod(sizes.get(axis, len(resolved.layers)) for axis in axes)
 
 
 def _picks(
-    store: Store, resolved: ResolvedQuery, statistic: Statistic, layer: str
+    store: Store, resolved: ResolvedQuery, axes: tuple[str, ...], layer: str
 ) -> list[NDArray[np.integer]]:
-    """The chosen indices of each axis of a statistic, in the order of the query."""
+    """The chosen indices of each axis, in the order of the query."""
     filters = np.asarray(resolved.filters[layer])
     n_classes, n_targets = len(store.class_names), len(store.target_names)
     classes = np.arange(n_classes) if resolved.classes is None else np.array(resolved.classes)
-    axes = {"class": classes, "target": np.arange(n_targets)}
-    return [axes.get(axis, filters) for axis in statistic.axes]
+    indices = {"class": classes, "target": np.arange(n_targets)}
+    return [indices.get(axis, filters) for axis in axes]
 
 
 def _layers_table(values: Values, statistic: Statistic, names: Sequence[str]) -> Table:
@@ -211,20 +226,75 @@ def _layers_table(values: Values, statistic: Statistic, names: Sequence[str]) ->
         pairs = np.repeat(places, len(names)), np.tile(places, len(names))
         varying = {"layer": Coded(names, pairs[0]), "other": Coded(names, pairs[1])}
     reason = Coded([None, _NOT_DEFINED], (~np.isfinite(array)).astype(np.uint8))
-    return _table(statistic, array, {**varying, "reason": reason}, n=store.n_samples)
+    name, n = statistic.family, store.n_samples
+    return _table(name, statistic.pooling, array, {**varying, "reason": reason}, n=n)
 
 
-def _filters_tables(
-    values: Values, layer: str, statistic: Statistic, resolved: ResolvedQuery
-) -> Iterator[Table]:
-    """A statistic of a layer's filters, some of the first axis at a time."""
-    store, picks = values.store, _picks(values.store, resolved, statistic, layer)
-    array, band = values.value(layer, statistic), values.chance(layer, statistic)
-    reasons = _reasons(values, layer, statistic, array)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Numbers:
+    """A statistic or a cost of a layer's filters.
+
+    Attributes:
+        layer: the layer's path.
+        name: its name in the column `statistic`.
+        axes: the names of its axes.
+        values: <number>[…, filter].
+        reasons: why values are missing.
+        n: the number of samples.
+        class_sizes: <int64>[class], samples of each class.
+        pooling: the pooled table that it is computed from; empty for none.
+        chance: <float64>[bound, …], its chance level; None where it has none.
+    """
+
+    layer: str
+    name: str
+    axes: tuple[str, ...]
+    values: NDArray[Any]
+    reasons: Reasons
+    n: int
+    class_sizes: NDArray[np.int64]
+    pooling: str = ""
+    chance: NDArray[np.float64] | None = None
+
+
+def _numbers(values: Values, layer: str, statistic: Statistic) -> _Numbers:
+    array = values.value(layer, statistic)
+    return _Numbers(
+        layer,
+        statistic.family,
+        statistic.axes,
+        array,
+        _reasons(values, layer, statistic, array),
+        values.store.n_samples,
+        values.class_sizes,
+        statistic.pooling,
+        values.chance(layer, statistic),
+    )
+
+
+def _costs(costs: ChosenCosts, layer: str) -> Iterator[_Numbers]:
+    """The costs of a layer's filters, each over all samples and then in each class."""
+    for cost in costs.of_layer(layer):
+        sizes = costs.ablations[cost.by].n
+        total = int(sizes.sum())
+        for axes in COST_AXES:
+            array = costs.values(layer, cost, axes)
+            reasons = Reasons(~np.isfinite(array))
+            n = sizes[:, np.newaxis] if "class" in axes else np.array([total])
+            if cost.end:
+                reasons.set(n == 1, "an interval needs two samples")
+            reasons.set(n == 0, f"{NO_SAMPLES} of this class were measured")
+            yield _Numbers(layer, cost.name, axes, array, reasons, total, sizes)
+
+
+def _filters_tables(store: Store, resolved: ResolvedQuery, numbers: _Numbers) -> Iterator[Table]:
+    """The rows of a layer's filters, some of the first axis at a time."""
+    axes, array, band = numbers.axes, numbers.values, numbers.chance
+    picks = _picks(store, resolved, axes, numbers.layer)
     mesh = np.ix_(*picks)
     if array.dtype == np.float32:
         array = array.astype(np.float64)
-    array, codes = (np.atleast_2d(values_of[mesh]) for values_of in (array, reasons.codes))
+    array, codes = (np.atleast_2d(values_of[mesh]) for values_of in (array, numbers.reasons.codes))
     if band is not None:
         band = np.stack([bound[mesh] for bound in band]).reshape(2, *array.shape)
     n_columns = array.shape[1]
@@ -235,56 +305,82 @@ def _filters_tables(
         outer = np.repeat(np.arange(len(array[rows])), n_columns)
         inner = np.tile(np.arange(n_columns), len(array[rows]))
         varying: dict[str, Column] = {"filter": Coded(picks[-1].tolist(), inner)}
-        n: Any = store.n_samples
+        n: Any = numbers.n
         first = picks[0][rows].tolist()
-        if statistic.axes == ("filter", "other_filter"):
+        if axes == ("filter", "other_filter"):
             varying = {
                 "filter": Coded(first, outer),
                 "other": Coded(list(map(str, picks[1])), inner),
             }
-        elif statistic.axes[0] == "class":
+        elif axes[0] == "class":
             varying["class"] = Coded([store.class_names[index] for index in first], outer)
-            n = Coded(values.class_sizes[first].tolist(), outer)
-        elif statistic.axes[0] == "target":
+            n = Coded(numbers.class_sizes[first].tolist(), outer)
+        elif axes[0] == "target":
             varying["target"] = Coded([store.target_names[index] for index in first], outer)
         if band is not None:
             low, high = (bound[rows].reshape(-1) for bound in band)
             varying |= {"chance_low": low, "chance_high": high}
         if codes[rows].any():
-            varying["reason"] = Coded(reasons.words, codes[rows].reshape(-1))
-        yield _table(statistic, part, varying, layer=layer, n=n)
+            varying["reason"] = Coded(numbers.reasons.words, codes[rows].reshape(-1))
+        yield _table(numbers.name, numbers.pooling, part, varying, layer=numbers.layer, n=n)
 
 
-class _Reasons:
-    """Why values are missing.
+@dataclass(slots=True, eq=False)
+class Reasons:
+    """Why values of a statistic are missing.
 
     Attributes:
+        missing: <bool>[…], which are.
         words: the reasons; the first is None, for a value that is not missing.
         codes: <uint8>[…], the index of the reason of each value.
     """
 
-    def __init__(self, missing: NDArray[np.bool_]) -> None:
-        self._missing = missing
-        self.words: list[str | None] = [None]
-        self.codes = np.zeros(missing.shape, np.uint8)
-        self.set(missing, _NOT_DEFINED)
+    missing: NDArray[np.bool_]
+    words: list[str | None] = field(init=False, default_factory=lambda: [None])
+    codes: NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.codes = np.zeros(self.missing.shape, np.uint8)
+        self.set(self.missing, _NOT_DEFINED)
 
     def set(self, where: NDArray[np.bool_] | bool, words: str) -> None:
         """Gives a reason for the missing values of some places, in place of an earlier one."""
-        self.codes[self._missing & where] = len(self.words)
+        self.codes[self.missing & where] = len(self.words)
         self.words.append(words)
 
+    def at(self, *place: int) -> str:
+        """Why the value of a place is missing; empty where it is not."""
+        return self.words[int(self.codes[place])] or ""
 
-def _reasons(values: Values, layer: str, statistic: Statistic, array: NDArray[Any]) -> _Reasons:
+    def counts(self) -> dict[str, int]:
+        """How many values are missing for each reason, the most frequent first."""
+        counts = np.bincount(self.codes.reshape(-1), minlength=len(self.words)).tolist()
+        pairs = zip(self.words[1:], counts[1:], strict=True)
+        present = {str(words): count for words, count in pairs if count}
+        return dict(sorted(present.items(), key=lambda pair: -pair[1]))
+
+
+def why_missing(store: Store, layer: str, name: str) -> Reasons:
+    """Why values of a statistic of a layer's filters are missing.
+
+    Raises:
+        StatisticNotFoundError: if the store lacks the statistic, with the reason.
+    """
+    values, statistic = Values(store, again=False), STATISTICS[name]
+    return _reasons(values, layer, statistic, values.value(layer, statistic))
+
+
+def _reasons(values: Values, layer: str, statistic: Statistic, array: NDArray[Any]) -> Reasons:
     """Why a value is missing, in the shape of `array`."""
     missing = ~np.isfinite(array)
-    reasons = _Reasons(missing)
+    reasons = Reasons(missing)
     if not missing.any():
         return reasons
     if statistic.axes[0] == "class":
         sizes = values.class_sizes[:, np.newaxis]
         reasons.set(sizes == values.store.n_samples, "all samples are of this class")
-        reasons.set(sizes == 0, "no samples of this class")
+        reasons.set(values.value(layer, STATISTICS["n_values"]) == 0, NOT_FINITE)
+        reasons.set(sizes == 0, f"{NO_SAMPLES} of this class")
     for reason in statistic.undefined_where:
         inputs = [values.value(layer, STATISTICS[name]) for name in reason.needs]
         reasons.set(reason.where(array, *inputs), reason.words)
@@ -305,7 +401,8 @@ def _reasons(values: Values, layer: str, statistic: Statistic, array: NDArray[An
 
 
 def _table(
-    statistic: Statistic,
+    name: str,
+    pooling: str,
     array: NDArray[Any],
     varying: dict[str, Column],
     *,
@@ -315,14 +412,15 @@ def _table(
     """Some rows of the table.
 
     Args:
-        statistic: the statistic.
-        array: <number>[row], its values.
+        name: what the column `statistic` says.
+        pooling: the pooled table; empty for none.
+        array: <number>[row], the values.
         varying: other columns that are not the same in each row.
         layer: the layer, if that is the same.
         n: the number of samples.
     """
     size = len(array)
-    same = {"layer": layer, "statistic": statistic.family, "pooling": statistic.pooling or None}
-    columns: dict[str, Column] = {name: Coded.constant(same.get(name), size) for name in COLUMNS}
+    same = {"layer": layer, "statistic": name, "pooling": pooling or None}
+    columns: dict[str, Column] = {key: Coded.constant(same.get(key), size) for key in COLUMNS}
     columns |= {"value": array, "n": n if isinstance(n, Coded) else Coded.constant(n, size)}
     return Table(columns | varying)

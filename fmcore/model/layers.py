@@ -20,16 +20,12 @@ from fmcore.model.trace import Call, Trace, trace_model
 from fmcore.records import Kind, Tap
 from fmcore.selection import match_names
 
-CONVOLUTIONS = (
-    layers.Conv1D,
-    layers.Conv1DTranspose,
-    layers.Conv2D,
-    layers.Conv2DTranspose,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
-)
+# By how their kernels are laid out.
+PLAIN = (layers.Conv1D, layers.Conv2D, layers.Dense)
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, *TRANSPOSED, *DEPTHWISE, *SEPARABLE)
 VOLUMES = (layers.Conv3D, layers.Conv3DTranspose)
 ACTIVATIONS = (
     layers.Activation,
@@ -90,7 +86,7 @@ def left_out(trace: Trace, kind: Kind) -> dict[str, str]:
             problem = _candidate(trace, call, {}).problem
             remedy = problem or f"--kind {Kind.ALL} --layer '{call.path}' captures it"
             reasons[call.path] = f"{_why_no_convolution(call.operation)}; {remedy}"
-    for path, operation in trace.hidden:
+    for path, operation, _ in trace.hidden:
         if kind in (Kind.ALL, kind_of(operation)) or (
             kind == Kind.CONV and _convolutions(operation)
         ):
@@ -139,27 +135,52 @@ def geometry(layer: Any) -> dict[str, Any]:
     }
 
 
-def weights(layer: Any, n_filters: int) -> dict[str, Any]:
-    """`kernel` and `bias` of a layer, as float32; None where it has none of that shape.
+def kernels(layer: Any) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """The kernel of a layer and the depthwise part of a separable one; None for what it lacks.
 
-    The kernel of a transposed, depthwise or separable layer has other axes, and a store has no
-    place for it. The biases of a recurrent layer belong to its gates, four for each filter of an
-    LSTM, and those of a bidirectional one to its halves.
+    A kernel is laid out as [kernel_y, kernel_x, kernel_input, filter], whatever Keras makes of it:
+    that of a transposed layer has its last axes the other way round, and each filter of a depthwise
+    layer reads one plane. The kernel of a separable layer is its pointwise part; its depthwise part
+    belongs to no filter alone.
+    """
+    kernel, depthwise = None, None
+    if isinstance(layer, PLAIN):
+        kernel = _with_four_axes(_only_weight(layer, "kernel"))
+    elif isinstance(layer, TRANSPOSED):
+        kernel = _with_four_axes(_only_weight(layer, "kernel"))
+        kernel = None if kernel is None else kernel.swapaxes(2, 3)
+    elif isinstance(layer, DEPTHWISE):
+        kernel = _with_four_axes(_only_weight(layer, "kernel"))
+        kernel = None if kernel is None else kernel.reshape(*kernel.shape[:2], 1, -1)
+    elif isinstance(layer, SEPARABLE):
+        kernel = _with_four_axes(_only_weight(layer, "pointwise_kernel"))
+        depthwise = _with_four_axes(_only_weight(layer, "depthwise_kernel"))
+    return kernel, depthwise
+
+
+def weights(layer: Any, n_filters: int) -> dict[str, Any]:
+    """`kernel`, `depthwise_kernel` and `bias` of a layer, as float32; None where it has none.
+
+    Kernels are those of `kernels`. The biases of a recurrent layer belong to its gates, four for
+    each filter of an LSTM, and those of a bidirectional one to its halves.
 
     Args:
         layer: the layer.
         n_filters: the number of its filters.
     """
-    kernel, bias = None, _only_weight(layer, "bias")
-    if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Dense):
-        kernel = _only_weight(layer, "kernel")
-        if kernel is not None and kernel.ndim < 4:
-            kernel = kernel.reshape((1,) * (4 - kernel.ndim) + kernel.shape)
-        if kernel is not None and kernel.ndim > 4:
-            kernel = None
+    bias, (kernel, depthwise) = _only_weight(layer, "bias"), kernels(layer)
+    if kernel is None or kernel.shape[3] != n_filters:
+        kernel = depthwise = None
     if bias is not None and bias.shape != (n_filters,):
         bias = None
-    return {"kernel": kernel, "bias": bias}
+    return {"kernel": kernel, "depthwise_kernel": depthwise, "bias": bias}
+
+
+def _with_four_axes(kernel: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """A kernel with an axis each for y and x; None for none, or for one of volumes."""
+    if kernel is None or kernel.ndim > 4:
+        return None
+    return kernel.reshape((1,) * (4 - kernel.ndim) + kernel.shape)
 
 
 def pair(sizes: Any) -> tuple[int, int]:
@@ -380,7 +401,7 @@ def list_layers(
         ]
         rows.extend(
             LayerRow(path, type(operation).__name__, None, taken=False, problem=reasons[path])
-            for path, operation in trace.hidden
+            for path, operation, _ in trace.hidden
             if path in reasons
         )
         return list(trace.outputs)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fmcore.capture.options import DEFAULTS, CaptureOptions
 from fmcore.errors import ModelError
+from fmcore.model.graph import graph_of
 from fmcore.model.inputs import inputs_of
 from fmcore.model.layers import (
     Candidate,
@@ -28,7 +29,15 @@ from fmcore.model.layers import (
 from fmcore.model.outputs import as_rows, read_outputs
 from fmcore.model.receptive_fields import ReceptiveFields
 from fmcore.model.trace import Trace, first_line, operations_of, trace_model
-from fmcore.records import Captured, LayerSpec, ModelInfo, ModelOutput, OutputPlan, Target
+from fmcore.records import (
+    Captured,
+    LayerSpec,
+    ModelGraph,
+    ModelInfo,
+    ModelOutput,
+    OutputPlan,
+    Target,
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +77,7 @@ class KerasProbe:
         self.inputs = inputs_of(model, image_shape=image_shape)
         self.image_shape = self.inputs.image_shape
         choices: list[tuple[list[Candidate], ReceptiveFields, tuple[ModelOutput, ...]]] = []
+        graphs: list[tuple[ModelGraph | None, str]] = []
         reasons: dict[str, str] = {}
 
         def choose(trace: Trace) -> list[tf.Tensor]:
@@ -82,6 +92,8 @@ class KerasProbe:
             )
             outputs = read_outputs(model, trace)
             choices.append((selected, fields, outputs))
+            paths = {candidate.path for candidate in selected}
+            graphs.append(graph_of(model, trace, paths))
             return [*(candidate.maps() for candidate in selected), *_answers(trace, outputs)]
 
         self._trace = functools.partial(
@@ -119,7 +131,10 @@ class KerasProbe:
             for output in self.outputs
         )
         self.output = OutputPlan(Target.NONE, "nobody said what the model puts out")
-        self.info = model_info(model)
+        graph, words = graphs[-1]
+        if graph is None:
+            log.warning("the store of %r will hold no graph of its layers, %s", model.name, words)
+        self.info = dataclasses.replace(model_info(model), graph=graph, graph_words=words)
 
     def use_output(self, plan: OutputPlan) -> None:
         """Captures what a plan says of the model's output, and records it in `info`."""

@@ -222,11 +222,12 @@ class _Eager(keras.Model):  # type: ignore[misc]
         calls: list[_Node] = []
         n_calls: Counter[str] = Counter()
 
-        def record(path: str, operation: Any, arguments: Any, output: Any) -> None:
+        def record(path: str, operation: Any, arguments: Any, output: Any) -> Any:
             below = [value for value in keras.tree.flatten(arguments) if tf.is_tensor(value)]
             above = [value for value in keras.tree.flatten(output) if tf.is_tensor(value)]
             if above:
                 calls.append(_Node(_numbered(path, n_calls), operation, below, above[0]))
+            return output
 
         with recording(self.inner, record):
             returned = self.inner(pack_inputs(self.inner, tensors), training=False)
@@ -238,7 +239,7 @@ class _Eager(keras.Model):  # type: ignore[misc]
             layer.path for layer, tensor in zip(self._taps, tapped, strict=True) if tensor is None
         ]
         if absent:
-            raise _no_such_layer(self.inner, absent[0])
+            raise no_such_layer(self.inner, absent[0])
         return [*outputs, *tapped]
 
 
@@ -324,7 +325,8 @@ def _tapped(nodes: Sequence[_Node], layer: Stored) -> Any | None:
     return None if node is None else node.output
 
 
-def _no_such_layer(model: keras.Model, path: str) -> ModelError:
+def no_such_layer(model: keras.Model, path: str) -> ModelError:
+    """The error that a model lacks a layer that a store holds."""
     paths = [path for path, _ in operations_of(model)]
     return ModelError(
         f"model {model.name!r} has no layer {path!r}, which the store holds; it has "

@@ -450,8 +450,12 @@ def _far_better(tried: Sequence[_Trial]) -> Preprocessing | None:
 
 
 def _rank(trial: _Trial) -> tuple[float, float]:
-    """Sorts the best trial first: the one that is right most often, to 5%, with the lowest loss."""
-    return -round(trial.balanced * 20), trial.loss
+    """Sorts the best trial first: the one that is right most often, to 5%, with the lowest loss.
+
+    Losses with the same four digits are equal, and the candidate that comes first wins: what is
+    below that another processor rounds otherwise.
+    """
+    return -round(trial.balanced * 20), float(f"{trial.loss:.4g}")
 
 
 def _results(tried: Sequence[_Trial]) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -37,12 +37,29 @@ class Call:
         inputs: the tensors it was called with; weights and constants, which are the same for every
             image, are none of them.
         output: the tensor it returned, the first of several.
+        results: all tensors that the model went on with; what a layer returned as it took it, as
+            dropout does, is another one here, so that what takes it can be told apart.
     """
 
     path: str
     operation: Any
     inputs: tuple[tf.Tensor, ...]
     output: tf.Tensor
+    results: tuple[tf.Tensor, ...] = ()
+
+
+class HiddenCall(NamedTuple):
+    """A call whose values cannot be read, as inside a `tf.function` or a loop.
+
+    Attributes:
+        path: as that of a `Call`.
+        operation: the Keras layer or operation.
+        place: how many calls of the trace were made before it.
+    """
+
+    path: str
+    operation: Any
+    place: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +70,7 @@ class Trace:
         inputs: the model's input tensors.
         calls: the calls, in the order in which the model made them.
         outputs: the model's output tensors.
-        hidden: path and layer of calls whose values cannot be read, as inside a `tf.function` or a
-            loop.
+        hidden: the calls whose values cannot be read, in their order.
         output_names: the keys of the outputs, if the model returns a dict of them.
         makers: the call that made each tensor, by the tensor's name.
     """
@@ -62,7 +78,7 @@ class Trace:
     inputs: tuple[tf.Tensor, ...]
     calls: tuple[Call, ...]
     outputs: tuple[tf.Tensor, ...]
-    hidden: tuple[tuple[str, Any], ...]
+    hidden: tuple[HiddenCall, ...]
     output_names: tuple[str, ...] = ()
     makers: Mapping[str, Call] = field(init=False)
 
@@ -127,24 +143,33 @@ def trace_model(
     _refuse_state(model)
 
     def run(*arguments: tf.Tensor) -> list[tf.Tensor]:
-        graph, calls, hidden = tf.compat.v1.get_default_graph(), [], []
+        graph = tf.compat.v1.get_default_graph()
+        calls: list[Call] = []
+        hidden: list[HiddenCall] = []
         inputs = tuple(arrange(arguments))
         n_calls: Counter[str] = Counter()
 
-        def record(path: str, operation: Any, arguments: tuple[Any, ...], output: Any) -> None:
+        def record(path: str, operation: Any, arguments: tuple[Any, ...], output: Any) -> Any:
             n_calls[path] += 1
             path = path if n_calls[path] == 1 else f"{path}#{n_calls[path]}"
             tensors = [value for value in keras.tree.flatten(output) if tf.is_tensor(value)]
-            if tensors and getattr(tensors[0], "graph", None) is graph:
-                # A variable or a constant array has no place in the graph, hence no such attribute.
-                below = tuple(
-                    value
-                    for value in keras.tree.flatten(arguments)
-                    if getattr(value, "graph", None) is graph
-                )
-                calls.append(Call(path, operation, below, tensors[0]))
-            else:
-                hidden.append((path, operation))
+            if not tensors or getattr(tensors[0], "graph", None) is not graph:
+                hidden.append(HiddenCall(path, operation, len(calls)))
+                return output
+            # A variable or a constant array has no place in the graph, hence no such attribute.
+            below = tuple(
+                value
+                for value in keras.tree.flatten(arguments)
+                if getattr(value, "graph", None) is graph
+            )
+            own = _told_apart(output, below)
+            results = [
+                tensor
+                for tensor in keras.tree.flatten(own)
+                if getattr(tensor, "graph", None) is graph
+            ]
+            calls.append(Call(path, operation, below, tensors[0], tuple(results)))
+            return own
 
         with recording(model, record):
             outputs = model(pack_inputs(model, inputs), training=False)
@@ -163,6 +188,23 @@ def trace_model(
             f"model {model.name!r} cannot be run as a graph: {first_line(error)}"
         ) from error
     return function
+
+
+def _told_apart(output: Any, inputs: Sequence[tf.Tensor]) -> Any:
+    """What a layer returned, with a tensor of its own for each that it took and returned."""
+    taken = {id(tensor) for tensor in inputs}
+    if not any(id(value) in taken for value in keras.tree.flatten(output)):
+        return output
+
+    def own(value: Any) -> Any:
+        if id(value) not in taken:
+            return value
+        tensor = tf.identity(value)
+        if (mask := getattr(value, "_keras_mask", None)) is not None:
+            tensor._keras_mask = mask  # what Keras keeps with a tensor
+        return tensor
+
+    return keras.tree.map_structure(own, output)
 
 
 def _refuse_state(model: keras.Model) -> None:
@@ -242,8 +284,14 @@ def _graph_operations(model: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def recording(model: keras.Model, record: Callable[[str, Any, Any, Any], None]) -> Iterator[None]:
-    """Records the arguments and the output of every layer that is called."""
+def recording(model: keras.Model, record: Callable[[str, Any, Any, Any], Any]) -> Iterator[None]:
+    """Records the arguments and the output of every layer that is called.
+
+    Args:
+        model: the model.
+        record: takes the path of a layer, the layer, its arguments and its output, and returns what
+            the model goes on with: the output, or tensors equal to it.
+    """
     changed: list[tuple[Any, str]] = []
     try:
         for path, operation in operations_of(model):
@@ -262,8 +310,7 @@ def recording(model: keras.Model, record: Callable[[str, Any, Any, Any], None]) 
 def _recorded(method: Any, path: str, operation: Any, record: Any) -> Callable[..., Any]:
     def call(*arguments: Any, **keywords: Any) -> Any:
         output = method(*arguments, **keywords)
-        record(path, operation, (arguments, keywords), output)
-        return output
+        return record(path, operation, (arguments, keywords), output)
 
     return call
 

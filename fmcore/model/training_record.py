@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from fmcore.dataset import Preprocessing
 from fmcore.errors import ModelError
 from fmcore.files import Kind
+from fmcore.zip_guard import open_zip
 
 MEMBER = "fmcore.json"
 MOST_BYTES = 1 << 16
@@ -27,7 +28,7 @@ _MOST_HISTORY_BYTES = 16 << 20  # of 10,000 epochs, 1.2 MB
 
 def _is_model(stream: BinaryIO) -> bool:
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with open_zip(stream) as archive:
             return set(archive.namelist()) >= _MODEL_MEMBERS
     except zipfile.BadZipFile:
         return False

@@ -102,6 +102,25 @@ def match_names(
     return [name for name in names if any(matches(name, glob) for glob in globs)]
 
 
+def only_name(names: Sequence[str], *, where: str) -> str:
+    """The layer that is meant where none is named: the only one.
+
+    Args:
+        names: the paths of the layers.
+        where: what they are layers of, for the message.
+
+    Raises:
+        SelectionError: if there are several; the message names them.
+    """
+    if len(names) == 1:
+        return names[0]
+    listed = ", ".join(names) or "none"
+    raise SelectionError(
+        f"{where} has {len(names)} layers, expected the path of one of them as layer: {listed}",
+        field="layer",
+    )
+
+
 def parse_policies(text: str) -> list[tuple[str, Policy]]:
     """The globs and their policies in a text such as `block1*=pooled,conv2=float16`, in order.
 

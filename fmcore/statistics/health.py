@@ -7,15 +7,17 @@ NaN or infinite activations is reported as non-finite and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmcore.numbers import number_text, share_text
 from fmcore.statistics.streaming.duplicates import DUPLICATE
+from fmcore.statistics.values import FilterValues
 
 # A filter is nearly dead if it is active in less than this share of the samples.
 NEARLY_DEAD = 0.001
@@ -30,8 +32,19 @@ NOT_POSITIVE = (
     "prelu relu relu6 selu silu softshrink softsign sparsemax sparseplus swish tanh tanhshrink "
     "threshold thresholdedrelu"
 )
+# What a layer's function is called where it has none.
+NO_FUNCTION = "linear"
+HARMLESS = "may be harmless"
 # Classes that the words of one filter name before they count the rest.
 MOST_NAMED = 3
+
+
+class PooledTable(Protocol):
+    """A pooled table, <float32>[sample, filter], or what reads it."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Some of its numbers."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +55,7 @@ class HealthInputs:
         low: <float64>[class, filter], the smallest finite activation; NaN where there is none.
         high: <float64>[class, filter], the largest finite activation; NaN where there is none.
         zero_fraction: <float64>[filter], the share of all activations that are exactly zero.
+        n_finite: <int64>[class, filter], the number of finite activations.
         n_nonfinite: <int64>[class, filter], the number of NaN and infinite activations.
         n_samples: <int64>[class], the number of samples.
         map_max: <float32>[sample, filter], the largest activation of each map.
@@ -53,10 +67,11 @@ class HealthInputs:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     zero_fraction: NDArray[np.float64]
+    n_finite: NDArray[np.int64]
     n_nonfinite: NDArray[np.int64]
     n_samples: NDArray[np.int64]
-    map_max: NDArray[np.float32]
-    map_zeros: NDArray[np.float32]
+    map_max: PooledTable
+    map_zeros: PooledTable
     duplicate_of: NDArray[np.int64]
     activation: str = ""
 
@@ -96,6 +111,12 @@ class HealthInputs:
     def on(self) -> NDArray[np.bool_]:
         """<bool>[filter], whether a filter that is alive is above zero nearly everywhere."""
         return self.alive & ~self.negative & (1 - self.zero_fraction >= ALWAYS_ON)
+
+    @cached_property
+    def values(self) -> FilterValues:
+        """The range of each filter's values, and how many are not finite."""
+        ends = np.fmin.reduce(self.low), np.fmax.reduce(self.high)
+        return FilterValues(*ends, self.n_finite, self.n_nonfinite)
 
     @cached_property
     def is_above_zero(self) -> bool:
@@ -156,11 +177,15 @@ class LayerHealth:
         findings: for each of `HEALTH_RULES` by name, <bool>[filter], which filters have it.
         dead_classes: <bool>[class, filter], whether the filter is dead for the class.
         duplicate_of: <int64>[filter], the earlier filter that it repeats; -1 for none.
+        values: the range of each filter's values, and how many are not finite.
+        has_function: whether the layer has an activation function, as far as is known.
     """
 
     findings: dict[str, NDArray[np.bool_]]
     dead_classes: NDArray[np.bool_]
     duplicate_of: NDArray[np.int64]
+    values: FilterValues
+    has_function: bool = True
 
     @property
     def n_filters(self) -> int:
@@ -174,6 +199,11 @@ class LayerHealth:
     def filters_of(self, finding: str) -> list[int]:
         """The indices of the filters that have a finding."""
         return [int(index) for index in np.flatnonzero(self.findings[finding])]
+
+    def words(self, finding: str) -> str:
+        """A finding of some filters of the layer, in words."""
+        may_be_harmless = finding == "dead" and not self.has_function
+        return f"{HEALTH_RULES[finding].words}{f', {HARMLESS}' if may_be_harmless else ''}"
 
     def detail(self, finding: str, filter_index: int, class_names: Sequence[str]) -> Detail:
         """A finding of a filter that has it, in words."""
@@ -222,10 +252,27 @@ def _dead(layer: HealthInputs) -> NDArray[np.bool_]:
     return layer.dead
 
 
+def _dead_detail(health: LayerHealth, filter_index: int, _: Sequence[str]) -> Detail:
+    value = health.values.low[filter_index]
+    words = [f"always {number_text(value)}"] if value else []
+    words += [] if health.has_function else [HARMLESS]
+    if not words:
+        return Detail("dead", "dead")
+    aside = ", ".join(words)
+    return Detail(f"dead: {aside}", f"dead, {aside}", f"({aside})")
+
+
 def _nearly_dead(layer: HealthInputs) -> NDArray[np.bool_]:
-    # A share of zeros is rounded to one where maps are huge; then the largest value tells.
-    n_active = ((layer.map_zeros < 1) | (layer.map_max != 0)).sum(axis=0)
-    return np.asarray(layer.alive & (n_active < NEARLY_DEAD * int(layer.n_samples.sum())))
+    # Who is active in few samples has few values that are not zero: mostly nobody is, and then no
+    # table is read.
+    suspects = np.flatnonzero(layer.alive & (layer.zero_fraction > 1 - 2 * NEARLY_DEAD))
+    flags = np.zeros(len(layer.zero_fraction), np.bool_)
+    if len(suspects):
+        map_zeros, map_max = layer.map_zeros[...][:, suspects], layer.map_max[...][:, suspects]
+        # A share of zeros is rounded to one where maps are huge; then the largest value tells.
+        n_active = ((map_zeros < 1) | (map_max != 0)).sum(axis=0)
+        flags[suspects] = n_active < NEARLY_DEAD * int(layer.n_samples.sum())
+    return flags
 
 
 def _dead_for_class(layer: HealthInputs) -> NDArray[np.bool_]:
@@ -267,6 +314,11 @@ def _nonfinite(layer: HealthInputs) -> NDArray[np.bool_]:
     return layer.nonfinite
 
 
+def _nonfinite_detail(health: LayerHealth, filter_index: int, class_names: Sequence[str]) -> Detail:
+    words = health.values.nonfinite_words(filter_index, class_names)
+    return Detail(f"non-finite: {words}", f"non-finite, {words}", f"({words})")
+
+
 # In the order in which people read them.
 HEALTH_RULES: dict[str, HealthRule] = {
     rule.name: rule
@@ -274,13 +326,16 @@ HEALTH_RULES: dict[str, HealthRule] = {
         HealthRule(
             "dead",
             "dead",
-            "every activation of the whole test set is the same: after a ReLU, none is above zero",
+            "every activation of the whole test set is the same: after a ReLU, none is above zero; "
+            f"in a layer without an activation function it {HARMLESS}, as a bias to what follows",
             _dead,
+            detail=_dead_detail,
         ),
         HealthRule(
             "nearly_dead",
             "nearly dead",
-            f"not dead, but under {NEARLY_DEAD:.1%} of samples have activations other than zero",
+            f"not dead, but under {share_text(NEARLY_DEAD)} of samples have activations other than "
+            "zero",
             _nearly_dead,
         ),
         HealthRule(
@@ -302,8 +357,8 @@ HEALTH_RULES: dict[str, HealthRule] = {
         HealthRule(
             "always_on",
             "always on",
-            f"no activation is below zero, and at least {ALWAYS_ON:.1%} are above zero, in a layer "
-            "whose activation function, such as a sigmoid, does not make all of them so",
+            f"no activation is below zero, and at least {share_text(ALWAYS_ON)} are above zero, in "
+            "a layer whose activation function, such as a sigmoid, does not make all of them so",
             _always_on,
             is_grave=False,
         ),
@@ -320,6 +375,7 @@ HEALTH_RULES: dict[str, HealthRule] = {
             "non-finite",
             "at least one activation is NaN or infinite",
             _nonfinite,
+            detail=_nonfinite_detail,
         ),
     )
 }
@@ -328,4 +384,29 @@ HEALTH_RULES: dict[str, HealthRule] = {
 def layer_health(layer: HealthInputs) -> LayerHealth:
     """Checks every filter of a layer by all `HEALTH_RULES`."""
     findings = {name: rule.flags(layer) for name, rule in HEALTH_RULES.items()}
-    return LayerHealth(findings, layer.dead_classes, layer.duplicate_of)
+    has_function = layer.activation.lower() != NO_FUNCTION
+    return LayerHealth(findings, layer.dead_classes, layer.duplicate_of, layer.values, has_function)
+
+
+def tally(layers: Iterable[LayerHealth]) -> dict[str, int]:
+    """The number of filters of some layers that have each finding, by its name, and `HARMLESS`.
+
+    The latter are those of the dead that may be harmless.
+    """
+    health = list(layers)
+    counts = {name: sum(len(layer.filters_of(name)) for layer in health) for name in HEALTH_RULES}
+    harmless = (len(layer.filters_of("dead")) for layer in health if not layer.has_function)
+    return counts | {HARMLESS: sum(harmless)}
+
+
+def tally_words(counts: dict[str, int], n_filters: int) -> str:
+    """What is grave of a `tally`: `3 of 48 filters dead (1 may be harmless), 2 duplicate`."""
+    grave = [rule for rule in HEALTH_RULES.values() if rule.is_grave]
+    present = [(counts[rule.name], rule.words) for rule in grave if counts[rule.name]]
+    if not present:
+        return f"nothing found in {n_filters:,} filters"
+    words = [f"{n:,} {name}" for n, name in present]
+    words[0] = f"{present[0][0]:,} of {n_filters:,} filters {present[0][1]}"
+    if counts[HARMLESS]:  # dead ones come first
+        words[0] += f" ({counts[HARMLESS]:,} {HARMLESS})"
+    return ", ".join(words)

@@ -25,6 +25,7 @@ from fmcore.statistics.scores.numbers import NumberBlock, pearson_score, spearma
 from fmcore.statistics.similarity import RowTable
 from fmcore.statistics.streaming.histogram import FINEST, Bins, Histogram, quantiles
 from fmcore.statistics.streaming.moments import Moments
+from fmcore.statistics.weights import Weights, l1_norms, l2_norms
 
 CLASS_FILTER = ("class", "filter")
 TARGET_FILTER = ("target", "filter")
@@ -74,7 +75,7 @@ class Statistic:
             None for any other statistic.
         target: the kind of labels that it needs; `class` also where it needs none.
         basis: the class of what it is computed from: an accumulator for what streams by, else one
-            of `BASES` for a score, `NumberBlock`, or `RowTable` of each layer.
+            of `BASES` for a score, `NumberBlock`, `RowTable` of each layer, or `Weights`.
         compute: makes it of its basis. A score comes as [filter] or [filter, present] with its
             chance band; a quantile is made of counts and their bins, see `quantiles`.
         short: its name where room is scarce, such as `AUC`; empty if its title is short enough.
@@ -108,7 +109,7 @@ class Statistic:
     @property
     def streams(self) -> bool:
         """Whether it is computed from all activations as they stream by."""
-        return self.basis not in (*BASES, NumberBlock, RowTable)
+        return self.basis not in (*BASES, NumberBlock, RowTable, Weights)
 
     @property
     def tells_classes(self) -> bool:
@@ -117,7 +118,9 @@ class Statistic:
 
     @property
     def origin(self) -> str:
-        """`capture` if it streams; `pooled` if it can be recomputed from the pooled tables."""
+        """`capture` if it streams, `kernel` if it is of weights, else `pooled`: of those tables."""
+        if self.basis is Weights:
+            return "kernel"
         return "capture" if self.streams else "pooled"
 
     @property
@@ -132,8 +135,18 @@ class Statistic:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the store has an array of it; quantiles are read from the histogram."""
-        return self.level is None
+        """Whether the store has an array of it; others are made of `made_of` when they are read.
+
+        Norms are not stored: the kernel is, of any version, and all it takes is to read it once.
+        """
+        return not self.made_of
+
+    @property
+    def made_of(self) -> str:
+        """The array of the store that it is made of when it is read; empty if it is stored."""
+        if self.basis is Weights:
+            return "kernel"
+        return "" if self.level is None else "histogram"
 
     @property
     def caption(self) -> str:
@@ -269,6 +282,41 @@ _CAPTURE_STATISTICS = (
         basis=Moments,
         compute=Moments.zero_share,
         short="APoZ",
+    ),
+)
+
+_NORM = (
+    "over its pixels and the input planes that it reads, without its bias (of a separable "
+    "convolution its pointwise weights alone)"
+)
+_NOT_FINITE = Undefined("a weight is NaN or infinite", lambda values: ~np.isfinite(values))
+_KERNEL_STATISTICS = (
+    Statistic(
+        "l1_norm",
+        "L1 norm of the kernel",
+        "‖w‖₁",
+        f"Sum of the absolute weights of the filter, {_NORM}. Beside others of its layer, a filter "
+        "with a small one tends to put out small values.",
+        "Li et al. 2017, Pruning Filters for Efficient ConvNets",
+        0,
+        axes=("filter",),
+        basis=Weights,
+        compute=l1_norms,
+        short="L1",
+        undefined_where=(_NOT_FINITE,),
+    ),
+    Statistic(
+        "l2_norm",
+        "L2 norm of the kernel",
+        "‖w‖₂",
+        f"Square root of the sum of the squared weights of the filter, {_NORM}.",
+        "elementary; as NumPy's linalg.norm",
+        0,
+        axes=("filter",),
+        basis=Weights,
+        compute=l2_norms,
+        short="L2",
+        undefined_where=(_NOT_FINITE,),
     ),
 )
 
@@ -543,6 +591,7 @@ STATISTICS: dict[str, Statistic] = {
     statistic.name: statistic
     for statistic in (
         *_CAPTURE_STATISTICS,
+        *_KERNEL_STATISTICS,
         *(
             _with_pooling(statistic, pooling)
             for statistic in _POOLED_STATISTICS

@@ -9,13 +9,8 @@ who wrote it.
 from __future__ import annotations
 
 import contextlib
-import datetime
-import json
 import logging
-import os
 import re
-import socket
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,31 +20,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import OutputError
-from fmcore.files import (
-    OwnFolder,
-    is_plain_file,
-    locked,
-    output_errors,
-    partial_name,
-    publish,
-    sha256_of,
-)
+from fmcore.files import OwnFolder, is_plain_file, output_errors, publish, sha256_of
 from fmcore.statistics import LayerAccumulators
 from fmcore.storage.codec import first_damaged
 from fmcore.storage.file.nodes import gaps, merge_adjacent
 from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.unfinished import (
+    LOCK,
+    MANIFEST,
+    STORE,
+    lock_unfinished,
+    read_manifest,
+    readable,
+    write_manifest,
+)
 from fmcore.storage.writer import StoreWriter, journal_runs
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
-LOCK = "lock"
-STORE = "store.h5"
 _CHECKPOINT = re.compile(r"checkpoint-\d{9,}\.npz")
-_PARTIAL_CHECKPOINT = re.compile(r"\.checkpoint-\d{9,}\.fmcore-partial\.npz")
-_FIXED_NAMES = (MANIFEST, partial_name(Path(MANIFEST)).name, LOCK, STORE)
-# The suffix of the folder that holds a store until it is complete, after the name of the store.
-UNFINISHED = ".partial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +60,6 @@ class Checkpoint:
     sha256: str
 
 
-def _is_own_name(name: str) -> bool:
-    """Whether a capture gives this name to a file in the folder."""
-    return (
-        name in _FIXED_NAMES
-        or _CHECKPOINT.fullmatch(name) is not None
-        or _PARTIAL_CHECKPOINT.fullmatch(name) is not None
-    )
-
-
-def partial_folder(store: Path) -> Path:
-    """The folder that holds a store until it is complete."""
-    return store.with_name(f"{store.name}{UNFINISHED}")
-
-
 @contextlib.contextmanager
 def open_checkpoints(
     store: Path, identity: Mapping[str, str], *, restart: bool
@@ -103,13 +78,14 @@ def open_checkpoints(
         OutputError: if another run holds the lock, the earlier run had another identity, another
             user owns the folder or could write in it, or the disk refuses.
     """
-    with output_errors(store), _lock_folder(store, discard=restart) as folder:
+    with output_errors(store), lock_unfinished(store, discard=restart) as folder:
         checkpoints = Checkpoints(folder, identity)
+        # What is refused stays: it is the part of another capture, which can still go on with it.
+        if restart:
+            checkpoints.clear()
+        else:
+            checkpoints.look_up()
         try:
-            if restart:
-                checkpoints.clear()
-            else:
-                checkpoints.look_up()
             yield checkpoints
         finally:
             if checkpoints.recorded is None:
@@ -144,27 +120,14 @@ class Checkpoints:
             OutputError: if the run had another identity, naming the field, or the manifest cannot
                 be read.
         """
-        manifest = self._folder / MANIFEST
-        if not is_plain_file(manifest):
+        content = read_manifest(self._folder, self._identity, "checkpoint")
+        if content is None:
             self.clear()
             return
-        try:
-            content = json.loads(manifest.read_text())
-            earlier = content["identity"]
-            recorded = Checkpoint(**content["checkpoint"])
+        with readable(self._folder / MANIFEST):
+            recorded = Checkpoint(**content)
             if not _CHECKPOINT.fullmatch(recorded.file):
-                raise ValueError(f"{recorded.file!r} is no checkpoint")  # noqa: TRY301
-        except (ValueError, TypeError, KeyError) as error:
-            raise OutputError(
-                f"{manifest} cannot be read ({error}); --restart discards what is beside it"
-            ) from error
-        for field in sorted(set(earlier) | set(self._identity)):
-            old, new = earlier.get(field, "nothing"), self._identity.get(field, "nothing")
-            if old != new:
-                raise OutputError(
-                    f"{self._folder} holds a part of another capture: {field} was {old}, now it is "
-                    f"{new}; give the old value to resume, or --restart to discard that part"
-                )
+                raise ValueError(f"{recorded.file!r} is no checkpoint")
         if self._is_sound(recorded):
             self.recorded = recorded
         else:
@@ -216,9 +179,7 @@ class Checkpoints:
         recorded = Checkpoint(
             path.name, n_samples, store_bytes, path.stat().st_size, sha256_of(path)
         )
-        text = json.dumps({"identity": self._identity, "checkpoint": asdict(recorded)}, indent=1)
-        with publish(self._folder / MANIFEST, overwrite=True) as partial:
-            partial.write_text(text)
+        write_manifest(self._folder, self._identity, checkpoint=asdict(recorded))
         before, self.recorded = self.recorded, recorded
         if before is not None:
             (self._folder / before.file).unlink(missing_ok=True)
@@ -250,7 +211,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes what captures left in the folder, but for the lock."""
-        self._own.remove_files(but=LOCK)
+        self._own.remove_files(but={LOCK})
         self.recorded = None
 
     def remove(self) -> None:
@@ -265,61 +226,3 @@ def _cut(data: bytes, ends: NDArray[np.int64]) -> list[memoryview]:
     view = memoryview(data)
     starts = [0, *ends[:-1].tolist()]
     return [view[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
-
-
-@contextlib.contextmanager
-def _lock_folder(store: Path, *, discard: bool) -> Iterator[OwnFolder]:
-    """Locks the folder of an unfinished store, so that no other capture writes there.
-
-    The kernel releases the lock when the process ends; the file says which process holds it.
-    """
-    path = partial_folder(store) / LOCK
-    busy = f"another capture is writing {store} now"
-    advice = "wait for it, or write to another store"
-    with contextlib.ExitStack() as lock:
-        own = OwnFolder(path.parent, _is_own_name, discard=discard)
-        lock.callback(own.close)
-        try:
-            descriptor = lock.enter_context(
-                locked(path, lambda held: f"{busy}{_holder(held)}; {advice}")
-            )
-        except FileNotFoundError as error:
-            raise OutputError(f"{busy}, and is about to end; try again") from error
-        holder = _read(descriptor)
-        if holder and holder.get("host") != socket.gethostname():
-            raise OutputError(
-                f"{path} is held by pid {holder.get('pid')} on host {holder.get('host')} since "
-                f"{holder.get('since')}; whether that run still exists cannot be tested from this "
-                "host: if it does not, delete the file and run again"
-            )
-        if holder:
-            log.warning(
-                "an earlier capture (pid %s, begun %s) ended without finishing; its lock is stale",
-                holder.get("pid"),
-                holder.get("since"),
-            )
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        try:
-            yield own
-        finally:
-            os.ftruncate(descriptor, 0)
-
-
-def _holder(descriptor: int) -> str:
-    """The process that holds a lock, in words; it writes this just after it gets the lock."""
-    for _ in range(20):
-        if holder := _read(descriptor):
-            return f" (pid {holder.get('pid')} on host {holder.get('host')}, {holder.get('since')})"
-        time.sleep(0.05)
-    return ""
-
-
-def _read(descriptor: int) -> dict[str, object]:
-    try:
-        content = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}

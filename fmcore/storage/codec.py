@@ -128,6 +128,9 @@ class Codec:
         """HTTP's name for a chunk as it is stored, empty for plain values; None if it has none."""
         return {(): "", ("deflate",): "deflate"}.get(tuple(step.name for step in self.filters))
 
+    def __reduce__(self) -> tuple[Callable[[str], Codec], tuple[str]]:
+        return _codec_of, (self.name,)  # a worker has the functions of the filters itself
+
 
 NONE = Codec(())
 DEFLATE = Codec((_DEFLATE,))
@@ -135,6 +138,12 @@ DEFLATE = Codec((_DEFLATE,))
 SHUFFLE_DEFLATE = Codec((_SHUFFLE, _DEFLATE), 0.9)
 # The cheapest to read first.
 CODECS = (NONE, DEFLATE, SHUFFLE_DEFLATE)
+
+
+def _codec_of(name: str) -> Codec:
+    return next(codec for codec in CODECS if codec.name == name)
+
+
 # What must be left at most for a layer to be compressed unless a person says so. To deflate 1 GB
 # of maps takes 1.2 to 3 s of one core, to inflate it 2 to 3 s at every read; the disks that were
 # measured write 1 GB in 2.6 to 3.5 s. On two cores a capture gains nothing above two thirds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import ClosedStoreError, SampleNotFoundError, StoreError
+from fmcore.storage.chunks.sharded import sharded_index
 from fmcore.storage.chunks.stored_array import ChunkIndex, Place, StoredArray, index_of
 from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import DIGEST, damage_as_store_error, read_text
 from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import stated_digest
+from fmcore.storage.file.shard_bytes import ShardedBytes
+from fmcore.storage.file.shard_table import ShardedArray, ShardTable
 from fmcore.storage.file.structure import require_layer, require_structure
 from fmcore.storage.format.schema import (
     ARRAYS,
@@ -55,6 +59,7 @@ class StoreFile:
             with damage_as_store_error(path):
                 self._structure = require_structure(self.hdf5, path)
             self.n_samples = self._structure.axes["sample"].shape[0]
+            self._shards = self._opened_shards()
             # What was changed since it was written is refused as a whole, as early as possible.
             for group in () if self._opened.is_sealed else self.layers:
                 self.check_layer(group)
@@ -90,6 +95,38 @@ class StoreFile:
         return self._open().bytes
 
     @property
+    def shards(self) -> ShardTable | None:
+        """Which shards hold the samples; None if they lie in the file."""
+        return self._structure.shards
+
+    @property
+    def sharded(self) -> Mapping[str, ShardedArray]:
+        """What the file states of each array whose chunks lie in shards, by path."""
+        return self._structure.sharded
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file and of its shards."""
+        return self.bytes.size + (0 if self.shards is None else self.shards.n_bytes)
+
+    @property
+    def shard_bytes(self) -> ShardedBytes | None:
+        """The bytes of the shards; None if there are none."""
+        return self._shards
+
+    def _opened_shards(self) -> ShardedBytes | None:
+        """The bytes of the shards, none of which is opened yet."""
+        table = self._structure.shards
+        if table is None:
+            return None
+        # Where this very file lies, whatever its path is by now, or is called in messages.
+        try:
+            folder = self.bytes.real_path().parent / table.folder
+        except OSError as error:
+            raise StoreError(f"cannot find the shards of {self.path}: {error}") from error
+        return ShardedBytes(self.path, folder, table.shards)
+
+    @property
     def layers(self) -> Mapping[str, LayerFacts]:
         """What the file states of each layer, by the name of its group, in the model's order."""
         return self._structure.layers
@@ -116,9 +153,21 @@ class StoreFile:
             self.check_layer(layer_of(path))
             # Two threads may both read it; the results are equal.
             with damage_as_store_error(self.path):
-                index = index_of(opened.hdf5[path], opened.bytes)
+                index = self._sharded_index(path) or index_of(opened.hdf5[path], opened.bytes)
             self._indexes[path] = index
         return index
+
+    def _sharded_index(self, path: str) -> ChunkIndex | None:
+        """The index of an array whose chunks lie in shards; None of another."""
+        array = self._structure.sharded.get(path)
+        if array is None or self._shards is None or self.shards is None:
+            return None
+        first = array.first_chunk
+        offsets, sizes = (
+            self.index(array_path(name)).rows(first, first + math.prod(array.grid))
+            for name in ("shard_chunk_offset", "shard_chunk_size")
+        )
+        return sharded_index(self._shards, array, self.shards, offsets, sizes)
 
     def is_indexed(self, path: str) -> bool:
         """Whether the chunk index of an array was read before."""
@@ -149,7 +198,8 @@ class StoreFile:
         """Whether the file has an array, by its name in the schema and its layer's group."""
         self._open()
         if not layer:
-            return array_path(name) in self.hdf5
+            path = array_path(name)
+            return path in self.hdf5 or path in self._structure.sharded
         part, arrays = ARRAYS[name].part, self.layers[layer].arrays
         if part is None:
             return name in arrays

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
-from fmcore.apart import Apart, ApartError, Bounds
+from fmcore.apart import ApartError, bounds_for, call_apart
 from fmcore.errors import InputFileError, StoreError
 from fmcore.storage.file.nodes import MOST_ATTRIBUTE_BYTES, damage_as_store_error
 from fmcore.storage.file.raw_bytes import FileBytes
+from fmcore.storage.file.shard_table import bytes_of_store
 from fmcore.storage.format.schema import SCHEMA, array_path
+from fmcore.storage.handle import StoreFile
 from fmcore.storage.store import Store, open_store
 
 # What the process apart calls.
@@ -36,8 +39,6 @@ FREE_CHUNK_BYTES = 8 << 20
 MOST_CHUNK_RATIO = 10
 # Read in parts, never as a whole.
 _IN_PARTS = frozenset({"activation", "image"})
-# The seal of a store is a digest of all but its chunks, at 200 MB/s on the slowest core.
-SLOWEST_BYTES_PER_SECOND = 20e6
 
 
 def inspect_store(store: Store) -> None:
@@ -48,7 +49,7 @@ def inspect_store(store: Store) -> None:
     """
     file = store.file
     n_bytes = 0
-    most_of_chunk = max(FREE_CHUNK_BYTES, MOST_CHUNK_RATIO * file.bytes.size)
+    most_of_chunk = max(FREE_CHUNK_BYTES, MOST_CHUNK_RATIO * file.n_bytes)
     with damage_as_store_error(store.path):
         # A text of variable length does not say how long it is before it is read.
         texts = [*store.about().values(), *(facts.attributes for facts in file.layers.values())]
@@ -56,36 +57,42 @@ def inspect_store(store: Store) -> None:
             raise StoreError(f"{store.path} is no store: its attributes are too long")
         for spec in SCHEMA:
             if not spec.of_layer and spec.part is None and file.has(spec.name):
-                n_bytes += _read_index(file.hdf5, spec.path, spec.name, most_of_chunk)
+                n_bytes += _read_index(file, spec.path, spec.name, most_of_chunk)
         for group, facts in file.layers.items():
             file.check_layer(group)
             for name in facts.arrays:
                 path = array_path(name, group)
-                n_bytes += _read_index(file.hdf5, path, name, most_of_chunk)
-        most = max(FREE_BYTES, MOST_RATIO * file.bytes.size)
+                n_bytes += _read_index(file, path, name, most_of_chunk)
+        most = max(FREE_BYTES, MOST_RATIO * file.n_bytes)
         if n_bytes > most:
             raise StoreError(
                 f"{store.path} is refused: its tables would take {n_bytes:,} bytes in memory, and "
-                f"the file has {file.bytes.size:,}; expected at most {most:,}"
+                f"the file has {file.n_bytes:,}; expected at most {most:,}"
             )
 
 
-def _read_index(file: h5py.File, path: str, name: str, most_of_chunk: int) -> int:
-    """Has HDF5 read where the chunks of an array lie; the bytes of its values, if read at once.
+def _read_index(file: StoreFile, path: str, name: str, most_of_chunk: int) -> int:
+    """Reads where the chunks of an array lie; the bytes of its values, if read at once.
 
     Raises:
         ValueError: if a chunk takes more bytes than agreed.
     """
-    array = h5py.h5d.open(file.id, path.encode())
-    array.chunk_iter(lambda _: None)
-    itemsize = array.get_type().get_size()
-    chunk_bytes = math.prod(array.get_create_plist().get_chunk()) * itemsize
+    sharded = file.sharded.get(path)
+    if sharded is not None:
+        file.index(path)
+        shape, chunk, itemsize = sharded.shape, sharded.chunk, np.dtype(sharded.dtype).itemsize
+    else:
+        array = h5py.h5d.open(file.hdf5.id, path.encode())
+        array.chunk_iter(lambda _: None)
+        shape, itemsize = array.shape, array.get_type().get_size()
+        chunk = array.get_create_plist().get_chunk()
+    chunk_bytes = math.prod(chunk) * itemsize
     if chunk_bytes > most_of_chunk:
         raise ValueError(
             f"/{path} has chunks of {chunk_bytes:,} bytes, expected at most {most_of_chunk:,} in a "
             "file of that size"
         )
-    return 0 if name in _IN_PARTS else math.prod(array.shape) * itemsize
+    return 0 if name in _IN_PARTS else math.prod(shape) * itemsize
 
 
 def _text_bytes(attributes: Mapping[str, Any]) -> int:
@@ -104,11 +111,6 @@ def look(descriptor: int, name: str) -> None:
         inspect_store(store)
 
 
-def bounds_for(n_bytes: int) -> Bounds:
-    """What a look at a file of that size may take."""
-    return Bounds(seconds=Bounds().seconds + n_bytes / SLOWEST_BYTES_PER_SECOND)
-
-
 def opened_apart(path: str | Path) -> Store:
     """Opens a store for reading that a process apart has looked through and survived.
 
@@ -125,13 +127,10 @@ def opened_apart(path: str | Path) -> Store:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputFileError(f"cannot open store {path}: {reason}") from error
-    apart = Apart(LOOK)
     try:
-        apart.call(file.descriptor, str(path), bounds_for(file.size))
+        call_apart(LOOK, file.descriptor, str(path), bounds_for(bytes_of_store(path)))
     except ApartError as error:
         raise StoreError(damage_text(path, error)) from error
-    finally:
-        apart.stop()
     return open_store(path, file=file)
 
 

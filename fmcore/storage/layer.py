@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,10 @@ from fmcore.errors import (
     MapsNotStoredError,
     SelectionError,
     StatisticNotFoundError,
+    StoreError,
 )
-from fmcore.records import Target
+from fmcore.numbers import number_text
+from fmcore.records import Policy, Target
 from fmcore.selection import Picks, near_matches
 from fmcore.statistics import (
     DUPLICATE,
@@ -21,10 +25,12 @@ from fmcore.statistics import (
     POOLED,
     SIMILAR_ARRAYS,
     STATISTICS,
+    FilterValues,
     HealthInputs,
     LayerHealth,
     RowTable,
     Statistic,
+    Weights,
     correlation_matrix,
     correlation_rows,
     duplicate_arrays,
@@ -36,6 +42,16 @@ from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.format.schema import ARRAYS
 from fmcore.storage.handle import StoreFile
 
+# Bytes of a kernel that are in memory at once where its norms are computed.
+KERNEL_BYTES = 16 << 20
+# Layers whose kernels stores of format 1.0 do not have.
+_LATE_KERNELS = frozenset(
+    {
+        *("Conv1DTranspose", "Conv2DTranspose", "DepthwiseConv1D", "DepthwiseConv2D"),
+        *("SeparableConv1D", "SeparableConv2D"),
+    }
+)
+_KERNELS = frozenset({"Conv1D", "Conv2D", "Dense"})
 # A pooled table up to this size is read once for correlations, which take it three times.
 TABLE_BYTES = 64 << 20
 
@@ -109,7 +125,7 @@ class Layer:
 
     def has(self, statistic: Statistic) -> bool:
         """Whether the store holds a statistic of this layer's filters, or what it is made of."""
-        name = statistic.name if statistic.is_stored else "histogram"
+        name = statistic.made_of or statistic.name
         if "other_filter" in statistic.axes and self._has("similar_r"):
             return True  # it has scores, and the correlations of many filters are computed
         return "layer" not in statistic.axes and self._has(name)
@@ -129,6 +145,8 @@ class Layer:
             return correlation_matrix(self._row_table(statistic.pooling))
         if statistic.is_stored:
             return self._read(statistic.name)
+        if statistic.made_of == "kernel":
+            return statistic.compute(Weights(self.n_filters, self._kernel_parts))
         return self.quantiles(statistic.name)[statistic.name]
 
     def quantiles(self, *names: str) -> dict[str, NDArray[np.float64]]:
@@ -145,7 +163,7 @@ class Layer:
         return {
             name: statistic.compute(*inputs)
             for name, statistic in STATISTICS.items()
-            if not statistic.is_stored and (not names or name in names)
+            if statistic.level is not None and (not names or name in names)
         }
 
     def correlations(self, filter_index: int, *, pooling: str = "mean") -> NDArray[np.float32]:
@@ -162,7 +180,7 @@ class Layer:
             SelectionError: if there is no such filter.
             StatisticNotFoundError: if the store has no scores.
         """
-        self._check_filter(filter_index)
+        self.check_filter(filter_index)
         name = self._find(f"correlation_{pooling}").name
         if self._has(name):
             return self._array(name).row(filter_index)
@@ -179,7 +197,7 @@ class Layer:
             SelectionError: if there is no such filter.
             StatisticNotFoundError: if the store has no scores.
         """
-        self._check_filter(filter_index)
+        self.check_filter(filter_index)
         if self._has("similar_r"):
             indices, r = (
                 self._array(name).row(filter_index) for name in ("similar_filter", "similar_r")
@@ -247,6 +265,29 @@ class Layer:
         """
         return self._array(self._require("pooled_", name))
 
+    def strongest(
+        self, filter_index: int, *, most: int, mask: NDArray[np.bool_] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The samples that excite a filter most: `sample`, `value`, `y` and `x`, each [k].
+
+        Those with a larger maximum of the map first, equal ones by index; none without a finite
+        value. They are computed from the pooled tables.
+
+        Args:
+            filter_index: which filter.
+            most: the number of samples, at most.
+            mask: <bool>[sample], of which samples; of all where left out.
+
+        Raises:
+            StatisticNotFoundError: if the store has no such table.
+        """
+        values = self.pooled("max")[:, filter_index]
+        is_eligible = np.isfinite(values) if mask is None else np.isfinite(values) & mask
+        samples = np.flatnonzero(is_eligible)
+        samples = samples[np.argsort(-values[samples], kind="stable")[:most]]
+        places = {axis: self.pooled(f"max_{axis}")[samples, filter_index] for axis in ("y", "x")}
+        return {"sample": samples, "value": values[samples], **places}
+
     @property
     def pooled_names(self) -> tuple[str, ...]:
         """The names of the pooled tables that the store holds for this layer."""
@@ -264,7 +305,7 @@ class Layer:
             if "other_filter" in axes and not self._has(name):
                 continue  # it would be computed
             stored = STATISTICS[name].is_stored
-            arrays[name] = self._array(name) if stored else _Quantile(self, name)
+            arrays[name] = self._array(name) if stored else _Computed(self, name)
         return arrays
 
     def mean_map(self, class_index: int, filter_index: int) -> NDArray[np.float32] | None:
@@ -277,7 +318,7 @@ class Layer:
         """
         n_classes = self._file.array("class_name").shape[0]
         self._check_index("class", class_index, n_classes)
-        self._check_filter(filter_index)
+        self.check_filter(filter_index)
         if not self._has("mean_map"):
             return None
         maps = self._array("mean_map").row(class_index)
@@ -289,20 +330,26 @@ class Layer:
             low, high = self.statistic("min"), self.statistic("max")
             return np.stack([np.fmin.reduce(low), np.fmax.reduce(high)])
 
+    def filter_values(self) -> FilterValues:
+        """The range of each filter's values, and how many are not finite, over the test set."""
+        low, high = self.filter_range()
+        return FilterValues(low, high, self.statistic("n_values"), self.statistic("n_nonfinite"))
+
     def health(self) -> LayerHealth:
         """Which filters are dead, useless or broken; computed from what every store holds."""
         sizes = self._file.read("n_samples")
-        n_nonfinite = self.statistic("n_nonfinite")
-        n_values = self.statistic("n_values") + n_nonfinite
+        n_finite, n_nonfinite = self.statistic("n_values"), self.statistic("n_nonfinite")
+        n_values = n_finite + n_nonfinite
         zeros = np.nan_to_num(self.statistic("zero_fraction")) * n_values
         inputs = HealthInputs(
             low=self.statistic("min"),
             high=self.statistic("max"),
             zero_fraction=zeros.sum(axis=0) / np.maximum(n_values.sum(axis=0), 1),
+            n_finite=n_finite,
             n_nonfinite=n_nonfinite,
             n_samples=sizes,
-            map_max=self.pooled("max")[...],
-            map_zeros=self.pooled("zero_fraction")[...],
+            map_max=self.pooled("max"),
+            map_zeros=self.pooled("zero_fraction"),
             duplicate_of=self.duplicates()[0],
             activation=str(self.attributes["activation_function"]),
         )
@@ -358,12 +405,25 @@ class Layer:
             return RowTable.of(table[...])
         return RowTable(self._file.n_samples, self.n_filters, table.__getitem__)
 
-    def _check_filter(self, index: int) -> None:
+    def check_filter(self, index: int) -> None:
+        """Raises `SelectionError` if there is no such filter."""
         self._check_index("filter", index, self.n_filters)
 
     def _check_index(self, axis: str, index: int, size: int) -> None:
         if not 0 <= index < size:
             raise SelectionError(f"no {axis} {index} in layer {self.path}; it has 0 to {size - 1}")
+
+    @property
+    def value_words(self) -> str:
+        """How exact the layer's stored values are, and how many the store has made infinite."""
+        if not self.has_maps:
+            return "pooled: tables and statistics, no maps"
+        if self.policy != Policy.FLOAT16:
+            return "float32, as the model puts them out"
+        error = self.attributes["largest_error"]
+        words = f"float16: rounded, the largest error is {number_text(error, digits=3)}"
+        n_overflow = int(self.attributes["n_overflow"])
+        return f"{words}; {n_overflow:,} beyond ±65,504 became infinite" if n_overflow else words
 
     @property
     def bin_words(self) -> str:
@@ -411,8 +471,83 @@ class Layer:
 
     @property
     def kernel(self) -> NDArray[np.float32] | None:
-        """The weights, <float32>[kernel_y, kernel_x, kernel_input, kernel_output], if stored."""
-        return self._read("kernel") if self._has("kernel") else None
+        """The weights, <float32>[kernel_y, kernel_x, kernel_input, kernel_output], if stored.
+
+        `kernel_output` is the filter. Of a separable layer it is the pointwise part, and each
+        filter of a depthwise layer has the one plane that it reads.
+
+        Raises:
+            StoreError: if they are those of another number of filters.
+        """
+        array = self._kernel_array()
+        return None if array is None else array[...]
+
+    @property
+    def depthwise_kernel(self) -> NDArray[np.float32] | None:
+        """The depthwise part of a separable layer's weights, if stored.
+
+        <float32>[depthwise_y, depthwise_x, depthwise_input, multiplier].
+        """
+        return self._read("depthwise_kernel") if self._has("depthwise_kernel") else None
+
+    @property
+    def why_no_kernel(self) -> str:
+        """Why the store keeps no kernel of the layer."""
+        kind = str(self.attributes["kind"]).partition(" ")[0]
+        if kind in _LATE_KERNELS:
+            return f"earlier versions of fmcore kept none of a {kind}; capture the model again"
+        if kind in _KERNELS:
+            return f"it was captured without the weights of this {kind}; capture the model again"
+        return (
+            f"a layer of the kind {kind or 'unknown'} has no weights that belong to one filter each"
+        )
+
+    @property
+    def kernel_bytes(self) -> int:
+        """Bytes of the weights as float32, before they are read; 0 if none are stored."""
+        array = self._kernel_array()
+        return 0 if array is None else 4 * math.prod(array.shape)
+
+    def _kernel_array(self) -> StoredArray | None:
+        if not self._has("kernel"):
+            return None
+        array = self._array("kernel")
+        if array.shape[3] != self.n_filters:
+            raise StoreError(
+                f"{self._file.path.name} is a damaged store: the kernel of layer {self.path} has "
+                f"the weights of {array.shape[3]} filters, expected {self.n_filters}"
+            )
+        return array
+
+    def _kernel_parts(self) -> Iterator[NDArray[np.float32]]:
+        """The kernel, some input planes of one row at a time."""
+        array = self._kernel_array()
+        if array is None:
+            return
+        n_rows, n_columns, n_inputs, n_filters = array.shape
+        step = max(1, KERNEL_BYTES // max(1, 4 * n_columns * n_filters))
+        for row in range(n_rows):
+            for first in range(0, n_inputs, step):
+                yield array[row, :, first : first + step]
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...] | None:
+        """The shape of `kernel`; None if it is not stored."""
+        return self._array("kernel").shape if self._has("kernel") else None
+
+    def weights_of(self, filter_index: int) -> NDArray[np.float32]:
+        """The weights of one filter, <float32>[kernel_y, kernel_x, kernel_input].
+
+        Raises:
+            SelectionError: if there is no such filter.
+            StatisticNotFoundError: if the store keeps no kernel of the layer.
+        """
+        self.check_filter(filter_index)
+        shape = self.kernel_shape
+        if shape is None:
+            raise StatisticNotFoundError(f"the store keeps no kernel of layer {self.path}")
+        picks = (*map(range, shape[:3]), range(filter_index, filter_index + 1))
+        return np.asarray(self._array("kernel").outer(picks)[..., 0])
 
     @property
     def bias(self) -> NDArray[np.float32] | None:
@@ -432,6 +567,8 @@ class Layer:
             )
         if statistic.target != Target.CLASS:
             reason = ARRAYS[name].absent
+        elif statistic.made_of == "kernel":
+            reason = self.why_no_kernel
         elif statistic.is_stored:
             reason = (
                 "it was captured without scores; `fmcore stats STORE --recompute` computes them"
@@ -462,13 +599,14 @@ class Layer:
         return self._file.array(name, self.group, dtype=dtype)
 
 
-class _Quantile:
+class _Computed:
     """A statistic that is computed of others when it is used, with the face of a `StoredArray`."""
 
     def __init__(self, layer: Layer, name: str) -> None:
         self._layer, self._name = layer, name
         self.axes = STATISTICS[name].axes
-        self.shape = layer._array("mean").shape
+        sizes = {"class": layer._array("mean").shape[0], "filter": layer.n_filters}
+        self.shape = tuple(sizes[axis] for axis in self.axes)
         self.dtype = np.dtype(STATISTICS[name].dtype)
 
     def outer(self, picks: tuple[Picks, ...]) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from fmcore.files import safe_names
 from fmcore.records import Policy, StatisticsScope
 from fmcore.statistics import PERMUTATIONS, POOLED, SEED
 from fmcore.storage.chunks.buffer import ChunkBuffer
+from fmcore.storage.chunks.sharded import ShardedRows, ShardRows
 from fmcore.storage.codec import DEFLATE, Codec
 from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import (
@@ -28,7 +29,9 @@ from fmcore.storage.file.nodes import (
     refer_to_scales,
     write_chunk,
 )
+from fmcore.storage.file.shard_table import ShardTable
 from fmcore.storage.format import chunk_shape
+from fmcore.storage.format.graph import graph_json
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import (
     ARRAYS,
@@ -37,6 +40,8 @@ from fmcore.storage.format.schema import (
     FORMAT,
     FORMAT_VERSION,
     MODEL,
+    SHARDED_VERSION,
+    SHARDS,
     ArraySpec,
     array_path,
     layer_path,
@@ -52,14 +57,17 @@ class Skeleton:
     Attributes:
         layers: the name of the group of each layer of the plan, such as `conv1`.
         rows: the arrays that samples are appended to, by path.
+        sharded: the arrays whose chunks stay in shards, by path.
         tables: where whole arrays go.
     """
 
-    def __init__(self, file: h5py.File, plan: StorePlan) -> None:
+    def __init__(self, file: h5py.File, plan: StorePlan, shards: ShardRows | None = None) -> None:
         self._file = file
         self._plan = plan
         self.layers = safe_names([layer.spec.path for layer in plan.layers])
         self.rows: dict[str, ChunkBuffer] = {}
+        self.sharded: dict[str, ShardedRows] = {}
+        self._shards = shards
         self.tables = TableRows(plan.lacks)
         # Arrays that get more values. An open array takes HDF5 20 KB, and a store has thousands:
         # whole ones are closed, and so are scales, which are found by their references.
@@ -79,7 +87,7 @@ class Skeleton:
         _set(
             file,
             format=FORMAT,
-            format_version=FORMAT_VERSION,
+            format_version=FORMAT_VERSION if self._shards is None else SHARDED_VERSION,
             created=_time_of_writing(),
             libraries=libraries,
         )
@@ -88,6 +96,7 @@ class Skeleton:
         _set(model, name=plan.model.name, digest=plan.model.digest)
         _set(model, framework=plan.model.framework, output=plan.model.output, target=plan.target)
         _set(model, output_name=plan.output_name, conversion=plan.conversion)
+        _set(model, graph=plan.model.graph_words)
         info = plan.dataset
         dataset = create_group(file, DATASET)
         _set(dataset, name=info.name, source=info.source, fingerprint=info.fingerprint)
@@ -96,10 +105,14 @@ class Skeleton:
         capture.attrs["batch_size"] = plan.batch_size
         capture.attrs["first_sample"] = plan.first_sample
         _set(capture, statistics=plan.statistics)
+        if plan.command:
+            _set(capture, command=plan.command)
         if plan.statistics == StatisticsScope.ALL:
             capture.attrs["permutations"] = PERMUTATIONS
             capture.attrs["permutation_seed"] = SEED
         self.write("architecture", np.frombuffer(plan.model.architecture.encode(), "u1"))
+        if plan.model.graph is not None:
+            self.write("graph", np.frombuffer(graph_json(plan.model.graph), "u1"))
         self.write("class_name", _text_array(plan.class_names))
         if plan.target_names:
             self.write("target_name", _text_array(plan.target_names))
@@ -129,7 +142,7 @@ class Skeleton:
             _set(group, compression=plan.compression)
             shape, dtype = (n_samples, *layer.shape), np.dtype(plan.policy)
             self._stream("activation", name, shape, dtype, plan.codec)
-        for part in ("kernel", "bias", "receptive_field"):
+        for part in ("kernel", "depthwise_kernel", "bias", "receptive_field"):
             if (values := getattr(layer, part)) is not None:
                 self.write(part, values, name)
         for table_name, table in POOLED.items():
@@ -158,8 +171,14 @@ class Skeleton:
             )
         else:
             chunk = chunk_shape.table_chunk(shape, itemsize=dtype.itemsize)
+        path = array_path(name, layer)
+        if self._shards is not None and self._shards.hold_chunks(shape, chunk):
+            for axis, size in zip(ARRAYS[name].axes, shape, strict=True):
+                self._scale(scale_path(axis, path), size)
+            self.sharded[path] = ShardedRows(path, shape, chunk, dtype, codec)
+            return
         array = self._create(ARRAYS[name], layer, shape, dtype, chunk, codec)
-        self.rows[array_path(name, layer)] = ChunkBuffer(array, codec, in_runs=not readable)
+        self.rows[path] = ChunkBuffer(array, codec, in_runs=not readable)
 
     def write(self, name: str, array: NDArray[Any], layer: str = "") -> None:
         """Writes a whole array that lies in the file by itself.
@@ -191,11 +210,26 @@ class Skeleton:
         if placed.is_last:
             self._arrays.pop(path).id.close()
 
-    def finish(self) -> None:
-        """Writes what each layer holds, and which arrays have each axis, once all are there."""
+    def finish(self, table: ShardTable | None = None) -> None:
+        """Writes what each layer holds, and which arrays have each axis, once all are there.
+
+        Args:
+            table: the shards that hold the samples, if any do.
+        """
         groups = [self._file[layer_path(layer)] for layer in self.layers]
-        facts = [LayerFacts.of_group(group).text() for group in groups]
+        sharded = {} if table is None else table.arrays
+        facts = [LayerFacts.of_group(group, sharded).text() for group in groups]
         self.write("layer_facts", _text_array(facts))
+        if table is not None:
+            _set(create_group(self._file, SHARDS), folder=table.folder, digest=table.digest)
+            for name, column in table.columns().items():
+                self.write(name, column)
+            rows = self.sharded.values()
+            for name, parts in (
+                ("shard_chunk_offset", [part for array in rows for part in array.offsets]),
+                ("shard_chunk_size", [part for array in rows for part in array.sizes]),
+            ):
+                self.write(name, np.concatenate(parts))
         for path, arrays in self._arrays_of.items():
             refer_to_arrays(self._file[self._scales[path]], arrays)
 

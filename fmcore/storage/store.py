@@ -7,6 +7,7 @@ with open_store("mnist.h5") as store:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,23 +16,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.errors import (
+    GraphNotStoredError,
     LayerNotFoundError,
     PredictionsNotStoredError,
     StatisticNotFoundError,
     StoreError,
 )
-from fmcore.records import Target
-from fmcore.selection import near_matches
-from fmcore.statistics import STATISTICS
+from fmcore.numbers import fraction_text, number_text
+from fmcore.records import LABEL_FROM, ModelGraph, Target
+from fmcore.selection import Group, Mask, Picks, near_matches, parse_group
+from fmcore.statistics import (
+    STATISTICS,
+    Calibration,
+    ClassCounts,
+    Confusion,
+    Contrast,
+    Replacement,
+    confusion,
+    label_counts,
+    most_confident,
+    replacement_named,
+)
+from fmcore.storage.ablations import Ablation, ablation_path, open_ablation
 from fmcore.storage.chunks.stored_array import StoredArray
+from fmcore.storage.contrasts import Samples, as_mask, contrast
 from fmcore.storage.file.layer_facts import LayerFacts
 from fmcore.storage.file.nodes import damage_as_store_error, read_attributes, read_text
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.format.columns import NUMBERS
-from fmcore.storage.format.schema import CAPTURE, DATASET, MODEL
+from fmcore.storage.format.graph import configured_graph, parse_graph
+from fmcore.storage.format.schema import CAPTURE, DATASET, MODEL, array_path
 from fmcore.storage.handle import StoreFile
 from fmcore.storage.interop import Arrays, data_frame, data_tree
 from fmcore.storage.layer import Layer
+from fmcore.storage.outcomes import stored_calibration
+from fmcore.storage.sample_facts import StoreFacts
 
 if TYPE_CHECKING:
     import pandas
@@ -75,6 +94,7 @@ class Store:
         self.path = path
         self._file = StoreFile(path, file)
         self._about: dict[str, dict[str, Any]] | None = None  # until it is asked for
+        self._ablations: dict[Replacement, Ablation] = {}
         hdf5 = self._file.hdf5
         try:
             with damage_as_store_error(path):
@@ -103,9 +123,70 @@ class Store:
         return self._file.digest
 
     @property
+    def n_bytes(self) -> int:
+        """The size of the file and of its shards."""
+        return self._file.n_bytes
+
+    @property
+    def n_shards(self) -> int:
+        """The number of shards that hold the samples; 0 if they lie in the file itself."""
+        return 0 if self._file.shards is None else len(self._file.shards.shards)
+
+    @property
+    def real_path(self) -> Path:
+        """Where the open store lies, without links.
+
+        Raises:
+            OSError: if that is not known.
+        """
+        return self._file.bytes.real_path()
+
+    @property
+    def ablations(self) -> tuple[str, ...]:
+        """How filters were replaced, of each ablation that lies beside the store."""
+        try:
+            path = self.real_path
+        except OSError:
+            return ()
+        exists = os.path.exists  # False where the name is too long
+        return tuple(by for by in Replacement if exists(ablation_path(path, by)))
+
+    def ablation(self, by: str = "") -> Ablation:
+        """What the model loses without each filter, as `fmcore ablate` has measured it.
+
+        Args:
+            by: how filters were replaced, `zero`, `mean` or `resample`; the first that there is
+                where it is left out.
+
+        Raises:
+            SelectionError: if there is no such replacement.
+            StatisticNotFoundError: if it was not measured.
+            StoreError: if the file is damaged, or of another store.
+        """
+        replacement = replacement_named(by or next(iter(self.ablations), Replacement.ZERO))
+        if replacement not in self._ablations:
+            try:
+                self._ablations[replacement] = open_ablation(
+                    ablation_path(self.real_path, replacement), digest=self.digest, store=self.path
+                )
+            except OSError as error:
+                raise StatisticNotFoundError(
+                    f"nobody has measured what the model of {self.path.name} loses without its "
+                    f"filters: `fmcore ablate {self.path.name} --model MODEL --by {replacement}` "
+                    "does, on the machine where the store lies"
+                ) from error
+        return self._ablations[replacement]
+
+    @property
     def images(self) -> StoredArray:
         """The images as stored, [sample, image_y, image_x, image_channel]; indexing reads them."""
         return self._file.array("image")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(image_y, image_x, image_channel)."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
 
     @property
     def layers(self) -> Mapping[str, Layer]:
@@ -125,6 +206,98 @@ class Store:
     def image(self, sample: int) -> NDArray[Any]:
         """The image as stored, <uint8 or float32>[image_y, image_x, image_channel]."""
         return self.images.row(self.check_sample(sample))
+
+    def group(self, expression: str | Group) -> Mask:
+        """Which samples belong to a group, <bool>[sample].
+
+        Args:
+            expression: such as `label=7 prediction=1` or `wrong confidence>0.9`; see
+                `fmcore.selection.parse_group`.
+
+        Raises:
+            SelectionError: if it is none, or names what the store does not have.
+            InputFileError: if it names a file that cannot be read.
+        """
+        return _as_group(expression).mask(StoreFacts(self))
+
+    def picks(self, expression: str | Group) -> Picks:
+        """The samples of a group as rows: as its list has them, else ascending, <int64>[row].
+
+        Raises:
+            SelectionError, InputFileError: as `group`.
+        """
+        return _as_group(expression).picks(StoreFacts(self))
+
+    def confusion(self) -> Confusion:
+        """How many samples of each label have each prediction, and what follows of it.
+
+        Raises:
+            StatisticNotFoundError: if labels or predictions are not known.
+        """
+        labels, predictions = self._outcomes("confusion of classes")
+        return confusion(labels, predictions, n_classes=len(self.class_names))
+
+    def class_counts(self) -> ClassCounts:
+        """What precision, recall and F1 of each class are made of; `scores()` makes them.
+
+        Of a model of several labels, of each label: the model gives those of probability 0.5 and
+        more.
+
+        Raises:
+            StatisticNotFoundError: if labels or predictions are not known.
+        """
+        if self.target != Target.LABELS:
+            return self.confusion().classes
+        truth, answers = self.truth, self.answers
+        if truth is None or answers is None:
+            raise StatisticNotFoundError(
+                f"{self.path.name} has no scores of labels: no labels of its samples are known"
+            )
+        return label_counts(truth, answers >= LABEL_FROM)
+
+    def calibration(self) -> Calibration:
+        """Whether the model is right as often as it is confident.
+
+        Raises:
+            StatisticNotFoundError: if labels or predictions are not known.
+        """
+        outcomes = self._outcomes("calibration")
+        return stored_calibration(self._file.array("probability"), *outcomes)
+
+    def mistakes(self) -> NDArray[np.int64]:
+        """The samples whose prediction is wrong, the most confident first, <int64>[sample].
+
+        Raises:
+            SelectionError: if labels or predictions are not known.
+        """
+        facts = StoreFacts(self)
+        is_wrong = ~facts.correct()
+        return most_confident(facts.confidence(), is_wrong)
+
+    def contrast(
+        self, a: Samples, b: Samples | None = None, *, by: str = "mean", layer: str = ""
+    ) -> Contrast:
+        """How each filter tells one group of samples from another, beside chance.
+
+        Samples of both groups are left out of both, which a note says.
+
+        Args:
+            a: group A: an expression such as `label=7 wrong`, flags <bool>[sample], or indices.
+            b: group B; all samples that are not of A where it is left out.
+            by: the pooled value that is compared: `mean`, `max`, or `zeros`, the share of exact
+                zeros.
+            layer: layers by name or glob, several with commas; all where it is empty.
+
+        Raises:
+            SelectionError: if there are no such samples or layers, or none is left of a group.
+            StatisticNotFoundError: if the store lacks the pooled table.
+        """
+        masks = [
+            None if samples is None else as_mask(samples, self.n_samples, self.group)
+            for samples in (a, b)
+        ]
+        assert masks[0] is not None  # noqa: S101 (a is given)
+        return contrast(self.layers, masks[0], masks[1], by=by, pattern=layer)
 
     @property
     def samples(self) -> pandas.DataFrame:
@@ -227,6 +400,34 @@ class Store:
         parsed: dict[str, Any] = json.loads(self._file.read("architecture").tobytes())
         return parsed
 
+    def graph(self) -> ModelGraph:
+        """The calls of the model's layers, and what each takes from which.
+
+        Where the store holds none, as one of format 1.0, it is made of `architecture`: shapes and
+        parameters are None then, and of a layer that is called several times no call is said to be
+        a captured layer.
+
+        Raises:
+            GraphNotStoredError: if the store holds none, and its configuration tells none.
+            StoreError: if it is damaged.
+        """
+        try:
+            if self._file.has("graph"):
+                return parse_graph(self._file.read("graph").tobytes(), self._facts)
+        except ValueError as error:
+            raise StoreError(
+                f"{self.path} is a damaged store: of /{array_path('graph')} {error}; `fmcore "
+                "validate` lists all problems; capture again, or restore it from a copy"
+            ) from error
+        words = self.about()[MODEL].get("graph", "the store is older than graphs")
+        try:
+            return configured_graph(self._file.read("architecture").tobytes(), self._facts)
+        except ValueError as error:
+            raise GraphNotStoredError(
+                f"{self.path.name} holds no graph of its model: {words}; and {error}; `fmcore "
+                "capture` of this version writes one"
+            ) from error
+
     @property
     def has_labels(self) -> bool:
         """Whether the labels came with the images."""
@@ -300,7 +501,10 @@ class Store:
         quality = self.target_quality()
         if quality is not None:
             return self._quality_words(quality)
-        return self.why_no_outcomes or f"test accuracy {self.test_accuracy:.4f}"
+        accuracy = self.test_accuracy
+        return (
+            self.why_no_outcomes if accuracy is None else f"test accuracy {fraction_text(accuracy)}"
+        )
 
     @property
     def why_no_outcomes(self) -> str:
@@ -399,14 +603,31 @@ class Store:
     def _quality_words(self, quality: NDArray[np.float64]) -> str:
         if self.target == Target.LABELS:
             exact = self.about()[MODEL]["exact_match"]
-            return f"labels right {quality.mean():.4f}, all labels of a sample {exact:.4f}"
+            return (
+                f"labels right {fraction_text(quality.mean())}, "
+                f"all labels of a sample {fraction_text(float(exact))}"
+            )
         errors = [
-            f"{name}: {error:.4g}" for name, error in zip(self.target_names, quality, strict=True)
+            f"{name}: {number_text(error, digits=4)}"
+            for name, error in zip(self.target_names, quality, strict=True)
         ]
         if len(errors) == 1 or len(errors) > MOST_NAMED:
             over = "" if len(errors) == 1 else f" over {len(errors)} numbers"
-            return f"mean absolute error {quality.mean():.4g}{over}"
+            return f"mean absolute error {number_text(quality.mean(), digits=4)}{over}"
         return f"mean absolute error {', '.join(errors)}"
+
+    def _outcomes(self, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The labels and the predictions, each <int64>[sample], of classes that there are."""
+        if not self.has_outcomes:
+            raise StatisticNotFoundError(f"{self.path.name} has no {what}: {self.why_no_outcomes}")
+        labels, predictions, n_classes = self.labels, self.predictions, len(self.class_names)
+        for values in (labels, predictions):
+            if values.size and not 0 <= values.min() <= values.max() < n_classes:
+                raise StoreError(
+                    f"{self.path.name} is a damaged store: it names a class that it does not "
+                    f"hold, expected 0 to {n_classes - 1}; `fmcore validate` lists all problems"
+                )
+        return labels, predictions
 
     def _predicted(self, name: str) -> str:
         if not self.has_predictions:
@@ -414,6 +635,10 @@ class Store:
                 f"{self.path.name} holds no predictions: {self.about()[MODEL]['output']}"
             )
         return name
+
+
+def _as_group(expression: str | Group) -> Group:
+    return parse_group(expression) if isinstance(expression, str) else expression
 
 
 def _as_truth(name: str, values: NDArray[Any]) -> NDArray[Any]:

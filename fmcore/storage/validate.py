@@ -26,8 +26,10 @@ from fmcore.storage.file.nodes import (
 from fmcore.storage.file.opened import OpenFile, open_file
 from fmcore.storage.file.raw_bytes import FileBytes
 from fmcore.storage.file.seal import verify_seal
+from fmcore.storage.file.shard_table import ShardFacts, bytes_of_store
 from fmcore.storage.file.structure import checked_parts
-from fmcore.storage.format.schema import DATASET, array_path
+from fmcore.storage.format.graph import parse_graph
+from fmcore.storage.format.schema import CAPTURE, DATASET, array_path
 from fmcore.storage.layer import Layer
 from fmcore.storage.store import Store
 
@@ -38,6 +40,8 @@ SLOWEST_BYTES_PER_SECOND = 2e6
 
 def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False) -> Iterator[str]:
     """Yields one sentence for each problem of a store; nothing if the store is sound.
+
+    The problems of a store's shards begin with the name of the shard.
 
     Args:
         path: the file of the store.
@@ -66,8 +70,13 @@ def problems(path: str | Path, *, quick: bool = False, beyond_seal: bool = False
                 sound = False
                 yield problem
         yield from _digest_problems(opened.hdf5, digest)
-    if sound and not quick:
-        with Store(path) as store:
+    if not sound:
+        return
+    with Store(path) as store:
+        for problem in _shard_problems(store, quick=quick, beyond_seal=beyond_seal):
+            sound = False
+            yield problem
+        if sound and not quick:
             yield from _catch_damage("the samples", _content_problems(store))
 
 
@@ -84,6 +93,9 @@ def verify_store(path: Path, *, name: Path) -> None:
     try:
         with Store(path) as store:  # which checks the seal
             opened, digest = store.file.opened, AttributesDigest()
+            if store.file.shards is not None and store.file.shard_bytes is not None:
+                for place in range(len(store.file.shards.shards)):
+                    store.file.shard_bytes.file(place)
             problem = next(_problems_of_parts(opened, digest, values=False), None) or next(
                 _digest_problems(opened.hdf5, digest), None
             )
@@ -116,8 +128,7 @@ def problems_apart(path: str | Path, *, quick: bool = False) -> list[str]:
     process.start()
     sender.close()
     problems: list[str] = []
-    size = path.stat().st_size if path.is_file() else 0
-    patience = PATIENCE_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+    patience = PATIENCE_SECONDS + bytes_of_store(path) / SLOWEST_BYTES_PER_SECOND
     try:
         while receiver.poll(patience):  # for each problem, so many problems take longer
             try:
@@ -127,9 +138,9 @@ def problems_apart(path: str | Path, *, quick: bool = False) -> list[str]:
                 break
             if message is None:
                 return problems
-            if isinstance(message, FmcoreError):
-                if problems:
-                    return [*problems, str(message)]
+            if isinstance(message, FmcoreError) and problems:
+                return [*problems, str(message)]
+            if isinstance(message, Exception):
                 raise message
             problems.append(message)
         else:
@@ -151,6 +162,8 @@ def _send_problems(
         pipe.send(None)
     except FmcoreError as error:
         pipe.send(error)
+    except Exception as error:  # a defect, and no damage of the file
+        pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 def _find_problems(path: Path, quick: bool) -> Iterator[str]:
@@ -176,6 +189,45 @@ def _problems_of_parts(
             digest.add(f"/{where}", node)
             if values and isinstance(node, h5py.Dataset):
                 yield from _catch_damage(f"/{where}", _chunk_problems(node, opened.bytes))
+
+
+def _shard_problems(store: Store, *, quick: bool, beyond_seal: bool) -> Iterator[str]:
+    """Problems of each shard, and where it is not what the store states."""
+    table, file = store.file.shards, store.file.shard_bytes
+    if table is None or file is None:
+        return
+    for place, shard in enumerate(table.shards):
+        path, n_problems = file.folder / shard.name, 0
+        try:
+            file.file(place)
+            for problem in problems(path, quick=quick, beyond_seal=beyond_seal):
+                n_problems += 1
+                yield f"shard {shard.words}: {problem}"
+            if not n_problems:
+                with Store(path) as part:
+                    yield from _differences(store, part, shard, int(file.starts[place]))
+        except FmcoreError as error:
+            yield str(error)
+
+
+def _differences(store: Store, part: Store, shard: ShardFacts, start: int) -> Iterator[str]:
+    """Where a sound shard, which begins somewhere in the bytes of all, is not as is stated."""
+    rows = slice(shard.first_sample, shard.last_sample + 1)
+    first = part.about()[CAPTURE]["first_sample"]
+    if (first, part.n_samples) != (shard.first_sample, shard.n_samples):
+        yield f"shard {shard.words}: it holds {part.n_samples} samples from {first} on"
+        return
+    if not np.array_equal(part.labels, store.labels[rows]):
+        yield f"shard {shard.words}: its labels are not those of the store"
+    for path in store.file.sharded:
+        whole, own = store.file.index(path), part.file.index(path)
+        chunks = slice(rows.start // whole.chunk[0], -(-rows.stop // whole.chunk[0]))
+        if (
+            (own.chunk, own.dtype, own.codec) != (whole.chunk, whole.dtype, whole.codec)
+            or not np.array_equal(own.offsets + start, whole.offsets[chunks])
+            or not np.array_equal(own.sizes, whole.sizes[chunks])
+        ):
+            yield f"shard {shard.words}: the chunks of {own.name} lie elsewhere than is stated"
 
 
 def _chunk_problems(array: h5py.Dataset, file: FileBytes) -> Iterator[str]:
@@ -223,6 +275,7 @@ def _content_problems(store: Store) -> Iterator[str]:
         yield f"/{array_path('n_samples')} does not match the counts of /{array_path('label')}"
     if store.labels_are == "none" and store.labels.any():
         yield f"/{array_path('label')} is not 0, but the attribute labels of /{DATASET} is none"
+    yield from _graph_problems(store)
     yield from _target_problems(store)
     for layer in store.layers.values():
         if "duplicate_of" in layer.arrays():
@@ -250,6 +303,14 @@ def _duplicate_problems(layer: Layer) -> Iterator[str]:
             f"a correlation of {r[index]:g}; expected an earlier filter and a correlation above "
             f"{DUPLICATE}, or -1 and NaN"
         )
+
+
+def _graph_problems(store: Store) -> Iterator[str]:
+    if store.file.has("graph"):
+        try:
+            parse_graph(store.file.read("graph").tobytes(), store.layers)
+        except ValueError as error:
+            yield f"/{array_path('graph')}: {error}"
 
 
 def _target_problems(store: Store) -> Iterator[str]:

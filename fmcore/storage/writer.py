@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from array import array as array_of
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.files import publish
-from fmcore.records import LabelSource, Policy, SampleBatch
+from fmcore.records import LABEL_FROM, LabelSource, Policy, SampleBatch
 from fmcore.statistics import Histogram, LayerAccumulators, Rounding
 from fmcore.storage.chunks.buffer import ChunkBuffer, ChunkRun, encode_run
 from fmcore.storage.chunks.index_patch import patch_index
+from fmcore.storage.chunks.sharded import ShardRows, sharded_index
+from fmcore.storage.chunks.stored_array import ChunkIndex
+from fmcore.storage.codec import Codec
 from fmcore.storage.file.deferred_errors import DeferredErrorFile, Interrupts
 from fmcore.storage.file.kind import STORE_KIND
 from fmcore.storage.file.nodes import DIGEST, attributes_digest, create_file, fixed_text
 from fmcore.storage.file.seal import seal
+from fmcore.storage.file.shard_bytes import ShardedBytes
+from fmcore.storage.file.shard_table import ShardFacts, ShardTable
 from fmcore.storage.format.lack import Lack
 from fmcore.storage.format.plan import LayerPlan, StorePlan
 from fmcore.storage.format.schema import MODEL, array_path, layer_path
+from fmcore.storage.shard_folders import replaced_shards
 from fmcore.storage.skeleton import Skeleton
 from fmcore.storage.tables import Chunks, PlacedArrays
 from fmcore.storage.validate import verify_store
@@ -34,6 +41,8 @@ from fmcore.storage.validate import verify_store
 WAITING_BYTES = 16 << 20
 # What `StoreWriter.count` adds up.
 _COUNTERS = ("_n_samples", "_n_correct", "_n_exact", "_n_right", "_errors")
+# The columns that it takes, of those that a store has.
+COUNTED = ("label", "prediction", "has_label", "label_probability", "number", "predicted_number")
 # The chunks of some arrays that threads are encoding.
 Encoded = list[tuple[ChunkBuffer, list[Future[ChunkRun]]]]
 
@@ -47,8 +56,11 @@ def create_store(
     overwrite: bool = False,
     partial: Path | None = None,
     kept: Callable[[], int] = lambda: 0,
+    shards: ShardRows | None = None,
 ) -> Iterator[StoreWriter]:
     """Opens a new store for writing; it appears as `path` when the block ends without an error.
+
+    The shards of a store that it replaces are removed then.
 
     Args:
         path: the file.
@@ -58,12 +70,15 @@ def create_store(
         partial: the file until it is whole, as `publish` takes it.
         kept: how many bytes of it hold chunks that a checkpoint keeps. Where an interrupted run
             left some, they stay until `StoreWriter.resume` has entered them.
+        shards: how samples are shared out to shards, in which their chunks stay; None for no
+            shards.
 
     Raises:
         OutputError: if `path` exists and `overwrite` is false, the disk refuses, or what was
             written cannot be opened.
     """
     with (
+        replaced_shards(path),
         publish(
             path, overwrite=overwrite, kind=STORE_KIND, partial=partial, kept=kept
         ) as unfinished,
@@ -73,7 +88,7 @@ def create_store(
             file.kept_bytes = kept()
             with contextlib.ExitStack() as closing:
                 with interrupts.held():
-                    writer = StoreWriter(file, plan, threads, interrupts)
+                    writer = StoreWriter(file, plan, threads, interrupts, shards)
                     closing.callback(writer.close)  # before a held signal is delivered
                 try:
                     yield writer
@@ -94,6 +109,7 @@ class StoreWriter:
     Attributes:
         layers: the writer of each layer of the plan.
         rows: the arrays that samples are appended to, by path.
+        sharded: the arrays whose chunks stay in shards, by path.
     """
 
     def __init__(
@@ -102,6 +118,7 @@ class StoreWriter:
         plan: StorePlan,
         threads: ThreadPoolExecutor,
         interrupts: Interrupts,
+        shards: ShardRows | None = None,
     ) -> None:
         self._disk = file
         self._interrupts = interrupts
@@ -117,11 +134,15 @@ class StoreWriter:
         self._waiting_bytes = 0
         self._file = create_file(file)
         try:
-            self._skeleton = Skeleton(self._file, plan)
+            self._skeleton = Skeleton(self._file, plan, shards)
         except BaseException:
             self._file.close()
             raise
         self.rows = self._skeleton.rows
+        self.sharded = self._skeleton.sharded
+        self._table: ShardTable | None = None
+        self._shard_bytes: ShardedBytes | None = None
+        self._shard_indexes: dict[str, ChunkIndex] = {}
         self._places = {id(rows): place for place, rows in enumerate(self.rows.values())}
         self.layers = [
             LayerWriter(self, index, layer, self._skeleton.layers[index])
@@ -172,6 +193,56 @@ class StoreWriter:
                 for blocks in rows.add(values):
                     self._put(rows, encode_run(blocks, rows.codec))
 
+    def takes_chunks(self, path: str, chunk: tuple[int, ...], codec: Codec) -> bool:
+        """Whether the next rows of an array may come as such chunks, see `append_chunks`."""
+        rows = self.rows[path]
+        is_alike = rows.array.chunks == chunk and rows.codec == codec
+        return is_alike and rows.n_rows % chunk[0] == 0 and not rows.n_waiting
+
+    def append_chunks(self, path: str, runs: Iterable[ChunkRun]) -> None:
+        """Writes whole chunks of an array that come next, encoded already.
+
+        Args:
+            path: the key of `rows`.
+            runs: the chunks, in the order of their rows.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        rows, n_chunks = self.rows[path], 0
+        for run in runs:
+            with self.writing():
+                self._put(rows, run)
+            n_chunks += len(run.sizes)
+        rows.skip(n_chunks)
+
+    def set_shards(self, folder: Path, name: str, shards: Sequence[ShardFacts]) -> None:
+        """States which shards hold the samples, once `sharded` has the chunks of all of them.
+
+        Args:
+            folder: the folder in which they lie now.
+            name: the name of the folder beside the store in which they will.
+            shards: what the store states of each.
+        """
+        arrays, first_chunk = {}, 0
+        for path, rows in self.sharded.items():
+            arrays[path] = rows.stated(first_chunk)
+            first_chunk += math.prod(arrays[path].grid)
+        self._table = ShardTable(name, shards, arrays)
+        self._shard_bytes = ShardedBytes(folder, folder, shards)
+
+    def shard_index(self, path: str) -> ChunkIndex:
+        """Where the chunks of an array lie in the shards, after `set_shards`."""
+        if self._table is None or self._shard_bytes is None:
+            raise ValueError(f"{path}: no shards are known that hold its rows")
+        if path not in self._shard_indexes:
+            rows, array = self.sharded[path], self._table.arrays[path]
+            places = np.concatenate(rows.offsets), np.concatenate(rows.sizes)
+            self._shard_indexes[path] = sharded_index(
+                self._shard_bytes, array, self._table, *places
+            )
+        return self._shard_indexes[path]
+
     def put(self, layer: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Writes whole arrays of a layer, once threads have encoded them.
 
@@ -202,7 +273,14 @@ class StoreWriter:
                 skeleton.put(placed, chunks)
 
     def _put(self, rows: ChunkBuffer, run: ChunkRun) -> None:
-        self._journal.extend((self._places[id(rows)], len(run.sizes), rows.put(run)))
+        with self._disk.list_writes() as writes:
+            rows.put(run)
+        # HDF5 looks through all chunks of the array to say where this one lies, so it is asked only
+        # where it wrote something else of the same size.
+        size = sum(run.sizes)
+        places = [place for place, n_bytes in writes if n_bytes == size]
+        place = places[0] if len(places) == 1 else rows.place_of(run.corner)
+        self._journal.extend((self._places[id(rows)], len(run.sizes), place))
 
     def checkpoint(self) -> tuple[int, dict[str, NDArray[Any]]]:
         """Writes the chunks so far through to the disk.
@@ -264,7 +342,8 @@ class StoreWriter:
         if "prediction" in columns:
             self._n_correct += int((labels == columns["prediction"]).sum())
         if "has_label" in columns:
-            is_right = (columns["label_probability"] >= 0.5) == columns["has_label"].astype(bool)
+            is_predicted = columns["label_probability"] >= LABEL_FROM
+            is_right = is_predicted == columns["has_label"].astype(bool)
             self._n_right += is_right.sum(axis=0)
             self._n_exact += int(is_right.all(axis=1).sum())
         if "number" in columns:
@@ -290,10 +369,12 @@ class StoreWriter:
 
     def _finish(self) -> None:
         n_samples = len(self._plan.ids)
-        for path, rows in self.rows.items():
+        for rows in self.rows.values():
             _flush(rows)
-            if rows.n_rows != n_samples:
-                raise ValueError(f"{path}: {rows.n_rows} rows were written, expected {n_samples}")
+        appended = {path: rows.n_rows for path, rows in self.rows.items()}
+        for path, n_rows in (appended | {p: r.n_rows for p, r in self.sharded.items()}).items():
+            if n_rows != n_samples:
+                raise ValueError(f"{path}: {n_rows} rows were written, expected {n_samples}")
         self._skeleton.write("n_samples", self._n_samples)
         if self._plan.has_predictions and self._plan.dataset.labels == LabelSource.GIVEN:
             self._file[MODEL].attrs["test_accuracy"] = self._n_correct / n_samples
@@ -302,7 +383,7 @@ class StoreWriter:
             self._skeleton.write("target_accuracy", self._n_right / n_samples)
         if Lack.TRUE_NUMBERS not in self._plan.lacks:
             self._skeleton.write("target_error", self._errors / n_samples)
-        self._skeleton.finish()
+        self._skeleton.finish(self._table)
         self._file.attrs[DIGEST] = fixed_text(attributes_digest(self._file))
 
     def close(self) -> None:
@@ -379,7 +460,12 @@ class LayerWriter:
 
     def pooled_part(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
         """Reads a part of a pooled table, [sample, filter], once all samples are written."""
-        table = self.store.rows[self._pooled_path(name)]
+        path = self._pooled_path(name)
+        if path in self.store.sharded:
+            index = self.store.shard_index(path)
+            sizes = zip((rows, columns), index.shape, strict=True)
+            return index.outer([range(size)[part] for part, size in sizes])
+        table = self.store.rows[path]
         with self.store.writing():
             _flush(table)
             return table.read(rows, columns)

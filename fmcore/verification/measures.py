@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fmcore.records import Target
+from fmcore.records import LABEL_FROM, Target
 from fmcore.storage import Store
 from fmcore.verification.differences import Difference, Subject
 
-HALF = 0.5  # a label whose probability is this or more is taken to be given
 EXACT = 1e-9  # how far sums of float64 in another order may lie apart
 
 
@@ -66,9 +65,9 @@ def measures(
         n_right = int((stored.argmax(axis=1) == truth).sum())
         return {"accuracy": Total(round(evaluated * n_samples), n_right, int(ties.sum()))}
     if target == Target.LABELS:
-        ties = np.abs(expected - HALF) <= slack
-        is_right = (stored >= HALF) == truth
-        n_exact = int(((expected >= HALF) == truth).all(axis=1).sum())
+        ties = np.abs(expected - LABEL_FROM) <= slack
+        is_right = (stored >= LABEL_FROM) == truth
+        n_exact = int(((expected >= LABEL_FROM) == truth).all(axis=1).sum())
         n_right = round(evaluated * expected.size)
         return {
             "labels right": Total(
@@ -95,7 +94,7 @@ def recorded_difference(store: Store) -> Difference | None:
     quality = store.target_quality()
     if truth is not None and answers is not None and quality is not None:
         if store.target == Target.LABELS:
-            rows = (answers >= HALF) == truth
+            rows = (answers >= LABEL_FROM) == truth
             exact = float(rows.all(axis=1).mean())
             pairs.append(("exact match", exact, float(about["exact_match"])))
             what = "share of right answers"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmcore.dataset import LabelledImages, preprocessing_of_words
-from fmcore.errors import ModelError
+from fmcore.errors import DatasetError, ModelError
 from fmcore.records import ModelInfo, Target
 from fmcore.storage import Layer, Store
 from fmcore.verification.data import data_difference
@@ -31,6 +31,8 @@ from fmcore.verification.outputs import NOUNS, Answers, Recorded, answers_of
 
 # Maps of this size are in memory at once; with what comparing them takes, 0.6 GB were measured.
 BLOCK_BYTES = 64_000_000
+# Samples that are read where the fingerprint says that the data are those of the store.
+READ_SAMPLES = 200
 MOST_NAMED = 8  # more layers than these are counted, not named, in one line
 
 
@@ -165,6 +167,37 @@ def verify(
         deviation=comparison.deviation,
         differences=tuple(differences[what] for what in SUBJECTS if what in differences),
     )
+
+
+def require_captured_model(store: Store, model: ModelInfo) -> None:
+    """Refuses a model that is not the one that was captured.
+
+    Raises:
+        ModelError: with both digests.
+    """
+    difference = _model_difference(store, model)
+    if difference is not None:
+        raise ModelError(f"{store.path} differs: {difference}; {_remedy(difference.subject)}")
+
+
+def require_captured_data(
+    store: Store, samples: LabelledImages, class_names: Sequence[str]
+) -> None:
+    """Refuses data that are not those that were captured.
+
+    Args:
+        store: an open store.
+        samples: the test set, as it fits the model.
+        class_names: the names of the classes of the data's labels; empty where labels are the
+            indices in the store.
+
+    Raises:
+        DatasetError: with the first difference.
+    """
+    rows = random_rows(store.n_samples, READ_SAMPLES, 0)
+    difference = data_difference(store, samples, rows, class_names)
+    if difference is not None:
+        raise DatasetError(f"{store.path} differs: {difference}; {_remedy(difference.subject)}")
 
 
 def _remedy(subject: Subject) -> str:

@@ -12,11 +12,20 @@ from benchmarks.runner import RunnerOptions, Script, run_all
 
 BENCHMARKS = (
     Script(HERE / "viewer.py", tools=("chromium",), packages=("keras", "playwright")),
+    Script(HERE / "overview.py", tools=("chromium",), packages=("keras", "playwright")),
+    Script(HERE / "sample_map.py", tools=("chromium",), packages=("playwright",)),
+    Script(HERE / "layers.py", tools=("chromium",), packages=("keras", "playwright", "sklearn")),
     Script(HERE / "memory.py", packages=("keras",)),
     Script(HERE / "capture.py", packages=("keras", "zarr")),
+    Script(HERE / "cluster.py", packages=("keras", "distributed")),
     Script(HERE / "networks.py", packages=("keras", "sklearn")),
     Script(HERE / "images.py", packages=("keras",)),
+    Script(HERE / "ablation.py", packages=("keras",)),
     Script(HERE / "server.py"),
+    Script(HERE / "contrast.py"),
+    Script(HERE / "figures.py", packages=("matplotlib",)),
+    Script(HERE / "network_drawing.py", tools=("chromium",), packages=("keras", "playwright")),
+    Script(HERE / "shards.py"),
     Script(HERE / "deep.py", packages=("xarray",)),
     Script(HERE / "arrays_out.py", tools=("wrk",), packages=("keras",)),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmcore.capture import capture, plan_capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import Captured, LayerSpec, ModelInfo
 
@@ -145,6 +145,46 @@ def tiny_store(path: Path, *, n: int = 200, seed: int = 0) -> Path:
         samples,
         class_names=tuple(map(str, range(10))),
         model=ModelInfo("tiny", digest=f"{seed:064x}", architecture='{"layers": []}'),
+        dataset_name="random",
+        dataset_source="random images",
+        preprocessing=Preprocessing(scale=255.0),
+    )
+    return capture(probe, samples, path, plan)
+
+
+class CloudProbe:
+    """Layers whose pooled activations lie in a cloud for each of ten classes, without Keras."""
+
+    def __init__(self, *, n_filters: int = 32) -> None:
+        rng = np.random.default_rng(0)
+        self.patterns = rng.normal(size=(10, 8, 8)).astype(np.float32)
+        kernel = rng.normal(size=(4, 4, 1, n_filters)).astype(np.float32)
+        self._weights = kernel.reshape(16, n_filters) / 4
+        self.layers = (
+            LayerSpec("conv1", (2, 2, n_filters), kind="Conv2D", activation="relu", kernel=kernel),
+        )
+
+    def __call__(self, images: np.ndarray, others: object = None) -> Captured:
+        values = images[..., 0] - 0.5
+        patches = values.reshape(-1, 2, 4, 2, 4).swapaxes(2, 3).reshape(-1, 2, 2, 16)
+        maps = np.maximum(patches @ self._weights, 0)
+        scores = np.exp(3 * np.einsum("nyx,cyx->nc", values, self.patterns))
+        return Captured((maps,), scores / scores.sum(axis=1, keepdims=True))
+
+
+def points_store(path: Path, *, n: int = 100_000, n_filters: int = 32) -> Path:
+    """A real store for a map of many samples: small images of ten classes, tables and no maps."""
+    probe, rng = CloudProbe(n_filters=n_filters), np.random.default_rng(0)
+    labels = rng.integers(0, 10, size=n)
+    noise = rng.normal(size=(n, 8, 8)).astype(np.float32)
+    images = np.clip(128 + 16 * (probe.patterns[labels] + 2 * noise), 0, 255).astype(np.uint8)
+    samples = LabelledImages(images[..., np.newaxis], labels)
+    plan = plan_capture(
+        probe,
+        samples,
+        CaptureOptions(policy="*=pooled", statistics="basic"),
+        class_names=tuple(map(str, range(10))),
+        model=ModelInfo("cloud", digest=f"{n_filters:064x}", architecture='{"layers": []}'),
         dataset_name="random",
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),

@@ -27,8 +27,8 @@ async function drawWall(facts, sample) {
     filters: null,
   };
   const view = {
-    facts, filter: 0, range: "layer", zoom: "linked", window: "", scheme: "light", scores: null,
-    hidden: null, zeros: false, words: "",
+    facts, filter: 0, range: "layer", colors: "usual", norm: "linear", inverted: false,
+    zoom: "linked", window: "", scheme: "light", scores: null, hidden: null, zeros: false, words: "",
   };
   wall.show(maps, view);
 }

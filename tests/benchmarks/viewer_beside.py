@@ -134,4 +134,4 @@ def app_of(store: Path):
 if __name__ == "__main__":
     with server.bind(("127.0.0.1", 0)) as listening:
         print(server.address(listening), flush=True)
-        server.serve(app_of(Path(sys.argv[1])), listening, open_browser=False)
+        server.serve(app_of(Path(sys.argv[1])), listening, opens=False)

@@ -129,9 +129,11 @@ def frames(browser, url: str, layer: str, zoom: str, pace: Pace) -> tuple[list[f
             # On a loaded machine no frame may come after it: then there is nothing to add.
             after = max([after, *gaps[end + 1 :]])
 
+        page.keyboard.down("Control")
         gesture(lambda: wheel(-60))
         gesture(lambda: wheel(60))
         page.mouse.wheel(0, -500)
+        page.keyboard.up("Control")
         page.wait_for_timeout(pace.rest)
         page.keyboard.down("Shift")
         page.mouse.down()

@@ -39,9 +39,9 @@ def test_a_lock_is_pins_with_hashes_and_names_no_place(lock):
 @pytest.mark.parametrize("name", EXTRAS)
 def test_a_lock_has_the_versions_that_were_chosen_and_all_that_is_needed(name):
     locked = pins((ROOT / "locks" / f"{name}.txt").read_text())
-    chosen = pins((ROOT / "constraints.txt").read_text())
-    for library in (locked.keys() & chosen.keys()) - FREE:
-        assert locked[library] == chosen[library], f"{library}: run `make lock`"
+    pinned = pins((ROOT / "constraints.txt").read_text())
+    for library in (locked.keys() & pinned.keys()) - FREE:
+        assert locked[library] == pinned[library], f"{library}: run `make lock`"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed, waiting = set(), [*project["dependencies"]]
     for extra in EXTRAS[name]:

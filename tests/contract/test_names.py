@@ -18,11 +18,6 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 # Such a docstring needs the one above it.
 NOT_ALONE = re.compile(r"(The same|Of|Those|That of)\b")
-MODULES = [
-    pytest.param(path, id=str(path.relative_to(ROOT)))
-    for package in PACKAGES
-    for path in sorted((ROOT / package).rglob("*.py"))
-]
 
 
 def bound_names(node: ast.AST) -> Iterator[tuple[str, int]]:
@@ -42,24 +37,32 @@ def bound_names(node: ast.AST) -> Iterator[tuple[str, int]]:
         yield from bound_names(child)
 
 
-@pytest.mark.parametrize("path", MODULES)
-def test_names_are_nouns(path):
-    tree = ast.parse(path.read_text("utf-8"))
-    pronouns = [f"{path.name}:{line}: {name}" for name, line in bound_names(tree)
-                if name.strip("_") in NO_NAMES]  # fmt: skip
+# Of a package, not of each of 400 files: to report a test takes longer than to read a file.
+@pytest.fixture(scope="module", params=PACKAGES)
+def trees(request) -> dict[Path, ast.Module]:
+    """What each file of a package says, by its place in the project."""
+    paths = sorted((ROOT / request.param).rglob("*.py"))
+    trees = {path.relative_to(ROOT): ast.parse(path.read_text("utf-8")) for path in paths}
+    assert trees
+    return trees
+
+
+def test_names_are_nouns(trees):
+    pronouns = [f"{path}:{line}: {name}" for path, tree in trees.items()
+                for name, line in bound_names(tree) if name.strip("_") in NO_NAMES]  # fmt: skip
     assert pronouns == []
 
 
-@pytest.mark.parametrize("path", MODULES)
-def test_docstrings_read_alone(path):
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    nodes = [
-        node
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, documented)
+def test_docstrings_read_alone(trees):
+    texts = [
+        f"{path}:{node.body[0].lineno}: {text.splitlines()[0]}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, DOCUMENTED)
+        and (text := ast.get_docstring(node))
+        and NOT_ALONE.match(text)
     ]
-    texts = [ast.get_docstring(node) or "" for node in nodes]
-    assert [text.splitlines()[0] for text in texts if NOT_ALONE.match(text)] == []
+    assert texts == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ import re
 
 import numpy as np
 import pytest
-from helpers.browsing import asked, cell_position, hover, ready, until
+from helpers.browsing import asked, cell_position, hover, ready, settled, until, visit
+from helpers.factories import sampled
+
+from fmcore.numbers import share_text
 
 pytestmark = pytest.mark.browser
 LAYER = "block/conv 1"
@@ -15,9 +18,10 @@ LINK = "classes?layer=block%2Fconv+1&statistic=auc_mean"
 
 
 def opened(page, url, link=LINK):
-    page.goto(url + link)
+    visit(page, url + link)
     ready(page, "classes-heatmap")
     page.locator(".ag-row").first.wait_for()
+    settled(page)
 
 
 def column(page, field: str) -> list[str]:
@@ -44,6 +48,11 @@ def hover_map(page, graph: str, y: int, x: int) -> float:
 
 def number(text: str) -> float:
     return float(text.replace("−", "-"))
+
+
+@pytest.fixture
+def page(kept_page):
+    return kept_page
 
 
 def test_from_a_cell_to_its_mean_map_the_other_class_and_the_difference(page, url, store):
@@ -77,18 +86,18 @@ def test_from_a_cell_to_its_mean_map_the_other_class_and_the_difference(page, ur
     counts = stored[...]
     share = counts[1, order[0], bounds[1] == 0][0] / counts[1, order[0]].sum()
     legend = page.locator("#classes-distribution-note")
-    legend.get_by_text(f"class one: {share:.1%} exactly zero").wait_for()
+    legend.get_by_text(f"class one: {share_text(share)} exactly zero").wait_for()
 
 
 def test_a_class_without_samples_says_so(page, url):
     opened(page, url, LINK + "&class=1&filter=2")
     page.click("#classes-class")
     page.get_by_role("option", name="<b>three</b>").click()
-    page.locator("#classes-mean-maps-selected").get_by_text("This class has no samples").wait_for()
-    page.locator("#classes-distribution").get_by_text("This class has no samples").wait_for()
+    page.locator("#classes-mean-maps-selected").get_by_text("No mean map: no samples").wait_for()
+    page.locator("#classes-distribution").get_by_text("No distribution: no samples").wait_for()
     page.click("#classes-class")
     page.get_by_role("option", name="one").click()
-    page.get_by_text("This class has no samples").first.wait_for(state="detached")
+    page.get_by_text("No distribution: no samples").first.wait_for(state="detached")
 
 
 def test_the_chance_of_a_cell_and_how_many_are_gray(page, url, store):
@@ -166,8 +175,8 @@ def test_the_csv_holds_the_numbers_of_the_file(page, url, store):
 
 def test_a_new_user_finds_a_dead_filter_and_the_strongest_of_a_class(page, url, store):
     layer = store.layers[LAYER]
-    page.goto(url)
-    page.get_by_role("link", name="Classes").click()
+    visit(page, url)
+    page.get_by_role("banner").get_by_role("link", name="Classes").click()
     ready(page, "classes-heatmap")
     page.get_by_text(re.compile(r"14 dead \(filters 0, 1, 3")).wait_for()
     page.get_by_role("textbox", name="Class", exact=True).click()
@@ -190,7 +199,7 @@ def test_a_link_restores_everything_and_leads_on(page, url, store):
     ):
         assert page.input_value(f"#classes-{control}") == expected
     page.get_by_text("Classes and filters with similar values side by side").wait_for()
-    page.wait_for_timeout(500)
+    settled(page)
     before = asked(page)
     assert before == {
         "layer": LAYER, "statistic": "auc_mean", "sample": "3", "filter": "2", "class": "1",
@@ -203,18 +212,17 @@ def test_a_link_restores_everything_and_leads_on(page, url, store):
     page.go_back()
     page.wait_for_url("**/classes?**")
     ready(page, "classes-heatmap")
+    settled(page)
     assert asked(page) == before
     page.get_by_text("Everything about filter 2").click()
     page.wait_for_url("**/filter?**filter=2&**class=1**")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_window_and_a_phone(browser, url, scheme):
+@pytest.mark.parametrize("scheme", sampled(1, ["light", "dark"], seed=2))
+def test_it_fits_a_window_and_a_phone(page_of, url, scheme):
+    page = page_of(url, color_scheme=scheme)
     for width, height in ((1280, 900), (390, 844)):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
-        )
-        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
         opened(page, url, LINK + "&class=1&against=0&filter=2")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         ground = page.evaluate(
@@ -222,4 +230,3 @@ def test_it_fits_a_window_and_a_phone(browser, url, scheme):
         )
         body = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == body, "the table follows the page's colours"
-        context.close()

@@ -172,6 +172,7 @@ def check_top_samples(layer, raw, labels):
             assert_array_equal(layer.top("class_sample")[index, column], members)
 
 
+@pytest.mark.share
 def test_layers_are_compared_as_by_their_gram_matrices(captured):
     with open_store(captured[1]) as store:
         for pooling in ("mean", "max")[: count(1, 2)]:

@@ -8,12 +8,23 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from helpers.browsing import asked, cell_position, drawn, ready, until, wall_cell
+from helpers.browsing import (
+    asked,
+    cell_position,
+    drawn,
+    open_colors,
+    ready,
+    settled,
+    until,
+    visit,
+    wall_cell,
+    wheel_zoom,
+)
+from helpers.factories import sampled
 
 pytestmark = pytest.mark.browser
 
 FIRST, SECOND = "block/conv 1", "conv2"
-REST = 1200  # ms in which a page has told Dash, fetched ahead and is quiet again
 
 
 @contextlib.contextmanager
@@ -27,20 +38,23 @@ def posts(page):
 
     page.on("request", record)
     yield outputs
-    page.wait_for_timeout(REST)
+    settled(page)
     page.remove_listener("request", record)
 
 
 def opened(page, url: str, query: str, picture: str) -> None:
     """Opens a link, and waits until its page is quiet."""
-    page.goto(f"{url}maps?{query}")
+    visit(page, f"{url}maps?{query}")
     drawn(page, picture)
     ready(page, "maps-enlarged")
     page.locator("#maps-thumbnails [data-sample]").first.wait_for()
-    page.wait_for_timeout(REST)
+    settled(page)
 
 
-def test_a_sample_step_asks_once_and_the_link_position_and_enlarged_map_follow(page, url, store):
+def test_a_sample_step_asks_once_and_the_link_position_and_enlarged_map_follow(
+    kept_page, url, store
+):
+    page = kept_page
     opened(page, url, f"layer={FIRST}&sample=3&filter=2&class=1", f"{FIRST} 3 2")
     before = page.inner_text("#maps-filter-note")
     with posts(page) as outputs:
@@ -63,9 +77,10 @@ def test_a_sample_step_asks_once_and_the_link_position_and_enlarged_map_follow(p
 
 @pytest.mark.parametrize(
     ("order", "more"),
-    [("class", 1), ("class&class=2", 0), ("similar", 0), ("mean", 0)],
+    sampled(2, [("class", 1), ("class&class=2", 0), ("similar", 0), ("mean", 0)]),
 )
-def test_the_order_is_asked_for_again_where_it_depends_on_the_sample(page, url, order, more):
+def test_the_order_is_asked_for_again_where_it_depends_on_the_sample(kept_page, url, order, more):
+    page = kept_page
     opened(page, url, f"layer={FIRST}&sample=3&order={order}", f"{FIRST} 3 0")
     with posts(page) as outputs:
         page.keyboard.press("ArrowRight")
@@ -74,21 +89,27 @@ def test_the_order_is_asked_for_again_where_it_depends_on_the_sample(page, url, 
     assert sum("maps-scores" in output for output in outputs) == more
 
 
-def test_gestures_windows_and_colors_ask_for_nothing(page, url):
+def test_gestures_windows_and_colors_ask_for_nothing(kept_page, url):
+    page = kept_page
     opened(page, url, f"layer={FIRST}&sample=3", f"{FIRST} 3 0")
     with posts(page) as outputs:
         page.mouse.move(*wall_cell(page, 2, 2, 1))
-        page.mouse.wheel(0, -300)
+        wheel_zoom(page, -300)
         page.wait_for_url("**window=*")
+        open_colors(page)
         page.get_by_text("Each map").click()
         page.wait_for_url("**range=map*")
         page.locator("#maps-zeros").click()
         page.wait_for_url("**zeros=mark*")
+        page.get_by_role("textbox", name="High end").fill("0.4")
+        page.wait_for_url("**range=hand*")
+        page.locator("#maps-inverted").click()
+        page.wait_for_url("**invert=inverted*")
     assert outputs == []
 
 
-def test_the_zoom_of_the_enlarged_map_stays_through_steps(page_of, url):
-    page = page_of(url, viewport={"width": 1400, "height": 1800})  # all of it in sight
+def test_the_zoom_of_the_enlarged_map_stays_through_steps(kept_page_of, url):
+    page = kept_page_of(url, viewport={"width": 1400, "height": 1800})  # all of it in sight
     opened(page, url, f"layer={FIRST}&sample=3", f"{FIRST} 3 0")
     ranges = """() => { const { xaxis, yaxis } =
       document.querySelector('#maps-enlarged .js-plotly-plot')._fullLayout;
@@ -103,7 +124,7 @@ def test_the_zoom_of_the_enlarged_map_stays_through_steps(page_of, url):
     for sample in (4, 5):
         page.keyboard.press("ArrowRight")
         drawn(page, f"{FIRST} {sample} 0")
-        page.wait_for_timeout(REST)
+        settled(page)
         assert page.evaluate(ranges) == zoomed
     x, y = cell_position(page, "maps-enlarged", 3, 3)
     page.mouse.dblclick(x, y)
@@ -118,7 +139,8 @@ def test_a_link_takes_four_trips_in_a_row_at_most_to_its_first_picture(page, url
     page.on("requestfinished", lambda request: requests.append(request))
     index = page.goto(f"{url}maps?layer={SECOND}&sample=5&filter=1&order=class").text()
     drawn(page, f"{SECOND} 5 1")
-    page.wait_for_timeout(REST)
+    settled(page)
+    settled(page)
     trips: dict[str, tuple[int, float]] = {}  # the longest chain to an answer, and when it was here
     for request in sorted(requests, key=lambda request: request.timing["startTime"]):
         path, start = request.url.removeprefix(url), request.timing["startTime"]
@@ -139,6 +161,7 @@ def test_the_script_of_tables_is_run_where_there_is_a_table(page, url):
     page.on("request", lambda request: scripts.append(urlsplit(request.url).path))
     page.goto(f"{url}maps?layer={SECOND}&sample=1")
     drawn(page, f"{SECOND} 1 0")
+    settled(page)
     assert page.locator("script[src*=dash_ag_grid]").count() == 0
     page.click("#nav-classes")
     rows = page.locator("#classes-filters .ag-center-cols-container .ag-row")

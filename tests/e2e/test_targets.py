@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.browsing import drawn, ready, until
+from helpers.browsing import drawn, ready, settled, until
 from helpers.factories import TARGET_NAMES, make_target_store, target_filter
 from helpers.servers import running
 
@@ -28,7 +28,7 @@ def labels(tmp_path_factory):
 
 def read(page, tmp_path, name: str) -> str:
     """What a page says when all of it is there."""
-    page.wait_for_selector("[data-dash-is-loading]", state="detached")
+    settled(page)
     page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
     words = page.locator("main").inner_text()
     assert not re.search(r"class all|(?m:^all$)|predicted all|label all", words)
@@ -42,6 +42,7 @@ def test_every_page_opens_and_calls_no_label_a_class(page_of, labels, tmp_path):
     assert page.locator(".ag-row", has_text="labels right 0.").count() == 2
     page.goto(f"{labels}stores/first/maps?layer=block%2Fconv+1&filter={target_filter(N)}&sample=3")
     drawn(page, f"block/conv 1 3 {target_filter(N)}")
+    settled(page)
     page.wait_for_selector(".thumbnail")
     until(page, lambda: page.locator(".sample-targets tbody tr").count() == 3)
     words = read(page, tmp_path, "maps")

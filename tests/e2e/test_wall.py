@@ -7,26 +7,41 @@ import io
 import numpy as np
 import plotly.colors
 import pytest
-from helpers.browsing import asked, drawn, hover, ready, until, wall_cell, wall_pixel, wall_tip
-from helpers.factories import CLASS_NAMES, NumpyProbe
+from helpers.browsing import (
+    asked,
+    drawn,
+    hover,
+    ready,
+    settled,
+    until,
+    visit,
+    wall_cell,
+    wall_pixel,
+    wall_tip,
+    wheel_zoom,
+)
+from helpers.factories import CLASS_NAMES, make_large_store, sampled
 from helpers.servers import running
 from PIL import Image
 
 from dashboard import create_app
 from dashboard.stores.source import Source
 from fmcore import open_store
-from fmcore.capture import CaptureOptions, capture, plan_capture
-from fmcore.dataset import LabelledImages, Preprocessing
-from fmcore.records import ModelInfo
 
 pytestmark = pytest.mark.browser
 
 FIRST, SECOND = "block/conv 1", "conv2"
 
 
+@pytest.fixture
+def page(kept_page):
+    return kept_page
+
+
 def test_from_a_tile_to_its_stored_value_and_the_enlarged_map(page, url, store):
-    page.goto(url)
+    visit(page, f"{url}maps")
     drawn(page, f"{FIRST} 0 0")
+    settled(page)
     maps = store.layers[FIRST].feature_maps(0)
     y, x, tile = np.unravel_index(maps.argmax(), maps.shape)
     lines = wall_tip(page, tile, y, x)
@@ -43,8 +58,9 @@ def test_from_a_tile_to_its_stored_value_and_the_enlarged_map(page, url, store):
 
 
 def test_what_is_said_under_a_resting_pointer_is_of_the_sample_that_is_shown(page, url, store):
-    page.goto(f"{url}maps?layer={FIRST}&sample=3")
+    visit(page, f"{url}maps?layer={FIRST}&sample=3")
     drawn(page, f"{FIRST} 3 0")
+    settled(page)
     f = int(store.layers[FIRST].activation[:].max(axis=(0, 1, 2)).argmax())
     wall_tip(page, f, 4, 3)
     for sample in (4, 5):
@@ -61,10 +77,11 @@ def viridis(share: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(share, places, part) for part in np.transpose(anchors)], axis=-1)
 
 
-@pytest.mark.parametrize("kind", ["layer", "filter", "map"])
+@pytest.mark.parametrize("kind", sampled(1, ["layer", "filter", "map"]))
 def test_each_cell_has_the_colour_of_its_value(page, url, store, kind):
-    page.goto(f"{url}maps?layer={FIRST}&sample=4&filter=2&range={kind}")
+    visit(page, f"{url}maps?layer={FIRST}&sample=4&filter=2&range={kind}")
     drawn(page, f"{FIRST} 4 2")
+    settled(page)
     everything = store.layers[FIRST].activation[:]
     maps = everything[4]
     low, high = {
@@ -80,8 +97,9 @@ def test_each_cell_has_the_colour_of_its_value(page, url, store, kind):
 
 
 def test_linked_zoom_shows_the_same_window_in_all_tiles_and_a_link_keeps_it(page, url, store):
-    page.goto(f"{url}maps?layer={FIRST}&sample=3")
+    visit(page, f"{url}maps?layer={FIRST}&sample=3")
     drawn(page, f"{FIRST} 3 0")
+    settled(page)
     page.mouse.move(*wall_cell(page, 2, 2, 1))
     page.mouse.down()
     page.mouse.move(*wall_cell(page, 2, 5, 4), steps=5)
@@ -107,23 +125,24 @@ def test_linked_zoom_shows_the_same_window_in_all_tiles_and_a_link_keeps_it(page
 
 
 def test_free_zoom_enlarges_the_wall_where_the_pointer_is(page, url, store):
-    page.goto(f"{url}maps?layer={FIRST}&sample=3&zoom=free")
+    visit(page, f"{url}maps?layer={FIRST}&sample=3&zoom=free")
     drawn(page, f"{FIRST} 3 0")
+    settled(page)
     page.mouse.move(*wall_cell(page, 7, 4, 4))
     for _ in range(6):
-        page.mouse.wheel(0, -200)
+        wheel_zoom(page, -200)
     page.wait_for_url("**window=*")
     lines = page.locator(".wall-tip").inner_text().split("\n")
     assert lines[:2] == ["filter 7", "y 4, x 4"], "the pointer is where it was"
     assert np.float32(lines[2]) == store.layers[FIRST].feature_maps(3)[4, 4, 7]
-    page.locator("#maps-wall canvas").first.focus()
     page.keyboard.press("0")
     until(page, lambda: "window" not in asked(page))
 
 
 def test_keys_step_through_samples_and_filters_and_no_step_is_lost(page, url):
-    page.goto(f"{url}maps?layer={SECOND}&sample=35")
+    visit(page, f"{url}maps?layer={SECOND}&sample=35")
     drawn(page, f"{SECOND} 35 0")
+    settled(page)
     for _ in range(12):
         page.keyboard.press("ArrowRight")
     drawn(page, f"{SECOND} 10 0")
@@ -140,7 +159,7 @@ def test_keys_step_through_samples_and_filters_and_no_step_is_lost(page, url):
 
 
 def test_samples_are_picked_from_thumbnails_in_the_order_asked_for(page, url, store):
-    page.goto(f"{url}maps?layer={SECOND}&filter=2&class=1")
+    visit(page, f"{url}maps?layer={SECOND}&filter=2&class=1")
     thumbnails = page.locator("#maps-thumbnails [data-sample]")
     thumbnails.first.wait_for()
     of_class = np.flatnonzero(store.labels == 1)
@@ -162,8 +181,9 @@ def test_samples_are_picked_from_thumbnails_in_the_order_asked_for(page, url, st
 
 
 def test_filters_are_ordered_and_dead_ones_hidden(page, url, store):
-    page.goto(f"{url}maps?layer={FIRST}&sample=6&order=mean&dead=hide")
+    visit(page, f"{url}maps?layer={FIRST}&sample=6&order=mean&dead=hide")
     drawn(page, f"{FIRST} 6 0")
+    settled(page)
     everything = store.layers[FIRST].activation[:]
     alive = np.flatnonzero((everything > 0).any(axis=(0, 1, 2)))
     means = everything[6].mean(axis=(0, 1), dtype=np.float64)
@@ -182,8 +202,9 @@ def test_filters_are_ordered_and_dead_ones_hidden(page, url, store):
 
 
 def test_what_is_seen_is_saved_as_picture_and_as_values(page, url, store):
-    page.goto(f"{url}maps?layer={FIRST}&sample=2&dead=hide")
+    visit(page, f"{url}maps?layer={FIRST}&sample=2&dead=hide")
     drawn(page, f"{FIRST} 2 0")
+    settled(page)
     maps = store.layers[FIRST].feature_maps(2)
     alive = np.flatnonzero((store.layers[FIRST].activation[:] > 0).any(axis=(0, 1, 2)))
     page.get_by_role("button", name="Save").click()
@@ -192,9 +213,9 @@ def test_what_is_seen_is_saved_as_picture_and_as_values(page, url, store):
     values = np.load(io.BytesIO(caught.value.path().read_bytes()))
     assert np.array_equal(values[0], maps[..., alive]), "what is hidden is not saved"
     page.get_by_role("button", name="Save").click()
+    page.get_by_text("Picture …").click()
     with page.expect_download() as caught:
-        page.get_by_text("Picture (.png)").click()
-    assert caught.value.suggested_filename == "tiny.block.conv 1.2.png"
+        page.get_by_role("button", name="Save picture").click()
     picture = np.asarray(Image.open(caught.value.path()))
     colours = {tuple(one) for one in picture[..., :3].reshape(-1, 3)}
     high = store.layers[FIRST].activation[:].max()
@@ -202,11 +223,12 @@ def test_what_is_seen_is_saved_as_picture_and_as_values(page, url, store):
     assert min(np.abs(np.array(one) - strongest).max() for one in colours) <= 4
 
 
-def test_a_hovered_cell_outlines_what_it_sees(page_of, digits):
+def test_a_hovered_cell_outlines_what_it_sees(kept_page_of, digits):
     url, store = digits
-    page = page_of(url)
-    page.goto(f"{url}maps?layer=conv2&sample=7")
+    page = kept_page_of(url)
+    visit(page, f"{url}maps?layer=conv2&sample=7")
     drawn(page, "conv2 7 0")
+    settled(page)
     wall_tip(page, 3, 4, 6)
     box = page.locator("#maps-input .field-box")
     box.wait_for()
@@ -226,24 +248,13 @@ def digits(digits_store):
 
 
 def test_maps_too_large_to_travel_whole_show_the_strongest_and_hover_the_stored(page_of, tmp_path):
-    probe, rng = NumpyProbe((300, 300, 1)), np.random.default_rng(0)
-    images = LabelledImages(rng.integers(0, 256, (3, 300, 300, 1), np.uint8), np.arange(3))
-    plan = plan_capture(
-        probe,
-        images,
-        CaptureOptions(statistics="basic"),
-        class_names=CLASS_NAMES,
-        model=ModelInfo("large", digest="0" * 64, architecture="{}"),
-        dataset_name="random",
-        dataset_source="random images",
-        preprocessing=Preprocessing(scale=255.0),
-    )
-    path = capture(probe, images, tmp_path / "large.h5", plan)
+    path = make_large_store(tmp_path / "large.h5")
     with running(create_app(Source(path))) as url, open_store(path) as store:
         page = page_of(url)
         maps = store.layers[FIRST].feature_maps(1)
         page.goto(f"{url}maps?sample=1")
         drawn(page, f"{FIRST} 1 0")
+        settled(page)
         f = int(maps.max(axis=(0, 1)).argmax())
         inner = maps[100:200, 100:200, f]
         y, x = np.add(np.unravel_index(inner.argmax(), inner.shape), 100).tolist()
@@ -253,7 +264,7 @@ def test_maps_too_large_to_travel_whole_show_the_strongest_and_hover_the_stored(
             return f"y {y}, x {x}" == lines[1] and np.float32(lines[2].strip("≈ ")) == maps[y, x, f]
 
         page.mouse.move(*wall_cell(page, f, y, x))
-        page.mouse.wheel(0, -800)  # to where a cell is larger than a pixel of the screen
+        wheel_zoom(page, -800)  # to where a cell is larger than a pixel of the screen
         page.wait_for_url("**window=*")
         until(page, stored)
         expected = viridis(maps[y, x, f] / store.layers[FIRST].filter_range()[1].max())

@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,11 +19,13 @@ import h5py
 import numpy as np
 import pytest
 from helpers.factories import make_store
+from helpers.sharded import copy_store
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fmcore import cli
 from fmcore.cli import main
+from fmcore.command import command_text
 from fmcore.errors import OutputError, one_line
 from fmcore.files import locked, locked_folder, publish, safe_names, size_text
 
@@ -67,7 +70,7 @@ def test_what_is_no_store_is_said_in_one_line(verb, kind, store_path, tmp_path, 
     elif kind == "other":
         h5py.File(path, "w").close()
     elif kind == "newer":
-        shutil.copy(store_path, path)
+        copy_store(store_path, path)
         with h5py.File(path, "r+") as file:
             file.attrs.modify("format_version", "2.0")
     elif kind == "cut":
@@ -385,3 +388,15 @@ def test_training_replaces_no_history(tmp_path):
     assert done.returncode == 1
     assert "m.history.json exists" in done.stderr
     assert not (tmp_path / "m.keras").exists()
+
+
+def test_a_command_is_recorded_as_it_was_typed_but_for_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a b.npz").touch()
+    typed = ["capture", "/home/ada/m.keras", "--data=data/a b.npz::x,y", "--weights", "~/w.h5"]
+    kept = ["capture", "m.keras", "--data=a b.npz::x,y", "--weights", "w.h5"]
+    others = ["--layer", "outer/conv*", "--scale", "255"]
+    for out in (["--out", "s.h5"], ["--out=s.h5"], []):
+        text = command_text([*typed, *out, *others], without="--out")
+        assert text == shlex.join([*kept, *others])

@@ -20,8 +20,8 @@ from fmcore.selection import (
     PARAMETERS,
     Parameter,
     Query,
-    SampleTerms,
     is_index,
+    lists,
     match_names,
     near_matches,
     parse_classes,
@@ -30,7 +30,6 @@ from fmcore.selection import (
     parse_query,
     parse_samples,
     policies_for,
-    query,
 )
 
 
@@ -191,7 +190,7 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
     with pytest.raises(SelectionError, match="on the command line and in Python only") as caught:
         parse_samples(f"@{file}", files=False)
     assert caught.value.field == "sample"
-    with pytest.raises(SelectionError, match="by indices or by a file, not both"):
+    with pytest.raises(SelectionError, match="indices or a file, not both"):
         parse_samples(f"0:3,@{file}")
 
 
@@ -200,9 +199,9 @@ def test_a_file_names_samples_by_index_or_id(store, tmp_path):
     [
         (Query(class_="<b>three</b>"), "class", "no sample is left of 'all' that is labeled"),
         (Query(sample="corect"), "sample", "did you mean correct"),
-        (Query(sample="correct,wrong"), "sample", "both correct and wrong"),
+        (Query(sample="correct,wrong"), "sample", "no sample is left of .correct,wrong."),
         (Query(sample="top:0"), "sample", "selects no sample"),
-        (Query(sample=","), "sample", "selects no sample"),
+        (Query(sample=","), "sample", "at character 2 expected a term"),
         (Query(sample="37"), "sample", "no sample with index 37"),
         (Query(layer="conv2", filter="3"), "filter", "no filter of conv2 with index 3"),
         (Query(filter="0:20"), "filter", "beyond the last filter of conv2"),
@@ -348,25 +347,40 @@ def test_of_few_samples_each_may_be_named_often_and_of_many_once():
         numbers("0:2000,0", 2000)
 
 
-def test_terms_of_samples_are_taken_apart():
-    assert parse_samples("") == SampleTerms("", None, "", None)
-    assert parse_samples(" 0:3 ,7, wrong ,top:25,wrong") == SampleTerms("0:3,7", None, "wrong", 25)
-    assert parse_samples("top:1,top:999999999").top == 999_999_999
+def test_an_export_takes_a_group_and_the_strongest_of_it():
+    assert str(parse_samples("").group) == "all"
+    selection = parse_samples(" 0:3 ,7, wrong ,top:25,wrong")
+    assert (str(selection.group), selection.top) == ("0:3,7 wrong wrong", 25)
+    assert parse_samples("(label=1 or wrong) top:999999999").top == 999_999_999
     for text in ("top:", "top:1000000000", "top:-1", "tops:1"):
-        with pytest.raises(SelectionError, match="expected indices such as 0:100, @FILE, correct"):
+        with pytest.raises(SelectionError, match=r"at character 1 expected .*, or top:25; found"):
             parse_samples(text)
-    with pytest.raises(SelectionError, match="such as 0:100, correct, wrong, or top:25"):
-        parse_samples("x", files=False)
+    for text, why in {
+        "top:0": "top:1 or more",
+        "top:1,top:2": "one top:N: there is top:1",
+        "not (top:2)": "not in parentheses",
+        "wrong or label=1, top:2": r"parentheses about what top:N narrows",
+    }.items():
+        with pytest.raises(SelectionError, match=why) as caught:
+            parse_samples(text)
+        assert caught.value.field == "sample"
 
 
 def test_files_of_samples_are_joined_and_not_mixed_with_indices(tmp_path):
-    first, second = tmp_path / "a", tmp_path / "b"
+    first, second = tmp_path / "a", tmp_path / "b c"
     first.write_text("1\n\n x y \n")
     second.write_text("2")
-    assert parse_samples(f"@{first},@{second},wrong").names == ("1", "x y", "2")
-    with pytest.raises(SelectionError, match="by indices or by a file, not both") as caught:
+    group = parse_samples(f'@{first},@"{second}",wrong').group
+    assert [(name.index, name.id) for name in group.parts[0].names] == [
+        (1, None),
+        (None, "x y"),
+        (2, None),
+    ]
+    with pytest.raises(SelectionError, match="indices or a file, not both") as caught:
         parse_samples(f"@{first},3")
     assert caught.value.field == "sample"
+    with pytest.raises(InputFileError, match=r"b: No such file .* spaces stands in quotes"):
+        parse_samples(f"@{second}")
     first.write_bytes(b"\xff\xfe")
     with pytest.raises(
         InputFileError, match=r"cannot read the list of samples .*codec can't decode"
@@ -375,9 +389,9 @@ def test_files_of_samples_are_joined_and_not_mixed_with_indices(tmp_path):
 
 
 def test_a_list_of_samples_may_be_as_long_as_is_stated(tmp_path, monkeypatch):
-    monkeypatch.setattr(query, "LARGEST_LIST_CHARACTERS", 1000)
+    monkeypatch.setattr(lists, "LARGEST_LIST_CHARACTERS", 1000)
     (tmp_path / "a").write_text("1" * 1000)
-    assert parse_samples(f"@{tmp_path / 'a'}").names == ("1" * 1000,)
+    assert [name.id for name in lists.read_list(tmp_path / "a")] == ["1" * 1000]
     (tmp_path / "a").write_text("1" * 1001)
     with pytest.raises(InputFileError, match="it has more than 1,000 characters"):
         parse_samples(f"@{tmp_path / 'a'}")
@@ -385,7 +399,7 @@ def test_a_list_of_samples_may_be_as_long_as_is_stated(tmp_path, monkeypatch):
 
 def test_a_hundred_thousand_samples_can_be_listed(tmp_path):
     (tmp_path / "a").write_text(f"{10**17}\n" * 100_000)
-    assert len(parse_samples(f"@{tmp_path / 'a'}").names) == 100_000
+    assert len(lists.read_list(tmp_path / "a")) == 100_000
 
 
 def test_a_class_is_named_once_and_many_are_listed_in_part():

@@ -46,3 +46,18 @@ def nodes_in(found: Any) -> Iterator[Node]:
     elif isinstance(found, list | tuple):
         for one in found:
             yield from nodes_in(one)
+
+
+def words_of(nodes: Any) -> str:
+    """All text of components."""
+
+    def texts(node):
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, list | tuple):
+            for part in node:
+                yield from texts(part)
+        elif isinstance(node, dict):
+            yield from texts(node["props"].get("children"))
+
+    return "".join(texts(nodes))

@@ -4,40 +4,76 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import itertools
 import os
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fmcore.capture import CaptureOptions, capture, plan_capture, with_labels
+from fmcore.capture import CaptureOptions, plan_capture, with_labels
+from fmcore.capture import capture as capture_whole
 from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.records import (
     Captured,
+    GraphNode,
     LayerSpec,
+    ModelGraph,
     ModelInfo,
     ModelOutput,
     OutputPlan,
     Target,
     Truth,
 )
+from helpers import sharded
 
 ROOT = Path(__file__).parents[2]
 # Of conv2 in the store of real digits: its bias is so low that no activation is above zero.
 DEAD_FILTER = 5
+# What the layers of `NumpyProbe` might be in a model.
+GRAPH = ModelGraph(
+    (
+        GraphNode("image", "InputLayer", (9, 8, 1), 0),
+        GraphNode("block/conv 1", "Conv2D", (9, 8, 20), 40, "block/conv 1"),
+        GraphNode("pool", "MaxPooling2D", (4, 4, 1), 0),
+        GraphNode("conv2", "Conv2D", (4, 4, 3), 30, "conv2"),
+        GraphNode("mean", "GlobalAveragePooling2D", (20,), 0),
+        GraphNode("scores", "Dense", (4,), 84),
+    ),
+    ((0, 1), (0, 2), (1, 4), (2, 3), (4, 5)),
+)
 CLASS_NAMES = ("zero", "one", "zwei ②", "<b>three</b>")
 # Of several labels, the last of which nobody has; and of numbers.
 TARGET_NAMES = {Target.LABELS: ("cat", "dog/wolf", "<b>bird</b>"), Target.NUMBER: ("x", "y")}
 
 
+# With `SHARDED=1` in the environment every store of these factories leaves its samples in shards.
+capture = sharded.capture_in_shards if os.environ.get("SHARDED") else capture_whole
+
+
 def count(few: int, many: int) -> int:
     """How often to try: few times, or with `SOAK=1` in the environment many."""
     return many if os.environ.get("SOAK") else few
+
+
+def sampled(few: int, *choices: Collection[Any], seed: int = 0) -> list[Any]:
+    """Some of what can be tried, drawn by a seed, or with `SOAK=1` in the environment all of it.
+
+    Args:
+        few: how many, at most.
+        choices: of several, every combination is one, as a tuple.
+        seed: of which they are drawn; another one for a test beside one of the same choices.
+    """
+    cases = list(choices[0]) if len(choices) == 1 else list(itertools.product(*choices))
+    return random.Random(seed).sample(cases, min(count(few, len(cases)), len(cases)))
 
 
 class NumpyProbe:
@@ -62,6 +98,36 @@ class NumpyProbe:
         second = np.maximum(half @ self._second - 0.1, 0)
         scores = np.exp(first.mean(axis=(1, 2)) @ self._output)
         return Captured((first, second), (scores / scores.sum(axis=1, keepdims=True)))
+
+
+class OddProbe(NumpyProbe):
+    """Maps in which each kind of cell occurs: relu in the first layer, signed in the second.
+
+    Of every filter the first row holds NaN, +∞, −∞ (0 in the first layer) and 0.
+    """
+
+    def __call__(self, images: NDArray[np.float32], others=None) -> Captured:
+        captured = super().__call__(images, others)
+        first = captured.activations[0].copy()
+        half = images[:, : images.shape[1] // 2 * 2 : 2, : images.shape[2] // 2 * 2 : 2]
+        second = (half @ self._second[:, ::-1]).copy() - np.float32(0.3)
+        first[:, 0, :4] = np.array([np.nan, np.inf, 0, 0], np.float32)[:, None]
+        second[:, 0, :4] = np.array([np.nan, np.inf, -np.inf, 0], np.float32)[:, None]
+        return dataclasses.replace(captured, activations=(first, second))
+
+
+class DyingProbe(NumpyProbe):
+    """Fails at its nth batch."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.left = n
+
+    def __call__(self, images, others=None):
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the model failed")
+        return super().__call__(images)
 
 
 class NumpyEncoder(NumpyProbe):
@@ -202,12 +268,35 @@ def make_plan(n: int = 37, *, batch_size: int = 10, checkpoint_rows: int = 0, **
         make_samples(n),
         CaptureOptions(batch_size=batch_size, **options),
         class_names=CLASS_NAMES,
-        model=ModelInfo("tiny", digest="0" * 64, architecture='{"layers": []}'),
+        model=ModelInfo(
+            "tiny",
+            digest="0" * 64,
+            architecture='{"layers": []}',
+            graph=GRAPH,
+            graph_words="as the model called its layers",
+        ),
         dataset_name="random",
         dataset_source="random images",
         preprocessing=Preprocessing(scale=255.0),
     )
     return dataclasses.replace(plan, checkpoint_rows=checkpoint_rows) if checkpoint_rows else plan
+
+
+def make_large_store(path: Path) -> Path:
+    """A real store of three samples whose maps, 300 by 300 of 20 filters, do not travel whole."""
+    probe, rng = NumpyProbe((300, 300, 1)), np.random.default_rng(0)
+    images = LabelledImages(rng.integers(0, 256, (3, 300, 300, 1), np.uint8), np.arange(3))
+    plan = plan_capture(
+        probe,
+        images,
+        CaptureOptions(statistics="basic"),
+        class_names=CLASS_NAMES,
+        model=ModelInfo("large", digest="0" * 64, architecture="{}"),
+        dataset_name="random",
+        dataset_source="random images",
+        preprocessing=Preprocessing(scale=255.0),
+    )
+    return capture(probe, images, path, plan)
 
 
 def make_store(
@@ -217,12 +306,23 @@ def make_store(
     batch_size: int = 10,
     overwrite: bool = False,
     restart: bool = False,
+    probe: NumpyProbe | None = None,
     **options,
 ) -> Path:
     """A real store of `n` samples, written by the real capture."""
     plan = make_plan(n, batch_size=batch_size, **options)
     record = CaptureOptions(overwrite=overwrite, restart=restart)
-    return capture(NumpyProbe(), make_samples(n), path, plan, record)
+    return capture(probe or NumpyProbe(), make_samples(n), path, plan, record)
+
+
+def arrays_of(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a store, by path."""
+    arrays = {}
+    with h5py.File(path, locking=False) as file:
+        file.visititems(
+            lambda name, node: arrays.update({name: node[()]} if hasattr(node, "shape") else {})
+        )
+    return arrays
 
 
 def reference(n: int = 37) -> Captured:

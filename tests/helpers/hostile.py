@@ -168,7 +168,7 @@ def _nested(file: h5py.File, rng: np.random.Generator) -> None:
 
 
 def _names(file: h5py.File, rng: np.random.Generator) -> None:
-    texts = [one for one in _arrays(file) if file[one].dtype.kind == "S"]
+    texts = [path for path in _arrays(file) if file[path].dtype.kind == "S"]
     name = str(rng.choice(texts))
     width = file[name].dtype.itemsize
     text = str(rng.choice(TRACE)).encode()[:width]

@@ -36,6 +36,7 @@ http {{
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for this machine that nobody vouches for, and its key."""
+    folder.mkdir(exist_ok=True)
     cert, key = folder / "cert.pem", folder / "key.pem"
     command = [
         tool("openssl", debian="openssl"),

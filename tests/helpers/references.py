@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, mutual_info_score, roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
+from statsmodels.stats.proportion import proportion_confint
 
 
 def roc_auc(values, members) -> float:
@@ -62,3 +63,22 @@ def effective_rank(values) -> float:
     sizes = np.linalg.svd(centred(values), compute_uv=False)
     shares = sizes[sizes > 0] / sizes.sum()
     return np.exp(-(shares * np.log(shares)).sum())
+
+
+def newcombe_limits(n: int, n_right: int, n_lost: int, n_gained: int) -> tuple[float, float]:
+    """Newcombe 1998, method 10, written out, with the limits of Wilson by statsmodels."""
+    a, b, c = n_right - n_lost, n_lost, n_gained
+    d = n - a - b - c
+    shares, limits = [], []
+    for k in (a + b, a + c):
+        shares.append(k / n)
+        limits.append(proportion_confint(k, n, method="wilson"))
+    bottom = (a + b) * (c + d) * (a + c) * (b + d)
+    top = a * d - b * c
+    top = top - n / 2 if top > n / 2 else 0 if top >= 0 else top
+    phi = top / bottom**0.5 if bottom else 0
+    dl1, du1 = shares[0] - limits[0][0], limits[0][1] - shares[0]
+    dl2, du2 = shares[1] - limits[1][0], limits[1][1] - shares[1]
+    low = (b - c) / n - max(0, dl1**2 - 2 * phi * dl1 * du2 + du2**2) ** 0.5
+    high = (b - c) / n + max(0, du1**2 - 2 * phi * du1 * dl2 + dl2**2) ** 0.5
+    return low, high

@@ -27,9 +27,9 @@ SHOW_PAGE = {
 
 
 @contextlib.contextmanager
-def running(app, bounds=BOUNDS, certificate=None):
+def running(app, bounds=BOUNDS, certificate=None, port=0):
     """The address of an application that is served in a thread."""
-    listening = server.bind(("127.0.0.1", 0))
+    listening = server.bind(("127.0.0.1", port))
     runner = server.configured(app, bounds, certificate)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -51,9 +51,9 @@ def served(*arguments: object):
         [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        found = re.search(r" at (\S+) ", process.stdout.readline())
-        assert found, process.communicate(timeout=20)[1]
-        yield found[1], process
+        address_line = re.search(r" at (\S+) ", process.stdout.readline())
+        assert address_line, process.communicate(timeout=20)[1]
+        yield address_line[1], process
     finally:
         process.terminate()
         said = process.communicate(timeout=40)[1]

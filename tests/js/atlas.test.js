@@ -111,8 +111,8 @@ describe("atlas", () => {
 
   test("each filter's cells are where its source says", () => {
     browser();
-    const atlas = atlasOf(maps, partOf(all, maps.shape, 1), span, { zero: null }, null);
-    expect(atlas.outside).toEqual({ above: 0, below: 0 });
+    const atlas = atlasOf(maps, partOf(all, maps.shape, 1), span, false, null);
+    expect(atlas.kinds).toBeNull();
     expect(atlas.canvas.put).toEqual([{ image: atlas.image, x: 0, y: 0 }]);
     const pixels = new Uint32Array(atlas.image.data.buffer);
     // Of one map alone: what the atlas must hold of it.
@@ -120,7 +120,7 @@ describe("atlas", () => {
       const own = maps.values.filter((_, at) => at % n === f);
       const one = { ...complete, shape: [height, width, 1], values: own };
       const alone = atlasOf(one, partOf(all, one.shape, 1), spans([0], [last], false),
-        { zero: null }, null);
+        false, null);
       const source = sourceOf(atlas, f, all);
       expect([source.width, source.height]).toEqual([width, height]);
       const rows = Array.from({ length: height }, (_, y) => {
@@ -139,7 +139,7 @@ describe("atlas", () => {
     };
     const wide = spans(new Float32Array(9), Float32Array.from({ length: 9 }, (_, f) => 12 + f), false);
     const part = { top: 4, left: 6, rows: 2, columns: 3, step: 2 };
-    const atlas = atlasOf(some, part, spanOf(wide, some.filters), { zero: null }, null);
+    const atlas = atlasOf(some, part, spanOf(wide, some.filters), false, null);
     const seen = { top: 4, left: 6, bottom: 8, right: 12 };
     const pixels = new Uint32Array(atlas.image.data.buffer);
     for (const [place, filter] of some.filters.entries()) {
@@ -149,7 +149,7 @@ describe("atlas", () => {
       const alone = atlasOf(
         { ...complete, shape: [2, 3, 1], values: own },
         { top: 0, left: 0, rows: 2, columns: 3, step: 1 },
-        spans([0], [12 + filter], false), { zero: null }, null);
+        spans([0], [12 + filter], false), false, null);
       const rows = [0, 1].flatMap((y) => {
         const start = (source.y + y) * atlas.canvas.width + source.x;
         return [...pixels.subarray(start, start + 3)];
@@ -161,15 +161,15 @@ describe("atlas", () => {
 
   test("memory is used again where the picture is as large, and not else", () => {
     browser();
-    const first = atlasOf(maps, partOf(all, maps.shape, 1), span, { zero: null }, null);
-    const again = atlasOf(maps, partOf(all, maps.shape, 1), span, { zero: null }, first);
+    const first = atlasOf(maps, partOf(all, maps.shape, 1), span, false, null);
+    const again = atlasOf(maps, partOf(all, maps.shape, 1), span, false, first);
     expect(again.canvas).toBe(first.canvas);
     expect(again.image).toBe(first.image);
-    const coarse = atlasOf(maps, partOf(all, maps.shape, 2), span, { zero: null }, first);
+    const coarse = atlasOf(maps, partOf(all, maps.shape, 2), span, false, first);
     expect(coarse.canvas).not.toBe(first.canvas);
     // As wide, but lower.
     const narrow = { ...partOf(all, maps.shape, 1), rows: 2 };
-    const lower = atlasOf(maps, narrow, span, { zero: null }, first);
+    const lower = atlasOf(maps, narrow, span, false, first);
     expect(lower.canvas.width).toBe(first.canvas.width);
     expect(lower.canvas).not.toBe(first.canvas);
   });

@@ -93,7 +93,7 @@ export default [
   },
   {
     // In a page of happy-dom's.
-    files: ["tests/js/session.test.js"],
+    files: ["selection", "session", "stale"].map((name) => `tests/js/${name}.test.js`),
     languageOptions: { globals: globals.browser },
   },
 ];

@@ -1,7 +1,9 @@
 // What travels as bytes is the number that was stored, and is read out whole.
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { decode, exact, half, ticks } from "../../dashboard/assets/feature_maps/wall/numbers.js";
+import {
+  decode, exact, general, half, tickTexts, ticks,
+} from "../../dashboard/assets/feature_maps/wall/numbers.js";
 
 const ALL_HALVES = 1 << 16;
 
@@ -117,6 +119,39 @@ describe("exact", () => {
     [NaN, "NaN"], [Infinity, "∞"], [-Infinity, "−∞"],
   ])("%f is %s", (value, text) => {
     expect(exact(value)).toBe(text);
+  });
+});
+
+describe("numbers that people read", () => {
+  const sizes = [1, -1].flatMap((sign) => [1, 2.34567, 9.9996].flatMap((digits) =>
+    Array.from({ length: 25 }, (_, at) => sign * digits * 10 ** (at - 12))));
+
+  test("keep their digits from 1e-12 to 1e12", () => {
+    for (const most of [3, 6]) {
+      for (const value of sizes) {
+        const text = general(value, most);
+        expect(Math.abs(Number(text) / value - 1)).toBeLessThan(0.51 * 10 ** (1 - most));
+        expect(text).toMatch(/^-?[\d.]+(e[+-]\d+)?$/);
+      }
+    }
+    expect([NaN, Infinity, -Infinity].map((value) => general(value, 3))).toEqual(["NaN", "∞", "−∞"]);
+  });
+
+  test("of an axis differ, are short, and are read back", () => {
+    for (const low of [0, 1000, -5]) {
+      // A range of fewer digits than ticks have is none.
+      for (let power = low ? -7 : -12; power <= 12; power += 1) {
+        const values = ticks(low, low + 3 * 10 ** power, 5);
+        const texts = tickTexts(values);
+        expect(new Set(texts).size).toBe(values.length);
+        for (const [at, text] of texts.entries()) {
+          expect(Number(text)).toBeCloseTo(values[at], 11 - Math.max(power, 0));
+          if (!low) expect(text.length).toBeLessThanOrEqual(7);
+        }
+      }
+    }
+    expect(tickTexts([0, 2e-5, 4e-5])).toEqual(["0", "2e-5", "4e-5"]);
+    expect(tickTexts([0.25])).toEqual(["0.25"]);
   });
 });
 

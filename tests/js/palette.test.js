@@ -3,12 +3,14 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  ABOVE, BELOW, MISSING, ZERO, allZero, colorAt, extremes, means, paint, scaleOf, spans,
+  KINDS, MARKS, allZero, colorAt, extremes, means, paint, scaleOf, spans,
 } from "../../dashboard/assets/feature_maps/wall/palette.js";
+import "../../dashboard/assets/feature_maps/wall/scales.js";
 
 // Written by Python from plotly.colors; tests/contract/test_scripts.py sees that they still agree.
 const PLOTLY = JSON.parse(readFileSync(new URL("plotly_scales.json", import.meta.url), "utf8"));
 
+const ZERO = KINDS.indexOf("zero");
 const rgb = (color) => color.match(/\d+/g).map(Number);
 const hexToRgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const unpacked = (pixel) => [pixel & 255, (pixel >>> 8) & 255, (pixel >>> 16) & 255, pixel >>> 24];
@@ -27,11 +29,14 @@ describe("scales", () => {
     }
     expect(rgb(colorAt(scale, 0))).toEqual(anchors[0]);
     expect(rgb(colorAt(scale, 1))).toEqual(anchors.at(-1));
+    for (const share of [0, 0.25, 1]) {
+      expect(colorAt(`${scale}_r`, share)).toBe(colorAt(scale, Math.round(255 * (1 - share)) / 255));
+    }
   });
 
   test("no scale has a color that stands for something else", () => {
-    for (const mark of [ABOVE, BELOW, MISSING, ZERO.light, ZERO.dark].map(hexToRgb)) {
-      for (const scale of Object.keys(PLOTLY)) {
+    for (const scale of Object.keys(PLOTLY)) {
+      for (const mark of Object.values(MARKS[scale]).filter(Boolean).map(hexToRgb)) {
         for (let step = 0; step < 256; step += 1) {
           expect(rgb(colorAt(scale, step / 255))).not.toEqual(mark);
         }
@@ -40,8 +45,9 @@ describe("scales", () => {
   });
 
   test("signed values are drawn about zero", () => {
-    expect(scaleOf(true)).toBe("diverging");
-    expect(scaleOf(false)).toBe("sequential");
+    const view = { colors: "usual", norm: "linear", inverted: false };
+    expect(scaleOf({ ...view, facts: { signed: true } })).toBe("diverging");
+    expect(scaleOf({ ...view, facts: { signed: false } })).toBe("sequential");
   });
 });
 
@@ -81,21 +87,19 @@ describe("extremes and means", () => {
 });
 
 // One pixel at a time, straight from what a tile is said to show.
-function painted(values, [height, width, n], { top, left, rows, columns, step }, span, marks) {
-  let [above, below] = [0, 0];
-  const colorOf = (value, f) => {
-    if (Number.isNaN(value)) return hexToRgb(MISSING);
-    if (value > span.to[f]) {
-      above += 1;
-      return hexToRgb(ABOVE);
-    }
-    if (value < span.from[f]) {
-      below += 1;
-      return hexToRgb(BELOW);
-    }
-    if (value === 0 && marks.zero !== null) return hexToRgb(marks.zero);
+function painted(values, [height, width, n], { top, left, rows, columns, step }, span, zeros) {
+  const kindOf = (value, f) => {
+    if (Number.isNaN(value)) return "missing";
+    if (value > span.to[f]) return value === Infinity ? "highest" : "above";
+    if (value < span.from[f]) return value === -Infinity ? "lowest" : "below";
+    return value === 0 && zeros ? "zero" : "";
+  };
+  const pixelOf = (value, f) => {
+    const kind = kindOf(value, f);
+    const mark = MARKS[span.scale][kind];
+    if (mark) return { kind, color: hexToRgb(mark) };
     const share = (value - span.from[f]) / (span.to[f] - span.from[f]);
-    return rgb(colorAt(span.scale, Math.min(255, Math.floor(share * 256)) / 255));
+    return { kind, color: rgb(colorAt(span.scale, Math.min(255, Math.floor(share * 256)) / 255)) };
   };
   const tiles = Array.from({ length: n }, (_, f) => (
     Array.from({ length: rows }, (__, row) => Array.from({ length: columns }, (___, column) => {
@@ -108,18 +112,21 @@ function painted(values, [height, width, n], { top, left, rows, columns, step },
       }
       const known = block.filter((one) => !Number.isNaN(one));
       const farthest = Math.max(...known.map(Math.abs));
-      return colorOf(known.find((one) => Math.abs(one) === farthest) ?? NaN, f);
+      return pixelOf(known.find((one) => Math.abs(one) === farthest) ?? NaN, f);
     }))));
-  return { tiles, above, below };
+  return tiles;
 }
 
-function check(values, shape, part, span, across, marks) {
+function check(values, shape, part, span, across, zeros) {
   const n = shape[2];
   const wide = across * part.columns;
   const picture = new Uint32Array(wide * Math.ceil(n / across) * part.rows).fill(7);
-  const outside = paint(values, shape, part, span, across, picture, marks);
-  const { tiles, ...counts } = painted(values, shape, part, span, marks);
-  expect(outside).toEqual(counts);
+  const { counts, kinds } = paint(values, shape, part, span, across, picture, zeros);
+  const tiles = painted(values, shape, part, span, zeros);
+  const all = tiles.flat(2).map(({ kind }) => kind);
+  expect(counts.slice(1)).toEqual(
+    KINDS.slice(1).map((kind) => all.filter((painted) => painted === kind).length));
+  expect(kinds === null).toBe(all.every((kind) => !kind));
   const written = new Set();
   for (let f = 0; f < n; f += 1) {
     for (let row = 0; row < part.rows; row += 1) {
@@ -127,7 +134,9 @@ function check(values, shape, part, span, across, marks) {
         const place = (Math.floor(f / across) * part.rows + row) * wide
           + (f % across) * part.columns + column;
         written.add(place);
-        expect(unpacked(picture[place])).toEqual([...tiles[f][row][column], 255]);
+        const { color, kind } = tiles[f][row][column];
+        expect(unpacked(picture[place])).toEqual([...color, 255]);
+        expect(KINDS[kinds?.[place] ?? 0]).toBe(kind);
       }
     }
   }
@@ -143,7 +152,7 @@ describe("paint", () => {
     height: fc.integer({ min: 1, max: 7 }), width: fc.integer({ min: 1, max: 7 }),
     n: fc.integer({ min: 1, max: 5 }), step: fc.integer({ min: 1, max: 4 }),
     across: fc.integer({ min: 1, max: 5 }), top: fc.nat(6), left: fc.nat(6), signed: fc.boolean(),
-    zero: fc.constantFrom(null, ZERO.light, ZERO.dark),
+    zeros: fc.boolean(),
     values: fc.array(value, { minLength: 245, maxLength: 245 }),
     ends: fc.array(fc.tuple(fc.integer({ min: -8, max: 4 }), fc.nat(8)),
       { minLength: 5, maxLength: 5 }),
@@ -160,38 +169,43 @@ describe("paint", () => {
       };
       const ends = one.ends.slice(0, n);
       const span = spans(ends.map(([low]) => low), ends.map(([low, more]) => low + more), signed);
-      check(values, [height, width, n], part, span, Math.min(one.across, n), { zero: one.zero });
+      check(values, [height, width, n], part, span, Math.min(one.across, n), one.zeros);
     }), { numRuns: 300 });
   });
 
-  const colors = (values, span, marks = { zero: null }) => {
+  const colors = (values, span, zeros = false) => {
     const picture = new Uint32Array(values.length);
     const part = { top: 0, left: 0, rows: 1, columns: values.length, step: 1 };
-    const outside = paint(
-      Float32Array.from(values), [1, values.length, 1], part, span, 1, picture, marks);
-    return { found: [...picture].map((pixel) => unpacked(pixel).slice(0, 3)), outside };
+    const { counts } = paint(
+      Float32Array.from(values), [1, values.length, 1], part, span, 1, picture, zeros);
+    return { pixels: [...picture].map((pixel) => unpacked(pixel).slice(0, 3)), counts };
   };
 
   test("the ends of a range have the ends of the scale; beyond them is counted", () => {
-    const { found, outside } = colors([0, 4, 4.001, -0.001], spans([0], [4], false));
-    expect(found).toEqual([
-      PLOTLY.sequential[0], PLOTLY.sequential.at(-1), hexToRgb(ABOVE), hexToRgb(BELOW)]);
-    expect(outside).toEqual({ above: 1, below: 1 });
+    const { pixels, counts } = colors([0, 4, 4.001, -0.001, Infinity], spans([0], [4], false));
+    const { above, below, highest } = MARKS.sequential;
+    expect(pixels).toEqual([
+      PLOTLY.sequential[0], PLOTLY.sequential.at(-1), ...[above, below, highest].map(hexToRgb)]);
+    expect(counts).toEqual([0, 1, 1, 1, 0, 0, 0, 0]);
   });
 
   test("a range as narrow as float32 has still has all of the scale", () => {
     for (const high of [2 ** -148, 1e-38, 1e-20]) {
-      const { found } = colors([0, high], spans([0], [high], false));
-      expect(found).toEqual([PLOTLY.sequential[0], PLOTLY.sequential.at(-1)]);
+      const { pixels } = colors([0, high], spans([0], [high], false));
+      expect(pixels).toEqual([PLOTLY.sequential[0], PLOTLY.sequential.at(-1)]);
     }
   });
 
   test("zero, both of them, is marked only where that is asked", () => {
-    const span = spans([-2], [2], true);
-    const marked = colors([0, -0, 2 ** -100], span, { zero: ZERO.dark }).found;
-    expect(marked.slice(0, 2)).toEqual([hexToRgb(ZERO.dark), hexToRgb(ZERO.dark)]);
-    expect(marked[2]).not.toEqual(hexToRgb(ZERO.dark));
-    for (const part of colors([0], span).found[0]) expect(part).toBeGreaterThan(240);
+    const { pixels, counts } = colors([0, -0, 2 ** -100], spans([0], [2], false), true);
+    const zero = hexToRgb(MARKS.sequential.zero);
+    expect(pixels).toEqual([zero, zero, PLOTLY.sequential[0]]);
+    expect(counts[ZERO]).toBe(2);
+    // About zero no other color is as far from all that mean something: its form tells.
+    const signed = colors([0], spans([-2], [2], true), true);
+    for (const part of signed.pixels[0]) expect(part).toBeGreaterThan(240);
+    expect(signed.counts[ZERO]).toBe(1);
+    expect(colors([0], spans([-2], [2], true)).counts[ZERO]).toBe(0);
   });
 });
 

@@ -2,10 +2,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  arrival, neighbor, pageOf, positionText, stepped,
+  arrival, neighbor, pageOf, pageText, positionText, stepped, turned,
 } from "../../dashboard/assets/feature_maps/samples.js";
 
-const ALL = { list: null, n: 37, total: 37, by: "index", label: null, outcome: "all" };
+const ALL = {
+  list: null, n: 37, total: 37, by: "index", label: null, predicted: null, outcome: "all", group: "",
+};
 
 describe("neighbor", () => {
   test("goes round, and as far back as forth", () => {
@@ -46,6 +48,8 @@ describe("a selection that was just made", () => {
     expect(arrival(before, picks, 5)).toBe(4);
     expect(arrival(before, picks, 9)).toBeNull();
     expect(arrival({ ...picks, outcome: "wrong" }, picks, 5)).toBe(4);
+    expect(arrival({ ...picks, group: "wrong" }, picks, 5)).toBe(4);
+    expect(arrival({ ...picks, predicted: 1 }, picks, 5)).toBe(4);
     expect(arrival(before, { ...picks, list: [], n: 0 }, 5)).toBeNull();
     expect(arrival(before, ALL, 5)).toBeNull();
   });
@@ -62,12 +66,36 @@ describe("a selection that was just made", () => {
 
 describe("a page of thumbnails", () => {
   test("is the one that the sample is on", () => {
-    expect(pageOf(ALL, 3)).toEqual(Array.from({ length: 20 }, (_, at) => at));
-    expect(pageOf(ALL, 20)).toEqual(Array.from({ length: 17 }, (_, at) => 20 + at));
+    const samplesOf = (...page) => pageOf(...page).samples;
+    expect(samplesOf(ALL, 3, null)).toEqual(Array.from({ length: 20 }, (_, at) => at));
+    expect(samplesOf(ALL, 20, null)).toEqual(Array.from({ length: 17 }, (_, at) => 20 + at));
     const list = Array.from({ length: 45 }, (_, at) => 3 * at);
-    expect(pageOf({ ...ALL, list, n: 45 }, 3 * 41)).toEqual(list.slice(40));
-    expect(pageOf({ ...ALL, list, n: 45 }, 1)).toEqual(list.slice(0, 20));
-    expect(pageOf({ ...ALL, list: [], n: 0 }, 1)).toEqual([]);
+    expect(samplesOf({ ...ALL, list, n: 45 }, 3 * 41, null)).toEqual(list.slice(40));
+    expect(samplesOf({ ...ALL, list, n: 45 }, 1, null)).toEqual(list.slice(0, 20));
+    expect(samplesOf({ ...ALL, list: [], n: 0 }, 1, null)).toEqual([]);
+  });
+
+  test("or another one that was turned to, the last at most", () => {
+    const many = { ...ALL, n: 10_000, total: 10_000 };
+    const list = Array.from({ length: 45 }, (_, at) => 3 * at);
+    expect(pageOf({ ...ALL, list, n: 45 }, 0, 25)).toEqual({ first: 20, samples: list.slice(20, 40) });
+    expect(pageOf(many, 0, 99_999).samples.at(-1)).toBe(9_999);
+    expect([turned(many, 0, 1), turned(many, 0, -1), turned(many, 40, -Infinity)]).toEqual([20, 0, 0]);
+    expect([turned(many, 0, Infinity), turned(many, 9_980, 1)]).toEqual([9_980, 9_980]);
+    expect(pageText(many, pageOf(many, 0, 20))).toBe("21–40 of 10,000");
+    expect(pageText({ ...many, n: 20 }, pageOf(many, 0, null))).toBe("");
+  });
+
+  test("pages in a row show each sample once", () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 200 }), (n) => {
+      const picks = { ...ALL, n, total: n };
+      const all = [];
+      for (let [first, last] = [0, -1]; first > last; first = turned(picks, first, 1)) {
+        all.push(...pageOf(picks, 0, first).samples);
+        last = first;
+      }
+      expect(all).toEqual(Array.from({ length: n }, (_, at) => at));
+    }));
   });
 });
 
@@ -79,8 +107,5 @@ describe("a position", () => {
     expect(positionText({ ...picks, list: [], n: 0 }, 4))
       .toBe("0 of 50 samples match; choose others.");
     expect(positionText({ list: null, n: 9000, total: 9000 }, 4)).toBe("9,000 samples");
-    const list = Array.from({ length: 5000 }, (_, at) => at);
-    expect(positionText({ list, n: 9000, total: 9999 }, 2))
-      .toBe("3 of 9,000 that match, the first 5,000 listed, of 9,999 samples");
   });
 });

@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 const tell = vi.fn();
 const fetched = vi.fn();
-window.dash_clientside = { set_props: tell };
+const stale = { waits: vi.fn(), has: vi.fn(), replaced: vi.fn() };
+vi.mock("../../dashboard/assets/feature_maps/hand.js", () => ({ Hand: class { follow() {} } }));
+window.dash_clientside = { set_props: tell, stale, graphs: { start: vi.fn() } };
 vi.mock("../../dashboard/assets/feature_maps/wall/wall.js", () => ({
   cellsFor: () => 4,
   roomIn: () => ({ width: 800, height: 500 }),
@@ -22,22 +24,28 @@ const { orderQuestion, outline, picksQuestion, session, show } =
 
 const FACTS = {
   store: "s", digest: "d", layer: "conv1", shape: [2, 2, 3], url: "maps?layer=conv1",
-  exact: "exact?layer=conv1", windows: null, low: [0, 0, 0], high: [1, 2, 3], span: [0, 3],
-  percentiles: [0, 3], signed: false, has_missing: false, dead: [false, true, false],
+  exact: "exact?layer=conv1", windows: null, low: [0, 0, 0], high: [1, 2, 3],
+  whole: ["0 to 1", "0 to 2", "0 to 3"], span: [0, 3],
+  percentiles: [0, 3], signed: false, dead: [false, true, false],
   image: ["images/", ".png"], image_shape: [4, 4], rows: null, columns: null, boxes: null, grid: null,
-  field_note: "", at_most: false, message: "",
+  field_note: "", at_most: false, message: "", value_note: "",
   figures: { light: { data: [{ type: "heatmap" }], layout: {} }, dark: { data: [{}], layout: {} } },
   figure_style: { width: "9px", height: "9px" },
 };
 const START = {
-  facts: FACTS, sample: 3, filter: 0, label: null, outcome: "all", by: "index", range: "layer",
+  facts: FACTS, sample: 3, filter: 0, label: null, predicted: null, outcome: "all", group: "",
+  by: "index", range: "layer",
+  ends: "", colors: "usual", norm: "linear", inverted: false,
   order: "index", scores: null, dead: false, zeros: false, zoom: "linked", window: "",
-  scheme: "light",
+  scheme: "light", from: null,
 };
 const ALL = {
-  list: null, n: 50, total: 50, by: "index", layer: "conv1", filter: 0, label: null, outcome: "all",
+  list: null, n: 50, total: 50, by: "index", layer: "conv1", filter: 0, label: null,
+  predicted: null, outcome: "all", group: "",
 };
-const PAGE = ["maps-wall", "maps-message", "maps-legend", "maps-range-note", "maps-position"];
+const PAGE = [
+  "maps-wall", "maps-message", "maps-legend", "maps-range-note", "maps-position", "maps-turn-note",
+];
 let samples = 0; // a store of its own for each test: what came is kept
 let controls;
 let facts;
@@ -68,6 +76,8 @@ beforeEach(() => {
   tell.mockReset();
   document.body.innerHTML = PAGE.map((id) => `<div id="${id}"></div>`).join("")
     + "<button id='maps-previous'></button><button id='maps-next'></button>"
+    + "<div id='maps-turn'><button id='maps-turn-on'></button>"
+    + "<button id='maps-turn-last'></button></div>"
     + "<div id='maps-thumbnails'><button data-sample='3'></button>"
     + "<button data-sample='9'></button></div>"
     + "<table id='maps-filter-note'><tr><td><span data-fact='largest'></span></td></tr></table>";
@@ -165,6 +175,36 @@ describe("a step", () => {
   });
 });
 
+describe("pages of thumbnails", () => {
+  test("are turned by buttons, and back to the sample's by a step", async () => {
+    await follow();
+    session().pick(ALL);
+    expect([text("maps-turn-note"), propsOf("maps-page").at(-1).data.samples[0]])
+      .toEqual(["1–20 of 50", 0]);
+    press("maps-turn-on");
+    expect(propsOf("maps-from")).toEqual([{ data: 20 }]);
+    expect([text("maps-turn-note"), propsOf("maps-page").at(-1).data.samples[0]])
+      .toEqual(["21–40 of 50", 20]);
+    press("maps-turn-last");
+    press("maps-turn-on");
+    expect(text("maps-turn-note")).toBe("41–50 of 50");
+    await follow({ from: 40 }); // what comes back is no news
+    press("maps-next");
+    await rest();
+    expect(propsOf("maps-from").at(-1)).toEqual({ data: null });
+    expect(text("maps-turn-note")).toBe("1–20 of 50");
+  });
+
+  test("a link opens at its page, which the first answer leaves", async () => {
+    await follow({ from: 40 });
+    session().pick(ALL);
+    expect(text("maps-turn-note")).toBe("41–50 of 50");
+    session().pick({ ...ALL, outcome: "wrong", list: [5, 6], n: 2 });
+    await rest();
+    expect([document.getElementById("maps-turn").hidden, session().view.from]).toEqual([true, null]);
+  });
+});
+
 describe("samples that were picked anew", () => {
   test("begin with their first, where the one that is shown is none of them", async () => {
     session().pick(ALL);
@@ -173,6 +213,34 @@ describe("samples that were picked anew", () => {
     await rest();
     expect(propsOf("maps-sample")).toEqual([{ value: 7 }]);
     expect(text("maps-position")).toBe("1 of 2 that match, of 50 samples");
+  });
+});
+
+describe("colors by hand", () => {
+  test("start with what is seen, are told when a gesture rests, and go back", async () => {
+    await follow();
+    await rest();
+    await follow({ range: "percentile" });
+    await follow({ range: "hand" });
+    await rest();
+    expect(propsOf("maps-ends")).toEqual([{ data: "0,1" }]); // what the wall's colors spanned
+    session().span("0.25,2");
+    session().span("0.25,1.5");
+    expect(wall().view).toMatchObject({ range: "hand", ends: "0.25,1.5" });
+    await rest();
+    expect(propsOf("maps-ends").slice(1)).toEqual([{ data: "0.25,1.5" }]);
+    session().unspan();
+    await rest();
+    expect(propsOf("maps-range")).toEqual([{ value: "percentile" }]);
+    expect([session().view.range, session().view.ends]).toEqual(["percentile", ""]);
+  });
+
+  test("stay as typed in other samples and layers", async () => {
+    await follow({ range: "hand", ends: "0.25,2" });
+    await follow({ sample: 4, facts: { ...facts, layer: "conv2", url: `${facts.url}d` } });
+    await rest();
+    expect(session().view).toMatchObject({ range: "hand", ends: "0.25,2" });
+    expect([propsOf("maps-ends"), propsOf("maps-range")]).toEqual([[], []]);
   });
 });
 
@@ -198,6 +266,16 @@ describe("the window", () => {
     expect([wall().view.window, propsOf("maps-window")]).toEqual(["", [{ data: "" }]]);
   });
 
+  test("stays in a layer of the same size, and shows all in one that has no such part", async () => {
+    await follow({ window: "0,0,1,1" });
+    await follow({ facts: { ...facts, layer: "conv2", url: `${facts.url}b` } });
+    await rest();
+    expect([wall().view.window, propsOf("maps-window")]).toEqual(["0,0,1,1", []]);
+    await follow({ facts: { ...facts, layer: "conv3", url: `${facts.url}c`, shape: [3, 3, 3] } });
+    await rest();
+    expect([session().view.window, propsOf("maps-window")]).toEqual(["", [{ data: "" }]]);
+  });
+
   test("of the layer before is not that of the one that is on its way", async () => {
     await follow();
     await rest();
@@ -214,15 +292,14 @@ describe("what does not come", () => {
     fetched.mockImplementation(async (url) => answer(String(url), { status: 422 }));
     await follow();
     await rest();
-    expect(text("maps-message")).toBe("too much");
-    expect(session().host.classList.contains("waiting")).toBe(true);
+    expect(stale.waits).toHaveBeenLastCalledWith("maps-wall", "too much", expect.any(Function));
   });
 
   test("is said to be of another store, if it is", async () => {
     fetched.mockImplementation(async (url) => answer(String(url), { digest: "other" }));
     await follow();
     await rest();
-    expect(text("maps-message")).toMatch(/^The store was replaced/);
+    expect(stale.replaced).toHaveBeenCalled();
     expect(wall()).toBeNull();
   });
 
@@ -259,7 +336,7 @@ describe("the enlarged map", () => {
     expect(figure.data[0]).toMatchObject({ type: "heatmap", zmin: 0, zmax: 3 });
     expect(figure.data[0].z.map((row) => [...row])).toEqual([[1, 1], [1, 1]]);
     expect(document.querySelector("[data-fact]").textContent).toBe("1 at y 0, x 0");
-    await follow({ zeros: true });
+    await follow({ dead: true });
     await rest();
     expect(propsOf("maps-enlarged")).toHaveLength(1);
     await follow({ range: "filter" });
@@ -303,7 +380,9 @@ describe("what the server is asked", () => {
   });
 
   test("to pick samples has the filter only where they are ordered by its response", () => {
-    const question = { class_index: "7", outcome: "wrong", picked: "sure" };
+    const question = {
+      class_index: "7", predicted: null, outcome: "wrong", group: "", picked: "sure",
+    };
     const wanted = { ...view, label: "7", outcome: "wrong", by: "sure" };
     expect(picksQuestion(wanted)).toEqual(question);
     expect(picksQuestion({ ...wanted, by: "response" }))
@@ -321,7 +400,9 @@ describe("what the server is asked", () => {
       .toEqual([{ data: { filter_order: "class", layer: "conv1", sample: 4 } }]);
     await follow({ sample: 4, outcome: "wrong" });
     expect(propsOf("maps-picks-question"))
-      .toEqual([{ data: { class_index: null, outcome: "wrong", picked: "index" } }]);
+      .toEqual([{ data: {
+        class_index: null, predicted: null, outcome: "wrong", group: "", picked: "index",
+      } }]);
     expect(propsOf("maps-order-question")).toHaveLength(1);
     await rest();
   });

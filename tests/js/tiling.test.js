@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  boxed, corner, inside, isWhole, moved, tileAt, tilingOf, whole, windowOf, windowText, zoomed,
+  boxed, corner, inside, isWhole, moved, pane, tileAt, tilingOf, whole, windowIn, windowOf, windowText,
+  zoomed,
 } from "../../dashboard/assets/feature_maps/wall/tiling.js";
 
 const SMALLEST = 26;
@@ -20,30 +21,33 @@ const scene = fc.record({
     width: fc.integer({ min: 160, max: 3000 }), height: fc.integer({ min: 300, max: 2000 }),
   })),
 });
+// Of a map's tile: as of the map, but for maps that are so long that one would see a line.
+const ratioOf = ({ shape: [height, width] }) => Math.min(8, Math.max(1 / 4, width / height));
+const narrowest = (maps) => Math.round(SMALLEST * Math.sqrt(Math.max(1, ratioOf(maps))));
 const laid = ({ count, shape: [height, width], room }) => tilingOf(count, height, width, room);
 
 describe("tiling", () => {
   test("all tiles lie in the wall, and the wall in its room as far as that can be", () => {
     fc.assert(fc.property(scene, (one) => {
       const tiling = laid(one);
-      const { count, columns, rows, tileWidth, tileHeight, gap, name } = tiling;
+      const { count, columns, rows, tileWidth, tileHeight, gap, name, left, edge, under } = tiling;
       expect(count).toBe(one.count);
       expect(columns * rows).toBeGreaterThanOrEqual(count);
       expect(columns * (rows - 1)).toBeLessThan(count);
       expect(tiling.width).toBeLessThanOrEqual(one.room.width);
-      expect(tileWidth).toBeGreaterThanOrEqual(SMALLEST);
+      if (tiling.form === "tile") expect(tileWidth).toBeGreaterThanOrEqual(SMALLEST);
       expect(tileHeight).toBeGreaterThanOrEqual(8);
       for (const place of [0, columns - 1, count - 1].filter((at) => at < count)) {
         const { x, y } = corner(tiling, place);
-        expect(x).toBeGreaterThanOrEqual(0);
+        expect(x).toBeGreaterThanOrEqual(left + edge);
         expect(y).toBeGreaterThanOrEqual(name); // its name is above it
         expect(x + tileWidth).toBeLessThanOrEqual(tiling.width);
-        expect(y + tileHeight).toBeLessThanOrEqual(tiling.height);
+        expect(y + tileHeight + under).toBeLessThanOrEqual(tiling.height);
       }
-      if (tiling.height > one.room.height) {
+      if (tiling.form === "tile" && tiling.height > one.room.height) {
         // Higher than its room only with as many in a row as have room.
         const more = Math.floor(one.room.width / (columns + 1) - gap);
-        expect(columns === count || more < SMALLEST).toBe(true);
+        expect(columns === count || more < narrowest(one)).toBe(true);
       }
     }));
   });
@@ -59,7 +63,7 @@ describe("tiling", () => {
         }
         if (place >= columns) {
           const above = corner(tiling, place - columns).y + tileHeight;
-          expect(here.y - name).toBeGreaterThan(above);
+          expect(here.y - name).toBeGreaterThanOrEqual(above);
         }
       }
     }));
@@ -70,11 +74,12 @@ describe("tiling", () => {
       const tiling = laid(one);
       for (let columns = 1; columns <= one.count; columns += 1) {
         const rough = one.room.width / columns;
-        if (rough < SMALLEST + 3) break;
-        const [gap, [height, width]] = [rough < 60 ? 3 : 6, one.shape];
-        const wide = Math.min(220, Math.floor(rough - gap),
-          Math.max(SMALLEST, Math.floor((440 * width) / height)));
-        const high = Math.max(8, Math.min(440, Math.round((wide * height) / width)));
+        if (tiling.form !== "tile" || rough < narrowest(one)) break;
+        const [gap, ratio] = [rough < 60 ? 3 : 6, ratioOf(one)];
+        const wide = Math.min(480 * Math.max(1, ratio), Math.floor(rough - gap),
+          Math.max(SMALLEST, Math.floor((one.room.height - 15) * ratio)));
+        if (wide < narrowest(one)) continue; // it could not be read
+        const high = Math.max(8, Math.round(wide / ratio));
         const all = Math.ceil(one.count / columns) * (high + (wide < 60 ? 11 : 15) + gap) - gap;
         if (all <= one.room.height) {
           expect(tiling.height).toBeLessThanOrEqual(one.room.height);
@@ -89,8 +94,44 @@ describe("tiling", () => {
       const { tileWidth, tileHeight } = tilingOf(16, height, width, ROOMS[2]);
       expect(Math.abs(tileHeight - (tileWidth * height) / width)).toBeLessThanOrEqual(0.5);
     }
-    expect(tilingOf(64, 1, 500, ROOMS[2]).tileHeight).toBe(8);
-    expect(tilingOf(64, 500, 1, ROOMS[2]).tileHeight).toBe(440);
+  });
+
+  test("a long map has the room of one that is eight times as wide as high, or four as high", () => {
+    for (const [height, width, ratio] of [[4, 200, 8], [200, 4, 1 / 4], [500, 1, 1 / 4]]) {
+      const { tileWidth, tileHeight } = tilingOf(6, height, width, ROOMS[2]);
+      expect(Math.abs(tileHeight - tileWidth / ratio)).toBeLessThanOrEqual(0.5);
+      expect(Math.min(tileWidth, tileHeight)).toBeGreaterThan(40);
+    }
+  });
+
+  test("maps of one row are rows over the whole room, with a name beside and an axis below", () => {
+    for (const room of ROOMS) {
+      const few = tilingOf(12, 1, 200, room);
+      expect(few).toMatchObject({ form: "row", columns: 1, rows: 12 });
+      expect(few.width).toBeGreaterThan(room.width - 6);
+      expect(few.height).toBeLessThanOrEqual(room.height);
+      expect(few.tileHeight).toBeGreaterThanOrEqual(18);
+      expect(corner(few, 3).x).toBeGreaterThanOrEqual(40);
+      expect(few.height - pane(few).bottom).toBeGreaterThanOrEqual(30);
+    }
+    // Of many, columns of them, none of which is too narrow or too low.
+    const many = tilingOf(512, 1, 200, ROOMS[3]);
+    expect(many.columns).toBeGreaterThan(4);
+    expect(many.tileWidth).toBeGreaterThanOrEqual(200);
+    expect(many.tileHeight).toBeGreaterThanOrEqual(13);
+  });
+
+  test("maps of one value are bars beside each other, in as many rows as it takes", () => {
+    for (const room of ROOMS) {
+      for (const count of [1, 10, 128, 4096]) {
+        const tiling = tilingOf(count, 1, 1, room);
+        expect(tiling.form).toBe("bar");
+        expect(tiling.tileWidth).toBeGreaterThanOrEqual(room.width < 200 ? 1 : 5);
+        expect(tiling.tileHeight).toBeGreaterThanOrEqual(90);
+        expect(tiling.width).toBeLessThanOrEqual(room.width);
+      }
+    }
+    expect(tilingOf(10, 1, 1, ROOMS[2]).rows).toBe(1);
   });
 
   test("the tile at a point of a tile is that tile, and the place in it that place", () => {
@@ -174,7 +215,10 @@ describe("windows", () => {
       const next = zoomed(window, at, factor, all);
       expect(next.left + x * (next.right - next.left)).toBeCloseTo(at.x, 6);
       expect(next.top + y * (next.bottom - next.top)).toBeCloseTo(at.y, 6);
-      expectClose(zoomed(next, at, width / (next.right - next.left), all), window);
+      // A side of one value is not zoomed.
+      const back = all.width > 1 ? width / (next.right - next.left)
+        : height / (next.bottom - next.top);
+      expectClose(zoomed(next, at, back, all), window, 5);
     }));
   });
 
@@ -239,7 +283,12 @@ describe("windows", () => {
         expect(y).toBeLessThanOrEqual(found.bottom + 1e-6);
       }
       const [height, width] = [found.bottom - found.top, found.right - found.left];
-      expect(height * all.width).toBeCloseTo(width * all.height, 5);
+      if (Math.min(all.height, all.width) > 1) {
+        expect(height * all.width).toBeCloseTo(width * all.height, 5);
+      } else {
+        expect(all.height > 1 || height === 1).toBe(true); // there is nothing to zoom
+        expect(all.width > 1 || width === 1).toBe(true);
+      }
     }));
   });
 
@@ -247,5 +296,23 @@ describe("windows", () => {
     const all = { height: 20, width: 20, least: 2 };
     expectClose(boxed({ x: 10, y: 10 }, { x: 60, y: 70 }, all),
       { top: 10, left: 10, bottom: 20, right: 20 });
+  });
+});
+
+describe("a window in another map", () => {
+  test("is the same where maps are as large", () => {
+    expect(windowIn("1,2.5,3,4", [28, 28, 16], [28, 28, 64])).toBe("1,2.5,3,4");
+  });
+
+  test("is the same share where one is a whole number of times as large", () => {
+    expect(windowIn("4,8,12,16", [112, 56], [56, 28])).toBe("2,4,6,8");
+    expect(windowIn("2,4,6,8", [56, 28], [112, 56])).toBe("4,8,12,16");
+  });
+
+  test("is all where cells of one are not whole cells of the other", () => {
+    for (const after of [[11, 11], [13, 26], [26, 13], [39, 39]]) {
+      expect(windowIn("1,1,4,4", [26, 26], after)).toBe("");
+    }
+    expect(windowIn("", [26, 26], [26, 26])).toBe("");
   });
 });

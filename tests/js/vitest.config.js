@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     include: ["*.test.js"],
     environment: "node",
+    setupFiles: ["examples.js"],
+    testTimeout: process.env.SOAK ? 600_000 : 5000,
     restoreMocks: true,
     unstubGlobals: true,
   },

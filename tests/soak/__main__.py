@@ -26,7 +26,8 @@ PEOPLE = (
 
 
 def main() -> int:
-    names = ("people", "slow", "odd", "faults", "flips", "damaged", "noise", "mutants")
+    names = ("people", "slow", "odd", "faults", "flips", "damaged", "noise", "contrasts")
+    names += ("cluster", "ablations", "mutants")
     parser = RunnerOptions(__doc__, names)
     parser.add_argument("--store", help="of the full MNIST test set")
     parser.add_argument("--other", help="another one, which is put in its place")
@@ -45,6 +46,9 @@ def main() -> int:
         Script(HERE / "flips.py"),
         Script(HERE / "damaged.py"),
         Script(HERE / "noise.py", packages=("numba",)),
+        Script(HERE / "contrasts.py", () if options.quick else ("--store", str(options.store))),
+        Script(HERE / "cluster.py", packages=("distributed",)),
+        Script(HERE / "ablations.py", packages=("keras",)),
         Script(HERE / "mutants.py", packages=("coverage",)),
     )
     return run_all(scripts, quick=options.quick, only=options.only)

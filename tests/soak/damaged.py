@@ -35,6 +35,7 @@ from helpers.hostile import (
     sealed_anew,
     unsealed,
 )
+from soak.outcomes import exit_code, n_bad
 
 BATCH = 50
 SECONDS_PER_ANSWER = 120.0
@@ -225,12 +226,10 @@ def main() -> int:
             (rows[2], options.folders, lambda n: odd_folders(source, n)),
         ):
             began, outcomes = time.perf_counter(), run(count)
-            bad = sum(n for what, n in outcomes.items() if what.startswith("BAD"))
+            bad = n_bad(outcomes)
             table.add(row, count, bad, time.perf_counter() - began)
             counts += outcomes
-    for what, count in sorted(counts.items()):
-        print(f"{count:6,}  {what}")
-    return int(any(what.startswith("BAD") for what in counts))
+    return exit_code(counts)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.harness import Options, Table
 from helpers.factories import make_store
+from soak.outcomes import exit_code, n_bad
 
 from fmcore.errors import FmcoreError
 from fmcore.storage import open_store, problems
@@ -215,12 +216,10 @@ def main() -> int:
         for kind, row in rows.items():
             cases, began = [case for case in every if case[0] == kind], time.perf_counter()
             outcomes = run(source, folder, cases)
-            bad = sum(count for what, count in outcomes.items() if what.startswith("BAD"))
+            bad = n_bad(outcomes)
             table.add(row, len(cases), bad, time.perf_counter() - began)
             counts += outcomes
-    for what, count in sorted(counts.items()):
-        print(f"{count:6,}  {what}")
-    return int(any(what.startswith("BAD") for what in counts))
+    return exit_code(counts)
 
 
 if __name__ == "__main__":

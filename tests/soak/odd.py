@@ -45,16 +45,16 @@ from soak.oddities import (
 from soak.people import team_server, workers_of
 
 KINDS = ("callbacks", "queries", "headers")
-PAGES = ("maps", "classes", "filter", "compare")
+PAGES = ("overview", "maps", "layers", "kernels", "classes", "filter", "compare")
 # Longer than any answer takes; a request without an end is given up after the second.
 PATIENCE, LEFT_AFTER = 30.0, 0.3
 # What a health check allows.
 HEALTHZ_P99 = 0.1
-# A worker's caches may fill meanwhile, up to the 48 MB that `dashboard/stores/cache.py` keeps, and
-# the files that are kept compressed; a leak of 10 kB a request would come to 110 MB.
+# A worker's caches take up meanwhile what a small store leaves in `dashboard/stores/cache.py`, and
+# the files that are kept compressed; a leak of 10 kB a request would come to 80 MB.
 MOST_GROWTH = 64 << 20
 # Of all requests, before memory is looked at first: what is kept once is there by then.
-WARM = 0.2
+WARM = 0.4
 # An answer that is none.
 NOTHING, LATE = "closed without an answer", "no answer in time"
 

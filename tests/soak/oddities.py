@@ -168,7 +168,7 @@ ASKED: Mapping[str, Json] = {
         "layer": "conv1",
         "filter_index": 2,
     },
-    "goto-asked": {"text": "conv2 5", "search": "?layer=conv1&sample=3"},
+    "goto-asked": {"text": "conv2 5", "path": "/maps", "search": "?layer=conv1&sample=3"},
     "url.search": "?layer=conv1&sample=3&filter=1",
     "url.href": "http://127.0.0.1:1/filter?layer=conv1",
     "url.pathname": "/maps",

@@ -56,7 +56,7 @@ export function mapsUrl(facts, sample, step) {
  * An array of the API, its shape and its values.
  * @param {string} url
  * @param {AbortSignal} [signal]
- * @returns {Promise<{shape: number[], values: Float32Array, digest: string}>}
+ * @returns {Promise<{shape: number[], values: Float32Array, digest: string, headers: Headers}>}
  */
 export async function arrayOf(url, signal) {
   const cached = cache.get(url);
@@ -67,6 +67,7 @@ export async function arrayOf(url, signal) {
     shape: answer.headers.get("x-shape").split(",").map(Number),
     values: decode(await answer.arrayBuffer(), answer.headers.get("x-dtype")),
     digest: answer.headers.get("x-store-digest"),
+    headers: answer.headers,
   };
   cache.set(url, array);
   return array;

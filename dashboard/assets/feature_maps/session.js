@@ -1,13 +1,19 @@
 // What the Feature maps page shows: each fact in one place, whoever changes it, be it a control, a
 // key, a click or a gesture. The picture follows at once; Dash and the server hear of it after it.
-import { EnlargedMap } from "./enlarged.js";
+import { announce, describe } from "./description.js";
 import { Latest, Refusal, arrayOf, here, mapsUrl } from "./fetching.js";
+import { fileName } from "./file_name.js";
 import { InputPicture } from "./input.js";
 import { explain } from "./legend.js";
-import { arrival, neighbor, pageOf, positionText, stepped } from "./samples.js";
+import {
+  arrival, neighbor, pageOf, pageText, positionText, stepped, turned,
+} from "./samples.js";
 import { Tooltip } from "./tooltip.js";
-import { tilingOf } from "./wall/tiling.js";
+import { exact } from "./wall/numbers.js";
+import { isInUnits, needed } from "./wall/palette.js";
+import { tilingOf, windowIn } from "./wall/tiling.js";
 import { Wall, cellsFor, roomIn } from "./wall/wall.js";
+import { FACTORS } from "./wall/zoom_buttons.js";
 
 const SETTLED_AFTER = 120; // ms without another change in a fast drag before the server hears of it
 const AFTER_PAINT = 30; // ms
@@ -19,8 +25,9 @@ const AHEAD_BYTES = 2 << 20; // of a sample's maps: larger ones are not fetched 
 
 // What Dash's controls say, in the order in which they say it.
 const CONTROLS = [
-  "facts", "sample", "filter", "label", "outcome", "by", "range", "order", "scores", "dead",
-  "zeros", "zoom", "window", "scheme",
+  "facts", "sample", "filter", "label", "predicted", "outcome", "group", "by", "range", "ends",
+  "colors", "norm", "inverted", "order", "scores", "dead", "zeros", "zoom", "window", "scheme",
+  "from", "unit",
 ];
 
 /**
@@ -35,10 +42,10 @@ const CONTROLS = [
  * @property {string|null} windows
  * @property {number[]} low
  * @property {number[]} high
+ * @property {string[]} whole
  * @property {[number, number]} span
  * @property {[number, number]} percentiles
  * @property {boolean} signed
- * @property {boolean} has_missing
  * @property {boolean[]} dead
  * @property {[string, string]} image
  * @property {[number, number]} image_shape
@@ -50,6 +57,7 @@ const CONTROLS = [
  * @property {boolean} at_most
  * @property {Object<string, object>} figures
  * @property {{width: string, height: string}} figure_style
+ * @property {string} value_note
  * @property {string} message
  */
 
@@ -60,9 +68,15 @@ const CONTROLS = [
  * @property {number} sample
  * @property {number} filter that is selected
  * @property {string|null} label the class that samples are picked of; null for all
+ * @property {string|null} predicted the class that they are predicted to be; null for any
  * @property {string} outcome the kind of prediction that they are picked of
+ * @property {string} group the expression of the group that they are picked of; empty for all
  * @property {string} by what they are ordered by
  * @property {string} range what colors span
+ * @property {string} ends "low,high" of the range by hand; empty before there was one
+ * @property {string} colors what values are colored by
+ * @property {string} norm how values lie along the colors
+ * @property {boolean} inverted whether the scale is from its other end
  * @property {string} order of the filters
  * @property {number[]|null} scores that they are ordered by, where the server knows them
  * @property {boolean} dead whether dead filters are hidden
@@ -70,10 +84,15 @@ const CONTROLS = [
  * @property {string} zoom
  * @property {string} window that the wall is zoomed to
  * @property {string} scheme
+ * @property {number|null} from a place among the picked samples, on the page of thumbnails that is
+ *   shown; null for the page that the sample is on
+ * @property {string} unit the selected value of the filter's map, "y,x"; empty for none
  */
 
 const element = (id) => document.getElementById(id);
 const tell = (id, props) => window.dash_clientside.set_props(id, props);
+// Says whether what the wall shows is current; looked up late, for modules may come before it.
+const stale = () => window.dash_clientside.stale;
 
 /** What one open page shows; it goes with the page. */
 export class Session {
@@ -83,11 +102,17 @@ export class Session {
   picks = null;
   /** @type {Wall|null} null before its first picture */
   wall = null;
+  /** @type {import("./enlarged.js").EnlargedMap|null} null before it is loaded */
+  enlarged = null;
+  /** @type {import("./hand.js").Hand|null} null before it is loaded */
+  hand = null;
   #controls = null; // the view that Dash's controls hold
   #settled = null; // the sample that the server was told of last
+  #goal = null; // what is to be selected of another layer, when its facts are here
   #sent = {}; // by an id of the page, what Dash was told of it last
   #direction = 1;
   #changedAt = -Infinity;
+  #rangeBefore = "layer"; // the range before the one by hand
   #settling = 0; // the timer after which Dash hears of what changed
   #enlarging = 0; // the timer after which the enlarged map follows
   #slow = 0; // the timer that says that something is on its way
@@ -99,7 +124,6 @@ export class Session {
     this.host = host;
     const frame = element("maps-input");
     this.input = frame && new InputPicture(frame);
-    this.enlarged = new EnlargedMap(host, tell);
   }
 
   /** Follows Dash's controls, by the names of a view. */
@@ -113,12 +137,18 @@ export class Session {
     this.#controls = controls;
     if (!isFirst && changed.every((name) => this.view[name] === news[name])) return;
     this.view = { ...this.view, ...news };
-    // A window is one of a layer and of a kind of zoom: another shows all.
+    // A window is one of a kind of zoom, and of maps: of others it shows the same part, or all.
     const isOther = !isFirst && ("zoom" in news || "facts" in news) && !("window" in news);
     if (isOther && this.view.window) {
-      this.view.window = "";
+      const isKept = !("zoom" in news) && this.view.zoom === "linked";
+      this.view.window = isKept
+        ? windowIn(this.view.window, before.facts.shape, this.view.facts.shape) : "";
       this.#tellWindow();
     }
+    if ("facts" in news && !isFirst) this.#arrive(news);
+    if (news.range === "hand" && !this.view.ends) this.view.ends = this.#endsSeen();
+    if ("range" in news && !isFirst) this.#rangeBefore = before.range;
+    if (!isFirst && "sample" in news && !("from" in news)) this.#turnTo(null);
     this.#ask(isFirst);
     if (isFirst) this.#place();
     await this.#refresh();
@@ -128,7 +158,60 @@ export class Session {
   change(news) {
     if (!this.view || !this.host.isConnected) return;
     this.view = { ...this.view, ...news };
+    if ("sample" in news) this.#turnTo(null);
     this.#refresh();
+  }
+
+  /** Selects a value of a filter of any layer, and zooms the wall to a window about it. */
+  go({ layer, ...goal }) {
+    this.#goal = { layer, ...goal };
+    if (layer !== this.view.facts.layer) {
+      tell("maps-layer", { value: layer });
+      return;
+    }
+    this.#arrive({});
+    this.#refresh();
+  }
+
+  // A value is one of a layer: of another none is selected, or the one that was the goal.
+  #arrive(news) {
+    const { facts, zoom } = this.view;
+    const goal = this.#goal?.layer === facts.layer ? this.#goal : null;
+    this.#goal = null;
+    if (!goal) {
+      if (!("unit" in news)) this.view.unit = "";
+      return;
+    }
+    const window = zoom === "linked" ? goal.window : this.view.window;
+    this.view = { ...this.view, filter: goal.filter, unit: goal.unit, window };
+    this.#tellWindow();
+  }
+
+  /** Has colors span what a person sets by hand. */
+  span(ends) {
+    if (this.view.range !== "hand") this.#rangeBefore = this.view.range;
+    this.change({ range: "hand", ends });
+  }
+
+  /** Has colors span what they did before a person set it by hand. */
+  unspan() {
+    if (this.view.range === "hand") this.change({ range: this.#rangeBefore, ends: "" });
+  }
+
+  // What colors span now, where that is the same in all tiles; else what the layer's do.
+  #endsSeen() {
+    const { wall, view: { facts } } = this;
+    const isHere = wall?.view.facts === facts && isInUnits(wall.view.range);
+    const [low, high] = isHere ? [wall.span.from[0], wall.span.to[0]] : facts.span;
+    return `${exact(low)},${exact(high > low ? high : low + 1)}`;
+  }
+
+  /** Turns some pages of thumbnails on. */
+  turn(pages) {
+    if (!this.picks || !this.view) return;
+    const { first } = pageOf(this.picks, this.view.sample, this.view.from);
+    this.#turnTo(turned(this.picks, first, pages));
+    this.#place();
   }
 
   /** Goes to the sample that is some steps on. */
@@ -149,6 +232,7 @@ export class Session {
     const before = this.picks;
     this.picks = picks;
     if (!this.view || !picks) return;
+    if (before) this.#turnTo(null);
     const sample = arrival(before, picks, this.view.sample);
     if (sample !== null && sample !== this.view.sample) this.change({ sample });
     else this.#place();
@@ -177,7 +261,7 @@ export class Session {
       this.#settle(quick);
       return;
     }
-    this.#slow = setTimeout(() => this.host.classList.add("waiting"), LOADING_AFTER);
+    this.#slow = setTimeout(() => stale().waits("maps-wall"), LOADING_AFTER);
     // A picture that is late, or never comes.
     this.#settling = setTimeout(() => this.#tellDash(), LATEST_AFTER);
     const step = this.#overviewStep();
@@ -188,16 +272,20 @@ export class Session {
       if (view !== this.view) return;
     }
     this.input?.show(facts, sample);
-    const array = here(url) ?? await this.#arrays.get(url).catch((error) => {
-      const isRefusal = error instanceof Refusal;
-      this.#say(isRefusal ? error.message : "The server does not answer; is it running?");
+    let problem = "";
+    const modules = needed(view);
+    if (modules.length && !await loaded(modules)) problem = "The colors did not come.";
+    const array = problem ? null : here(url) ?? await this.#arrays.get(url).catch((error) => {
+      if (!(error instanceof Refusal)) throw error; // for a server that is gone, stale.js waits
+      problem = error.message;
       return null;
     });
     if (view !== this.view || !this.host.isConnected) return;
     clearTimeout(this.#slow);
-    this.host.classList.toggle("waiting", array === null); // what is there is of another sample
+    if (array) stale().has("maps-wall");
+    else stale().waits("maps-wall", problem, () => this.#refresh());
     if (array && array.digest !== facts.digest) {
-      this.#say("The store was replaced since this page was opened: reload the page.");
+      stale().replaced();
     } else if (array) {
       this.#draw(array, step);
       this.#fetchAhead(array.values.byteLength);
@@ -241,12 +329,13 @@ export class Session {
 
   #draw(array, step) {
     const { host, view } = this;
-    const { facts, filter, order, range, sample, scheme, scores, zeros, zoom, window } = view;
+    const { facts, filter, order, sample, scores, zeros } = view;
     this.wall ??= this.#newWall();
     // An array is one object while it is kept, so that the wall knows what it has painted already.
     array.maps ??= mapsOf(array, step, { top: 0, left: 0 }, null);
     this.wall.show(array.maps, {
-      facts, sample, filter, range, zoom, window, scheme,
+      ...view,
+      unit: unitOf(view.unit),
       scores: order === "index" ? null : scores ?? (order === "mean" ? "mean" : null),
       hidden: view.dead === true ? facts.dead : null,
       zeros: Boolean(zeros),
@@ -255,7 +344,7 @@ export class Session {
     if (!this.wall.order.length) {
       this.#say("Every filter of this layer is dead; show dead filters to see them.");
     }
-    this.input?.map(array.maps, this.wall.span, filter, facts);
+    this.input?.map(array.maps, this.wall.span, filter, facts, Boolean(zeros));
     this.#hover(this.wall.hovered);
     requestAnimationFrame(() => {
       host.dataset.drawn = `${facts.layer} ${sample} ${filter}`;
@@ -264,7 +353,7 @@ export class Session {
 
   #newWall() {
     const wall = new Wall(this.host, {
-      select: (filter) => this.change({ filter }),
+      select: ({ filter, y, x }) => this.change({ filter, unit: `${y},${x}` }),
       look: (text, isResting) => {
         // The wall may still show the layer before, whose windows are others.
         if (wall.view.facts !== this.view.facts || wall.view.zoom !== this.view.zoom) return;
@@ -273,17 +362,20 @@ export class Session {
         if (isResting && this.host.isConnected) this.#tellWindow();
       },
       hover: (cell, point) => this.#hover(cell, point),
-      painted: (outside) => explain(
-        wall, outside, { legend: element("maps-legend"), note: element("maps-range-note") }),
+      painted: (counts) => {
+        explain(wall, counts, { legend: element("maps-legend"), note: element("maps-range-note") });
+        this.hand?.follow();
+      },
       finer: (part, filters) => this.#finer(part, filters),
     });
-    this.tooltip = new Tooltip(wall);
+    this.tooltip = new Tooltip(wall, element("maps-hovered"));
     return wall;
   }
 
   #hover(cell, point) {
-    this.tooltip.show(cell, point);
-    this.input?.outline(cell, this.wall.view.facts);
+    const words = this.tooltip.show(cell, point);
+    if (cell?.isWalked) announce(words);
+    this.input?.outline(cell ?? this.wall.view.unit, this.wall.view.facts);
   }
 
   #tellWindow() {
@@ -296,14 +388,18 @@ export class Session {
   // Dash and the server are told after the picture, and of a fast drag once: of the sample, the
   // address and the words need it, and their work would hold the picture up.
   #settle(quick) {
+    window.dash_clientside.graphs.start(); // which wait for the first picture
     this.#settling = setTimeout(() => this.#tellDash(), quick ? SETTLED_AFTER : AFTER_PAINT);
   }
 
   #tellDash() {
     if (!this.host.isConnected) return;
-    const { facts, filter, sample } = this.view;
+    const { ends, facts, filter, range, sample, unit } = this.view;
     const before = this.#controls;
-    this.#controls = { ...before, sample, filter };
+    this.#controls = { ...before, sample, filter, range, ends, unit };
+    if (range !== before.range) tell("maps-range", { value: range });
+    if (ends !== before.ends) tell("maps-ends", { data: ends });
+    if (unit !== before.unit) tell("maps-unit", { data: unit });
     if (sample !== before.sample) tell("maps-sample", { value: sample });
     if (filter !== before.filter) tell("maps-filter", { value: filter });
     if (isFilter(filter, facts)) {
@@ -316,8 +412,24 @@ export class Session {
     this.#ask(false);
     this.mark();
     this.#place();
+    this.#describe();
     clearTimeout(this.#enlarging);
-    this.#enlarging = setTimeout(() => this.enlarged.show(this.view), ENLARGED_AFTER);
+    this.#enlarging = setTimeout(() => this.#enlarge(), ENLARGED_AFTER);
+  }
+
+  // Neither the enlarged map nor what sets colors by hand is needed for the first picture.
+  async #enlarge() {
+    const modules = await Promise.all([import("./enlarged.js"), import("./hand.js")]).catch(() => null);
+    if (!modules || !this.host.isConnected) return; // the next change tries again
+    const [{ EnlargedMap }, { Hand }] = modules;
+    this.enlarged ??= new EnlargedMap(this.host, tell);
+    this.enlarged.show(this.view);
+    if (this.wall) this.hand ??= new Hand(this);
+  }
+
+  #describe() {
+    const place = element("maps-description");
+    if (place) place.textContent = this.wall?.order.length ? describe(this.wall) : "";
   }
 
   // Asks the server for what only it knows, where the answer may be another one.
@@ -345,8 +457,18 @@ export class Session {
     if (!picks) return;
     element("maps-position").textContent = positionText(picks, view.sample);
     const { by, layer, filter } = picks;
-    const samples = pageOf(picks, view.sample);
-    this.#tellNews("maps-page", "data", { samples, by, layer, filter });
+    const page = pageOf(picks, view.sample, view.from);
+    this.#tellNews("maps-page", "data", { samples: page.samples, by, layer, filter });
+    const text = pageText(picks, page);
+    element("maps-turn").hidden = !text;
+    element("maps-turn-note").textContent = text;
+  }
+
+  #turnTo(from) {
+    if (this.view.from === from) return;
+    this.view = { ...this.view, from };
+    this.#controls = { ...this.#controls, from }; // so that what comes back is no news
+    tell("maps-from", { data: from });
   }
 
   #fetchAhead(bytes) {
@@ -366,10 +488,20 @@ export class Session {
   }
 }
 
+// Whether modules of colors are here, or came.
+const loaded = (modules) => Promise.all(modules.map((module) => import(module)))
+  .then(() => true, () => false);
+
 const mapsOf = (array, step, origin, filters) => (
   { values: array.values, shape: array.shape.slice(1), step, origin, filters });
 
 const isFilter = (filter, facts) => Number.isInteger(filter) && filter < facts.shape[2];
+
+// The cell of a value that is selected, as a link says it.
+function unitOf(text) {
+  const [y, x] = (text || "").split(",").map(Number);
+  return Number.isInteger(x) ? { y, x } : null;
+}
 
 /** What the server is asked to order the filters: only what the order depends on. */
 export function orderQuestion({ facts, filter, label, order, sample }) {
@@ -382,8 +514,8 @@ export function orderQuestion({ facts, filter, label, order, sample }) {
 }
 
 /** What the server is asked to pick samples: only what the choice depends on. */
-export function picksQuestion({ by, facts, filter, label, outcome }) {
-  const question = { class_index: label, outcome, picked: by };
+export function picksQuestion({ by, facts, filter, group, label, outcome, predicted }) {
+  const question = { class_index: label, predicted, outcome, group, picked: by };
   if (by === "response") Object.assign(question, { layer: facts.layer, filter_index: filter });
   return question;
 }
@@ -415,7 +547,20 @@ export const mark = () => { session()?.mark(); };
 export function outline(hover) {
   const point = hover?.points?.[0];
   const { input, view } = session() ?? {};
-  if (view) input?.outline(point ? { y: point.y, x: point.x } : null, view.facts);
+  if (view) input?.outline(point ? cellAt(point, view.facts.shape) : null, view.facts);
+}
+
+// Of what is drawn as a line or a bar, one of a point's numbers is the value.
+const cellAt = ({ y, x }, [height, width]) => (
+  { y: height === 1 ? 0 : y, x: height === 1 && width === 1 ? 0 : x });
+
+/** Selects the value of the enlarged map that was clicked. */
+export function choose(click) {
+  const point = click?.points?.[0];
+  const open = session();
+  if (!point || !open?.view) return;
+  const { y, x } = cellAt(point, open.view.facts.shape);
+  open.change({ unit: `${y},${x}` });
 }
 
 /** How strongly the map lies over the input, in per cent. */
@@ -423,34 +568,71 @@ export function fade(percent) {
   element("maps-input")?.style.setProperty("--map-opacity", percent / 100);
 }
 
-/** Saves what is seen: a picture, or the values of the filters that are shown. */
-export async function save(button) {
+/** Saves the values of the filters that are shown, or asks how a picture of them shall be. */
+export function save(button) {
   const wall = session()?.wall;
   if (!wall?.order.length) return;
   const { facts, sample } = wall.view;
   const form = button.split("-").pop();
-  const link = document.createElement("a");
-  if (form === "png") {
-    link.href = URL.createObjectURL(await wall.picture());
-    link.download = `${facts.store}.${facts.layer.replaceAll("/", ".")}.${sample}.png`;
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  } else {
-    const all = wall.order.length === facts.shape[2];
-    link.href = `${facts.exact}&sample=${sample}&format=${form}`
-      + (all ? "" : `&filter=${[...wall.order].sort((a, b) => a - b).join(",")}`);
-    link.download = "";
+  if (form === "picture") {
+    tell("maps-picture", { opened: true });
+    return;
   }
-  link.click();
+  const all = wall.order.length === facts.shape[2];
+  const filters = all ? "" : `&filter=${[...wall.order].sort((a, b) => a - b).join(",")}`;
+  const href = `${facts.exact}&sample=${sample}&format=${form}${filters}`;
+  Object.assign(document.createElement("a"), { href, download: "" }).click();
 }
+
+/** Saves what is seen as a picture. */
+export async function savePicture(clicks, form, scale, hasLabels, isForPaper) {
+  const wall = session()?.wall;
+  if (!clicks || !wall?.order.length) return;
+  const { facts, sample, scheme } = wall.view;
+  const wanted = { form, scale: Number(scale), hasLabels, scheme: isForPaper ? "light" : scheme };
+  const words = element("maps-picture-message");
+  const say = (text) => { if (words) words.textContent = text; };
+  say("");
+  // Only who saves one needs it.
+  const module = await import("./wall/picture.js").catch(() => null);
+  if (!module) {
+    say("The server does not answer; try again.");
+    return;
+  }
+  const { NoPicture, download, pictureOf } = module;
+  try {
+    const name = `${fileName(facts.store, facts.layer, `sample${sample}`)}.${form}`;
+    download(await pictureOf(wall, wanted), name);
+    tell("maps-picture", { opened: false });
+  } catch (error) {
+    if (!(error instanceof NoPicture)) throw error;
+    say(error.message);
+  }
+}
+
+/** Zooms the wall, for keys: "+", "−" or "All". */
+export const zoom = (sign) => { session()?.wall?.zoomBy(FACTORS[sign]); };
 
 /** The filter that is some tiles on, for keys. */
 export const nextFilter = (steps) => { session()?.stepFilter(steps); };
 
+// What a place in the image is asked by comes with the first pointer or key that is over it.
+for (const type of ["pointerover", "focusin", "click", "keydown"]) {
+  document.addEventListener(type, (event) => {
+    const frame = event.target.closest?.("#maps-input");
+    if (frame) import("./place.js").then(({ attend }) => attend(frame, event), () => {});
+  });
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.(
-    "#maps-thumbnails [data-sample], #maps-previous, #maps-next");
+    "#maps-thumbnails [data-sample], #maps-previous, #maps-next, #maps-turn button");
   if (!button) return;
   const steps = { "maps-previous": -1, "maps-next": 1 }[button.id];
+  const pages = {
+    "maps-turn-first": -Infinity, "maps-turn-back": -1, "maps-turn-on": 1, "maps-turn-last": Infinity,
+  }[button.id];
   if (steps) session()?.step(steps);
+  else if (pages) session()?.turn(pages);
   else session()?.change({ sample: Number(button.dataset.sample) });
 });

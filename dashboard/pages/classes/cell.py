@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 from dash import State as DashState
 
+from dashboard.chance import band_words, verdict
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.thumbnails import Thumbnail, thumbnails
 from dashboard.figures.theme import Theme
 from dashboard.pages import ids
-from dashboard.pages.chance import band_words, verdict
 from dashboard.pages.classes import distribution, mean_maps
 from dashboard.pages.classes.distribution import compared
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State, around_sample, parse_query, updated_query
+from dashboard.pages.words import cost_text
+from dashboard.stores.measures import COST, MEASURES
 from dashboard.stores.snapshot import Snapshot
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import STATISTICS
+from fmcore.numbers import number_text
 
 # Samples that are shown; the Filter page has all.
 MOST_SAMPLES = 8
@@ -49,12 +51,10 @@ def top_samples(snapshot: Snapshot, state: State, *, most: int) -> list[tuple[in
 def numbers(snapshot: Snapshot, state: State) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a table: every statistic of class and filter, and its chance level."""
     names, against = snapshot.catalog.class_names, compared(state)
+    has_costs = not snapshot.why_no_costs(state.layer)
+    measures = snapshot.catalog.measures if has_costs else snapshot.catalog.statistics
     if not snapshot.catalog.has_classes:
-        values = {
-            name: snapshot.statistic(state.layer, name)[0, state.filter_index]
-            for name in snapshot.catalog.statistics
-        }
-        rows = [[STATISTICS[name].title, number_text(value)] for name, value in values.items()]
+        rows = [[MEASURES[name].title, cell_text(snapshot, state, name, 0)] for name in measures]
         return ["Statistic", "All samples"], rows
     head = ["Statistic"]
     if state.class_index is not None:
@@ -62,19 +62,18 @@ def numbers(snapshot: Snapshot, state: State) -> tuple[list[str], list[list[str]
     if against is not None:
         head.append(f"Class {names[against]}")
     head += ["Smallest class", "Largest class"]
-    rows = [_row(snapshot, state, against, name) for name in snapshot.catalog.statistics]
+    rows = [_row(snapshot, state, against, name) for name in measures]
     return head, rows
 
 
 def _row(snapshot: Snapshot, state: State, against: int | None, name: str) -> list[str]:
-    across = snapshot.statistic(state.layer, name)[:, state.filter_index]
-    row = [STATISTICS[name].title]
+    row = [MEASURES[name].title]
     if state.class_index is not None:
-        value = across[state.class_index]
-        row += [number_text(value), *(_beside_chance(snapshot, state, name) or ("", ""))]
+        text = cell_text(snapshot, state, name, state.class_index)
+        row += [text, *(_beside_chance(snapshot, state, name) or ("", ""))]
     if against is not None:
-        row.append(number_text(across[against]))
-    return [*row, number_text(np.fmin.reduce(across)), number_text(np.fmax.reduce(across))]
+        row.append(cell_text(snapshot, state, name, against))
+    return [*row, *_ends(snapshot, state, name)]
 
 
 def _beside_chance(snapshot: Snapshot, state: State, name: str) -> tuple[str, str] | None:
@@ -84,33 +83,63 @@ def _beside_chance(snapshot: Snapshot, state: State, name: str) -> tuple[str, st
         return None
     value = snapshot.statistic(state.layer, name)[state.class_index, state.filter_index]
     ends = band[:, state.class_index, state.filter_index]
-    two_sided = STATISTICS[name].two_sided
+    two_sided = MEASURES[name].two_sided
     return band_words(*ends, two_sided=two_sided), verdict(value, *ends, two_sided=two_sided)
 
 
-def number_text(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A number of a statistic; a dash where there is none."""
-    if value.dtype.kind == "f" and not np.isfinite(value):
+    if value.dtype.kind == "f" and np.isnan(value):
         return "–"
-    return f"{int(value):,}" if value.dtype.kind in "iu" else f"{float(value):.6g}"
+    return f"{int(value):,}" if value.dtype.kind in "iu" else number_text(value)
+
+
+def cell_text(snapshot: Snapshot, state: State, name: str, class_index: int) -> str:
+    """A number of the page's filter and a class; a dash with the reason where there is none."""
+    text = value_text(snapshot.statistic(state.layer, name)[class_index, state.filter_index])
+    why = snapshot.why_none(state.layer, name, class_index, state.filter_index)
+    return f"{text} ({_brief(why)})" if why else text
+
+
+def _ends(snapshot: Snapshot, state: State, name: str) -> tuple[str, str]:
+    """The smallest and largest number of a class; where no class has one, why."""
+    values = snapshot.statistic(state.layer, name)[:, state.filter_index]
+    texts = value_text(np.fmin.reduce(values)), value_text(np.fmax.reduce(values))
+    if texts[0] != "–":
+        return texts
+    why = snapshot.why_missing(state.layer, name)
+    reasons = {_brief(why.at(row, state.filter_index)): None for row in range(len(values))}
+    return (f"– ({', '.join(reasons)})",) * 2
+
+
+def _brief(reason: str) -> str:
+    """A reason without what it means."""
+    return reason.partition(":")[0]
 
 
 def value_words(snapshot: Snapshot, state: State) -> str:
     """The page's statistic of the cell, and of the class it is compared with, beside chance."""
-    title = STATISTICS[state.statistic].title
-    values = snapshot.statistic(state.layer, state.statistic)[:, state.filter_index]
+    title = MEASURES[state.statistic].title
     if not snapshot.catalog.has_classes:
-        return f"{title}: {number_text(values[0])}."
+        return f"{title}: {cell_text(snapshot, state, state.statistic, 0)}."
     if state.class_index is None:
-        low, high = number_text(np.fmin.reduce(values)), number_text(np.fmax.reduce(values))
-        return f"{title}: {low} to {high} over classes."
-    words, against = f"{title}: {number_text(values[state.class_index])}", compared(state)
+        low, high = _ends(snapshot, state, state.statistic)
+        return f"{title}: {low} to {high} over classes." if low != high else f"{title}: {low}."
+    against = compared(state)
+    words = f"{title}: {cell_text(snapshot, state, state.statistic, state.class_index)}"
+    if state.statistic == COST:
+        measured = snapshot.class_costs(state.layer).row(state.class_index)
+        q = number_text(measured.q[state.filter_index], digits=2)
+        words = (
+            f"{MEASURES[COST].caption}: {cost_text(measured.accuracy, state.filter_index)}, q {q}"
+        )
     band, beside = _beside_chance(snapshot, state, state.statistic) or ("", "")
     if beside:
         words += f", {beside} ({band})"
     if against is not None:
         name = snapshot.catalog.class_names[against]
-        words += f"; of class {name}: {number_text(values[against])}"
+        text = cell_text(snapshot, state, state.statistic, against)
+        words += f"; of class {name}: {text}"
     return f"{words}."
 
 
@@ -154,7 +183,8 @@ def top_strip(snapshot: Snapshot, state: State, query: str) -> list[Node]:
     except StatisticNotFoundError:
         return [dmc.Text(NO_TOP, size="sm", c="dimmed")]
     if not top:
-        return [dmc.Text("This class has no samples.", size="sm", c="dimmed")]
+        why = snapshot.values(state.layer).why_none(state.filter_index, state.class_index)
+        return [dmc.Text(f"No strongest sample: {why}.", size="sm", c="dimmed")]
     names, labels = snapshot.catalog.class_names, snapshot.labels
 
     def class_words(sample: int) -> str:
@@ -166,8 +196,8 @@ def top_strip(snapshot: Snapshot, state: State, query: str) -> list[Node]:
         [
             Thumbnail(
                 sample,
-                (f"{value:.3g}", f"#{sample}"),
-                f"Sample {sample}{class_words(sample)}: largest activation {value:.6g}",
+                (number_text(value, digits=3), f"#{sample}"),
+                f"Sample {sample}{class_words(sample)}: largest activation {number_text(value)}",
             )
             for sample, value in top
         ],

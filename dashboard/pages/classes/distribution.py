@@ -34,18 +34,21 @@ class Spreads:
         lines: whose; the selected class first.
         bounds: <float32>[bound, bin], the bins that hold anything.
         span: the smallest and largest activation of the filter over the whole test set.
+        why_none: why what is selected has no finite value; empty where it has some.
     """
 
     lines: list[Spread]
     bounds: NDArray[np.float32]
     span: tuple[float, float]
+    why_none: str
 
     @property
     def missing(self) -> str:
         """Why there is no distribution to draw; empty where there is one."""
-        if not self.lines or self.lines[0].role != "selected":
-            return "This class has no samples"
-        return "Every activation is exactly zero" if self.span == (0.0, 0.0) else ""
+        if self.why_none:
+            return f"No distribution: {self.why_none}"
+        is_zero = self.span == (0.0, 0.0)
+        return "Every finite activation is exactly zero" if is_zero else ""
 
 
 def compared(state: State) -> int | None:
@@ -79,9 +82,14 @@ def spreads(snapshot: Snapshot, state: State) -> Spreads:
         else:
             all_classes = Spread("all classes", total, "others")
             lines = [own, of_class(against, "against"), all_classes]
-    low, high = np.nan_to_num(snapshot.filter_range(state.layer)[:, column])
+    values = snapshot.values(state.layer)
     filled_lines = [line for line in lines if line.counts.any()]
-    return Spreads(filled_lines, bounds[...][:, filled], (low, high))
+    return Spreads(
+        filled_lines,
+        bounds[...][:, filled],
+        (float(values.low[column]), float(values.high[column])),
+        values.why_none(column, state.class_index),
+    )
 
 
 def _totals(stored: StoredArray) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
@@ -112,7 +120,7 @@ def draw(
 def body() -> list[Node]:
     """What the panel fills, within that of the cell."""
     return [
-        graph("classes-distribution", height=HEIGHT),
+        graph("classes-distribution", "How often the filter has each activation", height=HEIGHT),
         html.Div(id="classes-distribution-note", className="classes-key"),
         html.Div(NOTE, className="classes-note"),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,54 +9,121 @@ from dash import ClientsideFunction, Dash, Input, Output
 from dash import State as DashState
 from numpy.typing import NDArray
 
+from dashboard.chance import verdict, verdicts
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.table import (
     HOW_TO_USE,
     ONE_ROW,
+    WITHIN,
     Column,
     find_rows,
+    find_tools,
     grid,
+    keep_order,
     records,
     select_rows,
+    sorted_columns,
 )
 from dashboard.figures.theme import Theme
+from dashboard.file_names import file_name, numbered
 from dashboard.pages import ids
-from dashboard.pages.chance import verdict, verdicts
 from dashboard.pages.classes.heatmap import finite
 from dashboard.pages.page import Panel
+from dashboard.pages.person import why_no_files
 from dashboard.pages.state import State
+from dashboard.pages.two_groups.parts import apart_of
+from dashboard.stores.all_filters import (
+    BEST_CLASS_TIP,
+    HEALTH_TIP,
+    NOT_POOLED,
+    OF_CLASS,
+    OF_FILTER,
+    best_classes,
+)
+from dashboard.stores.findings import NO_EFFECT_TEXT, health_words, no_effect_of
+from dashboard.stores.measures import (
+    COST,
+    COST_HEADERS,
+    COST_TIPS,
+    COSTS,
+    MEASURES,
+    cost_parts,
+    within_noise,
+)
 from dashboard.stores.snapshot import Snapshot
 from fmcore.export import no_formula
-from fmcore.statistics import (
-    CLASS_FILTER,
-    HEALTH_RULES,
-    STATISTICS,
-    LayerHealth,
-    score_families,
-    unpooled_statistics,
-)
+from fmcore.numbers import fraction_text
+from fmcore.statistics import NO_EFFECT, STATISTICS, Costs, LayerHealth
 
-# Scores of class and filter, and of the filter alone, each on the pooled table in question.
-OF_CLASS = score_families(CLASS_FILTER)
-OF_FILTER = [
-    family for family, about in score_families(("filter",)).items() if not about.same_order_as
-]
-NOT_POOLED = unpooled_statistics(("filter",))
 TABLE = "classes-filters"
 
 
 def columns(snapshot: Snapshot, state: State) -> list[Column]:
     """Everything that is known of each filter of a layer, and of the selected class's share."""
     n_filters = snapshot.catalog.n_filters[state.layer]
-    words = health_words(snapshot.health(state.layer), snapshot.catalog.class_names)
+    health, no_effect = snapshot.health(state.layer), no_effect_of(snapshot, state.layer)
+    words = health_words(health, snapshot.catalog.class_names, no_effect)
     of_class = []
     if state.class_index is not None:
         of_class = _of_class(snapshot, state, state.class_index)
     return [
         Column("filter", "Filter", np.arange(n_filters)),
         Column("health", "Health", words, HEALTH_TIP),
+        *_of_groups(snapshot, state),
+        *_costs(snapshot, state),
         *of_class,
         *_of_filter(snapshot, state),
+    ]
+
+
+def _of_groups(snapshot: Snapshot, state: State) -> list[Column]:
+    """How each filter tells group A from group B; nothing where these are not set."""
+    apart = apart_of(snapshot, state)
+    if apart is None:
+        return []
+    beside = "groups_verdict"
+    tip = "ROC-AUC of the pooled mean: the probability that a sample of A has the larger one"
+    verdict_texts = verdicts(apart.auc, apart.chance, two_sided=True).tolist()
+    of_q = f"false discovery rate among the {apart.n_tests:,} filters of the model"
+    return [
+        Column("groups_auc", "AUC of A over B", apart.auc, tip, beside),
+        Column(beside, "Its verdict", verdict_texts, "beside the 95% of chance", hidden=True),
+        Column("groups_q", "q of A, B", apart.q, of_q),
+        Column("groups_a", "Mean of A", apart.means[0], "mean of the pooled means"),
+        Column("groups_b", "Mean of B", apart.means[1], "mean of the pooled means"),
+    ]
+
+
+def _costs(snapshot: Snapshot, state: State) -> list[Column]:
+    """What the model loses without each filter; nothing where that is not known."""
+    name = snapshot.catalog.measured
+    if not name or snapshot.why_no_costs(state.layer):
+        return []
+    return _cost_columns(snapshot.layer_costs(state.layer).costs, name, name, "", COST_TIPS[name])
+
+
+def _class_costs(snapshot: Snapshot, state: State, name: str, row: int) -> list[Column]:
+    """What it loses on samples of a class, where the page shows costs."""
+    measured = snapshot.class_costs(state.layer).row(row)
+    of = f" for {snapshot.catalog.class_names[row]}"
+    return _cost_columns(measured, name, f"{name}_of_class", of, COSTS[name].definition)
+
+
+def _cost_columns(measured: Costs, name: str, field: str, of: str, tip: str) -> list[Column]:
+    """A cost, gray where it is not apart from zero; its interval and q are in tip and CSV."""
+    parts = cost_parts(measured, name, len(measured.output))
+    header = f"{COSTS[name].caption}{of}"
+    if name != COST:
+        return [Column(field, header, parts.values, tip)]
+    within = np.where(within_noise(measured, name), WITHIN, "").tolist()
+    beside = [
+        Column(f"{field}_{end}", f"{COST_HEADERS[end]}{of}", getattr(parts, end), hidden=True)
+        for end in COST_HEADERS
+    ]
+    return [
+        Column(field, header, parts.values, tip, f"{field}_verdict", has_interval=True),
+        Column(f"{field}_verdict", f"{header}, verdict", within, hidden=True),
+        *beside,
     ]
 
 
@@ -68,6 +134,8 @@ def _of_class(snapshot: Snapshot, state: State, row: int) -> list[Column]:
     scores = [f"{family}_{pooling}" for family in OF_CLASS]
     columns = []
     for statistic in dict.fromkeys([state.statistic, *scores]):
+        if statistic in COSTS:
+            columns += _class_costs(snapshot, state, statistic, row)
         if statistic not in snapshot.catalog.statistics:
             continue
         about, band = STATISTICS[statistic], snapshot.chance(state.layer, statistic)
@@ -95,7 +163,7 @@ def _of_filter(snapshot: Snapshot, state: State) -> list[Column]:
         best, largest = best_classes(snapshot.statistic(state.layer, auc))
         texts = ["" if index < 0 else no_formula(names[index]) for index in best.tolist()]
         columns += [
-            Column("best_class", "Best class", texts, "The class with the largest ROC-AUC."),
+            Column("best_class", "Best class", texts, BEST_CLASS_TIP),
             Column("best_auc", "Its AUC", largest, STATISTICS[auc].definition),
         ]
     for statistic in (*(f"{family}_{pooling}" for family in OF_FILTER), *NOT_POOLED):
@@ -108,19 +176,7 @@ def _of_filter(snapshot: Snapshot, state: State) -> list[Column]:
 
 def pooling_of(statistic: str) -> str:
     """The pooled table that scores are taken of, beside a statistic: its own, else the mean."""
-    return STATISTICS[statistic].pooling or "mean"
-
-
-def best_classes(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The class with the largest value of each filter, -1 for none; and that value.
-
-    Args:
-        values: <float64>[class, filter], NaN where there is none.
-    """
-    table = finite(values)
-    none = ~np.isfinite(table).any(axis=0)
-    best = np.where(np.isnan(table), -np.inf, table).argmax(axis=0)
-    return np.where(none, -1, best), np.fmax.reduce(table)
+    return MEASURES[statistic].pooling or "mean"
 
 
 def strongest(snapshot: Snapshot, state: State) -> tuple[str, int, float] | None:
@@ -148,35 +204,27 @@ def strongest_words(snapshot: Snapshot, state: State) -> str:
     name, index, value = best
     of = snapshot.catalog.class_names[state.class_index]
     band, at = snapshot.chance(state.layer, name), (state.class_index, index)
-    about = STATISTICS[name]
+    about = MEASURES[name]
     words = "" if band is None else verdict(value, *band[:, *at], two_sided=about.two_sided)
     beside = f", {words}" if words else ""
-    return f"Strongest for class {of}: filter {index} ({about.title} {value:.3f}{beside})"
+    number = fraction_text(value, decimals=3)
+    return f"Strongest for class {of}: filter {index} ({about.title} {number}{beside})"
 
 
-HEALTH_TIP = "; ".join(f"{rule.words}: {rule.definition}" for rule in HEALTH_RULES.values())
-OK = "ok"
-
-
-def health_words(health: LayerHealth, class_names: Sequence[str]) -> list[str]:
-    """What is wrong with each filter, <str>[filter]; `ok` for nothing."""
-    words: list[list[str]] = [[] for _ in range(health.n_filters)]
-    for finding in health.findings:
-        for index in health.filters_of(finding):
-            words[index].append(health.detail(finding, index, class_names).short)
-    return [", ".join(texts) or OK for texts in words]
-
-
-def health_summary(health: LayerHealth, *, most: int = 8) -> str:
+def health_summary(
+    health: LayerHealth, no_effect: NDArray[np.bool_] | None = None, *, most: int = 8
+) -> str:
     """How many filters have each finding, and which; never more than `most` numbers of each."""
     n_filters, phrases = health.n_filters, []
-    for finding in health.findings:
-        which = health.filters_of(finding)
+    present = {health.words(finding): health.filters_of(finding) for finding in health.findings}
+    if no_effect is not None:
+        present[NO_EFFECT.words] = np.flatnonzero(no_effect).tolist()
+    for words, which in present.items():
         if which:
             more = f" and {len(which) - most:,} more" if len(which) > most else ""
             listed = ", ".join(map(str, which[:most])) + more
             many = "" if len(which) == 1 else "s"
-            phrases.append(f"{len(which):,} {HEALTH_RULES[finding].words} (filter{many} {listed})")
+            phrases.append(f"{len(which):,} {words} (filter{many} {listed})")
     if not phrases:
         return f"Nothing is wrong with any of the {n_filters:,} filters."
     return f"Of {n_filters:,} filters: {'; '.join(phrases)}."
@@ -196,18 +244,18 @@ def scores_missing(snapshot: Snapshot, state: State) -> str:
 
 def downloads_as(snapshot: Snapshot, state: State) -> str:
     """The name of the CSV."""
-    layer = snapshot.layer(state.layer).group
-    of = "" if state.class_index is None else f"-class{state.class_index}"
-    return f"{snapshot.name}-{layer}-filters{of}.csv"
+    of = numbered("class", state.class_index)
+    return file_name(snapshot.name, state.layer, "filters", of, ending=".csv")
 
 
-def draw(snapshot: Snapshot, state: State, _: Theme) -> tuple[Any, ...]:
+def draw(snapshot: Snapshot, state: State, _: Theme, *, sort: object) -> tuple[Any, ...]:
     """The table with the name of its file, what is wrong in the layer, and the strongest filter."""
     table, best = columns(snapshot, state), strongest(snapshot, state)
-    health = health_summary(snapshot.health(state.layer))
+    no_effect = no_effect_of(snapshot, state.layer)
+    health = health_summary(snapshot.health(state.layer), no_effect)
     file = {"fileName": downloads_as(snapshot, state), "allColumns": True}
     return (
-        [column.definition for column in table],
+        sorted_columns([column.definition for column in table], sort),
         records(table),
         file,
         f"{health} {scores_missing(snapshot, state)}".strip(),
@@ -217,8 +265,9 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> tuple[Any, ...]:
     )
 
 
-def _body(snapshot: Snapshot, _: State) -> list[Node]:
+def _body(snapshot: Snapshot, state: State) -> list[Node]:
     a_class = ", a class" if snapshot.catalog.has_classes else ""
+    effect = NO_EFFECT_TEXT if snapshot.catalog.measured else "duplicate"
     button = dmc.Button(
         id=f"{TABLE}-strongest",
         variant="light",
@@ -233,23 +282,19 @@ def _body(snapshot: Snapshot, _: State) -> list[Node]:
             role="status",
         ),
         dcc.Store(id=f"{TABLE}-best"),
-        html.Div(
-            [
-                dmc.TextInput(
-                    id=ids.CLASSES_SEARCH,
-                    label="Find filters",
-                    placeholder=f"dead, duplicate{a_class} …",
-                    size="sm",
-                ),
-                dmc.Text(id=ids.CLASSES_COUNT, size="sm", c="dimmed", className="grow"),
-                dmc.Button("Download CSV", id=ids.CLASSES_DOWNLOAD, variant="default", size="sm"),
-            ],
-            className="controls classes-tools",
+        dcc.Store(id=ids.CLASSES_SORT, data=state.sort),
+        *find_tools(
+            search=ids.CLASSES_SEARCH,
+            text=state.find,
+            placeholder=f"dead, {effect}{a_class} …",
+            count=dmc.Text(id=ids.CLASSES_COUNT, size="sm", c="dimmed", className="grow"),
+            download=ids.CLASSES_DOWNLOAD,
+            reason=why_no_files(),
         ),
         grid(
             TABLE,
             height="430px",
-            quickFilterText="",
+            quickFilterText=state.find,
             localeText={"noRowsToShow": "No filter matches"},
             **ONE_ROW,
         ),
@@ -264,6 +309,7 @@ def _body(snapshot: Snapshot, _: State) -> list[Node]:
 def register(app: Dash) -> None:
     """Adds what the browser does with the table, and with the button above it."""
     select_rows(app, TABLE, ids.CLASSES_FILTER)
+    keep_order(app, TABLE, ids.CLASSES_SORT)
     find_rows(
         app,
         TABLE,
@@ -283,7 +329,7 @@ def register(app: Dash) -> None:
 PANEL = Panel(
     "filters",
     draw,
-    needs=("layer", "class_index", "statistic"),
+    needs=("layer", "class_index", "statistic", "group_a", "group_b"),
     title="All filters of the layer",
     fills=(
         ("", "columnDefs"),
@@ -295,5 +341,6 @@ PANEL = Panel(
         ("-best", "data"),
     ),
     body=_body,
+    also={"sort": DashState(ids.CLASSES_SORT, "data")},
     in_sight=True,
 )

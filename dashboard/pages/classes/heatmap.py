@@ -7,7 +7,9 @@ assets/panels.js.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,16 +17,18 @@ from dash import ClientsideFunction, Dash, Input, Output
 from dash import State as DashState
 from numpy.typing import NDArray
 
+from dashboard.chance import within_chance
 from dashboard.components.graph import graph
 from dashboard.components.nodes import Node, dcc, html
-from dashboard.figures.heatmap import ALL_NAMED, heatmap_figure, heatmap_height
+from dashboard.figures.heatmap import ALL_NAMED, chance_color, heatmap_figure, heatmap_height
 from dashboard.figures.theme import Theme, span_of
 from dashboard.pages import ids
-from dashboard.pages.chance import within_chance
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State, state_for
+from dashboard.stores.measures import COST, COSTS, MEASURES, MOVED, within_noise
 from dashboard.stores.snapshot import Snapshot
-from fmcore.statistics import STATISTICS
+from fmcore.numbers import number_text
+from fmcore.statistics import COST_LEVEL, Costs
 
 # The best order of leaves takes 0.4 s for 1,000 rows, and grows with their square.
 MOST_ORDERED = 2048
@@ -117,24 +121,80 @@ def finite(values: NDArray[np.generic]) -> NDArray[np.float64]:
     return np.where(np.isfinite(wide), wide, np.nan)
 
 
-def chance_words(values: NDArray[np.generic], within: NDArray[np.bool_], level: str) -> str:
+def chance_words(
+    values: NDArray[np.generic],
+    within: NDArray[np.bool_],
+    level: str,
+    reasons: Mapping[str, int] = MappingProxyType({}),
+) -> str:
     """How many cells of a heatmap are gray, and how many have no value.
 
     Args:
         values: [class, filter].
         within: <bool>[class, filter].
         level: how the chance level is found; empty where there is none.
+        reasons: how many cells have no value for each reason.
     """
     n_finite = int(np.isfinite(values.astype(np.float64)).sum())
     if not n_finite:
-        return f"None of {values.size:,} cells has a value."
+        return f"None of {values.size:,} cells has a value{_why(reasons)}."
     empty = values.size - n_finite
-    missing = f"{empty:,} of {values.size:,} cells have no value and stay empty." if empty else ""
+    missing = ""
+    if empty:
+        missing = f"{empty:,} of {values.size:,} cells have no value and stay empty{_why(reasons)}."
     if not level:
         whole = f"All {n_finite:,} cells have a value; this statistic has no chance level."
         return missing or whole
     inside = f"{int(within.sum()):,} of {n_finite:,} cells are within chance (95%)."
     return f"{inside} {missing}".strip()
+
+
+def cost_hover(measured: Costs, name: str) -> tuple[str, NDArray[np.float64]]:
+    """What the hover of a cost says, as Plotly's template, and its numbers, [fact, class, filter].
+
+    Args:
+        measured: the costs, by class.
+        name: which cost.
+    """
+    if name == MOVED:
+        return "<b>%{z:.4~g} %</b> of n = %{customdata[0]:,}", np.stack([measured.n])
+    ends = (100 * measured.accuracy.low, 100 * measured.accuracy.high)
+    counts = (measured.n_lost, measured.n_gained, measured.n)
+    return (
+        "<b>%{z:.4~g} points</b>, 95% interval %{customdata[0]:.3~g} to %{customdata[1]:.3~g}<br>"
+        "%{customdata[3]:,} lost, %{customdata[4]:,} gained of n = %{customdata[5]:,}; "
+        "q %{customdata[2]:.2~g}",
+        np.stack([*ends, measured.q, *counts]),
+    )
+
+
+def cost_words(measured: Costs, name: str, reasons: Mapping[str, int]) -> str:
+    """How many costs are apart from zero, and of how many samples they are.
+
+    Args:
+        measured: the costs, by class.
+        name: which cost.
+        reasons: how many cells have no value for each reason.
+    """
+    n = measured.n[:, 0]
+    few, many = int(n.min()), int(n.max())
+    of = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+    parts = [f"Each cell is of {of} samples."]
+    if name == COST:
+        within, n_finite = within_noise(measured, name), np.isfinite(measured.accuracy.value).sum()
+        parts.append(
+            f"{int(within.sum()):,} of {int(n_finite):,} costs are not apart from zero (exact "
+            f"McNemar test, q of {COST_LEVEL:g} or more after Holm over all cells)."
+        )
+    if reasons:
+        parts.append(f"{sum(reasons.values()):,} cells stay empty{_why(reasons)}.")
+    return " ".join(parts)
+
+
+def _why(reasons: Mapping[str, int]) -> str:
+    if len(reasons) == 1:
+        return f": {next(iter(reasons))}"
+    return f": {', '.join(f'{words} ({n:,})' for words, n in reasons.items())}" * bool(reasons)
 
 
 def order_of(snapshot: Snapshot, state: State) -> Arrangement:
@@ -153,8 +213,8 @@ def order_of(snapshot: Snapshot, state: State) -> Arrangement:
 
 def draw(
     snapshot: Snapshot, state: State, theme: Theme, *, order_class: object
-) -> tuple[dict[str, Any], dict[str, str], list[Node | str], str]:
-    """The heatmap, its height, what of it is gray, and how it is ordered.
+) -> tuple[dict[str, Any], dict[str, str], list[Node | str], str, str]:
+    """The heatmap, its height, what of it is gray, how it is ordered, and what it shows in words.
 
     Args:
         snapshot: the store.
@@ -167,17 +227,23 @@ def draw(
         frames; `axes`, which names what axes and colors of the page depend on; `classes`, that of
         each row, or None where there are none; `filters`, that of each column; `color`, of frames;
         `wide`, up to how many rows or columns cells are wide enough for a thick frame. And the
-        style of the graph, the legend, and a sentence.
+        style of the graph, the legend, a sentence, and words for people who do not see it.
     """
     fields = {name: getattr(state, name) for name in PANEL.needs}
     state = state_for(snapshot.catalog, **fields, class_index=order_class)
-    order, about = order_of(snapshot, state), STATISTICS[state.statistic]
+    order, about = order_of(snapshot, state), MEASURES[state.statistic]
     cells = np.ix_(order.classes, order.filters)
     values = snapshot.statistic(state.layer, state.statistic).astype(np.float64)[cells]
     chance = snapshot.chance(state.layer, state.statistic)
     if chance is not None:
         chance = chance[:, order.classes][:, :, order.filters]
     within = within_chance(values, chance, two_sided=about.two_sided)
+    hover, facts = "<b>%{z:.9~g}</b>", None
+    if state.statistic in COSTS:
+        measured = snapshot.class_costs(state.layer)
+        within = within_noise(measured, state.statistic)[cells]
+        hover, facts = cost_hover(measured, state.statistic)
+        facts = facts[:, order.classes][:, :, order.filters]
     has_classes, names = snapshot.catalog.has_classes, snapshot.catalog.row_names
     figure = heatmap_figure(
         values,
@@ -187,8 +253,9 @@ def draw(
         span=span_of([values]),
         neutral=about.neutral,
         title=about.title,
-        hover=f"{'class ' if has_classes else ''}%{{y}}, filter %{{x}}<br><b>%{{z:.9~g}}</b>",
+        hover=f"{'class ' if has_classes else ''}%{{y}}, filter %{{x}}<br>{hover}",
         chance=chance,
+        facts=facts,
         within=within,
         theme=theme,
     )
@@ -200,11 +267,34 @@ def draw(
         "color": theme.accent,
         "wide": ALL_NAMED,
     }
-    words = chance_words(values, within, about.chance)
+    reasons: Mapping[str, int] = {}
+    if not np.isfinite(values).all():
+        reasons = snapshot.why_missing(state.layer, state.statistic).counts()
+    words = chance_words(values, within, about.chance, reasons)
+    if state.statistic in COSTS:
+        words = cost_words(snapshot.class_costs(state.layer), state.statistic, reasons)
     legend: list[Node | str] = [words]
     if within.any():
-        legend = [html.Span(className="within-chance"), words]
-    return drawing, {"height": _height(snapshot)}, legend, order.words
+        gray = {"backgroundColor": chance_color(span_of([values]), neutral=about.neutral)}
+        legend = [html.Span(className="within-chance", style=gray), words]
+    return drawing, {"height": _height(snapshot)}, legend, order.words, _words(snapshot, state)
+
+
+def _words(snapshot: Snapshot, state: State) -> str:
+    """What the heatmap shows, for people who do not see it."""
+    table = finite(snapshot.statistic(state.layer, state.statistic))
+    names = snapshot.catalog.class_names if snapshot.catalog.has_classes else ()
+
+    def place_words(place: np.intp) -> str:
+        row, column = np.unravel_index(place, table.shape)
+        of_class = f"class {names[row]}, " if names else ""
+        return f"{number_text(table[row, column], digits=3)} at {of_class}filter {column}"
+
+    what = f"{MEASURES[state.statistic].title}, {state.layer}"
+    if not np.isfinite(table).any():
+        return f"{what}: no cell has a value"
+    largest, smallest = map(place_words, (np.nanargmax(table), np.nanargmin(table)))
+    return f"{what}: largest {largest}; smallest {smallest}"
 
 
 def _order_key(state: State) -> str:
@@ -236,7 +326,7 @@ def _body(snapshot: Snapshot, state: State) -> list[Node]:
             className="classes-words",
             role="status",
         ),
-        html.Div(graph(GRAPH, height=_height(snapshot)), className="classes-heatmap"),
+        html.Div(graph(GRAPH, "", height=_height(snapshot)), className="classes-heatmap"),
     ]
 
 
@@ -290,6 +380,7 @@ PANEL = Panel(
         ("", "style"),
         ("-legend", "children"),
         ("-order", "children"),
+        ("-words", "children"),
     ),
     body=_body,
     also={"order_class": Input(ORDER_CLASS, "data")},

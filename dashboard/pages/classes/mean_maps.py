@@ -71,9 +71,9 @@ def map_figures(
 
     def of_class(values: NDArray[np.float32] | None, index: int) -> Drawn:
         title = f"class {plain(names[index])}" if has_classes else "all samples"
-        if values is not None:
+        if values is not None and np.isfinite(values).any():
             return _drawing(values, maps.span, title, "mean activation", theme)
-        figure = empty_figure(_missing(snapshot, state.layer, index), theme=theme)
+        figure = empty_figure(_missing(snapshot, state, index), theme=theme)
         return _titled(figure, title), box.MAP.fixed((1, 2), longest=LONGEST)
 
     if selected is None:
@@ -107,11 +107,12 @@ def note(snapshot: Snapshot, state: State, maps: MeanMaps) -> str:
     return " ".join(sentences)
 
 
-def _missing(snapshot: Snapshot, layer: str, class_index: int) -> str:
+def _missing(snapshot: Snapshot, state: State, class_index: int) -> str:
     """Why a class has no mean map."""
-    if not snapshot.class_sizes[class_index]:
-        return "This class has no samples"
-    policy = snapshot.layer(layer).attributes["class_maps"]
+    why = snapshot.values(state.layer).why_none(state.filter_index, class_index)
+    if why:
+        return f"No mean map: {why}"
+    policy = snapshot.layer(state.layer).attributes["class_maps"]
     return f"This store keeps no mean maps<br>({plain(str(policy))})"
 
 
@@ -146,7 +147,7 @@ def register(app: Dash) -> None:
 
 def body() -> list[Node]:
     """What the panel fills, within that of the cell."""
-    graphs = [graph(f"classes-mean-maps-{which}") for which in MAPS]
+    graphs = [graph(f"classes-mean-maps-{which}", f"Mean map: {which}") for which in MAPS]
     return [
         dcc.Store(id="classes-mean-maps-drawings"),
         html.Div(graphs, className="classes-maps"),

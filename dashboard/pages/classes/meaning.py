@@ -6,13 +6,13 @@ from dashboard.components.nodes import Node, dmc, html
 from dashboard.figures.theme import Theme
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State
+from dashboard.stores.measures import MEASURES
 from dashboard.stores.snapshot import Snapshot
-from fmcore.statistics import STATISTICS
 
 
 def draw(snapshot: Snapshot, state: State, _: Theme) -> Node:
     """A statistic's definition, with its source, its chance level and what it is made of."""
-    about, n_samples = STATISTICS[state.statistic], int(snapshot.class_sizes.sum())
+    about, n_samples = MEASURES[state.statistic], int(snapshot.class_sizes.sum())
     over = f"Over {n_samples:,} samples"
     if not snapshot.catalog.has_classes:
         over = f"Here over all {n_samples:,} samples, which have no classes"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dash import ClientsideFunction, Dash, Input, Output
-from dash import State as DashState
+from dash import Dash
 
 from dashboard.components.controls import (
     card,
@@ -18,11 +17,13 @@ from dashboard.components.nodes import Node, dcc, dmc
 from dashboard.pages import ids
 from dashboard.pages.classes import cell, filters, heatmap, mean_maps, meaning
 from dashboard.pages.page import Control, Page
+from dashboard.pages.scripts import fit_filter
 from dashboard.pages.state import ARRANGEMENTS, State
+from dashboard.pages.two_groups import form, panel
 from dashboard.pages.words import why_no_classes
+from dashboard.stores.measures import MEASURES
 from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
-from fmcore.statistics import STATISTICS
 
 
 def selection(snapshot: Snapshot, state: State) -> Node:
@@ -52,7 +53,7 @@ def selection(snapshot: Snapshot, state: State) -> Node:
             select(
                 ids.CLASSES_STATISTIC,
                 caption="Statistic",
-                options={name: STATISTICS[name].title for name in catalog.statistics},
+                options={name: MEASURES[name].title for name in catalog.measures},
                 value=state.statistic,
             ),
             segments(
@@ -77,21 +78,22 @@ def no_classes(snapshot: Snapshot, _: State) -> list[Node]:
     return [dmc.Alert(words, color="gray", variant="light", title="No classes")]
 
 
-def register(app: Dash, _: Source) -> None:
+def groups(snapshot: Snapshot, state: State) -> Node:
+    """What sets two groups of samples, to be seen instead of classes."""
+    return form.form("classes", snapshot, state)
+
+
+def register(app: Dash, source: Source) -> None:
     """Ties the filters that a layer has to the number of the filter, then what selects a cell."""
-    app.clientside_callback(
-        ClientsideFunction("panels", "filterOf"),
-        [Output(ids.CLASSES_FILTER, "value"), Output(ids.CLASSES_FILTER, "max")],
-        Input(ids.CLASSES_LAYER, "value"),
-        DashState(ids.CLASSES_FILTER, "value"),
-        DashState(ids.CLASSES_SIZES, "data"),
-        prevent_initial_call=True,
-    )
+    fit_filter(app, ids.CLASSES_LAYER, ids.CLASSES_FILTER, ids.CLASSES_SIZES)
     heatmap.register(app)
     mean_maps.register(app)
     filters.register(app)
+    form.register(app, source, "classes")
+    panel.register(app, "classes")
 
 
+GROUPS = panel.panel("classes", with_layer=True)
 PAGE = Page(
     name="classes",
     title="Classes",
@@ -104,8 +106,12 @@ PAGE = Page(
         "against": Control(ids.CLASSES_AGAINST),
         "statistic": Control(ids.CLASSES_STATISTIC),
         "arrangement": Control(ids.CLASSES_ARRANGEMENT),
+        "find": Control(ids.CLASSES_SEARCH),
+        "sort": Control(ids.CLASSES_SORT, "data"),
+        **{name: Control(form.group_id("classes", name)) for name in form.FIELDS},
     },
-    side=(selection, meaning.PANEL),
-    main=(no_classes, heatmap.PANEL, cell.PANEL, filters.PANEL),
+    side=(selection, groups, meaning.PANEL),
+    main=(no_classes, GROUPS, heatmap.PANEL, cell.PANEL, filters.PANEL),
+    is_styled=True,
     register=register,
 )

@@ -21,15 +21,15 @@ from dashboard.pages.compare.partners import of_partners, partners
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State
 from dashboard.stores.catalog import Catalog
+from dashboard.stores.measures import MEASURES
 from dashboard.stores.snapshot import Snapshot
-from fmcore.statistics import STATISTICS
 
 HOVER = "%{y}, filter %{x}<br><b>%{z:.6~g}</b>"
 
 
 def statistic_of(snapshot: Snapshot, layer: str, name: str) -> NDArray[np.float64] | None:
     """A statistic, <float64>[class, filter]; None where the store has it not."""
-    if name not in snapshot.catalog.statistics:
+    if name not in snapshot.catalog.measures:
         return None
     return finite(snapshot.statistic(layer, name))
 
@@ -42,7 +42,7 @@ def why_no_difference(pair: Pair) -> str:
         return "No difference: the samples of only one of both have classes."
     if pair.first.catalog.class_names != pair.second.catalog.class_names:
         return "No difference: the classes have other names in B."
-    if pair.state.statistic not in pair.second.catalog.statistics:
+    if pair.state.statistic not in pair.second.catalog.measures:
         return f"{pair.second.name} does not hold this statistic, so only A has it."
     return ""
 
@@ -58,7 +58,7 @@ def class_figures(pair: Pair, *, theme: Theme) -> tuple[tuple[Drawn, Drawn, Draw
     span = span_of((first, second))
     own = [str(index) for index in range(len(goes_with))]
     others = ["–" if index < 0 else str(index) for index in goes_with.tolist()]
-    neutral, title = STATISTICS[name].neutral, STATISTICS[name].title
+    neutral, title = MEASURES[name].neutral, MEASURES[name].title
     catalogs = [store.catalog for store in (pair.first, pair.second)]
     margin = margin_of(*(catalog.row_names for catalog in catalogs), below=others)
     of: dict[str, Any] = {"span": span, "neutral": neutral, "title": title, "margin": margin}
@@ -101,7 +101,7 @@ def _drawing(
 
 def titles(pair: Pair, figures: Sequence[Drawn]) -> tuple[str, ...]:
     """What stands above each heatmap; nothing above one that is not there."""
-    name = STATISTICS[pair.state.statistic].title
+    name = MEASURES[pair.state.statistic].title
     words = (
         f"A: {name}, {pair.state.layer}",
         f"B: {name}, {pair.state.other}; each column the filter that goes with the one above",
@@ -126,7 +126,10 @@ def _body(_: Snapshot, __: State) -> list[Node]:
     for side in SIDES:
         parts += [
             html.H3(id=f"compare-classes-{side}-title"),
-            html.Div(graph(f"compare-classes-{side}"), className="compare-wide"),
+            html.Div(
+                graph(f"compare-classes-{side}", f"Statistic of classes: {side.capitalize()}"),
+                className="compare-wide",
+            ),
         ]
     return parts
 

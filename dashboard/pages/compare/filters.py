@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 from dash import Dash
+from dash import State as DashState
 from numpy.typing import NDArray
 
 from dashboard.components.controls import status_note
-from dashboard.components.nodes import Node, dmc
-from dashboard.components.table import HOW_TO_USE, ONE_ROW, Column, grid, records, select_rows
+from dashboard.components.nodes import Node, dcc, dmc
+from dashboard.components.table import (
+    HOW_TO_USE,
+    ONE_ROW,
+    Column,
+    grid,
+    keep_order,
+    records,
+    select_rows,
+    sorted_columns,
+)
 from dashboard.figures.theme import Theme
 from dashboard.pages import ids
-from dashboard.pages.classes.filters import best_classes
 from dashboard.pages.compare.pair import Pair
 from dashboard.pages.compare.partners import matches, of_partners, partners
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State
+from dashboard.stores.all_filters import best_classes
 from dashboard.stores.snapshot import Snapshot
 from fmcore.export import no_formula
+from fmcore.numbers import fraction_text
 
 TABLE = "compare-filters"
 R_TIP = "Pearson's correlation of the pooled means of both filters over all samples."
@@ -96,20 +107,23 @@ def table_note(pair: Pair) -> str:
     r = matched.r(goes_with)
     finite = r[np.isfinite(r)]
     if not finite.size:
-        return "No r is known: in one of the layers no filter varies."
+        return "No r is known: in one of the layers no filter varies, or none is finite."
+    fits = ", since both are the same layer of one model" * (pair.state.pairing == "fit")
     how = {
         "match": "Filter of B is the match: that whose pooled mean correlates most with A's over "
         "all samples.",
         "one": "Filter of B is used once at most, so that the sum of the correlations r of pooled "
         "means is the largest.",
-        "number": "Filter of B is that of the same number; r is the correlation of pooled means.",
-    }[pair.state.pairing]
+        "number": f"Filter of B is that of the same number{fits}; r is the correlation of pooled "
+        "means.",
+    }[pair.pairing]
     taken = len(set(goes_with[goes_with >= 0].tolist()))
     without = int(np.count_nonzero(np.isnan(r)))
     none = f" {without:,} without r: dead, the same for every sample, or left over." * bool(without)
     n_alike = np.count_nonzero(finite >= 0.9)
+    median = fraction_text(np.median(finite), decimals=3)
     return (
-        f"{how} Median r {np.median(finite):.3f}; {n_alike:,} of {len(r):,} filters have r ≥ 0.9; "
+        f"{how} Median r {median}; {n_alike:,} of {len(r):,} filters have r ≥ 0.9; "
         f"{taken:,} of B's {matched.correlation.shape[1]:,} filters take part.{none}"
     )
 
@@ -118,14 +132,19 @@ def _lower(words: str) -> str:
     return words[:1].lower() + words[1:]
 
 
-def draw(pair: Pair, _: State, __: Theme) -> tuple[object, object, str]:
+def draw(pair: Pair, _: State, __: Theme, *, sort: object) -> tuple[object, object, str]:
     """The columns and rows of the table, and a sentence."""
     table = columns(pair)
-    return [column.definition for column in table], records(table), table_note(pair)
+    return (
+        sorted_columns([column.definition for column in table], sort),
+        records(table),
+        table_note(pair),
+    )
 
 
-def _body(_: Snapshot, __: State) -> list[Node]:
+def _body(_: Snapshot, state: State) -> list[Node]:
     return [
+        dcc.Store(id=ids.COMPARE_SORT, data=state.sort),
         status_note(f"{TABLE}-note"),
         grid(TABLE, height="400px", **ONE_ROW),
         dmc.Text(HOW_TO_USE, size="sm", c="dimmed"),
@@ -135,6 +154,7 @@ def _body(_: Snapshot, __: State) -> list[Node]:
 def register(app: Dash) -> None:
     """Ties the selected row to the number of A's filter."""
     select_rows(app, TABLE, ids.COMPARE_FILTER)
+    keep_order(app, TABLE, ids.COMPARE_SORT)
 
 
 PANEL = Panel(
@@ -144,4 +164,5 @@ PANEL = Panel(
     title="Filters",
     fills=(("", "columnDefs"), ("", "rowData"), ("-note", "children")),
     body=_body,
+    also={"sort": DashState(ids.COMPARE_SORT, "data")},
 )

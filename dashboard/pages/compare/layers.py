@@ -7,13 +7,14 @@ import numpy as np
 from dashboard.components.controls import status_note
 from dashboard.components.graph import NONE, Drawn, graph
 from dashboard.components.nodes import Node, html
-from dashboard.figures.heatmap import heatmap_figure, heatmap_height, margin_of
+from dashboard.figures.heatmap import cka_heatmap
 from dashboard.figures.theme import Theme
 from dashboard.pages.compare.pair import Pair, cka_of_layers
 from dashboard.pages.page import GRAPH as FIGURE
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State
 from dashboard.stores.snapshot import Snapshot
+from fmcore.numbers import fraction_text
 
 GRAPH = "compare-cka"
 
@@ -30,24 +31,23 @@ def cka_figure(pair: Pair, *, theme: Theme) -> tuple[Drawn, str]:
     values, n_used = cka_of_layers(pair)
     rows, columns = (list(store.catalog.n_filters) for store in (pair.first, pair.second))
     at = rows.index(pair.state.layer), columns.index(pair.state.other)
-    margin = margin_of(rows, below=columns)
-    figure = heatmap_figure(
+    figure, height = cka_heatmap(
         values,
         rows=rows,
         columns=columns,
         axes=("layer of A", "layer of B"),
-        span=(0.0, 1.0),
-        title="linear CKA",
-        hover="A: %{y}<br>B: %{x}<br><b>%{z:.4f}</b>",
+        hover="A: %{y}<br>B: %{x}",
         framed=at,
-        numbered=True,
-        margin=margin,
+        largest=620,
         theme=theme,
     )
-    height = heatmap_height(len(rows), margin, smallest=260, largest=620)
     of = pair.first.catalog.n_samples
     part = "all" if n_used == of else f"{n_used:,}, evenly spaced, of"
-    value = f"{values[at]:.3f}" if np.isfinite(values[at]) else "none, since one does not vary"
+    value = (
+        fraction_text(values[at], decimals=3)
+        if np.isfinite(values[at])
+        else "none, since one does not vary, or is not finite"
+    )
     words = (
         "Linear CKA of pooled means (Kornblith et al. 2019): 1 where two layers arrange the "
         "samples alike up to rotation and scale, 0 where not at all; over "
@@ -76,7 +76,7 @@ def draw(pair: Pair, _: State, theme: Theme) -> tuple[object, object, str]:
 def _body(_: Snapshot, __: State) -> list[Node]:
     return [
         status_note(f"{GRAPH}-note"),
-        html.Div(graph(GRAPH), className="compare-wide"),
+        html.Div(graph(GRAPH, "CKA of each layer of A with each of B"), className="compare-wide"),
     ]
 
 

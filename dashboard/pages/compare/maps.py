@@ -18,9 +18,10 @@ from dashboard.pages.compare.pair import SIDES, Pair
 from dashboard.pages.compare.partners import partner, partner_words
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State, query_for
-from dashboard.pages.words import names_of, outcome_words, target_lines
+from dashboard.pages.words import names_of, not_as_computed, outcome_words, target_lines
 from dashboard.stores.snapshot import Snapshot
 from fmcore.errors import MapsNotStoredError
+from fmcore.numbers import number_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,8 @@ def difference(pair: Pair, first: Side, second: Side) -> tuple[NDArray[np.float3
     if shapes[0] != shapes[1]:
         sizes = " and ".join("×".join(map(str, shape)) for shape in shapes)
         return None, f"No difference: the maps have {sizes} values."
-    return second.values - first.values, ""
+    with np.errstate(invalid="ignore"):  # of two infinities
+        return second.values - first.values, ""
 
 
 def map_figures(
@@ -117,6 +119,14 @@ def input_panel(side: Side) -> list[Node]:
     texts = [*filter(None, outcome.split(", ")), *target_lines(side.snapshot, side.sample)]
     lines += [dmc.Text(text, size="sm") for text in texts]
     lines += _link(side)
+    stored = not_as_computed(side.snapshot.layer(side.layer))
+    if side.values is not None and not np.isfinite(side.values).all():
+        n_bad = int(np.count_nonzero(~np.isfinite(side.values)))
+        stored = (
+            f"{n_bad:,} of {side.values.size:,} values of this map are NaN or infinite. {stored}"
+        )
+    if stored:
+        lines.append(dmc.Text(stored.strip(), size="sm", c="dimmed"))
     if side.why:
         lines.append(dmc.Text(side.why, size="sm", c="dimmed"))
     return [
@@ -144,15 +154,20 @@ def difference_words(minus: NDArray[np.float32] | None, why: str) -> Node:
     if minus is None:
         return dmc.Text(why, size="sm", c="dimmed")
     sizes = np.abs(minus[np.isfinite(minus)].astype(np.float64))
-    if not sizes.size or not sizes.max():
-        return dmc.Text("Both maps are the same, value by value.", size="sm")
-    return html.Div(
-        [
-            dmc.Text("Red: more in B; blue: more in A.", size="sm"),
-            dmc.Text(f"Largest {sizes.max():.4g}", size="sm", c="dimmed"),
-            dmc.Text(f"Mean amount {sizes.mean():.4g}", size="sm", c="dimmed"),
-        ]
-    )
+    lines = [f"Largest {number_text(sizes.max(initial=0), digits=4)}"]
+    if not sizes.size:
+        first, lines = f"No difference: no value is finite in both maps ({minus.size:,}).", []
+    elif sizes.max():
+        first = "Red: more in B; blue: more in A."
+        lines.append(f"Mean amount {number_text(sizes.mean(), digits=4)}")
+    elif sizes.size == minus.size:
+        first, lines = "Both maps are the same, value by value.", []
+    else:
+        first, lines = "Both maps are the same where both are finite.", []
+    if 0 < sizes.size < minus.size:
+        lines.append(f"{minus.size - sizes.size:,} of {minus.size:,} not finite in one of both")
+    rest = [dmc.Text(line, size="sm", c="dimmed") for line in lines]
+    return html.Div([dmc.Text(first, size="sm"), *rest])
 
 
 def maps_note(pair: Pair) -> str:
@@ -182,7 +197,7 @@ def _body(_: Snapshot, __: State) -> list[Node]:
     rows = [
         [html.H3(id=f"compare-maps-{side}-title") for side in SIDES],
         [html.Div(id=f"compare-maps-{side}-input", className="compare-input") for side in SIDES],
-        [graph(f"compare-maps-{side}") for side in SIDES],
+        [graph(f"compare-maps-{side}", f"Feature map: {side.capitalize()}") for side in SIDES],
     ]
     cells = [
         html.Div(cell, className=f"compare-{side}")

@@ -110,9 +110,36 @@ class Pair:
         return self.state.layer, self.state.other
 
     @property
+    def pairing(self) -> str:
+        """Which filters go together, a key of `PAIRINGS` that is not `fit`.
+
+        What fits is the number where both layers are the same of one model, or where there are no
+        matches for want of the same samples; else the match.
+        """
+        if not self.alike.same:
+            return "number"
+        if self.state.pairing != "fit":
+            return self.state.pairing
+        return "number" if self.same_layer else "match"
+
+    @property
     def by_number(self) -> bool:
         """Whether filters go together that have the same number."""
-        return self.state.pairing == "number" or not self.alike.same
+        return self.pairing == "number"
+
+    @property
+    def same_layer(self) -> bool:
+        """Whether both layers are the same of one model, so that filters are by their numbers."""
+        return self.same_model and self.state.layer == self.state.other
+
+    @property
+    def same_architecture(self) -> bool:
+        """Whether both models are of one architecture, which says so of some layer."""
+        configs = [
+            snapshot.derived(("architecture",), snapshot.store.architecture)
+            for snapshot in (self.first, self.second)
+        ]
+        return configs[0] == configs[1] and bool(configs[0].get("config"))
 
     @property
     def same_model(self) -> bool:
@@ -208,10 +235,23 @@ def _cka(pair: Pair, first: list[str], second: list[str]) -> tuple[NDArray[np.fl
         for snapshot, paths in ((pair.first, first), (pair.second, second))
         for path in paths
     )
-    rows = max(1, CKA_BYTES // (4 * n_filters))
-    step = -(-pair.first.catalog.n_samples // rows)
     tables = [
-        [np.ascontiguousarray(snapshot.layer(path).pooled("mean")[::step]) for path in paths]
+        thinned_means(snapshot, paths, n_filters=n_filters)
         for snapshot, paths in ((pair.first, first), (pair.second, second))
     ]
     return cka_between(*tables), len(tables[0][0])
+
+
+def thinned_means(
+    snapshot: Snapshot, paths: list[str], *, n_filters: int
+) -> list[NDArray[np.float32]]:
+    """Pooled means of layers, <float32>[sample, filter] each, of samples that are evenly spaced.
+
+    Args:
+        snapshot: the store.
+        paths: of the layers.
+        n_filters: of all tables that are held at the same time; it decides how many samples.
+    """
+    rows = max(1, CKA_BYTES // (4 * n_filters))
+    step = -(-snapshot.catalog.n_samples // rows)
+    return [np.ascontiguousarray(snapshot.layer(path).pooled("mean")[::step]) for path in paths]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.pages.compare.pair import Pair
+from fmcore.numbers import fraction_text
 from fmcore.statistics import Matches, match_filters
 
 NONE = -1
@@ -30,7 +31,7 @@ def partners(pair: Pair) -> NDArray[np.int64]:
     """The filter of B that goes with each filter of A, <int64>[filter]; -1 for none."""
     if not pair.by_number:
         matched = matches(pair)
-        return matched.one_to_one if pair.state.pairing == "one" else matched.best
+        return matched.one_to_one if pair.pairing == "one" else matched.best
     sizes = _sizes(pair)
     numbers = np.arange(sizes[0])
     return np.where(numbers < sizes[1], numbers, NONE)
@@ -55,7 +56,11 @@ def partner_words(pair: Pair) -> str:
     words = ""
     if pair.alike.same and number is not None:
         r = float(matches(pair).correlation[index, number])
-        words = f"r = {r:.3f}" if np.isfinite(r) else "one of both does not vary, so no r"
+        words = (
+            f"r = {fraction_text(r, decimals=3)}"
+            if np.isfinite(r)
+            else _why_no_r(pair, index, number)
+        )
     if pair.state.other_filter is not None:
         return f"Chosen: filter {number} of B{f' ({words})' if words else ''}."
     if number is None:
@@ -63,10 +68,22 @@ def partner_words(pair: Pair) -> str:
     if not pair.alike.same:
         return "The filter of the same number: without the same samples there are no matches."
     if pair.by_number:
-        return f"The filter of the same number ({words})."
-    if pair.state.pairing == "one":
+        fits = pair.state.pairing == "fit"
+        why = "By number, since both are the same layer of one model" if fits else "By number"
+        return f"{why}: filter {number} of B ({words})."
+    if pair.pairing == "one":
         return f"One to one, filter {number} of B goes with filter {index} of A ({words})."
     return f"The match of filter {index} of A is filter {number} of B ({words})."
+
+
+def _why_no_r(pair: Pair, *filters: int) -> str:
+    """Why two filters have no correlation."""
+    for letter, snapshot, layer, index in zip(
+        "AB", (pair.first, pair.second), pair.layers, filters, strict=True
+    ):
+        if why := snapshot.values(layer).why_none(index):
+            return f"that of {letter} has {why}, so no r"
+    return "one of both does not vary, so no r"
 
 
 def _why_none(pair: Pair, index: int) -> str:

@@ -28,10 +28,10 @@ from dashboard.pages.compare import layers
 from dashboard.pages.compare.pair import Pair, open_pair, other_stores, second_store
 from dashboard.pages.page import Panel, sentence
 from dashboard.pages.state import PAIRINGS, State, state_for
+from dashboard.stores.measures import MEASURES
 from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
 from fmcore import FmcoreError
-from fmcore.statistics import STATISTICS
 
 # What a person changed: then what hung on the value before is forgotten.
 STORE, LAYER, OTHER = "store", "layer", "other"
@@ -105,6 +105,7 @@ def selection(snapshot: Snapshot, state: State) -> Node:
         min=0,
         allowDecimal=False,
         size="sm",
+        className="one-by-one",
     )
     return card(
         [
@@ -136,7 +137,7 @@ def selection(snapshot: Snapshot, state: State) -> Node:
                 select(
                     ids.COMPARE_STATISTIC,
                     caption="Statistic of classes" if catalog.has_classes else "Statistic",
-                    options={name: STATISTICS[name].title for name in catalog.statistics},
+                    options={name: MEASURES[name].title for name in catalog.measures},
                     value=state.statistic,
                 ),
             ),
@@ -239,17 +240,29 @@ def _clicked(source: Source, state: State, click: object) -> State:
 
 def draw_about(pair: Pair, _: State, __: Theme) -> list[Node]:
     """Models, data and accuracy of both stores, and whether their samples are the same."""
-    words = pair.alike.words
-    if pair.same_model:
-        words += " Both are of one model, with the same weights."
-        if len(set(pair.layers)) == 1 and not pair.by_number:
-            words += " Filters of the same number are the same filter: choose “Number”."
+    words = f"{pair.alike.words}{_model_words(pair)}"
     other = pair.second.name
     return [
         _line("A", pair.first, html.B(pair.first.name)),
         _line("B", pair.second, html.A(other, href=urls.other_store_page(other))),
         dmc.Text(words, size="sm", mt=6),
     ]
+
+
+def _model_words(pair: Pair) -> str:
+    """Whether both models are one, and what that says of which filters go together."""
+    if pair.same_model:
+        words = " Both are of one model, with the same weights"
+        if pair.same_layer and not pair.by_number:
+            return f"{words}. Filters of the same number are the same filter: choose “Number”."
+        fits = ", so filters go together by number" if pair.state.pairing == "fit" else ""
+        return f"{words}{fits if pair.same_layer else ''}."
+    if pair.same_architecture and pair.alike.same and not pair.by_number:
+        return (
+            " Both models are of one architecture, with other weights: if they are two epochs of "
+            "one training, filters of the same number are the same filter: choose “Number”."
+        )
+    return ""
 
 
 def _line(letter: str, snapshot: Snapshot, name: Node) -> Node:

@@ -10,13 +10,12 @@ from urllib.parse import urlencode
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.figures import box
-from dashboard.figures.feature_map import figure_template
+from dashboard.figures.feature_map import enlarged_style, figure_template
 from dashboard.figures.theme import DARK, LIGHT, Figure
-from dashboard.pages.words import is_bound, not_exact
+from dashboard.pages.words import is_bound, not_as_computed, not_exact
 from dashboard.stores.snapshot import Snapshot
 from fmcore.errors import StatisticNotFoundError
-from fmcore.statistics import dead_filters, quantiles
+from fmcore.statistics import FilterValues, dead_filters, quantiles
 from fmcore.storage import Layer
 
 # Values of a sample up to which all of them travel; of more, what a screen shows, and hover asks.
@@ -42,12 +41,13 @@ class WallFacts:
         url: the address of a sample's maps but for the sample, relative to a page.
         exact: the same address in float32.
         windows: the address of windows of maps that are too large to travel whole, else None.
-        low: the smallest activation of each filter over the whole test set.
+        low: the smallest activation of each filter over the whole test set, for its colors; 0
+            where none is finite.
         high: the largest one.
+        whole: the range of each filter over the whole test set, in words.
         span: the smallest and the largest of the layer.
         percentiles: the values that 1 % and 99 % of the layer's activations are not above.
         signed: whether some activations are below zero.
-        has_missing: whether some are not a number.
         dead: for each filter, whether it is dead.
         image: what stands before and after the sample in the address of its image.
         image_shape: pixels of an image, (y, x).
@@ -60,6 +60,7 @@ class WallFacts:
         at_most: whether units may see less than their boxes.
         figures: the figure of one map but for its values, by color scheme.
         figure_style: the style of its graph.
+        value_note: what to know of the values, in words; empty for nothing.
         message: why there is no wall; empty where there is one.
     """
 
@@ -72,10 +73,10 @@ class WallFacts:
     windows: str | None
     low: list[float]
     high: list[float]
+    whole: list[str]
     span: list[float]
     percentiles: list[float]
     signed: bool
-    has_missing: bool
     dead: list[bool]
     image: list[str]
     image_shape: list[int]
@@ -87,6 +88,7 @@ class WallFacts:
     at_most: bool
     figures: dict[str, Figure]
     figure_style: dict[str, str]
+    value_note: str
     message: str
 
     def as_json(self) -> dict[str, Any]:
@@ -105,9 +107,11 @@ def wall_facts(snapshot: Snapshot, path: str) -> WallFacts:
 
 def _read_facts(snapshot: Snapshot, path: str) -> WallFacts:
     layer = snapshot.layer(path)
-    ranges = np.nan_to_num(snapshot.filter_range(path))
-    n_nonfinite = layer.statistic("n_nonfinite")
-    span = [float(ranges[0].min()), float(ranges[1].max())]
+    values = snapshot.values(path)
+    n_nonfinite, is_finite = values.n_nonfinite, np.isfinite(values.low)
+    span = [0.0, 0.0]
+    if is_finite.any():
+        span = [float(np.nanmin(values.low)), float(np.nanmax(values.high))]
     signed = span[0] < 0
     query = urlencode({"layer": path})
     half = layer.has_maps and layer.activation.stored_dtype == np.float16
@@ -119,12 +123,12 @@ def _read_facts(snapshot: Snapshot, path: str) -> WallFacts:
         url=f"{snapshot.api}/maps?{query}{'&dtype=float16' if half else ''}",
         exact=f"{snapshot.api}/maps?{query}",
         windows=f"{snapshot.api}/windows?{query}" if is_large(layer) else None,
-        low=ranges[0].tolist(),
-        high=ranges[1].tolist(),
+        low=np.where(is_finite, values.low, 0).tolist(),
+        high=np.where(is_finite, values.high, 0).tolist(),
+        whole=[values.range_words(index) for index in range(layer.n_filters)],
         span=span,
-        percentiles=percentiles(layer) or span,
+        percentiles=(percentiles(layer) if is_finite.any() else None) or span,
         signed=signed,
-        has_missing=bool(n_nonfinite.any()),
         dead=dead_filters(layer.statistic("min"), layer.statistic("max"), n_nonfinite).tolist(),
         image=list(snapshot.image_url_parts()),
         image_shape=list(snapshot.image_shape),
@@ -135,9 +139,26 @@ def _read_facts(snapshot: Snapshot, path: str) -> WallFacts:
             scheme: figure_template(layer.shape[:2], theme=theme, signed=signed)
             for scheme, theme in (("light", LIGHT), ("dark", DARK))
         },
-        figure_style=box.MAP.shrinking(layer.shape[:2], longest=LONGEST),
+        figure_style=enlarged_style(layer.shape[:2], longest=LONGEST),
+        value_note=_value_note(layer, values),
         message="" if layer.has_maps else NO_MAPS.format(layer=path),
     )
+
+
+def _value_note(layer: Layer, values: FilterValues) -> str:
+    n_bad, n_good = int(values.n_nonfinite.sum()), int(values.n_finite.sum())
+    words = ""
+    if n_bad:
+        which = int(values.n_nonfinite.any(axis=0).sum())
+        words = (
+            f"{n_bad:,} of {n_bad + n_good:,} values of the whole test set are NaN or infinite, in "
+            f"{which:,} of {layer.n_filters:,} filters."
+        )
+    if n_bad and not n_good:
+        words = (
+            f"All {n_bad:,} values of the whole test set are NaN or infinite: no color is a value."
+        )
+    return " ".join(filter(None, (words, not_as_computed(layer))))
 
 
 def is_large(layer: Layer) -> bool:

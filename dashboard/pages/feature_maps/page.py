@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from dash import Dash
 
-from dashboard.components.controls import (
-    card,
-    class_select,
-    layer_select,
-    number,
-    only_if,
-    segments,
-    step,
-)
+from dashboard.components.controls import card, layer_select, number, step
 from dashboard.components.nodes import Node, dcc, html
 from dashboard.pages import ids
-from dashboard.pages.feature_maps import one_filter, prediction, samples, wall
+from dashboard.pages.feature_maps import arithmetic, one_filter, prediction, samples, strip, wall
 from dashboard.pages.page import Control, Page
-from dashboard.pages.state import State, outcomes_of
+from dashboard.pages.scripts import fit_filter
+from dashboard.pages.state import State
 from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
 
 
 def selection(snapshot: Snapshot, state: State) -> Node:
-    """The layer, the filter and the sample, and which samples a step goes through."""
+    """The layer, the filter and the sample."""
     catalog = snapshot.catalog
-    names, outcomes = catalog.class_names, outcomes_of(catalog)
     sample = number(
         ids.MAPS_SAMPLE, caption="Sample", value=state.sample, largest=catalog.n_samples - 1
     )
@@ -34,6 +26,7 @@ def selection(snapshot: Snapshot, state: State) -> Node:
             # The sample that is shown when a fast drag rests.
             dcc.Store(id=ids.MAPS_SETTLED, data=state.sample),
             dcc.Store(id=ids.MAPS_DONE),
+            dcc.Store(id=ids.MAPS_SIZES, data=dict(catalog.n_filters)),
             layer_select(ids.MAPS_LAYER, catalog.n_filters, state.layer),
             number(
                 ids.MAPS_FILTER,
@@ -49,16 +42,6 @@ def selection(snapshot: Snapshot, state: State) -> Node:
                 ],
                 className="stepper",
             ),
-            only_if(
-                catalog.has_classes,
-                class_select(ids.MAPS_CLASS, names, state.class_index, caption="Samples of class"),
-            ),
-            only_if(
-                catalog.has_outcomes,
-                segments(
-                    ids.MAPS_OUTCOME, caption="Prediction", options=outcomes, value=state.outcome
-                ),
-            ),
         ],
         title="Selection",
     )
@@ -66,9 +49,11 @@ def selection(snapshot: Snapshot, state: State) -> Node:
 
 def register(app: Dash, source: Source) -> None:
     """Adds the callbacks of the wall, the samples and the filter that draw no panel."""
+    fit_filter(app, ids.MAPS_LAYER, ids.MAPS_FILTER, ids.MAPS_SIZES)
     wall.register(app, source)
     samples.register(app, source)
     one_filter.register(app, source)
+    strip.register(app)
 
 
 PAGE = Page(
@@ -80,17 +65,28 @@ PAGE = Page(
         "sample": Control(ids.MAPS_SETTLED, "data"),
         "filter_index": Control(ids.MAPS_FILTER),
         "class_index": Control(ids.MAPS_CLASS),
+        "predicted": Control(ids.MAPS_PREDICTED),
         "outcome": Control(ids.MAPS_OUTCOME),
+        "group": Control(ids.MAPS_GROUP),
         "picked": Control(ids.MAPS_PICKED),
+        "first_sample": Control(ids.MAPS_FROM, "data"),
         "color_range": Control(ids.MAPS_RANGE),
+        "color_ends": Control(ids.MAPS_ENDS, "data"),
+        "colors": Control(ids.MAPS_COLORS),
+        "color_norm": Control(ids.MAPS_NORM),
+        "inversion": Control(ids.MAPS_INVERTED, "checked", ("plain", "inverted")),
         "filter_order": Control(ids.MAPS_ORDER),
         "dead": Control(ids.MAPS_DEAD, "checked", ("show", "hide")),
         "zeros": Control(ids.MAPS_ZEROS, "checked", ("plain", "mark")),
         "zoom": Control(ids.MAPS_ZOOM),
         "window": Control(ids.MAPS_WINDOW, "data"),
+        "place": Control(ids.MAPS_PLACE, "data"),
+        "among": Control(ids.MAPS_AMONG),
+        "unit": Control(ids.MAPS_UNIT, "data"),
     },
     side=(selection, samples.samples_card, prediction.PANEL),
-    main=(wall.wall_card, one_filter.PANEL),
+    main=(wall.wall_card, one_filter.PANEL, arithmetic.PANEL),
+    beside=(strip.strip,),
     links={ids.MAPS_FILTER_LINK: "filter"},
     register=register,
 )

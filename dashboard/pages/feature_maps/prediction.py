@@ -35,7 +35,8 @@ def draw(snapshot: Snapshot, state: State, theme: Theme) -> tuple[Any, Node]:
             sample.probability, class_names=names, label=sample.label, theme=theme
         )
     head, rows, note = sample_targets(snapshot, sample.index)
-    parts: list[Node] = [dmc.Group(badges, gap="xs")] if badges else []
+    # Below each other, so that a longer name moves nothing.
+    parts: list[Node] = [dmc.Stack(badges, gap=4, align="flex-start")] if badges else []
     if rows:
         parts.append(dmc.Table(data={"head": head, "body": rows}, className="sample-targets"))
     if note:
@@ -43,9 +44,15 @@ def draw(snapshot: Snapshot, state: State, theme: Theme) -> tuple[Any, Node]:
     return bars, dmc.Stack(parts, gap="xs")
 
 
+def verdict(snapshot: Snapshot) -> Node:
+    """Where the verdict stands: not with the bars, so that it is in sight beside the wall."""
+    catalog = snapshot.catalog
+    heading = "" if catalog.has_classes else TITLES.get(catalog.target, "")
+    words = html.Div(id="maps-probability-verdict", className="verdict", role="status")
+    return html.Div([dmc.Text(heading, size="sm", fw=500), words] if heading else words)
+
+
 def _title(catalog: Catalog) -> str:
-    if not catalog.has_classes and catalog.target in TITLES:
-        return TITLES[catalog.target]
     return "Prediction" if catalog.has_predictions else "Class"
 
 
@@ -53,11 +60,10 @@ def _body(snapshot: Snapshot, _: State) -> list[Node]:
     predicts = snapshot.catalog.has_predictions
     bars = [
         dmc.Text("Probability of each class", size="sm", fw=500),
-        graph("maps-probability", height="230px", bare=True),
+        graph("maps-probability", "Probability of each class", height="230px", bare=True),
     ]
     why = "" if predicts else why_no_predictions(snapshot)
     return [
-        html.Div(id="maps-probability-verdict", role="status"),
         *([dmc.Text(why, size="sm", c="dimmed")] if why else []),
         only_if(predicts, html.Div(bars)),
     ]

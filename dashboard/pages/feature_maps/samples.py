@@ -9,60 +9,105 @@ import numpy as np
 from dash import Dash, Input, Output
 from numpy.typing import NDArray
 
-from dashboard.components.controls import card, select
+from dashboard.components.controls import card, class_select, only_if, segments, select, step
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.thumbnails import picture
-from dashboard.pages import ids
+from dashboard.pages import group_field, ids
 from dashboard.pages.feature_maps.scripts import have_done, question_state
-from dashboard.pages.state import State, sample_orders_of, state_for
+from dashboard.pages.state import State, outcomes_of, sample_orders_of, state_for
 from dashboard.pages.words import names_of, outcome_words
 from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
+from fmcore.errors import SelectionError
+from fmcore.numbers import number_text, share_text
 
 # Thumbnails of one request, at most; a page of them is what assets/feature_maps/samples.js says.
 MOST_THUMBNAILS = 100
 THUMBNAIL_PIXELS = 96
-# In one list; a page of a browser needs no more, and says how many there are.
-MOST = 5_000
 # What the choice of samples may depend on.
-PICKS_FIELDS = ("class_index", "outcome", "picked", "layer", "filter_index")
+PICKS_FIELDS = (
+    "class_index",
+    "predicted",
+    "outcome",
+    "group",
+    "picked",
+    "layer",
+    "filter_index",
+)
 
 
 def samples_card(snapshot: Snapshot, state: State) -> Node:
-    """The thumbnails under the choice of their order."""
-    orders = sample_orders_of(snapshot.catalog)
+    """Which samples a step goes through: their choice, their order, and their thumbnails."""
+    catalog = snapshot.catalog
+    names, outcomes = catalog.class_names, outcomes_of(catalog)
+    orders = sample_orders_of(catalog)
     return card(
         [
             dcc.Store(id=ids.MAPS_PICKS, data=picks(snapshot, state)),
             dcc.Store(id=ids.MAPS_PICKS_QUESTION),
             dcc.Store(id=ids.MAPS_PAGE),
+            only_if(
+                catalog.has_classes,
+                class_select(ids.MAPS_CLASS, names, state.class_index, caption="Samples of class"),
+            ),
+            only_if(
+                catalog.has_predictions,
+                class_select(ids.MAPS_PREDICTED, names, state.predicted, caption="Predicted class"),
+            ),
+            only_if(
+                catalog.has_outcomes,
+                segments(
+                    ids.MAPS_OUTCOME, caption="Prediction", options=outcomes, value=state.outcome
+                ),
+            ),
+            group_field.group_field(snapshot, ids.MAPS_GROUP, state.group),
+            dcc.Store(id=ids.MAPS_FROM, data=state.first_sample),
             select(ids.MAPS_PICKED, caption="Order of samples", options=orders, value=state.picked),
             html.Div(dmc.Text(id=ids.MAPS_POSITION, size="sm", c="dimmed"), role="status"),
             html.Div(id=ids.MAPS_THUMBNAILS, className="thumbnails"),
+            html.Div(
+                [
+                    step(ids.MAPS_TURN_FIRST, "«", "First page of samples"),
+                    step(ids.MAPS_TURN_BACK, "‹", "Page of samples before"),
+                    html.Span(id=ids.MAPS_TURN_NOTE, role="status"),
+                    step(ids.MAPS_TURN_ON, "›", "Next page of samples"),
+                    step(ids.MAPS_TURN_LAST, "»", "Last page of samples"),
+                ],
+                id=ids.MAPS_TURN,
+                className="turn",
+                hidden=True,
+            ),
         ],
         title="Samples",
+        fills=(ids.MAPS_PICKS, ids.MAPS_THUMBNAILS),
     )
 
 
 def picks(snapshot: Snapshot, state: State) -> dict[str, Any]:
     """The samples that match, in the order of `state.picked`, as JSON for the script.
 
-    Keys: `list`, the first `MOST` of them, or None for all samples by index; `n`, how many match;
-    `total`, how many there are; `by`, `layer` and `filter`, what they were ordered by; `label` and
-    `outcome`, which were asked for.
+    Keys: `list`, their indices, or None for all samples by index; `n`, how many match;
+    `total`, how many there are; `by`, `layer` and `filter`, what they were ordered by; `label`,
+    `predicted`, `outcome` and `group`, which were asked for. A group that the store does not
+    understand has no samples: its field says why.
     """
-    matching = snapshot.matching(state.class_index, state.outcome)
+    try:
+        matching = snapshot.matching(state.class_index, state.outcome, state.predicted, state.group)
+    except SelectionError:
+        matching = np.zeros(0, np.int64)
     total = snapshot.catalog.n_samples
     everything = len(matching) == total and state.picked == "index"
     return {
-        "list": None if everything else _ordered(snapshot, state, matching)[:MOST].tolist(),
+        "list": None if everything else _ordered(snapshot, state, matching).tolist(),
         "n": len(matching),
         "total": total,
         "by": state.picked,
         "layer": state.layer,
         "filter": state.filter_index,
         "label": state.class_index,
+        "predicted": state.predicted,
         "outcome": state.outcome,
+        "group": state.group,
     }
 
 
@@ -107,24 +152,25 @@ def thumbnails(
         short = f"{label} → {predicted} ✗" if wrong else label or predicted or f"#{index}"
         number, about = "", ""
         if largest is not None:
-            number = f"{largest[index]:.3g}"
-            about = f"largest activation {largest[index]:.6g}"
+            number = number_text(largest[index], digits=3)
+            about = f"largest activation {number_text(largest[index])}"
         elif confidence is not None:
-            number = f"{confidence[index]:.0%}"
-            about = f"predicted with {confidence[index]:.1%}"
+            number = share_text(confidence[index])
+            about = f"predicted with {share_text(confidence[index])}"
         outcome = ", ".join(filter(None, (outcome_words(label, predicted), about)))
         words = f"Sample {index}: {outcome}" if outcome else f"Sample {index}"
         buttons.append(
             html.Button(
                 [
                     picture(str(index).join(url), words="", shape=snapshot.image_shape),
+                    html.Span(f"Sample {index}: ", className="unseen"),
                     html.Span(short, className="thumbnail-label"),
                     html.Span(number, className="thumbnail-number"),
                 ],
                 className="thumbnail wrong" if wrong else "thumbnail",
                 title=words,
                 type="button",
-                **{"data-sample": str(index), "aria-label": words},
+                **{"data-sample": str(index)},
             )
         )
     return buttons
@@ -141,6 +187,8 @@ def register(app: Dash, source: Source) -> None:
     def choose_samples(question: object) -> dict[str, Any]:
         snapshot = source.snapshot()
         return picks(snapshot, question_state(snapshot, question, PICKS_FIELDS))
+
+    group_field.register(app, source, ids.MAPS_GROUP)
 
     @app.callback(
         Output(ids.MAPS_THUMBNAILS, "children"),

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import Dash, Input
+from dash import State as DashState
 
 from dashboard.pages import ids
+from dashboard.pages.scripts import have_called
 from dashboard.pages.state import State, state_for
 from dashboard.stores.snapshot import Snapshot
 
 
-def have_done(app: Dash, name: str, *inputs: Input, at_start: bool = True) -> None:
-    """Has the browser call a function with the values of components.
-
-    Without an output, Dash would want the components on every page, so that all of these have one
-    that nobody reads.
-
-    Args:
-        app: where to.
-        name: of the function.
-        inputs: where the values are, and what it is called after.
-        at_start: whether it is called when the page opens.
-    """
-    app.clientside_callback(
-        ClientsideFunction("feature_maps", name),
-        Output(ids.MAPS_DONE, "data", allow_duplicate=True),
-        *inputs,
-        prevent_initial_call="initial_duplicate" if at_start else True,
-    )
+def have_done(app: Dash, name: str, *inputs: Input | DashState, at_start: bool = True) -> None:
+    """As `have_called`, of a function of this page's module."""
+    have_called(app, "feature_maps", name, *inputs, done=ids.MAPS_DONE, at_start=at_start)
 
 
 def question_state(snapshot: Snapshot, question: object, names: tuple[str, ...]) -> State:

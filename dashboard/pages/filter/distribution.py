@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from dash import Input
 
 from dashboard.components.controls import segments
 from dashboard.components.graph import NO_GRAPH, NOTHING, graph
@@ -14,13 +13,12 @@ from dashboard.figures.histogram import N_BINS, Shares, histogram_figure, shares
 from dashboard.figures.theme import Theme
 from dashboard.pages import ids
 from dashboard.pages.page import GRAPH, Panel
-from dashboard.pages.state import State
+from dashboard.pages.state import SCALES, State
 from dashboard.stores.snapshot import Snapshot
 
 # Lines beside that of all classes.
 MOST_LINES = 12
 HEIGHT = "320px"
-SCALES = {"log": "Logarithmic", "linear": "Linear"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +42,8 @@ def distribution(
     snapshot: Snapshot, layer: str, filter_index: int, class_index: int | None
 ) -> Distribution | None:
     """The histogram of a filter by class; None where no activation is finite and not zero.
+
+    `why_nothing` then says why.
 
     Raises:
         StatisticNotFoundError: if the store has no histograms, with the reason.
@@ -92,29 +92,36 @@ def _note(snapshot: Snapshot, n_lines: int, class_index: int | None) -> str:
     )
 
 
-def draw(
-    snapshot: Snapshot, state: State, theme: Theme, *, scale: str
-) -> tuple[object, object, str]:
+def why_nothing(snapshot: Snapshot, layer: str, filter_index: int) -> str:
+    """Why there is no histogram: a filter's values are none, or all zero."""
+    values = snapshot.values(layer)
+    words = values.range_words(filter_index)
+    if values.why_none(filter_index):
+        return f"There is nothing to draw: {words}, in the whole test set."
+    which = "finite activation" if values.n_nonfinite[:, filter_index].any() else "activation"
+    return f"Every {which} of this filter is exactly zero, in the whole test set."
+
+
+def draw(snapshot: Snapshot, state: State, theme: Theme) -> tuple[object, object, str]:
     """The histogram, and which lines it has."""
     spread = distribution(snapshot, state.layer, state.filter_index, state.class_index)
     if spread is None:
-        text = "Every finite activation of this filter is exactly zero, in the whole test set."
-        return NOTHING, NO_GRAPH, text
+        return NOTHING, NO_GRAPH, why_nothing(snapshot, state.layer, state.filter_index)
     figure = histogram_figure(
         spread.shares,
         names=spread.names,
         front=spread.front,
-        is_log=scale == "log",
+        is_log=state.scale == "log",
         theme=theme,
     )
     return figure, {"height": HEIGHT}, spread.note
 
 
-def _body(_: Snapshot, __: State) -> list[Node]:
-    axis = segments(ids.FILTER_SCALE, caption="Vertical axis", options=SCALES, value="log")
+def _body(_: Snapshot, state: State) -> list[Node]:
+    axis = segments(ids.FILTER_SCALE, caption="Vertical axis", options=SCALES, value=state.scale)
     return [
         html.Div(axis, className="controls"),
-        graph("filter-histogram", height=HEIGHT),
+        graph("filter-histogram", "How often the filter has each activation", height=HEIGHT),
         dmc.Text(id="filter-histogram-note", size="sm", c="dimmed"),
     ]
 
@@ -122,10 +129,9 @@ def _body(_: Snapshot, __: State) -> list[Node]:
 PANEL = Panel(
     "histogram",
     draw,
-    needs=("layer", "filter_index", "class_index"),
+    needs=("layer", "filter_index", "class_index", "scale"),
     title=lambda catalog: "Activations by class" if catalog.has_classes else "Activations",
     fills=GRAPH,
     body=_body,
-    also={"scale": Input(ids.FILTER_SCALE, "value")},
     themed=True,
 )

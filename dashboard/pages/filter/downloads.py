@@ -14,7 +14,9 @@ from dashboard.components.table import Cell, table
 from dashboard.figures.theme import Theme
 from dashboard.pages import ids
 from dashboard.pages.page import Panel
+from dashboard.pages.person import why_no_files
 from dashboard.pages.state import State
+from dashboard.pages.words import not_as_computed
 from dashboard.stores.snapshot import Snapshot
 from fmcore.files import size_text
 
@@ -156,15 +158,14 @@ def _commands(
 
 def draw(snapshot: Snapshot, state: State, _: Theme, *, page: str | None) -> list[Node]:
     """What is to be had, with sizes; and below each choice the commands that give the same."""
+    reason = why_no_files()
     address = (page or "").encode("utf-8", "replace").decode()  # JSON has no lone surrogates
     choices = parts(snapshot, state.layer, state.filter_index, state.class_index, page=address)
     body: list[list[Cell]] = []
     for part in choices:
-        rows = html.A("which samples (.csv)", href=part.samples, download="")
-        maps: Cell = _file(part.maps) if part.maps else "–"
-        body.append(
-            [[html.Span(part.words), html.Small(rows)], maps, *map(_file, part.pooled.values())]
-        )
+        rows = _link("which samples (.csv)", part.samples, reason)
+        files = [None if file is None else _file(file, reason) for file in _files(part)]
+        body.append([[html.Span(part.words), html.Small(rows)], *(file or "–" for file in files)])
     pooled = (f"Pooled {name}" for name in choices[0].pooled)
     head: list[Cell] = ["Samples", "Feature maps", *pooled]
     layer = snapshot.layer(state.layer)
@@ -174,22 +175,33 @@ def draw(snapshot: Snapshot, state: State, _: Theme, *, page: str | None) -> lis
     )
     if layer.has_maps:
         stored = f"{size_text(layer.stored_bytes)} in the file"
-        note += f"Maps of all samples are taken out of all of the layer, {stored}."
+        note += f"Maps of all samples are taken out of all of the layer, {stored}. "
+        note += not_as_computed(layer)
     else:
         note += (
             f"{snapshot.file_name} keeps no maps of {layer.path}: it was captured with the policy "
             "pooled."
         )
+    commands = [] if reason else [_command_list(part) for part in choices]
     return [
-        table(head, body),
+        *([dmc.Text(reason, size="sm", fw=500)] if reason else []),
+        table("Raw arrays", head, body),
         dmc.Text(note, size="sm", c="dimmed"),
-        html.Div([_command_list(part) for part in choices], className="filter-commands"),
+        html.Div(commands, className="filter-commands"),
     ]
 
 
-def _file(download: Download) -> list[Node]:
-    name = f".npy, {download.size}"
-    return [html.A(name, href=download.url, download=""), html.Small(download.shape)]
+def _files(part: Part) -> tuple[Download | None, ...]:
+    return (part.maps, *part.pooled.values())
+
+
+def _file(download: Download, reason: str) -> list[Node]:
+    return [_link(f".npy, {download.size}", download.url, reason), html.Small(download.shape)]
+
+
+def _link(words: str, url: str, reason: str) -> Node:
+    """A link to a file; where there is a reason why this person may not take it, its words."""
+    return html.Span(words, title=reason) if reason else html.A(words, href=url, download="")
 
 
 def _command_list(part: Part) -> Node:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dashboard.components.controls import badge, facts
 from dashboard.components.nodes import Node, dcc, dmc, html
@@ -13,10 +15,14 @@ from dashboard.figures.theme import Theme
 from dashboard.pages.filter import downloads, kernel
 from dashboard.pages.filter.samples import Pictures, Response, responses
 from dashboard.pages.page import Panel
-from dashboard.pages.state import State, query_for
+from dashboard.pages.person import why_no_files
+from dashboard.pages.state import State, groups_in, query_for
 from dashboard.pages.words import target_lines
+from dashboard.stores.findings import NO_EFFECT_TEXT, no_effect_of
 from dashboard.stores.snapshot import Snapshot
-from fmcore.statistics import HEALTH_RULES, LayerHealth
+from fmcore.numbers import number_text, share_text
+from fmcore.records import Policy
+from fmcore.statistics import HEALTH_RULES, NO_EFFECT, LayerHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,20 @@ class Finding:
     other: int | None = None
 
 
-def findings(health: LayerHealth, filter_index: int, class_names: Sequence[str]) -> list[Finding]:
+def findings(
+    health: LayerHealth,
+    filter_index: int,
+    class_names: Sequence[str],
+    no_effect: NDArray[np.bool_] | None = None,
+) -> list[Finding]:
     """What is wrong with a filter; where nothing is, one that says so."""
     present = []
     for name, flags in health.findings.items():
         if flags[filter_index]:
             rule, detail = HEALTH_RULES[name], health.detail(name, filter_index, class_names)
             present.append(Finding(detail.text, rule.definition, rule.is_grave, detail.other))
+    if no_effect is not None and no_effect[filter_index]:
+        present.append(Finding(NO_EFFECT_TEXT, NO_EFFECT.definition, grave=False))
     *words, last = (rule.words for rule in HEALTH_RULES.values())
     nothing = f"neither {', '.join(words)}, nor {last}"
     return present or [Finding("nothing found", nothing, grave=False)]
@@ -55,14 +68,15 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> list[Node]:
     strongest = responses(snapshot, layer, filter_index)[0]
     best = strongest[0] if strongest else None
     health = snapshot.health(layer)
+    names, no_effect = snapshot.catalog.class_names, no_effect_of(snapshot, layer)
     present = [
         _finding(snapshot, layer, finding)
-        for finding in findings(health, filter_index, snapshot.catalog.class_names)
+        for finding in findings(health, filter_index, names, no_effect)
     ]
     about = [
         html.H2(f"{layer} · filter {filter_index}"),
         html.Div(present, className="filter-findings"),
-        facts(_numbers(snapshot, layer, filter_index)),
+        facts(filter_numbers(snapshot, layer, filter_index)),
         html.Div(_links(snapshot, state, best), className="filter-links"),
     ]
     if best is None:  # no map has a finite value
@@ -92,9 +106,13 @@ def _finding(snapshot: Snapshot, layer: str, finding: Finding) -> Node:
 
 
 def _praise(snapshot: Snapshot, state: State) -> str:
-    low, high = snapshot.filter_range(state.layer)[:, state.filter_index]
+    values = snapshot.values(state.layer)
+    low, high = values.low[state.filter_index], values.high[state.filter_index]
     if low == high:
-        return f"No image excites it: every activation is {low:.6g}. This is the first"
+        which = (
+            "finite activation" if values.n_nonfinite[:, state.filter_index].any() else "activation"
+        )
+        return f"No image excites it: every {which} is {number_text(low)}. This is the first"
     return "The image that excites it most"
 
 
@@ -106,31 +124,41 @@ def _lines(snapshot: Snapshot, state: State, pictures: Pictures, best: Response)
     if predicted is not None:
         right = "✓ right" if label == predicted else "✗ wrong"
         lines.append(f"Predicted {predicted}{f': {right}' if label is not None else ''}")
-    lines.append(f"Activation {best.value:.6g} at y {best.y}, x {best.x}")
+    lines.append(f"Activation {number_text(best.value)} at y {best.y}, x {best.x}")
     nodes: list[Node] = [dmc.Text(line, size="sm") for line in lines]
     if snapshot.layer(state.layer).has_maps:
         url = downloads.map_url(snapshot, state.layer, state.filter_index, best.sample)
-        nodes.append(html.A("Download its feature map (.npy)", href=url, download=""))
+        words, reason = "Download its feature map (.npy)", why_no_files()
+        nodes.append(
+            dmc.Text(f"{words}: not here. {reason}", size="sm", c="dimmed")
+            if reason
+            else html.A(words, href=url, download="")
+        )
     return nodes
 
 
-def _numbers(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, str]:
-    low, high = snapshot.filter_range(layer)[:, filter_index]
-    n_values = snapshot.statistic(layer, "n_values")[:, filter_index]
+def filter_numbers(snapshot: Snapshot, layer: str, filter_index: int) -> dict[str, str]:
+    """Size of a filter's map, the range of its values, and how many of them are exactly zero."""
+    values, stored = snapshot.values(layer), snapshot.layer(layer)
+    n_values = values.n_finite[:, filter_index]
     zeros = np.nan_to_num(snapshot.statistic(layer, "zero_fraction")[:, filter_index])
     n, n_zero = int(n_values.sum()), float((zeros * n_values).sum())
-    height, width, filters = snapshot.layer(layer).shape
+    height, width, filters = stored.shape
     numbers = {
         "Feature map": f"{height}×{width}, one of {filters} filters",
-        "Whole test set": f"{low:.6g} to {high:.6g}" if np.isfinite(low) else "no finite value",
-        "Exactly zero": f"{n_zero / n:.1%} of {n:,} values" if n else "–",
+        "Whole test set": values.range_words(filter_index),
+        "Exactly zero": f"{share_text(n_zero / n)} of {n:,} finite values"
+        if n
+        else values.why_none(filter_index),
     }
-    bad = int(snapshot.statistic(layer, "n_nonfinite")[:, filter_index].sum())
-    return numbers | ({"Not finite": f"{bad:,} values"} if bad else {})
+    if stored.policy == Policy.FLOAT32:
+        return numbers
+    return numbers | {"Stored as": stored.value_words}
 
 
 def _links(snapshot: Snapshot, state: State, best: Response | None) -> list[Node]:
-    of_filter = {"layer": state.layer, "filter_index": state.filter_index}
+    of_filter: dict[str, Any] = {"layer": state.layer, "filter_index": state.filter_index}
+    of_filter |= groups_in(state)
     links: list[Node] = []
     if best is not None:
         query = query_for(snapshot.catalog, **of_filter, sample=best.sample)
@@ -144,7 +172,7 @@ def _links(snapshot: Snapshot, state: State, best: Response | None) -> list[Node
 PANEL = Panel(
     "header",
     draw,
-    needs=("layer", "filter_index", "class_index"),
+    needs=("layer", "filter_index", "class_index", "group_a", "group_b"),
     beside=(kernel.PANEL,),
     class_name="filter-header",
 )

@@ -5,12 +5,29 @@ from __future__ import annotations
 from dash import ClientsideFunction, Dash, Input, Output
 from dash import State as DashState
 
-from dashboard.components.controls import card, class_select, layer_select, number, only_if, step
-from dashboard.components.nodes import Node, dcc, dmc, html
+from dashboard.components.controls import (
+    card,
+    class_select,
+    layer_select,
+    number,
+    only_if,
+    step,
+    switch,
+)
+from dashboard.components.nodes import Node, dcc, html
 from dashboard.pages import ids
-from dashboard.pages.filter import distribution, downloads, header, samples, scores, similar
+from dashboard.pages.filter import (
+    distribution,
+    downloads,
+    header,
+    samples,
+    scores,
+    similar,
+    without,
+)
 from dashboard.pages.page import Control, Page
 from dashboard.pages.state import State
+from dashboard.pages.two_groups import form, panel
 from dashboard.stores.snapshot import Snapshot
 from dashboard.stores.source import Source
 
@@ -40,18 +57,22 @@ def selection(snapshot: Snapshot, state: State) -> Node:
                 catalog.has_classes,
                 class_select(ids.FILTER_CLASS, catalog.class_names, state.class_index),
             ),
-            dmc.Switch(
-                id=ids.FILTER_CROP,
-                label="Crop images to what the unit sees",
-                size="sm",
-                persistence=True,
+            switch(
+                ids.FILTER_CROP,
+                caption="Crop images to what the unit sees",
+                on=state.crop == "seen",
             ),
         ],
         title="Selection",
     )
 
 
-def register(app: Dash, _: Source) -> None:
+def groups(snapshot: Snapshot, state: State) -> Node:
+    """What sets two groups of samples, to be seen beside each other."""
+    return form.form("filter", snapshot, state)
+
+
+def register(app: Dash, source: Source) -> None:
     """Ties the buttons, and the filters that a layer has, to the number of the filter."""
     app.clientside_callback(
         ClientsideFunction("navigation", "stepFilter"),
@@ -66,8 +87,12 @@ def register(app: Dash, _: Source) -> None:
         DashState(ids.FILTER_STEPS, "data"),
         prevent_initial_call=True,
     )
+    samples.register(app)
+    form.register(app, source, "filter")
+    panel.register(app, "filter")
 
 
+GROUPS = panel.panel("filter", with_layer=False)
 PAGE = Page(
     name="filter",
     title="Filter",
@@ -76,16 +101,24 @@ PAGE = Page(
         "layer": Control(ids.FILTER_LAYER),
         "filter_index": Control(ids.FILTER_FILTER),
         "class_index": Control(ids.FILTER_CLASS),
+        "first_class": Control(ids.FILTER_FIRST_CLASS, "data"),
+        "scale": Control(ids.FILTER_SCALE),
+        "crop": Control(ids.FILTER_CROP, "checked", ("whole", "seen")),
+        **{name: Control(form.group_id("filter", name)) for name in form.FIELDS},
     },
-    side=(selection, similar.PANEL),
+    side=(selection, groups, similar.PANEL),
     main=(
         header.PANEL,
+        GROUPS,
         samples.STRONGEST,
         distribution.PANEL,
         scores.PANEL,
+        without.PANEL,
         samples.USUAL,
         samples.OF_CLASSES,
         downloads.PANEL,
     ),
+    names={"layer": "", "filter_index": "filter "},
+    is_styled=True,
     register=register,
 )

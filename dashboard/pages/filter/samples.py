@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from dash import Input
+from dash import ClientsideFunction, Dash, Input, Output
+from dash import State as DashState
 from numpy.typing import NDArray
 
 from dashboard.components.controls import as_count, empty
@@ -19,6 +20,7 @@ from dashboard.pages.state import State, around_sample, query_for, state_for
 from dashboard.pages.words import names_of, not_exact, outcome_signs, outcome_words
 from dashboard.stores.snapshot import TOP_COLUMNS, Snapshot
 from fmcore.errors import StatisticNotFoundError
+from fmcore.numbers import number_text
 from fmcore.statistics import BANDS, TOP
 
 # Pixels of the longer side of an image that is fetched for a thumbnail, and for the largest one.
@@ -113,7 +115,7 @@ class Pictures:
                 Thumbnail(
                     response.sample,
                     (
-                        f"{response.value:.4g}",
+                        number_text(response.value, digits=4),
                         outcome_signs(response.sample, *self.names(response)),
                     ),
                     self._words(response, *self.names(response)),
@@ -156,8 +158,8 @@ class Pictures:
         outcome = outcome_words(label, predicted)
         blind = self._fields is not None and self.box(response) is None
         return (
-            f"Sample {response.sample}: activation {response.value:.6g} at y {response.y}, "
-            f"x {response.x}{', which sees only padding' if blind else ''}"
+            f"Sample {response.sample}: activation {number_text(response.value)} "
+            f"at y {response.y}, x {response.x}{', which sees only padding' if blind else ''}"
             f"{f'; {outcome}' if outcome else ''}"
         )
 
@@ -272,16 +274,32 @@ def _none_finite(size: int) -> Node:
 
 
 def _classes_body(snapshot: Snapshot, state: State) -> list[Node]:
+    first = state.class_index if state.first_class is None else state.first_class
     return [
+        dcc.Store(id=ids.FILTER_CLASSES_AT_ONCE, data=CLASSES_AT_ONCE),
+        dcc.Store(id=ids.FILTER_FIRST_CLASS, data=state.first_class),
         html.Div(id="filter-classes", className="filled"),
         dmc.Pagination(
             id=ids.FILTER_CLASSES_PAGE,
             total=-(-len(snapshot.catalog.class_names) // CLASSES_AT_ONCE),
-            value=(state.class_index or 0) // CLASSES_AT_ONCE + 1,
+            value=(first or 0) // CLASSES_AT_ONCE + 1,
             size="sm",
             hideWithOnePage=True,
         ),
     ]
+
+
+def register(app: Dash) -> None:
+    """Has the link name the classes of the page, unless they are those about the class."""
+    app.clientside_callback(
+        ClientsideFunction("panels", "firstClass"),
+        Output(ids.FILTER_FIRST_CLASS, "data"),
+        Input(ids.FILTER_CLASSES_PAGE, "value"),
+        Input(ids.FILTER_CLASS, "value"),
+        DashState(ids.FILTER_CLASSES_AT_ONCE, "data"),
+        DashState(ids.FILTER_FIRST_CLASS, "data"),
+        prevent_initial_call=True,
+    )
 
 
 STRONGEST = Panel(

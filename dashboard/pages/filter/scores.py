@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.chance import band_words, verdict
 from dashboard.components.controls import empty
 from dashboard.components.nodes import Node, dcc, dmc, html
 from dashboard.components.table import Cell, table
 from dashboard.figures.theme import Theme
-from dashboard.pages.chance import band_words, verdict
 from dashboard.pages.page import Panel
 from dashboard.pages.state import State, query_for
 from dashboard.pages.words import why_no_classes
 from dashboard.stores.snapshot import Snapshot
+from fmcore.numbers import number_text
 from fmcore.statistics import (
     CLASS_FILTER,
     POOLINGS,
@@ -32,7 +33,6 @@ OF_CLASS = score_families(CLASS_FILTER)
 OF_FILTER = score_families(("filter",))
 NOT_POOLED = unpooled_statistics(("filter",))
 _ABOUT = OF_CLASS | OF_FILTER | NOT_POOLED
-_NOT_POOLED = "of all values, not pooled"
 # Classes that are shown beside the selected one: those that the filter tells best.
 BEST = 3
 
@@ -46,18 +46,20 @@ class Score:
         low: the lower end of the band, NaN where there is none.
         high: the upper end.
         two_sided: whether a value below the band is a finding.
+        why: why the value is undefined, as far as is known.
     """
 
     value: float
     low: float = float("nan")
     high: float = float("nan")
     two_sided: bool = True
+    why: str = ""
 
     @property
     def verdict(self) -> str:
         """The value beside chance, in words."""
         if not math.isfinite(self.value):
-            return "undefined"
+            return self.why or "undefined"
         if not self.has_band:
             return "no chance level"
         return verdict(self.value, self.low, self.high, two_sided=self.two_sided)
@@ -119,7 +121,8 @@ def of_class(
     def score(name: str, index: int) -> Score:
         band = bands[name]
         ends = None if band is None else band[:, index, filter_index]
-        return _score(name, values[name][index], ends)
+        why = snapshot.why_none(layer, name, index, filter_index)
+        return _score(name, values[name][index], ends, why)
 
     return [
         ClassScores(
@@ -168,16 +171,19 @@ def _scores(
     snapshot: Snapshot, layer: str, filter_index: int, names: Iterable[str]
 ) -> dict[str, Score]:
     def score(name: str) -> Score:
+        if STATISTICS[name].made_of == "kernel" and name not in snapshot.statistics(layer):
+            return _score(name, np.float64(math.nan), None, snapshot.layer(layer).why_no_kernel)
         band = snapshot.chance(layer, name)
         ends = None if band is None else band[:, filter_index]
-        return _score(name, snapshot.statistic(layer, name)[filter_index], ends)
+        why = snapshot.why_none(layer, name, filter_index)
+        return _score(name, snapshot.statistic(layer, name)[filter_index], ends, why)
 
     return {name: score(name) for name in names}
 
 
-def _score(name: str, value: np.generic, ends: NDArray[np.float64] | None) -> Score:
+def _score(name: str, value: np.generic, ends: NDArray[np.float64] | None, why: str) -> Score:
     low, high = (math.nan, math.nan) if ends is None else ends.tolist()
-    return Score(float(value), low, high, STATISTICS[name].two_sided)
+    return Score(float(value), low, high, STATISTICS[name].two_sided, why)
 
 
 def draw(snapshot: Snapshot, state: State, _: Theme) -> list[Node]:
@@ -190,7 +196,7 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> list[Node]:
         body = [[name, value, f"{n_samples:,}"] for name, value in _not_pooled_cells(numbers)]
         return [
             empty(words, title="No classes"),
-            table(["Over all samples", "Value", "n"], body),
+            table("Scores over all samples", ["Over all samples", "Value", "n"], body),
         ]
     classes = of_class(*where, state.class_index)  # says best why there are none
     alerts = [
@@ -230,7 +236,7 @@ def _class_table(snapshot: Snapshot, state: State, classes: Sequence[ClassScores
         for family in OF_CLASS
         for pooling in POOLINGS
     ]
-    return table(head, body)
+    return table("Scores of classes", head, body)
 
 
 def _filter_table(scores: dict[str, Score], n_samples: int) -> Node:
@@ -244,15 +250,21 @@ def _filter_table(scores: dict[str, Score], n_samples: int) -> Node:
         for family in OF_FILTER
     ]
     body += [[name, value, "", f"{n_samples:,}"] for name, value in _not_pooled_cells(scores)]
-    return table(["Over all classes", *(f"Pooled {name}" for name in POOLINGS), "n"], body)
+    head: list[Cell] = ["Over all classes", *(f"Pooled {name}" for name in POOLINGS), "n"]
+    return table("Scores over all classes", head, body)
 
 
 def _not_pooled_cells(scores: dict[str, Score]) -> list[tuple[Cell, Cell]]:
     """Name and value of each number that is made of all values."""
     return [
-        ([_title(name)], [html.Span(f"{scores[name].value:.4g}"), html.Small(_NOT_POOLED)])
+        ([_title(name)], [*score_cell(scores[name])[:1], html.Small(_basis(name))])
         for name in NOT_POOLED
     ]
+
+
+def _basis(name: str) -> str:
+    """What a statistic is of that has nothing to do with a pooled table."""
+    return "of its weights" if STATISTICS[name].origin == "kernel" else "of all values, not pooled"
 
 
 def _title(family: str) -> Node:
@@ -266,8 +278,9 @@ def score_cell(score: Score) -> list[Node]:
     """The value; below it what chance would give, and in words whether it is beyond."""
     words = score.verdict
     if not math.isfinite(score.value):
-        return [html.B("–"), html.Small(words)]
-    value = f"{score.value:.4g}"
+        text = number_text(score.value) if math.isinf(score.value) else "–"
+        return [html.B(text), html.Small(words)]
+    value = number_text(score.value, digits=4)
     beyond = words in ("above chance", "below chance")
     if score.has_band:
         words += f": {band_words(score.low, score.high, two_sided=score.two_sided, digits=3)}"

@@ -7,9 +7,10 @@ from dashboard.components.thumbnails import picture
 from dashboard.figures.theme import Theme
 from dashboard.pages.filter.samples import THUMBNAIL, Pictures, Response
 from dashboard.pages.page import Panel
-from dashboard.pages.state import State, query_for
+from dashboard.pages.state import State, groups_in, query_for
 from dashboard.stores.snapshot import TOP_COLUMNS, Snapshot
 from fmcore.errors import StatisticNotFoundError
+from fmcore.numbers import fraction_text
 
 MOST = 8
 
@@ -22,12 +23,9 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> Node:
     """
     similar = snapshot.layer(state.layer).similar(state.filter_index)
     if not similar:
-        return dmc.Text(
-            "None: the filter, or all others of the layer, have the same pooled mean for every "
-            "sample.",
-            size="sm",
-            c="dimmed",
-        )
+        why = snapshot.values(state.layer).why_none(state.filter_index)
+        words = "the filter, or all others of the layer, have the same pooled mean for every sample"
+        return dmc.Text(f"None: {why or words}.", size="sm", c="dimmed")
     box = Pictures(snapshot, state.layer, state.filter_index).box  # the same for all filters
     rows = []
     for index, correlation in similar[:MOST]:
@@ -36,6 +34,7 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> Node:
             layer=state.layer,
             filter_index=index,
             class_index=state.class_index,
+            **groups_in(state),
         )
         best = _strongest(snapshot, state.layer, index)
         image: list[Node] = []
@@ -44,7 +43,10 @@ def draw(snapshot: Snapshot, state: State, _: Theme) -> Node:
             words = f"Its strongest: sample {best.sample}"
             image = [picture(url, words=words, shape=snapshot.image_shape, box=box(best))]
         way = "together" if correlation > 0 else "opposite"
-        text = [html.B(f"filter {index}"), html.Small(f"r = {correlation:+.3f}, {way}")]
+        text = [
+            html.B(f"filter {index}"),
+            html.Small(f"r = {fraction_text(correlation, decimals=3)}, {way}"),
+        ]
         rows.append(dcc.Link([html.Div(image), html.Div(text)], href=f"filter{query}"))
     others = snapshot.catalog.n_filters[state.layer] - 1
     words = (
@@ -69,6 +71,6 @@ def _strongest(snapshot: Snapshot, layer: str, filter_index: int) -> Response | 
 PANEL = Panel(
     "similar",
     draw,
-    needs=("layer", "filter_index", "class_index"),
+    needs=("layer", "filter_index", "class_index", "group_a", "group_b"),
     title="Similar filters",
 )

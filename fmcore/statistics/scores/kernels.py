@@ -83,7 +83,7 @@ def permuted_scores(
     scores, inside = np.empty((3, n_classes)), np.empty(n_classes)
     n_kept = 3 * n_classes
     flat_scores = scores.reshape(n_kept)
-    least, most_kept = np.empty((n_places, n_kept)), np.empty((n_places, n_kept))
+    lowest, highest = np.empty((n_places, n_kept)), np.empty((n_places, n_kept))
     for row in range(len(values)):
         n_runs, n_used, start, last_bin, squares = 0, 0, 0, -1, 0.0
         while start < n:
@@ -103,7 +103,7 @@ def permuted_scores(
         bin_runs[n_used] = n_runs
         n_visited = starts[n_runs - 1] + np.uint32(1)
         order = orders[row]
-        least[:], most_kept[:] = np.inf, -np.inf
+        lowest[:], highest[:] = np.inf, -np.inf
         for turn in range(len(labels)):
             of_sample = labels[turn]
             for rank in range(n_visited):
@@ -184,14 +184,14 @@ def permuted_scores(
             for index in range(n_kept):
                 high = low = flat_scores[index]
                 for place in range(n_places - 1, -1, -1):
-                    kept_high, kept_low = most_kept[place, index], least[place, index]
+                    kept_high, kept_low = highest[place, index], lowest[place, index]
                     is_higher, is_lower = high > kept_high, low < kept_low
-                    most_kept[place, index] = high if is_higher else kept_high
-                    least[place, index] = low if is_lower else kept_low
+                    highest[place, index] = high if is_higher else kept_high
+                    lowest[place, index] = low if is_lower else kept_low
                     high = kept_high if is_higher else high
                     low = kept_low if is_lower else low
         for place in range(n_places):
             for score in range(3):
                 for index in range(n_classes):
-                    smallest[place, row, score, index] = least[place, score * n_classes + index]
-                    largest[place, row, score, index] = most_kept[place, score * n_classes + index]
+                    smallest[place, row, score, index] = lowest[place, score * n_classes + index]
+                    largest[place, row, score, index] = highest[place, score * n_classes + index]

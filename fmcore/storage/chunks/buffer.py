@@ -43,6 +43,7 @@ class ChunkBuffer:
         codec: how its chunks are made.
         run_length: how many chunks HDF5 gets as one, at most.
         n_rows: number of rows that were returned as blocks.
+        n_waiting: number of rows after these, which do not fill a chunk yet.
         has_runs: whether HDF5 got several chunks as one.
     """
 
@@ -51,33 +52,31 @@ class ChunkBuffer:
         self.codec = codec
         chunk_bytes = math.prod(array.chunks) * array.dtype.itemsize
         self.run_length = run_length(chunk_bytes) if in_runs else 1
-        self.n_rows = 0
+        self.n_rows = self.n_waiting = 0
         self.has_runs = False
         self._sizes = array_of("q")
         self._waiting: list[NDArray[Any]] = []
-        self._n_waiting = 0
 
     def add(self, values: NDArray[Any]) -> list[Blocks]:
         """Adds rows and returns the chunks that they complete."""
         self._waiting.append(values)
-        self._n_waiting += len(values)
+        self.n_waiting += len(values)
         rows = self.array.chunks[0]
-        return self._cut(self._n_waiting // rows * rows)
+        return self._cut(self.n_waiting // rows * rows)
 
     def flush(self) -> list[Blocks]:
         """Returns the last rows as a chunk, full or not."""
-        return self._cut(self._n_waiting)
+        return self._cut(self.n_waiting)
 
-    def put(self, run: ChunkRun) -> int:
-        """Writes the chunks of a run; the runs of an array must come in the order of its rows.
-
-        Returns:
-            Where the first chunk lies in the file.
-        """
+    def put(self, run: ChunkRun) -> None:
+        """Writes the chunks of a run; the runs of an array must come in the order of its rows."""
         write_chunk(self.array, run.corner, run.data)
         self._sizes.extend(run.sizes)
         self.has_runs |= len(run.sizes) > 1
-        return int(self.array.id.get_chunk_info_by_coord(run.corner).byte_offset)
+
+    def place_of(self, corner: tuple[int, ...]) -> int:
+        """Where a chunk that was put lies in the file, by where it begins in the array."""
+        return int(self.array.id.get_chunk_info_by_coord(corner).byte_offset)
 
     def next_run(self, data: bytes | memoryview, sizes: list[int]) -> ChunkRun:
         """The run of the chunks that come next, with the bytes of them all."""
@@ -86,6 +85,12 @@ class ChunkBuffer:
         places = np.unravel_index(len(self._sizes), grid)
         corner = tuple(int(place) * step for place, step in zip(places, chunk, strict=True))
         return ChunkRun(corner, data, sizes)
+
+    def skip(self, n_chunks: int) -> None:
+        """Counts the rows of whole chunks that were put without having been rows here."""
+        across = zip(self.array.shape[1:], self.array.chunks[1:], strict=True)
+        n_across = math.prod(-(-size // step) for size, step in across)
+        self.n_rows += n_chunks // n_across * self.array.chunks[0]
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Reads a part of what was written to an array whose chunks are whole rows.
@@ -117,7 +122,7 @@ class ChunkBuffer:
 
     def resume(self, n_rows: int, waiting: NDArray[Any]) -> None:
         """Goes on behind rows whose chunks were put, and rows that wait."""
-        self.n_rows, self._n_waiting = n_rows, len(waiting)
+        self.n_rows, self.n_waiting = n_rows, len(waiting)
         self._waiting = [waiting] if len(waiting) else []
 
     def _cut(self, n_rows: int) -> list[Blocks]:
@@ -126,7 +131,7 @@ class ChunkBuffer:
         rows = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
         runs = list(block_runs(rows[:n_rows], self.array.chunks, self.n_rows, self.run_length))
         self.n_rows += n_rows
-        self._n_waiting -= n_rows
+        self.n_waiting -= n_rows
         # A copy: waiting rows must not keep the batch they came from in memory.
-        self._waiting = [rows[n_rows:].copy()] if self._n_waiting else []
+        self._waiting = [rows[n_rows:].copy()] if self.n_waiting else []
         return runs

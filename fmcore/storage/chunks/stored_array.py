@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import operator
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import h5py
@@ -50,12 +52,29 @@ class StoredChunk:
     data: bytes
 
 
+class Readable(Protocol):
+    """Bytes in which chunks lie."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the store, for messages."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes from `offset`; fewer if the file ends before."""
+
+    def read_now(self, offset: int, size: int) -> bytes | None:
+        """The bytes from `offset` if they are in memory already."""
+
+    def describe(self, offset: int) -> str:
+        """The file that holds a byte, for messages."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkIndex:
     """Where the chunks of one array lie, and how they are read.
 
     Attributes:
-        file: the bytes of the store.
+        file: the bytes of the store, or of its shards.
         name: the path of the array in the store.
         shape: the shape of the array.
         chunk: the shape of a chunk.
@@ -66,7 +85,7 @@ class ChunkIndex:
         by_sample: whether the first axis is the sample axis, for messages.
     """
 
-    file: FileBytes
+    file: Readable
     name: str
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
@@ -160,13 +179,31 @@ class ChunkIndex:
         """
         positions = self.positions(0, stop)
         while run := list(itertools.islice(positions, most)):
-            chunks = [self._read_chunk(position) for position in run]
+            chunks = self._read_chunks(run)
             if (damaged := codec.first_damaged(chunks)) is not None:
                 raise self._damage_error(run[damaged], "its checksum does not match")
             row, *others = (place * step for place, step in zip(run[0], self.chunk, strict=True))
             yield ChunkRun(
                 (first_row + row, *others), b"".join(chunks), [len(chunk) for chunk in chunks]
             )
+
+    def _read_chunks(self, positions: Sequence[tuple[int, ...]]) -> list[memoryview]:
+        """Reads chunks as they lie in the file: at once, where they lie back to back.
+
+        Raises:
+            StoreError: if the disk refuses or the file ends before, naming array and samples.
+        """
+        offsets, sizes = (
+            [int(array[position]) for position in positions] for array in (self.offsets, self.sizes)
+        )
+        ends = list(itertools.accumulate(sizes, initial=offsets[0]))
+        if ends[:-1] == offsets:
+            places = [offset - offsets[0] for offset in ends]
+            with contextlib.suppress(OSError):  # raised below, with the chunk that it is of
+                data = memoryview(self.file.read(offsets[0], places[-1]))
+                if len(data) == places[-1]:
+                    return [data[start:end] for start, end in itertools.pairwise(places)]
+        return [memoryview(self._read_chunk(position)) for position in positions]
 
     def _read_chunk(self, position: tuple[int, ...]) -> bytes:
         try:
@@ -279,9 +316,12 @@ class ChunkIndex:
         return [None] * len(sizes)
 
     def _damage_error(self, position: tuple[int, ...], error: object) -> StoreError:
+        if isinstance(error, StoreError):  # the shard of the chunk is not there
+            return error
         rows = self.describe_rows(position[0], position[0])
+        where = self.file.describe(int(self.offsets[position]))
         return StoreError(
-            f"{self.file.path} is a damaged store: {self.name}, {rows}: {error}; "
+            f"{where} is a damaged store: {self.name}, {rows}: {error}; "
             "`fmcore validate` lists all problems; capture again, or restore it from a copy"
         )
 
@@ -317,9 +357,7 @@ def index_of(array: h5py.Dataset, file: FileBytes) -> ChunkIndex:
     entries = np.array(numbers_of_chunks, np.int64).reshape(-1, len(grid) + 3)
     corners, numbers = entries[:, : len(grid)], entries[:, len(grid) :]
     positions = corners // np.array(chunk)
-    # What deflate cannot shrink grows by a few bytes in a thousand.
-    sane = (numbers[:, 0] >= 0) & (numbers[:, 0] + numbers[:, 1] <= file.size)
-    sane &= (numbers[:, 1] > codec.CHECKSUM_BYTES) & (numbers[:, 1] <= nbytes * 1.01 + 1024)
+    sane = are_sane(numbers[:, 0], numbers[:, 1], file.size, nbytes)
     sane &= (numbers[:, 2] == 0) & (positions >= 0).all(axis=1) & (positions < grid).all(axis=1)
     offsets, sizes = np.full(grid, -1, np.int64), np.zeros(grid, np.int64)
     if sane.all():
@@ -330,6 +368,22 @@ def index_of(array: h5py.Dataset, file: FileBytes) -> ChunkIndex:
     return ChunkIndex(
         file, name, shape, chunk, dtype, array_codec, offsets, sizes, has_samples(name.lstrip("/"))
     )
+
+
+def are_sane(
+    offsets: NDArray[np.int64], sizes: NDArray[np.int64], end: Any, n_bytes: int
+) -> NDArray[np.bool_]:
+    """Which chunks lie within their file, with a size that a chunk may have, <bool>[chunk].
+
+    Args:
+        offsets: where each begins, <int64>[chunk].
+        sizes: the bytes of each, <int64>[chunk].
+        end: the size of the file, or of that of each chunk.
+        n_bytes: the bytes of the values of a chunk.
+    """
+    # What deflate cannot shrink grows by a few bytes in a thousand.
+    sane = (offsets >= 0) & (offsets + sizes <= end)
+    return sane & (sizes > codec.CHECKSUM_BYTES) & (sizes <= n_bytes * 1.01 + 1024)
 
 
 class Indexed(Protocol):

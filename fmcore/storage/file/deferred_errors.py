@@ -48,6 +48,7 @@ class DeferredErrorFile(io.FileIO):
         self._position = 0  # where the next write goes; the buffered bytes end there
         self._end = 0  # the length of the file to HDF5
         self._in_place: tuple[int, int] | None = None  # position and size
+        self._writes: list[tuple[int, int]] | None = None  # likewise, while `list_writes` is on
         self._unwritten: list[tuple[int, bytes]] = []  # what the disk refused, with its place
         super().__init__(*arguments)
         self._written = WrittenParts(self.fileno())
@@ -55,6 +56,8 @@ class DeferredErrorFile(io.FileIO):
     def write(self, data: Any, /) -> int:
         """Writes the data or keeps the error; returns the full length either way."""
         view = memoryview(data)
+        if self._writes is not None:
+            self._writes.append((self._position, view.nbytes))
         if (self._position, view.nbytes) == self._in_place:
             self._in_place = None
             self.seek(self._position + view.nbytes)
@@ -128,6 +131,16 @@ class DeferredErrorFile(io.FileIO):
         if self._in_place is not None:
             self._in_place = None
             raise ValueError(f"{size:,} bytes were not written at {position:,} again")
+
+    @contextlib.contextmanager
+    def list_writes(self) -> Iterator[list[tuple[int, int]]]:
+        """Yields a list that gets position and size in bytes of each write of this block."""
+        writes: list[tuple[int, int]] = []
+        self._writes = writes
+        try:
+            yield writes
+        finally:
+            self._writes = None
 
     def flush(self) -> None:
         """Writes the buffer, or keeps the error."""

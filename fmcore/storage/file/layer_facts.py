@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from fmcore.storage.file.nodes import read_attributes
+from fmcore.storage.file.shard_table import ShardedArray
 from fmcore.storage.format.schema import (
     ATTRIBUTES,
     LAYER_ATTRIBUTES,
@@ -59,17 +60,26 @@ class LayerFacts:
         return str(self.attributes["policy"])
 
     @classmethod
-    def of_group(cls, group: h5py.Group) -> Self:
-        """Reads the facts from the group of a layer, in which nothing leads out of the file."""
+    def of_group(cls, group: h5py.Group, sharded: Mapping[str, ShardedArray]) -> Self:
+        """Reads the facts from the group of a layer, in which nothing leads out of the file.
+
+        Args:
+            group: the group.
+            sharded: the arrays whose chunks lie in shards, by path.
+        """
         name = group.name.rsplit("/", 1)[-1]
-        paths: set[str] = set()
+        paths = set(sharded)
         group.id.links.visit(lambda path: paths.add(f"{group.name[1:]}/{path.decode()}"))
         height, width, filters = (int(group[axis].shape[0]) for axis in ("y", "x", "filter"))
-        maps = group.get(array_path("activation", name).rsplit("/", 1)[-1])
+        maps_path = array_path("activation", name)
+        maps = group.get(maps_path.rsplit("/", 1)[-1])
+        n_bytes = 0 if maps is None else int(maps.id.get_storage_size())
+        if maps_path in sharded:
+            n_bytes = sharded[maps_path].stored_bytes
         return cls(
             name,
             (height, width, filters),
-            0 if maps is None else int(maps.id.get_storage_size()),
+            n_bytes,
             frozenset(spec.name for spec in LAYER_SCHEMA if array_path(spec.name, name) in paths),
             read_attributes(group),
         )

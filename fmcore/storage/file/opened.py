@@ -74,10 +74,10 @@ def open_file(path: Path, *, check_seal: bool = True, file: FileBytes | None = N
 
 
 def _open_twice(path: Path, file: FileBytes | None, *, check_seal: bool) -> OpenFile:
-    if file is None and not path.is_file():
-        reason = "it is a folder" if path.is_dir() else "there is no such file"
-        raise InputFileError(f"cannot open store {path}: {reason}; `fmcore capture` writes one")
     try:
+        if file is None and not path.is_file():
+            reason = "it is a folder" if path.is_dir() else "there is no such file"
+            raise InputFileError(f"cannot open store {path}: {reason}; `fmcore capture` writes one")
         for _ in range(ATTEMPTS):
             # First, because h5py does not tell a file it may not read from one that is not HDF5.
             file_bytes = file or FileBytes(path)

@@ -96,6 +96,10 @@ class FileBytes:
             os.lseek(self.descriptor, offset, os.SEEK_SET)
             return os.read(self.descriptor, size)
 
+    def describe(self, _: int) -> str:
+        """The file, for messages; `ShardedBytes` names the shard that holds a byte."""
+        return str(self.path)
+
     def is_same_as(self, file: h5py.File) -> bool:
         """Whether HDF5 has opened the same file: a store may be replaced under its name."""
         return os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle()))

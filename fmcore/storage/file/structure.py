@@ -9,7 +9,7 @@ before it publishes a store, check everything.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from fmcore.storage.file.nodes import (
     require_few_attributes,
     scale_addresses,
 )
+from fmcore.storage.file.shard_table import ShardedArray, ShardTable, read_shard_table
 from fmcore.storage.format.chunk_shape import LARGEST_CHUNK_BYTES
 from fmcore.storage.format.columns import COLUMNS
 from fmcore.storage.format.lack import Lack
@@ -44,6 +45,8 @@ from fmcore.storage.format.schema import (
     MODEL,
     SAMPLES,
     SCHEMA,
+    SHARD_ATTRIBUTES,
+    SHARDS,
     SHARED_AXES,
     ArraySpec,
     AttributeSpec,
@@ -53,6 +56,8 @@ from fmcore.storage.format.schema import (
     scale_path,
 )
 
+# The axis of samples.
+SAMPLE = "sample"
 # What lies in a file, by its path.
 Nodes = dict[str, h5py.Group | h5py.Dataset]
 _KINDS = {
@@ -77,11 +82,18 @@ class Structure:
         layers: what the file states of each layer, by the name of its group, in the model's order.
         axes: the axes outside the layers, by path.
         addresses: of every object outside the layers; each has only one name.
+        shards: which shards hold the samples; None if they lie in the file.
     """
 
     layers: Mapping[str, LayerFacts]
     axes: Mapping[str, Axis]
     addresses: frozenset[int]
+    shards: ShardTable | None = None
+
+    @property
+    def sharded(self) -> Mapping[str, ShardedArray]:
+        """The arrays whose chunks lie in shards, by path."""
+        return {} if self.shards is None else self.shards.arrays
 
 
 def check_format(file: h5py.File, path: Path) -> None:
@@ -187,20 +199,47 @@ def _structure_of_file(file: h5py.File, path: Path) -> tuple[Structure, Nodes, l
     if not isinstance(layers, h5py.Group) or not len(layers):
         return Structure({}, axes, frozenset(seen)), nodes, [f"/{LAYERS} is missing or empty"]
     for place, attributes in ATTRIBUTES.items():
-        if place != LAYER_ATTRIBUTES:
+        if place != LAYER_ATTRIBUTES and (place != SHARD_ATTRIBUTES or SHARDS in nodes):
             problems += _attribute_problems(file.get(place), place, attributes)
+    tables: list[ShardTable] = []
+    if SHARDS in nodes:
+        problems += _caught(SHARDS, _read_shards(file, nodes, axes, tables))
+    shards = tables[0] if tables else None
+    sharded = {} if shards is None else shards.arrays
     stated: list[LayerFacts] = []
     for spec in own:
-        of_array = list(_caught(spec.path, _array_problems(nodes, spec, spec.path, axes)))
+        checks = _array_problems(nodes, spec, spec.path, axes, sharded.get(spec.path))
+        of_array = list(_caught(spec.path, checks))
         problems += of_array
         if spec.name == "layer_facts" and not of_array:
             problems += _caught(spec.path, _read_facts(nodes[spec.path], layers, stated))
         if spec.name == names_of(ESTIMATE) and spec.path in nodes and not of_array:
             problems += _caught(spec.path, _estimate_problems(nodes[spec.path]))
-    problems += _caught(SAMPLES, _prediction_problems(file))
+    problems += _caught(SAMPLES, _prediction_problems(file, sharded))
     in_order = sorted(stated, key=lambda facts: facts.index)
     by_group = {one.group: one for one in in_order}
-    return Structure(by_group, axes, frozenset(seen)), nodes, problems
+    return Structure(by_group, axes, frozenset(seen), shards), nodes, problems
+
+
+def _read_shards(
+    file: h5py.File, nodes: Nodes, axes: Mapping[str, Axis], tables: list[ShardTable]
+) -> Iterator[str]:
+    """Reads which shards the store has, unless what states it is not as it should be."""
+    problems: list[str] = []
+    for spec in SCHEMA:
+        if spec.absent == Lack.SHARDS:
+            if spec.path not in nodes:
+                problems.append(f"/{spec.path} is missing")
+            problems += _array_problems(nodes, spec, spec.path, axes)
+    yield from problems
+    if problems or SAMPLE not in axes:
+        return
+    table = read_shard_table(file, axes[SAMPLE].shape[0])
+    n_chunks = sum(math.prod(array.grid) for array in table.arrays.values())
+    if file[array_path("shard_chunk_size")].shape != (n_chunks,):
+        yield f"/{array_path('shard_chunk_size')} has not the length {n_chunks}"
+        return
+    tables.append(table)
 
 
 def _caught(where: str, problems: Iterator[str]) -> Iterator[str]:
@@ -252,11 +291,14 @@ def _layer_problems(
             yield f"/{scale_path(axis, maps)} is missing or is not an axis"
             return
     for spec, of_array in paths:
-        problems = _array_problems(nodes, spec, of_array, axes, references=references)
+        problems = _array_problems(
+            nodes, spec, of_array, axes, structure.sharded.get(of_array), references=references
+        )
         yield from _caught(of_array, problems)
-    yield from _policy_problems(f"/{where}", read_text(layer, "policy"), maps, nodes.get(maps))
+    stored = nodes.get(maps, structure.sharded.get(maps))
+    yield from _policy_problems(f"/{where}", read_text(layer, "policy"), maps, stored)
     facts = structure.layers.get(group)
-    if facts is not None and facts != LayerFacts.of_group(layer):
+    if facts is not None and facts != LayerFacts.of_group(layer, structure.sharded):
         yield f"/{where} is not as /{array_path('layer_facts')} states"
 
 
@@ -279,7 +321,7 @@ def _attribute_problems(
 
 
 def _policy_problems(
-    where: str, policy: str, path: str, maps: h5py.Group | h5py.Dataset | None
+    where: str, policy: str, path: str, maps: h5py.Group | h5py.Dataset | ShardedArray | None
 ) -> Iterator[str]:
     """Checks that maps are stored as the layer's policy states."""
     if policy not in list(Policy):
@@ -288,15 +330,15 @@ def _policy_problems(
         yield f"/{path} is there, but the policy is pooled"
     elif policy != Policy.POOLED and maps is None:
         yield f"/{path} is missing, but the policy is {policy}"
-    elif isinstance(maps, h5py.Dataset) and maps.dtype != policy:
+    elif isinstance(maps, h5py.Dataset | ShardedArray) and maps.dtype != policy:
         yield f"/{path} has dtype {maps.dtype}, but the policy is {policy}"
 
 
-def _prediction_problems(file: h5py.File) -> Iterator[str]:
+def _prediction_problems(file: h5py.File, sharded: Collection[str]) -> Iterator[str]:
     """Checks that predictions and what belongs to them are all there or all absent."""
     names = [name for name, column in COLUMNS.items() if column.absent == Lack.PREDICTIONS]
     paths = [f"/{array_path(name)}" for name in names]
-    absent = [path for path in paths if path not in file]
+    absent = [path for path in paths if path not in file and path[1:] not in sharded]
     if absent and len(absent) < len(paths):
         others = [path for path in paths if path not in absent]
         yield f"{absent[0]} is missing, but {others[0]} is there"
@@ -324,9 +366,18 @@ def _axes(nodes: Nodes, paths: Iterable[str]) -> dict[str, Axis]:
 
 
 def _array_problems(
-    nodes: Nodes, spec: ArraySpec, path: str, axes: Mapping[str, Axis], *, references: bool = True
+    nodes: Nodes,
+    spec: ArraySpec,
+    path: str,
+    axes: Mapping[str, Axis],
+    sharded: ShardedArray | None = None,
+    *,
+    references: bool = True,
 ) -> Iterator[str]:
     array = nodes.get(path)
+    if sharded is not None:
+        yield from _sharded_problems(array, spec, sharded, axes)
+        return
     if array is None:
         if not spec.optional:
             yield f"/{path} is missing"
@@ -354,6 +405,24 @@ def _array_problems(
         elif scale.shape != (size,) or size < 1:
             yield f"/{path}: length {size}, but /{expected} has the shape {scale.shape}"
     yield from _storage_problems(array, path, shape)
+
+
+def _sharded_problems(
+    array: h5py.Group | h5py.Dataset | None,
+    spec: ArraySpec,
+    sharded: ShardedArray,
+    axes: Mapping[str, Axis],
+) -> Iterator[str]:
+    """Checks what is stated of an array whose chunks lie in shards."""
+    path = sharded.path
+    if array is not None:
+        yield f"/{path} is there, but its chunks are said to lie in shards"
+    if sharded.dtype not in spec.dtypes:
+        yield f"/{path} has dtype {sharded.dtype}, expected {' or '.join(spec.dtypes)}"
+    scales = [axes.get(scale_path(axis, path)) for axis in spec.axes]
+    expected = [None if scale is None else scale.shape for scale in scales]
+    if spec.axes[0] != SAMPLE or expected != [(size,) for size in sharded.shape]:
+        yield f"/{path} has shape {sharded.shape}, its axes are {', '.join(spec.axes)}"
 
 
 def _storage_problems(array: h5py.Dataset, path: str, shape: tuple[int, ...]) -> Iterator[str]:

@@ -8,6 +8,8 @@ from fmcore.statistics import MATRIX_FILTERS
 class Lack(StrEnum):
     """Why an array is not in a store: something that the whole store or one layer goes without."""
 
+    GRAPH = "no graph"
+    SHARDS = "no shards"
     PREDICTIONS = "no predictions"
     SCORES = "no scores"
     MATRIX = f"no scores, or more than {MATRIX_FILTERS} filters"
@@ -16,6 +18,7 @@ class Lack(StrEnum):
     CLASS_MAPS = "no class maps"
     MAPS = "policy `pooled`"
     KERNEL = "the layer has no kernel with these axes"
+    DEPTHWISE_KERNEL = "the layer is no separable convolution"
     BIAS = "the layer has no bias of one number for each filter"
     DUPLICATES = "maps of one pixel"
     RECEPTIVE_FIELD = "no receptive field"

@@ -81,6 +81,7 @@ class LayerPlan:
             Lack.CLASS_MAPS: self.map_factors is None,
             Lack.HISTOGRAMS: self.bin_bits is None,
             Lack.KERNEL: self.spec.kernel is None,
+            Lack.DEPTHWISE_KERNEL: self.spec.depthwise_kernel is None,
             Lack.BIAS: self.spec.bias is None,
             Lack.DUPLICATES: self.spec.shape[0] * self.spec.shape[1] == 1,
             Lack.RECEPTIVE_FIELD: self.spec.receptive_field is None,
@@ -113,6 +114,7 @@ class StorePlan:
         has_truth: whether the labels of the samples are of that kind.
         present: <int64>[class], the classes that have samples, in order; None for all classes. A
             test set may have few of a thousand classes, and only these take memory.
+        command: the command that makes it; empty for none, as in Python.
     """
 
     ids: Sequence[str]
@@ -132,6 +134,7 @@ class StorePlan:
     target_names: Sequence[str] = ()
     has_truth: bool = False
     present: NDArray[np.int64] | None = None
+    command: str = ""
 
     @property
     def lacks(self) -> frozenset[Lack]:
@@ -140,6 +143,7 @@ class StorePlan:
         scored = self.statistics == StatisticsScope.ALL
         scored_targets = (of_labels or of_numbers) and self.has_truth and scored
         reasons = {
+            Lack.GRAPH: self.model.graph is None,
             Lack.PREDICTIONS: not self.has_predictions,
             **dict.fromkeys((Lack.SCORES, Lack.MATRIX, Lack.LISTS), not scored),
             Lack.LABELS: not of_labels,
@@ -199,6 +203,12 @@ class StorePlan:
         return extended
 
 
-def sample_ids(n_samples: int) -> list[str]:
-    """A name for each sample: its index, with leading zeros to the same length."""
-    return [f"{index:0{len(str(n_samples - 1))}d}" for index in range(n_samples)]
+def sample_ids(n_samples: int, rows: range | None = None) -> list[str]:
+    """A name for each sample: its index, with leading zeros to the same length.
+
+    Args:
+        n_samples: the number of samples in the test set.
+        rows: of which of them; of all where left out.
+    """
+    width = len(str(n_samples - 1))
+    return [f"{index:0{width}d}" for index in (range(n_samples) if rows is None else rows)]

@@ -24,11 +24,16 @@ from fmcore.storage.format.columns import COLUMNS
 from fmcore.storage.format.lack import Lack
 
 FORMAT = "fmcore-store"
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
+# That of a store whose samples stay in shards: readers of 1.1 find arrays missing.
+SHARDED_VERSION = "1.2"
 # Groups that have attributes, and the group of all layers.
 MODEL, DATASET, CAPTURE, SAMPLES, LAYERS = "model", "dataset", "capture", "samples", "layers"
+SHARDS = "shards"
 # The key of `ATTRIBUTES` for the group of each layer.
 LAYER_ATTRIBUTES = f"/{LAYERS}/{{layer}}"
+# The key of the group that only a store with shards has.
+SHARD_ATTRIBUTES = f"/{SHARDS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +319,29 @@ def _duplicates() -> Iterator[ArraySpec]:
         yield _of_layer(name, f"filters/{name}", dtype, axes, meaning, Lack.DUPLICATES)
 
 
+def _shards() -> Iterator[ArraySpec]:
+    """Which shards hold the samples, and where the chunks of arrays lie in them."""
+    columns = (
+        ("name", "bytes", "shard", "the name of the file in the folder of the shards"),
+        ("first_sample", "int64", "shard", "index of its first sample"),
+        ("n_samples", "int64", "shard", "number of its samples"),
+        ("bytes", "int64", "shard", "size of the file"),
+        ("digest", "bytes", "shard", "the SHA-256 in the seal of the file, in hex"),
+        (
+            "arrays",
+            "bytes",
+            "array",
+            "what is stated of each array whose chunks lie in the shards, JSON",
+        ),
+        ("chunk_offset", "int64", "chunk", "where each chunk of these begins in its shard"),
+        ("chunk_size", "int32", "chunk", "bytes of each chunk of these"),
+    )
+    for name, dtype, axis, meaning in columns:
+        yield ArraySpec(
+            f"shard_{name}", f"{SHARDS}/{name}", (dtype,), (axis,), meaning, Lack.SHARDS
+        )
+
+
 _MAP_AXES = ("class", "map_y", "map_x", "filter")
 _ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec(
@@ -322,6 +350,14 @@ _ARRAYS: tuple[ArraySpec, ...] = (
         ("uint8",),
         ("byte",),
         "the model's configuration, JSON",
+    ),
+    ArraySpec(
+        "graph",
+        f"{MODEL}/graph",
+        ("uint8",),
+        ("graph_byte",),
+        "the calls of the model's layers, and what each takes from which, JSON",
+        Lack.GRAPH,
     ),
     ArraySpec(
         "layer_facts",
@@ -388,8 +424,18 @@ _ARRAYS: tuple[ArraySpec, ...] = (
         "kernel",
         "float32",
         ("kernel_y", "kernel_x", "kernel_input", "kernel_output"),
-        "the layer's weights",
+        "the layer's weights; of a separable layer its pointwise part, and of a depthwise one each "
+        "filter's with the one plane that it reads",
         Lack.KERNEL,
+    ),
+    _of_layer(
+        "depthwise_kernel",
+        "depthwise_kernel",
+        "float32",
+        ("depthwise_y", "depthwise_x", "depthwise_input", "multiplier"),
+        "the depthwise part of a separable layer's weights: multiplier `m` of input `i` makes the "
+        "kernel_input `i` · multipliers + `m` of the pointwise part",
+        Lack.DEPTHWISE_KERNEL,
     ),
     _of_layer("bias", "bias", "float32", ("filter",), "the layer's bias", Lack.BIAS),
     *(
@@ -457,6 +503,7 @@ _ARRAYS: tuple[ArraySpec, ...] = (
     ),
     *_similar(),
     *_top(),
+    *_shards(),
 )
 # Every array by its name, also those that are parts of tables, and the tables.
 ARRAYS: dict[str, ArraySpec] = {spec.name: spec for spec in (*_ARRAYS, *_tables(_ARRAYS))}
@@ -539,7 +586,9 @@ _NOT_ROUNDED = "policy `float32` or `pooled`"
 ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
     "/": {
         "format": AttributeSpec(f"`{FORMAT}`"),
-        "format_version": AttributeSpec(f"`{FORMAT_VERSION}`: major and minor version"),
+        "format_version": AttributeSpec(
+            f"`{FORMAT_VERSION}`, or `{SHARDED_VERSION}` with shards: major and minor version"
+        ),
         "writer": AttributeSpec("program and version that wrote the file"),
         "libraries": AttributeSpec("versions of numpy, h5py and HDF5 that wrote it"),
         "created": AttributeSpec("UTC, ISO 8601"),
@@ -560,6 +609,10 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             "itself; `number`; or `none`"
         ),
         "output_name": AttributeSpec("the model's output that gives it; empty for none"),
+        "graph": AttributeSpec(
+            "where the array `graph` is from, or why there is none",
+            absent="the store is older than this attribute",
+        ),
         "conversion": AttributeSpec(
             "how the values of that output became what is stored: `identity`, `softmax`, "
             "`sigmoid`, `two columns` of the probability of class 1, or `two columns of a sigmoid`"
@@ -598,6 +651,10 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
         "statistics": AttributeSpec(
             "`all`, or `basic`: no histograms, scores, top samples or similarities"
         ),
+        "command": AttributeSpec(
+            "the command that made it, without `--out` and the folders of files",
+            absent="it was made in Python, or the store is older than this attribute",
+        ),
         "permutations": AttributeSpec(
             "number of permutations of the labels that chance levels come from",
             "integer",
@@ -608,6 +665,13 @@ ATTRIBUTES: dict[str, dict[str, AttributeSpec]] = {
             "filter's samples begin from",
             "integer",
             absent="statistics `basic`",
+        ),
+    },
+    SHARD_ATTRIBUTES: {
+        "folder": AttributeSpec("the name of the folder of the shards, beside the store"),
+        "digest": AttributeSpec(
+            "SHA-256 of the JSON, without spaces, of [`folder`, [[`name`, `first_sample`, "
+            "`n_samples`, `bytes`, `digest`] of each shard], [`arrays`]], in hex"
         ),
     },
     LAYER_ATTRIBUTES: {

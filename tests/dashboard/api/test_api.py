@@ -19,7 +19,9 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.ablations import make_ablation
 from helpers.factories import (
+    GRAPH,
     NumpyProbe,
     count,
     make_plan,
@@ -28,6 +30,7 @@ from helpers.factories import (
     reference,
 )
 from helpers.servers import running
+from helpers.sharded import copy_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -39,6 +42,7 @@ from dashboard.stores.source import Source
 from fmcore import open_store
 from fmcore.capture import capture
 from fmcore.export import FORMATS
+from fmcore.selection import set_text
 from fmcore.storage import handle
 
 FIRST, SECOND = "block/conv 1", "conv2"
@@ -86,6 +90,27 @@ def test_stores_and_layers_say_what_there_is(api, store):
     assert second["statistics"] == list(store.layers[SECOND].statistics)
 
 
+def test_the_graph_of_the_model_is_sent_once(api, store):
+    where = "api/v1/stores/tiny/graph"
+    answer = api.get(where)
+    graph = answer.json()
+    first = {"path": "image", "kind": "InputLayer", "shape": [9, 8, 1], "parameters": 0}
+    assert graph["nodes"][0] == first | {"layer": ""}
+    assert [node["path"] for node in graph["nodes"]] == [node.path for node in GRAPH.nodes]
+    assert [node["layer"] for node in graph["nodes"] if node["layer"]] == list(store.layers)
+    assert [tuple(edge) for edge in graph["edges"]] == list(GRAPH.edges)
+    assert answer.headers["x-store-digest"] == store.digest
+    again = api.get(where, headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_store_without_a_graph_answers_why():
+    old = Path(__file__).parents[2] / "golden" / "store-1.0.h5"
+    with running(create_app(Source(old))) as where:
+        answer = httpx.get(f"{where}api/v1/stores/store-1.0/graph")
+        assert "the store is older than graphs" in problem(answer, 404)
+
+
 @pytest.mark.parametrize("layer", MAPS)
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize(
@@ -128,12 +153,16 @@ def test_the_description_lists_the_formats_that_each_route_sends_and_no_other(ap
         "pooled": ["raw", "npy", "csv", "json"],
         "statistics": ["json", "csv"],
         "samples": ["json", "csv"],
+        "terms": ["json", "csv"],
+        "contrast": ["raw", "json", "csv"],
+        "costs": ["json", "csv"],
     }
     few = {
         "maps": {"layer": SECOND, "sample": "0:3"},
         "pooled": {"layer": SECOND, "sample": "0:3", "statistic": "max"},
         "statistics": {"layer": SECOND, "statistic": "mean"},
         "samples": {"sample": "0:3"},
+        "contrast": {"a": "0:5"},
     }
     for route, formats in FORMATS_OF.items():
         assert set(sent[route]) <= set(formats), route
@@ -141,6 +170,9 @@ def test_the_description_lists_the_formats_that_each_route_sends_and_no_other(ap
         schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
         assert schemas["format"]["enum"] == list(formats)
         assert schemas["format"]["default"] == sent[route][0]
+        # Of a model with a configuration alone, test_operations.py asks it; costs, test_costs.py.
+        if route in ("terms", "costs"):
+            continue
         query = few[route]
         described = operation["responses"]["200"]["content"]
         media_types = set()
@@ -154,12 +186,19 @@ def test_the_description_lists_the_formats_that_each_route_sends_and_no_other(ap
         assert media_types == set(described)
 
 
-def test_what_is_sent_as_a_file_has_a_name_with_the_ending_of_its_format(api):
+def test_what_is_sent_as_a_file_has_a_name_that_says_what_was_asked_for(api):
     for name in FORMATS_OF["maps"]:
-        disposition = maps(api, layer=SECOND, format=name).headers.get("content-disposition", "")
-        is_file = name in FORMATS and FORMATS[name].array_header is not None
-        expected = f'attachment; filename="tiny.conv2.activation.{name}"'
-        assert disposition == (expected if is_file else "")
+        answer = maps(api, layer=SECOND, sample="3,1", filter="2", format=name)
+        kind = {"raw": "", "json": "inline"}.get(name, "attachment")
+        expected = f'{kind}; filename="tiny-conv2-maps-sample3_1-filter2.{name}"'
+        assert answer.headers.get("content-disposition", "") == (expected if kind else "")
+    answer = maps(api, layer=FIRST, sample="top:2", filter="0", format="npy")
+    name = "tiny-block_conv_1-maps-sample_top_2-filter0.npy"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+    query = {"statistic": "auc_mean", "format": "csv"}
+    answer = api.get("api/v1/stores/tiny/statistics", params=query)
+    name = "tiny-statistics-auc_mean.csv"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
 
 
 def test_json_of_maps_has_null_where_a_value_is_no_number(tmp_path):
@@ -284,9 +323,53 @@ def test_statistics_and_samples_are_tidy(api, store):
     assert_array_equal(pd.read_csv(io.StringIO(text)).label, store.labels)
 
 
+def test_a_group_chooses_the_same_samples_everywhere(api, store):
+    where = "api/v1/stores/tiny/"
+    values = store.layers[FIRST].pooled("max")[:, 2].astype(float)
+    wrong = store.labels != store.predictions
+    expected = np.flatnonzero(wrong & (values > np.quantile(values, 0.3))).tolist()
+    assert len(expected) > 3
+    text = 'filter("block/conv 1",2)>0.3 quantile, WRONG'
+    got = api.get(f"{where}group", params={"expression": text})
+    assert got.headers["x-store-digest"] == store.digest
+    answer = got.json()
+    assert answer == {
+        "expression": 'filter("block/conv 1",2)>0.3 quantile wrong',
+        "n": len(expected),
+        "n_samples": 37,
+        "words": f"{len(expected)} of the 37 samples of tiny.h5",
+        "samples": expected,
+    }
+    again = {"if-none-match": got.headers["etag"]}
+    assert api.get(f"{where}group", params={"expression": text}, headers=again).status_code == 304
+    for sample in (text, answer["expression"], set_text(expected)):
+        rows = api.get(f"{where}samples", params={"sample": sample}).json()
+        assert [row["index"] for row in rows] == expected
+        assert_array_equal(array(maps(api, layer=SECOND, sample=sample)), MAPS[SECOND][expected])
+    none = api.get(f"{where}group", params={"expression": "correct wrong"}).json()
+    assert (none["samples"], none["words"]) == ([], "none of the 37 samples of tiny.h5")
+    assert api.get(f"{where}group").json()["n"] == 37
+
+
 @pytest.mark.parametrize(
     ("path", "status", "field", "why"),
     [
+        (
+            "api/v1/stores/tiny/group?expression=wrong+or",
+            422,
+            "expression",
+            "at character 9 expect",
+        ),
+        ("api/v1/stores/tiny/group?expression=label%3D9", 422, "expression", "no class '9'"),
+        ("api/v1/stores/tiny/group?expression=0:3,@a", 422, "expression", "Python only"),
+        ("api/v1/stores/tiny/group?expression=set:AAAA", 422, "expression", "is damaged"),
+        ("api/v1/stores/tiny/maps?layer=conv2&sample=set:AAAA", 422, "sample", "is damaged"),
+        (
+            "api/v1/stores/tiny/pooled?layer=conv2&sample=correct+wrong",
+            422,
+            "sample",
+            "no sample is",
+        ),
         ("api/v1/nothing", 404, "", "no route"),
         ("api/nothing", 404, "", "no route"),
         ("api/v1/stores/tinny", 404, "", "did you mean tiny"),
@@ -527,7 +610,9 @@ def test_the_reference_comes_from_this_server_alone(api):
 @pytest.mark.slow
 def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
     statuses: collections.Counter[int] = collections.Counter()
-    app = create_app(Source(store_path))
+    store = copy_store(store_path, tmp_path / "tiny.h5")
+    make_ablation(store)
+    app = create_app(Source(store))
 
     async def counted(scope, receive, send):
         async def noted(message):
@@ -538,7 +623,7 @@ def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
         await app(scope, receive, noted if scope["type"] == "http" else send)
 
     with running(counted) as url:
-        examples = str(count(50, 160))
+        examples = str(count(20, 160))
         words = ["run", f"{url}openapi.json", "--max-examples", examples, "--seed", "1"]
         words += ["--continue-on-failure", "--no-color", "--checks"]
         words += [",".join(f"{one}_conformance" for one in ("status_code", "content_type"))]
@@ -547,7 +632,7 @@ def test_what_nobody_thought_of_is_answered_well(store_path, tmp_path):
         done = subprocess.run([program, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
     n_asked = statuses.total()
-    assert n_asked >= count(600, 2000), statuses
+    assert n_asked >= count(200, 2000), statuses
     assert statuses[200] >= 0.3 * n_asked, statuses
     assert statuses.keys() <= {200, 206, 304, 404, 405, 413, 416, 422}
 

@@ -115,11 +115,11 @@ def test_no_login_under_way_outlives_a_change_of_the_password(people, store_path
         with running(app) as url:
             form = {"name": "ada", "password": password}
             with ThreadPoolExecutor(1) as asking:
-                asked = asking.submit(httpx.post, f"{url}login", data=form, headers=SAME)
+                login_answer = asking.submit(httpx.post, f"{url}login", data=form, headers=SAME)
                 assert checking.wait(30)
                 change()
                 changed.set()
-            answer = asked.result()
+            answer = login_answer.result()
         assert answer.status_code == 401, answer.text
         assert "set-cookie" not in answer.headers
         assert people._file.execute("SELECT count(*) FROM session").fetchone() == (0,)
@@ -241,7 +241,7 @@ def test_a_proxy_with_a_secret_beyond_ascii_is_believed():
 def test_only_an_address_is_a_client(people, tmp_path, lines, client):
     login = Login(people, Journal(tmp_path / "log"), Proxy(""))
     raw = [(b"x-forwarded-for", line.encode("utf-8")) for line in lines]
-    assert login.client("socket", Headers(raw=raw)) == client
+    assert login.client({"type": "http", "headers": raw}) == client
 
 
 def test_addresses_of_one_ipv6_network_are_one_client(people):
@@ -266,7 +266,7 @@ def test_a_flood_of_logins_from_one_client_keeps_nobody_else_out(people, store_p
 
     monkeypatch.setattr(people, "_hasher", Held())
     login = Login(people, Journal(people.path.with_suffix(".j")), Proxy(SECRET), secure=False)
-    there = {"x-proxy-secret": SECRET, "x-forwarded-for": "192.0.2.66"}
+    from_afar = {"x-proxy-secret": SECRET, "x-forwarded-for": "192.0.2.66"}
     flood = [{"name": f"name{n}", "password": "wrong"} for n in range(3 * SHARE)]
 
     async def flooded(url: str) -> tuple[list[int], int]:
@@ -274,7 +274,7 @@ def test_a_flood_of_logins_from_one_client_keeps_nobody_else_out(people, store_p
             base_url=url, timeout=60, limits=httpx.Limits(max_connections=None)
         ) as client:
             asking = [
-                asyncio.create_task(client.post("/login", data=form, headers=SAME | there))
+                asyncio.create_task(client.post("/login", data=form, headers=SAME | from_afar))
                 for form in flood
             ]
             refused = 0  # at once: those beyond the share

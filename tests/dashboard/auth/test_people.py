@@ -139,9 +139,9 @@ def test_tokens_have_a_bound_which_those_that_ended_do_not_count_to(people, monk
 
 def test_pages_stay_open_to_who_looks_and_lists_of_samples_do_not(client, people):
     hers, files = bearer(people, "vera", "look"), bearer(people, "ada", "take")
-    one = "/api/v1/stores/tiny/samples?sample=3"
+    of_single = "/api/v1/stores/tiny/samples?sample=3"
     lists = ("", "?class=0", "?sample=0:4", "?sample=top:4&layer=conv2&filter=0", "?format=csv")
-    assert client.get(one, headers=hers).status_code == 200
+    assert client.get(of_single, headers=hers).status_code == 200
     for query in lists:
         path = f"/api/v1/stores/tiny/samples{query}"
         assert client.get(path, headers=hers).status_code == 403, query

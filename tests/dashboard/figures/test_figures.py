@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +15,8 @@ from numpy.testing import assert_array_equal
 
 import dashboard.figures
 from dashboard.figures import box
+from dashboard.figures.calibration import calibration_figure
+from dashboard.figures.confusion import Cells, confusion_figure
 from dashboard.figures.feature_map import empty_figure, feature_map_figure, figure_template
 from dashboard.figures.heatmap import heatmap_figure
 from dashboard.figures.histogram import (
@@ -24,9 +28,13 @@ from dashboard.figures.histogram import (
 )
 from dashboard.figures.kernel import kernel_figure
 from dashboard.figures.probability import probability_figure
+from dashboard.figures.removal import removal_figure
 from dashboard.figures.theme import DARK, LIGHT, Figure, color_scale, span_of, theme_for, typed
+from dashboard.figures.two_groups import GroupValues, groups_figure
+from fmcore.statistics import Curve, Probabilities, calibration
 
 # What makes a figure is named so.
+BARE = box.Box(left=0, right=0, top=0, bottom=0)
 _MADE = re.compile(r"^def (\w+_figure)\(", re.MULTILINE)
 
 
@@ -50,6 +58,23 @@ def test_a_picture_fills_its_box_with_square_cells():
     }
 
 
+def test_cells_without_a_color_of_the_scale_are_marked_over_the_map():
+    values = maps_of()[:, :, 0]
+    assert "images" not in feature_map_figure(values, span=(0.0, 1.0), theme=DARK)["layout"]
+    values[0] = [np.nan, np.inf, np.inf]
+    values[3, 2] = 7
+    figure = checked(feature_map_figure(values, span=(0.0, 1.0), theme=DARK))
+    (image,) = figure.layout.images
+    assert (image.x, image.y, image.sizex, image.sizey) == (-0.5, -0.5, 3, 4)
+    svg = ElementTree.fromstring(unquote(image.source.partition(",")[2]))
+    paths = {path.get("fill"): path.get("d") for path in svg.findall("{*}path")}
+    assert paths == {
+        "url(#above)": "M2 3h1v1h-1z",
+        "url(#highest)": "M1 0h2v1h-2z",
+        "url(#missing)": "M0 0h1v1h-1z",
+    }
+
+
 def test_an_enlarged_map_is_the_map():
     values = maps_of()[:, :, 0]
     figure = checked(feature_map_figure(values, span=(0.0, 2.0), theme=DARK))
@@ -57,6 +82,28 @@ def test_an_enlarged_map_is_the_map():
     assert figure.data[0].zmax == 2.0
     axis = figure.layout.yaxis
     assert (axis.autorange, axis.minallowed, axis.maxallowed) == ("reversed", -0.5, 3.5)
+
+
+def test_long_pictures_are_four_to_one_and_never_a_line():
+    wide = BARE.fixed((4, 400), longest=400)
+    assert wide == {"width": "400px", "height": "100px"}
+    assert BARE.fixed((400, 4), longest=400)["width"] == "100px"
+    assert BARE.fixed((1, 400), longest=160)["height"] == "60px"
+
+
+def test_a_map_of_one_row_is_a_line_and_one_of_one_value_a_bar():
+    row = np.linspace(-1, 2, 7, dtype=np.float32)[None]
+    line = checked(feature_map_figure(row, span=(0.0, 1.0), theme=DARK))
+    assert_array_equal(values_of(line.data[0].y), row[0])
+    assert line.layout.yaxis.range[0] < -1
+    assert line.layout.yaxis.range[1] > 2
+    assert (line.layout.xaxis.minallowed, line.layout.xaxis.maxallowed) == (-0.5, 6.5)
+    bar = checked(feature_map_figure(row[:, :1], span=(-2.0, 1.0), theme=DARK))
+    assert_array_equal(values_of(bar.data[0].x), row[0, :1])
+    template = figure_template((1, 7), theme=DARK, signed=True)["data"][0]
+    assert template["type"] == "scatter"
+    assert "y" not in template
+    assert figure_template((1, 1), theme=DARK, signed=True)["data"][0]["type"] == "bar"
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -132,6 +179,28 @@ def test_a_distribution_says_zeros_in_words_and_draws_the_rest():
     assert {line.line.dash for line in figure.data} == {None, "dot"}, "not by colour alone"
 
 
+def test_no_axis_and_no_color_bar_has_letters_for_powers_of_ten():
+    values = np.array([[2e-11, 3e-12]], "f4")
+    heatmap = class_heatmap(values)
+    assert heatmap.layout.xaxis.exponentformat == heatmap.layout.yaxis.exponentformat == "e"
+    for figure in (heatmap, checked(kernel_figure(values[..., np.newaxis], theme=LIGHT))):
+        assert figure.data[0].colorbar.exponentformat == "e"
+    counts, bounds = np.array([[1, 3]]), np.array([[1e-12, 2e-12], [2e-12, 3e-12]], "f4")
+    lines = [Spread("a", counts[0], "selected")]
+    drawn = distribution_figure(lines, bounds, span=(1e-12, 3e-12), theme=LIGHT)
+    assert drawn["layout"]["xaxis"]["exponentformat"] == "e"
+    checked(drawn)
+
+
+def test_a_constant_of_any_size_has_a_distribution():
+    for value in (0.0, 1e-12, 3.0, 1e20):
+        parts = shares(
+            np.array([[4]]), np.full((2, 1), value, "f4"), span=(float(np.float32(value)),) * 2
+        )
+        assert (np.diff(parts.edges) > 0).all()
+        assert parts.bins.sum() + parts.zeros.sum() == pytest.approx(1)
+
+
 def test_names_are_shown_as_they_are():
     names = ["<b>a</b>", "a", "a"]
     probability = np.array([0.5, 0.3, 0.2], "f4")
@@ -159,12 +228,21 @@ def drawn(rng: np.random.Generator) -> dict[str, Figure]:
     spreads = [Spread(role, one, role) for role, one in zip(roles, counts, strict=True)]
     parts = shares(counts, bounds, span=(-1.0, 3.0))
     names = ("a", "b", "all")
+    certain = calibration(Probabilities(*rng.random((3, 40))), rng.random(40) < 0.5)
+    cells = Cells(counts[:, :3], *rng.random((2, 3, 3)))
+    groups = [GroupValues(name, rng.normal(size=9)) for name in "AB"]
+    orders = ("cost", "l1", "random 0", "random 1")
+    ranks = np.stack([rng.permutation(3) for _ in orders]).astype(np.int32)
+    curve = Curve(orders, ranks, np.arange(4), rng.random((4, 4)), np.arange(9))
     return {
+        "calibration_figure": calibration_figure(certain, theme=DARK),
+        "confusion_figure": confusion_figure(cells, share="label", names=names, theme=LIGHT),
         "distribution_figure": distribution_figure(spreads, bounds, span=(-1.0, 3.0), theme=DARK),
         "empty_figure": empty_figure("none", theme=LIGHT),
         "feature_map_figure": feature_map_figure(
             rng.normal(size=(3, 4)).astype("f4"), span=(-1, 1), theme=LIGHT, signed=True
         ),
+        "groups_figure": groups_figure(groups, (-3.0, 3.0), title="mean", theme=DARK),
         "heatmap_figure": heatmap_figure(
             np.where(rng.random((4, 3)) < 0.2, np.nan, rng.normal(size=(4, 3))),
             rows=list("abcd"),
@@ -185,6 +263,9 @@ def drawn(rng: np.random.Generator) -> dict[str, Figure]:
         "kernel_figure": kernel_figure(rng.normal(size=(3, 3, 5)).astype("f4"), theme=DARK),
         "probability_figure": probability_figure(
             rng.random(12).astype("f4"), class_names=list("abcdefghijkl"), label=2, theme=DARK
+        ),
+        "removal_figure": removal_figure(
+            curve, {"cost": "least costly first"}, title="accuracy", is_share=True, theme=LIGHT
         ),
     }
 

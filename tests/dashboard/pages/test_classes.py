@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 from helpers.drawing import checked, values_of
 from helpers.factories import make_store
+from helpers.odd import ordinary_values
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import pdist, squareform
 
+from dashboard.chance import verdict, verdicts, within_chance
 from dashboard.components.table import records
 from dashboard.figures.theme import DARK, LIGHT
-from dashboard.pages.chance import verdict, verdicts, within_chance
 from dashboard.pages.classes import cell, distribution, filters, heatmap, mean_maps
 from dashboard.pages.classes.heatmap import arranged, by_similarity, by_value, chance_words
 from dashboard.pages.state import ARRANGEMENTS, state_for
+from dashboard.stores.findings import health_words
 from dashboard.stores.source import Source
 from fmcore.statistics import CLASS_FILTER, HEALTH_RULES, STATISTICS, LayerHealth
 
@@ -193,8 +195,8 @@ def test_what_is_wrong_with_a_filter_is_said_in_words():
     dead_classes[:2, 0] = True
     duplicate = np.full(12, -1)
     duplicate[0] = 7
-    health = LayerHealth(findings, dead_classes, duplicate)
-    words = filters.health_words(health, "abcd")
+    health = LayerHealth(findings, dead_classes, duplicate, ordinary_values(12))
+    words = health_words(health, "abcd")
     assert words[0] == "dead for 2 classes, always on, duplicate of 7"
     assert words[1:3] == ["ok", "dead"]
     summary = filters.health_summary(health)
@@ -245,9 +247,9 @@ def test_distributions_are_the_histograms_of_the_file(snapshot, store):
     every = distribution.spreads(snapshot, shown_by(snapshot, class_index=None))
     assert every.lines[0].counts.sum() == values.size
     none = distribution.spreads(snapshot, shown_by(snapshot, class_index=3))
-    assert none.missing == "This class has no samples"
+    assert none.missing == "No distribution: no samples"
     dead = distribution.spreads(snapshot, shown_by(snapshot, filter_index=0))
-    assert dead.missing == "Every activation is exactly zero"
+    assert dead.missing == "Every finite activation is exactly zero"
 
 
 def test_the_difference_is_of_the_mean_maps_in_the_same_colours(snapshot, store):

@@ -214,7 +214,7 @@ def test_it_is_said_how_the_filter_of_b_was_found(source):
         f"One to one, filter {partner(single)} of B goes with filter {index} of A ({r(single)})."
     )
     assert partner(number) == index
-    assert partner_words(number) == f"The filter of the same number ({r(number)})."
+    assert partner_words(number) == f"By number: filter {index} of B ({r(number)})."
     other = pair_of(source, "labels", filter_index=int(index))
     assert partner(other) == index
     assert "same number: without the same samples" in partner_words(other)
@@ -447,8 +447,20 @@ def test_stores_of_one_model_say_that_numbers_are_the_filters(tmp_path, folder):
     source = Source(tmp_path)
     pair = pair_of(source, "again")
     assert pair.same_model
-    assert "choose “Number”" in str(about_of(pair))
-    assert "choose" not in str(about_of(pair_of(source, "again", pairing="number")))
+    assert pair.state.pairing == "fit"
+    assert pair.by_number
+    assert "so filters go together by number" in str(about_of(pair))
+    assert partner_words(pair).startswith("By number, since both are the same layer of one model")
+    assert "since both are the same layer" in filters.table_note(pair)
+    match = pair_of(source, "again", pairing="match")
+    assert not match.by_number
+    assert "choose “Number”" in str(about_of(match))
+    number = pair_of(source, "again", pairing="number")
+    assert "choose" not in str(about_of(number))
+    assert "since" not in partner_words(number)
+    other_layer = pair_of(source, "again", other=TWO)
+    assert other_layer.pairing == "match"
+    assert "by number" not in str(about_of(other_layer))
     alive = np.isfinite(matches(pair).r(partners(pair)))
     assert_allclose(matches(pair).r(partners(pair))[alive], 1, atol=1e-6)
 
@@ -467,7 +479,10 @@ def test_a_heatmap_names_rows_and_columns_and_frames_what_is_selected():
     assert (frame["x0"], frame["x1"], frame["y0"], frame["y1"]) == (0.5, 1.5, -0.5, 1.5)
     aliases = figure["layout"]["yaxis"]["labelalias"]
     assert aliases["0"] == "&lt;b&gt;one&lt;/b&gt;"
-    assert len(aliases["1"]) == 23
+    # Cut at the axis, whole in the hover, which says the place with a digit more.
+    assert aliases["1"] == "a name …he room it has"
+    assert (aliases["1.0"], figure["data"][0]["yhoverformat"]) == (names[1], ".1f")
+    assert "xhoverformat" not in figure["data"][0]
     assert figure["layout"]["xaxis"]["labelalias"]["2"] == " "
     assert figure["data"][0]["texttemplate"]
     assert heatmap_figure(values, framed=(None, None), **options)["layout"].get("shapes", []) == []

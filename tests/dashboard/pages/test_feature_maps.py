@@ -58,7 +58,6 @@ def test_the_wall_is_told_what_the_store_holds(snapshot, store):
         assert_array_equal(facts["dead"], (maps <= 0).all(axis=(0, 1, 2)))
         assert any(facts["dead"])
         assert not facts["signed"]
-        assert not facts["has_missing"]
         assert facts["message"] == ""
         assert facts["digest"] == store.digest
 
@@ -170,7 +169,7 @@ def test_a_thumbnail_says_all_that_it_shows(snapshot, store):
     samples = selection["list"][:20]
     buttons = thumbnails(snapshot, samples, responses(snapshot, SECOND, 2))
     for index, button in zip(samples, buttons, strict=True):
-        words = button["props"]["aria-label"]
+        words = button["props"]["title"]
         assert words.startswith(f"Sample {index}: label {CLASS_NAMES[store.labels[index]]}")
         assert ("wrong" in words) == (store.labels[index] != store.predictions[index])
         largest = store.layers[SECOND].feature_maps(index)[..., 2].max()

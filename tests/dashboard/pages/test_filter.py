@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers.drawing import checked, values_of
 from helpers.factories import CLASS_NAMES, NumpyProbe, make_plan, make_samples, make_store
+from helpers.odd import ordinary_values
 from helpers.servers import running
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -21,13 +22,16 @@ from dashboard.components.thumbnails import crop
 from dashboard.figures.histogram import N_BINS, histogram_figure, shares
 from dashboard.figures.kernel import kernel_cells, kernel_figure, kernel_tiles
 from dashboard.figures.theme import LIGHT
-from dashboard.pages.classes.filters import health_summary, health_words
+from dashboard.pages.classes.filters import health_summary
 from dashboard.pages.feature_maps.facts import wall_facts
 from dashboard.pages.filter import distribution, downloads, header, samples, scores, similar
 from dashboard.pages.state import state_for
+from dashboard.stores.findings import health_words
 from dashboard.stores.source import Source
-from fmcore.capture import capture
+from fmcore.capture import CaptureOptions, capture, plan_capture
+from fmcore.dataset import LabelledImages, Preprocessing
 from fmcore.errors import StatisticNotFoundError
+from fmcore.records import ModelInfo
 from fmcore.statistics import BANDS, HEALTH_RULES, POOLINGS, STATISTICS, Bins, LayerHealth
 
 FIRST, SECOND = "block/conv 1", "conv2"
@@ -106,12 +110,13 @@ def test_findings_say_what_is_wrong_in_words():
         dict(zip(names, filters, strict=True)),
         dead_classes,
         np.array([-1, -1, -1, 1, -1]),
+        ordinary_values(5),
     )
     findings = [header.findings(health, index, "abcdef") for index in range(5)]
     texts = [[finding.text for finding in several] for several in findings]
     assert texts[:2] == [["dead"], ["nearly dead"]]
     assert texts[2] == ["dead for classes a, b, c and 2 more"]
-    assert texts[3:] == [["duplicate of filter 1"], ["non-finite"]]
+    assert texts[3:] == [["duplicate of filter 1"], ["non-finite: 0 of 5 values NaN or infinite"]]
     assert findings[3][0].other == 1
 
 
@@ -119,7 +124,7 @@ def test_findings_say_what_is_wrong_in_words():
 def test_every_rule_is_on_the_page_in_its_own_words(name):
     rule, none = HEALTH_RULES[name], dict.fromkeys(HEALTH_RULES, np.zeros(2, bool))
     findings = none | {name: np.array([False, True])}
-    health = LayerHealth(findings, np.ones((1, 2), bool), np.array([-1, 0]))
+    health = LayerHealth(findings, np.ones((1, 2), bool), np.array([-1, 0]), ordinary_values(2))
     sound, ill = (header.findings(health, index, "a") for index in range(2))
     assert [finding.text for finding in sound] == ["nothing found"]
     assert f" {rule.words}" in sound[0].meaning
@@ -243,6 +248,55 @@ def test_kernel_tiles_hold_every_weight_once():
     assert (trace.zmin, trace.zmax) == (-31, 31)
 
 
+@pytest.mark.parametrize("planes", [("R", "G", "B"), ("B", "G", "R")])
+def test_kernels_of_color_images_name_their_planes_in_one_column(planes):
+    weights = np.arange(3 * 2 * 3, dtype=np.float32).reshape(3, 2, 3)
+    assert kernel_cells(weights.shape, planes) == (11, 2, 1)
+    figure = checked(kernel_figure(weights, theme=LIGHT, planes=planes))
+    trace, axis = figure.data[0], figure.layout.yaxis
+    values, text = values_of(trace.z), np.array(trace.text)
+    for plane, name in enumerate(planes):
+        there = (text == name) & np.isfinite(values)
+        assert sorted(values[there]) == sorted(weights[..., plane].flat)
+        assert there[round(axis.tickvals[plane])].all()
+    assert axis.ticktext == planes
+    assert "input %{text}" in trace.hovertemplate
+    plain = checked(kernel_figure(weights, theme=LIGHT))
+    assert "input plane %{customdata[0]}" in plain.data[0].hovertemplate
+
+
+def test_planes_are_named_only_of_a_layer_that_reads_color_images(snapshot, tmp_path):
+    assert snapshot.planes(SECOND) == ()
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "image"}},
+        {"class_name": "Conv2D", "config": {"name": "conv2"}},
+    ]
+    first, second = ({"config": {"layers": list(order)}} for order in (layers, layers[::-1]))
+
+    def planes(architecture, channels=3, **preprocessing) -> tuple[str, ...]:
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
+        probe = NumpyProbe((9, 8, channels))
+        images = np.random.default_rng(0).integers(0, 256, (20, 9, 8, channels), dtype=np.uint8)
+        samples = LabelledImages(images, np.arange(20) % 3)
+        plan = plan_capture(
+            probe,
+            samples,
+            CaptureOptions(batch_size=10),
+            class_names=CLASS_NAMES,
+            model=ModelInfo("tiny", digest="3" * 64, architecture=json.dumps(architecture)),
+            dataset_name="random",
+            dataset_source="random images",
+            preprocessing=Preprocessing(**preprocessing),
+        )
+        return Source(capture(probe, samples, path, plan)).snapshot().planes("conv2")
+
+    assert planes(first) == ("R", "G", "B")
+    assert planes(first, scale=255.0, reverse=True) == ("B", "G", "R")
+    assert planes(second) == ()
+    assert planes({"layers": []}) == ()
+    assert planes(first, channels=1) == ()
+
+
 def test_scores_are_the_stored_ones_beside_their_chance(snapshot):
     rows = scores.of_class(snapshot, FIRST, 5, 2)
     assert rows[0].class_index == 2
@@ -276,7 +330,16 @@ def test_a_score_is_put_beside_chance_in_words():
     assert scores.Score(float("nan"), 0.4, 0.6).verdict == "undefined"
     assert "above chance: 0.4 to 0.6" in said(scores.score_cell(scores.Score(0.9, 0.4, 0.6)))
     infinite = scores.Score(0.1, float("-inf"), float("inf"))
-    assert "within chance: -inf to inf" in said(scores.score_cell(infinite))
+    assert "within chance: −∞ to ∞" in said(scores.score_cell(infinite))
+
+
+def test_norms_of_weights_are_said_or_why_there_are_none(snapshot):
+    over_all = scores.of_filter(snapshot, FIRST, 5)
+    assert over_all["l1_norm"].verdict.startswith("it was captured without the weights")
+    kernel = snapshot.layer("conv2").kernel[..., 2].astype(np.float64)
+    of_second = scores.of_filter(snapshot, "conv2", 2)
+    assert of_second["l1_norm"].value == pytest.approx(np.abs(kernel).sum(), rel=1e-12)
+    assert of_second["l2_norm"].value == pytest.approx(np.linalg.norm(kernel), rel=1e-12)
 
 
 def test_a_small_score_of_which_only_a_large_one_counts_is_within_chance(snapshot):
@@ -284,7 +347,7 @@ def test_a_small_score_of_which_only_a_large_one_counts_is_within_chance(snapsho
         one_sided = scores.Score(value, 0.4, 0.6, two_sided=False)
         assert words in said(scores.score_cell(one_sided))
     for name, score in scores.of_filter(snapshot, FIRST, 5).items():
-        assert score.two_sided == (name == "apoz")
+        assert score.two_sided == (name in ("apoz", "l1_norm", "l2_norm"))
         assert score.verdict != "below chance"
     rows = scores.of_class(snapshot, FIRST, 5, 2)
     assert all(score.two_sided for row in rows for score in row.scores.values())

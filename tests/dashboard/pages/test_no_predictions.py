@@ -21,7 +21,7 @@ from helpers.servers import running
 
 from dashboard import create_app
 from dashboard.figures.theme import LIGHT
-from dashboard.pages import PAGES
+from dashboard.pages import PAGES, UNNAMED
 from dashboard.pages.classes import cell, filters
 from dashboard.pages.classes.cell import top_strip
 from dashboard.pages.feature_maps.samples import thumbnails
@@ -61,10 +61,11 @@ def test_controls_that_choose_nothing_are_hidden(view, snapshot):
     away = hidden(page)
     assert ("maps-outcome" in away) == (view.name == "maps")
     assert ("maps-probability" in away) == (view.name == "maps")
-    if view.name != "compare":  # which selects no class
-        assert (f'{view.name}-class"' in away) == (not has_classes)
+    if "class_index" in view.controls:
+        chooses = has_classes and view.name != "errors"  # which needs predictions, too
+        assert (f'{view.controls["class_index"].id}"' in away) == (not chooses)
     text = text_of(page)
-    assert "confident" not in text
+    assert "confident" not in text or view.name == "errors"  # of panels that are hidden
     assert ("Score for this class" in text) == (view.name == "maps" and has_classes)
     if view.name == "maps":
         assert "the model puts out (4, 4, 3) for each image" in text
@@ -148,7 +149,7 @@ def test_labels_of_the_models_own_are_neither_right_nor_wrong(tmp_path):
     about = dataclasses.replace(plan.store.dataset, labels="predicted")
     plan = dataclasses.replace(plan, store=dataclasses.replace(plan.store, dataset=about))
     snapshot = Source(capture(NumpyProbe(), samples, tmp_path / "s.h5", plan)).snapshot()
-    page = PAGES[0].layout(snapshot, parse_query("", snapshot.catalog)[0])
+    page = UNNAMED.layout(snapshot, parse_query("", snapshot.catalog)[0])
     assert "maps-outcome" in hidden(page)
     assert "maps-probability" not in hidden(page)
     assert "confident" in text_of(page)

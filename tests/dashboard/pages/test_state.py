@@ -24,9 +24,29 @@ CATALOG = Catalog({"conv1": 16, "block/conv 2&": 3}, 50, ("a", "b"), ("mean", "s
 
 # Of fields that only their parser knows.
 OPEN = {
+    "group": ["", 'label="a b"|1 wrong & or', "set:AHjaE1IEAABHADQ"],
+    "group_a": ["", "0:100,205"],
+    "group_b": ["", "not (0:100,205)"],
+    "kernel_window": ("", "0,0,500,500"),
+    "region": ["", "100,200,600,700.5"],
     "window": ["", "0,0,5,4.5", "2.125,3,9,1000"],
+    "color_ends": ["", "0,2.5", "-1e-7,.5", "-3.4028235e+38,0"],
     "with_store": ["", "a:zwei ü&="],
     "other": ["", "block/conv 2&"],
+    "place": ["", "3,4", "0,0,27,9"],
+    "unit": ["", "12,0"],
+    "find": ["", "dead & class ü"],
+    "sort": ["", "best_auc.desc"],
+    "find_all": ["", "dead & class ü"],
+    "sort_all": ["", "best_auc.desc"],
+    "network_open": ["", "all", "0-3.7"],
+    "sort_classes": ["", "accuracy.asc"],
+    "find_contrast": ["", "dead & class ü"],
+    "sort_contrast": ["", "q.asc"],
+    "find_class": ["", "zwei ü&="],
+    "map_only": ["", "3", "0.12.999"],
+    "map_window": ["", "100,200,600,700.5"],
+    "sort_errors": ["", "f1.asc"],
 }
 
 
@@ -105,11 +125,11 @@ def test_names_of_other_stores_are_kept_as_they_are_unless_they_cannot_be_names(
     state, notes = parse({"with_store": "mnist ü", "other": "a/conv 1"}, CATALOG)
     assert (state.with_store, state.other, notes) == ("mnist ü", "a/conv 1", ())
     state, notes = parse({"with_store": "x" * 256, "other": "a\n", "pairing": "luck"}, CATALOG)
-    assert (state.with_store, state.other, state.pairing) == ("", "", "match")
+    assert (state.with_store, state.other, state.pairing) == ("", "", "fit")
     assert notes == (
         "The store to compare with has a name of 256 characters; 255 at most.",
         "The layer of the other store has a name of 2 characters that cannot be printed.",
-        "There is no way to pair filters 'luck' here; showing 'match'.",
+        "There is no way to pair filters 'luck' here; showing 'fit'.",
     )
 
 

@@ -23,7 +23,7 @@ from numpy.testing import assert_allclose
 
 from dashboard import create_app
 from dashboard.figures.theme import LIGHT
-from dashboard.pages import PAGES
+from dashboard.pages import PAGES, UNNAMED
 from dashboard.pages.catalogue import layout as catalogue
 from dashboard.pages.classes import cell, filters, mean_maps
 from dashboard.pages.classes.heatmap import arranged, order_of
@@ -113,9 +113,12 @@ def test_pages_show_no_control_of_classes_and_none_is_called_all(view, snapshot)
     page = view.layout(snapshot, parse_query("", snapshot.catalog)[0])
     away = {f"{view.name}-class", f"{view.name}-against", "maps-outcome", "maps-probability"}
     assert not away & shown_ids(page)
-    assert f"{view.name}-layer" in shown_ids(page)
+    assert (f"{view.name}-layer" in shown_ids(page)) == ("layer" in view.controls)
     words = words_of(page)
-    assert not re.search(r"(?m)^all$|'all'|class all|confident|Score for this class|AUC", words)
+    assert not re.search(r"'all'|class all|confident|Score for this class", words)
+    assert "AUC" not in words or view.name == "contrast"  # there it is of groups
+    if "class_index" in view.controls:  # of others, "all" is no class
+        assert not re.search(r"(?m)^all$", words)
 
 
 @pytest.mark.parametrize("name", ["maps", "classes"])
@@ -331,7 +334,7 @@ def test_images_that_came_with_classes_keep_them(tmp_path):
     for target in TARGET_NAMES:
         path = make_target_store(tmp_path / f"{target}.h5", target, 40, of_classes=True)
         snapshot = Source(path).snapshot()
-        page = PAGES[0].layout(snapshot, parse_query("", snapshot.catalog)[0])
+        page = UNNAMED.layout(snapshot, parse_query("", snapshot.catalog)[0])
         assert {"maps-class"} <= shown_ids(page)
         assert not {"maps-outcome", "maps-probability"} & shown_ids(page)
         assert "so it predicts no class" in words_of(page)

@@ -19,7 +19,7 @@ from dashboard.server.bounds import BOUNDS
 from dashboard.stores.source import Source
 
 MOST_AT_ONCE, MOST_OF_ONE = BOUNDS.requests, BOUNDS.requests_of_person
-LAYOUT, SCRIPT = "_dash-layout", "assets/feature_maps.js"
+LAYOUT, SCRIPT = "_dash-layout", "assets/doors.js"
 
 
 class Held(Source):

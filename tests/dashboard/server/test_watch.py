@@ -31,10 +31,10 @@ HOST = "http://127.0.0.1"
 
 @pytest.fixture
 def people(tmp_path):
-    made = People(tmp_path / "people", create=True)
+    people = People(tmp_path / "people", create=True)
     for name, role in (("vera", "view"), ("ada", "admin")):
-        made.add(name, role, PASSWORD)
-    return made
+        people.add(name, role, PASSWORD)
+    return people
 
 
 @pytest.fixture

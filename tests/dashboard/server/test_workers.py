@@ -156,10 +156,10 @@ def certificate(tmp_path_factory):
     return folder / "cert", folder / "key"
 
 
-def user(*arguments: object, said: str = "") -> subprocess.CompletedProcess:
+def user(*arguments: object, line: str = "") -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "dashboard.cli", "user", *map(str, arguments)]
     return subprocess.run(
-        command, input=said, capture_output=True, text=True, check=False, start_new_session=True
+        command, input=line, capture_output=True, text=True, check=False, start_new_session=True
     )
 
 
@@ -168,8 +168,8 @@ def test_a_team_logs_in_through_tls_and_any_worker_knows_the_session(
     store_path, tmp_path, certificate
 ):
     users = tmp_path / "people"
-    made = user("add", "vera", "--users", users, "--password-stdin", said="a long password\n")
-    assert made.returncode == 0, made.stderr
+    added = user("add", "vera", "--users", users, "--password-stdin", line="a long password\n")
+    assert added.returncode == 0, added.stderr
     cert, key = certificate
     options = ["--users", users, "--tls-cert", cert, "--tls-key", key, "--workers", 2]
     context = ssl.create_default_context(cafile=str(cert))
@@ -198,7 +198,7 @@ def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
         "--users",
         users,
         "--password-stdin",
-        said="a long password\n",
+        line="a long password\n",
     )
     options = ["--users", users, "--socket", place, "--proxy-header", "X-User", "--workers", 2]
     with served(store_path.parent, *options) as (url, _):
@@ -214,8 +214,8 @@ def test_a_proxy_alone_reaches_a_socket(store_path, tmp_path):
 @pytest.mark.slow
 def test_what_would_let_strangers_in_is_refused_with_what_to_do(store_path, tmp_path):
     users, empty, short = tmp_path / "people", tmp_path / "empty", tmp_path / "short"
-    user("add", "ed", "--users", users, "--password-stdin", said="a long password\n")
-    user("add", "ed", "--users", empty, "--password-stdin", said="a long password\n")
+    user("add", "ed", "--users", users, "--password-stdin", line="a long password\n")
+    user("add", "ed", "--users", empty, "--password-stdin", line="a long password\n")
     assert user("remove", "ed", "--users", empty).returncode == 0
     short.write_text("abc")
     everywhere = ["--host", "0.0.0.0"]
@@ -244,11 +244,11 @@ def test_what_would_let_strangers_in_is_refused_with_what_to_do(store_path, tmp_
 def test_people_are_kept_at_the_command_line(tmp_path):
     users = tmp_path / "people"
     assert user("list", "--users", users).returncode == 1
-    made = user("add", "ed", "--users", users, "--password-stdin", said="short\n")
-    assert (made.returncode, "expected 10 to" in made.stderr) == (1, True)
-    made = user("add", "ed", "--users", users)  # and nobody types
-    assert (made.returncode, "--password-stdin" in made.stderr) == (1, True)
-    user("add", "ed", "--users", users, "--password-stdin", said="a long password\n")
+    added = user("add", "ed", "--users", users, "--password-stdin", line="short\n")
+    assert (added.returncode, "expected 10 to" in added.stderr) == (1, True)
+    added = user("add", "ed", "--users", users)  # and nobody types
+    assert (added.returncode, "--password-stdin" in added.stderr) == (1, True)
+    user("add", "ed", "--users", users, "--password-stdin", line="a long password\n")
     token = user("token", "ed", "--label", "lab", "--users", users)
     assert token.stdout.startswith("fmd_")
     assert user("role", "ed", "admin", "--users", users).returncode == 0
@@ -256,7 +256,7 @@ def test_people_are_kept_at_the_command_line(tmp_path):
     assert user("revoke", "ed", "--label", "lab", "--users", users).returncode == 0
     assert user("revoke", "ed", "--label", "lab", "--users", users).returncode == 1
     for act in (["password", "bo", "--password-stdin"], ["remove", "bo"], ["role", "bo", "view"]):
-        done = user(*act, "--users", users, said="a long password\n")
+        done = user(*act, "--users", users, line="a long password\n")
         assert (done.returncode, "there is no 'bo'" in done.stderr) == (1, True)
     assert user("list").returncode == 1
 

@@ -28,7 +28,8 @@ from dashboard.pages.page import Page
 from dashboard.pages.state import parse_query
 from dashboard.stores import discovery, looks, source
 from dashboard.stores.discovery import DEEPEST, find_stores
-from dashboard.stores.looks import Looks, key_of
+from dashboard.stores.file_keys import key_of
+from dashboard.stores.looks import Looks
 from dashboard.stores.source import NOT_YET, STORE_HERE, Source, StoreNotOpenedError
 from fmcore.apart import Apart
 from fmcore.errors import FmcoreError
@@ -91,7 +92,7 @@ def test_what_is_shared_begins_anew_when_it_is_long(shelf, monkeypatch):
     for _ in range(4):
         (shelf / "good.h5").touch()
         assert not stores.summaries()[0].problem
-    assert os.fstat(stores._looks._shared.fileno()).st_size < 2000
+    assert os.fstat(stores._looks._shared.fileno()).st_size < 3000
 
 
 def test_a_catalogue_of_many_new_files_does_not_wait_for_all_of_them(shelf, monkeypatch):
@@ -211,10 +212,10 @@ def test_pages_of_hostile_stores_draw_or_say_why_not(tmp_path, store_path):
                 state = parse_query("?sample=3&filter=1&class=1&against=2", snapshot.catalog)[0]
                 for panel in page.panels:
                     try:
-                        subject, chosen = page.subject(stores, snapshot, state)
+                        subject, of_subject = page.subject(stores, snapshot, state)
                         also = dict.fromkeys(panel.also)
                         with np.errstate(all="ignore"):
-                            to_json_plotly(panel.draw(subject, chosen, LIGHT, **also))
+                            to_json_plotly(panel.draw(subject, of_subject, LIGHT, **also))
                     except FmcoreError:
                         continue  # which the page shows
         finally:

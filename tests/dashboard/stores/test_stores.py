@@ -51,6 +51,26 @@ def test_stores_are_found_in_folders_and_nothing_outside_them_is(folder, tmp_pat
     assert find_stores([nowhere]) == {"nowhere": Entry(nowhere, "nowhere")}
 
 
+def test_a_link_that_is_not_followed_is_in_the_log_once(folder, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("dashboard.stores.source.SCAN_SECONDS", 0.0)
+    stores = Source(folder)
+    for _ in range(3):
+        assert "out" not in stores.names
+    lines = [record.getMessage() for record in caplog.records if "is a link" in record.msg]
+    inside = folder.resolve()
+    assert sorted(lines) == [
+        f"{folder}/loop is a link that leads to a folder, to {inside}; it is left out",
+        f"{folder}/out.h5 is a link that leads out of the folder of stores, to "
+        f"{tmp_path.resolve()}/secret.h5; it is left out",
+        f"{folder}/up is a link that leads out of the folder of stores, to {tmp_path.resolve()}; "
+        "it is left out",
+    ]
+    (folder / "out.h5").unlink()
+    (folder / "out.h5").symlink_to("/etc/hostname")
+    assert "out" not in stores.names
+    assert "/etc/hostname" in caplog.records[-1].getMessage()
+
+
 def test_the_catalogue_says_what_each_store_is_and_why_one_is_broken(folder, store_path):
     lines = {one.name: one for one in Source(folder).summaries()}
     with open_store(store_path) as store:
@@ -175,7 +195,9 @@ def test_an_answer_is_of_one_store_while_it_is_replaced_again_and_again(tmp_path
             fresh = tmp_path / "fresh"
             fresh.write_bytes(copies[n].read_bytes())
             fresh.replace(path)
-            if ended.wait(0.3):  # a first look at a file takes up to 0.1 s
+            if ended.wait(
+                1
+            ):  # a first look at a file takes 0.1 s, ten times that on a busy machine
                 return
 
     with running(create_app(Source(tmp_path))) as url, httpx.Client(base_url=url) as client:

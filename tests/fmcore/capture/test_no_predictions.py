@@ -71,7 +71,7 @@ def test_the_commands_say_so(path, encoded, tmp_path, capsys):
         command = ["export", str(path), "--out", str(tmp_path / "a"), "--sample", outcome]
         assert main(command) == 1
         message = capsys.readouterr().err
-        assert f"cannot choose samples of encoded.h5: it has {encoded.accuracy_words}" in message
+        assert f"cannot choose samples of encoded.h5: {encoded.accuracy_words}" in message
     assert main(["health", str(path)]) == 0
     assert main(["stats", str(path), "--statistic", "auc"]) == 0
 

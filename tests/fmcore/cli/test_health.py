@@ -7,6 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from helpers.odd import ordinary_values
 from keras import layers
 from numpy.testing import assert_array_equal
 
@@ -138,7 +139,7 @@ def test_the_exit_code_says_whether_more_was_found_than_may_be(planted, capsys):
     assert main(["health", str(planted), "--fail-on", "dead=0.1,nonfinite"]) == 3
     said = capsys.readouterr().err
     assert "first: 12.5% of 8 filters are dead, the limit is 10.0%" in said
-    assert "last: 16.7% of 6 filters are non-finite, the limit is 0.0%" in said
+    assert "last: 16.7% of 6 filters are non-finite, the limit is 0%" in said
     assert main(["health", str(planted), "--fail-on", "dead for a class=0.2"]) == 3
     said = capsys.readouterr().err
     assert "first: 25.0% of 8 filters are dead for a class, the limit is 20.0%" in said
@@ -177,6 +178,7 @@ def inputs(low, high, activation: str = "", **fields) -> HealthInputs:
     low, high = np.array(low, float), np.array(high, float)
     defaults = {
         "zero_fraction": np.zeros(low.shape[1]),
+        "n_finite": np.full(low.shape, 100),
         "n_nonfinite": np.zeros(low.shape, np.int64),
         "n_samples": np.full(len(low), 50),
         "map_max": np.ones((50 * len(low), low.shape[1]), np.float32),
@@ -259,7 +261,7 @@ def test_details_name_some_classes_and_count_the_rest():
     dead_classes = np.ones((5, 2), bool)
     dead_classes[1:, 1] = False
     flags = {"dead_for_class": np.array([True, True]), "duplicate": np.array([False, True])}
-    health = LayerHealth(flags, dead_classes, np.array([-1, 0]))
+    health = LayerHealth(flags, dead_classes, np.array([-1, 0]), ordinary_values(2))
     many, single = (health.detail("dead_for_class", index, "abcde") for index in range(2))
     assert (many.text, many.short) == ("dead for classes a, b, c and 2 more", "dead for 5 classes")
     assert (many.aside, many.other) == ("(a, b, c and 2 more)", None)

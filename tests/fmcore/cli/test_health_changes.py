@@ -105,8 +105,8 @@ def test_the_exit_code_says_whether_more_became_worse_than_may_be(baseline, wors
     capsys.readouterr()
     assert main(["health", after, "--against", before, "--fail-on", limits]) == 3
     said = capsys.readouterr().err
-    assert "first: 12.5% of 8 filters are newly dead, the limit is 0.0% (filters 1)" in said
-    assert "are newly duplicate, the limit is 0.0% (filters 7)" in said
+    assert "first: 12.5% of 8 filters are newly dead, the limit is 0% (filters 1)" in said
+    assert "are newly duplicate, the limit is 0% (filters 7)" in said
     assert "25.0% of 8 filters are without their class" in said
     assert "(filters 0 (a), 1 (b))" in said
     assert main(["health", after, "--against", before, "--fail-on", "lost-class=0.25"]) == 0

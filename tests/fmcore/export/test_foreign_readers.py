@@ -39,7 +39,12 @@ from fmcore.storage.chunks.stored_array import ChunkIndex
 from fmcore.storage.format.columns import NUMBERS
 
 # What a store holds whose model gives classes.
-OF_CLASSES = tuple(name for name, one in STATISTICS.items() if one.target == Target.CLASS)
+# The probe has no weights, so that its stores have no statistics of them.
+OF_CLASSES = tuple(
+    name
+    for name, statistic in STATISTICS.items()
+    if statistic.target == Target.CLASS and statistic.made_of != "kernel"
+)
 
 pytestmark = pytest.mark.slow  # many programs read many exports
 AXES = ("sample", "y", "x", "filter")
@@ -187,19 +192,25 @@ class Truth:
         """Group, name, value and chance level of each, as they lie in the file."""
         found = []
         with open_store(self.path) as store:
-            for one in map(STATISTICS.get, OF_CLASSES):
-                of_layers = "layer" in one.axes
+            for statistic in map(STATISTICS.get, OF_CLASSES):
+                of_layers = "layer" in statistic.axes
                 for group in (
                     ["similarity"] if of_layers else [f"layers/{each}" for each in self.maps]
                 ):
-                    path = f"{group}/{one.name}" if of_layers else f"{group}/{_inside(one)}"
-                    if one.is_stored:
+                    path = (
+                        f"{group}/{statistic.name}"
+                        if of_layers
+                        else f"{group}/{_inside(statistic)}"
+                    )
+                    if statistic.is_stored:
                         value = self.stored[path]
-                    else:  # a quantile: the file holds histograms only
+                    else:  # the file holds histograms and kernels only
                         layer = store.layers[self.paths[group.split("/")[1]]]
-                        value = layer.statistic(one.name)
-                    chance = self.stored[f"{path}_chance"] if one.chance else None
-                    found.append((group, one.name, value, chance))
+                        if statistic.name not in layer.statistics:
+                            continue  # a layer without a kernel
+                        value = layer.statistic(statistic.name)
+                    chance = self.stored[f"{path}_chance"] if statistic.chance else None
+                    found.append((group, statistic.name, value, chance))
         return found
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.ablations import make_ablation
 from helpers.factories import make_store
+from helpers.sharded import copy_store
 
 from fmcore.cli import main
 from fmcore.errors import OutputError
@@ -123,26 +125,44 @@ def test_the_place_of_a_folder_is_not_taken_from_a_file_a_link_or_another_folder
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
+TABLES = {
+    "stats": "a table of statistics",
+    "ablate": "a table of `fmcore ablate`",
+    "contrast": "a table of `fmcore contrast`",
+}
+
+
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
-def test_a_table_replaces_a_table_and_no_other_file(ending, store_path, tmp_path, capsys):
-    out = tmp_path / f"t.{ending}"
-    command = ["stats", str(store_path), "--out", str(out), "--force"]
-    for _ in range(2):
-        assert main(command) == 0
-    table = out.read_bytes()
-    for other in (
-        PRECIOUS,
-        b"layer,filter\nconv1,3\n",
-        b"[\n1, 2]\n",
-        b"PAR1" + bytes(99) + b"PAR1",
-    ):
-        out.write_bytes(other)
-        assert main(command) == 1
-        assert "is not a table of statistics" in capsys.readouterr().err
-        assert out.read_bytes() == other
-    out.write_bytes(b"")
-    assert main(command) == 0
-    assert out.read_bytes() == table
+def test_a_table_replaces_a_table_of_its_kind_and_no_other_file(
+    ending, store_path, tmp_path, capsys
+):
+    path = copy_store(store_path, tmp_path / "own.h5")
+    make_ablation(path, curve=False)
+    options = {"stats": ["--statistic", "apoz"], "contrast": ["--a", "label=0"], "ablate": []}
+    outs = {verb: tmp_path / f"{verb}.{ending}" for verb in TABLES}
+    commands = {
+        verb: [verb, str(path), *options[verb], "--out", str(out), "--force"]
+        for verb, out in outs.items()
+    }
+    for command in commands.values():
+        for _ in range(2):
+            assert main(command) == 0
+    tables = {verb: out.read_bytes() for verb, out in outs.items()}
+    for verb, command in commands.items():
+        for other in (
+            *(table for name, table in tables.items() if name != verb),
+            PRECIOUS,
+            b"layer,filter\nconv1,3\n",
+            b"[\n1, 2]\n",
+            b"PAR1" + bytes(99) + b"PAR1",
+        ):
+            outs[verb].write_bytes(other)
+            assert main(command) == 1
+            assert f"is not {TABLES[verb]}" in capsys.readouterr().err
+            assert outs[verb].read_bytes() == other
+    outs["stats"].write_bytes(b"")
+    assert main(commands["stats"]) == 0
+    assert outs["stats"].read_bytes() == tables["stats"]
 
 
 def test_a_figure_replaces_a_figure_and_no_other_picture(store_path, tmp_path, capsys):

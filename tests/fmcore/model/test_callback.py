@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from helpers.factories import sampled
 from keras import layers
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -123,7 +124,10 @@ def test_epochs_differ(trained):
     assert np.abs(first - last).max() > 1e-3
 
 
-@pytest.mark.parametrize("epochs", [[3, 1], iter((1, 3)), np.array([1, 3, 99]), range(1, 9, 2)])
+@pytest.mark.share
+@pytest.mark.parametrize(
+    "epochs", sampled(2, [[3, 1], iter((1, 3)), np.array([1, 3, 99]), range(1, 9, 2)])
+)
 def test_only_chosen_epochs_are_captured(epochs, tmp_path):
     fit(
         network(), capture_callback(X_TEST, Y_TEST, str(tmp_path), epochs=epochs, policy="*=pooled")
@@ -133,7 +137,8 @@ def test_only_chosen_epochs_are_captured(epochs, tmp_path):
         assert not store.layers["conv"].has_maps
 
 
-@pytest.mark.parametrize("epochs", [None, [1, 3]])
+@pytest.mark.share
+@pytest.mark.parametrize("epochs", sampled(1, [None, [1, 3]]))
 def test_a_store_that_exists_is_refused_before_training(epochs, tmp_path):
     there = tmp_path / "epoch-003.h5"
     there.write_text("mine")

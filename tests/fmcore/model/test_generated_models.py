@@ -246,7 +246,7 @@ ADVICE = {
 
 
 @settings(
-    max_examples=count(15, 300),
+    max_examples=count(8, 300),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -370,6 +370,7 @@ def random_model(seed: int):
     return keras.Model(source, x)
 
 
+@pytest.mark.share
 @pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("seed", range(count(12, 600)))
 def test_random_chains_of_layers_see_what_moves_them(seed):

@@ -92,11 +92,11 @@ def test_chunks_go_many_at_a_time_or_one_by_one(file):
 def test_a_buffer_that_goes_on_writes_what_one_that_was_never_stopped_writes(file):
     values = np.arange(80, dtype=np.float32).reshape(20, 4)
     first = buffer_of(file, (20, 4), (3, 4), in_runs=False)
-    places = [first.put(encode_run(run, DEFLATE)) for run in first.add(values[:10])]
+    n_first = len(first.add(values[:10]))
     whole = buffer_of(file, (20, 4), (3, 4), "b", in_runs=False)
     data = [encode_run(run, DEFLATE) for run in whole.add(values)]
     second = buffer_of(file, (20, 4), (3, 4), "c", in_runs=False)
-    for run in data[: len(places)]:
+    for run in data[:n_first]:
         assert second.next_run(run.data, run.sizes) == run
         second.put(run)
     second.resume(first.n_rows, first.waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers.factories import NumpyProbe, make_plan, make_samples, make_store
+from helpers.factories import DyingProbe, NumpyProbe, make_plan, make_samples, make_store
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore.capture import CaptureOptions, capture, plan_capture
@@ -18,7 +19,9 @@ from fmcore.dataset import LabelledImages
 from fmcore.errors import OutputError
 from fmcore.records import ModelInfo
 from fmcore.storage import open_store, problems
-from fmcore.storage.checkpoints import partial_folder
+from fmcore.storage.file.deferred_errors import DeferredErrorFile
+from fmcore.storage.unfinished import partial_folder
+from fmcore.storage.writer import StoreWriter
 
 N, ROWS = 4_200, 640
 
@@ -53,20 +56,6 @@ def whole(tmp_path_factory) -> Path:
     return make_store(tmp_path_factory.mktemp("whole") / "s.h5", N, batch_size=64)
 
 
-class Dying(NumpyProbe):
-    """Fails at its nth batch."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.left = n
-
-    def __call__(self, images, others=None):
-        self.left -= 1
-        if self.left < 0:
-            raise RuntimeError("the model failed")
-        return super().__call__(images)
-
-
 def run(path: Path, probe=None, n: int = N, restart=False, **options) -> Path:
     plan = make_plan(n, **({"batch_size": 64, "checkpoint_rows": ROWS} | options))
     return capture(
@@ -86,13 +75,38 @@ def test_a_capture_with_checkpoints_equals_one_without(whole, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["s.h5"]
 
 
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "beside as large a write"])
+def test_the_journal_says_where_hdf5_put_chunks(tmp_path, monkeypatch, others):
+    put, n_runs = StoreWriter._put, 0
+    list_writes = DeferredErrorFile.list_writes
+
+    @contextlib.contextmanager
+    def with_others(file):
+        with list_writes(file) as writes:
+            yield writes
+            writes += [(place + at, n) for place, n in writes for at in range(1, 1 + others)]
+
+    monkeypatch.setattr(DeferredErrorFile, "list_writes", with_others)
+
+    def compared(writer, rows, run):
+        nonlocal n_runs
+        put(writer, rows, run)
+        n_runs += 1
+        place = rows.array.id.get_chunk_info_by_coord(run.corner)
+        assert list(writer._journal[-2:]) == [len(run.sizes), place.byte_offset]
+
+    monkeypatch.setattr(StoreWriter, "_put", compared)
+    run(tmp_path / "s.h5")
+    assert n_runs > 100
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_a_checkpoint_may_lie_within_a_chunk_of_any_table(batch_size, tmp_path):
     options = {"n": 700, "batch_size": batch_size, "checkpoint_rows": 7 * batch_size}
     whole = make_store(tmp_path / "whole.h5", 700, batch_size=batch_size)
     with pytest.raises(RuntimeError):
-        run(tmp_path / "s.h5", Dying(400 // batch_size), **options)
+        run(tmp_path / "s.h5", DyingProbe(400 // batch_size), **options)
     assert recorded(tmp_path / "s.h5")["n_samples"] % (7 * batch_size) == 0
     assert_equal(run(tmp_path / "s.h5", **options), whole)
 
@@ -102,7 +116,7 @@ def test_a_checkpoint_may_lie_within_a_chunk_of_any_table(batch_size, tmp_path):
 def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_batches, caplog):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(n_batches))
+        run(path, DyingProbe(n_batches))
     assert not path.exists()
     n_kept = n_batches * 64 // ROWS * ROWS
     if n_kept:
@@ -110,7 +124,7 @@ def test_a_run_that_failed_is_taken_up_and_ends_bit_equal(whole, tmp_path, n_bat
         assert f"{n_kept} of {N} samples are kept" in caplog.text
     else:
         assert list(tmp_path.iterdir()) == []
-    left = Dying(-(-(N - n_kept) // 64))  # none of the samples goes through the model again
+    left = DyingProbe(-(-(N - n_kept) // 64))  # none of the samples goes through the model again
     run(path, left)
     assert left.left == 0
     assert_equal(path, whole)
@@ -121,7 +135,7 @@ def test_a_run_is_taken_up_as_often_as_it_fails(whole, tmp_path):
     path = tmp_path / "s.h5"
     for n_kept in range(ROWS, N, ROWS):
         with pytest.raises(RuntimeError):
-            run(path, Dying(ROWS // 64 + 1))
+            run(path, DyingProbe(ROWS // 64 + 1))
         assert recorded(path)["n_samples"] == n_kept
         assert len(list(partial_folder(path).glob("checkpoint-*"))) == 1
     run(path)
@@ -134,7 +148,7 @@ def test_with_a_fixed_time_stores_are_equal_byte_by_byte(tmp_path, monkeypatch):
     run(first)
     run(second, checkpoint_rows=2 * N)
     with pytest.raises(RuntimeError):
-        run(third, Dying(39))
+        run(third, DyingProbe(39))
     run(third)
     assert first.read_bytes() == second.read_bytes() == third.read_bytes()
     with h5py.File(first) as file:
@@ -153,7 +167,7 @@ def test_a_time_that_is_none_is_refused(tmp_path, monkeypatch, time):
 def test_what_changed_since_it_was_recorded_is_captured_anew(whole, tmp_path, caplog, damage):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(39))
+        run(path, DyingProbe(39))
     folder = partial_folder(path)
     file = folder / (recorded(path)["file"] if "checkpoint" in damage else "store.h5")
     if damage in ("lost", "no checkpoint"):
@@ -172,7 +186,7 @@ def test_what_changed_since_it_was_recorded_is_captured_anew(whole, tmp_path, ca
 def test_what_a_killed_run_wrote_after_its_checkpoint_is_of_no_account(whole, tmp_path):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(39))
+        run(path, DyingProbe(39))
     folder, kept = partial_folder(path), recorded(path)["store_bytes"]
     with (folder / "store.h5").open("r+b") as file:
         file.seek(kept)
@@ -211,7 +225,7 @@ def test_the_disk_holds_little_more_than_the_store(tmp_path):
 def test_other_options_refuse_to_resume_and_name_the_field(tmp_path, field, options):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(39))
+        run(path, DyingProbe(39))
     with pytest.raises(OutputError, match=f"another capture: {field}") as error:
         run(path, **options)
     assert "--restart" in str(error.value)
@@ -222,10 +236,15 @@ def test_other_options_refuse_to_resume_and_name_the_field(tmp_path, field, opti
 def test_another_hdf5_refuses_to_resume(tmp_path, monkeypatch):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(39))
-    monkeypatch.setattr("h5py.version.hdf5_version", "9.9.9")
-    with pytest.raises(OutputError, match=r"another capture: HDF5 was .*, now it is 9\.9\.9"):
-        run(path)
+        run(path, DyingProbe(39))
+    n_kept = recorded(path)["n_samples"]
+    with monkeypatch.context() as patched:
+        patched.setattr("h5py.version.hdf5_version", "9.9.9")
+        with pytest.raises(OutputError, match=r"another capture: HDF5 was .*, now it is 9\.9\.9"):
+            run(path)
+    left = DyingProbe(-(-(N - n_kept) // 64))
+    run(path, left)  # what was refused is still there
+    assert left.left == 0
 
 
 @pytest.mark.parametrize("field", ["images", "order of images", "labels", "dtype of images"])
@@ -233,7 +252,7 @@ def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
     path, samples = tmp_path / "s.h5", make_samples(N)
     plan = make_plan(N, batch_size=64, checkpoint_rows=ROWS)
     with pytest.raises(RuntimeError):
-        capture(Dying(39), samples, path, plan)
+        capture(DyingProbe(39), samples, path, plan)
     if field == "images":
         samples.images[5, 2, 2, 0] ^= 1
     elif field == "labels":
@@ -249,7 +268,7 @@ def test_other_data_refuse_to_resume_and_name_the_field(tmp_path, field):
 def test_a_manifest_that_is_none_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "s.h5"
     with pytest.raises(RuntimeError):
-        run(path, Dying(39))
+        run(path, DyingProbe(39))
     (partial_folder(path) / "manifest.json").write_text("{}")
     with pytest.raises(OutputError, match=r"cannot be read.*--restart"):
         run(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from helpers.factories import NumpyProbe, make_plan, make_samples, make_store
+from helpers.sharded import copy_store
 from numpy.testing import assert_array_equal
 from soak import flips
 
@@ -60,7 +60,7 @@ def damage(path: Path, array: str, row: int) -> None:
 
 @pytest.fixture
 def copied(tmp_path, store_path) -> Path:
-    return Path(shutil.copy(store_path, tmp_path / "copy.h5"))
+    return copy_store(store_path, tmp_path / "copy.h5")
 
 
 @pytest.mark.parametrize("codec", [DEFLATE, NONE, SHUFFLE_DEFLATE], ids=lambda codec: codec.name)

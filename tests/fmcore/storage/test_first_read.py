@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from helpers.sharded import copy_store
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -43,7 +43,7 @@ def edited(tmp_path, store_path, monkeypatch):
     monkeypatch.setattr(sealing, "all_chunk_extents", extents_of_all)
 
     def make(edit) -> Path:
-        path = Path(shutil.copy(store_path, tmp_path / "edited.h5"))
+        path = copy_store(store_path, tmp_path / "edited.h5")
         with h5py.File(path, "r+") as file:
             edit(file)
         sealing.seal(path)

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fmcore import open_store
 from fmcore.storage import FORMAT_VERSION, problems
+from fmcore.storage.format.schema import SHARDED_VERSION
 
 GOLDEN = sorted((Path(__file__).parents[2] / "golden").glob("store-*.h5"))
 N = 12
@@ -40,7 +41,10 @@ def contents(path):
 
 
 def test_the_version_that_is_written_has_a_golden_store():
-    assert f"store-{FORMAT_VERSION}.h5" in [path.name for path in GOLDEN]
+    names = [path.name for path in GOLDEN]
+    assert {f"store-{FORMAT_VERSION}.h5", f"store-{SHARDED_VERSION}.h5"} <= set(names)
+    with open_store(GOLDEN[names.index(f"store-{SHARDED_VERSION}.h5")]) as store:
+        assert store.n_shards == 2
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

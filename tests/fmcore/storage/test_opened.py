@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import shutil
 from pathlib import Path
 
 import h5py
 import pytest
+from helpers.sharded import copy_store
 
 from fmcore.errors import InputFileError, StoreError
 from fmcore.storage.file import opened
@@ -17,7 +17,7 @@ from fmcore.storage.file.opened import open_file
 
 @pytest.fixture
 def copied(tmp_path, store_path) -> Path:
-    return Path(shutil.copy(store_path, tmp_path / "copy.h5"))
+    return copy_store(store_path, tmp_path / "copy.h5")
 
 
 def test_a_store_that_a_writer_has_locked_is_opened(copied):

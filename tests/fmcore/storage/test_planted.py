@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.factories import NumpyProbe, make_plan, make_samples, make_store
+from helpers.factories import DyingProbe, NumpyProbe, make_plan, make_samples, make_store
 from helpers.users import OTHER, PERSON, as_user, need_two_users, shared_folder
 
 from fmcore.capture import CaptureOptions, capture
@@ -24,21 +24,7 @@ N, ROWS = 1_300, 320
 PRECIOUS = b"what a person wrote"
 
 
-class Dying(NumpyProbe):
-    """Fails at its nth batch."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.left = n
-
-    def __call__(self, images, others=None):
-        self.left -= 1
-        if self.left < 0:
-            raise RuntimeError("the model failed")
-        return super().__call__(images)
-
-
-class Lying(Dying):
+class Lying(DyingProbe):
     """Gives other activations than the model."""
 
     def __call__(self, images, others=None):
@@ -51,7 +37,7 @@ def run(path: Path, probe=None, restart=False, overwrite=False) -> None:
     capture(probe or NumpyProbe(), make_samples(N), path, plan, options)
 
 
-def begun(path: Path, probe: Callable[[int], NumpyProbe] = Dying) -> None:
+def begun(path: Path, probe: Callable[[int], NumpyProbe] = DyingProbe) -> None:
     """Leaves a part of a capture, as a run that was killed does."""
     with pytest.raises(RuntimeError):
         run(path, probe(12))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.sharded import copy_store
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -28,7 +28,7 @@ MAPS, N = "layers/block_conv_1/activation", 37
 
 @pytest.fixture
 def copied(tmp_path, store_path) -> Path:
-    return Path(shutil.copy(store_path, tmp_path / "copy.h5"))
+    return copy_store(store_path, tmp_path / "copy.h5")
 
 
 def index_in(path: Path, name: str = MAPS) -> ChunkIndex:

@@ -11,6 +11,7 @@ const LONGEST = 16_384; // pixels of a side that every browser's canvas takes
  * @property {number} step values each way that a cell stands for; 1 for all values
  * @property {{top: number, left: number}} origin the first value of the window
  * @property {number[]|null} filters which filters they are of; null for all
+ * @property {typeof paint} [paint] paints them, where a color is more than a value
  */
 
 /**
@@ -19,12 +20,13 @@ const LONGEST = 16_384; // pixels of a side that every browser's canvas takes
  * @param {{top: number, left: number, rows: number, columns: number, step: number}} part cells,
  *   counted in values of the whole map; `step` a multiple of that of the maps
  * @param {object} span see `spans` of palette.js
- * @param {{zero: string|null}} marks
+ * @param {boolean} zeros whether exact zeros are marked
  * @param {Atlas|null} old one whose memory may be used again
- * @typedef {{canvas: OffscreenCanvas, part: object, across: number, outside: object}} Atlas
+ * @typedef {{canvas: OffscreenCanvas, part: object, across: number, scale: string,
+ *   counts: number[], kinds: Uint8Array|null}} Atlas
  * @returns {Atlas}
  */
-export function atlasOf(maps, part, span, marks, old) {
+export function atlasOf(maps, part, span, zeros, old) {
   const n = maps.shape[2];
   const across = tilesAcross(n, part);
   const width = across * part.columns;
@@ -37,10 +39,10 @@ export function atlasOf(maps, part, span, marks, old) {
     ...part, step: part.step / maps.step,
     top: (part.top - maps.origin.top) / maps.step, left: (part.left - maps.origin.left) / maps.step,
   };
-  const outside = paint(maps.values, maps.shape, inCells, span, across, pixels, marks);
+  const painted = (maps.paint ?? paint)(maps.values, maps.shape, inCells, span, across, pixels, zeros);
   canvas.getContext("2d").putImageData(image, 0, 0);
   const places = maps.filters && new Map(maps.filters.map((filter, place) => [filter, place]));
-  return { canvas, image, part, across, outside, places };
+  return { canvas, image, part, across, places, scale: span.scale, ...painted };
 }
 
 /** One filter's map, its values [y, x], out of maps [y, x, filter]. */
@@ -53,8 +55,9 @@ export function mapOf(values, n, filter) {
 /** The spans of some filters, in their order; all for null. */
 export function spanOf(span, filters) {
   if (filters === null) return span;
-  const pick = (all) => Float32Array.from(filters, (filter) => all[filter]);
-  return { ...span, from: pick(span.from), to: pick(span.to) };
+  const parts = ["from", "to", "start", "stop", "near"].filter((name) => span[name]);
+  return { ...span, ...Object.fromEntries(parts.map((name) => [
+    name, Float64Array.from(filters, (filter) => span[name][filter])])) };
 }
 
 /** Tiles in a row, so that the picture is about square and no side is too long. */

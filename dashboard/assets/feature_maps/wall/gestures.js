@@ -1,23 +1,31 @@
 // Pointer, wheel, fingers and keys on a canvas as what they mean, in the grammar of Plotly's
-// graphs: drag a box, shift-drag to move, wheel to zoom, double click for all. Knows no wall.
+// graphs: drag a box, shift-drag to move, double click for all. The wheel and a single finger are
+// the page's, which scrolls; Control or Command and the wheel zoom, as two fingers do. Knows no wall.
 
-const CLICK = 4; // CSS pixels a pointer may move in a click
+const REACH = { box: 4, move: 4, stroke: 4, tap: 12 }; // CSS pixels a pointer, a finger may move in a click
 const DOUBLE = 350; // ms between two clicks
-const KEYS = { "+": 1 / 1.4, "=": 1 / 1.4, "-": 1.4 };
+const STRIDE = 40; // CSS pixels that a key moves what is seen
+const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const TURNS = { PageUp: -1, PageDown: 1 };
 
 /**
  * Says what is done on a canvas. Points and distances are in CSS pixels from its corner.
  * @param {HTMLCanvasElement} canvas
  * @param {object} on what hears of it: `hover(point)`, null where the pointer left; `click(point)`;
- *   `zoom(point, factor)`, below 1 nearer, about the middle for null, gives whether there was
- *   anything to zoom; `move(x, y)`; `band(from, to)` while a box is drawn, null and null when it is
- *   not; `box(from, to)` when it is; `reset()`
+ *   `zoom(point, factor)`, below 1 nearer; `move(x, y)`; `band(from, to)` while a box is drawn, null
+ *   and null when it is not; `box(from, to)` when it is; `reset()`; `scroll()` where the wheel
+ *   scrolls the page; and of a keyboard that came here by itself `walk(x, y)` by cells, `turn(steps)`
+ *   by tiles, and `pick()`. Where `strokes()` is true, dragging and a finger draw a line instead:
+ *   `stroke(point, event)` at each of its points, `stroked()` at its end, `stroked(true)` where it is
+ *   given up
+ * @param {boolean} [hasLinks] whether it holds links: then dragging moves, and a click is theirs
  */
-export function follow(canvas, on) {
+export function follow(canvas, on, hasLinks = false) {
   const fingers = new Map();
   let drag = null; // { from, last, kind, far }
   let pinch = null;
   let clicked = { at: -Infinity };
+  let isKeyed = false; // whether the focus came from the keyboard: a click's leaves keys to the page
 
   const pointOf = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -25,34 +33,53 @@ export function follow(canvas, on) {
   };
 
   canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) {
+      on.scroll();
+      return;
+    }
+    event.preventDefault(); // never the browser's own zoom: a trackpad's pinch comes as this too
     const lines = event.deltaMode === 1 ? 16 : 1;
     const factor = Math.exp(Math.max(-240, Math.min(240, event.deltaY * lines)) * 0.002);
-    if (!on.zoom(pointOf(event), factor)) return; // the page scrolls
-    event.preventDefault();
+    on.zoom(pointOf(event), factor);
     on.hover(pointOf(event));
   }, { passive: false });
 
+  // One finger scrolls the page, as style.css says; of two the browser keeps out.
+  for (const type of ["touchstart", "touchmove"]) {
+    canvas.addEventListener(type, (event) => {
+      if (event.touches.length > 1 && event.cancelable) event.preventDefault();
+    }, { passive: false });
+  }
+
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button > 1) return;
-    canvas.setPointerCapture(event.pointerId);
+    isKeyed = false;
+    if (event.button > (hasLinks ? 0 : 1)) return;
+    if (!hasLinks) canvas.setPointerCapture(event.pointerId);
     const point = pointOf(event);
     fingers.set(event.pointerId, point);
     if (fingers.size === 2) {
       pinch = apart(fingers);
-      drag = null;
-      on.band(null, null);
+      giveUp();
       return;
     }
-    const moves = event.shiftKey || event.button === 1 || event.pointerType === "touch";
-    drag = { from: point, last: point, kind: moves ? "move" : "box", far: false };
+    if (on.strokes?.() && event.button === 0) {
+      const reach = REACH[event.pointerType === "touch" ? "tap" : "stroke"];
+      drag = { from: point, last: point, kind: "stroke", far: false, id: event.pointerId, reach };
+      return;
+    }
+    const moves = hasLinks || event.shiftKey || event.button === 1;
+    const kind = event.pointerType === "touch" ? "tap" : moves ? "move" : "box";
+    drag = { from: point, last: point, kind, far: false, id: event.pointerId };
   });
 
   canvas.addEventListener("pointermove", (event) => {
+    // A page that a key scrolls moves under a pointer that rests.
+    if (isKeyed && event.movementX === 0 && event.movementY === 0) return;
     const point = pointOf(event);
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, point);
     if (pinch && fingers.size === 2) stretch();
-    else if (drag) pull(point);
-    else on.hover(point);
+    else if (drag) pull(point, event);
+    else if (!pinch) on.hover(point);
   });
 
   canvas.addEventListener("pointerup", (event) => {
@@ -66,46 +93,71 @@ export function follow(canvas, on) {
     const { from, far, kind } = drag;
     drag = null;
     on.band(null, null);
-    if (far && kind === "box") on.box(from, point);
-    else if (!far) click(point);
+    if (far && kind === "stroke") on.stroked(false);
+    else if (far && kind === "box") on.box(from, point);
+    else if (!far) click(point, event.pointerType === "touch" ? "tap" : kind);
   });
 
   canvas.addEventListener("pointercancel", (event) => {
     fingers.delete(event.pointerId);
-    drag = pinch = null;
-    on.band(null, null);
+    pinch = null;
+    giveUp();
   });
 
-  canvas.addEventListener("pointerleave", () => {
-    if (!drag) on.hover(null);
+  canvas.addEventListener("pointerleave", (event) => {
+    // A finger that is lifted leaves: what it tapped stays.
+    if (!drag && event.pointerType !== "touch") on.hover(null);
+  });
+
+  canvas.addEventListener("focus", () => { isKeyed = !fingers.size; });
+
+  canvas.addEventListener("blur", () => {
+    if (isKeyed) on.hover(null);
+    isKeyed = false;
   });
 
   canvas.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own zoom
-    const factor = KEYS[event.key];
-    if (factor) on.zoom(null, factor);
-    else if (event.key === "0") on.reset();
+    if (!isKeyed || event.ctrlKey || event.metaKey || event.altKey) return;
+    const way = WAYS[event.key];
+    if (way && event.shiftKey) on.move(way[0] * STRIDE, way[1] * STRIDE);
+    else if (way) on.walk(...way);
+    else if (TURNS[event.key]) on.turn(TURNS[event.key]);
+    else if (event.key === "Enter") on.pick();
     else return;
     event.preventDefault();
   });
 
-  function pull(point) {
-    drag.far ||= Math.hypot(point.x - drag.from.x, point.y - drag.from.y) > CLICK;
+  function giveUp() {
+    if (drag?.kind === "stroke" && drag.far) on.stroked(true);
+    drag = null;
+    on.band(null, null);
+  }
+
+  function pull(point, event) {
+    const isFirst = !drag.far;
+    const reach = drag.reach ?? REACH[drag.kind];
+    drag.far ||= Math.hypot(point.x - drag.from.x, point.y - drag.from.y) > reach;
     if (!drag.far) return;
+    if (hasLinks) canvas.setPointerCapture(drag.id); // from here on, no link hears of it
     if (drag.kind === "move") on.move(drag.last.x - point.x, drag.last.y - point.y);
-    else on.band(drag.from, point);
+    else if (drag.kind === "box") on.band(drag.from, point);
+    else if (drag.kind === "stroke") {
+      if (isFirst) on.stroke(drag.from, event);
+      on.stroke(point, event);
+    }
     drag.last = point;
   }
 
-  function click(point) {
+  function click(point, kind) {
     const now = performance.now();
-    const near = Math.hypot(point.x - clicked.x, point.y - clicked.y) <= 2 * CLICK;
+    const near = Math.hypot(point.x - clicked.x, point.y - clicked.y) <= 2 * REACH[kind];
     if (now - clicked.at < DOUBLE && near) {
       clicked = { at: -Infinity };
       on.reset();
       return;
     }
     clicked = { at: now, ...point };
+    if (kind === "tap") on.hover(point);
     on.click(point);
   }
 

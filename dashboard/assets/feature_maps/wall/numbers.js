@@ -40,14 +40,27 @@ export function exact(value) {
   return String(Number(value.toPrecision(9)));
 }
 
-/** A number of six digits, as Python's `:.6g` writes it. */
-export function general(value) {
+/** A number of so many digits, as `number_text` of fmcore/numbers.py writes it. */
+export function general(value, most = 6) {
   if (!Number.isFinite(value)) return exact(value);
-  const [digits, exponent] = value.toExponential(5).split("e");
+  const [digits, exponent] = value.toExponential(most - 1).split("e");
   const power = Number(exponent);
-  if (power >= -4 && power < 6) return String(Number(value.toPrecision(6)));
+  if (power >= -4 && power < most) return String(Number(value.toPrecision(most)));
   const sign = power < 0 ? "-" : "+";
   return `${Number(digits)}e${sign}${String(Math.abs(power)).padStart(2, "0")}`;
+}
+
+/** Numbers of an axis in as few digits as tell them from each other; short, and so with powers. */
+export function tickTexts(values) {
+  const far = Math.max(...values.map(Math.abs));
+  const near = values.length > 1 ? Math.abs(values[1] - values[0]) : far;
+  const most = Math.min(Math.max(3, Math.floor(Math.log10(far / near || 1)) + 2), 15);
+  return values.map((value) => {
+    const size = Math.abs(value);
+    if (!value || (size >= 1e-3 && size < 1e5)) return String(Number(value.toPrecision(most)));
+    const [digits, exponent] = value.toExponential(most - 1).split("e");
+    return `${Number(digits)}e${Number(exponent)}`;
+  });
 }
 
 /** Round numbers from low to high, about `count` of them, for a color bar. */

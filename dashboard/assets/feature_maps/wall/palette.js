@@ -11,21 +11,41 @@ const RED_BLUE = [
 ];
 const STEPS = 256;
 
-export const ABOVE = "#ff5c5c"; // over the range; neither scale has it
-export const BELOW = "#22b8cf"; // under the range
-export const ZERO = { light: "#dee2e6", dark: "#495057" }; // exactly zero, where it is marked
-export const MISSING = "#868e96"; // NaN
+// What a cell is that has no color of a scale, by the number that `paint` keeps of it: above the
+// range, below it, +∞, −∞, NaN, exactly zero, where that is marked, and what has no logarithm, where
+// colors are spaced by it. 0 for all others.
+export const KINDS = [
+  "", "above", "below", "highest", "lowest", "missing", "zero", "nonpositive",
+];
+const [, ABOVE, BELOW, HIGHEST, LOWEST, MISSING, ZERO, NONPOSITIVE] = KINDS.keys();
+
+// Their colors on either scale. Each is ΔE2000 15 or more from every color of the scale, from both
+// grounds of the pages and from the others, also for those who see no red, green or blue; so many as
+// there are: beside the diverging scale there are two. What shares a color is told by its form, see
+// forms.js; null is the color that the value has anyway. tests/e2e/test_color.py measures them, and
+// dashboard/figures/marks.py has them too.
+export const MARKS = {
+  sequential: {
+    above: "#b93b17", below: "#b75dff", highest: "#b93b17", lowest: "#b75dff",
+    missing: "#775555", zero: "#b0a8d0", nonpositive: null,
+  },
+  diverging: {
+    above: "#7c515e", below: "#7c515e", highest: "#7c515e", lowest: "#7c515e",
+    missing: "#8d898b", zero: null, nonpositive: null,
+  },
+};
 
 // Of what is no value: names, frames, ticks.
 export const INK = {
-  light: { text: "#212529", faint: "#868e96", chip: "rgb(255 255 255 / 82%)", accent: "#e8590c" },
-  dark: { text: "#dee2e6", faint: "#868e96", chip: "rgb(26 27 30 / 82%)", accent: "#ff922b" },
+  light: { ground: "#ffffff", text: "#212529", chip: "rgb(255 255 255 / 82%)", accent: "#e8590c" },
+  dark: { ground: "#242424", text: "#dee2e6", chip: "rgb(26 27 30 / 82%)", accent: "#ff922b" },
 };
 
 const channels = (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
 // A pixel as ImageData holds it, on a little-endian machine.
 const pixel = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-const pixelOf = (color) => pixel(channels(color.slice(1)));
+const pixelOf = (color) => pixel(
+  color.startsWith("#") ? channels(color.slice(1)) : color.match(/\d+/g).map(Number));
 
 function tableOf(anchors) {
   const parts = anchors.map(channels);
@@ -38,12 +58,39 @@ function tableOf(anchors) {
 }
 
 const TABLES = { sequential: tableOf(VIRIDIS), diverging: tableOf(RED_BLUE) };
+const ABOUT_ZERO = new Set(["diverging"]);
+
+/** How values lie along the colors where that is not linear, by name; spacing.js adds them. */
+export const SPACINGS = {};
+
+/** Adds a scale and the same from its other end; scales.js has those that few pages need. */
+export function addScale(name, anchors, marks, isAboutZero) {
+  for (const [key, table] of [[name, anchors], [`${name}_r`, anchors?.toReversed()]]) {
+    TABLES[key] ??= table ? tableOf(table) : TABLES[name].toReversed();
+    MARKS[key] ??= marks ?? MARKS[name];
+    if (isAboutZero) ABOUT_ZERO.add(key);
+  }
+}
+
+// What links call the two scales that are always here.
+const NAMES = { viridis: "sequential", red_blue: "diverging" };
 
 /**
- * What values are colored by.
- * @param {boolean} signed whether some values may be below zero: then about zero, else from low
+ * What values are colored by: what was chosen; else about zero where some may be below it, which a
+ * logarithm has no place for.
+ * @param {{facts: {signed: boolean}, colors: string, norm: string, inverted: boolean}} view
  */
-export const scaleOf = (signed) => (signed ? "diverging" : "sequential");
+export function scaleOf({ facts, colors, norm, inverted }) {
+  const usual = facts.signed && norm !== "log" ? "diverging" : "sequential";
+  const name = colors === "usual" ? usual : NAMES[colors] ?? colors;
+  return inverted ? `${name}_r` : name;
+}
+
+/** The modules that have to be here before a view is painted. */
+export const needed = (view) => [
+  ...(scaleOf(view) in TABLES ? [] : ["./wall/scales.js"]),
+  ...(view.norm === "linear" || view.norm in SPACINGS ? [] : ["./wall/spacing.js"]),
+];
 
 /** CSS color of a scale at a share from 0 to 1, for color bars. */
 export function colorAt(scale, share) {
@@ -51,23 +98,28 @@ export function colorAt(scale, share) {
   return `rgb(${value & 255} ${(value >> 8) & 255} ${(value >> 16) & 255})`;
 }
 
+/** The color of a cell of a kind: its own, that of zero, or the lowest for what has no logarithm. */
+export const fillOf = (kind, scale) => MARKS[scale][kind] ?? colorAt(scale, kind === "zero" ? 0.5 : 0);
+
 /**
- * What each filter's colors span, made ready for `paint`.
+ * What each filter's colors span, made ready for `paint`: values `from` and `to`, beyond which they
+ * are marked; `start` and `stop`, where the scale begins and ends.
  * @param {ArrayLike<number>} low of each filter
  * @param {ArrayLike<number>} high of each filter
- * @param {boolean} signed about zero, to the same distance both ways
+ * @param {boolean} isAboutZero to the same distance both ways
+ * @param {string} scale
  */
-export function spans(low, high, signed) {
+export function spans(low, high, isAboutZero, scale = isAboutZero ? "diverging" : "sequential") {
   const n = low.length;
   const from = new Float32Array(n);
   const to = new Float32Array(n);
   for (let f = 0; f < n; f += 1) {
     const reach = Math.max(-low[f], high[f]) || 1;
-    from[f] = signed ? -reach : low[f];
+    from[f] = isAboutZero ? -reach : low[f];
     // A span of nothing still needs a width: all of it is then the lowest color.
-    to[f] = signed ? reach : high[f] > low[f] ? high[f] : low[f] + 1;
+    to[f] = isAboutZero ? reach : high[f] > low[f] ? high[f] : low[f] + 1;
   }
-  return { from, to, scale: scaleOf(signed) };
+  return { from, to, start: from, stop: to, scale, isAboutZero, spacing: null };
 }
 
 /** The smallest and the largest finite value of each filter of maps [y, x, filter]. */
@@ -86,22 +138,38 @@ export function extremes(values, n) {
   return { low, high };
 }
 
+/** Whether the colors of a range are the same values in all tiles, and so have a unit. */
+export const isInUnits = (range) => ["layer", "percentile", "hand"].includes(range);
+
+/** Two ends as a link has them, "low,high", as numbers; null where there are none. */
+export function endsOf(text) {
+  const [low, high] = (text || "").split(",").map(Number);
+  return low < high ? [low, high] : null;
+}
+
 /**
  * What each filter's colors span, by the choice of a person.
- * @param {string} range "layer", "filter", "map" or "percentile"
- * @param {import("../session.js").WallFacts} facts
- * @param {Float32Array} values maps [y, x, filter], for "map"
+ * @param {import("../session.js").View} view
+ * @param {Float32Array} values maps [y, x, filter], for the range "map"
  */
-export function spansOf(range, facts, values) {
+export function spansOf(view, values) {
+  const { facts, norm, range } = view;
   const n = facts.shape[2];
   const fill = (value) => new Float32Array(n).fill(value);
-  if (range === "map") {
-    const { low, high } = extremes(values, n);
-    return spans(low, high, facts.signed);
+  const ends = {
+    percentile: facts.percentiles, hand: endsOf(view.ends) ?? facts.span,
+  }[range] ?? facts.span;
+  const { low, high } = range === "map" ? extremes(values, n)
+    : range === "filter" ? { low: facts.low, high: facts.high } : { low: fill(ends[0]), high: fill(ends[1]) };
+  const scale = scaleOf(view);
+  const isAboutZero = ABOUT_ZERO.has(scale);
+  const isByHand = range === "hand";
+  if (norm !== "linear") {
+    return SPACINGS[norm].spans({ low, high, scale, isAboutZero, isByHand, isInUnits: isInUnits(range) });
   }
-  if (range === "filter") return spans(facts.low, facts.high, facts.signed);
-  const [low, high] = range === "percentile" ? facts.percentiles : facts.span;
-  return spans(fill(low), fill(high), facts.signed);
+  const span = spans(low, high, isAboutZero, scale);
+  // By hand the ends are as typed, and zero keeps its color.
+  return isByHand && isAboutZero ? { ...span, from: fill(ends[0]), to: fill(ends[1]) } : span;
 }
 
 /** Which filters of maps [y, x, filter] are exactly zero everywhere: 1 for each; NaN is not zero. */
@@ -132,28 +200,34 @@ export function means(values, n) {
  * @param {[number, number, number]} shape of the maps
  * @param {{top: number, left: number, rows: number, columns: number, step: number}} part cells of
  *   the window, and how many values each way one of them stands for
- * @param {{from: Float32Array, to: Float32Array, scale: string}} span see `spans`
+ * @param {object} span see `spans`
  * @param {number} across tiles in a row of the picture
  * @param {Uint32Array} picture pixels; all that belong to a tile are written
- * @param {{zero: string|null}} marks the color of exact zeros, if they are marked
- * @returns {{above: number, below: number}} how many cells lie outside their span
+ * @param {boolean} zeros whether exact zeros are marked
+ * @returns {{counts: number[], kinds: Uint8Array|null}} how many cells there are of each of `KINDS`,
+ *   and the kind of each pixel; null where no cell has one
  */
-export function paint(values, shape, part, span, across, picture, marks) {
+export function paint(values, shape, part, span, across, picture, zeros) {
   const [height, width, n] = shape;
   const { top, left, rows, columns, step } = part;
   const table = TABLES[span.scale];
-  const [over, under, missing] = [ABOVE, BELOW, MISSING].map(pixelOf);
-  const zero = marks.zero === null ? null : pixelOf(marks.zero);
+  const { from, to, start, stop, spacing, near } = span;
+  const fills = Uint32Array.from(KINDS, (kind) => kind && pixelOf(fillOf(kind, span.scale)));
+  // Below the range: of a logarithm, what has none is told apart.
+  const lowKind = (value) => {
+    if (!spacing?.isLog || value > 0) return BELOW;
+    return value === 0 && zeros ? ZERO : NONPOSITIVE;
+  };
+  const counts = KINDS.map(() => 0);
+  let kinds = null;
   const line = across * columns; // pixels of a row of the picture
   const base = new Uint32Array(n);
+  const origin = spacing ? start.map((end, f) => spacing.place(end, near[f])) : start;
   const factor = new Float64Array(n); // of a span of 1e-38 it is more than a float32 holds
   for (let f = 0; f < n; f += 1) {
     base[f] = Math.floor(f / across) * rows * line + (f % across) * columns;
-    factor[f] = STEPS / (span.to[f] - span.from[f]);
+    factor[f] = STEPS / ((spacing?.place(stop[f], near[f]) ?? stop[f]) - origin[f]);
   }
-  const { from, to } = span;
-  let above = 0;
-  let below = 0;
   for (let row = 0; row < rows; row += 1) {
     const firstY = top + row * step;
     const lastY = Math.min(firstY + step, height);
@@ -171,15 +245,20 @@ export function paint(values, shape, part, span, across, picture, marks) {
             }
           }
         }
-        let color;
-        if (value !== value) color = missing;
-        else if (value > to[f]) { color = over; above += 1; }
-        else if (value < from[f]) { color = under; below += 1; }
-        else if (value === 0 && zero !== null) color = zero;
-        else color = table[Math.min(STEPS - 1, ((value - from[f]) * factor[f]) | 0)];
-        picture[base[f] + place] = color;
+        let kind = 0;
+        if (value !== value) kind = MISSING;
+        else if (value > to[f]) kind = value === Infinity ? HIGHEST : ABOVE;
+        else if (value < from[f]) kind = value === -Infinity ? LOWEST : lowKind(value);
+        else if (value === 0 && zeros) kind = ZERO;
+        if (kind) {
+          kinds ??= new Uint8Array(picture.length);
+          kinds[base[f] + place] = kind;
+          counts[kind] += 1;
+        } else if (spacing) value = spacing.place(value, near[f]);
+        picture[base[f] + place] = (kind && fills[kind])
+          || table[Math.min(STEPS - 1, ((value - origin[f]) * factor[f]) | 0)];
       }
     }
   }
-  return { above, below };
+  return { counts, kinds };
 }

@@ -1,0 +1,1 @@
+"""The page Layers: one sample, every layer."""

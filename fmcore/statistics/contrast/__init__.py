@@ -1,0 +1,1 @@
+"""How each filter tells one group of samples from another, beside chance."""
