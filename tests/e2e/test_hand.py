@@ -423,6 +423,17 @@ CLICKED = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_at_any_pace_are_all_taken(kept_page, url, seed):
+    page = opened(kept_page, url, 0)
+    for pause in np.random.default_rng(seed).uniform(0, 200, 15):  # ms
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(pause)
+    drawn(page, f"{LAYER} 15 0")
+    until(page, lambda: asked(page)["sample"] == "15")
+    assert page.input_value("#maps-sample") == "15"
+
+
 @pytest.mark.parametrize("control", sampled(2, CLICKED))
 def test_keys_are_the_pages_after_a_click(kept_page, url, control):
     page = kept_page

@@ -76,6 +76,17 @@ def test_what_is_hovered_is_the_stored_value_and_the_summary_of_all(
         assert np.float32(value.split(": ")[1]) == maps[y, x, 7]
 
 
+def test_steps_at_any_pace_are_all_taken(kept_page_of, digits):
+    page = kept_page_of(digits)
+    opened(page, digits, 0)
+    for pause in np.random.default_rng(0).uniform(0, 200, 20):  # ms
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(pause)
+    rows_drawn(page, 20)
+    until(page, lambda: asked(page)["sample"] == "20")
+    assert page.input_value("#layers-sample") == "20"
+
+
 def test_steps_keys_and_choices_lead_on_and_the_link_comes_back_to_it(kept_page_of, digits):
     page = kept_page_of(digits)
     opened(page, digits, 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ import h5py
 import numpy as np
 
 from fmcore.storage.file.seal import MAGIC, seal
+from helpers.sharded import copy_store
 
 TRACE = (
     "x" * 300,
@@ -210,7 +210,7 @@ HOSTILE: tuple[Callable[[h5py.File, np.random.Generator], None], ...] = (
 def make_hostile(path: Path, source: Path, seed: int) -> str:
     """Writes a store that is changed on purpose, half of them sealed again; says what was done."""
     rng = np.random.default_rng(seed)
-    shutil.copyfile(source, path)
+    copy_store(source, path)
     unsealed(path)
     change = HOSTILE[seed % len(HOSTILE)]
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
@@ -283,7 +283,7 @@ def make_odd_folder(folder: Path, good: Path, seed: int) -> None:
     """A folder with a good store, `good.h5`, and one to four odd entries beside it."""
     rng = np.random.default_rng(seed)
     folder.mkdir()
-    os.link(good, folder / "good.h5")
+    copy_store(good, folder / "good.h5")
     for n in range(int(rng.integers(1, 5))):
         odd = ODD[(seed + n) % len(ODD)]
         with contextlib.suppress(FileExistsError):

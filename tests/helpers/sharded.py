@@ -116,12 +116,23 @@ def copy_shards(shard: Path, folder: Path, n: int) -> list[Shard]:
     return shards
 
 
-def copy_store(store: Path, path: Path | str) -> Path:
-    """Copies a store to a file or into a folder, and the shards that it has, as `cp` does."""
+def folder_of(store: Path) -> Path | None:
+    """The folder with the shards of a store; None where it is one file."""
     with Store(store) as opened:
         table = opened.file.shards
+    return None if table is None else store.with_name(table.folder)
+
+
+def bytes_of(store: Path) -> int:
+    """The bytes of the file of a store, and of its shards."""
+    folder = folder_of(store)
+    shards = folder.iterdir() if folder else ()
+    return sum(path.stat().st_size for path in (store, *shards))
+
+
+def copy_store(store: Path, path: Path | str) -> Path:
+    """Copies a store to a file or into a folder, and the shards that it has, as `cp` does."""
     copy = Path(shutil.copy(store, path))
-    if table is not None:
-        folder = store.with_name(table.folder)
-        shutil.copytree(folder, copy.with_name(table.folder), dirs_exist_ok=True)
+    if folder := folder_of(store):
+        shutil.copytree(folder, copy.with_name(folder.name), dirs_exist_ok=True)
     return copy

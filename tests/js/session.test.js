@@ -6,7 +6,18 @@ const tell = vi.fn();
 const fetched = vi.fn();
 const stale = { waits: vi.fn(), has: vi.fn(), replaced: vi.fn() };
 vi.mock("../../dashboard/assets/feature_maps/hand.js", () => ({ Hand: class { follow() {} } }));
-window.dash_clientside = { set_props: tell, stale, graphs: { start: vi.fn() } };
+const HELD = {
+  "maps-sample": "sample", "maps-filter": "filter", "maps-range": "range", "maps-ends": "ends",
+  "maps-window": "window", "maps-from": "from", "maps-unit": "unit",
+};
+const setProps = (id, props) => {
+  if (id in HELD) [controls[HELD[id]]] = Object.values(props);
+  tell(id, props);
+};
+window.dash_clientside = { set_props: setProps, stale, graphs: { start: vi.fn() } };
+window.dash_component_api = {
+  getLayout: (id) => ({ props: { value: controls[HELD[id]], data: controls[HELD[id]] } }),
+};
 vi.mock("../../dashboard/assets/feature_maps/wall/wall.js", () => ({
   cellsFor: () => 4,
   roomIn: () => ({ width: 800, height: 500 }),
@@ -37,7 +48,7 @@ const START = {
   by: "index", range: "layer",
   ends: "", colors: "usual", norm: "linear", inverted: false,
   order: "index", scores: null, dead: false, zeros: false, zoom: "linked", window: "",
-  scheme: "light", from: null,
+  scheme: "light", from: null, unit: "",
 };
 const ALL = {
   list: null, n: 50, total: 50, by: "index", layer: "conv1", filter: 0, label: null,
@@ -172,6 +183,44 @@ describe("a step", () => {
     await follow({ zeros: true }); // Dash still says sample 3
     await rest();
     expect(wall().view).toMatchObject({ sample: 4, zeros: true });
+  });
+
+  test("of Dash's that it gathered before it was told is no news", async () => {
+    const old = Object.values(controls);
+    press("maps-next");
+    await rest();
+    press("maps-next");
+    await show(...old); // Dash was told of sample 4
+    await rest();
+    press("maps-next");
+    await rest();
+    await show(...old);
+    expect([session().view.sample, controls.sample]).toEqual([6, 6]);
+    await follow({ sample: 3 }); // a person goes back
+    await rest();
+    expect(session().view.sample).toBe(3);
+  });
+
+  test("is not undone by the field, which says later what it was told before", async () => {
+    press("maps-next");
+    await vi.advanceTimersByTimeAsync(50);
+    press("maps-next");
+    await vi.advanceTimersByTimeAsync(150);
+    expect(controls.sample).toBe(5);
+    await follow({ sample: 4 });
+    press("maps-next");
+    expect(session().view.sample).toBe(6);
+    await follow({ sample: 5 });
+    await rest();
+    expect([session().view.sample, controls.sample]).toEqual([6, 6]);
+  });
+
+  test("that a person takes back at once in the field is taken back", async () => {
+    press("maps-next");
+    await vi.advanceTimersByTimeAsync(50);
+    await follow({ sample: 3 });
+    await rest();
+    expect([session().view.sample, controls.sample]).toEqual([3, 3]);
   });
 });
 

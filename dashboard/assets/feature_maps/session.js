@@ -1,5 +1,6 @@
 // What the Feature maps page shows: each fact in one place, whoever changes it, be it a control, a
 // key, a click or a gesture. The picture follows at once; Dash and the server hear of it after it.
+import { Controls, choice, field, store } from "./controls.js";
 import { announce, describe } from "./description.js";
 import { Latest, Refusal, arrayOf, here, mapsUrl } from "./fetching.js";
 import { fileName } from "./file_name.js";
@@ -29,6 +30,13 @@ const CONTROLS = [
   "colors", "norm", "inverted", "order", "scores", "dead", "zeros", "zoom", "window", "scheme",
   "from", "unit",
 ];
+
+// Where those are that a change here is told to.
+const TOLD = {
+  sample: field("maps-sample"), filter: field("maps-filter"), range: choice("maps-range"),
+  ends: store("maps-ends"), window: store("maps-window"), from: store("maps-from"),
+  unit: store("maps-unit"),
+};
 
 /**
  * What the page has to know of a layer; pages/feature_maps/wall.py says what each is.
@@ -106,7 +114,9 @@ export class Session {
   enlarged = null;
   /** @type {import("./hand.js").Hand|null} null before it is loaded */
   hand = null;
-  #controls = null; // the view that Dash's controls hold
+  #controls = new Controls(TOLD, (said) => {
+    if (this.host.isConnected) this.follow(said);
+  });
   #settled = null; // the sample that the server was told of last
   #goal = null; // what is to be selected of another layer, when its facts are here
   #sent = {}; // by an id of the page, what Dash was told of it last
@@ -128,14 +138,12 @@ export class Session {
 
   /** Follows Dash's controls, by the names of a view. */
   async follow(controls) {
-    const isFirst = this.#controls === null;
-    const before = this.#controls ?? {};
+    const before = this.#controls.held;
+    const isFirst = before === null;
     if (isFirst) this.#settled = controls.sample; // the page came with it
     // Only what changed: a sample that was stepped to here may be on its way to Dash still.
-    const changed = CONTROLS.filter((name) => isFirst || controls[name] !== before[name]);
-    const news = Object.fromEntries(changed.map((name) => [name, controls[name]]));
-    this.#controls = controls;
-    if (!isFirst && changed.every((name) => this.view[name] === news[name])) return;
+    const news = this.#controls.take(controls);
+    if (!isFirst && Object.keys(news).every((name) => this.view[name] === news[name])) return;
     this.view = { ...this.view, ...news };
     // A window is one of a kind of zoom, and of maps: of others it shows the same part, or all.
     const isOther = !isFirst && ("zoom" in news || "facts" in news) && !("window" in news);
@@ -379,10 +387,7 @@ export class Session {
   }
 
   #tellWindow() {
-    const { window: text } = this.view;
-    if (text === this.#controls.window) return;
-    this.#controls = { ...this.#controls, window: text }; // so that what comes back is no news
-    tell("maps-window", { data: text });
+    this.#controls.tell({ window: this.view.window });
   }
 
   // Dash and the server are told after the picture, and of a fast drag once: of the sample, the
@@ -395,13 +400,7 @@ export class Session {
   #tellDash() {
     if (!this.host.isConnected) return;
     const { ends, facts, filter, range, sample, unit } = this.view;
-    const before = this.#controls;
-    this.#controls = { ...before, sample, filter, range, ends, unit };
-    if (range !== before.range) tell("maps-range", { value: range });
-    if (ends !== before.ends) tell("maps-ends", { data: ends });
-    if (unit !== before.unit) tell("maps-unit", { data: unit });
-    if (sample !== before.sample) tell("maps-sample", { value: sample });
-    if (filter !== before.filter) tell("maps-filter", { value: filter });
+    this.#controls.tell({ range, ends, unit, sample, filter });
     if (isFilter(filter, facts)) {
       this.#tellNews("maps-filter-name", "children", `${filter} of ${facts.layer}`);
     }
@@ -467,8 +466,7 @@ export class Session {
   #turnTo(from) {
     if (this.view.from === from) return;
     this.view = { ...this.view, from };
-    this.#controls = { ...this.#controls, from }; // so that what comes back is no news
-    tell("maps-from", { data: from });
+    this.#controls.tell({ from });
   }
 
   #fetchAhead(bytes) {

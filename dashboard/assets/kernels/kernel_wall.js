@@ -1,4 +1,5 @@
 // What the Kernels page shows: the kernels of a layer on a wall, which follows the page's controls.
+import { Controls, field, store } from "../feature_maps/controls.js";
 import { Latest, Refusal, here } from "../feature_maps/fetching.js";
 import { marked } from "../feature_maps/legend.js";
 import { neighbor } from "../feature_maps/samples.js";
@@ -15,6 +16,10 @@ const STRETCH = { fit: 1, large: 4, largest: 16 }; // windows high that a wall m
 const DESCRIPTIONS = ["kernels-description", "kernels-legend", "kernels-note"];
 // What Dash's controls say, in the order in which they say it.
 const CONTROLS = ["facts", "filter", "plane", "view", "order", "range", "tile", "window", "scheme"];
+// Where those are that a change here is told to.
+const TOLD = {
+  filter: field("kernels-filter"), plane: field("kernels-plane"), window: store("kernels-window"),
+};
 
 /**
  * What the page has to know of a layer; KernelFacts of pages/kernels says what each is.
@@ -45,6 +50,9 @@ const stale = () => window.dash_clientside.stale;
 class Session {
   view = null;
   wall = null;
+  #controls = new Controls(TOLD, (said) => {
+    if (this.host.isConnected) this.follow(said);
+  });
   #layout = null;
   #maps = null;
   #arrays = new Latest();
@@ -57,13 +65,14 @@ class Session {
 
   /** Follows Dash's controls, by the names of a view. */
   follow(controls) {
-    const before = this.view;
-    this.view = controls;
-    const isOther = before && ["facts", "view", "tile"].some((name) => before[name] !== controls[name]);
+    const isFirst = !this.view;
+    const news = this.#controls.take(controls);
+    this.view = { ...this.view, ...news };
+    const isOther = !isFirst && ["facts", "view", "tile"].some((name) => name in news);
     // A window is one of a wall: another shows all.
-    if (isOther && before.window === controls.window && controls.window) this.#look("", true);
-    if (before?.facts !== controls.facts) {
-      const { facts } = controls;
+    if (isOther && !("window" in news) && this.view.window) this.#look("", true);
+    if ("facts" in news) {
+      const { facts } = news;
       tell("kernels-parts", { hidden: !facts.has_parts });
       tell("kernels-plane", { max: facts.shape[facts.is_depthwise ? 3 : 2] - 1 });
     }
@@ -89,13 +98,13 @@ class Session {
   #select(tile) {
     const name = this.#isOfPlanes ? "plane" : "filter";
     this.view = { ...this.view, [name]: tile };
-    tell(`kernels-${name}`, { value: tile });
+    this.#controls.tell({ [name]: tile });
     this.#draw();
   }
 
   #look(text, isResting) {
     this.view = { ...this.view, window: text };
-    if (isResting && this.host.isConnected) tell("kernels-window", { data: text });
+    if (isResting && this.host.isConnected) this.#controls.tell({ window: text });
   }
 
   async #refresh() {

@@ -1,5 +1,6 @@
 // What the Layers page shows: one sample in every layer. The rows follow at once; Dash and the server
 // hear of it after they are painted.
+import { Controls, field, store } from "../feature_maps/controls.js";
 import { Refusal } from "../feature_maps/fetching.js";
 import { arrival, positionText, stepped } from "../feature_maps/samples.js";
 import { follow } from "../feature_maps/wall/gestures.js";
@@ -19,6 +20,8 @@ const RESTS_AFTER = 250; // ms without a gesture before the link has the part th
 const AHEAD_BYTES = 4 << 20; // of all rows: more are not fetched ahead
 const DEEPEST = 40; // how far it zooms in
 const CONTROLS = ["facts", "sample", "summary", "region", "scheme"];
+// Where those are that a change here is told to.
+const TOLD = { sample: field("layers-sample"), region: store("layers-region") };
 
 const element = (id) => document.getElementById(id);
 const tell = (id, props) => window.dash_clientside.set_props(id, props);
@@ -30,7 +33,9 @@ export class Session {
   view = null; // by the names of CONTROLS
   rows = [];
   #picks = null; // which samples a step goes through; pages/feature_maps/samples.py says what is in it
-  #controls = null; // the view that Dash's controls hold
+  #controls = new Controls(TOLD, (said) => {
+    if (this.host.isConnected) this.follow(said);
+  });
   #direction = 1;
   #changedAt = -Infinity;
   #asking = null;
@@ -49,11 +54,7 @@ export class Session {
 
   /** Follows Dash's controls, by the names of a view. */
   follow(controls) {
-    const before = this.#controls;
-    const news = Object.fromEntries(CONTROLS
-      .filter((name) => !before || controls[name] !== before[name])
-      .map((name) => [name, controls[name]]));
-    this.#controls = controls;
+    const news = this.#controls.take(controls);
     if (this.view && Object.keys(news).every((name) => this.view[name] === news[name])) return null;
     this.view = { ...this.view, ...news };
     if ("facts" in news) this.#build();
@@ -172,10 +173,7 @@ export class Session {
     this.view.region = windowText(this.#window, world);
     clearTimeout(this.#timers.region);
     this.#timers.region = setTimeout(() => {
-      const { region } = this.view;
-      if (!host.isConnected || region === this.#controls.region) return;
-      this.#controls = { ...this.#controls, region }; // so that what comes back is no news
-      tell("layers-region", { data: region });
+      if (host.isConnected) this.#controls.tell({ region: this.view.region });
     }, RESTS_AFTER);
   }
 
@@ -339,10 +337,7 @@ export class Session {
     const { host, view } = this;
     if (!host.isConnected) return;
     const { sample } = view;
-    if (this.#controls.sample !== sample) {
-      this.#controls = { ...this.#controls, sample }; // so that what comes back is no news
-      tell("layers-sample", { value: sample });
-    }
+    this.#controls.tell({ sample });
     if (this.settled !== sample) {
       this.settled = sample;
       tell("layers-settled", { data: sample });

@@ -6,6 +6,7 @@ import { placed } from "./placing.js";
 import { byNumber, byOutcome, byText } from "./point_colors.js";
 import { SampleMap } from "./sample_map.js";
 import { describe, sampleWords } from "./sample_words.js";
+import { Controls, field, store } from "../feature_maps/controls.js";
 import { FACTORS } from "../feature_maps/wall/zoom_buttons.js";
 import { download } from "../saving/download.js";
 
@@ -22,6 +23,12 @@ const CONTROLS = [
   "group", "scheme",
 ];
 
+// Where those are that a change here is told to.
+const TOLD = {
+  only: store("samples-only"), sample: field("samples-sample"), window: store("samples-window"),
+  group: field("samples-group"),
+};
+
 const element = (id) => document.getElementById(id);
 const tell = (id, props) => window.dash_clientside.set_props(id, props);
 const stale = () => window.dash_clientside.stale;
@@ -30,8 +37,10 @@ const query = (values) => new URLSearchParams(
 
 /** What one open page shows; it goes with the page. */
 class Session {
-  controls = null;
   map = null;
+  #controls = new Controls(TOLD, (said) => {
+    if (this.host.isConnected) this.follow(said);
+  });
   #points = null; // { url, placed, about }
   #columns = null; // those that every color but a filter's is of
   #color = null; // { key, coloring, column }
@@ -49,19 +58,20 @@ class Session {
     });
   }
 
+  /** What Dash's controls say; null before they did. */
+  get controls() {
+    return this.#controls.held;
+  }
+
   /** Follows Dash's controls, by their names. */
   async follow(controls) {
-    const before = this.controls;
-    this.controls = controls;
+    const isFirst = !this.controls;
+    const news = this.#controls.take(controls);
     element("samples-filter-choice").hidden = controls.color !== "filter";
-    const names = ["table", "pooling", "method"];
-    const isOther = before && names.some((name) => before[name] !== controls[name]);
-    // A window is one of a map: another shows all.
-    if (isOther && before.window === controls.window && controls.window) this.#look("");
-    if (before && before.color !== controls.color && before.only === controls.only && controls.only) {
-      this.controls = { ...controls, only: "" };
-      tell("samples-only", { data: "" });
-    }
+    const isOther = ["table", "pooling", "method"].some((name) => name in news);
+    // A window is one of a map, and classes that are shown are of a color: another shows all.
+    if (!isFirst && isOther && !("window" in news)) this.#look("");
+    if (!isFirst && "color" in news && !("only" in news)) this.#controls.tell({ only: "" });
     await this.#refresh();
   }
 
@@ -195,14 +205,12 @@ class Session {
   }
 
   #select(sample) {
-    this.controls = { ...this.controls, sample };
-    tell("samples-sample", { value: sample });
+    this.#controls.tell({ sample });
     this.#show();
   }
 
   #look(text) {
-    this.controls = { ...this.controls, window: text };
-    if (this.host.isConnected) tell("samples-window", { data: text });
+    if (this.host.isConnected) this.#controls.tell({ window: text });
   }
 
   // Makes what was drawn around the group of the link, where it is short enough for one.
@@ -213,14 +221,18 @@ class Session {
     const isLong = encodeURIComponent(text).length > LONGEST_GROUP;
     const expression = isLong ? this.controls.group : text;
     this.#group = { text: expression, flags: text ? flags : null, n: indices.length };
-    this.controls = { ...this.controls, group: expression };
     element("samples-too-many").hidden = !isLong;
     this.#say("samples-too-many-words", isLong
       ? `${indices.length.toLocaleString("en")} samples that are spread so widely do not fit into a link. `
         + "Save them, and name the file where commands and Python take a group: @file.csv."
       : "");
-    if (!isLong) tell("samples-group", { value: text });
+    this.#controls.tell({ group: expression });
     this.#show();
+  }
+
+  /** Shows all samples again. */
+  all() {
+    this.#controls.tell({ group: "" });
   }
 
   /** Saves the samples of the group, an index a line. */
@@ -307,7 +319,7 @@ export const save = (...clicks) => { if (clicks.some(Boolean)) session()?.save()
 export const all = (clicks) => {
   if (!clicks) return;
   element("samples-too-many").hidden = true;
-  tell("samples-group", { value: "" });
+  session()?.all();
 };
 
 /** Zooms the map, for keys: "+", "−" or "All". */

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers.drawing import checked, values_of
 from helpers.factories import CLASS_NAMES, NumpyProbe, make_samples, make_store
+from helpers.sharded import copy_store
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dashboard.components.graph import NONE
@@ -409,7 +410,7 @@ def test_one_store_alone_says_how_to_serve_several(store_path):
 
 def test_a_store_that_is_broken_or_gone_is_one_sentence(tmp_path, folder):
     for name in ("a", "b"):
-        (tmp_path / f"{name}.h5").write_bytes((folder / f"{name}.h5").read_bytes())
+        copy_store(folder / f"{name}.h5", tmp_path)
     (tmp_path / "cut.h5").write_bytes((folder / "b.h5").read_bytes()[:5000])
     source = Source(tmp_path)
     selection = selected(source, state_for(source.snapshot().catalog, with_store="cut"))
@@ -442,8 +443,8 @@ def test_what_is_compared_is_said_of_both(source):
 
 
 def test_stores_of_one_model_say_that_numbers_are_the_filters(tmp_path, folder):
-    (tmp_path / "a.h5").write_bytes((folder / "a.h5").read_bytes())
-    (tmp_path / "again.h5").write_bytes((folder / "a.h5").read_bytes())
+    copy_store(folder / "a.h5", tmp_path)
+    copy_store(folder / "a.h5", tmp_path / "again.h5")
     source = Source(tmp_path)
     pair = pair_of(source, "again")
     assert pair.same_model

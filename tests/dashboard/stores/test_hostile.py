@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 
 import httpx
@@ -19,6 +20,7 @@ from helpers.hostile import (
     unsealed,
 )
 from helpers.servers import running
+from helpers.sharded import copy_store
 from plotly.io.json import to_json_plotly
 
 from dashboard import create_app
@@ -43,7 +45,7 @@ def shelf(tmp_path, store_path):
     """A folder with a good store."""
     folder = tmp_path / "shelf"
     folder.mkdir()
-    (folder / "good.h5").write_bytes(store_path.read_bytes())
+    copy_store(store_path, folder / "good.h5")
     return folder
 
 
@@ -105,20 +107,19 @@ def test_a_catalogue_of_many_new_files_does_not_wait_for_all_of_them(shelf, monk
 
 def test_a_store_that_becomes_a_link_out_is_refused_at_once(shelf, tmp_path, store_path):
     outside = tmp_path / "secret.h5"
-    outside.write_bytes(store_path.read_bytes())
+    copy_store(store_path, outside)
     below = shelf / "below"
     below.mkdir()
-    (below / "s.h5").write_bytes(store_path.read_bytes())
+    copy_store(store_path, below / "s.h5")
     stores = Source(shelf)
     stores.snapshot("good")
     stores.snapshot("below:s")
     stores._scanned = time.monotonic() + 3600  # no scan helps
     (shelf / "good.h5").unlink()
     (shelf / "good.h5").symlink_to(outside)
-    (below / "s.h5").unlink()
-    below.rmdir()
+    shutil.rmtree(below)
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "s.h5").write_bytes(store_path.read_bytes())
+    copy_store(store_path, tmp_path / "elsewhere" / "s.h5")
     below.symlink_to(tmp_path / "elsewhere")  # the folder on the way
     for name in ("good", "below:s"):
         assert stores.current(name) is None
@@ -226,7 +227,7 @@ def test_pages_of_hostile_stores_draw_or_say_why_not(tmp_path, store_path):
 def test_a_server_is_not_ended_by_what_ends_hdf5(tmp_path, store_path):
     for seed in range(1, 61, 3):
         path = tmp_path / f"d{seed}.h5"
-        path.write_bytes(store_path.read_bytes())
+        copy_store(store_path, path)
         unsealed(path)
         rng = np.random.default_rng(seed)
         damage(path, rng, int(rng.integers(1, 9)))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers.factories import make_store
 from helpers.servers import SHOW_PAGE, running
+from helpers.sharded import bytes_of, copy_store
 
 from dashboard import create_app
 from dashboard.stores.cache import ByteCache, size_of
@@ -28,14 +29,14 @@ def folder(tmp_path, store_path):
     for name in ("a/one.h5", "b c/zwei ü.h5"):
         path = shelf / name
         path.parent.mkdir(parents=True)
-        path.write_bytes(store_path.read_bytes())
+        copy_store(store_path, path)
     (shelf / "damaged.h5").write_bytes(store_path.read_bytes()[:5000])
     (shelf / "one.h5.partial").mkdir()
     (shelf / "one.h5.partial" / "store.h5").write_bytes(b"")
     (shelf / ".hidden.h5").write_bytes(b"")
     (shelf / "notes.txt").write_text("x")
     outside = tmp_path / "secret.h5"
-    outside.write_bytes(store_path.read_bytes())
+    copy_store(store_path, outside)
     (shelf / "out.h5").symlink_to(outside)
     (shelf / "up").symlink_to(tmp_path)
     (shelf / "loop").symlink_to(shelf)
@@ -82,7 +83,7 @@ def test_the_catalogue_says_what_each_store_is_and_why_one_is_broken(folder, sto
         assert (line.n_samples, line.n_layers) == (store.n_samples, len(store.layers))
         assert (line.n_dead, line.digest) == (dead, store.digest)
         assert line.n_filters == sum(layer.n_filters for layer in store.layers.values())
-    assert line.n_bytes == store_path.stat().st_size
+    assert line.n_bytes == bytes_of(store_path)
     assert "damaged.h5" in lines["damaged"].problem
     assert str(folder) not in lines["damaged"].problem
     assert not line.problem

@@ -1,5 +1,6 @@
 // The network of the page Overview: what is folded, what is seen of it, what its colors are.
 import * as dagre from "../../vendor/dagre.js";
+import { Controls, store } from "../../feature_maps/controls.js";
 import { follow } from "../../feature_maps/wall/gestures.js";
 import { colorAt } from "../../feature_maps/wall/palette.js";
 import { FACTORS, hintAt, zoomButtons } from "../../feature_maps/wall/zoom_buttons.js";
@@ -19,7 +20,6 @@ const HIGH = 480; // and at most
 const MOST = 4000; // layers that are drawn
 const WAITS = "overview-network-facts";
 
-const tell = (id, props) => window.dash_clientside.set_props(id, props);
 const stale = () => window.dash_clientside.stale;
 
 function create(tag, className, text = "") {
@@ -39,7 +39,8 @@ class Session {
   #marked = -1;
   #isMoved = false; // whether a person chose what is seen
   #frame = 0;
-  #controls = {};
+  #controls = new Controls({ open: store("overview-network-open") });
+  #shown = {}; // the values, the open parts and the scheme that are drawn
   #graph = null;
 
   constructor(host) {
@@ -89,17 +90,23 @@ class Session {
 
   /** Follows Dash's controls. */
   async follow(controls) {
-    const before = this.#controls;
-    this.#controls = controls;
-    const { values, open, scheme } = controls;
+    this.#controls.take(controls);
+    await this.#refresh();
+  }
+
+  async #refresh() {
+    const { values } = this.#controls.held;
     this.host.hidden = !values;
     if (!values) return;
-    if (!this.#graph || before.values?.digest !== values.digest) {
+    if (this.#graph?.digest !== values.digest) {
       this.#graph = null;
       const graph = await this.#fetch(values);
-      if (!graph || this.#controls !== controls) return;
+      if (!graph || this.#controls.held.values !== values) return;
       this.#graph = graph;
     }
+    const before = this.#shown;
+    const { open, scheme } = this.#controls.held;
+    this.#shown = { values, open, scheme };
     if (this.#graph.nodes.length > MOST) {
       this.message.textContent = `The model has ${this.#graph.nodes.length.toLocaleString("en")} `
         + `layers; up to ${MOST.toLocaleString("en")} are drawn. The table below has all of them.`;
@@ -124,7 +131,7 @@ class Session {
     if (!answer?.ok) {
       const about = await answer?.json().catch(() => null);
       const why = about?.detail ?? "the server does not answer";
-      stale().waits(WAITS, why, () => this.follow({ ...this.#controls }));
+      stale().waits(WAITS, why, () => this.#refresh());
       return null;
     }
     stale().has(WAITS);
@@ -134,7 +141,7 @@ class Session {
     }
     const { nodes, edges } = await answer.json();
     edges.sort(([a, b], [c, d]) => a - c || b - d);
-    return { nodes, edges, ...groupsOf({ nodes, edges }) };
+    return { digest, nodes, edges, ...groupsOf({ nodes, edges }) };
   }
 
   // Lays out what is seen where some parts are open; `node` is the layer that then has the Tab.
@@ -143,7 +150,7 @@ class Session {
     const { seen, edges, places } = seenOf(model, open);
     const room = roomIn(this.host.clientWidth);
     const layout = layoutOf(seen.length, edges, dagre, room);
-    this.#scene = { model, values: this.#controls.values, seen, edges, places, layout, open, room };
+    this.#scene = { model, values: this.#shown.values, seen, edges, places, layout, open, room };
     this.nodes.show(this.#scene, node < 0 ? 0 : places[node]);
     this.#marked = -1;
     this.#tip();
@@ -199,7 +206,7 @@ class Session {
       if (!host.isConnected || !this.#scene) return;
       this.nodes.place(this.#view);
       draw(canvas.getContext("2d"), this.#scene, this.#view, {
-        ...this.#size, density: window.devicePixelRatio || 1, scheme: this.#controls.scheme,
+        ...this.#size, density: window.devicePixelRatio || 1, scheme: this.#shown.scheme,
         marked: this.#marked,
       });
     });
@@ -272,12 +279,12 @@ class Session {
       this.#look(open.size ? first(this.#scene.layout, this.#size) : whole(this.#scene.layout, this.#size));
     }
     const text = openText(open, this.#graph.groups.length);
-    this.#controls = { ...this.#controls, open: text }; // so that what comes back is no news
-    tell("overview-network-open", { data: text });
+    this.#shown.open = text;
+    this.#controls.tell({ open: text });
   }
 
   #explain() {
-    const { title, ends, layers } = this.#controls.values;
+    const { title, ends, layers } = this.#shown.values;
     const bar = create("span", "network-bar");
     const steps = Array.from({ length: 11 }, (_, at) => colorAt("sequential", at / 10));
     bar.style.backgroundImage = `linear-gradient(to right, ${steps.join(", ")})`;
@@ -297,5 +304,5 @@ export async function show(values, open, scheme) {
   const host = document.getElementById("overview-network");
   if (!host) return;
   if (!sessions.has(host)) sessions.set(host, new Session(host));
-  await sessions.get(host).follow({ values, open: open ?? "", scheme });
+  await sessions.get(host).follow({ values, open, scheme });
 }
