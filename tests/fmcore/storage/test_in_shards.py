@@ -11,12 +11,21 @@ import pytest
 from helpers.factories import sampled
 
 ROOT = Path(__file__).parents[3]
-SUITES = ("tests/fmcore/export", "tests/dashboard/api/test_api.py")
+SUITES = (
+    "tests/fmcore/export",
+    "tests/dashboard/api/test_api.py",
+    "tests/dashboard/pages",
+    "tests/dashboard/snapshot",
+    "tests/dashboard/stores",
+)
 # Tests that are about one file, and why.
 OF_ONE_FILE = {
     "test_a_store_that_is_replaced_meanwhile": "an open store needs its shards, which are removed",
+    "test_a_replaced_store_is_opened_anew": "the same",
     "test_a_stored_chunk_is_the_body": "h5py reads the maps in the file",
     "test_plain_values_are_deflated_on_their_way": "h5py reads the maps in the file",
+    "test_maps_are_the_stored_float32": "h5py reads the maps in the file",
+    "test_size_is_what_the_chunks_take": "h5py reads the chunks in the file",
     "test_a_damaged_chunk_is_a_problem": "it damages the file",
     "test_text_of_a_damaged_chunk": "it damages the file",
 }
