@@ -56,9 +56,14 @@ MODELS = {
 }
 
 
-def naive_seconds(model: keras.Model, pixels: np.ndarray, store: Path) -> float:
-    """CPU seconds of a compiled copy of the model, all samples for each filter."""
-    seconds = 0.0
+def clocks() -> np.ndarray:
+    """Seconds, and those of CPU, since some moment."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def naive_seconds(model: keras.Model, pixels: np.ndarray, store: Path) -> np.ndarray:
+    """Seconds, and those of CPU, of a compiled copy of the model, all samples for each filter."""
+    seconds = np.zeros(2)
     with open_store(store) as opened:
         for path, layer in opened.layers.items():
             copy = Replaced(model, path, layer.n_filters)
@@ -67,12 +72,12 @@ def naive_seconds(model: keras.Model, pixels: np.ndarray, store: Path) -> float:
                 input_signature=[tf.TensorSpec([None, *pixels.shape[1:]])],
             )
             run(tf.constant(pixels[:NAIVE_BATCH]))
-            begun = time.process_time()
+            begun = clocks()
             for index in range(layer.n_filters):
                 copy.set(index)
                 for start in range(0, len(pixels), NAIVE_BATCH):
                     np.asarray(run(tf.constant(pixels[start : start + NAIVE_BATCH])))
-            seconds += time.process_time() - begun
+            seconds += clocks() - begun
     return seconds
 
 
@@ -81,18 +86,17 @@ def speed(model: keras.Model, pixels: np.ndarray, store: Path) -> None:
     for _ in range(2):
         naive = naive_seconds(model, pixels, store)
         estimates: list[float] = []
-        begun, wall = time.process_time(), time.perf_counter()
+        begun = clocks()
         ablate_store(
             store,
             model,
             overwrite=True,
             on_plan=lambda p, e=estimates: e.append(p.seconds) or True,
         )
-        cpu, wall = time.process_time() - begun, time.perf_counter() - wall
-        print(
-            f"{len(pixels):,} samples: {wall:.1f} s, estimate {estimates[0]:.1f} s; "
-            f"{cpu:.1f} s of CPU, a copy of the model {naive:.1f} s: {naive / cpu:.1f} times"
-        )
+        seconds = clocks() - begun
+        print(f"{len(pixels):,} samples: estimate {estimates[0]:.1f} s")
+        for word, one, copy in zip(("seconds", "of CPU"), seconds, naive, strict=True):
+            print(f"  {word}: {one:.1f}, a copy of the model {copy:.1f}: {copy / one:.1f} times")
 
 
 def deep(n_images: int) -> None:
