@@ -30,6 +30,10 @@
       module: "kernels/kernel_wall.js",
       called: ["show", "nextFilter", "zoom"],
     },
+    filter: {
+      module: "filter/filter_steps.js",
+      called: ["follow"],
+    },
     contrast: {
       module: "contrast/ranking.js",
       called: ["ranking", "mark", "save"],

@@ -79,23 +79,6 @@
       return links.map((name) => `${name}?${query}`);
     },
 
-    /**
-     * The filter after clicks on the buttons before and after it, round the ends.
-     * @param {Object<string, number>} sizes how many filters each layer has
-     * @param {number|null} done steps that were taken before: all clicks since count, though two
-     *   came at once
-     * @returns {[number|object, number, number]} filter, largest one, and steps that are taken now
-     */
-    stepFilter(previous, next, layer, filter, sizes, done) {
-      const { no_update } = window.dash_clientside;
-      const steps = (next || 0) - (previous || 0);
-      const n = sizes[layer];
-      // The filter of another layer may be none of this one.
-      const place = Math.min(filter || 0, n - 1) + steps - (done || 0);
-      const value = ((place % n) + n) % n;
-      return [value === filter ? no_update : value, n - 1, steps];
-    },
-
     /** Goes to a page of the store, as dcc.Link does; `at` tells one time from another. */
     open(link) {
       if (link) {

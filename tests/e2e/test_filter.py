@@ -168,6 +168,16 @@ def test_keys_and_buttons_step_through_filters_round_the_end(page, url, store):
     page.get_by_role("heading", name=f"{LAYER} · filter 18").wait_for()
 
 
+def test_steps_at_any_pace_are_all_taken(page, url, store):
+    opened(page, url, link(layer=LAYER, filter=0))
+    for pause in np.random.default_rng(0).uniform(0, 200, 15):  # ms
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(pause)
+    page.wait_for_url("**filter=15*")
+    page.get_by_role("heading", name=f"{LAYER} · filter 15").wait_for()
+    assert page.input_value("#filter-filter") == "15"
+
+
 def test_a_similar_filter_is_one_click_away_and_back(page, url, store):
     opened(page, url, THIS)
     means = store.layers[LAYER].pooled("mean")[...]

@@ -93,7 +93,7 @@ export default [
   },
   {
     // In a page of happy-dom's.
-    files: ["selection", "session", "stale"].map((name) => `tests/js/${name}.test.js`),
+    files: ["filter_steps", "selection", "session", "stale"].map((name) => `tests/js/${name}.test.js`),
     languageOptions: { globals: globals.browser },
   },
 ];

@@ -201,16 +201,6 @@ describe("navigation.js", () => {
     expect(below.history.replaceState.mock.calls[0][2]).toMatch(/^\/some\/prefix\/maps\?/);
   });
 
-  test("filters are stepped through round the ends, and no click is lost", () => {
-    const { navigation: { stepFilter } } = page("/some/prefix/filter");
-    const sizes = { conv1: 16, conv2: 4 };
-    expect(plain(stepFilter(0, 1, "conv1", 3, sizes, 0))).toEqual([4, 15, 1]);
-    expect(plain(stepFilter(null, 3, "conv1", 15, sizes, null))).toEqual([2, 15, 3]);
-    expect(plain(stepFilter(1, 0, "conv1", 0, sizes, null))).toEqual([15, 15, -1]);
-    expect(plain(stepFilter(2, 5, "conv1", 3, sizes, 3))).toEqual([NOTHING, 15, 3]);
-    expect(plain(stepFilter(2, 5, "conv2", 9, sizes, 3))).toEqual([3, 3, 3]);
-  });
-
   test("arrows click the buttons that are on the page, and only then keep the key", () => {
     const { press, clicked } = page("/", "", ["maps-previous", "maps-next"]);
     expect([press("ArrowLeft"), press("ArrowRight"), press("x")]).toEqual([true, true, false]);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import Dash, Input
 from dash import State as DashState
 
 from dashboard.components.controls import (
@@ -26,6 +26,7 @@ from dashboard.pages.filter import (
     without,
 )
 from dashboard.pages.page import Control, Page
+from dashboard.pages.scripts import have_called
 from dashboard.pages.state import State
 from dashboard.pages.two_groups import form, panel
 from dashboard.stores.snapshot import Snapshot
@@ -74,18 +75,14 @@ def groups(snapshot: Snapshot, state: State) -> Node:
 
 def register(app: Dash, source: Source) -> None:
     """Ties the buttons, and the filters that a layer has, to the number of the filter."""
-    app.clientside_callback(
-        ClientsideFunction("navigation", "stepFilter"),
-        Output(ids.FILTER_FILTER, "value"),
-        Output(ids.FILTER_FILTER, "max"),
-        Output(ids.FILTER_STEPS, "data"),
-        Input(ids.FILTER_PREVIOUS, "n_clicks"),
-        Input(ids.FILTER_NEXT, "n_clicks"),
+    have_called(
+        app,
+        "filter",
+        "follow",
         Input(ids.FILTER_LAYER, "value"),
-        DashState(ids.FILTER_FILTER, "value"),
+        Input(ids.FILTER_FILTER, "value"),
         DashState(ids.FILTER_SIZES, "data"),
-        DashState(ids.FILTER_STEPS, "data"),
-        prevent_initial_call=True,
+        done=ids.FILTER_STEPS,
     )
     samples.register(app)
     form.register(app, source, "filter")
