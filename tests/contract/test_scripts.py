@@ -28,7 +28,7 @@ SCRIPTS = sorted(ASSETS.rglob("*.js"))
 TEXTS = {path.name: path.read_text("utf-8") for path in SCRIPTS}
 # How a script names a component: as what a function takes, or in a selector.
 CALLED_ID = re.compile(
-    r"(?:getElementById|element|set_props|tell|tellNews|click)\(\s*\"([\w-]+)\"|"
+    r"(?:getElementById|element|set_props|tell|tellNews|click|field|store)\(\s*\"([\w-]+)\"|"
     r"target\.id [!=]== \"([\w-]+)\""
 )
 SELECTED_ID = re.compile(r"#([a-z]+(?:-[a-z]+)+)")

@@ -29,7 +29,7 @@ export class Controls {
 
   /**
    * @param {Object<string, Place>} places of the controls that the module changes
-   * @param {(said: Object<string, unknown>) => void} [again] has Dash's values taken once more; where
+   * @param {(values: Object<string, unknown>) => void} [again] has Dash's values taken once more; where
    *   fields are among them
    */
   constructor(places, again) {
@@ -45,19 +45,19 @@ export class Controls {
   /**
    * Takes what Dash says of all of them. Of those that the module changes, what counts is what the
    * components hold now, and an echo counts only when it stays.
-   * @param {Object<string, unknown>} said
+   * @param {Object<string, unknown>} values by name
    * @returns {Object<string, unknown>} what somebody else changed; all of it the first time
    */
-  take(said) {
+  take(values) {
     const before = this.#held;
-    const now = { ...said };
+    const now = { ...values };
     clearTimeout(this.#timer);
     for (const [name, { id, property }] of Object.entries(this.#places)) {
       const component = window.dash_component_api.getLayout(id);
       if (component) now[name] = component.props[property];
       if (!before || !this.#isEcho(name, now[name])) continue;
       now[name] = before[name];
-      this.#timer = setTimeout(() => this.#again(said), ECHOED_FOR);
+      this.#timer = setTimeout(() => this.#again(values), ECHOED_FOR);
     }
     this.#held = now;
     if (!before) return now;

@@ -114,8 +114,8 @@ export class Session {
   enlarged = null;
   /** @type {import("./hand.js").Hand|null} null before it is loaded */
   hand = null;
-  #controls = new Controls(TOLD, (said) => {
-    if (this.host.isConnected) this.follow(said);
+  #controls = new Controls(TOLD, (values) => {
+    if (this.host.isConnected) this.follow(values);
   });
   #settled = null; // the sample that the server was told of last
   #goal = null; // what is to be selected of another layer, when its facts are here

@@ -7,7 +7,7 @@ const FILTER = "filter-filter";
 /** The number on one open page. */
 class Steps {
   #n = 1;
-  #controls = new Controls({ filter: field(FILTER) }, (said) => { this.#controls.take(said); });
+  #controls = new Controls({ filter: field(FILTER) }, (values) => { this.#controls.take(values); });
 
   /** Follows Dash's controls; the filter of another layer may be none of this one. */
   follow(filter, n) {

@@ -50,8 +50,8 @@ const stale = () => window.dash_clientside.stale;
 class Session {
   view = null;
   wall = null;
-  #controls = new Controls(TOLD, (said) => {
-    if (this.host.isConnected) this.follow(said);
+  #controls = new Controls(TOLD, (values) => {
+    if (this.host.isConnected) this.follow(values);
   });
   #layout = null;
   #maps = null;

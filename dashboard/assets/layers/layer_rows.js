@@ -33,8 +33,8 @@ export class Session {
   view = null; // by the names of CONTROLS
   rows = [];
   #picks = null; // which samples a step goes through; pages/feature_maps/samples.py says what is in it
-  #controls = new Controls(TOLD, (said) => {
-    if (this.host.isConnected) this.follow(said);
+  #controls = new Controls(TOLD, (values) => {
+    if (this.host.isConnected) this.follow(values);
   });
   #direction = 1;
   #changedAt = -Infinity;

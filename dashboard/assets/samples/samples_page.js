@@ -38,8 +38,8 @@ const query = (values) => new URLSearchParams(
 /** What one open page shows; it goes with the page. */
 class Session {
   map = null;
-  #controls = new Controls(TOLD, (said) => {
-    if (this.host.isConnected) this.follow(said);
+  #controls = new Controls(TOLD, (values) => {
+    if (this.host.isConnected) this.follow(values);
   });
   #points = null; // { url, placed, about }
   #columns = null; // those that every color but a filter's is of
