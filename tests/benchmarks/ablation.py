@@ -95,8 +95,8 @@ def speed(model: keras.Model, pixels: np.ndarray, store: Path) -> None:
         )
         seconds = clocks() - begun
         print(f"{len(pixels):,} samples: estimate {estimates[0]:.1f} s")
-        for word, one, copy in zip(("seconds", "of CPU"), seconds, naive, strict=True):
-            print(f"  {word}: {one:.1f}, a copy of the model {copy:.1f}: {copy / one:.1f} times")
+        for word, own, copy in zip(("seconds", "of CPU"), seconds, naive, strict=True):
+            print(f"  {word}: {own:.1f}, a copy of the model {copy:.1f}: {copy / own:.1f} times")
 
 
 def deep(n_images: int) -> None:

@@ -49,6 +49,11 @@ test("what the field says again is no place to go on from, what a person types i
   expect(press("previous")).toBe(2);
 });
 
+test("a number that is typed and no filter's leads on from the last filter", () => {
+  say(40);
+  expect([press("next"), press("previous")]).toEqual([0, 15]);
+});
+
 test("where the page is gone there is nothing to do", () => {
   const button = document.getElementById("filter-next");
   document.getElementById("filter-filter").remove();

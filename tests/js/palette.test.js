@@ -110,9 +110,9 @@ function painted(values, [height, width, n], { top, left, rows, columns, step },
           block.push(values[(y * width + x) * n + f]);
         }
       }
-      const known = block.filter((one) => !Number.isNaN(one));
-      const farthest = Math.max(...known.map(Math.abs));
-      return pixelOf(known.find((one) => Math.abs(one) === farthest) ?? NaN, f);
+      const numbers = block.filter((one) => !Number.isNaN(one));
+      const farthest = Math.max(...numbers.map(Math.abs));
+      return pixelOf(numbers.find((one) => Math.abs(one) === farthest) ?? NaN, f);
     }))));
   return tiles;
 }

@@ -31,8 +31,8 @@ const CONTROLS = [
   "from", "unit",
 ];
 
-// Where those are that a change here is told to.
-const TOLD = {
+// Where the controls are that this page changes itself.
+const PLACES = {
   sample: field("maps-sample"), filter: field("maps-filter"), range: choice("maps-range"),
   ends: store("maps-ends"), window: store("maps-window"), from: store("maps-from"),
   unit: store("maps-unit"),
@@ -114,7 +114,7 @@ export class Session {
   enlarged = null;
   /** @type {import("./hand.js").Hand|null} null before it is loaded */
   hand = null;
-  #controls = new Controls(TOLD, (values) => {
+  #controls = new Controls(PLACES, (values) => {
     if (this.host.isConnected) this.follow(values);
   });
   #settled = null; // the sample that the server was told of last

@@ -4,17 +4,19 @@ import { Controls, field } from "../feature_maps/controls.js";
 
 const FILTER = "filter-filter";
 
-/** The number on one open page. */
-class Steps {
+/** What one open page shows; it goes with the page. */
+class Session {
+  #layer = null;
   #n = 1;
   #controls = new Controls({ filter: field(FILTER) }, (values) => { this.#controls.take(values); });
 
-  /** Follows Dash's controls; the filter of another layer may be none of this one. */
-  follow(filter, n) {
+  /** Follows Dash's controls: a layer with `n` filters, and one of them. */
+  follow(layer, filter, n) {
     this.#controls.take({ filter });
-    if (n === this.#n) return;
-    this.#n = n;
+    if (layer === this.#layer) return;
+    [this.#layer, this.#n] = [layer, n];
     window.dash_clientside.set_props(FILTER, { max: n - 1 });
+    // The filter of another layer may be none of this one.
     if (this.#controls.held.filter >= n) this.#controls.tell({ filter: n - 1 });
   }
 
@@ -22,11 +24,12 @@ class Steps {
   step(steps) {
     const n = this.#n;
     this.#controls.take(this.#controls.held);
-    this.#controls.tell({ filter: ((((this.#controls.held.filter || 0) + steps) % n) + n) % n });
+    const to = Math.min(this.#controls.held.filter || 0, n - 1) + steps;
+    this.#controls.tell({ filter: ((to % n) + n) % n });
   }
 }
 
-const all = new WeakMap(); // by the field, which goes with its page
+const sessions = new WeakMap(); // by the field, which goes with its page
 
 // What Dash calls. A function that gives nothing back leaves Dash's output as it is.
 
@@ -39,11 +42,12 @@ const all = new WeakMap(); // by the field, which goes with its page
 export function follow(layer, filter, sizes) {
   const host = document.getElementById(FILTER);
   if (!host || !(layer in sizes)) return;
-  if (!all.has(host)) all.set(host, new Steps());
-  all.get(host).follow(filter, sizes[layer]);
+  if (!sessions.has(host)) sessions.set(host, new Session());
+  sessions.get(host).follow(layer, filter, sizes[layer]);
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("#filter-previous, #filter-next");
-  if (button) all.get(document.getElementById(FILTER))?.step(button.id === "filter-next" ? 1 : -1);
+  const session = button && sessions.get(document.getElementById(FILTER));
+  session?.step(button.id === "filter-next" ? 1 : -1);
 });

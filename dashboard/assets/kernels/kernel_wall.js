@@ -16,8 +16,8 @@ const STRETCH = { fit: 1, large: 4, largest: 16 }; // windows high that a wall m
 const DESCRIPTIONS = ["kernels-description", "kernels-legend", "kernels-note"];
 // What Dash's controls say, in the order in which they say it.
 const CONTROLS = ["facts", "filter", "plane", "view", "order", "range", "tile", "window", "scheme"];
-// Where those are that a change here is told to.
-const TOLD = {
+// Where the controls are that this page changes itself.
+const PLACES = {
   filter: field("kernels-filter"), plane: field("kernels-plane"), window: store("kernels-window"),
 };
 
@@ -50,7 +50,7 @@ const stale = () => window.dash_clientside.stale;
 class Session {
   view = null;
   wall = null;
-  #controls = new Controls(TOLD, (values) => {
+  #controls = new Controls(PLACES, (values) => {
     if (this.host.isConnected) this.follow(values);
   });
   #layout = null;

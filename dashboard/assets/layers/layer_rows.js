@@ -20,8 +20,8 @@ const RESTS_AFTER = 250; // ms without a gesture before the link has the part th
 const AHEAD_BYTES = 4 << 20; // of all rows: more are not fetched ahead
 const DEEPEST = 40; // how far it zooms in
 const CONTROLS = ["facts", "sample", "summary", "region", "scheme"];
-// Where those are that a change here is told to.
-const TOLD = { sample: field("layers-sample"), region: store("layers-region") };
+// Where the controls are that this page changes itself.
+const PLACES = { sample: field("layers-sample"), region: store("layers-region") };
 
 const element = (id) => document.getElementById(id);
 const tell = (id, props) => window.dash_clientside.set_props(id, props);
@@ -33,7 +33,7 @@ export class Session {
   view = null; // by the names of CONTROLS
   rows = [];
   #picks = null; // which samples a step goes through; pages/feature_maps/samples.py says what is in it
-  #controls = new Controls(TOLD, (values) => {
+  #controls = new Controls(PLACES, (values) => {
     if (this.host.isConnected) this.follow(values);
   });
   #direction = 1;

@@ -23,8 +23,8 @@ const CONTROLS = [
   "group", "scheme",
 ];
 
-// Where those are that a change here is told to.
-const TOLD = {
+// Where the controls are that this page changes itself.
+const PLACES = {
   only: store("samples-only"), sample: field("samples-sample"), window: store("samples-window"),
   group: field("samples-group"),
 };
@@ -38,7 +38,7 @@ const query = (values) => new URLSearchParams(
 /** What one open page shows; it goes with the page. */
 class Session {
   map = null;
-  #controls = new Controls(TOLD, (values) => {
+  #controls = new Controls(PLACES, (values) => {
     if (this.host.isConnected) this.follow(values);
   });
   #points = null; // { url, placed, about }

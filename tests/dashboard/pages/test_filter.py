@@ -240,10 +240,10 @@ def test_kernel_tiles_hold_every_weight_once():
     weights = np.arange(3 * 2 * 7, dtype=np.float32).reshape(3, 2, 7)
     values, places = kernel_tiles(weights)
     assert values.shape == kernel_cells(weights.shape)[:2]
-    there = np.isfinite(values)
-    assert there.sum() == weights.size
-    plane, y, x = places[there].T
-    assert_array_equal(values[there], weights[y, x, plane])
+    has_weight = np.isfinite(values)
+    assert has_weight.sum() == weights.size
+    plane, y, x = places[has_weight].T
+    assert_array_equal(values[has_weight], weights[y, x, plane])
     trace = checked(kernel_figure(weights - 10, theme=LIGHT)).data[0]
     assert (trace.zmin, trace.zmax) == (-31, 31)
 
@@ -256,9 +256,9 @@ def test_kernels_of_color_images_name_their_planes_in_one_column(planes):
     trace, axis = figure.data[0], figure.layout.yaxis
     values, text = values_of(trace.z), np.array(trace.text)
     for plane, name in enumerate(planes):
-        there = (text == name) & np.isfinite(values)
-        assert sorted(values[there]) == sorted(weights[..., plane].flat)
-        assert there[round(axis.tickvals[plane])].all()
+        has_weight = (text == name) & np.isfinite(values)
+        assert sorted(values[has_weight]) == sorted(weights[..., plane].flat)
+        assert has_weight[round(axis.tickvals[plane])].all()
     assert axis.ticktext == planes
     assert "input %{text}" in trace.hovertemplate
     plain = checked(kernel_figure(weights, theme=LIGHT))

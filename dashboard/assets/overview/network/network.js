@@ -40,7 +40,7 @@ class Session {
   #isMoved = false; // whether a person chose what is seen
   #frame = 0;
   #controls = new Controls({ open: store("overview-network-open") });
-  #shown = {}; // the values, the open parts and the scheme that are drawn
+  #drawing = {}; // the values, the open parts and the scheme that are drawn
   #graph = null;
 
   constructor(host) {
@@ -104,9 +104,9 @@ class Session {
       if (!graph || this.#controls.held.values !== values) return;
       this.#graph = graph;
     }
-    const before = this.#shown;
+    const before = this.#drawing;
     const { open, scheme } = this.#controls.held;
-    this.#shown = { values, open, scheme };
+    this.#drawing = { values, open, scheme };
     if (this.#graph.nodes.length > MOST) {
       this.message.textContent = `The model has ${this.#graph.nodes.length.toLocaleString("en")} `
         + `layers; up to ${MOST.toLocaleString("en")} are drawn. The table below has all of them.`;
@@ -150,7 +150,7 @@ class Session {
     const { seen, edges, places } = seenOf(model, open);
     const room = roomIn(this.host.clientWidth);
     const layout = layoutOf(seen.length, edges, dagre, room);
-    this.#scene = { model, values: this.#shown.values, seen, edges, places, layout, open, room };
+    this.#scene = { model, values: this.#drawing.values, seen, edges, places, layout, open, room };
     this.nodes.show(this.#scene, node < 0 ? 0 : places[node]);
     this.#marked = -1;
     this.#tip();
@@ -206,7 +206,7 @@ class Session {
       if (!host.isConnected || !this.#scene) return;
       this.nodes.place(this.#view);
       draw(canvas.getContext("2d"), this.#scene, this.#view, {
-        ...this.#size, density: window.devicePixelRatio || 1, scheme: this.#shown.scheme,
+        ...this.#size, density: window.devicePixelRatio || 1, scheme: this.#drawing.scheme,
         marked: this.#marked,
       });
     });
@@ -279,12 +279,12 @@ class Session {
       this.#look(open.size ? first(this.#scene.layout, this.#size) : whole(this.#scene.layout, this.#size));
     }
     const text = openText(open, this.#graph.groups.length);
-    this.#shown.open = text;
+    this.#drawing.open = text;
     this.#controls.tell({ open: text });
   }
 
   #explain() {
-    const { title, ends, layers } = this.#shown.values;
+    const { title, ends, layers } = this.#drawing.values;
     const bar = create("span", "network-bar");
     const steps = Array.from({ length: 11 }, (_, at) => colorAt("sequential", at / 10));
     bar.style.backgroundImage = `linear-gradient(to right, ${steps.join(", ")})`;
